@@ -1,0 +1,69 @@
+"""`kerasft COMMAND ...`: the same as `python -m kerasft.COMMAND ...`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from kerasft import __version__
+from kerasft.errors import UserError
+from kerasft.terminal import run_program
+
+# Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.
+COMMANDS = {
+    "train": ("kerasft.train", "fine-tune a model, evaluate it and export it: kerasft train CONFIG [key=value ...]"),
+    "evaluate": ("kerasft.evaluate", "measure a trained model once more: kerasft evaluate RUN"),
+    "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
+    "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
+    "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_program(lambda: _dispatch(arguments))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command == "--version":
+        print(_versions())
+        return 0
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UserError(f"kerasft {command}: unknown command; {mend}")
+    return importlib.import_module(COMMANDS[command][0]).main(rest)
+
+
+def _help() -> str:
+    lines = [
+        "usage: kerasft COMMAND ...",
+        "",
+        "Fine-tune BERT- and GPT-type models in TensorFlow and Keras 3, and serve them.",
+        "",
+    ]
+    lines += [f"  {command:<10}{text}" for command, (_, text) in COMMANDS.items()]
+    lines += [
+        "",
+        "  --version  versions of kerasft and of what it stands on",
+        "  --help     this; kerasft COMMAND --help for one command",
+    ]
+    return "\n".join(lines)
+
+
+def _versions() -> str:
+    found = [f"kerasft {__version__}"]
+    for package in ("tensorflow", "keras", "keras-hub", "tensorflow-text"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} not installed")
+    return ", ".join(found)

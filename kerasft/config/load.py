@@ -1,0 +1,138 @@
+"""A YAML file and `key=value` overrides -> one frozen Config, or one line that says what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from kerasft.config.mistakes import KeyPath, explain, sections, shown
+from kerasft.config.references import escape_references, resolve_references
+from kerasft.config.schema import Config
+from kerasft.config.yaml_text import Document, read_yaml, write_yaml
+from kerasft.errors import UserError
+
+COMMAND_LINE = "command line"
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """The config of a run.
+
+    Args:
+        path: a YAML file in UTF-8.
+        overrides: `training.epochs=1` and the like: the key's dotted path, the first `=`, a value in YAML.
+
+    Raises:
+        UserError: the file can't be read, or file and overrides together are no valid config. The message is one
+            line with the file and line (or `command line`), the key, the value and the mend.
+    """
+    file = str(path)
+    document = read_yaml(_read_text(pathlib.Path(path)), file)
+    if not isinstance(document.values, dict):
+        found = "empty" if document.values is None else f"a {type(document.values).__name__}"
+        raise UserError(f"{file}: {found}; a config is a section of keys that begins with name: and task:")
+    overridden = [_override(document.values, override) for override in overrides]
+    places = _Places(file, document, overridden)
+    values = resolve_references(document.values, places.of)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, Config, values, places.of, places.order)) from error
+
+
+def dump_config(config: Config) -> str:
+    """YAML of a config with every default, keys in the schema's order; `load_config` reads an equal Config from it."""
+    return write_yaml(escape_references(config.model_dump(mode="python")))
+
+
+def config_json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a config file: types, defaults, descriptions, no other keys."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+class _Places:
+    """Where each key was written."""
+
+    def __init__(self, file: str, document: Document, overridden: Sequence[KeyPath]):
+        self.file, self.lines, self.overridden = file, document.lines, overridden
+
+    def of(self, path: KeyPath) -> str:
+        """Path of a key -> `FILE:LINE`, `FILE` or `command line`."""
+        # Below an override is the override; above one, what an override made of the section is at fault.
+        if any(path[: len(key)] == key or (path and key[: len(path)] == path) for key in self.overridden):
+            return COMMAND_LINE
+        # A section that the command line began is at fault for what it lacks.
+        section = path[:-1]
+        if section and section not in self.lines and any(key[: len(section)] == section for key in self.overridden):
+            return COMMAND_LINE
+        line = self._line(path)
+        return f"{self.file}:{line}" if line else self.file
+
+    def order(self, path: KeyPath) -> int:
+        """Path of a key -> a number that sorts keys as they were written, the command line last."""
+        return 10**9 if self.of(path) == COMMAND_LINE else self._line(path)
+
+    def _line(self, path: KeyPath) -> int:
+        # A key that is not there is told at the section that lacks it.
+        return next((self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines), 0)
+
+
+def _read_text(path: pathlib.Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file{_nearest_file(path)}") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: a folder; name the YAML file in it") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: can't be read ({reason}); check the name and its permissions") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from error
+
+
+def _nearest_file(path: pathlib.Path) -> str:
+    """`; did you mean X?` for a YAML file with a like name in the same folder or in configs/."""
+    folders = dict.fromkeys([path.parent, pathlib.Path("configs")])
+    files = {str(file) for folder in folders if folder.is_dir() for file in folder.glob("*.y*ml")}
+    by_name = {pathlib.Path(file).stem: file for file in sorted(files)}
+    near = difflib.get_close_matches(path.stem, by_name, 1)
+    if near:
+        return f"; did you mean {by_name[near[0]]}?"
+    return "; check the path" if not files else f"; there are {shown(', '.join(sorted(files)))}"
+
+
+def _override(values: dict[str, Any], override: str) -> KeyPath:
+    """Sets the key of one `key=value` in `values`; returns the key's path."""
+    key, equals, text = override.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise UserError(f"{COMMAND_LINE}: {override!r} is not KEY=VALUE; write for example training.epochs=1")
+    try:
+        value = read_yaml(text, COMMAND_LINE).values
+    except UserError as error:
+        raise UserError(
+            f"{COMMAND_LINE}: {key}: {shown(text)} is not YAML; put quotes in it: {key}='\"...\"'"
+        ) from error
+    known = {at for at, _ in sections(Config)}
+    section: Any = values
+    for depth, part in enumerate(path[:-1], 1):
+        # A section that the file leaves out or sets to null is begun here; a value in its place is the user's mistake.
+        if section.get(part) is None:
+            section[part] = {}
+        section = section[part]
+        if not isinstance(section, dict):
+            at = ".".join(path[:depth])
+            mend = f"set its keys instead of {shown(section)}" if at in known else f"write {at}=VALUE"
+            raise UserError(f"{COMMAND_LINE}: {key}: {at} is {shown(section)}, which has no keys; {mend}")
+    section[path[-1]] = value
+    return path

@@ -1,0 +1,192 @@
+"""Every key of a config file, with its type and default. Defaults stand here and nowhere else."""
+
+from typing import Annotated, Any, Literal, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Sources = Union[str, list[str]]
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, and every unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+
+class TextClassification(Section):
+    """Assign one label, several labels or a number to a text or a pair of texts."""
+
+    name: Literal["text_classification"] = Field(description="The task.")
+    problem: Literal["single_label", "multi_label", "regression"] = Field(
+        "single_label", description="One label a text, any number of labels, or a number."
+    )
+    labels: Optional[list[str]] = Field(
+        None,
+        min_length=2,
+        description="Fixes the labels and their order; null: those found in the training data, sorted.",
+    )
+    label_separator: str = Field(
+        "|", min_length=1, description="Between the labels of one row where a multi_label column is a string."
+    )
+    pooling: Literal["auto", "cls", "mean", "last"] = Field(
+        "auto",
+        description="How token vectors become one vector; auto: the family's own (encoders the first token, "
+        "decoders the last).",
+    )
+
+
+# One more task is one more class here: Union[TextClassification, TokenClassification, ...]
+Task = Annotated[Union[TextClassification], Field(description="What is learnt.")]
+
+
+class Model(Section):
+    """The backbone that is fine-tuned."""
+
+    preset: str = Field(
+        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR or a local folder."
+    )
+    max_length: int = Field(128, ge=4, description="Tokens a text is cut to, special tokens included.")
+    dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
+    trainable: str = Field(
+        "all",
+        pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
+        description="Which weights are updated: all, head, or last_N_layers.",
+    )
+
+
+class Data(Section):
+    """Where the examples come from."""
+
+    train: Sources = Field(description="Training examples: a source or a list of them.")
+    validation: Union[float, Sources] = Field(
+        0.1, description="A share of train (stratified, seeded) or a source of its own."
+    )
+    test: Optional[Sources] = Field(None, description="Test examples; null: nothing is tested.")
+    columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
+    format: Literal["auto", "csv", "tsv", "tab", "jsonl", "parquet", "txt", "folder", "tfds"] = Field(
+        "auto", description="Of every source; auto: by the file's ending."
+    )
+    limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
+    batching: Literal["auto", "pad", "bucket"] = Field(
+        "auto", description="pad: shuffled rows; bucket: rows of like length together; auto: bucket, and pad on TPU."
+    )
+
+    @field_validator("validation")
+    @classmethod
+    def _share(cls, value: Union[float, Sources]) -> Union[float, Sources]:
+        if isinstance(value, float) and not 0 < value < 1:
+            raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
+        return value
+
+
+class Optimizer(Section):
+    """How weights are updated."""
+
+    name: Literal["adamw", "adam", "sgd", "adafactor", "lion", "lamb"] = Field(
+        "adamw", description="As Keras has them."
+    )
+    learning_rate: float = Field(5e-5, gt=0, description="The highest, reached at the end of the warm-up.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled; biases and normalisation weights are left out.")
+    schedule: Literal["linear", "cosine", "constant", "polynomial"] = Field(
+        "linear", description="How the learning rate falls after the warm-up."
+    )
+    power: float = Field(2.0, gt=0, description="Exponent of the polynomial schedule.")
+    end_factor: float = Field(0.0, ge=0, le=1, description="Share of the learning rate that is left at the end.")
+    warmup: float = Field(0.1, ge=0, description="Below 1 a share of all steps, otherwise a number of steps.")
+    clip_norm: Optional[float] = Field(1.0, gt=0, description="Largest global norm of the gradient; null: no clipping.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."
+    )
+
+
+class EarlyStopping(Section):
+    """Stop when validation no longer improves."""
+
+    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
+    patience: int = Field(2, ge=1, description="Evaluations without improvement that are waited for.")
+    min_delta: float = Field(0.0, ge=0, description="Least change that counts as an improvement.")
+
+
+class Checkpoint(Section):
+    """When the whole training state is written."""
+
+    every_steps: Optional[int] = Field(None, ge=1, description="null: after each evaluation, and on Ctrl-C.")
+    keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
+
+
+class Training(Section):
+    """How long, how fast, on what."""
+
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
+        "auto", description="Where replicas run; auto: mirrored where there is more than one device."
+    )
+    devices: Optional[int] = Field(
+        None, ge=1, description="Replicas on this machine; null: every GPU. On a CPU: logical devices."
+    )
+    epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null where steps is set.")
+    steps: Optional[int] = Field(None, ge=1, description="Instead of epochs.")
+    batch_size: int = Field(32, ge=1, description="Examples a step, over all replicas.")
+    evaluation_batch_size: int = Field(64, ge=1, description="Examples a step of evaluation, over all replicas.")
+    gradient_accumulation: int = Field(
+        1, ge=1, description="Parts a batch is worked through in; the update is that of the whole batch."
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32", description="Of matrix products; weights stay float32."
+    )
+    optimizer: Optimizer = Optimizer()
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
+    class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(
+        None, description="Label -> weight in the loss; balanced: the rarer the heavier; null: all alike."
+    )
+    ema: Optional[float] = Field(
+        None, gt=0, lt=1, description="Momentum of the moving average of weights that is evaluated and exported."
+    )
+    early_stopping: Optional[EarlyStopping] = None
+    evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: each epoch.")
+    checkpoint: Checkpoint = Checkpoint()
+    steps_per_loop: int = Field(1, ge=1, description="Steps a call to the device; more than 1 suits accelerators.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("steps") is not None:
+            if values.get("epochs") is not None:
+                raise ValueError("epochs and steps are both set; keep one (training.epochs=null unsets it)")
+            values = {**values, "epochs": None}
+        return values
+
+    @model_validator(mode="after")
+    def _some_length(self) -> "Training":
+        if self.epochs is None and self.steps is None:
+            raise ValueError("epochs and steps are both null; set one")
+        return self
+
+
+class Output(Section):
+    """Where runs land: DIR/NAME."""
+
+    dir: str = Field("runs", description="The folder of run folders.")
+
+
+class Export(Section):
+    """Where SavedModels land: DIR/NAME/VERSION."""
+
+    dir: str = Field("saved_models", description="The folder of exported models.")
+    enabled: bool = Field(True, description="Whether training ends with an export.")
+
+
+class Config(Section):
+    """One training run, from data to SavedModel."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Names the run and the served model: letters, digits, . _ -",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Of splits, shuffling, initial weights and dropout.")
+    task: Task
+    model: Model
+    data: Data
+    training: Training = Training()
+    output: Output = Output()
+    export: Export = Export()

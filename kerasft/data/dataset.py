@@ -1,0 +1,57 @@
+"""Batches of prepared features as a tf.data pipeline, each replica its own share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.batching import pad_rows
+from kerasft.data.prepared import Prepared
+
+
+def distribute(
+    prepared: Prepared,
+    batches: Callable[[], Iterable[np.ndarray]],
+    strategy: tf.distribute.Strategy,
+    parts: int = 1,
+    static_size: int | None = None,
+) -> tf.distribute.DistributedDataset:
+    """The batches of `batches()` under a strategy: one global batch a step, without overlap or loss.
+
+    Each input pipeline builds only the rows of its own replicas, so nothing is read to be thrown away
+    and no automatic sharding takes part.
+
+    Args:
+        prepared: the split.
+        batches: gives the rows of each global batch; called once an iteration, the same in every process.
+        strategy: where the batches go.
+        parts: a replica's share is made to divide into this many equal parts (gradient accumulation).
+        static_size: rows of every global batch, where the device needs one shape; None: as the batch has.
+    """
+    replicas = strategy.num_replicas_in_sync
+
+    def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+
+        def shares() -> Iterator:
+            for rows in batches():
+                shares = np.split(pad_rows(rows, static_size or replicas * parts), replicas)
+                for share in shares[first : first + local]:
+                    yield prepared.batch(share, static=static_size is not None)
+
+        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared))
+        return dataset.prefetch(2 * local)
+
+    return strategy.distribute_datasets_from_function(pipeline)
+
+
+def _signature(prepared: Prepared) -> tuple:
+    targets = prepared.targets
+    return (
+        {name: tf.TensorSpec([None, None], values.dtype) for name, values in prepared.features.items()},
+        tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+        tf.TensorSpec([None], tf.float32),
+    )

@@ -1,0 +1,122 @@
+"""A split as the model reads it: every text tokenized once, by the very object that goes into the SavedModel."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.table import Table
+
+TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
+LENGTH_STEP = 8  # padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features of a whole split, without padding.
+
+    Attributes:
+        features: name -> (tokens,) values of all rows, one row after the other.
+        offsets: (rows + 1,) where each row starts.
+        full_lengths: (rows,) tokens before truncation.
+        targets: (rows, ...) what the loss compares with.
+        weights: (rows,) float32.
+        pad_values: name -> value of a position without a token.
+        longest: a static padded length, or None: as long as the batch needs.
+    """
+
+    features: Mapping[str, np.ndarray]
+    offsets: np.ndarray
+    full_lengths: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    pad_values: Mapping[str, int]
+    longest: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def batch(self, rows: np.ndarray, static: bool = False) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Rows -> (features, targets, weights), padded; a row of -1 repeats row 0 with weight 0.
+
+        Args:
+            rows: (batch,) indices.
+            static: pad to the longest length there can be, for devices that compile each shape.
+
+        Returns:
+            name -> (batch, length), (batch, ...), (batch,).
+        """
+        real, rows = rows >= 0, np.maximum(rows, 0)
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        longest = -(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP
+        length = self.longest if static else min(longest, self.longest)
+        mask = np.arange(length) < lengths[:, None]  # (batch, length)
+        source = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, lengths)])
+        features = {}
+        for name, values in self.features.items():
+            features[name] = np.full(mask.shape, self.pad_values[name], values.dtype)
+            features[name][mask] = values[source]
+        return features, self.targets[rows], self.weights[rows] * real.astype(np.float32)
+
+
+def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.ndarray) -> Prepared:
+    """Tokenizes every row of a table, in graph, and keeps the result in a temporary file.
+
+    Args:
+        table: rows with the preprocessor's string columns.
+        preprocessor: string columns -> features padded to the longest row; see `kerasft.models.preprocessor`.
+        targets: (rows, ...).
+        weights: (rows,).
+    """
+    spec = {name: tf.TensorSpec([None], tf.string) for name in preprocessor.inputs}
+
+    def texts() -> Iterator[dict[str, tf.Tensor]]:
+        for batch in table.batches(TEXTS_A_BATCH, list(preprocessor.inputs)):
+            yield {name: tf.constant(batch[name]) for name in preprocessor.inputs}
+
+    pipeline = (
+        tf.data.Dataset.from_generator(texts, output_signature=spec)
+        .map(lambda columns: (preprocessor(columns), preprocessor.lengths(columns)), num_parallel_calls=2)
+        .prefetch(2)
+    )
+    stores: dict[str, Any] = {}
+    lengths, full_lengths = [], []
+    for features, full in pipeline.as_numpy_iterator():
+        mask = features["padding_mask"].astype(bool)
+        lengths.append(mask.sum(-1))
+        full_lengths.append(full)
+        for name, values in features.items():
+            store = stores.setdefault(name, _Store(values.dtype))
+            store.append(values[mask])  # (batch, length) -> (tokens,), row after row
+    return Prepared(
+        features={name: store.values() for name, store in stores.items()},
+        offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+        full_lengths=np.concatenate(full_lengths),
+        targets=targets,
+        weights=weights,
+        pad_values=preprocessor.pad_values,
+        longest=preprocessor.max_length,
+    )
+
+
+class _Store:
+    """Appends arrays to a nameless temporary file and maps it into memory: large splits need no large memory."""
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype, self.file = dtype, tempfile.TemporaryFile(prefix="kerasft-")
+
+    def append(self, values: np.ndarray) -> None:
+        self.file.write(np.ascontiguousarray(values).tobytes())
+
+    def values(self) -> np.ndarray:
+        self.file.flush()
+        return np.memmap(self.file, self.dtype, "r")

@@ -1,0 +1,30 @@
+"""The ways a program ends early, each one line on stderr and an exit code; anything else is a bug of ours."""
+
+
+class Stop(Exception):
+    """Ends a program with a message for the user; the message is one line."""
+
+    exit_code = 1
+
+
+class UserError(Stop):
+    """A mistake the user can mend. The message names the place (a file and line, or a config key), the value and the
+    mend."""
+
+    exit_code = 2
+
+
+class Diverged(Stop):
+    """The loss is no longer a number. The last checkpoint is good."""
+
+    exit_code = 3
+
+
+class Interrupted(Stop):
+    """The user pressed Ctrl-C. The message says how to go on."""
+
+    exit_code = 130
+
+
+class ServableError(Stop):
+    """A SavedModel that TensorFlow Serving would refuse or answer wrongly from; the message names the fault."""

@@ -1,0 +1,58 @@
+"""`python -m kerasft.evaluate RUN`: measure a trained model again, on its own splits or on other data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasft.data.splits import load_splits, read_split
+from kerasft.errors import UserError
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft evaluate", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run directory, for example runs/reuters-r8")
+    parser.add_argument("--data", help="a source like data.test, with the same columns; default: the run's own split")
+    parser.add_argument("--split", choices=("validation", "test"), default="test", help="of the run's own data")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_args(argv)
+    return run_program(lambda: evaluate(args.run, args.data, args.split, args.json, args.verbose))
+
+
+def evaluate(folder: Path, data: str | None, split: str, as_json: bool, verbose: bool) -> int:
+    run, terminal = Run.open(folder), Terminal(verbose)
+    task = create_task(run.config, run.load_state())
+    if data is not None:
+        table = read_split(run.config, task, data, "test")
+        task.check_targets({"test": table})
+    else:
+        tables = load_splits(run.config, create_task(run.config))
+        if split not in tables:
+            raise UserError(f"--split {split}: {folder} has none; it has {', '.join(tables)}, or give --data")
+        table = tables[split]
+
+    quiet_tensorflow(verbose)
+    from kerasft.evaluation.tables import console_table
+    from kerasft.results import evaluate_split
+    from kerasft.training.strategy import create_strategy
+
+    strategy = create_strategy(run.config)
+    with strategy.scope():
+        trained = run.load()
+    prepared = task.prepare(table, trained.preprocessor)
+    _, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    if as_json:
+        terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
+    else:
+        terminal.table(console_table(metrics, run.config.task.problem))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a model is worth: metrics, their intervals, and the report a person reads."""

@@ -1,0 +1,59 @@
+"""Logits of a whole split: every example exactly once, in the order of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.batching import sorted_batches
+from kerasft.data.dataset import distribute
+from kerasft.data.prepared import Prepared
+
+
+class Evaluator:
+    """Runs a model over a prepared split under a strategy.
+
+    Args:
+        model: features -> logits.
+        strategy: created with.
+        batch_size: examples a step, over all replicas.
+    """
+
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, batch_size: int):
+        self.strategy = strategy
+        replicas = strategy.num_replicas_in_sync
+        self.batch_size = -(-batch_size // replicas) * replicas
+        self.static = isinstance(strategy, tf.distribute.TPUStrategy)
+
+        @tf.function
+        def forward(batch):
+            return strategy.run(lambda features, *_: model(features, training=False), args=batch)
+
+        self.forward = forward
+
+    def logits(self, prepared: Prepared, progress: Callable[[int], None] | None = None) -> np.ndarray:
+        """(rows, ...) float32 logits, row i those of the split's row i.
+
+        Rows are worked through sorted by length and put back in order; rows that only fill a batch up
+        are left out.
+
+        Args:
+            prepared: the split.
+            progress: called with the number of rows done.
+        """
+        batches = sorted_batches(prepared.lengths, self.batch_size)
+        size = self.batch_size if self.static else None
+        dataset = distribute(prepared, lambda: batches, self.strategy, static_size=size)
+        found, done = None, 0
+        for rows, batch in zip(batches, dataset):
+            logits = self.strategy.gather(self.forward(batch), axis=0).numpy()  # padding rows come last
+            if found is None:
+                found = np.empty((len(prepared), *logits.shape[1:]), np.float32)
+            found[rows] = logits[: len(rows)]
+            done += len(rows)
+            if progress:
+                progress(done)
+        return found

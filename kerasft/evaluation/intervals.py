@@ -1,0 +1,52 @@
+"""How far a measured figure may be off, given how few examples it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float], *arrays: np.ndarray, seed: int, resamples: int = 1000, level: float = 0.95
+) -> dict[str, Any]:
+    """Percentile bootstrap interval of a statistic over rows, Efron and Tibshirani 1993, chapter 13.
+
+    It says how much the figure would vary over other test sets of this size; not how much it would over other
+    training seeds. Resamples in which the statistic is undefined (NaN) are left out.
+
+    Args:
+        statistic: takes arrays like `arrays` and answers one number; called `resamples` times, so it should be
+            quick: `kerasft.evaluation.scores` has those of the headline figures.
+        arrays: each (n, ...); the same rows are drawn from all.
+        seed: the interval is a pure function of it and the arrays.
+        resamples: how often n rows are drawn with replacement.
+        level: the share of resampled figures that lie inside.
+
+    Returns:
+        low and high (None where no resample has a value), level, resamples (those with a value), method.
+
+    Raises:
+        ValueError: no array, arrays of different lengths or without rows, a level outside (0, 1).
+    """
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"arrays: {sorted(lengths)} rows; one common length of at least 1 expected")
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level} is not between 0 and 1")
+    (rows,) = lengths
+    random = np.random.default_rng(seed)
+    values = np.empty(resamples)
+    for index in range(resamples):
+        drawn = random.integers(0, rows, rows)
+        values[index] = statistic(*(array[drawn] for array in arrays))
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
+    return {
+        "low": None if low is None else float(low),
+        "high": None if high is None else float(high),
+        "level": level,
+        "resamples": len(values),
+        "method": "percentile bootstrap",
+    }

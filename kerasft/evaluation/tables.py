@@ -1,0 +1,67 @@
+"""The table that the terminal prints at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from kerasft.evaluation.wording import SCORES, score, title
+
+MOST_CLASSES = 30
+WORST_SHOWN = 10
+
+
+def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
+    """Precision, recall, F1 and support of each class, with averages below; for regression the scores alone.
+
+    Beyond 30 classes the 10 with the lowest F1 are shown, and a caption says where the others stand.
+
+    Args:
+        metrics: of one split, as kerasft.evaluation.metrics makes them.
+        problem: single_label, multi_label or regression.
+    """
+    if problem == "regression":
+        return _scores_table(metrics, problem)
+    classes = metrics["per_class"]
+    many = len(classes) > MOST_CLASSES
+    table = Table("class", *_columns(problem), show_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, row in by_f1(classes)[:WORST_SHOWN] if many else classes.items():
+        cells = [score(row[name]) for name in ("precision", "recall", "f1")]
+        thresholds = [score(row["threshold"])] if problem == "multi_label" else []
+        table.add_row(Text(label), *cells, f"{row['support']:,}", *thresholds)
+    table.add_section()
+    support = f"{sum(row['support'] for row in classes.values()):,}"
+    if problem == "single_label":
+        table.add_row("accuracy", "", "", score(metrics["accuracy"]), support)
+    for average in ("macro", "weighted") if problem == "single_label" else ("micro", "macro", "weighted"):
+        cells = [score(metrics[f"{average}_{name}"]) for name in ("precision", "recall", "f1")]
+        table.add_row(f"{average} average", *cells, support, style="bold" if average == "macro" else "")
+    if many:
+        table.caption = (
+            f"The {WORST_SHOWN} classes with the lowest F1; "
+            f"all {len(classes)} are in the run's report.html and metrics.json."
+        )
+    return table
+
+
+def by_f1(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(label, scores), the lowest F1 first; those without one, in neither truth nor prediction, last."""
+    return sorted(per_class.items(), key=lambda item: (item[1]["f1"] is None, item[1]["f1"], item[0]))
+
+
+def _columns(problem: str) -> tuple[str, ...]:
+    return ("precision", "recall", "F1", "support", *(("threshold",) if problem == "multi_label" else ()))
+
+
+def _scores_table(metrics: Mapping[str, Any], problem: str) -> Table:
+    table = Table("metric", "value", show_edge=False, header_style="bold")
+    table.columns[1].justify = "right"
+    for name in SCORES[problem]:
+        table.add_row(title(name), score(metrics[name]))
+    table.add_row("rows", f"{metrics['rows']:,}")
+    return table

@@ -1,0 +1,77 @@
+"""How figures are called and written where people read them."""
+
+from __future__ import annotations
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "weighted_f1": "Weighted F1",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_average_precision": "Macro average precision",
+    "micro_average_precision": "Micro average precision",
+    "subset_accuracy": "Subset accuracy",
+    "log_loss": "Log loss",
+    "expected_calibration_error": "Calibration error",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "rmse": "RMSE",
+    "mae": "MAE",
+}
+LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae")
+SCORES = {
+    "single_label": (
+        "accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "macro_precision",
+        "macro_recall",
+        "log_loss",
+        "expected_calibration_error",
+    ),
+    "multi_label": (
+        "macro_f1",
+        "micro_f1",
+        "weighted_f1",
+        "macro_average_precision",
+        "micro_average_precision",
+        "subset_accuracy",
+        "log_loss",
+    ),
+    "regression": ("pearson", "spearman", "rmse", "mae"),
+}
+
+
+def title(metric: str) -> str:
+    """`macro_f1` -> `Macro F1`; a metric without an entry keeps its words."""
+    return TITLES.get(metric, metric.replace("_", " ").capitalize())
+
+
+def score(value: float | None) -> str:
+    """Three decimals; a dash where a figure is not defined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `48 s`, `3 min 32 s` or `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def magnitude(count: float) -> str:
+    """A count short enough for a tile: 22.7M, 5,485."""
+    if count >= 1e9:
+        return f"{count / 1e9:.2f}B"
+    if count >= 1e6:
+        return f"{count / 1e6:.1f}M"
+    return f"{count:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as `1.2 %`; a dash where it is not known."""
+    return "–" if share is None else f"{share:.1%}".replace("%", " %")

@@ -1,0 +1,63 @@
+"""`python -m kerasft.export RUN [--dir DIR]`: a run's model as a SavedModel that TensorFlow Serving answers from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasft.runs import Run
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+SAMPLES = {"text": "a text to ask about", "text_pair": "and the other one"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft export", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run directory, for example runs/reuters-r8")
+    parser.add_argument("--dir", help="where exports land, as DIR/NAME/VERSION; default: export.dir of the run")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_args(argv)
+    return run_program(lambda: export(args.run, args.dir, args.verbose))
+
+
+def export(folder: Path, directory: str | None, verbose: bool) -> int:
+    run = Run.open(folder)
+    quiet_tensorflow(verbose)
+    export_run(run, Terminal(verbose), directory)
+    return 0
+
+
+def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Path:
+    """Exports the model as it was saved, checked, and says how to serve it.
+
+    Args:
+        run: with a trained model.
+        terminal: gets the commands.
+        directory: instead of the config's `export.dir`.
+
+    Returns:
+        DIR/NAME/VERSION.
+
+    Raises:
+        ServableError: the SavedModel would not be served; nothing was written.
+    """
+    from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.tf_serving import ask_command, serve_commands
+
+    config = run.config
+    trained = run.load()
+    place = Path(directory or config.export.dir) / config.name
+    metadata = {"config": config.model_dump(), "state": trained.task.state}
+    with terminal.progress("export", 1, unit="servable") as line:
+        version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
+        line.update(1)
+    terminal.result(f"export: {version}")
+    terminal.result(serve_commands(place, config.name))
+    texts = {name: SAMPLES[name] for name in trained.task.inputs}
+    terminal.result(f"# and to ask it\n{ask_command(config.name, texts)}")
+    return version
+
+
+if __name__ == "__main__":
+    sys.exit(main())

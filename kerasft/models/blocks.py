@@ -1,0 +1,79 @@
+"""The transformer layers of any KerasHub backbone: which are trained, and how deep each weight lies."""
+
+from __future__ import annotations
+
+import keras
+
+from kerasft.errors import UserError
+
+
+def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
+    """The transformer layers, bottom to top, each once: ALBERT's shared layer is one layer.
+
+    KerasHub's backbones hold them in `transformer_layers`, a list, for ALBERT a list of lists (0.25 to 0.32);
+    no other place in kerasft knows this.
+
+    Raises:
+        UserError: the backbone has none.
+    """
+    blocks = [block for block in keras.tree.flatten(getattr(backbone, "transformer_layers", []))]
+    if not blocks:
+        raise UserError(
+            f"model.preset: {type(backbone).__name__} has no list of transformer layers; "
+            "use a BERT- or GPT-type model"
+        )
+    return blocks
+
+
+def set_trainable(model: keras.Model, backbone: keras.Model, which: str) -> None:
+    """Freezes a part of a model.
+
+    Args:
+        model: the whole model, with the head.
+        backbone: its backbone.
+        which: `all`; `head`: nothing of the backbone; `last_N_layers`: its last N transformer layers and what
+            lies above them (final normalisation, pooler) besides the head.
+
+    Raises:
+        UserError: N is more than there are layers.
+    """
+    for part in (backbone, model):
+        # Through False, because Keras skips setting a value that is there already, with all that lies below it.
+        part.trainable = False
+        part.trainable = True
+    if which == "head":
+        backbone.trainable = False
+    if which in ("all", "head"):
+        return
+    blocks = transformer_blocks(backbone)
+    count = int(which.removeprefix("last_").removesuffix("_layers"))
+    if count > len(blocks):
+        raise UserError(
+            f"model.trainable: {which} is more than the {len(blocks)} transformer layers of this "
+            f"{type(backbone).__name__}; use last_{len(blocks)}_layers or all"
+        )
+    first = len(blocks) - count + 1
+    for layer, depth in _depth_of_layers(backbone):
+        layer.trainable = depth >= first
+
+
+def layer_depths(backbone: keras.Model) -> dict[str, int]:
+    """Path of each weight -> 0 in the embeddings, 1 to N in the N transformer layers, N + 1 above them.
+
+    Raises:
+        UserError: the backbone has no list of transformer layers.
+    """
+    return {weight.path: depth for layer, depth in _depth_of_layers(backbone) for weight in layer.weights}
+
+
+def _depth_of_layers(backbone: keras.Model) -> list[tuple[keras.layers.Layer, int]]:
+    """The backbone's layers in the order of its graph; what is not a transformer layer counts with the one below."""
+    blocks = transformer_blocks(backbone)
+    depth_of = {id(block): depth for depth, block in enumerate(blocks, 1)}
+    depths, below = [], 0
+    for layer in backbone.layers:
+        below = depth_of.get(id(layer), below)
+        depths.append((layer, below))
+    # What follows the last transformer layer lies above it.
+    top = max(i for i, (layer, _) in enumerate(depths) if id(layer) in depth_of)
+    return depths[: top + 1] + [(layer, len(blocks) + 1) for layer, _ in depths[top + 1 :]]

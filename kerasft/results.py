@@ -1,0 +1,98 @@
+"""What a run found: metrics, predictions and the report, all from the model as it was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.prepared import Prepared
+from kerasft.data.table import Table
+from kerasft.evaluation.data_summary import data_summary
+from kerasft.evaluation.evaluate import Evaluator
+from kerasft.evaluation.report import Report, write_report
+from kerasft.evaluation.tables import console_table
+from kerasft.runs import Run, Trained
+from kerasft.tasks.base import Task
+from kerasft.terminal import Terminal
+from kerasft.training.fit import Fitted
+
+PACKAGES = ("kerasft", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
+DECODED_AT_ONCE = 256
+WORST = 20  # mistakes that the report shows
+
+
+def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> dict[str, Any]:
+    """Evaluates the saved model on validation and test, writes metrics.json, predictions/ and report.html.
+
+    Returns:
+        What metrics.json holds.
+    """
+    with fitted.strategy.scope():
+        trained = run.load()
+    metrics: dict[str, Any] = {}
+    split = "test" if "test" in tables else "validation"
+    for name in dict.fromkeys(("validation", split)):
+        logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], fitted.strategy, terminal, name)
+    answers = list(predictions(trained.task, tables[split], fitted.prepared[split], logits))
+    run.write_predictions(split, answers)
+    metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
+    run.write_json("metrics.json", metrics)
+    write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
+    terminal.table(console_table(metrics[split], run.config.task.problem))
+    terminal.result(f"report: {run.folder / 'report.html'}")
+    return metrics
+
+
+def evaluate_split(
+    trained: Trained, prepared: Prepared, strategy: tf.distribute.Strategy, terminal: Terminal, name: str
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
+    evaluator = Evaluator(trained.model, strategy, trained.task.config.training.evaluation_batch_size)
+    with terminal.progress(name, len(prepared), unit="examples") as line:
+        logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
+    interval = trained.task.interval(prepared, logits)
+    return logits, trained.task.metrics(prepared, logits) | {"interval": interval}
+
+
+def predictions(task: Task, table: Table, prepared: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+    """One JSON-able row an example: its texts, the truth, the answer."""
+    for start in range(0, len(table), DECODED_AT_ONCE):
+        rows = np.arange(start, min(start + DECODED_AT_ONCE, len(table)))
+        features, targets, _ = prepared.batch(rows)
+        outputs = task.decode(tf.constant(logits[rows]), features)
+        answers = task.rows({name: value.numpy() for name, value in outputs.items()})
+        for row, target, answer in zip(table.rows(rows), targets, answers):
+            yield {name: row[name] for name in task.inputs} | {"truth": task.truth(target)} | answer
+
+
+def _report(
+    run: Run,
+    task: Task,
+    tables: Mapping[str, Table],
+    fitted: Fitted,
+    metrics: dict[str, Any],
+    answers: list[dict[str, Any]],
+) -> Report:
+    return Report(
+        name=run.config.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        config=run.config.model_dump(),
+        versions=metrics["versions"],
+        metrics={name: value for name, value in metrics.items() if name != "versions"},
+        history=fitted.history,
+        problem=run.config.task.problem,
+        labels=task.state.get("labels", []),
+        headline=task.headline,
+        data_summary=data_summary(task, tables, fitted.prepared),
+        mistakes=task.mistakes(answers)[:WORST],
+        points=task.points(answers),
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in PACKAGES}

@@ -1,0 +1,213 @@
+"""A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
+
+    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html
+
+TensorFlow is imported only where a model is saved or loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasft.config.load import dump_config, load_config
+from kerasft.config.schema import Config
+from kerasft.errors import Interrupted, UserError
+from kerasft.tasks.base import Task
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from kerasft.data.table import Table
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run on disk."""
+
+    folder: Path
+    config: Config
+
+    @classmethod
+    def plan(cls, config: Config, overwrite: bool = False, resume: bool = False) -> Run:
+        """Where the run will be. Nothing is written.
+
+        Raises:
+            UserError: the run exists, can't be resumed, or a folder can't be written.
+        """
+        run = cls(Path(config.output.dir) / config.name, config)
+        if resume:
+            run._check_resumable()
+        elif run.folder.exists() and not overwrite:
+            raise UserError(f"{run.folder} exists; choose another name=..., or add --resume or --overwrite")
+        _check_writable(run.folder, "output.dir")
+        if config.export.enabled:
+            _check_writable(Path(config.export.dir) / config.name, "export.dir")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """A run that has a trained model."""
+        if not (folder / "config.yaml").is_file():
+            raise UserError(f"{folder} is not a run: it has no config.yaml")
+        if not (folder / "model" / "task.json").is_file():
+            raise UserError(f"{folder} has no trained model yet; finish it with --resume")
+        return cls(folder, load_config(folder / "config.yaml", []))
+
+    def begin(self, tables: Mapping[str, Table], resume: bool = False) -> None:
+        """Makes the folder, or checks that the data of a resumed run is the same."""
+        prints = {split: table.fingerprint() for split, table in tables.items()}
+        if resume:
+            before = json.loads((self.folder / "data.json").read_text(encoding="utf-8"))
+            changed = sorted(split for split in before.keys() | prints if before.get(split) != prints.get(split))
+            if changed:
+                raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+            return
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
+        write_atomically(self.folder / "config.yaml", dump_config(self.config))
+        self.write_json("data.json", prints)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C says what there is by then and how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            again = f"python -m kerasft.train {self.folder}/config.yaml"
+            if (self.folder / "metrics.json").is_file():
+                mend = f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
+            elif (self.folder / "checkpoints" / "checkpoint").is_file():
+                mend = f"to go on from the newest checkpoint: {again} --resume"
+            else:
+                mend = f"nothing was trained; to start again: {again} --overwrite"
+            raise Interrupted(f"interrupted; {mend}") from None
+
+    def write_json(self, name: str, value: Any) -> Path:
+        return write_atomically(self.folder / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+    def write_predictions(self, split: str, rows: Iterable[Mapping[str, Any]]) -> Path:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
+
+    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
+        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
+        import numpy as np
+
+        from kerasft.models.presets import save_preset
+
+        folder = self.folder / "model"
+        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_preset(backbone, tokenizer, str(parts))
+        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
+        write_atomically(parts / "task.json", json.dumps({"state": task.state}, indent=2, ensure_ascii=False))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(parts, folder)
+        return folder
+
+    def load_state(self) -> dict[str, Any]:
+        """What the task learnt from data."""
+        return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+
+    def load(self) -> Trained:
+        """The trained model in float32, as it is evaluated, predicts and is exported."""
+        import numpy as np
+
+        from kerasft.models.presets import load_backbone, load_tokenizer
+        from kerasft.tasks.registry import create_task
+
+        folder = self.folder / "model"
+        task = create_task(self.config, self.load_state())
+        backbone = load_backbone(str(folder), dtype="float32")
+        tokenizer = load_tokenizer(str(folder))
+        model = task.build(backbone)
+        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
+            for i, variable in enumerate(_head(model, backbone)):
+                variable.assign(saved[f"v{i}"])
+        return Trained(task, task.preprocessor(backbone, tokenizer), model)
+
+    def _check_resumable(self) -> None:
+        if not (self.folder / "checkpoints" / "checkpoint").is_file():
+            raise UserError(f"{self.folder} has no checkpoint to resume from; start without --resume")
+        if (self.folder / "metrics.json").is_file():
+            raise UserError(f"{self.folder} is finished; there is nothing to resume")
+        before = load_config(self.folder / "config.yaml", []).model_dump()
+        for path, old, new in _differences(before, self.config.model_dump()):
+            if not path.startswith(("output.", "export.")):
+                raise UserError(f"{path}: {new!r}, but {self.folder} began with {old!r}; resume with the same config")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with everything that turns strings into answers."""
+
+    task: Task
+    preprocessor: Any
+    model: keras.Model
+
+    def answer(self, columns: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
+        """String columns -> what the served model would answer, as NumPy arrays."""
+        import tensorflow as tf
+
+        texts = {name: tf.constant(columns[name], tf.string) for name in self.task.inputs}
+        return {name: value.numpy() for name, value in self._function(texts).items()}
+
+    @functools.cached_property
+    def _function(self) -> Any:
+        import tensorflow as tf
+
+        names = self.task.inputs  # one graph for every number and length of texts
+
+        @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}])
+        def answer(texts):
+            features = self.preprocessor(texts)
+            return self.task.decode(self.model(features, training=False), features)
+
+        return answer
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(part, 0o644)  # mkstemp gives 0600; a run is meant to be read
+    os.replace(part, path)
+    return path
+
+
+def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
+    inside = {id(variable) for variable in backbone.variables}
+    return [variable for variable in model.weights if id(variable) not in inside]
+
+
+def _check_writable(folder: Path, key: str) -> None:
+    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"{key}: {existing} is a file; name a folder")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserError(f"{key}: {existing} can't be written ({error.strerror}); name another folder") from error
+
+
+def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new:
+        yield path, old, new

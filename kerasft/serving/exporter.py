@@ -1,0 +1,214 @@
+"""Writes a trained model as a SavedModel that takes raw strings and returns answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kerasft
+from kerasft.errors import UserError
+from kerasft.serving.servable_check import check, probe_inputs
+from kerasft.serving.servable_graph import METHODS, read_meta_graph
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from kerasft.tasks.base import Task
+
+PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+
+
+def export(
+    task: Task, preprocessor: tf.Module, model: keras.Model, directory: Path, metadata: Mapping[str, Any]
+) -> Path:
+    """Writes `directory`/VERSION, the next integer, whole and checked or not at all.
+
+    The SavedModel is made and checked in a hidden folder beside its place and then renamed, so a TensorFlow Serving
+    that watches `directory` never sees half of it. Exports at the same time get different versions.
+
+    Args:
+        task: decodes logits; its `state["labels"]`, where it has them, are also written to `assets.extra/labels.txt`.
+        preprocessor: {column: (batch,) strings} -> features; `preprocessor.inputs` names the columns.
+        model: float32 Keras model, features -> logits.
+        directory: `saved_models/NAME`.
+        metadata: JSON-able; joins what `assets.extra/kerasft.json` says anyway, which wins where names collide.
+
+    Returns:
+        `directory`/VERSION.
+
+    Raises:
+        ServableError: the check failed; `directory` is as it was.
+        UserError: `directory` cannot be written.
+    """
+    made = _make_directory(directory)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as hidden:
+            # One level down: the hidden folder itself is private to this user, the servable must not be.
+            draft = Path(hidden) / "servable"
+            save(task, preprocessor, model, draft)
+            _write_extras(draft, task, metadata)
+            inputs = probe_inputs(preprocessor.inputs, task.config.model.max_length)
+            check(draft, inputs, expected_answers(task, preprocessor, model, inputs))
+            return _publish(draft, directory)
+    finally:
+        # Only folders that are still empty go: after a success, or beside another export, none is.
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) -> None:
+    """Writes the SavedModel alone, unchecked, to `path`; the arguments are those of `export`."""
+    import tensorflow as tf
+
+    module = tf.Module(name="servable")
+    module.preprocessor = preprocessor
+    # The weights only: a Keras model tracked whole would bring its own functions, dropout seeds and a second copy.
+    module.weights = [weight.value for weight in model.weights]
+    names = preprocessor.inputs
+
+    @tf.function(input_signature=[[tf.TensorSpec([None], tf.string, name=name) for name in names]])
+    def answer(texts):
+        return _answers(task, model, preprocessor(dict(zip(names, texts, strict=True))))
+
+    def serving_default(**texts):
+        return answer([texts[name] for name in names])["serving_default"]
+
+    specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in names}
+    signatures = {"serving_default": tf.function(serving_default).get_concrete_function(**specs)}
+    for key in answer.get_concrete_function().structured_outputs:
+        if key != "serving_default":
+            signatures[key] = _example_signature(answer, names, key)
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    _set_method_names(path)
+
+
+def expected_answers(
+    task: Task, preprocessor: tf.Module, model: keras.Model, inputs: Mapping[str, Sequence[bytes]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """What Keras answers in this process, model and task run eagerly: {signature: {output: (batch, ...)}}."""
+    import tensorflow as tf
+
+    # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
+    features = tf.function(preprocessor)({name: tf.constant(list(rows)) for name, rows in inputs.items()})
+    # The servable is checked on the CPU; a GPU's TF32 products differ by more than the check allows.
+    with tf.device("CPU"):
+        answers = _answers(task, model, features)
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
+
+
+def _answers(task, model, features):
+    answers = task.decode(model(features, training=False), features)
+    return {"serving_default": answers, **task.tf_serving_signatures(answers)}
+
+
+def _example_signature(answer, names: Sequence[str], key: str):
+    """The form of TensorFlow Serving's Classify and Regress: serialized tf.Examples -> the answers under `key`."""
+    import tensorflow as tf
+
+    # No default: a misspelt feature must be an error that names it, not the answer for an empty text.
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in names}
+
+    def signature(inputs):
+        texts = tf.io.parse_example(inputs, features)
+        return answer([texts[name] for name in names])[key]
+
+    return tf.function(signature).get_concrete_function(tf.TensorSpec([None], tf.string, name="inputs"))
+
+
+def _set_method_names(path: Path) -> None:
+    # tf.saved_model.save calls every signature a Predict.
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    file = path / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for key, signature in proto.meta_graphs[0].signature_def.items():
+        if key in METHODS:
+            signature.method_name = METHODS[key]
+    file.write_bytes(proto.SerializeToString(deterministic=True))
+    # An optional file that holds the checksum of saved_model.pb as it was before this change.
+    (path / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _write_extras(path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
+    folder = path / "assets.extra"
+    folder.mkdir()
+    labels = task.state.get("labels")
+    if labels:
+        # A line a label, so a line break inside one is written as the two characters \n.
+        lines = [re.sub(r"\r\n|\r|\n", r"\\n", label) + "\n" for label in labels]
+        (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
+    facts = {
+        **metadata,
+        "task": task.config.task.model_dump(mode="json"),
+        "labels": labels,
+        "max_length": task.config.model.max_length,
+        "signatures": _describe_signatures(path),
+        "versions": {
+            "kerasft": kerasft.__version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=2)
+    (folder / "kerasft.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _describe_signatures(path: Path) -> dict[str, Any]:
+    """{signature: {method, inputs, outputs}}; a tensor is its dtype and shape, -1 where any size goes."""
+    import tensorflow as tf
+
+    def describe(tensors):
+        return {
+            key: {
+                "dtype": tf.dtypes.as_dtype(tensors[key].dtype).name,
+                "shape": [dim.size for dim in tensors[key].tensor_shape.dim],
+            }
+            for key in sorted(tensors)
+        }
+
+    return {
+        key: {
+            "method": signature.method_name,
+            "inputs": describe(signature.inputs),
+            "outputs": describe(signature.outputs),
+        }
+        for key, signature in sorted(read_meta_graph(path).signature_def.items())
+        if not key.startswith("__")
+    }
+
+
+def _make_directory(directory: Path) -> list[Path]:
+    """Makes `directory` writable or raises UserError; returns the folders it had to make, innermost first."""
+    missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        mend = "choose a folder you can write to"
+        raise UserError(f"export.dir: cannot make {directory}: {error.strerror}; {mend}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UserError(f"export.dir: cannot write to {directory}; choose a folder you can write to")
+    return missing
+
+
+def _publish(draft: Path, directory: Path) -> Path:
+    while True:
+        taken = [int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[0-9]+", entry.name)]
+        place = directory / str(max(taken, default=0) + 1)
+        try:
+            os.rename(draft, place)
+        except OSError:
+            if not place.exists():
+                raise
+            continue  # another export took this number between the listing and the rename
+        return place

@@ -1,0 +1,80 @@
+"""An export, loaded again in this process: what TensorFlow Serving would answer, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.tasks.base import Task
+from kerasft.tasks.registry import create_task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def find_version(folder: Path) -> Path:
+    """saved_models/NAME -> its newest version, as TensorFlow Serving chooses; a version folder -> itself.
+
+    Raises:
+        UserError: neither is there.
+    """
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]
+    if not versions:
+        raise UserError(f"{folder} is neither a run (config.yaml) nor a SavedModel (VERSION/saved_model.pb)")
+    return max((path.parent for path in versions), key=lambda path: int(path.name))
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export on disk and the task it was made for; TensorFlow is not needed to read it."""
+
+    folder: Path
+    task: Task
+
+    @classmethod
+    def open(cls, folder: Path) -> Export:
+        """Raises UserError where the folder was not written by kerasft."""
+        file = find_version(folder) / "assets.extra" / "kerasft.json"
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            config = Config.model_validate(facts["config"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{file}: not an export of kerasft ({type(error).__name__}); export the run again") from error
+        return cls(file.parent.parent, create_task(config, facts["state"]))
+
+    def load(self) -> Servable:
+        """Loads the graph and its weights."""
+        import tensorflow as tf
+        import tensorflow_text  # noqa: F401  registers the tokenizers' ops
+
+        loaded = tf.saved_model.load(str(self.folder))
+        return Servable(self.task, loaded.signatures["serving_default"], loaded)
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A loaded SavedModel.
+
+    Attributes:
+        task: turns its answers into rows.
+        signature: `serving_default`.
+        loaded: keeps the variables alive.
+    """
+
+    task: Task
+    signature: Any
+    loaded: Any
+
+    def answer(self, columns: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
+        """String columns -> what the signature answers."""
+        import tensorflow as tf
+
+        outputs = self.signature(**{name: tf.constant(columns[name], tf.string) for name in self.task.inputs})
+        return {name: value.numpy() for name, value in outputs.items()}

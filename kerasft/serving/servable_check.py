@@ -1,0 +1,247 @@
+"""Checks that a SavedModel can be served: its ops, its signatures, and its answers without Python's TensorFlow.
+
+Run as `python -m kerasft.serving.servable_check DIR`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.errors import UserError
+from kerasft.serving import capi
+from kerasft.serving.servable_graph import (
+    METHODS,
+    ServableError,
+    check_kernels,
+    check_ops,
+    check_signatures,
+    read_meta_graph,
+)
+from kerasft.terminal import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+
+Inputs = Mapping[str, Sequence[bytes]]
+Arrays = Mapping[str, np.ndarray]
+
+TOLERANCE = 1e-4
+TIMEOUT_SECONDS = 300.0
+COMMAND = (sys.executable, "-I", capi.__file__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked: kinds of op, signatures, rows, the largest difference between floats, wall seconds."""
+
+    ops: int
+    signatures: tuple[str, ...]
+    rows: int
+    largest_difference: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"servable: {self.ops} kinds of op, signatures {', '.join(self.signatures)}, {self.rows} texts, "
+            f"largest difference {self.largest_difference:.1e}, {self.seconds:.1f} s"
+        )
+
+
+def check(
+    saved_model: Path,
+    inputs: Inputs,
+    expected: Mapping[str, Arrays] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Report:
+    """Refuses a SavedModel that cannot be served.
+
+    Its ops and signatures are read, then a process that never imports TensorFlow runs every signature through the
+    C API with XLA disabled: on all rows at once and on each row alone, which must agree.
+
+    Args:
+        saved_model: the version folder, which holds saved_model.pb.
+        inputs: {column: (rows,) byte strings}, the inputs of serving_default.
+        expected: {signature: {output: (rows, ...)}}, answers to all rows at once that the served ones must equal,
+            floats within 1e-4 (relative where above 1) and all else exactly. None: only rows are compared.
+        timeout: seconds that the process may take.
+
+    Raises:
+        ServableError: names the op, the signature or the difference.
+        UserError: there is no SavedModel.
+    """
+    start = time.monotonic()
+    meta_graph = read_meta_graph(saved_model)
+    signatures = {key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")}
+    ops = check_ops(meta_graph)
+    check_signatures(signatures, inputs)
+    rows = len(next(iter(inputs.values())))
+    batches = [list(range(rows)), *([row] for row in range(rows))]
+    runs = [_run(key, signature, inputs, batch) for key, signature in signatures.items() for batch in batches]
+    reply = run_capi(saved_model, ops, runs, timeout)
+    check_kernels(reply["kernels"])
+    if "load_error" in reply:
+        raise ServableError(f"the C API cannot load it: {reply['load_error']}")
+    results = iter(reply["runs"])
+    largest = 0.0
+    for key, signature in signatures.items():
+        answers = [_arrays(key, next(results), len(batch)) for batch in batches]
+        wanted = expected[key] if expected is not None else None
+        largest = max(largest, _compare_rows(key, signature, inputs, answers, wanted))
+    return Report(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
+
+
+def probe_inputs(columns: Sequence[str], max_length: int) -> dict[str, list[bytes]]:
+    """{column: (rows,) byte strings}: the texts that break servers, from none to over `max_length` tokens."""
+    texts = [
+        b"",
+        b"a",
+        b" \t\n",
+        b"Shares of the company rose 3.5% on Monday, its best day in a year.",
+        b"the oil price fell again " * max_length,
+        b"a\x00b",
+        b"\xff\xfe abc",
+        "caf\u00e9 na\u00efve\u00a0r\u00e9sum\u00e9".encode(),
+        "\U0001f40d \U0001f469\u200d\U0001f4bb \u2764\ufe0f".encode(),
+        "\u4eca\u5929\u5929\u6c14\u5f88\u597d\uff0c\u6211\u4eec\u53bb\u516c\u56ed\u3002".encode(),
+    ]
+    # Rotated, so that a pair joins different texts, and the longest one stands in either place.
+    return {column: texts[shift:] + texts[:shift] for shift, column in enumerate(columns)}
+
+
+def _run(key: str, signature: SignatureDef, inputs: Inputs, batch: Sequence[int]) -> dict[str, Any]:
+    columns = {name: [values[row] for row in batch] for name, values in inputs.items()}
+    if key in METHODS:
+        columns = {"inputs": to_examples(columns)}
+    return {
+        "inputs": {signature.inputs[name].name: [capi.encode(value) for value in columns[name]] for name in columns},
+        "outputs": {name: info.name for name, info in signature.outputs.items()},
+    }
+
+
+def to_examples(columns: Inputs) -> list[bytes]:
+    """{column: (rows,) byte strings} -> (rows,) serialized tf.Examples with one string feature a column."""
+    from tensorflow.core.example.example_pb2 import Example
+
+    examples = []
+    for values in zip(*columns.values(), strict=True):
+        example = Example()
+        for name, value in zip(columns, values, strict=True):
+            example.features.feature[name].bytes_list.value.append(value)
+        examples.append(example.SerializeToString())
+    return examples
+
+
+def run_capi(saved_model: Path, ops: Sequence[str], runs: Sequence[Any], timeout: float) -> dict[str, Any]:
+    """Sends one request to `capi.py` in its own process; a crash, a hang or no answer is a ServableError."""
+    # The kernels looked for are those of the CPU, so the run is held to them on a machine with a GPU too.
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    request = {"libraries": capi.find_libraries(), "saved_model": str(saved_model), "ops": ops, "runs": runs}
+    try:
+        done = subprocess.run(
+            COMMAND, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, env=env
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServableError(f"the C API process did not answer within {timeout:g} s") from error
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ServableError(f"the C API process died with exit code {done.returncode}: {last or 'it said nothing'}")
+    reply = json.loads(done.stdout)
+    if reply["imported_tensorflow"]:
+        raise ServableError("the C API process imported TensorFlow, so it proves nothing about a server")
+    return reply
+
+
+def _arrays(key: str, result: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
+    if "error" in result:
+        raise ServableError(f"{key}: {result['error']}")
+    arrays = {name: capi.to_array(value) for name, value in result["outputs"].items()}
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != rows:
+            raise ServableError(f"{key}: output '{name}' has shape {array.shape} for a batch of {rows}")
+    return arrays
+
+
+def _compare_rows(
+    key: str, signature: SignatureDef, inputs: Inputs, answers: Sequence[Arrays], expected: Arrays | None
+) -> float:
+    """Row by row: alone against in a batch, and in a batch against `expected`; returns the largest difference."""
+    together, *alone = answers
+    # (batch, tokens) outputs are padded to the longest row, so only the part that both have is the same.
+    shapes = {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.outputs.items()}
+    largest = 0.0
+    for row, answer in enumerate(alone):
+        text = " / ".join(repr(values[row][:40]) for values in inputs.values())
+        in_batch = {name: array[row : row + 1] for name, array in together.items()}
+        for name, array in in_batch.items():
+            where = f"{key}: output '{name}' for {text}"
+            pair = (answer[name], array)
+            if -1 in shapes[name][1:]:
+                pair = _crop(pair)
+            largest = max(largest, _difference(f"{where}, alone and in a batch,", *pair))
+            if expected is not None:
+                wanted = expected[name][row : row + 1]
+                largest = max(largest, _difference(f"{where}, served and in Keras,", array, wanted))
+    return largest
+
+
+def _crop(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    part = tuple(slice(min(sizes)) for sizes in zip(*(array.shape for array in arrays), strict=True))
+    return [array[part] for array in arrays]
+
+
+def _difference(where: str, got: np.ndarray, wanted: np.ndarray) -> float:
+    if got.shape != wanted.shape:
+        raise ServableError(f"{where} has shapes {got.shape} and {wanted.shape}")
+    if got.dtype.kind != "f":
+        if not np.array_equal(got, wanted):
+            raise ServableError(f"{where} is {got.tolist()} and {wanted.tolist()}")
+        return 0.0
+    if np.isnan(got).any():
+        raise ServableError(f"{where} is not a number")
+    scaled = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
+    largest = float(scaled.max(initial=0.0))
+    if not largest <= TOLERANCE:
+        raise ServableError(f"{where} differs by {largest:.2g}, more than {TOLERANCE:g}")
+    return largest
+
+
+def _max_length(saved_model: Path) -> int:
+    """Tokens that the servable cuts texts to, as its exporter noted; 512 for those of other exporters."""
+    facts = saved_model / "assets.extra" / "kerasft.json"
+    return json.loads(facts.read_text(encoding="utf-8"))["max_length"] if facts.is_file() else 512
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Checks one SavedModel and prints what was found; exit code 1 if it cannot be served, 2 if it is not there."""
+    description = "Checks that a SavedModel can be served."
+    parser = argparse.ArgumentParser(prog="kerasft check-servable", description=description)
+    parser.add_argument("saved_model", type=Path, metavar="DIR", help="the version folder, such as saved_models/NAME/1")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow's own messages through")
+    options = parser.parse_args(arguments)
+    path = options.saved_model
+    quiet_tensorflow(options.verbose)
+    try:
+        columns = read_meta_graph(path).signature_def["serving_default"].inputs
+        print(check(path, probe_inputs(sorted(columns), _max_length(path))))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except ServableError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

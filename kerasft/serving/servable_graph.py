@@ -1,0 +1,136 @@
+"""Reads a SavedModel's graph and refuses what TensorFlow Serving cannot load, run or batch."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasft.errors import ServableError, UserError
+from kerasft.serving import capi
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.node_def_pb2 import NodeDef
+    from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
+
+PREDICT = "tensorflow/serving/predict"
+# Signatures whose one input is "inputs", serialized tf.Examples; they go by the name TensorFlow Serving gives them.
+METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
+# What TensorFlow Serving reads of them, and in which ranks.
+METHOD_OUTPUTS = {"classify": {"classes": (2,), "scores": (2,)}, "regress": {"outputs": (1, 2)}}
+
+# What the kernel registry cannot tell: these have kernels in the wheel and still do not belong in a server.
+NO_PYTHON = "calls Python, which a server does not have"
+GROWS = "adds to a hash table, which grows without bound in a server"
+REFUSED_OPS = {
+    "PyFunc": NO_PYTHON,
+    "PyFuncStateless": NO_PYTHON,
+    "EagerPyFunc": NO_PYTHON,
+    "LookupTableInsert": GROWS,
+    "LookupTableInsertV2": GROWS,
+}
+NO_XLA = "needs XLA, which TensorFlow Serving disables"
+
+
+def read_meta_graph(saved_model: Path) -> MetaGraphDef:
+    """The graph that servers load, the one tagged `serve`. Raises UserError or ServableError if there is none."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    file = saved_model / "saved_model.pb"
+    if not file.is_file():
+        raise UserError(f"{saved_model}: holds no saved_model.pb; give a version folder such as saved_models/NAME/1")
+    try:
+        proto = SavedModel.FromString(file.read_bytes())
+    except DecodeError as error:
+        raise ServableError(f"{file}: not a SavedModel: {error}") from error
+    for meta_graph in proto.meta_graphs:
+        if list(meta_graph.meta_info_def.tags) == ["serve"]:
+            return meta_graph
+    raise ServableError(f"{file}: no graph has the one tag 'serve', the one that TensorFlow Serving loads")
+
+
+def _nodes(meta_graph: MetaGraphDef) -> Iterator[tuple[str, NodeDef]]:
+    for node in meta_graph.graph_def.node:
+        yield "the main graph", node
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            yield function.signature.name, node
+
+
+def check_ops(meta_graph: MetaGraphDef) -> list[str]:
+    """The kinds of op in the graph and its functions, sorted; raises ServableError for one refused by name."""
+    functions = {function.signature.name for function in meta_graph.graph_def.library.function}
+    for function in meta_graph.graph_def.library.function:
+        if function.attr["_XlaMustCompile"].b:
+            raise ServableError(f"function {function.signature.name}: is jit_compiled, so it {NO_XLA}")
+    ops = set()
+    for place, node in _nodes(meta_graph):
+        reason = NO_XLA if node.op.startswith("Xla") else REFUSED_OPS.get(node.op)
+        if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
+            reason = NO_XLA
+        if reason:
+            raise ServableError(f"op {node.op} (node {node.name} of {place}) {reason}")
+        ops.add(node.op)
+    return sorted(ops - functions)
+
+
+def check_signatures(signatures: Mapping[str, SignatureDef], columns: Iterable[str]) -> None:
+    """Raises ServableError for a method, input or output that TensorFlow Serving refuses or cannot batch."""
+    if "serving_default" not in signatures:
+        raise ServableError(f"no signature serving_default; there is {', '.join(signatures) or 'none'}")
+    for key, signature in signatures.items():
+        method = METHODS.get(key, PREDICT)
+        if signature.method_name != method:
+            raise ServableError(f"{key}: the method name is '{signature.method_name}', not '{method}'")
+        wanted = {"inputs"} if key in METHODS else set(columns)
+        if set(signature.inputs) != wanted:
+            raise ServableError(f"{key}: its inputs are {_names(signature.inputs)}, not {_names(wanted)}")
+        for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+            for name, info in tensors.items():
+                _check_tensor(f"{key}: {kind} '{name}'", info)
+        if any(info.dtype != capi.STRING for info in signature.inputs.values()):
+            raise ServableError(f"{key}: its inputs are not strings")
+        if key in METHODS:
+            _check_method_outputs(key, signature)
+
+
+def _check_tensor(where: str, info: TensorInfo) -> None:
+    if info.tensor_shape.unknown_rank:
+        raise ServableError(f"{where} has an unknown rank; give it a shape with the batch first")
+    if not info.tensor_shape.dim:
+        raise ServableError(f"{where} is a scalar; TensorFlow Serving's batching needs the batch as first dimension")
+    if info.tensor_shape.dim[0].size != -1:
+        size = info.tensor_shape.dim[0].size
+        raise ServableError(f"{where} has a fixed first dimension of {size}; it must be the batch, of any size")
+    if info.dtype != capi.STRING and info.dtype not in capi.DTYPES:
+        raise ServableError(f"{where} has the dtype {info.dtype}, which has no JSON form; cast it to float32")
+
+
+def _check_method_outputs(key: str, signature: SignatureDef) -> None:
+    known = METHOD_OUTPUTS[key]
+    if not signature.outputs or not set(signature.outputs) <= set(known):
+        raise ServableError(f"{key}: its outputs are {_names(signature.outputs)}, not {_names(known)}")
+    for name, info in signature.outputs.items():
+        dtype = capi.STRING if name == "classes" else capi.FLOAT
+        if info.dtype != dtype or len(info.tensor_shape.dim) not in known[name]:
+            raise ServableError(
+                f"{key}: output '{name}' must be {'strings' if name == 'classes' else 'float32'} of rank "
+                f"{' or '.join(map(str, known[name]))}"
+            )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def check_kernels(kernels: Mapping[str, str]) -> None:
+    """{op: serialized KernelList in base64}; raises ServableError for an op that no CPU kernel runs."""
+    from tensorflow.core.framework.kernel_def_pb2 import KernelList
+
+    for op, encoded in kernels.items():
+        devices = {kernel.device_type for kernel in KernelList.FromString(base64.b64decode(encoded)).kernel}
+        # DEFAULT kernels run on any device.
+        if not devices & {"CPU", "DEFAULT"}:
+            raise ServableError(f"op {op} has no CPU kernel in TensorFlow or tensorflow_text")

@@ -1,0 +1,1 @@
+"""One file per task: everything a task adds to a backbone."""

@@ -1,0 +1,160 @@
+"""The contract between a task and the rest of the program."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+
+if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
+    import keras
+    import pyarrow as pa
+    import tensorflow as tf
+
+    from kerasft.data.prepared import Prepared
+    from kerasft.data.sources import Record
+    from kerasft.data.table import Table
+
+
+@dataclass(frozen=True)
+class Column:
+    """A role that a task reads from the data, and whether it can do without."""
+
+    role: str
+    required: bool = True
+
+
+class Task(abc.ABC):
+    """What one task adds to a backbone.
+
+    A task is the only place that knows how a row becomes features, what head sits on the backbone,
+    what is minimised, what is measured, and how logits become an answer. Modules of tasks import
+    without TensorFlow; methods that build graphs import it.
+
+    Args:
+        config: the whole resolved config.
+        state: what the task learnt from data (label names, thresholds), JSON-able; it is saved with the model.
+    """
+
+    columns: tuple[Column, ...]
+    headline: str  # the metric that chooses the best checkpoint, a key of `metrics`
+    rising: tuple[str, ...]  # metrics a run can be chosen by, where more is better
+    falling: tuple[str, ...]  # and where less is better
+
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        self.config = config
+        self.state: dict[str, Any] = dict(state or {})
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the string columns that an answer needs: the inputs of the served model."""
+
+    def check_config(self) -> None:
+        """Raises UserError for a key that this task can't honour, before any data is read."""
+        stopping = self.config.training.early_stopping
+        if stopping and stopping.metric not in self.rising + self.falling:
+            known = ", ".join(self.rising + self.falling)
+            raise UserError(f"training.early_stopping.metric: {stopping.metric!r} is not measured; there are: {known}")
+
+    # Rows: plain Python, no TensorFlow.
+    @abc.abstractmethod
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of one parsed row."""
+
+    @abc.abstractmethod
+    def parse(self, record: Record) -> dict[str, Any]:
+        """One source record -> one row of `schema`. Raises UserError with the record's place."""
+
+    @abc.abstractmethod
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        """One record without a target -> `inputs`; a column may also bear the name of its role."""
+
+    @abc.abstractmethod
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        """Learns `state` from the splits and checks them against each other. Raises UserError."""
+
+    def check_targets(self, splits: Mapping[str, Table]) -> None:
+        """Raises UserError where a split has a target that `state` does not know."""
+
+    def stratify(self, table: Table) -> np.ndarray | None:
+        """(rows,) group of each row for the stratified validation share; None: a plain share."""
+        return None
+
+    @abc.abstractmethod
+    def targets(self, table: Table) -> np.ndarray:
+        """(rows, ...) what the loss compares logits with."""
+
+    def weights(self, targets: np.ndarray) -> np.ndarray:
+        """(rows,) float32 weight of each training row in the loss."""
+        return np.ones(len(targets), np.float32)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
+        """A table as the model reads it; `weighted` in training."""
+        from kerasft.data.prepared import prepare
+
+        targets = self.targets(table)
+        weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
+        return prepare(table, preprocessor, targets, weights)
+
+    # Graphs.
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        """The object that turns `inputs` into features, in `prepare` and in the SavedModel alike."""
+        from kerasft.models.preprocessor import text_preprocessor
+
+        return text_preprocessor(backbone, tokenizer, self.config.model.max_length, self.inputs)
+
+    @abc.abstractmethod
+    def build(self, backbone: keras.Model) -> keras.Model:
+        """Backbone -> plain Keras model: features -> logits."""
+
+    @abc.abstractmethod
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """(batch, ...), (batch, ...) -> (batch,) loss of each example."""
+
+    @abc.abstractmethod
+    def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """In graph: logits -> answers, every tensor of rank >= 1 with the batch first."""
+
+    def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
+        """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""
+        return {}
+
+    # Evaluation: NumPy.
+    def tune(self, split: Prepared, logits: np.ndarray) -> None:
+        """Chooses decision thresholds on the validation split and keeps them in `state`."""
+
+    @abc.abstractmethod
+    def metrics(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+        """A whole split and its logits -> JSON-able metrics, `headline` among them."""
+
+    @abc.abstractmethod
+    def interval(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+        """The headline figure's confidence interval: {metric, low, high, level, ...}."""
+
+    @abc.abstractmethod
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        """What `decode` gave, as NumPy arrays -> one JSON-able answer a row, for `predict` and predictions/."""
+
+    @abc.abstractmethod
+    def truth(self, target: np.ndarray) -> Any:
+        """One row of `targets` -> what stands beside its answer in predictions/."""
+
+    # The report.
+    def class_counts(self, split: Prepared) -> dict[str, int]:
+        """Rows of each class, where the task has classes."""
+        return {}
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of predictions/ -> {text, text_pair?, truth, prediction, score}, the most confidently wrong first."""
+        return []
+
+    def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
+        """Rows of predictions/ -> (truth, prediction), where both are numbers."""
+        return []

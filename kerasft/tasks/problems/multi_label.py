@@ -1,0 +1,146 @@
+"""Several labels a text, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, top_label
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasft.data.table import Table
+
+
+class MultiLabel:
+    """Any number of labels a text: a sigmoid and a threshold for each."""
+
+    headline = "macro_f1"
+    rising = (
+        "macro_f1",
+        "micro_f1",
+        "weighted_f1",
+        "macro_average_precision",
+        "micro_average_precision",
+        "subset_accuracy",
+    )
+    falling = ("log_loss",)
+    arrow = pa.list_(pa.string())
+
+    def __init__(self, config: Config, state: dict[str, Any]):
+        self.config, self.state = config, state
+
+    def parse(self, value: Any, where: str) -> list[str]:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(self.config.task.label_separator) if part.strip()]
+        if not isinstance(value, list) or any(part is None or isinstance(part, (list, dict)) for part in value):
+            raise UserError(
+                f"{where}: the labels are {value!r}; a list, or a text with "
+                f"{self.config.task.label_separator!r} between the labels (task.label_separator), is needed"
+            )
+        return sorted({str(part) for part in value})
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        found = {label for labels in splits["train"].column("label") for label in labels}
+        fit_labels(self.config, self.state, found)
+        self.check_targets(splits)
+        self.state["thresholds"] = [0.5] * len(self.state["labels"])
+
+    def check_targets(self, splits: Mapping[str, Table]) -> None:
+        check_unknown(self.state["labels"], splits, lambda labels: labels)
+
+    def groups(self, table: Table) -> np.ndarray:
+        """Rows with the same rarest label form a group, so that rare labels reach both parts."""
+        rows = table.column("label")
+        counts: dict[str, int] = {}
+        for labels in rows:
+            for label in labels:
+                counts[label] = counts.get(label, 0) + 1
+        rarest = [min(labels, key=lambda label: (counts[label], label), default="") for labels in rows]
+        return np.unique(np.asarray(rarest, object).astype(str), return_inverse=True)[1]
+
+    def targets(self, table: Table) -> np.ndarray:
+        ids = {label: i for i, label in enumerate(self.state["labels"])}
+        hot = np.zeros((len(table), len(ids)), np.float32)
+        for row, labels in enumerate(table.column("label")):
+            hot[row, [ids[label] for label in labels]] = 1.0
+        return hot
+
+    def weights(self, targets: np.ndarray) -> np.ndarray:
+        if self.config.training.class_weights is not None:
+            raise UserError("training.class_weights: only for task.problem single_label; remove it")
+        return np.ones(len(targets), np.float32)
+
+    def outputs(self) -> int:
+        return len(self.state["labels"])
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        smoothing = self.config.training.label_smoothing
+        soft = targets * (1.0 - smoothing) + 0.5 * smoothing
+        # (batch, labels) -> (batch,)
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(soft, logits), axis=-1)
+
+    def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        import tensorflow as tf
+
+        probabilities = tf.sigmoid(logits)
+        chosen = tf.cast(probabilities >= tf.constant(self.state["thresholds"], tf.float32), tf.int32)
+        return top_label(probabilities, self.state["labels"]) | {"probabilities": probabilities, "chosen": chosen}
+
+    def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
+        from kerasft.evaluation.thresholds import tune_thresholds
+
+        chosen = tune_thresholds(targets, _sigmoid(logits))
+        # as float32, the type they are compared in, so that a saved threshold decides as the live one did
+        self.state["thresholds"] = [float(np.float32(value)) for value in chosen]
+
+    def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.metrics import multi_label_metrics
+
+        thresholds = np.asarray(self.state["thresholds"])
+        return multi_label_metrics(targets, _sigmoid(logits), self.state["labels"], thresholds)
+
+    def interval(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.intervals import bootstrap_interval
+        from kerasft.evaluation.scores import decisions, multi_label_macro_f1
+
+        predicted = decisions(_sigmoid(logits), np.asarray(self.state["thresholds"]))
+        return bootstrap_interval(multi_label_macro_f1, targets, predicted, seed=self.config.seed)
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        names = self.state["labels"]
+        return [
+            {
+                "label": label,
+                "score": score,
+                "labels": [name for name, yes in zip(names, chosen) if yes],
+                "probabilities": dict(zip(names, each)),
+            }
+            for label, score, chosen, each in zip(*lists(outputs, "label", "score", "chosen", "probabilities"))
+        ]
+
+    def truth(self, target: np.ndarray) -> list[str]:
+        return [name for name, yes in zip(self.state["labels"], target) if yes]
+
+    def class_counts(self, targets: np.ndarray) -> dict[str, int]:
+        return dict(zip(self.state["labels"], targets.sum(0).astype(int).tolist()))
+
+    def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        wrong = set(row["labels"]) ^ set(row["truth"])
+        if not wrong:
+            return None
+        chances = row["probabilities"]
+        surest = max(chances[name] if name in row["labels"] else 1 - chances[name] for name in wrong)
+        return {"prediction": row["labels"], "score": surest}
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))

@@ -1,0 +1,101 @@
+"""A number a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasft.data.table import Table
+
+
+class Regression:
+    """A number: squared error on targets scaled by the training data's mean and deviation."""
+
+    headline = "pearson"
+    rising = ("pearson", "spearman")
+    falling = ("rmse", "mae")
+    arrow = pa.float64()
+
+    def __init__(self, config: Config, state: dict[str, Any]):
+        self.config, self.state = config, state
+
+    def parse(self, value: Any, where: str) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not np.isfinite(number) or isinstance(value, bool):
+            raise UserError(f"{where}: the label is {value!r}; task.problem regression needs a finite number")
+        return number
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        values = splits["train"].numpy("label")
+        if values.min() == values.max():
+            raise UserError(f"data.train: every row has the value {values[0]:g}; there is nothing to learn")
+        self.state.update(mean=float(values.mean()), deviation=float(values.std()))
+
+    def check_targets(self, splits: Mapping[str, Table]) -> None:
+        """Any number will do."""
+
+    def groups(self, table: Table) -> None:
+        return None
+
+    def targets(self, table: Table) -> np.ndarray:
+        return table.numpy("label").astype(np.float32)
+
+    def weights(self, targets: np.ndarray) -> np.ndarray:
+        if self.config.training.class_weights is not None or self.config.training.label_smoothing:
+            raise UserError("training.class_weights and training.label_smoothing: not for task.problem regression")
+        return np.ones(len(targets), np.float32)
+
+    def outputs(self) -> int:
+        return 1
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        scaled = (targets - self.state["mean"]) / self.state["deviation"]
+        return tf.square(scaled - tf.squeeze(logits, -1))  # (batch,), (batch, 1) -> (batch,)
+
+    def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        import tensorflow as tf
+
+        return {"value": tf.squeeze(logits, -1) * self.state["deviation"] + self.state["mean"]}
+
+    def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
+        """Nothing to choose."""
+
+    def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.metrics import regression_metrics
+
+        return regression_metrics(targets, self._values(logits))
+
+    def interval(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.intervals import bootstrap_interval
+        from kerasft.evaluation.scores import pearson
+
+        return bootstrap_interval(pearson, targets, self._values(logits), seed=self.config.seed)
+
+    def _values(self, logits: np.ndarray) -> np.ndarray:
+        return logits[:, 0] * self.state["deviation"] + self.state["mean"]
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [{"value": value} for value in outputs["value"].tolist()]
+
+    def truth(self, target: np.ndarray) -> float:
+        return float(target)
+
+    def class_counts(self, targets: np.ndarray) -> dict[str, int]:
+        return {}
+
+    def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {"prediction": row["value"], "score": abs(row["value"] - row["truth"])}

@@ -1,0 +1,120 @@
+"""One label a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.tasks.problems.labels import check_unknown, check_weight_names, fit_labels, lists, top_label
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasft.data.table import Table
+
+
+class SingleLabel:
+    """Exactly one label a text: softmax and cross-entropy."""
+
+    headline = "accuracy"
+    rising = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_precision", "macro_recall")
+    falling = ("log_loss", "expected_calibration_error")
+    arrow = pa.string()
+
+    def __init__(self, config: Config, state: dict[str, Any]):
+        self.config, self.state = config, state
+
+    def parse(self, value: Any, where: str) -> str:
+        if value is None or isinstance(value, (list, dict)) or str(value).strip() == "":
+            raise UserError(f"{where}: the label is {value!r}; one label is needed")
+        return str(value).strip()
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        found = set(splits["train"].column("label"))
+        fit_labels(self.config, self.state, found)
+        self.check_targets(splits)
+        if len(found) < 2:
+            raise UserError(
+                f"data.train: every row has the label {next(iter(found))!r}; at least two labels are needed to learn"
+            )
+
+    def check_targets(self, splits: Mapping[str, Table]) -> None:
+        check_unknown(self.state["labels"], splits, lambda label: [label])
+
+    def groups(self, table: Table) -> np.ndarray:
+        return np.unique(np.asarray(table.column("label"), object).astype(str), return_inverse=True)[1]
+
+    def targets(self, table: Table) -> np.ndarray:
+        ids = {label: i for i, label in enumerate(self.state["labels"])}
+        return np.asarray([ids[label] for label in table.column("label")], np.int32)
+
+    def weights(self, targets: np.ndarray) -> np.ndarray:
+        chosen, labels = self.config.training.class_weights, self.state["labels"]
+        if chosen is None:
+            return np.ones(len(targets), np.float32)
+        counts = np.bincount(targets, minlength=len(labels))
+        if chosen == "balanced":  # King and Zeng 2001, as scikit-learn has it: n / (classes * count)
+            each = len(targets) / (len(labels) * np.maximum(counts, 1))
+        else:
+            check_weight_names(chosen, labels)
+            each = np.asarray([chosen.get(label, 1.0) for label in labels])
+        weights = each[targets]
+        return (weights / weights.mean()).astype(np.float32)
+
+    def outputs(self) -> int:
+        return len(self.state["labels"])
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        smoothing = self.config.training.label_smoothing
+        hot = tf.one_hot(targets, self.outputs(), dtype=logits.dtype)
+        hot = hot * (1.0 - smoothing) + smoothing / self.outputs()
+        return tf.nn.softmax_cross_entropy_with_logits(hot, logits)  # (batch, labels) -> (batch,)
+
+    def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        import tensorflow as tf
+
+        probabilities = tf.nn.softmax(logits)
+        return top_label(probabilities, self.state["labels"]) | {"probabilities": probabilities}
+
+    def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
+        """Nothing to choose: the most probable label is the answer."""
+
+    def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.metrics import single_label_metrics
+
+        return single_label_metrics(targets, _softmax(logits), self.state["labels"])
+
+    def interval(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.intervals import bootstrap_interval
+
+        return bootstrap_interval(np.mean, (logits.argmax(-1) == targets).astype(float), seed=self.config.seed)
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [
+            {"label": label, "score": score, "probabilities": dict(zip(self.state["labels"], each))}
+            for label, score, each in zip(*lists(outputs, "label", "score", "probabilities"))
+        ]
+
+    def truth(self, target: np.ndarray) -> str:
+        return self.state["labels"][int(target)]
+
+    def class_counts(self, targets: np.ndarray) -> dict[str, int]:
+        counts = np.bincount(targets, minlength=self.outputs()).tolist()
+        return dict(zip(self.state["labels"], counts))
+
+    def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        if row["label"] == row["truth"]:
+            return None
+        return {"prediction": row["label"], "score": row["score"]}
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)

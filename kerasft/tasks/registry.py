@@ -1,0 +1,22 @@
+"""One explicit table: the name of a task in a config -> its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasft.config.schema import Config
+from kerasft.tasks.base import Task
+from kerasft.tasks.text_classification import TextClassification
+
+TASKS: dict[str, type[Task]] = {"text_classification": TextClassification}
+
+
+def create_task(config: Config, state: Mapping[str, Any] | None = None) -> Task:
+    """The task that a config names.
+
+    Args:
+        config: the resolved config.
+        state: what the task learnt earlier from data, where a saved model is loaded.
+    """
+    return TASKS[config.task.name](config, state)

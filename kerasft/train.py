@@ -1,0 +1,55 @@
+"""`python -m kerasft.train CONFIG [key=value ...]`: from labelled text to a model that can be served."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from kerasft.config.load import load_config
+from kerasft.data.splits import load_splits
+from kerasft.errors import UserError
+from kerasft.models.presets import resolve_preset
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft train", description=__doc__)
+    parser.add_argument("config", help="a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.epochs=1")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run")
+    parser.add_argument("--overwrite", action="store_true", help="replace a run of this name")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_intermixed_args(argv)
+    return run_program(lambda: train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))
+
+
+def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool) -> int:
+    """One run, a line a stage. Everything a user can get wrong without a model is found before TensorFlow loads."""
+    terminal = Terminal(verbose)
+    config = load_config(config_path, overrides)
+    if resume and overwrite:
+        raise UserError("--resume and --overwrite contradict each other; keep one")
+    run = Run.plan(config, overwrite, resume)
+    task = create_task(config)
+    task.check_config()
+    tables = load_splits(config, task)
+    preset = resolve_preset(config.model.preset)
+    terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+
+    quiet_tensorflow(verbose)
+    from kerasft.export import export_run
+    from kerasft.results import finish
+    from kerasft.training.fit import fit
+
+    with run.interruptible():
+        fitted = fit(run, task, tables, preset, terminal, resume)
+        finish(run, tables, fitted, terminal)
+        if config.export.enabled:
+            export_run(run, terminal)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

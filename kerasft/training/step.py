@@ -1,0 +1,69 @@
+"""One training step: forward, loss, gradient, update, the same under every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from kerasft.tasks.base import Task
+
+
+def make_train_step(
+    model: keras.Model,
+    task: Task,
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+    accumulation: int = 1,
+) -> Callable[[tuple], tf.Tensor]:
+    """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
+
+    The loss is the weighted sum over the global batch divided by its sum of weights, so that one
+    replica, many replicas and any gradient accumulation minimise the same thing.
+
+    Args:
+        model: features -> logits.
+        task: gives the loss.
+        optimizer: built for the model's trainable variables.
+        strategy: the one the batch is distributed by.
+        accumulation: equal parts that a replica works through one after the other to save memory.
+    """
+    variables = model.trainable_variables
+
+    def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
+        with tf.GradientTape() as tape:
+            logits = model(features, training=True)
+            loss = tf.reduce_sum(task.loss(targets, logits) * weights) / total
+        # dense: the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong
+        return loss, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+
+    def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
+        part = tf.shape(weights)[0] // accumulation  # the pipeline made the rows divide
+
+        def body(i, loss, gradients):
+            def cut(tensor):
+                return tensor[i * part : (i + 1) * part]
+
+            more, new = gradient_of({k: cut(v) for k, v in features.items()}, cut(targets), cut(weights), total)
+            return i + 1, loss + more, [old + gradient for old, gradient in zip(gradients, new)]
+
+        start = (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables])
+        # one part at a time: several in flight would need the memory that accumulation is to save
+        _, loss, gradients = tf.while_loop(lambda i, *_: i < accumulation, body, start, parallel_iterations=1)
+        return loss, gradients
+
+    def replica_step(batch: tuple) -> tf.Tensor:
+        features, targets, weights = batch
+        total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
+        compute = gradient_of if accumulation == 1 else accumulated
+        loss, gradients = compute(features, targets, weights, total)
+        optimizer.apply(gradients, variables)
+        return loss
+
+    def step(batch: tuple) -> tf.Tensor:
+        losses = strategy.run(replica_step, args=(batch,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    return step

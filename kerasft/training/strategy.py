@@ -1,0 +1,83 @@
+"""The tf.distribute strategy that a config names, on the devices that this machine has."""
+
+import os
+
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+
+
+def create_strategy(config: Config) -> tf.distribute.Strategy:
+    """Creates the strategy and checks that the batch divides over its replicas.
+
+    Must be called before TensorFlow touches a device: logical CPU devices are fixed from then on.
+
+    Raises:
+        UserError: no such devices, or a batch that does not divide over the replicas.
+    """
+    training = config.training
+    gpus = tf.config.list_physical_devices("GPU")
+    name = choose_strategy(training.strategy, len(gpus), training.devices)
+    if name == "one_device":
+        strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    elif name == "mirrored":
+        strategy = tf.distribute.MirroredStrategy(_devices(gpus, training.devices))
+    elif name == "multi_worker":
+        strategy = _multi_worker()
+    else:
+        strategy = _tpu()
+    check_batch(training.batch_size, training.gradient_accumulation, strategy.num_replicas_in_sync)
+    return strategy
+
+
+def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
+    """What `auto` stands for: TF_CONFIG's workers, a Cloud TPU VM's chips, several devices, or one."""
+    if name != "auto":
+        return name
+    if "TF_CONFIG" in os.environ:
+        return "multi_worker"
+    if "TPU_NAME" in os.environ or "TPU_ACCELERATOR_TYPE" in os.environ:
+        return "tpu"
+    return "mirrored" if (devices or gpus) > 1 else "one_device"
+
+
+def check_batch(batch_size: int, accumulation: int, replicas: int) -> None:
+    """Raises UserError, with the nearest batch sizes that do divide."""
+    parts = replicas * accumulation
+    if batch_size % parts == 0:
+        return
+    below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
+    mend = f"{below} or {above}" if below else f"{above}"
+    over = f"{replicas} replicas" + (f" x {accumulation} gradient accumulation steps" if accumulation > 1 else "")
+    raise UserError(f"training.batch_size: {batch_size} does not divide over {over}; use {mend}")
+
+
+def _devices(gpus: list, wanted: int | None) -> list[str]:
+    if gpus:
+        if wanted is not None and wanted > len(gpus):
+            raise UserError(f"training.devices: {wanted}, but this machine has {len(gpus)} GPUs")
+        return [f"/gpu:{i}" for i in range(wanted or len(gpus))]
+    if wanted is None:
+        raise UserError("training.strategy: mirrored without a GPU needs training.devices, the number of logical CPUs")
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or [0]) != wanted:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
+    return [f"/cpu:{i}" for i in range(wanted)]
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    if "TF_CONFIG" not in os.environ:
+        raise UserError("training.strategy: multi_worker needs the environment variable TF_CONFIG on each worker")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _tpu() -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu="local")
+    except (ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"training.strategy: no TPU answers here ({reason}); run on a Cloud TPU VM with tensorflow-tpu"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)

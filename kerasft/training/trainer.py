@@ -1,0 +1,189 @@
+"""The training loop: Orbit's controller over a Keras 3 model, from the first step or from a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import orbit
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.data.batching import steps_per_epoch, training_batches
+from kerasft.data.dataset import distribute
+from kerasft.data.prepared import Prepared
+from kerasft.evaluation.evaluate import Evaluator
+from kerasft.tasks.base import Task
+from kerasft.terminal import Terminal
+from kerasft.training.actions import Watch
+from kerasft.training.checkpoint import Checkpoints
+from kerasft.training.optimizer import create_optimizer, swapped_averages
+from kerasft.training.step import make_train_step
+
+
+class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
+    """Trains a model and validates it as it goes.
+
+    Args:
+        config: the resolved config.
+        task: gives loss and metrics.
+        model: created under the strategy, frozen as the config says.
+        depths: variable path -> depth, for the layer-wise learning rate.
+        train: prepared training split.
+        validation: prepared validation split.
+        strategy: where it runs.
+        folder: of the run; checkpoints and TensorBoard events go below it.
+        terminal: shows progress.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        model: keras.Model,
+        depths: dict[str, int],
+        train: Prepared,
+        validation: Prepared,
+        strategy: tf.distribute.Strategy,
+        folder: Path,
+        terminal: Terminal,
+    ):
+        self.config, self.task, self.model, self.strategy = config, task, model, strategy
+        self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
+        training = config.training
+        self.static = isinstance(strategy, tf.distribute.TPUStrategy)
+        self.method = ("pad" if self.static else "bucket") if config.data.batching == "auto" else config.data.batching
+        self.per_epoch = steps_per_epoch(len(train), training.batch_size)
+        self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
+        with strategy.scope():
+            self.optimizer = create_optimizer(training, self.steps, model, depths)
+            self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, training.checkpoint.keep)
+        self.progress = self.checkpoints.progress
+        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size)
+        step = make_train_step(model, task, self.optimizer, strategy, training.gradient_accumulation)
+
+        @tf.function
+        def run_steps(iterator, num_steps):
+            loss = tf.constant(0.0)
+            for _ in tf.range(num_steps):
+                loss += step(next(iterator))
+            return loss / tf.cast(num_steps, tf.float32)
+
+        self.run_steps = run_steps
+
+    def fit(self, resume: bool = False) -> None:
+        """Trains to the last step or until it no longer improves, and leaves the model with its best weights.
+
+        Raises:
+            Interrupted: on Ctrl-C, after a checkpoint was written.
+            Diverged: when the loss is no longer a number.
+        """
+        training = self.config.training
+        if resume:
+            self.checkpoints.restore()
+        started = time.monotonic() - self.progress.spent["seconds"]
+        with Watch(self, started) as watch:
+            controller = orbit.Controller(
+                trainer=self,
+                evaluator=self,
+                strategy=self.strategy,
+                global_step=self.optimizer.iterations.value,
+                steps_per_loop=training.steps_per_loop,
+                train_actions=[watch.after_steps],
+                eval_actions=[watch.after_evaluation],
+                summary_dir=str(self.folder / "tensorboard"),
+            )
+            self._go_to(self.checkpoints.step)
+            with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
+                self._run(controller, training.evaluate_every or self.per_epoch)
+        self.checkpoints.restore_best()
+        self.task.state.update(self.progress.best["state"])
+
+    def figures(self) -> dict[str, Any]:
+        """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps."""
+        spent = self.progress.spent
+        return {
+            "seconds": spent["seconds"],
+            "step_seconds": spent["step_seconds"],
+            "examples_per_second": spent["examples"] / spent["step_seconds"],
+            "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
+            "steps": self.checkpoints.step,
+            "best_step": self.progress.best["step"],
+            "replicas": self.strategy.num_replicas_in_sync,
+        }
+
+    def _run(self, controller: orbit.Controller, interval: int) -> None:
+        while True:
+            step = self.checkpoints.step
+            due = step % interval == 0 or step >= self.steps
+            if due and step > self.progress.validated:
+                controller.evaluate(steps=-1)
+            elif step >= self.steps or self._enough():
+                return
+            else:
+                controller.train(min(self.steps, (step // interval + 1) * interval), checkpoint_at_completion=False)
+
+    def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
+        """Orbit's inner loop: runs some steps and returns figures of them."""
+        begun = time.monotonic()
+        loss = float(self.run_steps(self.iterator, num_steps))
+        spent = self.progress.spent
+        spent["step_seconds"] += time.monotonic() - begun
+        for rows in itertools.islice(self.plan, int(num_steps)):
+            spent["examples"] += len(rows)
+            spent["tokens"] += int(self.train_data.lengths[rows].sum())
+        return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
+
+    def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
+        """Validates with the weights that would be exported; every example counts once."""
+        with swapped_averages(self.optimizer):
+            logits = self.evaluator.logits(self.validation)
+            self.task.tune(self.validation, logits)
+            metrics = self.task.metrics(self.validation, logits)
+            self.progress.validated = self.checkpoints.step
+            if self._improved(metrics[self.metric]):
+                state = dict(self.task.state)  # with the thresholds that belong to these weights
+                self.progress.best = {"step": self.checkpoints.step, "value": metrics[self.metric], "state": state}
+                self.progress.waited = 0
+                self.checkpoints.save_best()
+            else:
+                self.progress.waited += 1
+        return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+
+    @property
+    def metric(self) -> str:
+        stopping = self.config.training.early_stopping
+        return stopping.metric if stopping else self.task.headline
+
+    def _improved(self, value: float | None) -> bool:
+        if not self.progress.best or self.progress.best["value"] is None:
+            return True
+        if value is None:
+            return False
+        stopping = self.config.training.early_stopping
+        gain = value - self.progress.best["value"]
+        return (-gain if self.metric in self.task.falling else gain) > (stopping.min_delta if stopping else 0.0)
+
+    def _enough(self) -> bool:
+        stopping = self.config.training.early_stopping
+        return stopping is not None and self.progress.waited >= stopping.patience
+
+    def _go_to(self, first_step: int) -> None:
+        """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
+        training = self.config.training
+
+        def batches() -> Iterator[np.ndarray]:
+            lengths, size = self.train_data.lengths, training.batch_size
+            return training_batches(lengths, size, self.method, self.config.seed, first_step)
+
+        static = training.batch_size if self.static else None
+        dataset = distribute(self.train_data, batches, self.strategy, training.gradient_accumulation, static)
+        self.iterator, self.plan = iter(dataset), batches()

@@ -1,0 +1,51 @@
+"""Each caution fires for its reason and only then."""
+
+from kerasft.evaluation.cautions import cautions
+from kerasft.evaluation.contents import Report
+
+CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
+
+
+def said(scores=None, shared=0, **train):
+    train = {"rows": 500, "truncated": 0.02, "classes": {"a": 50, "b": 10}, **train}
+    summary = {
+        "max_length": 128,
+        "shared_train_test": shared,
+        "splits": {"train": train, "test": {"rows": 200, "truncated": 0.1}},
+    }
+    metrics = {"test": {**CALM, **(scores or {})}}
+    return cautions(
+        Report(
+            name="x", created="now", problem="single_label", headline="accuracy", metrics=metrics, data_summary=summary
+        )
+    )
+
+
+def test_nothing_to_say_where_all_is_well():
+    assert said() == []
+    assert cautions(Report(name="x", created="now", problem="regression", headline="pearson")) == []
+
+
+def test_texts_in_both_train_and_test():
+    (caution,) = said(shared=12)
+    assert caution.startswith("12 test texts (6.0%) are also in the training data")
+
+
+def test_truncated_texts():
+    (caution,) = said(truncated=0.25)
+    assert "cut at 128 tokens: 25% of train. " in caution and "model.max_length" in caution
+
+
+def test_classes_with_few_examples():
+    (caution,) = said(classes={"enough": 10, "few": 9, "fewer": 2})
+    assert "fewer (2), few (9)." in caution and "enough" not in caution
+    (caution,) = said(classes={f"c{index}": index for index in range(9)})
+    assert "c0 (0), c1 (1), c2 (2), c3 (3), c4 (4) and 4 more" in caution
+
+
+def test_poor_calibration_needs_enough_rows_to_be_seen():
+    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.9})
+    assert "overconfident: it is 90% sure on average and right 70%" in caution
+    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.5})
+    assert "underconfident" in caution
+    assert said({"expected_calibration_error": 0.2, "mean_confidence": 0.9, "rows": 99}) == []

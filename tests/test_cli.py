@@ -1,0 +1,81 @@
+"""`kerasft COMMAND` is `python -m kerasft.COMMAND`."""
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+import time
+
+import pytest
+
+import kerasft
+from kerasft.cli import COMMANDS, main
+
+
+def kerasft_command(*arguments):
+    command = [sys.executable, "-m", "kerasft", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_passes_its_arguments_on(command, monkeypatch):
+    module = importlib.import_module(COMMANDS[command][0])
+    seen = []
+    monkeypatch.setattr(module, "main", lambda argv: seen.append(argv) or 7)
+    assert main([command, "a.yaml", "--flag", "x=1"]) == 7
+    assert seen == [["a.yaml", "--flag", "x=1"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_its_own_help(command):
+    done = kerasft_command(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: kerasft {command} ")
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {command} " in shown for command in COMMANDS)
+    assert main([]) == 2
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith(f"kerasft {kerasft.__version__}, tensorflow 2.20")
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("trian", "error: kerasft trian: unknown command; did you mean train?\n"),
+        ("zzz", "error: kerasft zzz: unknown command; there are train, evaluate, predict, export, config\n"),
+    ],
+)
+def test_unknown_command(capsys, argument, line):
+    assert main([argument]) == 2
+    assert capsys.readouterr().err == line
+
+
+def test_a_mistake_in_a_config_is_one_line_and_exit_code_2(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: x\ntsk: {}\n")
+    done = kerasft_command("config", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {path}:2: tsk: unknown key; did you mean task? (and 3 more)\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "--schema"]])
+def test_it_answers_at_once(arguments):
+    # The best of three: a busy machine is no fault of ours, an import of TensorFlow (3 s) would be.
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert kerasft_command(*arguments).returncode == 0
+        taken.append(time.perf_counter() - began)
+    assert min(taken) < 1.0
+
+
+def test_the_console_script_is_the_same_program():
+    scripts = importlib.metadata.entry_points(group="console_scripts", name="kerasft")
+    assert [script.value for script in scripts] == ["kerasft.cli:main"]

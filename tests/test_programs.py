@@ -1,0 +1,282 @@
+"""The programs as a user calls them, from a config to an answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from kerasft import evaluate, export, predict, train
+
+ROOT = Path(__file__).parent.parent
+SPORT, MONEY = "goal match team score coach".split(), "bank market stock price trade".split()
+
+
+def write_rows(path: Path, rows: int, seed: int, problem: str = "single_label", pair: bool = False) -> list[dict]:
+    random = np.random.default_rng(seed)
+    written = []
+    for _ in range(rows):
+        sport = random.random() < 0.5
+        text = " ".join(random.choice(SPORT if sport else MONEY, random.integers(1, 9)))
+        label = {
+            "single_label": "sport" if sport else "money",
+            "multi_label": ["sport"] if sport else ["money", "dull"][: random.integers(1, 3)],
+            "regression": 1.0 + 3.0 * sport,
+        }[problem]
+        written.append({"text": text, **({"other": "a match in the bank"} if pair else {}), "label": label})
+    path.write_text("".join(json.dumps(row) + "\n" for row in written), encoding="utf-8")
+    return written
+
+
+@pytest.fixture
+def project(tmp_path, tiny_preset, monkeypatch):
+    """A folder with data and a config, as the current folder; returns a function that changes the config."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(problem: str = "single_label", pair: bool = False, rows: int = 96, **sections) -> Path:
+        write_rows(tmp_path / "train.jsonl", rows, 0, problem, pair)
+        write_rows(tmp_path / "test.jsonl", 33, 1, problem, pair)
+        columns = {"text": "text", "label": "label"} | ({"text_pair": "other"} if pair else {})
+        config = {
+            "name": "tiny",
+            "task": {"name": "text_classification", "problem": problem},
+            "model": {"preset": str(tiny_preset), "max_length": 12},
+            "data": {"train": "train.jsonl", "validation": 0.25, "test": "test.jsonl", "columns": columns},
+            "training": {
+                "epochs": 3,
+                "batch_size": 8,
+                "optimizer": {"learning_rate": 3e-2, "weight_decay": 0.0},
+            },
+        }
+        for section, keys in sections.items():
+            config[section] = {**config.get(section, {}), **keys}
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return path
+
+    return make
+
+
+def run(module: str, *args: str, **keys) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", f"kerasft.{module}", *args],
+        capture_output=True, text=True, env=environment, timeout=300, **keys,
+    )  # fmt: skip
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_one_command_from_text_to_servable_model(project, capsys):
+    project()
+    assert train.main(["config.yaml"]) == 0
+    said = capsys.readouterr().out
+    run_folder = Path("runs/tiny")
+    metrics = json.loads((run_folder / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.95  # the words give the label away
+    assert metrics["test"]["interval"]["low"] <= metrics["test"]["accuracy"] <= metrics["test"]["interval"]["high"]
+    assert metrics["training"]["steps"] == 27 and metrics["training"]["real_tokens_per_second"] > 0
+    assert metrics["model"]["trainable_parameters"] == metrics["model"]["parameters"] > 0
+    assert {"kerasft", "tensorflow", "keras", "keras-hub"} <= metrics["versions"].keys()
+
+    predictions = lines(run_folder / "predictions" / "test.jsonl")
+    assert [row["text"] for row in predictions] == [row["text"] for row in lines(Path("test.jsonl"))]
+    right = np.mean([row["label"] == row["truth"] for row in predictions])
+    assert right == pytest.approx(metrics["test"]["accuracy"])
+
+    assert (run_folder / "report.html").stat().st_size > 10_000
+    assert list((run_folder / "tensorboard").iterdir())
+    for expected in ("sport", "money", "report.html", "saved_models/tiny/1", "docker run", "curl"):
+        assert expected in said
+    assert (Path("saved_models/tiny/1") / "saved_model.pb").is_file()
+
+
+def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, capsys):
+    project()
+    assert train.main(["config.yaml"]) == 0
+    truth = json.loads(Path("runs/tiny/metrics.json").read_text())
+    capsys.readouterr()
+
+    Path("in.txt").write_text("goal match\n\nbank price of the stock\n", encoding="utf-8")
+    answers = []
+    for model in ("runs/tiny", "saved_models/tiny", "saved_models/tiny/1"):
+        assert predict.main([model, "--input", "in.txt", "--batch-size", "2"]) == 0
+        answers.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [row["label"] for row in answers[0]][::2] == ["sport", "money"]
+    assert len(answers[0]) == 3  # the empty line is a text too
+    for other in answers[1:]:
+        for mine, theirs in zip(answers[0], other):
+            assert mine["label"] == theirs["label"] and mine["score"] == pytest.approx(theirs["score"], abs=1e-5)
+
+    assert evaluate.main(["runs/tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == truth["test"]["accuracy"]
+    assert evaluate.main(["runs/tiny", "--data", "train.jsonl", "--json"]) == 0
+    assert sum(row["support"] for row in json.loads(capsys.readouterr().out)["per_class"].values()) == 96
+
+    assert export.main(["runs/tiny"]) == 0
+    assert Path("saved_models/tiny/2/saved_model.pb").is_file()
+
+    again = project(model={"preset": "run:runs/tiny"}, training={"epochs": 1, "optimizer": {"learning_rate": 1e-6}})
+    assert train.main([str(again), "name=again"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "pair", "metric", "least"),
+    [("multi_label", False, "macro_f1", 0.7), ("regression", True, "pearson", 0.9)],
+)
+def test_other_problems(project, capsys, problem, pair, metric, least):
+    project(problem, pair, training={"epochs": 6})
+    assert train.main(["config.yaml"]) == 0
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert metrics["test"][metric] > least
+    capsys.readouterr()
+    row = {"text": "goal score team"} | ({"other": "a match"} if pair else {})
+    Path("in.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert predict.main(["saved_models/tiny", "--input", "in.jsonl"]) == 0
+    (answer,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert answer["value"] > 2.5 if problem == "regression" else answer["labels"] == ["sport"]
+
+
+def test_every_training_option_trains(project):
+    """Options that change the numbers and must work together, not only alone."""
+    project(
+        training={
+            "epochs": 10,
+            "gradient_accumulation": 2,
+            "label_smoothing": 0.1,
+            "class_weights": "balanced",
+            "ema": 0.8,
+            "precision": "mixed_bfloat16",
+            "strategy": "mirrored",
+            "devices": 2,
+            "early_stopping": {"metric": "log_loss", "patience": 9},
+            "optimizer": {"learning_rate": 3e-2, "layer_decay": 0.9, "schedule": "cosine", "warmup": 3},
+        },
+        model={"trainable": "last_1_layers", "dropout": 0.2},
+    )
+    assert train.main(["config.yaml"]) == 0
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert metrics["training"]["replicas"] == 2
+    assert metrics["model"]["trainable_parameters"] < metrics["model"]["parameters"]
+    assert metrics["test"]["accuracy"] > 0.7
+
+
+def interrupt(*args: str) -> subprocess.CompletedProcess:
+    """Starts a training, waits for its first checkpointable step, and presses Ctrl-C."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kerasft.train", *args],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    deadline = time.monotonic() + 200
+    while not list(Path("runs/tiny/tensorboard").glob("*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def test_ctrl_c_saves_and_resume_ends_with_the_same_weights(project):
+    # long enough to be caught in the middle
+    project(rows=400, training={"epochs": 12}, export={"enabled": False}, model={"dropout": 0.1})
+    stopped = interrupt("config.yaml")
+    assert stopped.returncode == 130, stopped.stderr
+    last = stopped.stderr.strip().splitlines()[-1]
+    assert "interrupted at step" in last and "--resume" in last
+    resumed = run("train", "runs/tiny/config.yaml", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    whole = run("train", "config.yaml", "name=whole")
+    assert whole.returncode == 0, whole.stderr
+    one, other = (np.load(f"runs/{name}/model/head.weights.npz") for name in ("tiny", "whole"))
+    for key in one:
+        np.testing.assert_array_equal(one[key], other[key])
+    histories = [json.loads(Path(f"runs/{name}/metrics.json").read_text())["test"] for name in ("tiny", "whole")]
+    assert histories[0] == histories[1]
+    again = run("train", "runs/tiny/config.yaml", "--resume")
+    assert again.returncode == 2 and "is finished" in again.stderr
+
+
+BAD = [
+    ({"training": {"batch_sise": 8}}, [], "batch_size"),
+    ({"training": {"batch_size": "many"}}, [], "training.batch_size"),
+    ({"data": {"train": "trian.jsonl"}}, [], "train.jsonl"),
+    ({"data": {"columns": {"text": "txt", "label": "label"}}}, [], "'text'"),
+    ({"data": {"columns": {"text": "text"}}}, [], "data.columns.label"),
+    ({"training": {"early_stopping": {"metric": "f2"}}}, [], "macro_f1"),
+    ({"model": {"preset": "nowhere/at/all"}}, [], "model.preset"),
+    ({"output": {"dir": "/proc/nowhere"}}, [], "output.dir"),
+    ({"export": {"dir": "config.yaml"}}, [], "export.dir"),
+    ({}, ["--resume"], "--resume"),
+    ({}, ["training.epoch=1"], "training.epochs"),
+]
+
+
+@pytest.mark.parametrize(("change", "args", "expected"), BAD)
+def test_bad_input_is_one_line_and_exit_code_2(project, change, args, expected):
+    project(**change)
+    begun = time.monotonic()
+    done = run("train", "config.yaml", *args)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and expected in done.stderr
+    assert time.monotonic() - begun < 20  # far from TensorFlow's import; docs state the 2 s that hold on an idle machine
+    assert not Path("runs").exists() and not Path("saved_models").exists()
+
+
+def content(name: str, text: str) -> None:
+    Path(name).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("train.jsonl", "", "empty"),
+        ("train.jsonl", '{"text": "goal", "label": "a"}\n{"text": oops}\n', "train.jsonl:2"),
+        ("train.jsonl", '{"text": "goal", "label": "a"}\n{"text": "\udcff", "label": "b"}\n', "train.jsonl:2"),
+        ("train.jsonl", '{"text": "goal", "label": "a"}\n' * 20, "at least two"),
+        ("train.jsonl", '{"text": "goal", "label": "a"}\n{"text": null, "label": "b"}\n', "train.jsonl:2"),
+        ("train.jsonl", '{"text": "goal", "label": "a"}\n{"text": "x", "label": ""}\n', "train.jsonl:2"),
+        ("test.jsonl", '{"text": "goal", "label": "sport"}\n{"text": "x", "label": "art"}\n', "test.jsonl:2"),
+    ],
+)
+def test_bad_data_names_file_and_line(project, file, text, expected):
+    project()
+    content(file, text)
+    done = run("train", "config.yaml")
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and expected in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(project):
+    project(training={"strategy": "mirrored", "devices": 2, "batch_size": 7})
+    done = run("train", "config.yaml")
+    assert done.returncode == 2 and "use 6 or 8" in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_run_is_never_overwritten_unasked(project):
+    project(training={"epochs": 1}, export={"enabled": False})
+    assert train.main(["config.yaml"]) == 0
+    before = Path("runs/tiny/metrics.json").read_text()
+    assert train.main(["config.yaml"]) == 2
+    assert train.main(["config.yaml", "--overwrite", "data.train=nothing.jsonl"]) == 2
+    assert Path("runs/tiny/metrics.json").read_text() == before
+    assert train.main(["config.yaml", "--overwrite"]) == 0
+
+
+def test_predict_streams_and_names_the_bad_line(project):
+    project(training={"epochs": 1}, export={"enabled": False})
+    assert train.main(["config.yaml"]) == 0
+    text = '{"text": "goal"}\n{"text": "bank"}\nnot json\n'
+    done = run("predict", "runs/tiny", "--input", "-", "--format", "jsonl", "--batch-size", "2", input=text)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 2 and "stdin:3" in done.stderr

@@ -1,0 +1,109 @@
+"""One step under every strategy and any accumulation is the same step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.data.batching import training_batches
+from kerasft.data.dataset import distribute
+from kerasft.data.prepared import Prepared
+from kerasft.tasks.registry import create_task
+from kerasft.training.optimizer import create_optimizer
+from kerasft.training.step import make_train_step
+
+ROWS = 21
+
+
+def config(**training) -> Config:
+    optimizer = {"name": "adamw", "learning_rate": 1e-2, "warmup": 0}
+    return Config.model_validate(
+        {
+            "name": "t",
+            "task": {"name": "text_classification"},
+            "model": {"preset": "x", "max_length": 16},
+            "data": {"train": "x", "columns": {"text": "text", "label": "label"}},
+            "training": {"batch_size": 8, "optimizer": optimizer, **training},
+        }
+    )
+
+
+@pytest.fixture
+def prepared(words) -> Prepared:
+    lengths = words.integers(3, 16, ROWS)
+    tokens = int(lengths.sum())
+    return Prepared(
+        features={
+            "token_ids": words.integers(1, 100, tokens).astype(np.int32),
+            "padding_mask": np.ones(tokens, bool),
+            "segment_ids": np.zeros(tokens, np.int32),
+        },
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        full_lengths=lengths,
+        targets=words.integers(0, 3, ROWS).astype(np.int32),
+        weights=words.uniform(0.5, 2.0, ROWS).astype(np.float32),
+        pad_values={"token_ids": 0, "padding_mask": 0, "segment_ids": 0},
+        longest=16,
+    )
+
+
+def trained(prepared, strategy, make_backbone, steps=5, **training):
+    """Losses and weights after some steps; the third batch has 5 rows of 8, which no two replicas share evenly."""
+    chosen = config(**training)
+    keras.utils.set_random_seed(1)
+    task = create_task(chosen, {"labels": ["a", "b", "c"]})
+    with strategy.scope():
+        model = task.build(make_backbone())
+        optimizer = create_optimizer(chosen.training, steps, model, {})
+    step = tf.function(make_train_step(model, task, optimizer, strategy, chosen.training.gradient_accumulation))
+    dataset = distribute(
+        prepared,
+        lambda: training_batches(prepared.lengths, 8, "bucket", 0),
+        strategy,
+        chosen.training.gradient_accumulation,
+    )
+    losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
+    return losses, model.get_weights()
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(one[0], other[0], rtol=1e-5, atol=1e-6)
+    for a, b in zip(one[1], other[1]):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_two_replicas_do_what_one_does(prepared, tiny_bert, mirrored):
+    one = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
+    assert one[0][-1] < one[0][0]
+    assert_same(one, trained(prepared, mirrored, tiny_bert))
+
+
+@pytest.mark.parametrize("accumulation", [2, 4])
+def test_accumulation_does_what_one_batch_does(prepared, tiny_bert, accumulation):
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    one = trained(prepared, device, tiny_bert)
+    assert_same(one, trained(prepared, device, tiny_bert, gradient_accumulation=accumulation))
+
+
+def test_accumulation_over_two_replicas_too(prepared, tiny_bert, mirrored):
+    one = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
+    assert_same(one, trained(prepared, mirrored, tiny_bert, gradient_accumulation=2))
+
+
+def test_first_loss_is_the_weighted_mean_of_keras(prepared, tiny_bert):
+    losses, _ = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert, steps=1)
+    keras.utils.set_random_seed(1)
+    model = create_task(config(), {"labels": ["a", "b", "c"]}).build(tiny_bert())
+    rows = next(training_batches(prepared.lengths, 8, "bucket", 0))
+    features, targets, weights = prepared.batch(rows)
+    each = keras.losses.sparse_categorical_crossentropy(targets, model(features), from_logits=True)
+    assert losses[0] == pytest.approx(float(np.average(each, weights=weights)), rel=1e-5)
+
+
+def test_padding_changes_nothing(prepared, tiny_bert):
+    model = create_task(config(), {"labels": ["a", "b", "c"]}).build(tiny_bert())
+    rows = np.arange(4)
+    short, long = prepared.batch(rows)[0], prepared.batch(rows, static=True)[0]
+    assert long["token_ids"].shape[1] == 16
+    np.testing.assert_allclose(model(short), model(long), atol=1e-5)
