@@ -111,6 +111,7 @@ class Run:
         save_preset(backbone, tokenizer, str(parts))
         np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
         write_atomically(parts / "task.json", json.dumps({"state": task.state}, indent=2, ensure_ascii=False))
+        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(parts, folder)
         return folder
@@ -180,12 +181,16 @@ def write_atomically(path: Path, text: str) -> Path:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(part, 0o644)  # mkstemp gives 0600; a run is meant to be read
-    os.replace(part, path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(part, 0o644)  # mkstemp gives 0600; a run is meant to be read
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
     return path
 
 

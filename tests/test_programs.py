@@ -227,7 +227,7 @@ def test_bad_input_is_one_line_and_exit_code_2(project, change, args, expected):
     done = run("train", "config.yaml", *args)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1 and expected in done.stderr
-    assert time.monotonic() - begun < 20  # far from TensorFlow's import; docs state the 2 s that hold on an idle machine
+    assert time.monotonic() - begun < 20  # a generous bound: other work may run beside the tests
     assert not Path("runs").exists() and not Path("saved_models").exists()
 
 

@@ -61,7 +61,9 @@ class Data(Section):
     validation: Union[float, Sources] = Field(
         0.1, description="A share of train (stratified, seeded) or a source of its own."
     )
-    test: Optional[Sources] = Field(None, description="Test examples; null: nothing is tested.")
+    test: Union[None, float, Sources] = Field(
+        None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
+    )
     columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
     format: Literal["auto", "csv", "tsv", "tab", "jsonl", "parquet", "txt", "folder", "tfds"] = Field(
         "auto", description="Of every source; auto: by the file's ending."
@@ -71,9 +73,9 @@ class Data(Section):
         "auto", description="pad: shuffled rows; bucket: rows of like length together; auto: bucket, and pad on TPU."
     )
 
-    @field_validator("validation")
+    @field_validator("validation", "test")
     @classmethod
-    def _share(cls, value: Union[float, Sources]) -> Union[float, Sources]:
+    def _share(cls, value: Union[None, float, Sources]) -> Union[None, float, Sources]:
         if isinstance(value, float) and not 0 < value < 1:
             raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Prepared:
         targets: (rows, ...) what the loss compares with.
         weights: (rows,) float32.
         pad_values: name -> value of a position without a token.
-        longest: a static padded length, or None: as long as the batch needs.
+        longest: the longest a row can be.
     """
 
     features: Mapping[str, np.ndarray]
@@ -38,8 +39,9 @@ class Prepared:
     pad_values: Mapping[str, int]
     longest: int
 
-    @property
+    @functools.cached_property
     def lengths(self) -> np.ndarray:
+        """(rows,) tokens of each row, after truncation."""
         return np.diff(self.offsets)
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from kerasft.data.files import UTF8_BOM, decode_lines, is_folder, names_in, not_
 from kerasft.errors import UserError
 
 Row = tuple[dict[str, Any], str]
+TEXT_ENDINGS = (".txt", ".txt.gz")
 PARQUET_ROWS = 1024  # rows turned into Python at a time
 
 ENDINGS = {
@@ -71,12 +72,21 @@ def _read_parquet(stream, name: str) -> Iterator[Row]:
 
 
 def _read_folder(path: str, name: str) -> Iterator[Row]:
-    """FOLDER/LABEL/*.txt -> columns text and label."""
-    labels = [label for label in names_in(path) if is_folder(os.path.join(path, label))]
-    if not labels:
-        raise UserError(f"{name}: the folder has no sub-folder; put each text into {name}/LABEL/*.txt, or give a file")
+    """FOLDER/LABEL/*.txt, a text a file, or FOLDER/LABEL.txt, a text a line -> columns text and label."""
+    names = names_in(path)
+    labels = [label for label in names if is_folder(os.path.join(path, label))]
+    listed = [file for file in names if file.endswith(TEXT_ENDINGS)]
+    if not labels and not listed:
+        mend = f"put each text into {name}/LABEL/*.txt, or the texts of a label into the lines of {name}/LABEL.txt"
+        raise UserError(f"{name}: the folder has neither sub-folders nor .txt files; {mend}")
+    for file in [] if labels else listed:
+        label = file.removesuffix(".gz").removesuffix(".txt")
+        with open_bytes(os.path.join(path, file)) as stream:
+            for values, where in _read_txt(stream, f"{name}/{file}"):
+                if values["text"].strip():
+                    yield {"text": values["text"], "label": label}, where
     for label in labels:
-        files = [file for file in names_in(os.path.join(path, label)) if file.endswith((".txt", ".txt.gz"))]
+        files = [file for file in names_in(os.path.join(path, label)) if file.endswith(TEXT_ENDINGS)]
         if not files:
             raise UserError(f"{name}/{label}: no .txt file in the folder; add texts, or remove the folder")
         for file in files:

@@ -31,13 +31,15 @@ def load_splits(config: Config, task: Task) -> dict[str, Table]:
     if config.data.limit is not None and config.data.limit < len(train):
         rows = np.random.default_rng(config.seed).permutation(len(train))[: config.data.limit]
         train = train.select(np.sort(rows))
-    if isinstance(config.data.validation, float):
-        learn, held = validation_share(len(train), config.data.validation, task.stratify(train), config.seed)
-        splits = {"train": train.select(learn), "validation": train.select(held)}
-    else:
-        splits = {"train": train, "validation": read_split(config, task, config.data.validation, "validation")}
-    if config.data.test is not None:
-        splits["test"] = read_split(config, task, config.data.test, "test")
+    splits = {}
+    for split in ("test", "validation"):  # the test share first: it is then the same whatever is validated on
+        source = getattr(config.data, split)
+        if isinstance(source, float):
+            learn, held = held_out_share(len(train), source, task.stratify(train), config.seed, split)
+            train, splits[split] = train.select(learn), train.select(held)
+        elif source is not None:
+            splits[split] = read_split(config, task, source, split)
+    splits = {split: table for split, table in [("train", train), *reversed(splits.items())]}
     task.fit(splits)
     return splits
 
@@ -50,14 +52,17 @@ def read_split(config: Config, task: Task, sources: Sources, split: str) -> Tabl
     return table
 
 
-def validation_share(rows: int, share: float, groups: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows into a part to learn from and a part to validate on, each group in its proportion.
+def held_out_share(
+    rows: int, share: float, groups: np.ndarray | None, seed: int, split: str = "validation"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits rows into a part to learn from and a part to measure on, each group in its proportion.
 
     Args:
         rows: how many rows there are.
         share: of them, this share is held out; largest remainders decide where it does not divide.
         groups: (rows,) group of each row, or None for one group. A group of one row is learnt from.
         seed: the same seed gives the same split.
+        split: what the share is for, to name it in an error.
 
     Returns:
         (n,), (m,) int64 indices in ascending order, without overlap, n + m = rows.
@@ -72,7 +77,7 @@ def validation_share(rows: int, share: float, groups: np.ndarray | None, seed: i
     for group in spare[: max(0, round(rows * share) - int(held.sum()))]:
         held[group] += held[group] + 1 < counts[group]
     if held.sum() == 0 or held.sum() == rows:
-        raise UserError(f"data.validation: a share of {share} of {rows} rows leaves a part empty; give a larger source")
+        raise UserError(f"data.{split}: a share of {share} of {rows} rows leaves a part empty; give a larger source")
     place = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
     chosen = place < np.repeat(held, counts)
     return np.sort(order[~chosen]), np.sort(order[chosen])

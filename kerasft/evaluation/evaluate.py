@@ -49,7 +49,7 @@ class Evaluator:
         dataset = distribute(prepared, lambda: batches, self.strategy, static_size=size)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
-            logits = self.strategy.gather(self.forward(batch), axis=0).numpy()  # padding rows come last
+            logits = self._collected(self.forward(batch))  # padding rows come last
             if found is None:
                 found = np.empty((len(prepared), *logits.shape[1:]), np.float32)
             found[rows] = logits[: len(rows)]
@@ -57,3 +57,10 @@ class Evaluator:
             if progress:
                 progress(done)
         return found
+
+    def _collected(self, logits: tf.Tensor) -> np.ndarray:
+        """Each replica's logits -> those of the global batch, on the host."""
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return self.strategy.gather(logits, axis=0).numpy()
+        # in one process no collective is needed
+        return np.concatenate([part.numpy() for part in self.strategy.experimental_local_results(logits)])

@@ -19,8 +19,7 @@ def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     blocks = [block for block in keras.tree.flatten(getattr(backbone, "transformer_layers", []))]
     if not blocks:
         raise UserError(
-            f"model.preset: {type(backbone).__name__} has no list of transformer layers; "
-            "use a BERT- or GPT-type model"
+            f"model.preset: {type(backbone).__name__} has no list of transformer layers; use a BERT- or GPT-type model"
         )
     return blocks
 

@@ -65,9 +65,8 @@ class BytePairEncoder(tf.Module):
         super().__init__(name="byte_pair")
         vocabulary = dict(tokenizer.vocabulary)
         tokens = [token for token in tokenizer.unsplittable_tokens or [] if token in vocabulary]
-        # Only the mask token of RoBERTa and BART takes the space before it along.
-        mask = getattr(tokenizer, "mask_token", None)
-        self._special = SpecialTokens(tokens, strip_left=frozenset([mask] if mask else []))
+        # RoBERTa's and BART's tokenizers declare that their mask takes the space before it along.
+        self._special = SpecialTokens(tokens, strip_left=frozenset(["<mask>"]))
         self._special_ids = tf.constant([vocabulary[token] for token in self._special.tokens], tf.int64)
         self._prefix_space = bool(tokenizer.add_prefix_space)
         self._merges = _merge_table(vocabulary, list(tokenizer.merges))
@@ -101,7 +100,7 @@ class BytePairEncoder(tf.Module):
         text = self._special.mark(text)
         if self._prefix_space:
             # Every piece between special tokens that does not start with a space gets one.
-            own = "".join(rf"\x{{{code:X}}}" for code in self._special.standins)
+            own = self._special.standin_class
             text = tf.strings.regex_replace(text, f"^([^ {own}])", r" \1")
             if own:
                 text = tf.strings.regex_replace(text, f"([{own}])([^ {own}])", r"\1 \2")

@@ -49,12 +49,14 @@ class TextPreprocessor(tf.Module):
         self.inputs = tuple(inputs)
         self.max_length = max_length
         self.pad_values = {name: layout.pad if name == "token_ids" else 0 for name in FEATURES if name in set(features)}
-        call, count = (tf.function(f, reduce_retracing=True) for f in (self._features, self._lengths))
+        call, count = (tf.function(f, reduce_retracing=True, autograph=False) for f in (self._features, self._lengths))
         # Behind plain functions: an attribute that is a tf.function would be written into every SavedModel, once
         # for each shape it has seen.
         self._call = lambda columns: call(columns)
         self._count = lambda columns: count(columns)
 
+    # AutoGraph has nothing to convert here and takes three times as long as the tracing itself.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Strings -> features, eagerly or in graph.
 
@@ -67,6 +69,7 @@ class TextPreprocessor(tf.Module):
         """
         return self._call(self._checked(columns)) if tf.executing_eagerly() else self._features(self._checked(columns))
 
+    @tf.autograph.experimental.do_not_convert
     def lengths(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """As `__call__`, -> (batch,) int32 tokens before truncation, special tokens included."""
         return self._count(self._checked(columns)) if tf.executing_eagerly() else self._lengths(self._checked(columns))
@@ -77,7 +80,15 @@ class TextPreprocessor(tf.Module):
         return {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
 
     def _segments(self, columns: Mapping[str, tf.Tensor]) -> list[tf.RaggedTensor]:
-        return [self.encoder(clean(columns[name])) for name in self.inputs]
+        if len(self.inputs) == 1:
+            return [self.encoder(clean(columns[self.inputs[0]]))]
+        first, second = (columns[name] for name in self.inputs)
+        rows = tf.size(first)
+        message = f"{' and '.join(self.inputs)} need the same number of texts"
+        tf.debugging.assert_equal(tf.size(second), rows, message=message)
+        # One pass over both is a smaller graph, and faster, than one for each.
+        ids = self.encoder(clean(tf.concat([first, second], 0)))  # (2 * batch, tokens)
+        return [ids[:rows], ids[rows:]]
 
     def _special(self) -> int:
         """Special tokens of a row."""
@@ -146,7 +157,7 @@ def _cut(segment: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
 def _repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
     """The same ids in each row, (rows, len(ids)) int32."""
     values = tf.tile(tf.constant(ids, tf.int32, shape=[len(ids)]), [tf.cast(rows, tf.int32)])
-    return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows)
+    return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows, validate=False)
 
 
 def text_preprocessor(

@@ -63,7 +63,9 @@ def _run_folder(run: str, preset: str) -> str:
     if not Path(run).is_dir():
         raise UserError(f"model.preset: {preset}: no run at {run}; give the run's folder, such as run:runs/NAME")
     if not (folder / "config.json").is_file():
-        raise UserError(f"model.preset: {preset}: {run} has no finished model (no {folder}/config.json); finish the run")
+        raise UserError(
+            f"model.preset: {preset}: {run} has no finished model (no {folder}/config.json); finish the run"
+        )
     return _checked_folder(folder, preset)
 
 
@@ -106,7 +108,9 @@ def _check_files(folder: Path, from_keras_hub: bool, preset: str) -> None:
             raise UserError(f"model.preset: {preset} has no {' or '.join(names)}; {mend}")
 
 
-def load_backbone(resolved: str, *, dropout: float | None = None, dtype: str | None = None) -> keras_hub.models.Backbone:
+def load_backbone(
+    resolved: str, *, dropout: float | None = None, dtype: str | None = None
+) -> keras_hub.models.Backbone:
     """Loads a pre-trained backbone.
 
     Args:
@@ -162,7 +166,9 @@ def _load(load: Callable[[], Loaded], resolved: str) -> Loaded:
         reason = " ".join(str(error).split()) or "no reason given"
         remote = "://" in resolved
         mend = "check the name, the network and your access to it" if remote else "use a model that KerasHub can load"
-        raise UserError(f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {mend}") from error
+        raise UserError(
+            f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {mend}"
+        ) from error
 
 
 # Errors of the hubs' clients that are no OSError or ValueError. A client that is not installed raises none; which

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import tensorflow as tf
 
 from kerasft.errors import UserError
+from kerasft.models.unicode_table import SPACES
 
 # Unicode keeps these noncharacters for a program's own use (Unicode standard, section 23.7).
 STANDINS = tuple([*range(0xFDD0, 0xFDF0), *(plane << 16 | low for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))])
@@ -35,14 +37,19 @@ class SpecialTokens:
                 f"{len(STANDINS)} in texts; remove unused ones from tokenizer.json"
             )
         self.standins = STANDINS[: len(self.tokens)]
-        self._patterns = [(r"\s*" if token in strip_left else "") + re.escape(token) for token in self.tokens]
+        self.standin_class = _code_points(self.standins)  # what stands in the brackets of a regular expression
+        spaces = f"[{_code_points(SPACES)}]*"  # `\s` of RE2 has only the ASCII ones
+        self._patterns = [(spaces if token in strip_left else "") + re.escape(token) for token in self.tokens]
 
     def mark(self, text: tf.Tensor) -> tf.Tensor:
         """(batch,) valid UTF-8 -> (batch,) with stand-ins."""
         if not self.tokens:
             return text
-        own = "".join(rf"\x{{{code:X}}}" for code in self.standins)
-        text = tf.strings.regex_replace(text, f"[{own}]", _NOT_A_STANDIN)
+        text = tf.strings.regex_replace(text, f"[{self.standin_class}]", _NOT_A_STANDIN)
         for pattern, code in zip(self._patterns, self.standins):
             text = tf.strings.regex_replace(text, pattern, chr(code))
         return text
+
+
+def _code_points(codes: Iterable[int]) -> str:
+    return "".join(rf"\x{{{code:X}}}" for code in sorted(codes))

@@ -26,7 +26,9 @@ FLAG_SHIFT = 22
 BEFORE, AFTER, GAP = 1, 2, 4  # a word ends before it; a word ends after it; it is no part of a word
 
 # Unicode White_Space, as Rust and Oniguruma have it; Python's str.isspace also counts U+001C to U+001F.
-_SPACES = frozenset([*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000])
+SPACES = frozenset(
+    [*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
+)
 # As in the Rust tokenizers, where the last but two starts at 2B920, not at 2B820 as in BERT's own code.
 _CJK = (
     (0x4E00, 0x9FFF),
@@ -70,7 +72,7 @@ def _pages(row: Callable[[int], object], default: object, private: object) -> tu
 def _bert_row(code: int, lowercase: bool, strip_accents: bool, split_cjk: bool) -> Packed:
     char = chr(code)
     category = unicodedata.category(char)
-    if code in _SPACES and (category != "Cc" or char in "\t\n\r"):
+    if code in SPACES and (category != "Cc" or char in "\t\n\r"):
         return ((GAP << FLAG_SHIFT) | BIAS,)
     if code in (0, 0xFFFD) or category in ("Cc", "Cf", "Co", "Cs"):
         return ()
@@ -111,7 +113,7 @@ def bert_table(lowercase: bool, strip_accents: bool, split_cjk: bool) -> tuple[n
 
 
 def _class(code: int) -> int:
-    if code in _SPACES:
+    if code in SPACES:
         return SPACE
     return {"L": LETTER, "N": NUMBER}.get(unicodedata.category(chr(code))[0], OTHER)
 

@@ -46,7 +46,8 @@ class Export:
             facts = json.loads(file.read_text(encoding="utf-8"))
             config = Config.model_validate(facts["config"])
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{file}: not an export of kerasft ({type(error).__name__}); export the run again") from error
+            reason = type(error).__name__
+            raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error
         return cls(file.parent.parent, create_task(config, facts["state"]))
 
     def load(self) -> Servable:

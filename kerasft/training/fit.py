@@ -62,9 +62,11 @@ def fit(
     tokenizer = load_tokenizer(preset)
     set_trainable(model, backbone, config.model.trainable)
     preprocessor = task.preprocessor(backbone, tokenizer)
-    prepared = {
-        split: task.prepare(table, preprocessor, weighted=split == "train") for split, table in tables.items()
-    }
+    prepared = {}
+    with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
+        for split, table in tables.items():
+            prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
+            line.update(sum(map(len, prepared.values())))
     run.begin(tables, resume)
     trainer = Trainer(
         config=config,

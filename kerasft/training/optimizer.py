@@ -30,7 +30,9 @@ def create_optimizer(
         depths: variable path -> depth in the backbone; a variable it lacks belongs to the head.
     """
     chosen = config.optimizer
-    common = dict(learning_rate=WarmupSchedule(chosen, steps), weight_decay=chosen.weight_decay, use_ema=config.ema is not None)
+    common = dict(
+        learning_rate=WarmupSchedule(chosen, steps), weight_decay=chosen.weight_decay, use_ema=config.ema is not None
+    )
     if config.ema is not None:
         common["ema_momentum"] = config.ema
     kind, own = {
@@ -58,7 +60,7 @@ def create_optimizer(
 
 
 def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """A Keras optimizer class that clips after the sum over replicas and scales the rate by layer.
+    """A Keras optimizer class that clips after the sum over replicas, scales the rate by layer and fuses Adam.
 
     Keras 3 (3.12 to 3.15) clips each replica's gradient before it is summed, has one learning rate for
     all variables, and assigns moving averages in a way that a mirrored variable refuses. Its private
@@ -77,7 +79,26 @@ def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers
             return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum)[0], variables))
 
         def update_step(self, gradient, variable, learning_rate):
-            return super().update_step(gradient, variable, learning_rate * self._factor(variable))
+            rate = learning_rate * self._factor(variable)
+            if isinstance(self, keras.optimizers.Adam):
+                return self._fused_adam(gradient, variable, rate)
+            return super().update_step(gradient, variable, rate)
+
+        def _fused_adam(self, gradient, variable, rate):
+            """Adam's update in one pass over memory, where Keras makes some ten; the same formula and slots."""
+            index, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
+            return tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                beta1_power=tf.pow(self.beta_1, step),
+                beta2_power=tf.pow(self.beta_2, step),
+                lr=tf.cast(rate, tf.float32),
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
+                grad=tf.cast(gradient, tf.float32),
+            )
 
         def _apply_weight_decay(self, variables):
             if not self.weight_decay:  # nothing to do, and a pass over all weights to save

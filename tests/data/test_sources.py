@@ -74,6 +74,19 @@ def test_unicode_survives_every_format(tmp_path_factory, texts, zipped, bom):
     assert read(parquet(expected, folder / "a.parquet", row_group_size=2)) == expected
 
 
+def test_a_folder_with_a_file_a_label_has_a_text_a_line(tmp_path):
+    write(tmp_path / "neg.txt", "坏\n\n不好\n")
+    write(tmp_path / "pos.txt", "好")
+    assert read(str(tmp_path)) == [
+        {"text": "坏", "label": "neg"},
+        {"text": "不好", "label": "neg"},
+        {"text": "好", "label": "pos"},
+    ]
+    assert [place.rsplit("/", 1)[1] for place in (record.where for record in read_records(str(tmp_path)))] == [
+        "neg.txt:1", "neg.txt:3", "pos.txt:1"
+    ]  # fmt: skip
+
+
 def test_a_row_of_separators_alone_is_an_empty_line(tmp_path):
     path = write(tmp_path / "a.tsv", "text\tlabel\n\t\none\ta\n\t\n\tb\n")
     assert read(path) == [{"text": "one", "label": "a"}, {"text": "", "label": "b"}]
@@ -248,7 +261,7 @@ def test_a_web_address_is_no_file():
 
 def test_folders_that_hold_no_classes(tmp_path):
     write(tmp_path / "a/train.csv", "text\n")
-    with pytest.raises(UserError, match="has no sub-folder; put each text into .*/LABEL"):
+    with pytest.raises(UserError, match="neither sub-folders nor .txt files; put each text into .*/LABEL"):
         read(str(tmp_path / "a"))
     write(tmp_path / "b/pos/x.md", "text")
     with pytest.raises(UserError, match="b/pos: no .txt file"):

@@ -22,7 +22,7 @@ SENTENCES = [
     "def f(x):\n    return x ** 2  # comment\t\ttab",
     "I'll say we've 10,000.50 $ and they're o'clock 'til it's done.",
     "Ελληνικά ΟΔΟΣ, русский язык, العربية, हिन्दी, 日本語テキスト, 한국어.",
-    "emoji 😀👍🏽 and 👨‍👩‍👧 zero​width",
+    "emoji 😀👍🏽 and 👨‍👩‍👧 zero\u200bwidth",
 ]
 _SIZES = {"num_layers": 3, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "max_sequence_length": 32}
 
@@ -166,7 +166,9 @@ class Reference:
         )
 
     def ours(self, texts: list[str] | list[bytes]) -> list[list[int]]:
-        return [row for i in range(0, len(texts), 512) for row in self._encode(tf.constant(texts[i : i + 512])).to_list()]
+        return [
+            row for i in range(0, len(texts), 512) for row in self._encode(tf.constant(texts[i : i + 512])).to_list()
+        ]
 
     def theirs(self, texts: list[str]) -> list[list[int]]:
         return [found.ids for found in self.tokenizer.encode_batch(texts, add_special_tokens=False)]

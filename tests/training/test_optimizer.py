@@ -42,11 +42,11 @@ def test_with_nothing_added_it_is_the_optimizer_of_keras(name):
     ours, reference = layer_model(), layer_model()
     reference.set_weights(ours.get_weights())
     optimizer = create_optimizer(training(name=name), 10, ours, {})
-    for step in range(3):
+    for step in range(20):
         optimizer.apply(gradients_of(ours, step + 1.0), ours.trainable_variables)
         plain.apply(gradients_of(ours, step + 1.0), reference.trainable_variables)
     for one, other in zip(ours.get_weights(), reference.get_weights()):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=3e-5, atol=1e-6)
 
 
 def test_decay_is_decoupled_and_spares_biases_and_norms():

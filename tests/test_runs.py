@@ -1,0 +1,93 @@
+import json
+
+import pytest
+
+from kerasft.config.load import dump_config
+from kerasft.config.schema import Config
+from kerasft.errors import Interrupted, UserError
+from kerasft.runs import Run, write_atomically
+
+
+@pytest.fixture
+def config(tmp_path):
+    def make(**training):
+        return Config.model_validate(
+            {
+                "name": "n",
+                "task": {"name": "text_classification"},
+                "model": {"preset": "x"},
+                "data": {"train": "x", "columns": {"text": "t", "label": "l"}},
+                "training": training,
+                "output": {"dir": str(tmp_path / "runs")},
+                "export": {"dir": str(tmp_path / "saved")},
+            }
+        )
+
+    return make
+
+
+def begun(config: Config) -> Run:
+    run = Run.plan(config)
+    (run.folder / "checkpoints").mkdir(parents=True)
+    (run.folder / "checkpoints" / "checkpoint").write_text("")
+    (run.folder / "config.yaml").write_text(dump_config(config))
+    return run
+
+
+def test_planning_writes_nothing(config, tmp_path):
+    Run.plan(config())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_needs_the_config_the_run_began_with(config):
+    run = begun(config(batch_size=8))
+    assert Run.plan(config(batch_size=8), resume=True).folder == run.folder
+    with pytest.raises(UserError, match=r"training.batch_size: 16, but .* began with 8"):
+        Run.plan(config(batch_size=16), resume=True)
+
+
+def test_resuming_needs_the_data_the_run_began_with(config):
+    class Data:
+        def __init__(self, text):
+            self.text = text
+
+        def fingerprint(self):
+            return self.text
+
+    run = begun(config())
+    (run.folder / "data.json").write_text(json.dumps({"train": "a", "test": "b"}))
+    run.begin({"train": Data("a"), "test": Data("b")}, resume=True)
+    with pytest.raises(UserError, match="data.test"):
+        run.begin({"train": Data("a"), "test": Data("c")}, resume=True)
+
+
+def test_a_finished_run_is_not_resumed_and_an_unfinished_one_not_opened(config):
+    run = begun(config())
+    with pytest.raises(UserError, match="no trained model"):
+        Run.open(run.folder)
+    run.write_json("metrics.json", {})
+    with pytest.raises(UserError, match="finished"):
+        Run.plan(config(), resume=True)
+
+
+def test_an_unwritable_place_is_named(config, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match="output.dir: .* is a file"):
+        Run.plan(config())
+
+
+def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config):
+    run = begun(config())
+    with pytest.raises(Interrupted, match="--resume"), run.interruptible():
+        raise KeyboardInterrupt
+    run.write_json("metrics.json", {})
+    with pytest.raises(Interrupted, match="kerasft.export"), run.interruptible():
+        raise KeyboardInterrupt
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = write_atomically(tmp_path / "deep" / "a.json", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == ["a.json"]
