@@ -6,12 +6,12 @@ import math
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kerasft.errors import Diverged, Interrupted
-
-if TYPE_CHECKING:  # the trainer owns its watch
-    from kerasft.training.trainer import Trainer
+from kerasft.terminal import Terminal
+from kerasft.training.checkpoint import Checkpoints
 
 CURVE_POINTS = 200  # of the training loss: more would not show in a plot
 
@@ -20,13 +20,27 @@ class Watch:
     """Orbit's actions of one run; also the context in which Ctrl-C means `save, then stop`.
 
     Args:
-        trainer: whose state is shown and saved.
-        started: `time.monotonic()` at which the run would have begun, had it never stopped.
+        checkpoints: of the run; its progress is kept up to date here.
+        steps: all the steps of the run.
+        metric: what the best validation is chosen by, shown beside the loss.
+        save_every: steps between checkpoints, besides those after each validation; None: only those.
+        folder: of the run, to name it.
+        terminal: shows progress.
     """
 
-    def __init__(self, trainer: Trainer, started: float):
-        self.trainer, self.started = trainer, started
-        self.every = max(1, trainer.steps // CURVE_POINTS)
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        steps: int,
+        metric: str,
+        save_every: int | None,
+        folder: Path,
+        terminal: Terminal,
+    ):
+        self.checkpoints, self.steps, self.metric, self.save_every = checkpoints, steps, metric, save_every
+        self.folder, self.terminal, self.progress = folder, terminal, checkpoints.progress
+        self.started = time.monotonic() - self.progress.spent["seconds"]  # as if it had never stopped
+        self.every = max(1, steps // CURVE_POINTS)
         self.pressed = False
         self.losses: list[float] = []
 
@@ -34,14 +48,14 @@ class Watch:
         self.handles = threading.current_thread() is threading.main_thread()
         if self.handles:
             self.before = signal.signal(signal.SIGINT, self._on_interrupt)
-        self.shown = self.trainer.terminal.progress("train", self.trainer.steps)
+        self.shown = self.terminal.progress("train", self.steps)
         self.line = self.shown.__enter__()
         return self
 
     def __exit__(self, *details: Any) -> None:
-        self.shown.__exit__(*details)
         if self.handles:
             signal.signal(signal.SIGINT, self.before)
+        self.shown.__exit__(*details)
 
     def _on_interrupt(self, number: int, frame: Any) -> None:
         self.pressed = True
@@ -49,42 +63,38 @@ class Watch:
 
     def after_steps(self, output: dict[str, Any]) -> None:
         """After each call of the device."""
-        trainer, progress = self.trainer, self.trainer.progress
-        step, loss = trainer.checkpoints.step, output["loss"]
+        progress, step, loss = self.progress, self.checkpoints.step, output["loss"]
         progress.spent["seconds"] = time.monotonic() - self.started
         if not math.isfinite(loss):
             raise Diverged(
-                f"training stopped: the loss is {loss} at step {step}; lower training.optimizer.learning_rate "
-                f"or set training.precision to float32. The checkpoints in {trainer.folder}/checkpoints are from before"
+                f"the loss is {loss} at step {step}; lower training.optimizer.learning_rate or set training.precision "
+                f"to float32. The checkpoints in {self.folder}/checkpoints are from before"
             )
         self.losses.append(loss)
-        if len(self.losses) >= self.every or step >= trainer.steps:
+        if len(self.losses) >= self.every or step >= self.steps:
             mean = sum(self.losses) / len(self.losses)
             progress.history.append({"step": step, "loss": mean, "learning_rate": output["learning_rate"]})
             self.losses.clear()
-        best = {trainer.metric: progress.best["value"]} if progress.best else {}
+        best = {f"best {self.metric}": progress.best["value"]} if progress.best else {}
         self.line.update(step, examples=progress.spent["examples"], loss=loss, **best)
-        every = trainer.config.training.checkpoint.every_steps
-        if every and step % every == 0:
-            trainer.checkpoints.save()
+        if self.save_every and step % self.save_every == 0:
+            self.checkpoints.save()
         self._stop_if_pressed(step)
 
     def after_evaluation(self, output: dict[str, Any]) -> None:
         """After each validation."""
-        trainer, progress = self.trainer, self.trainer.progress
-        step = trainer.checkpoints.step
+        progress, step = self.progress, self.checkpoints.step
         progress.spent["seconds"] = time.monotonic() - self.started
         progress.history.append({"step": step, "validation": output})
-        trainer.checkpoints.save()
+        self.checkpoints.save()
         self._stop_if_pressed(step, saved=True)
 
     def _stop_if_pressed(self, step: int, saved: bool = False) -> None:
         if not self.pressed:
             return
         if not saved:
-            self.trainer.checkpoints.save()
-        folder = self.trainer.folder
+            self.checkpoints.save()
         raise Interrupted(
-            f"interrupted at step {step} of {self.trainer.steps}; to go on: "
-            f"python -m kerasft.train {folder}/config.yaml --resume"
+            f"interrupted at step {step} of {self.steps}; to go on: "
+            f"python -m kerasft.train {self.folder}/config.yaml --resume"
         )

@@ -89,8 +89,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         training = self.config.training
         if resume:
             self.checkpoints.restore()
-        started = time.monotonic() - self.progress.spent["seconds"]
-        with Watch(self, started) as watch:
+        saving = training.checkpoint.every_steps
+        with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
