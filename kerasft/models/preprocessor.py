@@ -108,15 +108,20 @@ class TextPreprocessor(tf.Module):
             counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
             segments = [_cut(segment, count) for segment, count in zip(segments, counts)]
         rows = segments[0].nrows()
-        parts, kinds = [_repeated(self.layout.start, rows)], [0]
+        parts = [_repeated(self.layout.start, rows)]
         for number, segment in enumerate(segments):
             last = number == len(segments) - 1
             parts += [segment, _repeated(self.layout.end if last else self.layout.separator, rows)]
-            kinds += [number, number]
+        tokens = _side_by_side(parts)
+        token_ids = tokens.to_tensor(self.layout.pad)  # (batch, longest)
+        position = tf.range(tf.shape(token_ids)[1])[tf.newaxis]
+        mask = position < tf.cast(tokens.row_lengths(), tf.int32)[:, tf.newaxis]
+        # The first text and what stands around it are segment 0.
+        first = tf.add_n([tf.cast(part.row_lengths(), tf.int32) for part in parts[:3]])
         features = {
-            "token_ids": tf.concat(parts, axis=1).to_tensor(self.layout.pad),
-            "padding_mask": tf.concat([tf.ones_like(part) for part in parts], axis=1).to_tensor(0),
-            "segment_ids": tf.concat([tf.ones_like(p) * k for p, k in zip(parts, kinds)], axis=1).to_tensor(0),
+            "token_ids": token_ids,
+            "padding_mask": tf.cast(mask, tf.int32),
+            "segment_ids": tf.cast(mask & (position >= first[:, tf.newaxis]), tf.int32),
         }
         return {name: features[name] for name in self.pad_values}
 
@@ -158,6 +163,14 @@ def _repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
     """The same ids in each row, (rows, len(ids)) int32."""
     values = tf.tile(tf.constant(ids, tf.int32, shape=[len(ids)]), [tf.cast(rows, tf.int32)])
     return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows, validate=False)
+
+
+def _side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
+    """[(batch, n), (batch, m), ...] -> (batch, n + m + ...), without the assertions of `tf.concat(parts, axis=1)`."""
+    rows, count = parts[0].nrows(), len(parts)
+    order = tf.transpose(tf.reshape(tf.range(rows * count), [count, rows]))  # (batch, parts)
+    flat = tf.gather(tf.concat(parts, axis=0), tf.reshape(order, [-1]))
+    return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
 
 
 def text_preprocessor(

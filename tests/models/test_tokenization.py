@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from kerasft.data.packages import fetch_package_path
 from kerasft.data.sources import read_records
 from kerasft.errors import UserError
-from kerasft.models.presets import load_tokenizer
+from kerasft.models.presets import load_tokenizer, save_preset
 from kerasft.models.special_tokens import STANDINS, SpecialTokens
 from kerasft.models.tokenization import clean, token_encoder
 
@@ -252,6 +252,18 @@ def test_settings_of_a_byte_pair_folder(reference, name, tmp_path):
     texts = [text for text in NASTY if not any(ord(c) in STANDINS for c in text)]
     encode = tf.function(token_encoder(loaded))
     assert encode(clean(tf.constant(texts))).to_list() == reference(name).theirs(texts)
+
+
+def test_settings_survive_a_saved_preset(reference, make_backbone, tmp_path):
+    tokenizer = Tokenizer.from_str(reference("uncased").tokenizer.to_str())
+    tokenizer.add_special_tokens(["fox"])  # a word of the vocabulary that has to stay as it is written
+    (tmp_path / "hf").mkdir()
+    folder = hugging_face_files(tmp_path / "hf", tokenizer, "bert", do_lower_case=True)
+    save_preset(make_backbone("bert"), load_tokenizer(folder), str(tmp_path / "saved"))
+    encode = tf.function(token_encoder(load_tokenizer(str(tmp_path / "saved"))))
+    texts = [*NASTY, "foxes fox FOX firefox"]
+    theirs = [found.ids for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    assert encode(clean(tf.constant(texts))).to_list() == theirs
 
 
 @pytest.mark.real
