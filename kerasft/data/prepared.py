@@ -87,7 +87,7 @@ def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.nd
 
     pipeline = (
         tf.data.Dataset.from_generator(texts, output_signature=spec)
-        .map(lambda columns: (preprocessor(columns), preprocessor.lengths(columns)), num_parallel_calls=2)
+        .map(preprocessor.measured, num_parallel_calls=2)
         .prefetch(2)
     )
     stores: dict[str, Any] = {}

@@ -49,11 +49,10 @@ class TextPreprocessor(tf.Module):
         self.inputs = tuple(inputs)
         self.max_length = max_length
         self.pad_values = {name: layout.pad if name == "token_ids" else 0 for name in FEATURES if name in set(features)}
-        call, count = (tf.function(f, reduce_retracing=True, autograph=False) for f in (self._features, self._lengths))
-        # Behind plain functions: an attribute that is a tf.function would be written into every SavedModel, once
+        call = tf.function(self._features, reduce_retracing=True, autograph=False)
+        # Behind a plain function: an attribute that is a tf.function would be written into every SavedModel, once
         # for each shape it has seen.
-        self._call = lambda columns: call(columns)
-        self._count = lambda columns: count(columns)
+        self._compute = lambda columns: call(columns)
 
     # AutoGraph has nothing to convert here and takes three times as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert
@@ -67,12 +66,17 @@ class TextPreprocessor(tf.Module):
             The backbone's inputs among `token_ids`, `padding_mask` and `segment_ids`, each (batch, longest row)
             int32 and at least one token long; `padding_mask` is 1 at tokens.
         """
-        return self._call(self._checked(columns)) if tf.executing_eagerly() else self._features(self._checked(columns))
+        return self.measured(columns)[0]
 
-    @tf.autograph.experimental.do_not_convert
     def lengths(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """As `__call__`, -> (batch,) int32 tokens before truncation, special tokens included."""
-        return self._count(self._checked(columns)) if tf.executing_eagerly() else self._lengths(self._checked(columns))
+        return self.measured(columns)[1]
+
+    @tf.autograph.experimental.do_not_convert
+    def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Features and lengths in one pass over the texts."""
+        compute = self._compute if tf.executing_eagerly() else self._features
+        return compute(self._checked(columns))
 
     def _checked(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if set(columns) != set(self.inputs):
@@ -95,12 +99,9 @@ class TextPreprocessor(tf.Module):
         between = len(self.layout.separator) * (len(self.inputs) - 1)
         return len(self.layout.start) + between + len(self.layout.end)
 
-    def _lengths(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        counts = [tf.cast(segment.row_lengths(), tf.int32) for segment in self._segments(columns)]
-        return tf.add_n(counts) + self._special()
-
-    def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _features(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         segments = self._segments(columns)
+        lengths = tf.add_n([tf.cast(segment.row_lengths(), tf.int32) for segment in segments]) + self._special()
         budget = max(self.max_length - self._special(), 0)
         if len(segments) == 1:
             segments = [segments[0][:, :budget]]
@@ -123,7 +124,7 @@ class TextPreprocessor(tf.Module):
             "padding_mask": tf.cast(mask, tf.int32),
             "segment_ids": tf.cast(mask & (position >= first[:, tf.newaxis]), tf.int32),
         }
-        return {name: features[name] for name in self.pad_values}
+        return {name: features[name] for name in self.pad_values}, lengths
 
 
 def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:
