@@ -67,6 +67,12 @@ class Phase:
             self._recent.popleft()
         self._show(self)
 
+    def resumed(self) -> None:
+        """Other work came between, such as a validation: the rate counts from here again."""
+        if self._recent:
+            _, completed, examples = self._recent[-1]
+            self._recent = collections.deque([(self._clock(), completed, examples)])
+
     def text(self) -> str:
         """How the phase stands: count, figures, examples/s, time left."""
         parts = [f"{self.completed}{f'/{self.total}' if self.total is not None else ''} {self.unit}", *self._shown()]

@@ -261,3 +261,15 @@ def test_saying_things_needs_no_tensorflow():
         "import sys, kerasft.terminal; print([m for m in ('tensorflow', 'keras', 'absl', 'rich') if m in sys.modules])"
     )
     assert python(code).stdout == "[]\n"
+
+
+def test_the_rate_does_not_count_what_came_between(clock):
+    with Terminal(stream=io.StringIO(), clock=clock).progress("train", 100) as phase:
+        for step in range(1, 31):
+            clock.now += 1
+            phase.update(step, examples=step * 32)
+        clock.now += 600  # a validation
+        phase.resumed()
+        clock.now += 1
+        phase.update(31, examples=31 * 32)
+        assert phase.text() == "31/100 steps, 32 examples/s, 1m09s left"

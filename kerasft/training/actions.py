@@ -87,6 +87,7 @@ class Watch:
         progress.spent["seconds"] = time.monotonic() - self.started
         progress.history.append({"step": step, "validation": output})
         self.checkpoints.save()
+        self.line.resumed()
         self._stop_if_pressed(step, saved=True)
 
     def _stop_if_pressed(self, step: int, saved: bool = False) -> None:
