@@ -41,6 +41,7 @@ _CJK = (
     (0x2F800, 0x2FA1F),
 )
 
+SPACES = tuple(sorted(_SPACES))
 OTHER, LETTER, NUMBER, SPACE, SPECIAL = range(5)
 
 Packed = tuple[int, ...]
@@ -127,3 +128,12 @@ def class_table() -> tuple[np.ndarray, np.ndarray]:
     """
     page_of, pages = _pages(_class, OTHER, OTHER)
     return page_of, np.array(pages, np.int32).reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def mark_ranges() -> tuple[np.ndarray, np.ndarray]:
+    """The code points of nonspacing marks (category Mn) as ranges: first of each, one past the last, int32, ascending."""
+    marks = np.array([code for code in range(CODE_POINTS) if unicodedata.category(chr(code)) == "Mn"], np.int32)
+    opens = np.flatnonzero(np.diff(marks, prepend=-2) != 1)
+    last = np.append(opens[1:], len(marks)) - 1
+    return marks[opens], marks[last] + 1
