@@ -46,16 +46,17 @@ class TokenClassification(Section):
     )
     scheme: Literal["auto", "iob1", "iob2", "bioes", "bilou", "plain"] = Field(
         "auto",
-        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. plain: "
-        "each token has a type of its own, as in part-of-speech tagging.",
+        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. "
+        "plain: each token has a type of its own, as in part-of-speech tagging.",
     )
     joiner: Literal["auto", "space", "none"] = Field(
-        "auto", description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese."
+        "auto",
+        description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
     )
     units: Literal["words", "pieces", "spaces"] = Field(
         "words",
-        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; or "
-        "what stands between white space, labelled on its first piece.",
+        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; "
+        "or what stands between white space, labelled on its first piece.",
     )
     stride: int = Field(
         32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."

@@ -87,7 +87,7 @@ class BytePairEncoder(tf.Module):
         return self.pieces(text).ids
 
     def pieces(self, text: tf.Tensor) -> Pieces:
-        """(batch,) valid UTF-8 -> ids and where in the text they come from; an added space is where the next character is."""
+        """(batch,) valid UTF-8 -> ids and where they come from; an added space is where the next character is."""
         codes, spans = self._characters(text)
         classes = self._class_of(codes.flat_values)
         text_of = tf.cast(codes.value_rowids(), tf.int32)

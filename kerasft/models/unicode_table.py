@@ -132,7 +132,7 @@ def class_table() -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def mark_ranges() -> tuple[np.ndarray, np.ndarray]:
-    """The code points of nonspacing marks (category Mn) as ranges: first of each, one past the last, int32, ascending."""
+    """The nonspacing marks (category Mn) as ascending ranges: first of each, one past the last, (ranges,) int32."""
     marks = np.array([code for code in range(CODE_POINTS) if unicodedata.category(chr(code)) == "Mn"], np.int32)
     opens = np.flatnonzero(np.diff(marks, prepend=-2) != 1)
     last = np.append(opens[1:], len(marks)) - 1

@@ -10,7 +10,15 @@ from kerasft.errors import UserError
 from kerasft.models.tokenization import clean, piece_encoder
 
 OWN = {chr(code) for code in STANDINS}
-MORE = ["x  <mask> y<mask>\n\t<mask>", "a[SEP] b [MASK]c", "e\u0301\u0301 b\u0301", "\u0301a", "a\0b\0", "각 x", "  a  b \n\n c"]
+MORE = [
+    "x  <mask> y<mask>\n\t<mask>",
+    "a[SEP] b [MASK]c",
+    "e\u0301\u0301 b\u0301",
+    "\u0301a",
+    "a\0b\0",
+    "각 x",
+    "  a  b \n\n c",
+]
 
 _compiled = {}
 
@@ -19,7 +27,9 @@ def pieces_of(reference, name, texts):
     """[(id, start, end, opens_word)] of each text."""
     if name not in _compiled:
         encode = piece_encoder(reference(name).encoder)
-        _compiled[name] = tf.function(lambda text: encode(clean(text)), input_signature=[tf.TensorSpec([None], tf.string)])
+        _compiled[name] = tf.function(
+            lambda text: encode(clean(text)), input_signature=[tf.TensorSpec([None], tf.string)]
+        )
     found = _compiled[name](tf.constant(texts, tf.string))
     columns = [found.ids.flat_values, found.starts, found.ends, found.opens_word]
     flat = list(zip(*(column.numpy().tolist() for column in columns)))
