@@ -41,7 +41,6 @@ _CJK = (
     (0x2F800, 0x2FA1F),
 )
 
-SPACES = tuple(sorted(_SPACES))
 OTHER, LETTER, NUMBER, SPACE, SPECIAL = range(5)
 
 Packed = tuple[int, ...]

@@ -42,7 +42,7 @@ class Segmenter(tf.Module):
     def __init__(self, kind: Kind):
         super().__init__(name="segmenter")
         self._kind = kind
-        self._spaces = tf.constant(unicode_table.SPACES)
+        self._spaces = tf.constant(sorted(unicode_table.SPACES))
         self._mark_starts, self._mark_ends = (tf.constant(ends) for ends in unicode_table.mark_ranges())
 
     def __call__(self, text: tf.Tensor, pieces: Pieces) -> Units:
