@@ -14,6 +14,10 @@ class UserError(Stop):
     exit_code = 2
 
 
+class BadRow(UserError):
+    """A mistake in one row of the data: reading goes on, to say how many more rows have one."""
+
+
 class Diverged(Stop):
     """The loss is no longer a number. The last checkpoint is good."""
 

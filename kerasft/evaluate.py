@@ -50,7 +50,7 @@ def evaluate(folder: Path, data: str | None, split: str, as_json: bool, verbose:
     if as_json:
         terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
     else:
-        terminal.table(console_table(metrics, run.config.task.problem))
+        terminal.table(console_table(metrics, task.kind))
     return 0
 
 

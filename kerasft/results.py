@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -22,7 +22,6 @@ from kerasft.terminal import Terminal
 from kerasft.training.fit import Fitted
 
 PACKAGES = ("kerasft", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
-DECODED_AT_ONCE = 256
 WORST = 20  # mistakes that the report shows
 
 
@@ -38,12 +37,12 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
     split = "test" if "test" in tables else "validation"
     for name in dict.fromkeys(("validation", split)):
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], fitted.strategy, terminal, name)
-    answers = list(predictions(trained.task, tables[split], fitted.prepared[split], logits))
+    answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
     run.write_predictions(split, answers)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
     run.write_json("metrics.json", metrics)
     write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
-    terminal.table(console_table(metrics[split], run.config.task.problem))
+    terminal.table(console_table(metrics[split], trained.task.kind))
     terminal.result(f"report: {run.folder / 'report.html'}")
     return metrics
 
@@ -57,17 +56,6 @@ def evaluate_split(
         logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
     interval = trained.task.interval(prepared, logits)
     return logits, trained.task.metrics(prepared, logits) | {"interval": interval}
-
-
-def predictions(task: Task, table: Table, prepared: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
-    """One JSON-able row an example: its texts, the truth, the answer."""
-    for start in range(0, len(table), DECODED_AT_ONCE):
-        rows = np.arange(start, min(start + DECODED_AT_ONCE, len(table)))
-        features, targets, _ = prepared.batch(rows)
-        outputs = task.decode(tf.constant(logits[rows]), features)
-        answers = task.rows({name: value.numpy() for name, value in outputs.items()})
-        for row, target, answer in zip(table.rows(rows), targets, answers):
-            yield {name: row[name] for name in task.inputs} | {"truth": task.truth(target)} | answer
 
 
 def _report(
@@ -85,7 +73,7 @@ def _report(
         versions=metrics["versions"],
         metrics={name: value for name, value in metrics.items() if name != "versions"},
         history=fitted.history,
-        problem=run.config.task.problem,
+        problem=task.kind,
         labels=task.state.get("labels", []),
         headline=task.headline,
         data_summary=data_summary(task, tables, fitted.prepared),

@@ -171,8 +171,7 @@ class Trained:
 
         @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}])
         def answer(texts):
-            features = self.preprocessor(texts)
-            return self.task.decode(self.model(features, training=False), features)
+            return self.task.answer(self.model, self.preprocessor(texts))
 
         return answer
 

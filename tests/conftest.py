@@ -75,3 +75,13 @@ def tiny_preset(tmp_path_factory) -> Path:
 @pytest.fixture
 def words() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of public data sets that development and CI have; the test is skipped where there is none."""
+    root = Path(__file__).parents[1]
+    folder = Path(os.environ.get("KERASFT_SHARED_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no shared data; set KERASFT_SHARED_DATA")
+    return folder

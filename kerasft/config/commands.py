@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -48,8 +48,10 @@ def show(config: str | None, overrides: Sequence[str], schema: bool, keys: bool)
 def key_tables() -> str:
     """Every key of a config with type, default and meaning, as Markdown: a table for each section."""
     parts = []
-    for path, model in sections(Config):
+    for path, model in (found := list(sections(Config))):
         title = f"## `{path}`" if path else "## Top level"
+        if sum(other == path for other, _ in found) > 1:
+            title += f" with `name: {get_args(model.model_fields['name'].annotation)[0]}`"
         parts.append("\n".join([title, "", model.__doc__ or "", "", *_rows(model)]))
     return "\n\n".join(parts)
 
@@ -75,7 +77,7 @@ def _form(node: dict[str, Any]) -> str:
     """A JSON Schema node in words."""
     if "anyOf" in node:
         return " or ".join(_form(inner) for inner in node["anyOf"])
-    if "$ref" in node:
+    if "$ref" in node or "oneOf" in node:
         return "section"
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 KeyPath = tuple[Any, ...]
+Sections = list[tuple[str, type[BaseModel]]]
 
 # Beginning of pydantic's error type -> what the key wants.
 _WANTED = {
@@ -55,15 +56,30 @@ def explain(
     """
     groups: dict[KeyPath, list[Any]] = {}
     for found in error.errors(include_url=False):
-        groups.setdefault(_key_path(found["loc"], values, found["type"]), []).append(found)
+        path = _key_path(found["loc"], values, found["type"])
+        path += ("name",) if found["type"].startswith("union_tag") else ()
+        groups.setdefault(path, []).append(found)
     # A wrong item of a list is told once, at the item: not again for each other form the key could have.
     paths = [path for path in groups if not any(other[: len(path)] == path and other != path for other in groups)]
     paths.sort(key=lambda path: (groups[path][0]["type"] == "missing", order(path)))
     path = paths[0]
     more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
     dotted = ".".join(str(part) for part in path)
-    message = _message(path, groups[path], model)
+    message = _message(path, groups[path], list(_chosen(model, values)))
     return ": ".join(part for part in (place(path), dotted, message) if part) + more
+
+
+def _chosen(model: type[BaseModel], values: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+    """`sections` without the forms of a section that its key `name` rules out."""
+    found = list(sections(model))
+    for path, section in found:
+        at = values
+        for part in path.split(".") if path else ():
+            at = at.get(part) if isinstance(at, dict) else None
+        name = at.get("name") if isinstance(at, dict) else None
+        several = sum(other == path for other, _ in found) > 1
+        if not several or name in get_args(section.model_fields["name"].annotation):
+            yield path, section
 
 
 def shown(value: Any) -> str:
@@ -86,14 +102,21 @@ def _key_path(loc: tuple[Any, ...], values: Any, kind: str) -> KeyPath:
     return tuple(path)
 
 
-def _message(path: KeyPath, found: list[Any], model: type[BaseModel]) -> str:
+def _message(path: KeyPath, found: list[Any], known: Sections) -> str:
     first = found[0]
     kind, value, context = first["type"], first["input"], first.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(path, model)
+        return _unknown(path, known)
     if kind == "missing":
-        description = _description(path, model)
+        description = _description(path, known)
         return f"missing; add it{': ' + description if description else ''}"
+    if kind.startswith("union_tag"):
+        given = value.get("name") if isinstance(value, dict) else value
+        names = re.findall(r"'([^']*)'", context["expected_tags"]) if "expected_tags" in context else []
+        if not names:
+            return "missing; add it: which task is to be learnt"
+        near = difflib.get_close_matches(str(given), names, 1)
+        return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "value_error":
         return str(context["error"])
     wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
@@ -107,13 +130,12 @@ def _message(path: KeyPath, found: list[Any], model: type[BaseModel]) -> str:
         name, word = _LIMITS[kind]
         return f"{shown(value)} is out of range; write a number {word} {context[name]:g}"
     text = first["msg"][0].lower() + first["msg"][1:]
-    description = _description(path, model)
+    description = _description(path, known)
     return f"{shown(value)}: {text}" + (f" ({description})" if description else "")
 
 
-def _unknown(path: KeyPath, model: type[BaseModel]) -> str:
+def _unknown(path: KeyPath, found: Sections) -> str:
     key, section = str(path[-1]), ".".join(str(part) for part in path[:-1])
-    found = list(sections(model))
     here = [name for at, inner in found if at == section for name in inner.model_fields]
     elsewhere = [at or "the top level" for at, inner in found if at != section and key in inner.model_fields]
     if elsewhere:
@@ -124,9 +146,9 @@ def _unknown(path: KeyPath, model: type[BaseModel]) -> str:
     return f"unknown key; there are {', '.join(dict.fromkeys(here))}"
 
 
-def _description(path: KeyPath, model: type[BaseModel]) -> str:
+def _description(path: KeyPath, found: Sections) -> str:
     section = ".".join(str(part) for part in path[:-1])
-    for at, inner in sections(model):
+    for at, inner in found:
         if at == section and path[-1] in inner.model_fields:
             field = inner.model_fields[path[-1]]
             # A section describes itself in its docstring.

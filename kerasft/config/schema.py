@@ -35,8 +35,39 @@ class TextClassification(Section):
     )
 
 
-# One more task is one more class here: Union[TextClassification, TokenClassification, ...]
-Task = Annotated[Union[TextClassification], Field(description="What is learnt.")]
+class TokenClassification(Section):
+    """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
+
+    name: Literal["token_classification"] = Field(description="The task.")
+    labels: Optional[list[str]] = Field(
+        None,
+        min_length=1,
+        description="Fixes the types and their order; null: those found in training and validation data, sorted.",
+    )
+    scheme: Literal["auto", "iob1", "iob2", "bioes", "bilou", "plain"] = Field(
+        "auto",
+        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. "
+        "plain: each token has a type of its own, as in part-of-speech tagging.",
+    )
+    joiner: Literal["auto", "space", "none"] = Field(
+        "auto",
+        description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
+    )
+    units: Literal["words", "pieces", "spaces"] = Field(
+        "words",
+        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; "
+        "or what stands between white space, labelled on its first piece.",
+    )
+    stride: int = Field(
+        32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."
+    )
+    crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
+
+
+# One more task is one more class here.
+Task = Annotated[
+    Union[TextClassification, TokenClassification], Field(discriminator="name", description="What is learnt.")
+]
 
 
 class Model(Section):

@@ -39,8 +39,10 @@ def distribute(
         def shares() -> Iterator:
             for rows in batches():
                 shares = np.split(pad_rows(rows, static_size or replicas * parts), replicas)
+                # Outputs that have a length can be gathered from all replicas only where it is the same.
+                beside = rows if prepared.token_targets else None
                 for share in shares[first : first + local]:
-                    yield prepared.batch(share, static=static_size is not None)
+                    yield prepared.batch(share, static_size is not None, beside)
 
         dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared))
         return dataset.prefetch(2 * local)
@@ -49,9 +51,8 @@ def distribute(
 
 
 def _signature(prepared: Prepared) -> tuple:
-    targets = prepared.targets
     return (
         {name: tf.TensorSpec([None, None], values.dtype) for name, values in prepared.features.items()},
-        tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+        tf.TensorSpec([None, *prepared.target_shape], prepared.targets.dtype),
         tf.TensorSpec([None], tf.float32),
     )

@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasft.data.table import Table
 
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
+NO_TARGET = -1  # of a token that counts nothing in the loss
 LENGTH_STEP = 8  # padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
 
 
@@ -25,10 +26,11 @@ class Prepared:
         features: name -> (tokens,) values of all rows, one row after the other.
         offsets: (rows + 1,) where each row starts.
         full_lengths: (rows,) tokens before truncation.
-        targets: (rows, ...) what the loss compares with.
+        targets: (rows, ...) what the loss compares with; where `token_targets`, (tokens,) like a feature.
         weights: (rows,) float32.
         pad_values: name -> value of a position without a token.
         longest: the longest a row can be.
+        token_targets: each token has a target of its own; batches pad them with NO_TARGET.
     """
 
     features: Mapping[str, np.ndarray]
@@ -38,6 +40,17 @@ class Prepared:
     weights: np.ndarray
     pad_values: Mapping[str, int]
     longest: int
+    token_targets: bool = False
+
+    @property
+    def truncated(self) -> float:
+        """The share of rows that lost tokens."""
+        return float((self.full_lengths > self.lengths).mean())
+
+    @property
+    def target_shape(self) -> tuple[int | None, ...]:
+        """The shape of a batch's targets without the batch."""
+        return (None,) if self.token_targets else self.targets.shape[1:]
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
@@ -47,27 +60,38 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def batch(self, rows: np.ndarray, static: bool = False) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    def batch(
+        self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """Rows -> (features, targets, weights), padded; a row of -1 repeats row 0 with weight 0.
 
         Args:
             rows: (batch,) indices.
             static: pad to the longest length there can be, for devices that compile each shape.
+            beside: rows that are padded to the same length, such as those of other replicas; None: these alone.
 
         Returns:
             name -> (batch, length), (batch, ...), (batch,).
         """
         real, rows = rows >= 0, np.maximum(rows, 0)
-        starts, lengths = self.offsets[rows], self.lengths[rows]
-        longest = -(-int(lengths.max()) // LENGTH_STEP) * LENGTH_STEP
+        lengths = self.lengths[rows]
+        longest = int(self.lengths[rows if beside is None else np.maximum(beside, 0)].max())
+        longest = -(-longest // LENGTH_STEP) * LENGTH_STEP
         length = self.longest if static else min(longest, self.longest)
         mask = np.arange(length) < lengths[:, None]  # (batch, length)
-        source = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, lengths)])
+        source = self.token_index(rows)
         features = {}
         for name, values in self.features.items():
             features[name] = np.full(mask.shape, self.pad_values[name], values.dtype)
             features[name][mask] = values[source]
-        return features, self.targets[rows], self.weights[rows] * real.astype(np.float32)
+        targets = self.targets[rows] if not self.token_targets else np.full(mask.shape, NO_TARGET, self.targets.dtype)
+        if self.token_targets:
+            targets[mask] = self.targets[source]
+        return features, targets, self.weights[rows] * real.astype(np.float32)
+
+    def token_index(self, rows: np.ndarray) -> np.ndarray:
+        """(rows,) -> (tokens of these rows,) their places among all tokens, row after row."""
+        return np.concatenate([np.arange(a, b) for a, b in zip(self.offsets[rows], self.offsets[rows + 1])])
 
 
 def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.ndarray) -> Prepared:
@@ -97,7 +121,7 @@ def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.nd
         lengths.append(mask.sum(-1))
         full_lengths.append(full)
         for name, values in features.items():
-            store = stores.setdefault(name, _Store(values.dtype))
+            store = stores.setdefault(name, TokenStore(values.dtype))
             store.append(values[mask])  # (batch, length) -> (tokens,), row after row
     return Prepared(
         features={name: store.values() for name, store in stores.items()},
@@ -110,7 +134,7 @@ def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.nd
     )
 
 
-class _Store:
+class TokenStore:
     """Appends arrays to a nameless temporary file and maps it into memory: large splits need no large memory."""
 
     def __init__(self, dtype: np.dtype):

@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config, Sources
 from kerasft.data.sources import read_records
 from kerasft.data.table import Table
-from kerasft.errors import UserError
+from kerasft.errors import BadRow, UserError
 
 if TYPE_CHECKING:  # data lies below tasks: the contract is all that is known here
     from kerasft.tasks.base import Task
@@ -97,5 +97,14 @@ def check_columns(config: Config, task: Task) -> None:
 
 
 def _rows(config: Config, task: Task, sources: Sources) -> Iterator[dict[str, Any]]:
+    first, more = None, 0
     for record in read_records(sources, config.data.format):
-        yield task.parse(record)
+        try:
+            row = task.parse(record)
+        except BadRow as error:
+            first, more = first or error, more + (first is not None)
+            continue
+        if first is None:
+            yield row
+    if first is not None:
+        raise UserError(f"{first} (and {more} more rows with a mistake)" if more else str(first)) from first

@@ -28,15 +28,15 @@ def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str,
         "max_length": task.config.model.max_length,
         "shared_train_test": sum(key in seen for key in texts.get("test", [])),
         "duplicates_train": len(texts["train"]) - len(seen),
-        "splits": {split: _split(task, prepared[split]) for split in tables},
+        "splits": {split: _split(task, table, prepared[split]) for split, table in tables.items()},
     }
 
 
-def _split(task: Task, prepared: Prepared) -> dict[str, Any]:
+def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
     lengths = prepared.full_lengths
     counts, edges = np.histogram(lengths, bins=min(BINS, max(1, int(lengths.max() - lengths.min()))))
     return {
-        "rows": len(prepared),
+        "rows": len(table),
         "lengths": {
             "min": int(lengths.min()),
             "median": float(np.median(lengths)),
@@ -44,7 +44,7 @@ def _split(task: Task, prepared: Prepared) -> dict[str, Any]:
             "max": int(lengths.max()),
         },
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
-        "truncated": float((lengths > prepared.lengths).mean()),
+        "truncated": prepared.truncated,
         "classes": task.class_counts(prepared),
     }
 

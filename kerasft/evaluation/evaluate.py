@@ -35,7 +35,7 @@ class Evaluator:
         self.forward = forward
 
     def logits(self, prepared: Prepared, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """(rows, ...) float32 logits, row i those of the split's row i.
+        """(rows, ...) float32 logits, row i those of the split's row i; (tokens, ...) where tokens have targets.
 
         Rows are worked through sorted by length and put back in order; rows that only fill a batch up
         are left out.
@@ -49,10 +49,14 @@ class Evaluator:
         dataset = distribute(prepared, lambda: batches, self.strategy, static_size=size)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
-            logits = self._collected(self.forward(batch))  # padding rows come last
+            logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last
+            if prepared.token_targets:  # (batch, length, ...) -> (tokens of the batch, ...)
+                logits = logits[np.arange(logits.shape[1]) < prepared.lengths[rows][:, None]]
+            places = prepared.token_index(rows) if prepared.token_targets else rows
             if found is None:
-                found = np.empty((len(prepared), *logits.shape[1:]), np.float32)
-            found[rows] = logits[: len(rows)]
+                size = prepared.offsets[-1] if prepared.token_targets else len(prepared)
+                found = np.empty((size, *logits.shape[1:]), np.float32)
+            found[places] = logits
             done += len(rows)
             if progress:
                 progress(done)

@@ -152,6 +152,15 @@ def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str
     }
 
 
+def averages_and_classes(counts: Counts, labels: Sequence[str]) -> dict[str, Any]:
+    """{macro,micro,weighted}_{precision,recall,f1}, per_class and classes_averaged, as in `single_label_metrics`."""
+    return {
+        **{name: _number_or_none(value) for name, value in averaged_scores(counts).items()},
+        "classes_averaged": int(((counts.support + counts.predicted) > 0).sum()),
+        "per_class": _per_class(labels, counts),
+    }
+
+
 def _number_or_none(value: float) -> float | None:
     """A plain float; None for NaN, which JSON cannot say."""
     return float(value) if math.isfinite(value) else None

@@ -118,6 +118,21 @@ def reliability(report: Report) -> Section | None:
     return Section("Reliability", [Figure(svg, caption), Facts(facts)], "Is it right as often as it is sure?")
 
 
+def per_tag(report: Report) -> Section | None:
+    """Token-level precision, recall, F1 and support, a row a tag, with the averages below."""
+    tokens = report.scores.get("token")
+    if not tokens:
+        return None
+    names = ("f1", "precision", "recall")
+    rows = [(tag, *(row[name] for name in names), row["support"]) for tag, row in tokens["per_class"].items()]
+    total = sum(row["support"] for tag, row in tokens["per_class"].items() if tag != "O")
+    for average in ("micro", "macro", "weighted"):
+        rows.append((f"{average} average", *(tokens[f"{average}_{name}"] for name in names), total))
+    columns = [("tag", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
+    note = f"Over {tokens['tokens']:,} tokens, {score(tokens['accuracy'])} of them right. Averages leave O out."
+    return Section("Tags of tokens", [Table(columns, rows, shown=max(30, len(rows)))], note)
+
+
 def scatter(report: Report) -> Section | None:
     """Predicted against true numbers."""
     svg = plots.prediction_scatter(report.points)
@@ -225,5 +240,6 @@ _CLASSIFICATION = (learning_curves, per_class, confusion, reliability, mistakes,
 SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "single_label": _CLASSIFICATION,
     "multi_label": _CLASSIFICATION,
+    "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
     "regression": (learning_curves, scatter, mistakes, scores_by_split, data, setup),
 }

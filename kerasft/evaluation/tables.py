@@ -21,7 +21,7 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
 
     Args:
         metrics: of one split, as kerasft.evaluation.metrics makes them.
-        problem: single_label, multi_label or regression.
+        problem: single_label, multi_label, token_classification (its classes are types of entities) or regression.
     """
     if problem == "regression":
         return _scores_table(metrics, problem)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 TITLES = {
     "accuracy": "Accuracy",
+    "f1": "Entity F1",
+    "precision": "Entity precision",
+    "recall": "Entity recall",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",
     "weighted_f1": "Weighted F1",
@@ -40,6 +43,7 @@ SCORES = {
         "log_loss",
     ),
     "regression": ("pearson", "spearman", "rmse", "mae"),
+    "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
 }
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models import unicode_table
+from kerasft.models.pieces import Pieces, opening, pieces_from_bytes, utf8_widths
 from kerasft.models.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
@@ -71,14 +72,23 @@ class BytePairEncoder(tf.Module):
         self._prefix_space = bool(tokenizer.add_prefix_space)
         self._merges = _merge_table(vocabulary, list(tokenizer.merges))
         # A byte that the vocabulary lacks is left out, as `tokenizers` does without an unknown token.
-        self._byte_ids = tf.constant([vocabulary.get(char, -1) for char in _byte_characters()], tf.int64)
+        byte_ids = [vocabulary.get(char, -1) for char in _byte_characters()]
+        self._byte_ids = tf.constant(byte_ids, tf.int64)
+        self._knows_every_byte = min(byte_ids) >= 0
+        sizes = np.zeros(max(vocabulary.values()) + 1, np.int64)  # a character of a token stands for a byte
+        sizes[list(vocabulary.values())] = [len(token) for token in vocabulary]
+        self._token_bytes = tf.constant(sizes)
         page_of, classes = unicode_table.class_table()
         self._page_of = tf.constant(page_of)
         self._classes = tf.constant(classes)
 
     def __call__(self, text: tf.Tensor) -> tf.RaggedTensor:
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
-        codes = tf.strings.unicode_decode(self._prepare(text), "UTF-8")  # (batch, characters)
+        return self.pieces(text).ids
+
+    def pieces(self, text: tf.Tensor) -> Pieces:
+        """(batch,) valid UTF-8 -> ids and where they come from; an added space is where the next character is."""
+        codes, spans = self._characters(text)
         classes = self._class_of(codes.flat_values)
         text_of = tf.cast(codes.value_rowids(), tf.int32)
         first = tf.where(_word_starts(codes.flat_values, classes, text_of))[:, 0]
@@ -94,17 +104,40 @@ class BytePairEncoder(tf.Module):
         ends = tf.concat([[0], tf.cumsum(words_of)], 0)
         # (words, tokens) -> (batch, tokens)
         splits = tf.gather(tokens.row_splits, ends)
-        return tf.RaggedTensor.from_row_splits(tf.cast(tokens.flat_values, tf.int32), splits, validate=False)
+        ids = tf.RaggedTensor.from_row_splits(tf.cast(tokens.flat_values, tf.int32), splits, validate=False)
+        # A special token is one stand-in, and counts as one byte in either reckoning.
+        sizes = tf.gather(self._token_bytes, tokens.flat_values)
+        sizes = tf.where(tf.gather(special, tokens.value_rowids()) >= 0, tf.ones_like(sizes), sizes)
+        widths = tf.where(classes >= unicode_table.SPECIAL, tf.ones([], tf.int64), self._widths(codes.flat_values))
+        after = tf.cumsum(sizes)
+        return pieces_from_bytes(ids, opening(tokens), after - sizes, after - 1, widths, spans)
 
-    def _prepare(self, text: tf.Tensor) -> tf.Tensor:
-        text = self._special.mark(text)
-        if self._prefix_space:
-            # Every piece between special tokens that does not start with a space gets one.
-            own = self._special.standin_class
-            text = tf.strings.regex_replace(text, f"^([^ {own}])", r" \1")
-            if own:
-                text = tf.strings.regex_replace(text, f"([{own}])([^ {own}])", r"\1 \2")
-        return text
+    def _characters(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """(batch,) -> (batch, characters) with stand-ins and added spaces, (characters, 2) where each stands."""
+        codes = tf.strings.unicode_decode(self._special.mark(text), "UTF-8")
+        spans = self._special.spans(text, codes)
+        if not self._prefix_space:
+            return codes, spans
+        # Every piece between special tokens that does not start with a space gets one.
+        flat = codes.flat_values
+        special = tf.reduce_any(flat[:, tf.newaxis] == tf.constant(self._special.standins, tf.int32), axis=1)
+        first = tf.range(tf.size(flat, out_type=tf.int64)) == tf.repeat(codes.row_starts(), codes.row_lengths())
+        added = (first | _shift(special, -1, False)) & (flat != ord(" ")) & ~special
+        source = tf.repeat(tf.range(tf.size(flat)), 1 + tf.cast(added, tf.int32))
+        is_space = source == _shift(source, 1, -1)
+        ends = tf.cumsum(tf.concat([[0], 1 + tf.cast(added, tf.int64)], 0))
+        splits = tf.gather(ends, codes.row_splits)
+        flat = tf.where(is_space, ord(" "), tf.gather(flat, source))
+        return tf.RaggedTensor.from_row_splits(flat, splits, validate=False), tf.gather(spans, source)
+
+    def _widths(self, codes: tf.Tensor) -> tf.Tensor:
+        """(characters,) -> (characters,) int64 bytes of each that the vocabulary has."""
+        if self._knows_every_byte:
+            return utf8_widths(codes)
+        text = tf.strings.bytes_split(tf.strings.unicode_encode(codes[:, tf.newaxis], "UTF-8"))
+        bytes_ = tf.cast(tf.reshape(tf.io.decode_raw(text.flat_values, tf.uint8), [-1]), tf.int32)
+        known = tf.cast(tf.gather(self._byte_ids, bytes_) >= 0, tf.int64)
+        return tf.math.unsorted_segment_sum(known, text.value_rowids(), tf.size(codes, out_type=tf.int64))
 
     def _class_of(self, codes: tf.Tensor) -> tf.Tensor:
         """(characters,) -> (characters,) class; the i-th special token's stand-in has SPECIAL + i."""

@@ -16,6 +16,7 @@ from tensorflow_text.python.ops import sentencepiece_tokenizer
 
 from kerasft.errors import UserError
 from kerasft.models.byte_pair import BytePairEncoder
+from kerasft.models.pieces import Pieces
 from kerasft.models.wordpiece import WordPieceEncoder
 
 Encoder = Callable[[tf.Tensor], tf.RaggedTensor]
@@ -78,6 +79,23 @@ def token_encoder(tokenizer: keras_hub.tokenizers.Tokenizer) -> Encoder:
     )
 
 
+def piece_encoder(encoder: Encoder) -> Callable[[tf.Tensor], Pieces]:
+    """Returns the form of an encoder that also tells where tokens come from: (batch,) valid UTF-8 -> Pieces.
+
+    Raises:
+        UserError: it is SentencePiece's, which is KerasHub's own and tells no offsets.
+    """
+    if not hasattr(encoder, "pieces"):
+        raise UserError(
+            "model.preset: its tokenizer is SentencePiece, which tells no character offsets here; "
+            "this task needs a model with WordPiece or byte-level BPE, such as BERT or RoBERTa"
+        )
+    return encoder.pieces
+
+
 def clean(text: tf.Tensor) -> tf.Tensor:
-    """(batch,) any bytes -> (batch,) valid UTF-8, with U+FFFD where there was none."""
+    """(batch,) any bytes -> (batch,) valid UTF-8, with U+FFFD where there was none.
+
+    Offsets into a text that was not valid count the replacement characters, as in `bytes.decode(errors="replace")`.
+    """
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")

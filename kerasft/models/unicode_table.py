@@ -127,3 +127,12 @@ def class_table() -> tuple[np.ndarray, np.ndarray]:
     """
     page_of, pages = _pages(_class, OTHER, OTHER)
     return page_of, np.array(pages, np.int32).reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def mark_ranges() -> tuple[np.ndarray, np.ndarray]:
+    """The nonspacing marks (category Mn) as ascending ranges: first of each, one past the last, (ranges,) int32."""
+    marks = np.array([code for code in range(CODE_POINTS) if unicodedata.category(chr(code)) == "Mn"], np.int32)
+    opens = np.flatnonzero(np.diff(marks, prepend=-2) != 1)
+    last = np.append(opens[1:], len(marks)) - 1
+    return marks[opens], marks[last] + 1

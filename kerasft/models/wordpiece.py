@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from kerasft.models import unicode_table
+from kerasft.models.pieces import Pieces, opening, pieces_from_bytes, utf8_widths
 from kerasft.models.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
@@ -70,14 +71,32 @@ class WordPieceEncoder(tf.Module):
 
     def __call__(self, text: tf.Tensor) -> tf.RaggedTensor:
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
+        return self.pieces(text).ids
+
+    def pieces(self, text: tf.Tensor) -> Pieces:
+        """(batch,) valid UTF-8 -> ids and where in the text they come from."""
         codes = tf.strings.unicode_decode(self._special.mark(text), "UTF-8")  # (batch, characters)
-        words, words_per_text = self._split(codes)
+        words, words_per_text, source = self._split(codes)
         strings = tf.strings.unicode_encode(words, "UTF-8")  # (words,)
-        strings = tf.where(words.row_lengths() > MAX_CHARACTERS, self._unknown, strings)
-        pieces = self._pieces.tokenize(strings)  # (words, pieces)
+        long = words.row_lengths() > MAX_CHARACTERS
+        pieces, first, end = self._pieces.tokenize_with_offsets(tf.where(long, self._unknown, strings))
+        word_of = pieces.value_rowids()  # (all pieces,)
+        widths = utf8_widths(words.flat_values)
+        ends_of_words = tf.gather(tf.concat([tf.zeros([1], tf.int64), tf.cumsum(widths)], 0), words.row_splits)
+        word_start, word_end = (tf.gather(places, word_of) for places in (ends_of_words[:-1], ends_of_words[1:]))
+        whole = tf.gather(long, word_of)
+        spans = tf.gather(self._special.spans(text, codes), source)
         ends = tf.concat([[0], tf.cumsum(words_per_text)], 0)
         # (words, pieces) -> (batch, pieces)
-        return tf.RaggedTensor.from_row_splits(pieces.flat_values, tf.gather(pieces.row_splits, ends), validate=False)
+        splits = tf.gather(pieces.row_splits, ends)
+        return pieces_from_bytes(
+            tf.RaggedTensor.from_row_splits(pieces.flat_values, splits, validate=False),
+            opening(pieces),
+            first=word_start + tf.where(whole, tf.zeros_like(word_start), first.flat_values),
+            last=tf.where(whole, word_end, word_start + end.flat_values) - 1,
+            widths=widths,
+            spans=spans,
+        )
 
     def _table_rows(self, codes: tf.Tensor) -> tf.Tensor:
         """(characters,) code points -> (characters,) rows of the table."""
@@ -86,8 +105,13 @@ class WordPieceEncoder(tf.Module):
             rows = tf.where(codes == code, self._first_special_row + offset, rows)
         return rows
 
-    def _split(self, codes: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """(batch, characters) -> (words, characters) normalised, and (batch,) words of each text."""
+    def _split(self, codes: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """Cuts texts into normalised words.
+
+        Returns:
+            (words, characters); (batch,) words of each text; (characters of the words,) the characters of `codes`
+            that they come from, counted through the batch.
+        """
         table = tf.RaggedTensor.from_row_splits(self._values, self._splits, validate=False)
         outputs = tf.gather(table, self._table_rows(codes.flat_values))  # (characters, 0 or more)
         packed = outputs.flat_values
@@ -102,4 +126,5 @@ class WordPieceEncoder(tf.Module):
         first = tf.where(tf.boolean_mask(starts, part_of_word))[:, 0]
         words = tf.RaggedTensor.from_row_starts(tf.boolean_mask(chars, part_of_word), first, validate=False)
         text_of_word = tf.gather(tf.boolean_mask(text_of, part_of_word), first)
-        return words, tf.math.unsorted_segment_sum(tf.ones_like(first), text_of_word, codes.nrows())
+        source = tf.boolean_mask(tf.repeat(tf.range(tf.size(counts)), counts), part_of_word)
+        return words, tf.math.unsorted_segment_sum(tf.ones_like(first), text_of_word, codes.nrows()), source

@@ -108,7 +108,7 @@ def expected_answers(
 
 
 def _answers(task, model, features):
-    answers = task.decode(model(features, training=False), features)
+    answers = task.answer(model, features)
     return {"serving_default": answers, **task.tf_serving_signatures(answers)}
 
 

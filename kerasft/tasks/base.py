@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
     from kerasft.data.prepared import Prepared
     from kerasft.data.sources import Record
     from kerasft.data.table import Table
+
+
+DECODED_AT_ONCE = 256  # rows
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Task(abc.ABC):
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         self.config = config
         self.state: dict[str, Any] = dict(state or {})
+
+    @property
+    def kind(self) -> str:
+        """Which sections the report and which table the terminal has; see `evaluation/sections.py`."""
+        return self.config.task.name
 
     @property
     @abc.abstractmethod
@@ -122,6 +130,10 @@ class Task(abc.ABC):
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: logits -> answers, every tensor of rank >= 1 with the batch first."""
 
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """In graph: what the preprocessor gave -> answers, as `decode` has them."""
+        return self.decode(model(features, training=False), features)
+
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""
         return {}
@@ -137,6 +149,18 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def interval(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
         """The headline figure's confidence interval: {metric, low, high, level, ...}."""
+
+    def predictions(self, table: Table, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """One JSON-able row an example: its texts, the truth, the answer."""
+        import tensorflow as tf
+
+        for start in range(0, len(table), DECODED_AT_ONCE):
+            chosen = np.arange(start, min(start + DECODED_AT_ONCE, len(table)))
+            features, targets, _ = split.batch(chosen)
+            outputs = self.decode(tf.constant(logits[chosen]), features)
+            answers = self.rows({name: value.numpy() for name, value in outputs.items()})
+            for row, target, answer in zip(table.rows(chosen), targets, answers):
+                yield {name: row[name] for name in self.inputs} | {"truth": self.truth(target)} | answer
 
     @abc.abstractmethod
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -8,8 +8,12 @@ from typing import Any
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.token_classification import TokenClassification
 
-TASKS: dict[str, type[Task]] = {"text_classification": TextClassification}
+TASKS: dict[str, type[Task]] = {
+    "text_classification": TextClassification,
+    "token_classification": TokenClassification,
+}
 
 
 def create_task(config: Config, state: Mapping[str, Any] | None = None) -> Task:

@@ -34,6 +34,10 @@ class TextClassification(Task):
         self.rising, self.falling = self.problem.rising, self.problem.falling
 
     @property
+    def kind(self) -> str:
+        return self.config.task.problem
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         return ("text", "text_pair") if "text_pair" in self.config.data.columns else ("text",)
 

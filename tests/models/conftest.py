@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import keras_hub
@@ -236,13 +234,3 @@ def tiny_tokenizer() -> Callable[[str], keras_hub.tokenizers.Tokenizer]:
 def make_backbone(tiny_tokenizer) -> Callable[[str], keras.Model]:
     """Returns a function: family -> a random backbone of three layers, 8 wide, for `tiny_tokenizer`."""
     return lambda name: BACKBONES[name](tiny_tokenizer(name).vocabulary_size())
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder of public data sets that development and CI have; the test is skipped where there is none."""
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("KERASFT_SHARED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("no shared data; set KERASFT_SHARED_DATA")
-    return folder

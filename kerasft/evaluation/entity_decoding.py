@@ -1,0 +1,41 @@
+"""Logits of a whole split -> entities, by the decoder that is served."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.spans import Spans
+from kerasft.data.windows import PreparedWindows
+from kerasft.models.crf import Chain
+from kerasft.models.entities import Entities, find_entities
+
+
+def decode_split(
+    split: PreparedWindows, logits: np.ndarray, types: int, chain: Chain | None, texts_at_once: int
+) -> tuple[Spans, np.ndarray]:
+    """The entities of every text, and the score of each.
+
+    Args:
+        split: the windows.
+        logits: (tokens, tags) of all windows.
+        types: how many there are.
+        chain: of a CRF.
+        texts_at_once: texts of a call of the decoder.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def decode(*tensors: tf.Tensor) -> Entities:
+        return find_entities(*tensors, types, chain)
+
+    chosen = logits[split.answers]  # (units, tags), in the order of units
+    bounds = np.searchsorted(split.units.texts, np.arange(split.texts + 1))
+    found = []
+    for first in range(0, split.texts, texts_at_once):
+        ends = bounds[first : first + texts_at_once + 1]
+        part = slice(ends[0], ends[-1])
+        places = (split.units.starts[part].astype(np.int32), split.units.ends[part].astype(np.int32))
+        found.append([values.numpy() for values in decode(chosen[part], np.diff(ends), *places)])
+    counts, starts, ends, kinds, scores = (np.concatenate(column) for column in zip(*found))
+    texts = np.repeat(np.arange(split.texts), counts)
+    return Spans(texts, starts.astype(np.int64), ends.astype(np.int64), kinds.astype(np.int64)), scores

@@ -1,0 +1,75 @@
+"""Tags of tokens -> spans of tokens, in the schemes that taggers' data come in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
+_PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
+_LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU"}
+
+TokenSpan = tuple[int, int, str]  # first token, one past the last, type
+
+
+class IllFormed(ValueError):
+    """A tag that its scheme does not allow at its place; the message says which and why."""
+
+
+def spans_of_tags(tags: Sequence[str], scheme: str = "auto") -> list[TokenSpan]:
+    """Reads the spans out of the tags of one text.
+
+    `auto` reads every scheme as conlleval does (Tjong Kim Sang and Buchholz 2000): B, S and U open a span; I, M, E
+    and L go on with a span of their type and otherwise open one; E, L, S and U close it. A tag without such a prefix
+    is the type of a span of one token, as in part-of-speech tagging. `O` is no span.
+
+    Args:
+        tags: one a token.
+        scheme: `auto`, or one of `SCHEMES`, to which the tags are then held.
+
+    Raises:
+        IllFormed: the scheme does not allow a tag at its place.
+    """
+    spans: list[list] = []
+    open_type = None
+    for token, tag in enumerate(tags):
+        prefix, kind = _parts(tag, scheme)
+        goes_on = prefix in ("I", "M", "E", "L") and kind == open_type
+        if scheme not in ("auto", "plain"):
+            before = tags[token - 1] if token else None
+            _check(prefix, tag, before, open_type, goes_on, scheme)
+        if goes_on:
+            spans[-1][1] = token + 1
+        elif kind is not None:
+            spans.append([token, token + 1, kind])
+        open_type = kind if prefix in ("B", "I", "M") else None
+    if open_type is not None and scheme in ("bioes", "bilou"):
+        raise IllFormed(f"the last tag {tags[-1]!r} leaves a span open in {scheme}")
+    return [(first, end, kind) for first, end, kind in spans]
+
+
+def _parts(tag: str, scheme: str) -> tuple[str, str | None]:
+    """`B-person` -> (B, person); `O` -> ("", None); a tag without prefix -> ("", tag)."""
+    if tag == "O":
+        return "", None
+    found = None if scheme == "plain" else _PREFIXED.fullmatch(tag)
+    if scheme not in ("auto", "plain") and (found is None or found[1] not in _LETTERS[scheme]):
+        known = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
+        raise IllFormed(f"the tag {tag!r} is none of O, {known} of {scheme}")
+    return (found[1], found[2]) if found else ("", tag)
+
+
+def _check(prefix: str, tag: str, before: str | None, open_type: str | None, goes_on: bool, scheme: str) -> None:
+    after = f"after {before!r}" if before is not None else "at the start"
+    if scheme == "iob1":
+        if prefix == "B" and (before is None or _PREFIXED.fullmatch(before) is None or before[2:] != tag[2:]):
+            raise IllFormed(f"the tag {tag!r} {after}: in iob1 B- only parts two spans of one type")
+    elif prefix in ("I", "E", "L") and not goes_on:
+        raise IllFormed(f"the tag {tag!r} {after} continues no span")
+    elif scheme in ("bioes", "bilou") and prefix in ("", "B", "S", "U") and open_type is not None:
+        raise IllFormed(f"the tag {tag!r} {after}: the span before is not closed")
+
+
+def iob2_tags(labels: Sequence[str]) -> list[str]:
+    """The tags that a model has for some types: O, then B and I of each."""
+    return ["O", *(f"{prefix}-{label}" for label in labels for prefix in ("B", "I"))]

@@ -1,0 +1,127 @@
+"""Records -> texts with entities, and what is said of records that can't be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kerasft.config.schema import Config
+from kerasft.data.sources import Record
+from kerasft.data.splits import load_splits
+from kerasft.errors import UserError
+from kerasft.tasks.registry import create_task
+from kerasft.tasks.tagged_rows import join, read_spans, read_tagged
+
+TAGGED = {"tokens": "tokens", "tags": "tags"}
+SPANNED = {"text": "text", "spans": "spans"}
+
+
+def make_config(columns, folder=Path("."), **task):
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "task": {"name": "token_classification", **task},
+            "model": {"preset": "tiny"},
+            "data": {"train": str(folder / "train.jsonl"), "validation": 0.5, "columns": columns},
+        }
+    )
+
+
+def test_tokens_are_joined_with_exact_places():
+    text, starts, ends = join(["I", "❤️", "北", "京", "OK", "！", "カ", "e\u0301"], "auto")
+    assert text == "I ❤️ 北京 OK ！カ e\u0301"
+    assert [text[a:b] for a, b in zip(starts, ends)] == ["I", "❤️", "北", "京", "OK", "！", "カ", "e\u0301"]
+    assert join(["北", "京"], "space")[0] == "北 京" and join(["a", "b"], "none")[0] == "ab"
+
+
+def test_tagged_and_spanned_records_say_the_same():
+    tagged = read_tagged(
+        Record({"tokens": ["In", "New", "York", "!"], "tags": ["O", "B-loc", "I-loc", "O"]}, "f:1"),
+        *TAGGED,
+        "auto",
+        "auto",
+    )
+    assert tagged["text"] == "In New York !" and (tagged["word_starts"], tagged["word_ends"]) == (
+        [0, 3, 7, 12],
+        [2, 6, 11, 13],
+    )
+    for span in ({"start": 3, "end": 11, "label": "loc"}, [3, 11, "loc"]):
+        spanned = read_spans(Record({"text": tagged["text"], "spans": [span]}, "f:1"), *SPANNED)
+        assert all(spanned[name] == tagged[name] for name in ("text", "starts", "ends", "types"))
+    cell = Record({"text": "In New York !", "spans": '[[3, 11, "loc"]]'}, "f:1")
+    assert read_spans(cell, *SPANNED)["types"] == ["loc"]
+    line = Record({"tokens": "In New York !", "tags": "O B-loc I-loc O"}, "f:1")
+    assert read_tagged(line, *TAGGED, "auto", "auto") == tagged
+
+
+GOOD_TAGGED, GOOD_SPANNED = {"tokens": ["a"], "tags": ["B-x"]}, {"text": "ab cd", "spans": [[0, 2, "x"]]}
+BAD = [
+    (TAGGED, {"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens and 1 tags"),
+    (TAGGED, {"tokens": ["a", ""], "tags": ["O", "O"]}, "token 1 is ''"),
+    (TAGGED, {"tokens": ["a", " \u3000"], "tags": ["O", "O"]}, "token 1 is"),
+    (TAGGED, {"tokens": 3, "tags": ["O"]}, "a list of tokens is needed"),
+    (TAGGED, {"tokens": ["a"], "tags": [None]}, "a list of tags is needed"),
+    (SPANNED, {"text": "ab cd", "spans": [[0, 3, "x"], [2, 5, "y"]]}, "overlap"),
+    (SPANNED, {"text": "ab cd", "spans": [[0, 6, "x"]]}, "not inside the text of 5 characters"),
+    (SPANNED, {"text": "ab cd", "spans": [[-1, 2, "x"]]}, "not inside the text"),
+    (SPANNED, {"text": "ab cd", "spans": [[1, 1, "x"]]}, "not inside the text"),
+    (SPANNED, {"text": "ab cd", "spans": [[2, 3, "x"]]}, "white space alone"),
+    (SPANNED, {"text": "ab cd", "spans": [[0, 2]]}, "is no span"),
+    (SPANNED, {"text": "ab cd", "spans": [[0, 2.0, "x"]]}, "is no span"),
+    (SPANNED, {"text": None, "spans": []}, "a text is needed"),
+    (SPANNED, {"text": "ab", "spans": "[[0"}, "is not JSON"),
+]
+
+
+@pytest.mark.parametrize(("columns", "row", "expected"), BAD)
+def test_bad_rows_are_named_and_counted(tmp_path, columns, row, expected):
+    good = GOOD_TAGGED if columns is TAGGED else GOOD_SPANNED
+    rows = [good, row, good, row, row]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+    config = make_config(columns, tmp_path)
+    with pytest.raises(UserError) as raised:
+        load_splits(config, create_task(config))
+    assert "train.jsonl:2" in str(raised.value) and expected in str(raised.value)
+    assert "(and 2 more rows with a mistake)" in str(raised.value)
+
+
+def test_a_named_scheme_is_checked_with_its_place(tmp_path):
+    row = {"tokens": ["a", "b"], "tags": ["O", "I-x"]}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(GOOD_TAGGED) + "\n", encoding="utf-8")
+    config = make_config(TAGGED, tmp_path, scheme="iob2")
+    with pytest.raises(UserError, match="train.jsonl:1: the tag 'I-x' after 'O' continues no span"):
+        load_splits(config, create_task(config))
+    config = make_config(TAGGED, tmp_path)
+    task = create_task(config)
+    load_splits(config, task)
+    assert task.state["labels"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "task", "training", "expected"),
+    [
+        ({"tokens": "a"}, {}, {}, "name tokens and tags, or text and spans"),
+        ({**TAGGED, "text": "t"}, {}, {}, "name tokens and tags"),
+        (TAGGED, {"stride": 65}, {}, "task.stride: 65 is more than half of model.max_length; use 64"),
+        (TAGGED, {"crf": True}, {"label_smoothing": 0.1}, "not with task.crf"),
+        (TAGGED, {}, {"class_weights": "balanced"}, "training.class_weights"),
+        (TAGGED, {}, {"early_stopping": {"metric": "accuracy"}}, "there are: f1"),
+    ],
+)
+def test_config_that_can_not_be_honoured(columns, task, training, expected):
+    config = make_config(columns, **task)
+    values = {**config.model_dump(), "training": {"epochs": 1, **training}}
+    with pytest.raises(UserError, match=expected):
+        create_task(Config.model_validate(values)).check_config()
+
+
+def test_a_type_that_train_lacks_is_named(tmp_path):
+    rows = [GOOD_TAGGED, GOOD_TAGGED]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+    (tmp_path / "test.jsonl").write_text(json.dumps({"tokens": ["a"], "tags": ["B-y"]}) + "\n", encoding="utf-8")
+    config = make_config(TAGGED, tmp_path)
+    values = config.model_dump()
+    values["data"]["test"] = str(tmp_path / "test.jsonl")
+    config = Config.model_validate(values)
+    with pytest.raises(UserError, match="test.jsonl:1: the label 'y' does not occur"):
+        load_splits(config, create_task(config))
