@@ -48,7 +48,8 @@ class WindowPreprocessor(tf.Module):
                 f"{plain.max_length} leaves for text; use {self._room // 2} or less"
             )
         call = tf.function(self._features, reduce_retracing=True)
-        self._call = lambda columns: call(columns)  # no attribute is a tf.function: it would be saved with each shape
+        # No attribute is a tf.function: it would be saved with each shape.
+        self._compute = lambda columns: call(columns)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Strings -> features, eagerly or in graph.
@@ -64,7 +65,7 @@ class WindowPreprocessor(tf.Module):
             `unit_starts` and `unit_ends` (all units,) int32 code points in `texts`.
         """
         columns = {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
-        return self._call(columns) if tf.executing_eagerly() else self._features(columns)
+        return self._compute(columns) if tf.executing_eagerly() else self._features(columns)
 
     def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         text = clean(columns["text"])
