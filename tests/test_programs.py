@@ -216,7 +216,7 @@ BAD = [
     ({"output": {"dir": "/proc/nowhere"}}, [], "output.dir"),
     ({"export": {"dir": "config.yaml"}}, [], "export.dir"),
     ({}, ["--resume"], "--resume"),
-    ({}, ["training.epoch=1"], "training.epochs"),
+    ({}, ["training.epoch=1"], "did you mean epochs?"),
 ]
 
 

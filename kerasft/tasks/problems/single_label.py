@@ -36,12 +36,12 @@ class SingleLabel:
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         found = set(splits["train"].column("label"))
-        fit_labels(self.config, self.state, found)
-        self.check_targets(splits)
         if len(found) < 2:
             raise UserError(
                 f"data.train: every row has the label {next(iter(found))!r}; at least two labels are needed to learn"
             )
+        fit_labels(self.config, self.state, found)
+        self.check_targets(splits)
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         check_unknown(self.state["labels"], splits, lambda label: [label])
