@@ -27,7 +27,9 @@ def seeded():
 
 @pytest.fixture
 def mirrored() -> tf.distribute.Strategy:
-    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    from kerasft.training.strategy import mirrored_over
+
+    return mirrored_over(("/cpu:0", "/cpu:1"))
 
 
 @pytest.fixture

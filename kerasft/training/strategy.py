@@ -1,5 +1,6 @@
 """The tf.distribute strategy that a config names, on the devices that this machine has."""
 
+import functools
 import os
 
 import tensorflow as tf
@@ -22,13 +23,23 @@ def create_strategy(config: Config) -> tf.distribute.Strategy:
     if name == "one_device":
         strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     elif name == "mirrored":
-        strategy = tf.distribute.MirroredStrategy(_devices(gpus, training.devices))
+        strategy = mirrored_over(_devices(gpus, training.devices))
     elif name == "multi_worker":
         strategy = _multi_worker()
     else:
         strategy = _tpu()
     check_batch(training.batch_size, training.gradient_accumulation, strategy.num_replicas_in_sync)
     return strategy
+
+
+@functools.cache
+def mirrored_over(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """The one mirrored strategy of this process over these devices.
+
+    Each new one would number its collectives from the start again, and two that differ in shape under one
+    number abort each other (TensorFlow 2.20).
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
@@ -53,17 +64,17 @@ def check_batch(batch_size: int, accumulation: int, replicas: int) -> None:
     raise UserError(f"training.batch_size: {batch_size} does not divide over {over}; use {mend}")
 
 
-def _devices(gpus: list, wanted: int | None) -> list[str]:
+def _devices(gpus: list, wanted: int | None) -> tuple[str, ...]:
     if gpus:
         if wanted is not None and wanted > len(gpus):
             raise UserError(f"training.devices: {wanted}, but this machine has {len(gpus)} GPUs")
-        return [f"/gpu:{i}" for i in range(wanted or len(gpus))]
+        return tuple(f"/gpu:{i}" for i in range(wanted or len(gpus)))
     if wanted is None:
         raise UserError("training.strategy: mirrored without a GPU needs training.devices, the number of logical CPUs")
     cpu = tf.config.list_physical_devices("CPU")[0]
     if len(tf.config.get_logical_device_configuration(cpu) or [0]) != wanted:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
-    return [f"/cpu:{i}" for i in range(wanted)]
+    return tuple(f"/cpu:{i}" for i in range(wanted))
 
 
 def _multi_worker() -> tf.distribute.Strategy:
