@@ -85,8 +85,9 @@ class MultiLabel:
 
         smoothing = self.config.training.label_smoothing
         soft = targets * (1.0 - smoothing) + 0.5 * smoothing
-        # (batch, labels) -> (batch,)
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(soft, logits), axis=-1)
+        # (batch, labels) -> (batch,): the sum, -log p of all the labels of a text. Their mean has gradients so small,
+        # where labels are many and rare, that Adam's epsilon outweighs them and nothing is learnt.
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(soft, logits), axis=-1)
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
