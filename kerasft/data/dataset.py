@@ -52,7 +52,10 @@ def distribute(
 
 def _signature(prepared: Prepared) -> tuple:
     return (
-        {name: tf.TensorSpec([None, None], values.dtype) for name, values in prepared.features.items()},
+        {
+            name: tf.TensorSpec([None, *prepared.feature_shape], value.dtype)
+            for name, value in prepared.features.items()
+        },
         tf.TensorSpec([None, *prepared.target_shape], prepared.targets.dtype),
         tf.TensorSpec([None], tf.float32),
     )

@@ -48,6 +48,11 @@ class Prepared:
         return float((self.full_lengths > self.lengths).mean())
 
     @property
+    def feature_shape(self) -> tuple[int | None, ...]:
+        """The shape of a batch's features without the batch."""
+        return (None,)
+
+    @property
     def target_shape(self) -> tuple[int | None, ...]:
         """The shape of a batch's targets without the batch."""
         return (None,) if self.token_targets else self.targets.shape[1:]

@@ -22,7 +22,7 @@ def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str,
         tables: the splits' rows.
         prepared: the same splits, tokenized.
     """
-    texts = {split: list(_keys(table, task.inputs)) for split, table in tables.items()}
+    texts = {split: list(_keys(table, task.texts)) for split, table in tables.items()}
     seen = set(texts["train"])
     return {
         "max_length": task.config.model.max_length,
@@ -49,7 +49,7 @@ def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _keys(table: Table, inputs: tuple[str, ...]) -> Iterator[int]:
+def _keys(table: Table, texts: tuple[str, ...]) -> Iterator[int]:
     """A hash of each row's texts: sets of hashes stay small where texts are long."""
-    for batch in table.batches(4096, list(inputs)):
-        yield from map(hash, zip(*(batch[name] for name in inputs)))
+    for batch in table.batches(4096, list(texts)):
+        yield from map(hash, zip(*(batch[name] for name in texts)))

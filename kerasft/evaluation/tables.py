@@ -15,15 +15,15 @@ WORST_SHOWN = 10
 
 
 def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
-    """Precision, recall, F1 and support of each class, with averages below; for regression the scores alone.
+    """Precision, recall, F1 and support of each class, with averages below; without classes the scores alone.
 
     Beyond 30 classes the 10 with the lowest F1 are shown, and a caption says where the others stand.
 
     Args:
         metrics: of one split, as kerasft.evaluation.metrics makes them.
-        problem: single_label, multi_label, token_classification (its classes are types of entities) or regression.
+        problem: a key of kerasft.evaluation.wording.SCORES; classes may be types of entities.
     """
-    if problem == "regression":
+    if "per_class" not in metrics:
         return _scores_table(metrics, problem)
     classes = metrics["per_class"]
     many = len(classes) > MOST_CLASSES

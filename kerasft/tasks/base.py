@@ -49,6 +49,8 @@ class Task(abc.ABC):
     headline: str  # the metric that chooses the best checkpoint, a key of `metrics`
     rising: tuple[str, ...]  # metrics a run can be chosen by, where more is better
     falling: tuple[str, ...]  # and where less is better
+    needs_training = True  # whether `build` adds weights that mean nothing before training
+    embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         self.config = config
@@ -63,6 +65,11 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def inputs(self) -> tuple[str, ...]:
         """Names of the string columns that an answer needs: the inputs of the served model."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Names of the texts of a row of `schema`: those of `inputs`, unless training reads more than an answer."""
+        return self.inputs
 
     def check_config(self) -> None:
         """Raises UserError for a key that this task can't honour, before any data is read."""
@@ -125,6 +132,15 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """(batch, ...), (batch, ...) -> (batch,) loss of each example."""
+
+    def loss_sum(self, targets: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """The weighted sum of this replica's losses; a weight of 0 is a row that only fills the batch up.
+
+        For tasks whose examples are compared with each other: their losses are no function of one example.
+        """
+        import tensorflow as tf
+
+        return tf.reduce_sum(self.loss(targets, logits) * weights)
 
     @abc.abstractmethod
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.errors import UserError
 from kerasft.tasks.base import Column, Task
+from kerasft.tasks.columns import text_of
 from kerasft.tasks.problems import PROBLEMS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TextClassification(Task):
         return self._texts(record, columns)
 
     def _texts(self, record: Record, columns: Mapping[str, str]) -> dict[str, str]:
-        return {name: _text(record.get(columns[name], name), columns[name], record.where) for name in self.inputs}
+        return {name: text_of(record.get(columns[name], name), columns[name], record.where) for name in self.inputs}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         self.problem.fit(splits)
@@ -119,11 +119,3 @@ class TextClassification(Task):
 
     def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
         return [(row["truth"], row["value"]) for row in answers if "value" in row]
-
-
-def _text(value: Any, column: str, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
-        return str(value)
-    raise UserError(f"{where}: column {column!r} is {value!r}; a text is needed")

@@ -34,7 +34,7 @@ def make_train_step(
     def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         with tf.GradientTape() as tape:
             logits = model(features, training=True)
-            loss = tf.reduce_sum(task.loss(targets, logits) * weights) / total
+            loss = task.loss_sum(targets, logits, weights) / total
         # dense: the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong
         return loss, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
 

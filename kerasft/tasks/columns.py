@@ -1,0 +1,23 @@
+"""Values of a record's columns as tasks read them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from kerasft.errors import BadRow
+
+
+def text_of(value: Any, column: str, where: str) -> str:
+    """A text, or a number as text. Raises BadRow with the record's place."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        return str(value)
+    raise BadRow(f"{where}: column {column!r} is {value!r}; a text is needed")
+
+
+def text_identity(text: str) -> int:
+    """64 bits, signed, that are equal where texts are equal, in every process; no table of all texts is held."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
