@@ -141,7 +141,7 @@ def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str
     predictions = np.asarray(predictions, np.float64)
     if targets.ndim != 1 or targets.shape != predictions.shape or not len(targets):
         raise ValueError(f"targets {targets.shape} and predictions {predictions.shape} must be one row or more, alike")
-    _check_finite(predictions, "predictions")
+    check_finite(predictions, "predictions")
     errors = predictions - targets
     return {
         "rows": len(targets),
@@ -149,6 +149,27 @@ def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str
         "spearman": _number_or_none(spearman(targets, predictions)),
         "rmse": float(np.sqrt((errors**2).mean())),
         "mae": float(np.abs(errors).mean()),
+    }
+
+
+def similarity_metrics(targets: np.ndarray, cosines: np.ndarray) -> dict[str, Any]:
+    """Whether the cosine of two texts rises with the score that people gave them.
+
+    Args:
+        targets: (n,) float, on any scale.
+        cosines: (n,) float.
+
+    Returns:
+        spearman and pearson, None where targets or cosines are constant; rows.
+
+    Raises:
+        UserError: some cosines are not finite: the training diverged.
+    """
+    check_finite(cosines, "cosines")
+    return {
+        "rows": len(targets),
+        "spearman": _number_or_none(spearman(targets, cosines)),
+        "pearson": _number_or_none(pearson(targets, cosines)),
     }
 
 
@@ -195,11 +216,12 @@ def _checked_probabilities(probabilities: np.ndarray, classes: int, rows: int) -
     probabilities = np.asarray(probabilities)
     if probabilities.shape != (rows, classes) or not rows:
         raise ValueError(f"probabilities: shape {probabilities.shape}; ({rows}, {classes}) expected, one row or more")
-    _check_finite(probabilities, "probabilities")
+    check_finite(probabilities, "probabilities")
     return probabilities
 
 
-def _check_finite(values: np.ndarray, name: str) -> None:
+def check_finite(values: np.ndarray, name: str) -> None:
+    """(rows, ...) model outputs. Raises UserError that says how many rows are not finite."""
     broken = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
     if broken:
         raise UserError(
