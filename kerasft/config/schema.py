@@ -64,9 +64,26 @@ class TokenClassification(Section):
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
 
+class TextEmbedding(Section):
+    """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
+
+    name: Literal["text_embedding"] = Field(description="The task.")
+    pooling: Literal["mean", "cls"] = Field(
+        "mean", description="How token vectors become one vector: the mean of all, or that of the first token."
+    )
+    objective: Literal["auto", "contrastive", "cosent", "cosine"] = Field(
+        "auto",
+        description="contrastive: find the text that belongs to this one among those of the batch (InfoNCE); for "
+        "scored pairs cosent: the higher score has the higher cosine, or cosine: the squared error of the cosine; "
+        "auto: cosent where data.columns has a label, otherwise contrastive.",
+    )
+    temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
+
+
 # One more task is one more class here.
 Task = Annotated[
-    Union[TextClassification, TokenClassification], Field(discriminator="name", description="What is learnt.")
+    Union[TextClassification, TokenClassification, TextEmbedding],
+    Field(discriminator="name", description="What is learnt."),
 ]
 
 

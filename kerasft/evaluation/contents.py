@@ -16,7 +16,7 @@ class Report:
     Args:
         name: of the run.
         created: ISO 8601 time.
-        problem: single_label, multi_label or regression.
+        problem: a key of kerasft.evaluation.sections.SECTIONS.
         headline: the key of `metrics[split]` that matters most.
         config: the resolved config.
         versions: package -> version.
@@ -29,7 +29,7 @@ class Report:
             truncated (share of rows), classes {label: rows}}}, `max_length` in tokens, `shared_train_test` (test rows
             whose text is also in train), `duplicates_train` (train rows whose text came before). Lengths in tokens.
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
-        points: (truth, prediction) of test rows, for regression.
+        points: (truth, prediction) of test rows, where both are numbers.
     """
 
     name: str

@@ -16,7 +16,7 @@ from kerasft.evaluation import plots
 from kerasft.evaluation.confusion import confusion_svg, most_confused
 from kerasft.evaluation.contents import Code, Examples, Facts, Figure, Report, Section, Table
 from kerasft.evaluation.tables import MOST_CLASSES, by_f1
-from kerasft.evaluation.wording import LOWER_IS_BETTER, SCORES, duration, magnitude, score, title
+from kerasft.evaluation.wording import LOWER_IS_BETTER, MISTAKES, SCORES, duration, magnitude, score, title
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
@@ -138,7 +138,7 @@ def scatter(report: Report) -> Section | None:
     svg = plots.prediction_scatter(report.points)
     if svg is None:
         return None
-    facts = [(title(name), score(report.scores.get(name))) for name in SCORES["regression"]]
+    facts = [(title(name), score(report.scores.get(name))) for name in SCORES[report.problem]]
     return Section("Predictions", [Figure(svg, f"Examples of the {report.split} split."), Facts(facts)])
 
 
@@ -150,8 +150,7 @@ def mistakes(report: Report) -> Section | None:
         {key: _shown(value) for key, value in mistake.items() if value is not None}
         for mistake in report.mistakes[:MOST_MISTAKES]
     ]
-    numbers = report.problem == "regression"
-    heading, measure = ("Furthest off", "off by") if numbers else ("Most confidently wrong", "score")
+    heading, measure = MISTAKES.get(report.problem, ("Most confidently wrong", "score"))
     note = "Often the quickest way to a better model: some of these labels may be wrong."
     return Section(heading, [Examples(rows, measure)], note)
 
@@ -237,9 +236,12 @@ def _shown(value: Any) -> str:
 
 
 _CLASSIFICATION = (learning_curves, per_class, confusion, reliability, mistakes, scores_by_split, data, setup)
+_NUMBERS = (learning_curves, scatter, mistakes, scores_by_split, data, setup)
 SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "single_label": _CLASSIFICATION,
     "multi_label": _CLASSIFICATION,
     "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
-    "regression": (learning_curves, scatter, mistakes, scores_by_split, data, setup),
+    "regression": _NUMBERS,
+    "scored_pairs": _NUMBERS,
+    "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
 }

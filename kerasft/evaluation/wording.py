@@ -21,6 +21,11 @@ TITLES = {
     "spearman": "Spearman",
     "rmse": "RMSE",
     "mae": "MAE",
+    "mrr": "MRR",
+    "recall_at_1": "Recall at 1",
+    "recall_at_5": "Recall at 5",
+    "recall_at_10": "Recall at 10",
+    "ndcg_at_10": "nDCG at 10",
 }
 LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae")
 SCORES = {
@@ -43,7 +48,14 @@ SCORES = {
         "log_loss",
     ),
     "regression": ("pearson", "spearman", "rmse", "mae"),
+    "scored_pairs": ("spearman", "pearson"),
+    "retrieval": ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10"),
     "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
+}
+MISTAKES = {  # what the report calls them, and their measure
+    "regression": ("Furthest off", "off by"),
+    "scored_pairs": ("Furthest off in rank", "share of ranks"),
+    "retrieval": ("Found last", "rank"),
 }
 
 

@@ -8,10 +8,12 @@ from typing import Any
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
 from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_embedding import TextEmbedding
 from kerasft.tasks.token_classification import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
     "text_classification": TextClassification,
+    "text_embedding": TextEmbedding,
     "token_classification": TokenClassification,
 }
 
