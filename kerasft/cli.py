@@ -15,7 +15,7 @@ from kerasft.terminal import run_program
 # Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.
 COMMANDS = {
     "train": ("kerasft.train", "fine-tune a model, evaluate it and export it: kerasft train CONFIG [key=value ...]"),
-    "evaluate": ("kerasft.evaluate", "measure a trained model once more: kerasft evaluate RUN"),
+    "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),

@@ -1,4 +1,4 @@
-"""`python -m kerasft.evaluate RUN`: measure a trained model again, on its own splits or on other data."""
+"""`python -m kerasft.evaluate RUN`: measure a trained model again, or what a config starts from before training."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.untrained import Untrained, is_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft evaluate", description=__doc__)
-    parser.add_argument("run", type=Path, help="a run directory, for example runs/reuters-r8")
+    parser.add_argument("model", type=Path, help="a run, such as runs/NAME, or a config: its preset before training")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="of a config, for example data.test=FILE")
     parser.add_argument("--data", help="a source like data.test, with the same columns; default: the run's own split")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="of the run's own data")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
-    args = parser.parse_args(argv)
-    return run_program(lambda: evaluate(args.run, args.data, args.split, args.json, args.verbose))
+    args = parser.parse_intermixed_args(argv)
+    return run_program(lambda: evaluate(args.model, args.overrides, args.data, args.split, args.json, args.verbose))
 
 
-def evaluate(folder: Path, data: str | None, split: str, as_json: bool, verbose: bool) -> int:
-    run, terminal = Run.open(folder), Terminal(verbose)
+def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str, as_json: bool, verbose: bool) -> int:
+    terminal = Terminal(verbose)
+    if overrides and not is_config(model):
+        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
     task = create_task(run.config, run.load_state())
     if data is not None:
         table = read_split(run.config, task, data, "test")
@@ -34,7 +39,7 @@ def evaluate(folder: Path, data: str | None, split: str, as_json: bool, verbose:
     else:
         tables = load_splits(run.config, create_task(run.config))
         if split not in tables:
-            raise UserError(f"--split {split}: {folder} has none; it has {', '.join(tables)}, or give --data")
+            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
         table = tables[split]
 
     quiet_tensorflow(verbose)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from kerasft.data.readers import STREAM_READERS
 from kerasft.data.sources import Record, read_records
@@ -14,33 +15,72 @@ from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.serving.saved_model import Export
 from kerasft.tasks.base import Task
+from kerasft.tasks.registry import create_task
 from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.untrained import Untrained, is_config
+
+Answers = Callable[[list[dict[str, str]], Mapping[str, Any]], list[dict[str, Any]]]  # rows of input, of output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft predict", description=__doc__)
-    parser.add_argument("model", type=Path, help="a run, or saved_models/NAME[/VERSION]")
+    parser.add_argument(
+        "model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset untrained"
+    )
     parser.add_argument("--input", required=True, help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
     parser.add_argument("--batch-size", type=int, default=64, help="texts a call of the model")
+    parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
+    parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
-    return run_program(lambda: predict(args.model, args.input, args.format, args.batch_size, args.verbose))
+    ask = (args.model, args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
+    return run_program(lambda: predict(*ask))
 
 
-def predict(model: Path, source: str, format: str, batch_size: int, verbose: bool) -> int:
+def predict(model: Path, source: str, format: str, batch_size: int, index: str | None, top: int, verbose: bool) -> int:
     """Streams: a batch is read, answered and written before the next is read."""
-    if batch_size < 1:
-        raise UserError(f"--batch-size: {batch_size} is not a size; use 1 or more")
-    opened = Run.open(model) if (model / "config.yaml").is_file() else Export.open(model)
+    for option, value in (("--batch-size", batch_size), ("--top", top)):
+        if value < 1:
+            raise UserError(f"{option}: {value} is too few; use 1 or more")
+    opened = _open(model)
+    task = create_task(opened.config)
+    if index is not None and not task.embeds:
+        raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
     records = _read_stdin(format) if source == "-" else read_records(source, format)
+    corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
     answerer, terminal = opened.load(), Terminal(verbose)
+    answers = _plain(answerer.task) if corpus is None else _searched(answerer, corpus, batch_size, top, terminal)
     for batch in _batches(records, answerer.task, batch_size):
         columns = {name: [row[name] for row in batch] for name in answerer.task.inputs}
-        for answer in answerer.task.rows(answerer.answer(columns)):
+        for answer in answers(batch, answerer.answer(columns)):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0
+
+
+def _open(model: Path) -> Run | Export | Untrained:
+    if is_config(model):
+        return Untrained.open(model)
+    return Run.open(model) if (model / "config.yaml").is_file() else Export.open(model)
+
+
+def _plain(task: Task) -> Answers:
+    return lambda batch, outputs: task.rows(outputs)
+
+
+def _searched(answerer: Any, corpus: Iterator[Record], batch_size: int, top: int, terminal: Terminal) -> Answers:
+    """The index is made first; then each text is answered with its nearest ones."""
+    from kerasft.serving.text_index import TextIndex
+
+    index = TextIndex(answerer, corpus, batch_size)
+    terminal.line(f"index: {len(index):,} texts")
+
+    def answers(batch: list[dict[str, str]], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = index.search(outputs["embedding"], top)
+        return [{**row, "nearest": nearest} for row, nearest in zip(batch, found)]
+
+    return answers
 
 
 def _batches(records: Iterator[Record], task: Task, size: int) -> Iterator[list[dict[str, str]]]:

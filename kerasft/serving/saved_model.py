@@ -38,6 +38,10 @@ class Export:
     folder: Path
     task: Task
 
+    @property
+    def config(self) -> Config:
+        return self.task.config
+
     @classmethod
     def open(cls, folder: Path) -> Export:
         """Raises UserError where the folder was not written by kerasft."""
