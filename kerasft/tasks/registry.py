@@ -7,12 +7,14 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
+from kerasft.tasks.relation_extraction import RelationExtraction
 from kerasft.tasks.text_classification import TextClassification
 from kerasft.tasks.token_classification import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
     "text_classification": TextClassification,
     "token_classification": TokenClassification,
+    "relation_extraction": RelationExtraction,
 }
 
 
