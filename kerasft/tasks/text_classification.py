@@ -11,7 +11,7 @@ import pyarrow as pa
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.problems import PROBLEMS
+from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TextClassification(Task):
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
-        self.problem = PROBLEMS[config.task.problem](config, self.state)
+        self.problem = create_problem(config, self.state)
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
 
