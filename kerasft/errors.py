@@ -15,7 +15,16 @@ class UserError(Stop):
 
 
 class BadRow(UserError):
-    """A mistake in one row of the data: reading goes on, to say how many more rows have one."""
+    """A mistake in one row of the data: reading goes on, to say how many more rows have the same.
+
+    Args:
+        message: one line, with the row's place.
+        kind: the mistake in words that all rows with it share.
+    """
+
+    def __init__(self, message: str, kind: str = "a mistake"):
+        super().__init__(message)
+        self.kind = kind
 
 
 class Diverged(Stop):

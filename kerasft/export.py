@@ -9,8 +9,6 @@ from pathlib import Path
 from kerasft.runs import Run
 from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
 
-SAMPLES = {"text": "a text to ask about", "text_pair": "and the other one"}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft export", description=__doc__)
@@ -54,8 +52,7 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
         line.update(1)
     terminal.result(f"export: {version}")
     terminal.result(serve_commands(place, config.name))
-    texts = {name: SAMPLES[name] for name in trained.task.inputs}
-    terminal.result(f"# and to ask it\n{ask_command(config.name, texts)}")
+    terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version
 
 

@@ -74,7 +74,7 @@ def _report(
         metrics={name: value for name, value in metrics.items() if name != "versions"},
         history=fitted.history,
         problem=task.kind,
-        labels=task.state.get("labels", []),
+        labels=list(metrics["test" if "test" in metrics else "validation"].get("per_class", ())),
         headline=task.headline,
         data_summary=data_summary(task, tables, fitted.prepared),
         mistakes=task.mistakes(answers)[:WORST],

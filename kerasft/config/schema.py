@@ -1,90 +1,13 @@
 """Every key of a config file, with its type and default. Defaults stand here and nowhere else."""
 
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from kerasft.config.section import Section
+from kerasft.config.tasks import Task
 
 Sources = Union[str, list[str]]
-
-
-class Section(BaseModel):
-    """A part of the config: frozen, and every unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
-
-
-class TextClassification(Section):
-    """Assign one label, several labels or a number to a text or a pair of texts."""
-
-    name: Literal["text_classification"] = Field(description="The task.")
-    problem: Literal["single_label", "multi_label", "regression"] = Field(
-        "single_label", description="One label a text, any number of labels, or a number."
-    )
-    labels: Optional[list[str]] = Field(
-        None,
-        min_length=2,
-        description="Fixes the labels and their order; null: those found in the training data, sorted.",
-    )
-    label_separator: str = Field(
-        "|", min_length=1, description="Between the labels of one row where a multi_label column is a string."
-    )
-    pooling: Literal["auto", "cls", "mean", "last"] = Field(
-        "auto",
-        description="How token vectors become one vector; auto: the family's own (encoders the first token, "
-        "decoders the last).",
-    )
-
-
-class TokenClassification(Section):
-    """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
-
-    name: Literal["token_classification"] = Field(description="The task.")
-    labels: Optional[list[str]] = Field(
-        None,
-        min_length=1,
-        description="Fixes the types and their order; null: those found in training and validation data, sorted.",
-    )
-    scheme: Literal["auto", "iob1", "iob2", "bioes", "bilou", "plain"] = Field(
-        "auto",
-        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. "
-        "plain: each token has a type of its own, as in part-of-speech tagging.",
-    )
-    joiner: Literal["auto", "space", "none"] = Field(
-        "auto",
-        description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
-    )
-    units: Literal["words", "pieces", "spaces"] = Field(
-        "words",
-        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; "
-        "or what stands between white space, labelled on its first piece.",
-    )
-    stride: int = Field(
-        32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."
-    )
-    crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
-
-
-class TextEmbedding(Section):
-    """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
-
-    name: Literal["text_embedding"] = Field(description="The task.")
-    pooling: Literal["mean", "cls"] = Field(
-        "mean", description="How token vectors become one vector: the mean of all, or that of the first token."
-    )
-    objective: Literal["auto", "contrastive", "cosent", "cosine"] = Field(
-        "auto",
-        description="contrastive: find the text that belongs to this one among those of the batch (InfoNCE); for "
-        "scored pairs cosent: the higher score has the higher cosine, or cosine: the squared error of the cosine; "
-        "auto: cosent where data.columns has a label, otherwise contrastive.",
-    )
-    temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
-
-
-# One more task is one more class here.
-Task = Annotated[
-    Union[TextClassification, TokenClassification, TextEmbedding],
-    Field(discriminator="name", description="What is learnt."),
-]
 
 
 class Model(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.schema import Config, Sources
-from kerasft.data.sources import read_records
+from kerasft.data.sources import Record, read_records
 from kerasft.data.table import Table
 from kerasft.errors import BadRow, UserError
 
@@ -97,14 +98,23 @@ def check_columns(config: Config, task: Task) -> None:
 
 
 def _rows(config: Config, task: Task, sources: Sources) -> Iterator[dict[str, Any]]:
-    first, more = None, 0
-    for record in read_records(sources, config.data.format):
+    records = read_records(sources, config.data.format)
+    for record in records:
         try:
             row = task.parse(record)
         except BadRow as error:
-            first, more = first or error, more + (first is not None)
-            continue
-        if first is None:
-            yield row
-    if first is not None:
-        raise UserError(f"{first} (and {more} more rows with a mistake)" if more else str(first)) from first
+            more = _more_like(error.kind, task, records)
+            raise UserError(f"{error} (and {more} more rows with {error.kind})" if more else str(error)) from error
+        yield row
+
+
+def _more_like(kind: str, task: Task, records: Iterator[Record]) -> int:
+    """How many of the remaining records have the same mistake, up to one that can't be read."""
+    count = 0
+    with contextlib.suppress(UserError):
+        for record in records:
+            try:
+                task.parse(record)
+            except UserError as error:
+                count += isinstance(error, BadRow) and error.kind == kind
+    return count

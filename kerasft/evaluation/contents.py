@@ -16,7 +16,7 @@ class Report:
     Args:
         name: of the run.
         created: ISO 8601 time.
-        problem: a key of kerasft.evaluation.sections.SECTIONS.
+        problem: what the metrics are of: single_label, relation_extraction, ...; a key of `sections.SECTIONS`.
         headline: the key of `metrics[split]` that matters most.
         config: the resolved config.
         versions: package -> version.

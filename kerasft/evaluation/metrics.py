@@ -45,25 +45,42 @@ def single_label_metrics(targets: np.ndarray, probabilities: np.ndarray, labels:
         ValueError: the shapes do not belong together.
         UserError: some probabilities are not finite: the training diverged.
     """
-    targets = np.asarray(targets)
     probabilities = _checked_probabilities(probabilities, len(labels), len(targets))
+    return decision_metrics(targets, probabilities.argmax(axis=1), labels) | confidence_metrics(targets, probabilities)
+
+
+def decision_metrics(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """What `single_label_metrics` says of the answers alone, however they were chosen.
+
+    Args:
+        targets: (n,) int, index of the true label.
+        predictions: (n,) int, index of the answer.
+        labels: c names.
+    """
+    targets = np.asarray(targets)
     if targets.shape != (len(targets),) or targets.min() < 0 or targets.max() >= len(labels):
         raise ValueError(f"targets: shape {targets.shape}, values must be indices below {len(labels)}, one a row")
-    predictions = probabilities.argmax(axis=1)
-    confidences = probabilities.max(axis=1)
     counts = single_label_counts(targets, predictions, len(labels))
-    bins = reliability_bins(confidences, predictions == targets)
-    scores = averaged_scores(counts)
     return {
         "rows": len(targets),
         "accuracy": float((predictions == targets).mean()),
-        **{name: _number_or_none(value) for name, value in scores.items()},
-        "log_loss": float(-np.log(_clipped(probabilities)[np.arange(len(targets)), targets]).mean()),
-        "expected_calibration_error": expected_calibration_error(bins),
-        "mean_confidence": float(confidences.mean()),
+        **{name: _number_or_none(value) for name, value in averaged_scores(counts).items()},
         "classes_averaged": int(((counts.support + counts.predicted) > 0).sum()),
         "per_class": _per_class(labels, counts),
         "confusion_matrix": confusion_matrix(targets, predictions, len(labels)).tolist(),
+    }
+
+
+def confidence_metrics(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """What `single_label_metrics` says of the probabilities; its arguments, without the names."""
+    targets = np.asarray(targets)
+    probabilities = _checked_probabilities(probabilities, np.shape(probabilities)[-1], len(targets))
+    confidences = probabilities.max(axis=1)
+    bins = reliability_bins(confidences, probabilities.argmax(axis=1) == targets)
+    return {
+        "log_loss": float(-np.log(_clipped(probabilities)[np.arange(len(targets)), targets]).mean()),
+        "expected_calibration_error": expected_calibration_error(bins),
+        "mean_confidence": float(confidences.mean()),
         "reliability": bins,
     }
 

@@ -15,6 +15,7 @@ import yaml
 from kerasft.evaluation import plots
 from kerasft.evaluation.confusion import confusion_svg, most_confused
 from kerasft.evaluation.contents import Code, Examples, Facts, Figure, Report, Section, Table
+from kerasft.evaluation.structure import levels, out_of_scope, per_relation
 from kerasft.evaluation.tables import MOST_CLASSES, by_f1
 from kerasft.evaluation.wording import LOWER_IS_BETTER, MISTAKES, SCORES, duration, magnitude, score, title
 
@@ -235,10 +236,22 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
 
 
-_CLASSIFICATION = (learning_curves, per_class, confusion, reliability, mistakes, scores_by_split, data, setup)
+_CLASSIFICATION = (
+    learning_curves,
+    out_of_scope,
+    levels,
+    per_class,
+    confusion,
+    reliability,
+    mistakes,
+    scores_by_split,
+    data,
+    setup,
+)
 _NUMBERS = (learning_curves, scatter, mistakes, scores_by_split, data, setup)
 SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "single_label": _CLASSIFICATION,
+    "relation_extraction": (learning_curves, per_relation, *_CLASSIFICATION[1:]),
     "multi_label": _CLASSIFICATION,
     "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
     "regression": _NUMBERS,

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from kerasft.evaluation.wording import SCORES, score, title
+from kerasft.evaluation.wording import OUT_OF_SCOPE, SCORES, score, title
 
 MOST_CLASSES = 30
 WORST_SHOWN = 10
@@ -25,6 +25,8 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
     """
     if "per_class" not in metrics:
         return _scores_table(metrics, problem)
+    if problem == "relation_extraction":
+        return _relations_table(metrics)
     classes = metrics["per_class"]
     many = len(classes) > MOST_CLASSES
     table = Table("class", *_columns(problem), show_edge=False, header_style="bold")
@@ -38,6 +40,8 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
     support = f"{sum(row['support'] for row in classes.values()):,}"
     if problem == "single_label":
         table.add_row("accuracy", "", "", score(metrics["accuracy"]), support)
+        for name, value in _structure(metrics):
+            table.add_row(name, "", "", score(value), "")
     for average in ("macro", "weighted") if problem == "single_label" else ("micro", "macro", "weighted"):
         cells = [score(metrics[f"{average}_{name}"]) for name in ("precision", "recall", "f1")]
         table.add_row(f"{average} average", *cells, support, style="bold" if average == "macro" else "")
@@ -56,6 +60,26 @@ def by_f1(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping
 
 def _columns(problem: str) -> tuple[str, ...]:
     return ("precision", "recall", "F1", "support", *(("threshold",) if problem == "multi_label" else ()))
+
+
+def _relations_table(metrics: Mapping[str, Any]) -> Table:
+    table = Table("relation", "precision", "recall", "F1", "support", show_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    names = ("precision", "recall", "f1")
+    for relation, row in metrics["per_relation"].items():
+        table.add_row(Text(relation), *(score(row[name]) for name in names), f"{row['support']:,}")
+    table.add_section()
+    support = sum(row["support"] for row in metrics["per_relation"].values())
+    table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")
+    table.add_row("accuracy", "", "", score(metrics["accuracy"]), f"{metrics['rows']:,}")
+    return table
+
+
+def _structure(metrics: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    """Figures of labels with levels, and of the threshold for none of them, where there are such."""
+    rows = [(title(name).lower(), metrics[name]) for name in OUT_OF_SCOPE if name in metrics]
+    return rows + [(f"accuracy at level {row['depth']}", row["accuracy"]) for row in metrics.get("levels", [])[:-1]]
 
 
 def _scores_table(metrics: Mapping[str, Any], problem: str) -> Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 TITLES = {
     "accuracy": "Accuracy",
-    "f1": "Entity F1",
-    "precision": "Entity precision",
-    "recall": "Entity recall",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",
     "weighted_f1": "Weighted F1",
@@ -26,8 +26,12 @@ TITLES = {
     "recall_at_5": "Recall at 5",
     "recall_at_10": "Recall at 10",
     "ndcg_at_10": "nDCG at 10",
+    "in_scope_accuracy": "In-scope accuracy",
+    "out_of_scope_recall": "Out-of-scope recall",
+    "out_of_scope_precision": "Out-of-scope precision",
 }
 LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae")
+OUT_OF_SCOPE = ("in_scope_accuracy", "out_of_scope_recall", "out_of_scope_precision", "threshold")
 SCORES = {
     "single_label": (
         "accuracy",
@@ -35,6 +39,15 @@ SCORES = {
         "weighted_f1",
         "macro_precision",
         "macro_recall",
+        "log_loss",
+        "expected_calibration_error",
+    ),
+    "relation_extraction": (
+        "f1",
+        "precision",
+        "recall",
+        "accuracy",
+        "macro_f1",
         "log_loss",
         "expected_calibration_error",
     ),

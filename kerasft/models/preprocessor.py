@@ -103,11 +103,7 @@ class TextPreprocessor(tf.Module):
         segments = self._segments(columns)
         lengths = tf.add_n([tf.cast(segment.row_lengths(), tf.int32) for segment in segments]) + self._special()
         budget = max(self.max_length - self._special(), 0)
-        if len(segments) == 1:
-            segments = [segments[0][:, :budget]]
-        else:
-            counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
-            segments = [_cut(segment, count) for segment, count in zip(segments, counts)]
+        segments = self._fit(segments, budget)
         rows = segments[0].nrows()
         parts = [_repeated(self.layout.start, rows)]
         for number, segment in enumerate(segments):
@@ -125,6 +121,13 @@ class TextPreprocessor(tf.Module):
             "segment_ids": tf.cast(mask & (position >= first[:, tf.newaxis]), tf.int32),
         }
         return {name: features[name] for name in self.pad_values}, lengths
+
+    def _fit(self, segments: list[tf.RaggedTensor], budget: int) -> list[tf.RaggedTensor]:
+        """Cuts the texts of each row to `budget` tokens together."""
+        if len(segments) == 1:
+            return [segments[0][:, :budget]]
+        counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
+        return [_cut(segment, count) for segment, count in zip(segments, counts)]
 
 
 def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:

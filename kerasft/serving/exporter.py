@@ -57,7 +57,7 @@ def export(
             draft = Path(hidden) / "servable"
             save(task, preprocessor, model, draft)
             _write_extras(draft, task, metadata)
-            inputs = probe_inputs(preprocessor.inputs, task.config.model.max_length)
+            inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs))
             return _publish(draft, directory)
     finally:

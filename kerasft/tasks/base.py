@@ -119,6 +119,13 @@ class Task(abc.ABC):
         return prepare(table, preprocessor, targets, weights)
 
     # Graphs.
+    def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:
+        """Changes to a pre-trained model before a head goes on it, such as tokens of the task's own.
+
+        Called once, before training; what it leaves in `state` is saved with the model.
+        """
+        return backbone, tokenizer
+
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         """The object that turns `inputs` into features, in `prepare` and in the SavedModel alike."""
         from kerasft.models.preprocessor import text_preprocessor
@@ -153,6 +160,15 @@ class Task(abc.ABC):
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""
         return {}
+
+    def sample(self) -> dict[str, str]:
+        """`inputs` such as a user would send, for the commands that an export shows."""
+        texts = {"text": "a text to ask about", "text_pair": "and the other one"}
+        return {name: texts[name] for name in self.inputs}
+
+    def probes(self, inputs: Mapping[str, list[bytes]]) -> dict[str, list[bytes]]:
+        """Texts that break servers -> the rows that an export is checked on."""
+        return dict(inputs)
 
     # Evaluation: NumPy.
     def tune(self, split: Prepared, logits: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
+from kerasft.tasks.relation_extraction import RelationExtraction
 from kerasft.tasks.text_classification import TextClassification
 from kerasft.tasks.text_embedding import TextEmbedding
 from kerasft.tasks.token_classification import TokenClassification
@@ -15,6 +16,7 @@ TASKS: dict[str, type[Task]] = {
     "text_classification": TextClassification,
     "text_embedding": TextEmbedding,
     "token_classification": TokenClassification,
+    "relation_extraction": RelationExtraction,
 }
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Column, Task
 from kerasft.tasks.columns import text_of
-from kerasft.tasks.problems import PROBLEMS
+from kerasft.tasks.problems import create_problem
+from kerasft.tasks.problems.labels import classify_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,7 @@ class TextClassification(Task):
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
-        self.problem = PROBLEMS[config.task.problem](config, self.state)
+        self.problem = create_problem(config, self.state)
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
 
@@ -86,13 +87,9 @@ class TextClassification(Task):
         return self.problem.decode(logits)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
-        import tensorflow as tf
-
         if "value" in answers:
-            return {"regress": {"outputs": answers["value"][:, tf.newaxis]}}  # (batch,) -> (batch, 1)
-        scores = answers["probabilities"]
-        labels = tf.constant(self.state["labels"])
-        return {"classify": {"classes": tf.tile(labels[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}}
+            return {"regress": {"outputs": answers["value"][:, None]}}  # (batch,) -> (batch, 1)
+        return {"classify": classify_outputs(answers["probabilities"], self.state["labels"])}
 
     def tune(self, split: Prepared, logits: np.ndarray) -> None:
         self.problem.tune(split.targets, logits)

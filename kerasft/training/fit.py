@@ -58,8 +58,8 @@ def fit(
     strategy = create_strategy(config)
     with strategy.scope(), _precision(config.training.precision):
         backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
+        backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
         model = task.build(backbone)
-    tokenizer = load_tokenizer(preset)
     set_trainable(model, backbone, config.model.trainable)
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}

@@ -78,7 +78,7 @@ def test_from_tagged_text_to_served_entities(project, capsys, task):
     assert list(metrics["token"]["per_class"]) == ["O", "B-person", "I-person", "B-place", "I-place"]
     assert "person" in said and "saved_models/tiny/1" in said
     page = Path("runs/tiny/report.html").read_text()
-    assert "Tags of tokens" in page and "Entity F1" in page
+    assert "Tags of tokens" in page and "Precision" in page
 
     rows = lines(Path("runs/tiny/predictions/test.jsonl"))
     data = lines(Path("test.jsonl"))

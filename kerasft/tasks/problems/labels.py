@@ -62,6 +62,13 @@ def top_label(probabilities: tf.Tensor, labels: list[str]) -> dict[str, tf.Tenso
     return {"label": tf.gather(tf.constant(labels), top), "score": tf.reduce_max(probabilities, axis=-1)}
 
 
+def classify_outputs(scores: tf.Tensor, labels: list[str]) -> dict[str, tf.Tensor]:
+    """TensorFlow Serving's Classify: (batch, labels) scores -> the labels' names beside them."""
+    import tensorflow as tf
+
+    return {"classes": tf.tile(tf.constant(labels)[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+
+
 def lists(outputs: Mapping[str, np.ndarray], *names: str) -> list[list[Any]]:
     return [
         [value.decode("utf-8") if isinstance(value, bytes) else value for value in outputs[name].tolist()]

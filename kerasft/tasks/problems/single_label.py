@@ -35,7 +35,7 @@ class SingleLabel:
         return str(value).strip()
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        found = set(splits["train"].column("label"))
+        found = self.learnt(set(splits["train"].column("label")))
         if len(found) < 2:
             raise UserError(
                 f"data.train: every row has the label {next(iter(found))!r}; at least two labels are needed to learn"
@@ -43,14 +43,22 @@ class SingleLabel:
         fit_labels(self.config, self.state, found)
         self.check_targets(splits)
 
+    def learnt(self, found: set[str]) -> set[str]:
+        """Those of the labels in train that the model has a logit for."""
+        return found
+
+    def names(self) -> list[str]:
+        """What targets and predictions are indices of; the labels that the model has a logit for come first."""
+        return self.state["labels"]
+
     def check_targets(self, splits: Mapping[str, Table]) -> None:
-        check_unknown(self.state["labels"], splits, lambda label: [label])
+        check_unknown(self.names(), splits, lambda label: [label])
 
     def groups(self, table: Table) -> np.ndarray:
         return np.unique(np.asarray(table.column("label"), object).astype(str), return_inverse=True)[1]
 
     def targets(self, table: Table) -> np.ndarray:
-        ids = {label: i for i, label in enumerate(self.state["labels"])}
+        ids = {label: i for i, label in enumerate(self.names())}
         return np.asarray([ids[label] for label in table.column("label")], np.int32)
 
     def weights(self, targets: np.ndarray) -> np.ndarray:
@@ -86,15 +94,19 @@ class SingleLabel:
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
         """Nothing to choose: the most probable label is the answer."""
 
+    def predictions(self, logits: np.ndarray) -> np.ndarray:
+        """(n, labels) -> (n,) index of each answer."""
+        return logits.argmax(-1)
+
     def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.metrics import single_label_metrics
 
-        return single_label_metrics(targets, _softmax(logits), self.state["labels"])
+        return single_label_metrics(targets, softmax(logits), self.state["labels"])
 
     def interval(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval
 
-        return bootstrap_interval(np.mean, (logits.argmax(-1) == targets).astype(float), seed=self.config.seed)
+        return bootstrap_interval(np.mean, (self.predictions(logits) == targets).astype(float), seed=self.config.seed)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return [
@@ -103,11 +115,11 @@ class SingleLabel:
         ]
 
     def truth(self, target: np.ndarray) -> str:
-        return self.state["labels"][int(target)]
+        return self.names()[int(target)]
 
     def class_counts(self, targets: np.ndarray) -> dict[str, int]:
-        counts = np.bincount(targets, minlength=self.outputs()).tolist()
-        return dict(zip(self.state["labels"], counts))
+        names = self.names()
+        return dict(zip(names, np.bincount(targets, minlength=len(names)).tolist()))
 
     def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         if row["label"] == row["truth"]:
@@ -115,6 +127,6 @@ class SingleLabel:
         return {"prediction": row["label"], "score": row["score"]}
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)

@@ -1,0 +1,134 @@
+"""The section `task` of a config: a class for each task; the key `name` tells them apart."""
+
+import re
+from typing import Annotated, Literal, Optional, Union
+
+from pydantic import Field, field_validator, model_validator
+
+from kerasft.config.section import Section
+
+
+class OutOfScope(Section):
+    """The answer to texts that belong to none of the labels, by a threshold chosen on validation."""
+
+    label: str = Field(min_length=1, description="The answer, and the label of such rows in the data.")
+    learn: bool = Field(False, description="Whether such rows of train teach a class; false: they teach nothing.")
+    max_accuracy_loss: Optional[float] = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="The highest threshold that costs at most this much in-scope accuracy; null: the one that "
+        "maximises the mean of in-scope accuracy and out-of-scope recall.",
+    )
+
+
+class TextClassification(Section):
+    """Assign one label, several labels or a number to a text or a pair of texts."""
+
+    name: Literal["text_classification"] = Field(description="The task.")
+    problem: Literal["single_label", "multi_label", "regression"] = Field(
+        "single_label", description="One label a text, any number of labels, or a number."
+    )
+    labels: Optional[list[str]] = Field(
+        None,
+        min_length=2,
+        description="Fixes the labels and their order; null: those found in the training data, sorted.",
+    )
+    label_separator: str = Field(
+        "|", min_length=1, description="Between the labels of one row where a multi_label column is a string."
+    )
+    pooling: Literal["auto", "cls", "mean", "last"] = Field(
+        "auto",
+        description="How token vectors become one vector; auto: the family's own (encoders the first token, "
+        "decoders the last).",
+    )
+    out_of_scope: Optional[OutOfScope] = None
+    separator: Optional[str] = Field(
+        None, min_length=1, description="Between the levels of a label, such as / in travel/flight; null: no levels."
+    )
+
+    @model_validator(mode="after")
+    def _single_label_only(self) -> "TextClassification":
+        for key in ("out_of_scope", "separator"):
+            if getattr(self, key) is not None and self.problem != "single_label":
+                raise ValueError(f"task.{key} is for problem single_label, not {self.problem}; remove it")
+        return self
+
+
+class RelationExtraction(Section):
+    """Name the relation between two entities that are marked in a text."""
+
+    name: Literal["relation_extraction"] = Field(description="The task.")
+    tags: list[str] = Field(
+        ["e1", "e2"],
+        min_length=2,
+        max_length=2,
+        description="Names of the markers, `<e1>one</e1>` and `<e2>other</e2>`, and of both sides in Cause(e1,e2).",
+    )
+    labels: Optional[list[str]] = Field(
+        None,
+        min_length=2,
+        description="Fixes the relations and their order; null: those found in the training data, sorted.",
+    )
+    no_relation: Optional[str] = Field(
+        None, description="The label of no relation, which is left out of F1; null: every label counts."
+    )
+
+    @field_validator("tags")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        if value[0] == value[1] or not all(re.fullmatch(r"\w+", tag) for tag in value):
+            raise ValueError(f"{value} are not two different names of letters, digits and _; write [e1, e2]")
+        return value
+
+
+class TokenClassification(Section):
+    """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
+
+    name: Literal["token_classification"] = Field(description="The task.")
+    labels: Optional[list[str]] = Field(
+        None,
+        min_length=1,
+        description="Fixes the types and their order; null: those found in training and validation data, sorted.",
+    )
+    scheme: Literal["auto", "iob1", "iob2", "bioes", "bilou", "plain"] = Field(
+        "auto",
+        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. "
+        "plain: each token has a type of its own, as in part-of-speech tagging.",
+    )
+    joiner: Literal["auto", "space", "none"] = Field(
+        "auto",
+        description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
+    )
+    units: Literal["words", "pieces", "spaces"] = Field(
+        "words",
+        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; "
+        "or what stands between white space, labelled on its first piece.",
+    )
+    stride: int = Field(
+        32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."
+    )
+    crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
+
+
+class TextEmbedding(Section):
+    """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
+
+    name: Literal["text_embedding"] = Field(description="The task.")
+    pooling: Literal["mean", "cls"] = Field(
+        "mean", description="How token vectors become one vector: the mean of all, or that of the first token."
+    )
+    objective: Literal["auto", "contrastive", "cosent", "cosine"] = Field(
+        "auto",
+        description="contrastive: find the text that belongs to this one among those of the batch (InfoNCE); for "
+        "scored pairs cosent: the higher score has the higher cosine, or cosine: the squared error of the cosine; "
+        "auto: cosent where data.columns has a label, otherwise contrastive.",
+    )
+    temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
+
+
+# One more task is one more class here.
+Task = Annotated[
+    Union[TextClassification, TokenClassification, RelationExtraction, TextEmbedding],
+    Field(discriminator="name", description="What is learnt."),
+]

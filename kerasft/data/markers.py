@@ -1,0 +1,103 @@
+"""Two entities marked in a text, as in `the <e1>mill</e1> by the <e2>river</e2>`: checked, or made from spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from kerasft.errors import BadRow
+
+_SPAN = re.compile(r"[\s\[(]*(\d+)[\s,:]+(\d+)[\s\])]*")
+
+
+class Markers:
+    """The four markers of two entities.
+
+    Args:
+        tags: the names of both entities, such as `("e1", "e2")`.
+
+    Attributes:
+        tokens: (4,) opening and closing marker of the first entity, then of the second.
+    """
+
+    def __init__(self, tags: Sequence[str]):
+        self.tokens = tuple(marker for tag in tags for marker in (f"<{tag}>", f"</{tag}>"))
+        self._pattern = re.compile("|".join(re.escape(token) for token in self.tokens))
+
+    def check(self, text: str, where: str) -> str:
+        """A marked text -> itself.
+
+        Raises:
+            BadRow: a marker is missing or doubled, an entity is empty, or the two overlap.
+        """
+        found = {token: [] for token in self.tokens}
+        for match in self._pattern.finditer(text):
+            found[match.group()].append(match)
+        for token, places in found.items():
+            if not places:
+                raise _bad(where, f"the marker {token} is missing", f"write {self._example()}", "a missing marker")
+            if len(places) > 1:
+                mend = "mark two entities a row, and give a row to each pair"
+                raise _bad(where, f"the marker {token} occurs {len(places)} times", mend, "a doubled marker")
+        spans = [
+            (found[opening][0].end(), found[closing][0].start())
+            for opening, closing in (self.tokens[:2], self.tokens[2:])
+        ]
+        for (start, end), opening, closing in zip(spans, self.tokens[::2], self.tokens[1::2]):
+            if start > end:
+                raise _bad(where, f"{closing} stands before {opening}", "swap them", "crossed markers")
+            if not text[start:end].strip():
+                raise _bad(where, f"nothing stands between {opening} and {closing}", "mark a word", "an empty entity")
+        if spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]:
+            mend = "close one entity before the other opens"
+            raise _bad(where, f"the entities of {' '.join(self.tokens)} overlap", mend, "crossed markers")
+        return text
+
+    def insert(self, text: str, spans: Sequence[Any], columns: Sequence[str], where: str) -> str:
+        """A text without markers and two spans -> the marked text.
+
+        Args:
+            text: as the spans count it.
+            spans: of each entity (start, end) in code points, the end exclusive; a list, or a text such as `4,10`.
+            columns: their names, for errors.
+            where: the row's place.
+
+        Raises:
+            BadRow: a span is none, lies outside the text or is empty, the two overlap, or the text has markers.
+        """
+        if match := self._pattern.search(text):
+            mend = "remove the markers or the columns of spans"
+            raise _bad(where, f"the text has spans and the marker {match.group()} too", mend, "markers besides spans")
+        pairs = [_span(span, text, column, where) for span, column in zip(spans, columns)]
+        first, second = sorted(pairs)
+        if first[1] > second[0]:
+            what = f"the spans {list(pairs[0])} ({columns[0]}) and {list(pairs[1])} ({columns[1]}) overlap"
+            raise _bad(where, what, "give spans without common characters", "overlapping spans")
+        opened = [(pair, self.tokens[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
+        for (start, end), (opening, closing) in sorted(opened, reverse=True):  # from the end, so that offsets hold
+            text = f"{text[:start]}{opening}{text[start:end]}{closing}{text[end:]}"
+        return text
+
+    def _example(self) -> str:
+        return "{}one{} and {}other{}".format(*self.tokens)
+
+
+def _span(span: Any, text: str, column: str, where: str) -> tuple[int, int]:
+    written = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    numbers = [int(number) for number in written.groups()] if written else span
+    if not isinstance(numbers, list) or len(numbers) != 2 or any(type(number) is not int for number in numbers):
+        mend = "a start and an end are needed, such as [4, 10]"
+        raise _bad(where, f"column {column!r} is {span!r}", mend, "a span that is none")
+    start, end = numbers
+    if not 0 <= start < end <= len(text):
+        mend = f"0 <= start < end <= {len(text)}, the text's length in code points, is needed"
+        raise _bad(where, f"column {column!r} is [{start}, {end}]", mend, "a span outside its text")
+    if not text[start:end].strip():
+        mend = "move it to a word"
+        raise _bad(where, f"column {column!r} is [{start}, {end}], which is white space", mend, "an empty entity")
+    return start, end
+
+
+def _bad(where: str, what: str, mend: str, kind: str) -> BadRow:
+    return BadRow(f"{where}: {what}; {mend}", kind)
