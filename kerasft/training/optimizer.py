@@ -59,80 +59,82 @@ def create_optimizer(
     return optimizer
 
 
-def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """A Keras optimizer class that clips after the sum over replicas, scales the rate by layer and fuses Adam.
+class _FineTuning:
+    """What fine-tuning adds to a Keras optimizer: it clips after the sum over replicas, scales the rate by layer and
+    fuses Adam.
 
     Keras 3 (3.12 to 3.15) clips each replica's gradient before it is summed, has one learning rate for
     all variables, and assigns moving averages in a way that a mirrored variable refuses. Its private
     methods are overridden here and nowhere else; tests/training/test_optimizer.py fails when they move.
     """
 
-    class FineTuning(kind):
-        clip_after_sum: float | None = None
-        factors: Mapping[str, float] = {}
+    clip_after_sum: float | None = None
+    factors: Mapping[str, float] = {}
 
-        def _all_reduce_sum_gradients(self, grads_and_vars):
-            reduced = super()._all_reduce_sum_gradients(grads_and_vars)
-            if self.clip_after_sum is None:
-                return reduced
-            gradients, variables = zip(*reduced)
-            return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum)[0], variables))
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        reduced = super()._all_reduce_sum_gradients(grads_and_vars)
+        if self.clip_after_sum is None:
+            return reduced
+        gradients, variables = zip(*reduced)
+        return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum)[0], variables))
 
-        def update_step(self, gradient, variable, learning_rate):
-            rate = learning_rate * self._factor(variable)
-            if isinstance(self, keras.optimizers.Adam):
-                return self._fused_adam(gradient, variable, rate)
-            return super().update_step(gradient, variable, rate)
+    def update_step(self, gradient, variable, learning_rate):
+        rate = learning_rate * self._factor(variable)
+        if isinstance(self, keras.optimizers.Adam):
+            return self._fused_adam(gradient, variable, rate)
+        return super().update_step(gradient, variable, rate)
 
-        def _fused_adam(self, gradient, variable, rate):
-            """Adam's update in one pass over memory, where Keras makes some ten; the same formula and slots."""
-            index, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
-            return tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=self._momentums[index].value.handle,
-                v=self._velocities[index].value.handle,
-                beta1_power=tf.pow(self.beta_1, step),
-                beta2_power=tf.pow(self.beta_2, step),
-                lr=tf.cast(rate, tf.float32),
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                epsilon=self.epsilon,
-                grad=tf.cast(gradient, tf.float32),
-            )
+    def _fused_adam(self, gradient, variable, rate):
+        """Adam's update in one pass over memory, where Keras makes some ten; the same formula and slots."""
+        index, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
+        return tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, tf.float32),
+        )
 
-        def _apply_weight_decay(self, variables):
-            if not self.weight_decay:  # nothing to do, and a pass over all weights to save
-                return
-            rate = self.learning_rate * self.weight_decay
+    def _apply_weight_decay(self, variables):
+        if not self.weight_decay:  # nothing to do, and a pass over all weights to save
+            return
+        rate = self.learning_rate * self.weight_decay
 
-            def decay(variable):
-                shrink = 1.0 - tf.cast(rate * self._factor(variable), variable.dtype)
-                variable.assign(variable * shrink)
+        def decay(variable):
+            shrink = 1.0 - tf.cast(rate * self._factor(variable), variable.dtype)
+            variable.assign(variable * shrink)
 
-            self._on_each_device([v for v in variables if self._use_weight_decay(v)], decay)
+        self._on_each_device([v for v in variables if self._use_weight_decay(v)], decay)
 
-        def _update_model_variables_moving_average(self, trainable_variables):
-            momentum = tf.where(self.iterations.value > 0, self.ema_momentum, 0.0)
+    def _update_model_variables_moving_average(self, trainable_variables):
+        momentum = tf.where(self.iterations.value > 0, self.ema_momentum, 0.0)
 
-            def average(variable, mean):
-                mean.assign(momentum * mean + (1.0 - momentum) * variable)
+        def average(variable, mean):
+            mean.assign(momentum * mean + (1.0 - momentum) * variable)
 
-            # `update` visits the copies of the first variable and hands over the matching copy of the other
-            self._on_each_device(trainable_variables, average, self._model_variables_moving_average)
+        # `update` visits the copies of the first variable and hands over the matching copy of the other
+        self._on_each_device(trainable_variables, average, self._model_variables_moving_average)
 
-        def _factor(self, variable) -> float:
-            return self.factors.get(self._var_key(variable), 1.0)
+    def _factor(self, variable) -> float:
+        return self.factors.get(self._var_key(variable), 1.0)
 
-        def _on_each_device(self, variables, update, others=None) -> None:
-            def merged(distribution):
-                for i, variable in enumerate(variables):
-                    args = () if others is None else (_tf_variable(others[i]),)
-                    distribution.extended.update(_tf_variable(variable), update, args=args, group=False)
+    def _on_each_device(self, variables, update, others=None) -> None:
+        def merged(distribution):
+            for i, variable in enumerate(variables):
+                args = () if others is None else (_tf_variable(others[i]),)
+                distribution.extended.update(_tf_variable(variable), update, args=args, group=False)
 
-            tf.__internal__.distribute.interim.maybe_merge_call(merged, self._distribution_strategy)
+        tf.__internal__.distribute.interim.maybe_merge_call(merged, self._distribution_strategy)
 
-    FineTuning.__name__ = kind.__name__
-    return FineTuning
+
+def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """A Keras optimizer class -> the one of that name that fine-tunes."""
+    return type(kind.__name__, (_FineTuning, kind), {})
 
 
 @contextlib.contextmanager
