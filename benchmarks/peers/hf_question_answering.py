@@ -4,7 +4,7 @@ Contexts longer than --max-length become windows. Every question has an answer, 
 Runs in an environment of its own (torch, transformers, accelerate) and prints one JSON line last.
 
     python hf_question_answering.py --model DIR --train train.jsonl --validation validation.jsonl --test test.jsonl \\
-        --max-length 384 --batch-size 16
+        --max-length 384
 """
 
 import collections
@@ -94,7 +94,7 @@ def scores(rows, found):
 
 def main():
     args = arguments()
-    hf_training.start(args.seed)
+    hf_training.start(args)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = {
         split: hf_training.read(path) for split in ("train", "validation", "test") if (path := getattr(args, split))

@@ -91,7 +91,7 @@ def load(args, tokenizer, labels):
 
 def main():
     args = arguments()
-    hf_training.start(args.seed)
+    hf_training.start(args)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     tokenizer.add_tokens(list(MARKERS), special_tokens=True)
     names = sorted({row["label"] for row in hf_training.read(args.train)})

@@ -49,7 +49,7 @@ def scores(model, rows, collator, regression):
 
 def main():
     args = arguments()
-    hf_training.start(args.seed)
+    hf_training.start(args)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     names = None if args.regression else sorted({row[args.label] for row in hf_training.read(args.train)})
     train, test = (encode(args, tokenizer, path, names) for path in (args.train, args.test))

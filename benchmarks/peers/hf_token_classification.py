@@ -72,7 +72,7 @@ def scores(model, rows, windows, collator, names):
 
 def main():
     args = arguments()
-    hf_training.start(args.seed)
+    hf_training.start(args)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = {
         split: hf_training.read(path) for split in ("train", "validation", "test") if (path := getattr(args, split))

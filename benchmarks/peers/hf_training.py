@@ -30,12 +30,13 @@ def arguments(description):
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of all steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="fewer where other work shares the cores")
     return parser
 
 
-def start(seed):
-    set_seed(seed)
-    torch.set_num_threads(min(2, os.cpu_count()))
+def start(args):
+    set_seed(args.seed)
+    torch.set_num_threads(args.threads)
 
 
 def read(path):
