@@ -1,7 +1,7 @@
 """Five encoder tasks beside the Hugging Face Trainer: same weights, data, epochs, rate and batch; what each gets right.
 
     python -m benchmarks.encoder_tasks [--tasks wnut17 stsb] [--seeds 3] [--first-seed 0] [--sides kerasft peer]
-        [--data ../shared/data] [--peer-python PATH] [--results encoder_tasks.jsonl]
+        [--data ../shared/data] [--peer-python PATH] [--peer-threads 1] [--results encoder_tasks.jsonl]
 
 Each run adds a line to the results file. Runs that are there already with the same settings are not repeated, so an
 interrupted benchmark goes on where it stopped. Without --peer-python an environment for the peer is made in .peer/.
@@ -67,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data folders")
     parser.add_argument("--peer-python", help="of an environment with torch, transformers, accelerate, seqeval ...")
+    parser.add_argument("--peer-threads", type=int, help="1 is many times faster where other work shares the cores")
     parser.add_argument("--results", type=Path, default=Path("encoder_tasks.jsonl"))
     return parser.parse_args()
 
@@ -88,7 +89,8 @@ def found(args: argparse.Namespace, python: str, name: str, seed: int, side: str
         figures = run_kerasft(config, seed, overrides)
     else:
         options = settings | files | {"model": fetch_package_path(loaded.model.preset), "seed": seed}
-        figures = run_peer(python, benchmark.script, options)
+        threads = {"threads": args.peer_threads} if args.peer_threads else {}
+        figures = run_peer(python, benchmark.script, options | threads)
     run["figures"] = {key: value for key, value in figures.items() if isinstance(value, (int, float))}
     with open(args.results, "a", encoding="utf-8") as file:
         file.write(json.dumps(run) + "\n")
