@@ -84,7 +84,7 @@ def load(args, tokenizer, labels):
     kind = AutoModelForSequenceClassification if args.head == "first" else EntityStarts
     model = kind.from_pretrained(args.model, num_labels=labels, dtype=torch.float32)
     model.config.start_ids = tokenizer.convert_tokens_to_ids(["<e1>", "<e2>"])
-    # The Trainer's own default puts all four at the mean of the vocabulary, where the model can't tell them apart.
+    # The default of transformers puts all four next to the vocabulary's mean, where they are alike at first.
     model.resize_token_embeddings(len(tokenizer), mean_resizing=args.init == "mean")
     return model
 

@@ -92,7 +92,7 @@ def _grouping():
 class ShuffledTrainer(Trainer):
     """The Trainer runs each stretch of 50 batches from the longest rows to the shortest; here batches are shuffled.
 
-    Where length tells the label, as in Reuters, an epoch would otherwise end on batches of one label.
+    Where length tells the label, as in Reuters, each stretch would otherwise end on batches of one label.
     """
 
     def _get_train_sampler(self, *args, **kwargs):
