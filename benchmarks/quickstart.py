@@ -12,18 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.sides import ROOT, make_peer, peer_settings, run_kerasft, run_peer
 from kerasft.config.load import load_config
+from kerasft.config.schema import Config
 from kerasft.data.packages import fetch_package_path
 from kerasft.data.sources import read_records
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "quickstart.yaml"
-PEER = Path(__file__).parent / "peers" / "hf_text_classification.py"
 FIGURES = ("accuracy", "macro_f1", "seconds", "examples_per_second", "real_tokens_per_second")
 
 
@@ -34,10 +32,13 @@ def main() -> None:
     parser.add_argument("--peer-python", help="of an environment with torch, transformers, accelerate, scikit-learn")
     args = parser.parse_args()
     python = args.peer_python or make_peer()
+    config = load_config(CONFIG, [])
     with tempfile.TemporaryDirectory() as folder:
+        options = peer_settings(config) | files(config, Path(folder))
         rows = []
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            rows.append((ours(Path(folder), seed), peer(python, Path(folder), seed)))
+            theirs = options | {"seed": seed}
+            rows.append((run_kerasft(CONFIG, seed), run_peer(python, "hf_text_classification.py", theirs)))
             show(seed, *rows[-1])
     for figure in FIGURES:
         mine, theirs = ([row[side][figure] for row in rows] for side in (0, 1))
@@ -45,41 +46,15 @@ def main() -> None:
         print(f"{figure}: kerasft {mean(mine)}, peer {mean(theirs)}, median of the ratios {ratio:.3f}")
 
 
-def make_peer() -> str:
-    python = ROOT / ".peer" / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ROOT / ".peer"], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-q", "torch", "transformers", "accelerate", "scikit-learn"], check=True
-        )
-    return str(python)
-
-
-def ours(folder: Path, seed: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "kerasft.train", str(CONFIG), f"seed={seed}", f"name=seed{seed}"]
-    command += [f"output.dir={folder}", "export.enabled=false"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    metrics = json.loads((folder / f"seed{seed}" / "metrics.json").read_text(encoding="utf-8"))
-    return metrics["test"] | metrics["training"]
-
-
-def peer(python: str, folder: Path, seed: int) -> dict[str, float]:
-    config = load_config(CONFIG, [])
-    files = {}
-    for split in ("train", "test"):
-        files[split] = folder / f"{split}.jsonl"
-        columns = config.data.columns
-        with open(files[split], "w", encoding="utf-8") as file:
+def files(config: Config, folder: Path) -> dict[str, str]:
+    """The peer reads JSON Lines only, and a folder of weights."""
+    paths = {split: folder / f"{split}.jsonl" for split in ("train", "test")}
+    for split, path in paths.items():
+        with open(path, "w", encoding="utf-8") as file:
             for record in read_records(getattr(config.data, split)):
-                row = {role: record.values[column] for role, column in columns.items()}
+                row = {role: record.values[column] for role, column in config.data.columns.items()}
                 file.write(json.dumps(row) + "\n")
-    chosen = config.training
-    command = [python, PEER, "--model", fetch_package_path(config.model.preset), "--seed", seed]
-    command += ["--train", files["train"], "--test", files["test"], "--epochs", chosen.epochs]
-    command += ["--learning-rate", chosen.optimizer.learning_rate, "--batch-size", chosen.batch_size]
-    command += ["--max-length", config.model.max_length]
-    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return {"model": fetch_package_path(config.model.preset), **{split: str(path) for split, path in paths.items()}}
 
 
 def show(seed: int, mine: dict[str, float], theirs: dict[str, float]) -> None:

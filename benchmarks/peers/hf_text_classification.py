@@ -1,111 +1,73 @@
-"""The peer: the Hugging Face Trainer at its best on a CPU (bfloat16, rows grouped by length, padded to the longest).
+"""The peer in text classification (one label a text, or a number): the Hugging Face Trainer.
 
-Runs in an environment of its own (torch, transformers, accelerate, scikit-learn) and prints one JSON line. `seconds` is
-the call of Trainer.train alone.
+Runs in an environment of its own (torch, transformers, accelerate, scikit-learn) and prints one JSON line last.
 
     python hf_text_classification.py --model DIR --train train.jsonl --test test.jsonl --epochs 3 --learning-rate 1e-4
+    python hf_text_classification.py ... --regression --text text_a --text-pair text_b
 """
 
-import argparse
-import inspect
 import json
-import math
-import os
-import tempfile
-import time
 
+import hf_training
+import numpy as np
 import torch
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    DataCollatorWithPadding,
-    Trainer,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--train", required=True, help="JSON Lines with text and label")
-    parser.add_argument("--test", required=True)
-    parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--max-length", type=int, default=128)
-    parser.add_argument("--warmup", type=float, default=0.1)
-    parser.add_argument("--seed", type=int, default=0)
+def arguments():
+    parser = hf_training.arguments(__doc__)
+    parser.add_argument("--text", default="text", help="column")
+    parser.add_argument("--text-pair", help="column")
+    parser.add_argument("--label", default="label", help="column")
+    parser.add_argument("--regression", action="store_true")
     return parser.parse_args()
 
 
-def read(path: str) -> tuple[list[str], list[str]]:
-    with open(path, encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    return [row["text"] for row in rows], [row["label"] for row in rows]
+def encode(args, tokenizer, path, names):
+    """names: the labels; None where the label is a number."""
+    rows = hf_training.read(path)
+    texts = [[row[column] for row in rows] for column in (args.text, args.text_pair) if column]
+    encoded = tokenizer(*texts, truncation=True, max_length=args.max_length)
+    labels = [float(row[args.label]) if names is None else names.index(row[args.label]) for row in rows]
+    return [{**{key: encoded[key][i] for key in encoded}, "labels": label} for i, label in enumerate(labels)]
 
 
-def dataset(encoded: dict, labels: list[int]) -> list[dict]:
-    return [
-        {"input_ids": ids, "attention_mask": mask, "length": len(ids), "labels": label}
-        for ids, mask, label in zip(encoded["input_ids"], encoded["attention_mask"], labels)
-    ]
+def scores(model, rows, collator, regression):
+    truth = np.array([row["labels"] for row in rows])
+    logits = np.stack(hf_training.predict(model, rows, collator))[:, 0]
+    if regression:
+        numbers = logits[:, 0]
+        return {
+            "spearman": float(spearmanr(truth, numbers)[0]),
+            "pearson": float(pearsonr(truth, numbers)[0]),
+        }
+    found = logits.argmax(-1)
+    return {"accuracy": accuracy_score(truth, found), "macro_f1": f1_score(truth, found, average="macro")}
 
 
-def grouping() -> dict:
-    """The argument that groups rows by length has had two names."""
-    known = inspect.signature(TrainingArguments.__init__).parameters
-    return {"group_by_length": True} if "group_by_length" in known else {"train_sampling_strategy": "group_by_length"}
-
-
-def main() -> None:
+def main():
     args = arguments()
-    set_seed(args.seed)
-    torch.set_num_threads(os.cpu_count())
+    hf_training.start(args)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
-    (train_texts, train_labels), (test_texts, test_labels) = read(args.train), read(args.test)
-    names = sorted(set(train_labels))
-    train = dataset(
-        tokenizer(train_texts, truncation=True, max_length=args.max_length), [names.index(n) for n in train_labels]
+    names = None if args.regression else sorted({row[args.label] for row in hf_training.read(args.train)})
+    train, test = (encode(args, tokenizer, path, names) for path in (args.train, args.test))
+    validation = encode(args, tokenizer, args.validation, names) if args.validation else None
+    model = AutoModelForSequenceClassification.from_pretrained(
+        args.model,
+        num_labels=1 if args.regression else len(names),
+        problem_type="regression" if args.regression else "single_label_classification",
+        dtype=torch.float32,
     )
-    test = dataset(
-        tokenizer(test_texts, truncation=True, max_length=args.max_length), [names.index(n) for n in test_labels]
-    )
-    steps = math.ceil(len(train) / args.batch_size) * args.epochs
-    settings = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        num_train_epochs=args.epochs,
-        learning_rate=args.learning_rate,
-        weight_decay=0.01,
-        per_device_train_batch_size=args.batch_size,
-        per_device_eval_batch_size=64,
-        warmup_steps=int(args.warmup * steps),
-        use_cpu=True,
-        bf16=True,
-        seed=args.seed,
-        save_strategy="no",
-        report_to=[],
-        logging_steps=50,
-        disable_tqdm=True,
-        **grouping(),
-    )
-    model = AutoModelForSequenceClassification.from_pretrained(args.model, num_labels=len(names))
-    trainer = Trainer(model=model, args=settings, train_dataset=train, data_collator=DataCollatorWithPadding(tokenizer))
-    begun = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - begun
-    found = trainer.predict(test)  # length grouping reorders rows: the labels come back with the predictions
-    predicted, truth = found.predictions.argmax(-1), found.label_ids
-    tokens = sum(row["length"] for row in train) * args.epochs
-    result = {
-        "accuracy": accuracy_score(truth, predicted),
-        "macro_f1": f1_score(truth, predicted, average="macro"),
-        "seconds": seconds,
-        "examples_per_second": len(train) * args.epochs / seconds,
-        "real_tokens_per_second": tokens / seconds,
-    }
-    print(json.dumps(result))
+    collator = DataCollatorWithPadding(tokenizer)
+    headline = "spearman" if args.regression else "macro_f1"
+
+    def score(candidate):
+        return scores(candidate, validation, collator, args.regression)[headline]
+
+    chosen, speed = hf_training.train(args, model, train, collator, score if validation else None)
+    print(json.dumps(scores(chosen, test, collator, args.regression) | speed))
 
 
 if __name__ == "__main__":
