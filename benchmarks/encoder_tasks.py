@@ -41,7 +41,11 @@ PAIRS = {"regression": True, "text": "text_a", "text_pair": "text_b"}
 BENCHMARKS = {
     "wnut17": Benchmark("wnut17.yaml", "wnut17", "hf_token_classification.py", ("f1", "precision", "recall")),
     "semeval2010": Benchmark(
-        "semeval2010-task8.yaml", "semeval2010_task8", "hf_relation_extraction.py", ("f1", "accuracy"), {"head": "first"}
+        "semeval2010-task8.yaml",
+        "semeval2010_task8",
+        "hf_relation_extraction.py",
+        ("f1", "accuracy"),
+        {"head": "first"},
     ),
     "squad_small": Benchmark("squad.yaml", "squad_small", "hf_question_answering.py", ("f1", "exact_match")),
     "banking77": Benchmark("banking77.yaml", "banking77", "hf_text_classification.py", ("accuracy", "macro_f1")),

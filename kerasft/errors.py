@@ -39,5 +39,15 @@ class Interrupted(Stop):
     exit_code = 130
 
 
+class Terminated(Interrupted):
+    """The machine asked to end (SIGTERM), as preemptible ones do. The message says how to go on."""
+
+    exit_code = 143
+
+
+class StorageError(Stop):
+    """A disk is full, or a folder is gone. What was written before is as it was."""
+
+
 class ServableError(Stop):
     """A SavedModel that TensorFlow Serving would refuse or answer wrongly from; the message names the fault."""

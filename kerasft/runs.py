@@ -1,6 +1,6 @@
 """A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
 
-    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html
+    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html  finished.json
 
 TensorFlow is imported only where a model is saved or loaded.
 """
@@ -8,11 +8,14 @@ TensorFlow is imported only where a model is saved or loaded.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kerasft.data.table import Table
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -57,41 +63,70 @@ class Run:
     @classmethod
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
-        if not (folder / "config.yaml").is_file():
-            raise UserError(f"{folder} is not a run: it has no config.yaml")
+        run = cls.begun(folder)
         if not (folder / "model" / "task.json").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
+        return run
+
+    @classmethod
+    def begun(cls, folder: Path) -> Run:
+        """A run that has at least begun."""
+        if not (folder / "config.yaml").is_file():
+            raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
 
     def begin(self, tables: Mapping[str, Table], resume: bool = False) -> None:
-        """Makes the folder, or checks that the data of a resumed run is the same."""
-        prints = {split: table.fingerprint() for split, table in tables.items()}
-        if resume:
-            before = json.loads((self.folder / "data.json").read_text(encoding="utf-8"))
-            changed = sorted(split for split in before.keys() | prints if before.get(split) != prints.get(split))
-            if changed:
-                raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+        """Makes the folder, whole or not at all, or checks that the data of a resumed run is the same."""
+        if resume and self.folder.exists():
+            self.check_data(tables)
+            for left in self.folder.glob(".model-*"):  # by a process that was killed
+                shutil.rmtree(left)
             return
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
+        write_atomically(draft / "config.yaml", dump_config(self.config))
+        write_atomically(draft / "data.json", json.dumps(_fingerprints(tables), indent=2))
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        old = draft.with_name(f"{draft.name}-old")
         if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
-        write_atomically(self.folder / "config.yaml", dump_config(self.config))
-        self.write_json("data.json", prints)
+            os.replace(self.folder, old)
+        os.replace(draft, self.folder)
+        shutil.rmtree(old, ignore_errors=True)  # it may be that there was none
+
+    def check_data(self, tables: Mapping[str, Table]) -> None:
+        """Raises UserError where the data is not what the run began with."""
+        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), _fingerprints(tables)
+        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
+        if changed:
+            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+
+    def end(self) -> None:
+        """The last thing of a run: from here on there is nothing to resume."""
+        self.write_json("finished.json", {"finished": True})
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C says what there is by then and how to go on."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            again = f"python -m kerasft.train {self.folder}/config.yaml"
-            if (self.folder / "metrics.json").is_file():
-                mend = f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
-            elif (self.folder / "checkpoints" / "checkpoint").is_file():
-                mend = f"to go on from the newest checkpoint: {again} --resume"
-            else:
-                mend = f"nothing was trained; to start again: {again} --overwrite"
-            raise Interrupted(f"interrupted; {mend}") from None
+        """Ctrl-C and SIGTERM say what there is by then and how to go on; so does a disk that is full."""
+        with _terminable():
+            try:
+                yield
+            except KeyboardInterrupt as error:
+                kind, word = (Terminated, "terminated") if error.args else (Interrupted, "interrupted")
+                raise kind(f"{word}; {self._how_to_go_on()}") from None
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                raise StorageError(
+                    f"{error.filename or self.folder}: {error.strerror}; mend that, then {self._how_to_go_on()}"
+                ) from error
+
+    def _how_to_go_on(self) -> str:
+        again = f"python -m kerasft.train {self.folder}/config.yaml"
+        if (self.folder / "metrics.json").is_file():
+            return f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
+        if list(self.folder.glob("checkpoints/*.json")):
+            return f"to go on from the newest checkpoint: {again} --resume"
+        return f"nothing was trained; to start again: {again} --overwrite"
 
     def write_json(self, name: str, value: Any) -> Path:
         return write_atomically(self.folder / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
@@ -138,9 +173,12 @@ class Run:
         return Trained(task, task.preprocessor(backbone, tokenizer), model)
 
     def _check_resumable(self) -> None:
-        if not (self.folder / "checkpoints" / "checkpoint").is_file():
-            raise UserError(f"{self.folder} has no checkpoint to resume from; start without --resume")
-        if (self.folder / "metrics.json").is_file():
+        """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
+        if not self.folder.exists():
+            return
+        if not (self.folder / "config.yaml").is_file():
+            raise UserError(f"{self.folder} is not a run: it has no config.yaml; choose another name=...")
+        if (self.folder / "finished.json").is_file():
             raise UserError(f"{self.folder} is finished; there is nothing to resume")
         before = load_config(self.folder / "config.yaml", []).model_dump()
         for path, old, new in _differences(before, self.config.model_dump()):
@@ -191,6 +229,27 @@ def write_atomically(path: Path, text: str) -> Path:
         os.unlink(part)
         raise
     return path
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the program as Ctrl-C does, where it has no other meaning."""
+
+    def on_signal(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
+    return {split: table.fingerprint() for split, table in tables.items()}
 
 
 def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:

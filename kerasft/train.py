@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft train", description=__doc__)
     parser.add_argument("config", help="a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.epochs=1")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run, or begin")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of this name")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
@@ -48,6 +48,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         finish(run, tables, fitted, terminal)
         if config.export.enabled:
             export_run(run, terminal)
+        run.end()
     return 0
 
 

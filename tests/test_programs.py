@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
-from kerasft import evaluate, export, predict, train
+from kerasft import evaluate, export, predict, train, verify
 
 ROOT = Path(__file__).parent.parent
 SPORT, MONEY = "goal match team score coach".split(), "bank market stock price trade".split()
@@ -169,40 +171,74 @@ def test_every_training_option_trains(project):
     assert metrics["test"]["accuracy"] > 0.7
 
 
-def interrupt(*args: str) -> subprocess.CompletedProcess:
-    """Starts a training, waits for its first checkpointable step, and presses Ctrl-C."""
+def _events() -> list[Path]:
+    return sorted(Path("runs/tiny/tensorboard").rglob("*"))
+
+
+def stop(number: signal.Signals, *args: str) -> subprocess.CompletedProcess:
+    """Starts a training, waits for its first steps, and sends it a signal."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "kerasft.train", *args],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
-    deadline = time.monotonic() + 200
-    while not list(Path("runs/tiny/tensorboard").glob("*")) and time.monotonic() < deadline and process.poll() is None:
+    deadline, before = time.monotonic() + 200, _events()
+    while _events() == before and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=200)
     return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
-def test_ctrl_c_saves_and_resume_ends_with_the_same_weights(project):
+def test_signals_save_and_resume_ends_with_the_same_bits(project):
     # long enough to be caught in the middle
     project(rows=400, training={"epochs": 12}, export={"enabled": False}, model={"dropout": 0.1})
-    stopped = interrupt("config.yaml")
+    stopped = stop(signal.SIGINT, "config.yaml")
     assert stopped.returncode == 130, stopped.stderr
     last = stopped.stderr.strip().splitlines()[-1]
     assert "interrupted at step" in last and "--resume" in last
-    resumed = run("train", "runs/tiny/config.yaml", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    whole = run("train", "config.yaml", "name=whole")
-    assert whole.returncode == 0, whole.stderr
+    stopped = stop(signal.SIGTERM, "runs/tiny/config.yaml", "--resume")
+    if stopped.returncode:  # it may have ended before the signal came
+        assert stopped.returncode == 143, stopped.stderr
+        assert "terminated at step" in stopped.stderr.splitlines()[-1]
+        assert train.main(["runs/tiny/config.yaml", "--resume"]) == 0
+    assert train.main(["config.yaml", "name=whole"]) == 0
     one, other = (np.load(f"runs/{name}/model/head.weights.npz") for name in ("tiny", "whole"))
     for key in one:
         np.testing.assert_array_equal(one[key], other[key])
-    histories = [json.loads(Path(f"runs/{name}/metrics.json").read_text())["test"] for name in ("tiny", "whole")]
-    assert histories[0] == histories[1]
+    ended = [json.loads(Path(f"runs/{name}/metrics.json").read_text()) for name in ("tiny", "whole")]
+    assert ended[0]["test"] == ended[1]["test"]
+    assert ended[0]["training"]["sha256"] == ended[1]["training"]["sha256"]
     again = run("train", "runs/tiny/config.yaml", "--resume")
     assert again.returncode == 2 and "is finished" in again.stderr
+
+
+def test_a_run_that_diverges_names_the_step_and_keeps_the_checkpoint_before(project, capsys):
+    project(training={"epochs": None, "steps": 12, "steps_per_loop": 4, "evaluate_every": 4, "optimizer": {"clip_norm": None}})
+    arguments = ["config.yaml", "training.optimizer.learning_rate=1.0e+30", "training.optimizer.warmup=6"]
+    assert train.main([*arguments, "training.optimizer.schedule=constant"]) == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"no longer a number at step \d+; lower training.optimizer.learning_rate", told)
+    for manifest in Path("runs/tiny/checkpoints").glob("ckpt-*.json"):
+        reader = tf.train.load_checkpoint(str(manifest.with_suffix("")))
+        for name, dtype in reader.get_variable_to_dtype_map().items():
+            assert not dtype.is_floating or np.isfinite(reader.get_tensor(name)).all(), name
+
+
+def test_verify_replays_the_last_steps(project, capsys):
+    project(training={"epochs": 2, "checkpoint": {"keep": 3}}, export={"enabled": False}, model={"dropout": 0.1})
+    assert train.main(["config.yaml"]) == 0
+    before = sorted(Path("runs").rglob("*"))
+    assert verify.main(["runs/tiny"]) == 0
+    assert "every bit is reproduced" in capsys.readouterr().out
+    # another history than the recorded one
+    newest, older = sorted(Path("runs/tiny/checkpoints").glob("ckpt-*.json"))[::-1]
+    manifest = json.loads(older.read_text())
+    older.write_text(json.dumps({**manifest, "step": manifest["step"] - 1}))
+    assert verify.main(["runs/tiny"]) == 1
+    assert "is not reproduced" in capsys.readouterr().err
+    assert sorted(Path("runs").rglob("*")) == before
 
 
 BAD = [
@@ -215,7 +251,7 @@ BAD = [
     ({"model": {"preset": "nowhere/at/all"}}, [], "model.preset"),
     ({"output": {"dir": "/proc/nowhere"}}, [], "output.dir"),
     ({"export": {"dir": "config.yaml"}}, [], "export.dir"),
-    ({}, ["--resume"], "--resume"),
+    ({}, ["--resume", "--overwrite"], "--resume"),
     ({}, ["training.epoch=1"], "did you mean epochs?"),
 ]
 

@@ -84,7 +84,10 @@ class EarlyStopping(Section):
 class Checkpoint(Section):
     """When the whole training state is written."""
 
-    every_steps: Optional[int] = Field(None, ge=1, description="null: after each evaluation, and on Ctrl-C.")
+    every_steps: Optional[int] = Field(
+        None, ge=1, description="null: after each evaluation, on Ctrl-C and on SIGTERM; a number adds more."
+    )
+    every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
 
 
@@ -118,6 +121,9 @@ class Training(Section):
     early_stopping: Optional[EarlyStopping] = None
     evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: each epoch.")
     checkpoint: Checkpoint = Checkpoint()
+    deterministic: bool = Field(
+        False, description="Only kernels that give the same bits each time: what a GPU needs to resume exactly, slower."
+    )
     steps_per_loop: int = Field(1, ge=1, description="Steps a call to the device; more than 1 suits accelerators.")
 
     @model_validator(mode="before")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from kerasft.errors import UserError
+from kerasft.training.ring import Entry, Ring
 
 
 class Progress(tf.train.experimental.PythonState):
@@ -15,16 +19,18 @@ class Progress(tf.train.experimental.PythonState):
 
     Attributes:
         history: rows of the learning curves, JSON-able.
+        losses: since the last row of the history.
         best: {"step", "value"} of the best validation so far, or empty.
         waited: validations since then.
         validated: the step of the last validation.
         spent: seconds, examples, tokens.
     """
 
-    KEPT = ("history", "best", "waited", "validated", "spent")
+    KEPT = ("history", "losses", "best", "waited", "validated", "spent")
 
     def __init__(self):
         self.history: list[dict[str, Any]] = []
+        self.losses: list[float] = []
         self.best: dict[str, Any] = {}
         self.waited = 0
         self.validated = 0
@@ -41,10 +47,7 @@ class Progress(tf.train.experimental.PythonState):
 
 
 class Checkpoints:
-    """Writes and restores a run's state.
-
-    TensorFlow writes a checkpoint's data first and its index last, with a checksum for each tensor, and
-    `checkpoint` names the newest only when both are there: an interrupted write leaves the one before.
+    """Writes and restores a run's state: weights, optimizer, random states and progress.
 
     Args:
         folder: `checkpoints/` of a run.
@@ -53,36 +56,69 @@ class Checkpoints:
         keep: how many checkpoints stay.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, keep: int):
-        self.progress = Progress()
+    def __init__(self, folder: Any, model: keras.Model, optimizer: keras.optimizers.Optimizer, keep: int):
+        self.folder, self.progress = str(folder), Progress()
         self.model, self.optimizer = model, optimizer
         state = _state(model.variables) | {"progress": self.progress}
         whole = tf.train.Checkpoint(model=_Group(state), optimizer=_Group(_state(optimizer.variables)))
-        self.manager = tf.train.CheckpointManager(whole, str(folder), max_to_keep=keep)
         weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
-        self.best = tf.train.CheckpointManager(weights, str(folder / "best"), max_to_keep=1)
+        # Of the best there are two while a newer one is written, and one otherwise.
+        self.states, self.best = Ring(self.folder, whole, keep), Ring(f"{self.folder}/best", weights, 1)
 
     @property
     def step(self) -> int:
         return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
 
-    def save(self) -> str:
-        return self.manager.save(checkpoint_number=self.step)
+    def prepare(self) -> None:
+        """Makes the folders."""
+        tf.io.gfile.makedirs(f"{self.folder}/best")
+
+    def save(self) -> None:
+        self.states.save(self.step)
 
     def save_best(self) -> None:
         """Keeps the weights as they stand: those of the moving average while they are swapped in."""
-        self.best.save(checkpoint_number=self.step)
+        self.best.save(self.step)
 
-    def restore(self) -> bool:
-        """Continues from the newest checkpoint; False where there is none."""
-        if self.manager.latest_checkpoint is None:
-            return False
-        self.manager.checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
-        return True
+    def restore(self) -> list[str]:
+        """Continues from the newest checkpoint that is whole, or from the first step where there is none at all.
+
+        Returns:
+            What is wrong with newer ones.
+
+        Raises:
+            UserError: there are checkpoints and all of them are damaged.
+        """
+        good, damaged = self.states.entries()
+        if good:
+            self.load(good[0])
+            self.states.discard_after(good[0])
+        elif damaged:
+            raise UserError(f"{damaged[0]}, and no other checkpoint is whole; start anew with --overwrite")
+        return damaged
+
+    def load(self, entry: Entry) -> None:
+        """The state of one checkpoint."""
+        self.states.checkpoint.read(entry.prefix).assert_consumed()
 
     def restore_best(self) -> None:
-        if self.best.latest_checkpoint is not None:
-            self.best.checkpoint.restore(self.best.latest_checkpoint).assert_existing_objects_matched()
+        """The weights of the best validation."""
+        if not self.progress.best:
+            return
+        good, damaged = self.best.entries()
+        for entry in good:
+            if entry.step == self.progress.best["step"]:
+                self.best.checkpoint.read(entry.prefix).assert_existing_objects_matched()
+                return
+        wrong = damaged[0] if damaged else f"{self.folder}/best is gone"
+        raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")
+
+    def sha256(self) -> str:
+        """Of every bit of the training state: weights, random states, optimizer."""
+        found = hashlib.sha256()
+        for variable in [*self.model.variables, *self.optimizer.variables]:
+            found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+        return found.hexdigest()
 
 
 class _Group(tf.Module):

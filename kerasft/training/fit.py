@@ -40,21 +40,37 @@ class Fitted:
     model: dict[str, Any]
 
 
-def fit(
-    run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal, resume: bool = False
-) -> Fitted:
-    """Trains, and saves the best weights to the run's `model/`.
+@dataclass(frozen=True)
+class Ready:
+    """A run on the point of its first step.
+
+    Attributes:
+        trainer: holds the model and the prepared splits it trains and validates on.
+        prepared: every split, tokenized.
+        backbone: the part of the model that was pre-trained.
+        tokenizer: as the task has adapted it.
+    """
+
+    trainer: Trainer
+    prepared: dict[str, Prepared]
+    backbone: keras.Model
+    tokenizer: Any
+
+
+def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal) -> Ready:
+    """Strategy, model, tokenized splits and optimizer. Nothing is written.
 
     Args:
-        run: planned; its folder is made here, after everything that can be wrong was found.
+        run: planned.
         task: has learnt its state from the tables.
         tables: train, validation and perhaps test.
         preset: resolved; see `kerasft.models.presets`.
         terminal: shows progress.
-        resume: go on from the newest checkpoint.
     """
     config = run.config
     keras.utils.set_random_seed(config.seed)
+    if config.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = create_strategy(config)
     with strategy.scope(), _precision(config.training.precision):
         backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
@@ -67,7 +83,6 @@ def fit(
         for split, table in tables.items():
             prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
             line.update(sum(map(len, prepared.values())))
-    run.begin(tables, resume)
     trainer = Trainer(
         config=config,
         task=task,
@@ -79,9 +94,26 @@ def fit(
         folder=run.folder,
         terminal=terminal,
     )
+    return Ready(trainer, prepared, backbone, tokenizer)
+
+
+def fit(
+    run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal, resume: bool = False
+) -> Fitted:
+    """Trains, and saves the best weights to the run's `model/`.
+
+    Arguments are those of `prepare`; the run's folder is made here, after everything that can be wrong was found.
+
+    Args:
+        resume: go on from the newest checkpoint.
+    """
+    ready = prepare(run, task, tables, preset, terminal)
+    run.begin(tables, resume)
+    trainer = ready.trainer
     trainer.fit(resume)
-    run.save_model(model, backbone, tokenizer, task)
-    return Fitted(prepared, strategy, trainer.progress.history, trainer.figures(), _sizes(model, config))
+    run.save_model(trainer.model, ready.backbone, ready.tokenizer, task)
+    sizes = _sizes(trainer.model, run.config)
+    return Fitted(ready.prepared, trainer.strategy, trainer.progress.history, trainer.figures(), sizes)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import keras
@@ -20,7 +21,8 @@ def make_train_step(
     """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
 
     The loss is the weighted sum over the global batch divided by its sum of weights, so that one
-    replica, many replicas and any gradient accumulation minimise the same thing.
+    replica, many replicas and any gradient accumulation minimise the same thing. It is NaN, too, where the gradient
+    is no number: the weights are none either after such a step.
 
     Args:
         model: features -> logits.
@@ -60,7 +62,7 @@ def make_train_step(
         compute = gradient_of if accumulation == 1 else accumulated
         loss, gradients = compute(features, targets, weights, total)
         optimizer.apply(gradients, variables)
-        return loss
+        return tf.where(tf.math.is_finite(tf.linalg.global_norm(gradients)), loss, math.nan)
 
     def step(batch: tuple) -> tf.Tensor:
         losses = strategy.run(replica_step, args=(batch,))

@@ -20,12 +20,14 @@ from kerasft.config.schema import Config
 from kerasft.data.batching import steps_per_epoch, training_batches
 from kerasft.data.dataset import distribute
 from kerasft.data.prepared import Prepared
+from kerasft.errors import Diverged
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
-from kerasft.training.actions import Watch
+from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.optimizer import create_optimizer, swapped_averages
+from kerasft.training.ring import Entry
 from kerasft.training.step import make_train_step
 
 
@@ -72,10 +74,12 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
         @tf.function
         def run_steps(iterator, num_steps):
-            loss = tf.constant(0.0)
+            total, good = tf.constant(0.0), tf.constant(0)
             for _ in tf.range(num_steps):
-                loss += step(next(iterator))
-            return loss / tf.cast(num_steps, tf.float32)
+                loss = step(next(iterator))
+                total += loss
+                good += tf.cast(tf.math.is_finite(total), tf.int32)  # once it is none, it stays none
+            return total / tf.cast(num_steps, tf.float32), good
 
         self.run_steps = run_steps
 
@@ -87,10 +91,12 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             Diverged: when the loss is no longer a number.
         """
         training = self.config.training
-        if resume:
-            self.checkpoints.restore()
-        saving = training.checkpoint.every_steps
+        self.checkpoints.prepare()
+        for damaged in self.checkpoints.restore() if resume else ():
+            self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
+        saving = training.checkpoint
         with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
+            self.watch = watch
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
@@ -103,12 +109,27 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             )
             self._go_to(self.checkpoints.step)
             with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
-                self._run(controller, training.evaluate_every or self.per_epoch)
+                try:
+                    self._run(controller, training.evaluate_every or self.per_epoch)
+                except StopEvaluation:
+                    watch.stop()
+        self.sha256 = self.checkpoints.sha256()
         self.checkpoints.restore_best()
         self.task.state.update(self.progress.best["state"])
 
+    def replay(self, entry: Entry, last_step: int) -> str:
+        """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
+        self.checkpoints.load(entry)
+        self._go_to(entry.step)
+        for step in range(entry.step, last_step, self.config.training.steps_per_loop):
+            self.run_steps(self.iterator, tf.constant(min(self.config.training.steps_per_loop, last_step - step)))
+        return self.checkpoints.sha256()
+
     def figures(self) -> dict[str, Any]:
-        """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps."""
+        """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
+
+        `sha256` is that of the whole state after the last step.
+        """
         spent = self.progress.spent
         return {
             "seconds": spent["seconds"],
@@ -117,6 +138,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
             "steps": self.checkpoints.step,
             "best_step": self.progress.best["step"],
+            "sha256": self.sha256,
             "replicas": self.strategy.num_replicas_in_sync,
         }
 
@@ -134,18 +156,25 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""
         begun = time.monotonic()
-        loss = float(self.run_steps(self.iterator, num_steps))
+        first = self.checkpoints.step + 1
+        loss, good = self.run_steps(self.iterator, num_steps)
+        if int(good) < int(num_steps):
+            raise Diverged(
+                f"the loss or its gradient is no longer a number at step {first + int(good)}; lower "
+                f"training.optimizer.learning_rate or set training.precision to float32. The checkpoints in "
+                f"{self.folder}/checkpoints are from before"
+            )
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun
         for rows in itertools.islice(self.plan, int(num_steps)):
             spent["examples"] += len(rows)
             spent["tokens"] += int(self.train_data.lengths[rows].sum())
-        return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
+        return {"loss": float(loss), "learning_rate": float(self.optimizer.learning_rate)}
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
         with swapped_averages(self.optimizer):
-            logits = self.evaluator.logits(self.validation)
+            logits = self.evaluator.logits(self.validation, self.watch.within_evaluation)
             self.task.tune(self.validation, logits)
             metrics = self.task.metrics(self.validation, logits)
             self.progress.validated = self.checkpoints.step

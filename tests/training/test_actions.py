@@ -4,9 +4,11 @@ import signal
 
 import pytest
 
-from kerasft.errors import Diverged, Interrupted
+from kerasft.config import schema
+from kerasft.errors import Interrupted, Terminated
 from kerasft.terminal import Terminal
-from kerasft.training.actions import Watch
+from kerasft.training import actions
+from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.checkpoint import Progress
 
 
@@ -22,8 +24,9 @@ class Kept:
 
 @pytest.fixture
 def watch(tmp_path):
-    def make(steps=10, save_every=None):
-        return Watch(Kept(), steps, "accuracy", save_every, tmp_path / "run", Terminal(stream=io.StringIO()))
+    def make(steps=10, **saving):
+        saving = schema.Checkpoint(**saving)
+        return Watch(Kept(), steps, "accuracy", saving, tmp_path / "run", Terminal(stream=io.StringIO()))
 
     return make
 
@@ -35,7 +38,7 @@ def steps(watch, count, loss=1.0):
 
 
 def test_checkpoints_come_every_so_many_steps_and_after_validation(watch):
-    with watch(save_every=3) as seen:
+    with watch(every_steps=3) as seen:
         steps(seen, 7)
         seen.after_evaluation({"accuracy": 0.5})
     assert seen.checkpoints.saved == [3, 6, 7]
@@ -51,12 +54,28 @@ def test_a_curve_has_a_bounded_number_of_points_with_the_mean_loss(watch):
     assert seen.progress.history[0] == {"step": 5, "loss": 3.0, "learning_rate": 0.1}
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_without_saving(watch, loss):
-    with pytest.raises(Diverged, match="at step 4; lower training.optimizer.learning_rate"), watch() as seen:
-        steps(seen, 3)
-        steps(seen, 1, loss)
-    assert seen.checkpoints.saved == []
+def test_steps_that_jump_over_a_multiple_save_all_the_same(watch):
+    with watch(every_steps=3) as seen:
+        for step in (2, 4, 6, 8, 10):
+            seen.checkpoints.step = step
+            seen.after_steps({"loss": 1.0, "learning_rate": 0.1})
+    assert seen.checkpoints.saved == [4, 6, 10]
+
+
+def test_no_longer_than_so_many_minutes_without_a_checkpoint(watch, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(actions.time, "monotonic", lambda: now[0])
+    with watch(every_minutes=2) as seen:
+        for _ in range(8):
+            now[0] += 50
+            steps(seen, 1)
+    assert seen.checkpoints.saved == [3, 6]
+
+
+def test_losses_since_the_last_point_of_the_curve_are_part_of_the_state(watch):
+    with watch(steps=1000) as seen:
+        steps(seen, 3, 2.0)
+    assert seen.progress.losses == [2.0] * 3 and "losses" in seen.progress.serialize()
 
 
 def test_ctrl_c_saves_at_the_end_of_the_step_and_the_handler_is_put_back(watch):
@@ -77,3 +96,19 @@ def test_a_second_ctrl_c_does_not_wait(watch):
         os.kill(os.getpid(), signal.SIGINT)
         steps(seen, 1)
     assert seen.checkpoints.saved == []
+
+
+def test_sigterm_saves_and_says_how_to_go_on_however_often_it_comes(watch):
+    with pytest.raises(Terminated, match=r"terminated at step 2 of 10; .*--resume"), watch() as seen:
+        steps(seen, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        steps(seen, 1)
+    assert seen.checkpoints.saved == [2] and Terminated.exit_code == 143
+
+
+def test_a_signal_does_not_wait_for_the_end_of_a_validation(watch):
+    with pytest.raises(StopEvaluation), watch() as seen:
+        seen.within_evaluation(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        seen.within_evaluation(2)

@@ -107,3 +107,21 @@ def test_padding_changes_nothing(prepared, tiny_bert):
     short, long = prepared.batch(rows)[0], prepared.batch(rows, static=True)[0]
     assert long["token_ids"].shape[1] == 16
     np.testing.assert_allclose(model(short), model(long), atol=1e-5)
+
+
+def test_a_gradient_that_is_no_number_makes_the_loss_none(mirrored):
+    class Root:
+        """Its loss is 0, and its gradient 0 times infinity."""
+
+        def loss_sum(self, targets, logits, weights):
+            return tf.reduce_sum(tf.sqrt(0.0 * logits[:, 0]) * weights)
+
+    chosen = config()
+    with mirrored.scope():
+        inputs = keras.Input((2,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+        optimizer = create_optimizer(chosen.training, 5, model, {})
+    step = tf.function(make_train_step(model, Root(), optimizer, mirrored))
+    batches = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))
+    (batch,) = mirrored.experimental_distribute_dataset(batches.unbatch().batch(4))
+    assert np.isnan(float(step(batch)))

@@ -1,0 +1,58 @@
+"""`python -m kerasft.verify RUN`: replays the steps before a run's newest checkpoint; are the bits the same?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasft.data.splits import load_splits
+from kerasft.errors import Stop, UserError
+from kerasft.models.presets import resolve_preset
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft verify", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run directory with two checkpoints of different steps")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_args(argv)
+    return run_program(lambda: verify(args.run, args.verbose))
+
+
+def verify(folder: Path, verbose: bool) -> int:
+    """Exit code 0: every bit of weights, optimizer and random states is reproduced; 1: not. Writes nothing."""
+    run, terminal = Run.begun(folder), Terminal(verbose)
+    task = create_task(run.config)
+    tables = load_splits(run.config, task)
+    run.check_data(tables)
+    preset = resolve_preset(run.config.model.preset)
+
+    quiet_tensorflow(verbose)
+    from kerasft.training.fit import prepare
+
+    trainer = prepare(run, task, tables, preset, terminal).trainer
+    good, damaged = trainer.checkpoints.states.entries()
+    for wrong in damaged:
+        terminal.line(wrong)
+    newest = good[0] if good else None
+    before = next((entry for entry in good if entry.step < newest.step), None)
+    if before is None:
+        raise UserError(f"{folder} has no two checkpoints of different steps; train with training.checkpoint.keep=2")
+    trainer.checkpoints.load(newest)
+    expected = trainer.checkpoints.sha256()
+    found = trainer.replay(before, newest.step)
+    steps = f"steps {before.step + 1} to {newest.step}"
+    if found != expected:
+        raise Stop(
+            f"{steps}: the state is not reproduced (SHA-256 {found[:16]}, recorded {expected[:16]}); on a GPU set "
+            f"training.deterministic, on a CPU use the machine that trained it"
+        )
+    terminal.result(f"{steps}: every bit is reproduced (SHA-256 {found})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

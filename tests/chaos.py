@@ -1,0 +1,184 @@
+"""Kills a short training at random moments, again and again, and compares what it ends with.
+
+    python tests/chaos.py [--kills 50] [--seed 0]
+
+TensorFlow is imported once; each attempt is a fork of this process that has not run an operation yet, so that an
+attempt costs a second or two. It is killed by SIGKILL at a random time after its start, or at a random one of the
+moments at which Python opens, renames or removes a file: those around a checkpoint are few and the ones that matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WORDS = "goal match team score coach bank market stock price trade the a of in and".split()
+EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
+RECIPES = {
+    "bucketed, accumulated, averaged": {
+        "ema": 0.9, "gradient_accumulation": 2, "checkpoint": {"every_steps": 3, "keep": 2}, "evaluate_every": 8,
+    },
+    "bfloat16, early stopping": {
+        "precision": "mixed_bfloat16", "early_stopping": {"metric": "accuracy", "patience": 3}, "evaluate_every": 5,
+        "checkpoint": {"every_steps": 2, "keep": 1}, "steps_per_loop": 2,
+    },
+}  # fmt: skip
+TIMES = ("seconds", "step_seconds", "examples_per_second", "real_tokens_per_second")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        print(chaos(args.kills, args.seed))
+
+
+def chaos(kills: int, seed: int) -> str:
+    """Works in the current folder; raises AssertionError where a run's end differs from the uninterrupted one's."""
+    _in_a_fork(_make_preset)
+    _preload()
+    done, rng = 0, random.Random(seed)
+    for recipe, (name, training) in enumerate(RECIPES.items()):
+        config = _write_project(f"recipe{recipe}", training)
+        begun = time.monotonic()
+        assert _attempt(config, f"whole{recipe}") == 0
+        took = time.monotonic() - begun
+        share, number = (recipe + 1) * kills // len(RECIPES), 0
+        while done < share:
+            number += 1
+            run = f"killed{recipe}-{number}"
+            while (code := _attempt(config, run, _Kill(rng, took) if done < share else None)) == -signal.SIGKILL:
+                done += 1
+            assert code == 0, (name, code)
+            _compare(f"whole{recipe}", run)
+    return f"{done} kills, {len(RECIPES)} recipes: weights, optimizer, history, metrics and predictions are the same"
+
+
+class _Kill:
+    """When a fork kills itself."""
+
+    def __init__(self, rng: random.Random, took: float):
+        self.after = rng.uniform(0.2, 1.0) * took if rng.random() < 0.5 else None
+        self.event = rng.randrange(1, 120)  # of the events within the run's folder
+
+    def arm(self, folder: str) -> None:
+        if self.after is not None:
+            timer = threading.Timer(self.after, os.kill, (os.getpid(), signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+            return
+        seen = 0
+
+        def hook(event: str, arguments: tuple) -> None:
+            nonlocal seen
+            if event in EVENTS and any(folder in str(argument) for argument in arguments[:2]):
+                seen += 1
+                if seen == self.event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+
+
+def _attempt(config: str, run: str, kill: _Kill | None = None) -> int:
+    def program() -> int:
+        from kerasft import train
+
+        if kill is not None:
+            kill.arm(run)
+        return train.main([config, "--resume", f"name={run}"])
+
+    return _in_a_fork(program)
+
+
+def _in_a_fork(program: Any) -> int:
+    """Its exit code, or minus the signal that killed it."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        with open("output.log", "ab", 0) as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        code = program() or 0
+    finally:
+        os._exit(code)
+
+
+def _preload() -> None:
+    """Imports alone: threads of a runtime would not come along in a fork."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import kerasft.export
+    import kerasft.results
+    import kerasft.training.fit  # noqa: F401
+
+
+def _make_preset() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras_hub
+
+    from kerasft.models.presets import save_preset
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
+        dropout=0.1, max_sequence_length=32,
+    )  # fmt: skip
+    save_preset(backbone, keras_hub.tokenizers.BertTokenizer(vocabulary, lowercase=True), "preset")
+
+
+def _write_project(name: str, training: dict[str, Any]) -> str:
+    random_ = np.random.default_rng(0)
+    for split, rows in (("train", 160), ("test", 20)):
+        with open(f"{split}.jsonl", "w", encoding="utf-8") as file:
+            for _ in range(rows):
+                label = int(random_.integers(2))
+                words = random_.choice(WORDS[5 * label : 5 * label + 5] + WORDS[10:], random_.integers(1, 20))
+                file.write(json.dumps({"text": " ".join(words), "label": "sport money".split()[label]}) + "\n")
+    config = {
+        "name": name, "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
+        "data": {"train": "train.jsonl", "test": "test.jsonl", "columns": {"text": "text", "label": "label"}},
+        "training": {"steps": 24, "batch_size": 16, "optimizer": {"learning_rate": 1e-2}, **training},
+        "export": {"enabled": False},
+    }  # fmt: skip
+    Path(f"{name}.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    return f"{name}.yaml"
+
+
+def _compare(whole: str, killed: str) -> None:
+    one, other = (
+        json.loads(Path("runs", name, "metrics.json").read_text(encoding="utf-8")) for name in (whole, killed)
+    )
+    for metrics in (one, other):
+        for name in TIMES:
+            metrics["training"].pop(name)
+    assert one == other, (one["training"], other["training"])
+    for name in ("model/model.weights.h5", "model/head.weights.npz", "predictions/test.jsonl"):
+        _same_file(Path("runs", whole, name), Path("runs", killed, name))
+    assert not [path for path in Path("runs", killed).iterdir() if path.name.startswith(".")], "something was left"
+
+
+def _same_file(one: Path, other: Path) -> None:
+    if one.suffix == ".npz":  # zip files bear their time
+        with np.load(one) as first, np.load(other) as second:
+            assert all(np.array_equal(first[key], second[key]) for key in first), other
+    elif one.suffix == ".jsonl":
+        assert one.read_bytes() == other.read_bytes(), other
+
+
+if __name__ == "__main__":
+    main()
