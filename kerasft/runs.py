@@ -1,6 +1,7 @@
 """A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
 
-    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html  finished.json
+    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html
+    finished.json
 
 TensorFlow is imported only where a model is saved or loaded.
 """

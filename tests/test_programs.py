@@ -215,7 +215,15 @@ def test_signals_save_and_resume_ends_with_the_same_bits(project):
 
 
 def test_a_run_that_diverges_names_the_step_and_keeps_the_checkpoint_before(project, capsys):
-    project(training={"epochs": None, "steps": 12, "steps_per_loop": 4, "evaluate_every": 4, "optimizer": {"clip_norm": None}})
+    project(
+        training={
+            "epochs": None,
+            "steps": 12,
+            "steps_per_loop": 4,
+            "evaluate_every": 4,
+            "optimizer": {"clip_norm": None},
+        }
+    )
     arguments = ["config.yaml", "training.optimizer.learning_rate=1.0e+30", "training.optimizer.warmup=6"]
     assert train.main([*arguments, "training.optimizer.schedule=constant"]) == 3
     told = capsys.readouterr().err.splitlines()[-1]

@@ -17,6 +17,7 @@ from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
+from kerasft.training.precision import dtype_policy, layer_policy
 from kerasft.training.strategy import create_strategy
 from kerasft.training.trainer import Trainer
 
@@ -72,17 +73,20 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str, term
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = create_strategy(config)
-    with strategy.scope(), _precision(config.training.precision):
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
+    policy = layer_policy(config.training.precision)
+    with strategy.scope(), dtype_policy(policy):
+        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy)
         backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
         model = task.build(backbone)
     set_trainable(model, backbone, config.model.trainable)
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}
     with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
+        done = 0
         for split, table in tables.items():
             prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
-            line.update(sum(map(len, prepared.values())))
+            done += len(table)
+            line.update(done)
     trainer = Trainer(
         config=config,
         task=task,
@@ -122,17 +126,3 @@ def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:
         "parameters": int(model.count_params()),
         "trainable_parameters": int(sum(keras.ops.size(v) for v in model.trainable_weights)),
     }
-
-
-class _precision:
-    """Sets the dtype policy for the layers made inside, and puts the old one back."""
-
-    def __init__(self, policy: str):
-        self.policy = policy
-
-    def __enter__(self) -> None:
-        self.before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.policy)
-
-    def __exit__(self, *details: Any) -> None:
-        keras.config.set_dtype_policy(self.before)

@@ -27,6 +27,7 @@ from kerasft.terminal import Terminal
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.optimizer import create_optimizer, swapped_averages
+from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
 from kerasft.training.step import make_train_step
 
@@ -61,6 +62,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.config, self.task, self.model, self.strategy = config, task, model, strategy
         self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
         training = config.training
+        self.rewrites = rewrites(training.precision)
         self.static = isinstance(strategy, tf.distribute.TPUStrategy)
         self.method = ("pad" if self.static else "bucket") if config.data.batching == "auto" else config.data.batching
         self.per_epoch = steps_per_epoch(len(train), training.batch_size)
@@ -121,8 +123,10 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
         self.checkpoints.load(entry)
         self._go_to(entry.step)
-        for step in range(entry.step, last_step, self.config.training.steps_per_loop):
-            self.run_steps(self.iterator, tf.constant(min(self.config.training.steps_per_loop, last_step - step)))
+        loop = self.config.training.steps_per_loop
+        with bfloat16_products(self.rewrites):
+            for step in range(entry.step, last_step, loop):
+                self.run_steps(self.iterator, tf.constant(min(loop, last_step - step)))
         return self.checkpoints.sha256()
 
     def figures(self) -> dict[str, Any]:
@@ -157,7 +161,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         """Orbit's inner loop: runs some steps and returns figures of them."""
         begun = time.monotonic()
         first = self.checkpoints.step + 1
-        loss, good = self.run_steps(self.iterator, num_steps)
+        with bfloat16_products(self.rewrites):
+            loss, good = self.run_steps(self.iterator, num_steps)
         if int(good) < int(num_steps):
             raise Diverged(
                 f"the loss or its gradient is no longer a number at step {first + int(good)}; lower "

@@ -1,0 +1,54 @@
+"""bfloat16 matrix products over float32 weights, the way each device does them best."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+_REWRITE = "auto_mixed_precision_onednn_bfloat16"
+
+
+def layer_policy(precision: str) -> str:
+    """The Keras dtype policy of a model's layers for `training.precision`.
+
+    On a CPU layers stay float32 and TensorFlow rewrites the graph of the step (`bfloat16_products`): what is not a
+    matrix product, such as normalisation and the sums of residuals, keeps its precision and is no slower for it.
+    """
+    return "float32" if rewrites(precision) else precision
+
+
+def rewrites(precision: str) -> bool:
+    """Whether the step's graph is rewritten."""
+    return precision == "mixed_bfloat16" and not _accelerators()
+
+
+@contextlib.contextmanager
+def bfloat16_products(active: bool) -> Iterator[None]:
+    """Graphs that are called inside have their matrix products in bfloat16, by oneDNN; those outside do not."""
+    if not active:
+        yield
+        return
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({_REWRITE: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({_REWRITE: before.get(_REWRITE, False)})
+
+
+@contextlib.contextmanager
+def dtype_policy(policy: str) -> Iterator[None]:
+    """Sets the dtype policy for the layers made inside, and puts the old one back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _accelerators() -> list[tf.config.PhysicalDevice]:
+    return tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU")
