@@ -13,6 +13,7 @@ from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
 
 N_BEST = 5
+THRESHOLD = -0.65  # at which this random model refuses some questions and answers others
 
 
 def make_trained(preset, **state):
@@ -45,9 +46,8 @@ def assert_from_contexts(contexts, rows):
                 assert found["text"] == context[found["start"] : found["end"]] == found["text"].strip() != ""
 
 
-@pytest.mark.parametrize("state", [{}, {"no_answer": True, "threshold": 0.25}])
-def test_two_hundred_real_questions(tiny_preset, shared_data, tmp_path, state):
-    trained = make_trained(tiny_preset, **state)
+def test_two_hundred_real_questions(tiny_preset, shared_data, tmp_path):
+    trained = make_trained(tiny_preset, no_answer=True, threshold=THRESHOLD)
     rows = []
     for language in ("en", "zh"):
         lines = (shared_data / "xquad" / f"test.{language}.jsonl").read_text(encoding="utf-8").splitlines()[::11]
@@ -67,7 +67,7 @@ def test_two_hundred_real_questions(tiny_preset, shared_data, tmp_path, state):
             assert (one["text"], one["start"], one["end"]) == (two["text"], two["start"], two["end"])
     assert_from_contexts(columns["context"], ours)
     refused = sum(row["start"] < 0 for row in ours)
-    assert 0 < refused < 200 if state else refused == 0
+    assert 20 < refused < 180
 
 
 def test_odd_questions_and_contexts_are_answered(tiny_preset):
@@ -88,7 +88,7 @@ def test_odd_questions_and_contexts_are_answered(tiny_preset):
     for context, row in zip(contexts, rows):
         assert (row["start"] < 0) == (not context.strip())  # a model that knows no refusal answers whatever it can
         assert (row["score"] > 0) == (row["start"] >= 0)
-        assert sum(found["score"] for found in row["n_best"]) == pytest.approx(bool(row["n_best"]), abs=1e-5)
+        assert sum(found["score"] for found in row["n_best"]) == pytest.approx(min(1, len(row["n_best"])), abs=1e-5)
 
 
 def test_answers_do_not_depend_on_what_else_is_in_the_batch(tiny_preset):
