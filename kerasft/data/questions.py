@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared, TokenStore
 from kerasft.data.table import Table
-from kerasft.models.answer_targets import answer_targets
 
+TargetsOf = Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
 PLACES = {"starts": np.int32, "ends": np.int32, "owned": np.bool_, "null": np.bool_}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedQuestions(Prepared):
-    """Windows of contexts, each with its question: rows are windows, targets are those of `answer_targets`.
+    """Windows of contexts, each with its question: rows are windows, targets are those of its tokens.
 
     Attributes:
         places: name -> (tokens,) `starts`, `ends`, `owned` and `null` of `QuestionPreprocessor`.
@@ -40,20 +40,21 @@ class PreparedQuestions(Prepared):
         return self.cut
 
 
-def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray) -> PreparedQuestions:
+def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targets_of: TargetsOf) -> PreparedQuestions:
     """Tokenizes every row of a table, in graph, and keeps its windows in temporary files.
 
     Args:
         table: rows with `question`, `context`, `starts` and `ends`.
         preprocessor: see `kerasft.models.question_preprocessor`.
         learnt: (rows, 2) int32 start and end of the answer that the model learns, -1 and -1 for none.
+        targets_of: features, (batch,) starts and (batch,) ends -> (windows, longest) int32, in graph.
     """
     kinds = dict.fromkeys([*preprocessor.pad_values, "targets"], np.int32) | PLACES
     stores = {name: TokenStore(np.dtype(kind)) for name, kind in kinds.items()}
     lengths, full_lengths, windows, cut = [], [], [], []
     unreachable = 0
     batches = table.batches(TEXTS_A_BATCH, ["starts", "ends"])
-    for found, gold in zip(_preprocessed(table, preprocessor, learnt), batches):
+    for found, gold in zip(_preprocessed(table, preprocessor, learnt, targets_of), batches):
         mask = found["padding_mask"].astype(bool)
         for name, store in stores.items():
             store.append(found[name][mask])
@@ -80,7 +81,9 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray) -> Pr
     )
 
 
-def _preprocessed(table: Table, preprocessor: Any, learnt: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+def _preprocessed(
+    table: Table, preprocessor: Any, learnt: np.ndarray, targets_of: TargetsOf
+) -> Iterator[dict[str, np.ndarray]]:
     texts = {name: tf.TensorSpec([None], tf.string) for name in preprocessor.inputs}
 
     def rows() -> Iterator[tuple[dict[str, tf.Tensor], np.ndarray]]:
@@ -94,7 +97,7 @@ def _preprocessed(table: Table, preprocessor: Any, learnt: np.ndarray) -> Iterat
     def windows(columns: dict[str, tf.Tensor], places: tf.Tensor) -> dict[str, tf.Tensor]:
         found = preprocessor(columns)
         # Texts were checked when they were read; they need not come back.
-        targets = answer_targets(found, places[:, 0], places[:, 1])
+        targets = targets_of(found, places[:, 0], places[:, 1])
         return {name: value for name, value in found.items() if name != "texts"} | {"targets": targets}
 
     signature = (texts, tf.TensorSpec([None, 2], tf.int32))

@@ -86,8 +86,9 @@ class QuestionAnswering(Task):
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedQuestions:
         from kerasft.data.questions import prepare_questions
+        from kerasft.models.answer_targets import answer_targets
 
-        return prepare_questions(table, preprocessor, self.targets(table))
+        return prepare_questions(table, preprocessor, self.targets(table), answer_targets)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.question_preprocessor import question_preprocessor
@@ -165,14 +166,11 @@ class QuestionAnswering(Task):
         batches = table.batches(DECODED_AT_ONCE)
         rows = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
         for number, row in enumerate(rows):
-            context = row["context"]
-
-            def cut(start: int, end: int, context: str = context) -> str:
-                return context[start:end] if start >= 0 else ""
-
-            places = {name: values[number] for name, values in chosen.items()}
-            texts = {"answer": cut(places["start"], places["end"])}
-            texts["answers"] = [cut(start, end) for start, end in zip(places["starts"], places["ends"])]
+            context, places = row["context"], {name: values[number] for name, values in chosen.items()}
+            texts = {
+                "answer": _cut(context, places["start"], places["end"]),
+                "answers": [_cut(context, start, end) for start, end in zip(places["starts"], places["ends"])],
+            }
             yield {
                 **({"id": row["id"]} if row["id"] is not None else {}),
                 "question": row["question"],
@@ -208,6 +206,10 @@ class QuestionAnswering(Task):
             }
             for row in wrong
         ]
+
+
+def _cut(context: str, start: int, end: int) -> str:
+    return context[start:end] if start >= 0 else ""
 
 
 def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
