@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,27 +40,41 @@ def decode_split(
         count, longest: see `best_spans`.
         threshold: see `choose`.
     """
-    defaults = {"starts": NOWHERE, "ends": NOWHERE, "owned": False, "null": False}
-
-    @tf.function(reduce_retracing=True)
-    def decode(logits: tf.Tensor, places: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor):
-        def padded(values: tf.Tensor, default: float | int | bool, shape: list[int | None]) -> tf.Tensor:
-            rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-            return rows.to_tensor(tf.cast(default, values.dtype), shape=shape)
-
-        features = {name: padded(values, defaults[name], [None, None]) for name, values in places.items()}
-        spans = best_spans(padded(logits, 0.0, [None, None, 2]), features | {"windows": windows}, count, longest)
-        return choose(spans, threshold), spans
-
-    found: list[tuple[dict[str, tf.Tensor], Spans]] = []
+    decode = _decoder(count, longest)
+    found: list[Spans] = []
     first = np.concatenate([[0], np.cumsum(split.windows)])  # window of each question
     for part in _parts(split.windows):
         rows = slice(first[part.start], first[part.stop])
         tokens = slice(split.offsets[rows.start], split.offsets[rows.stop])
         places = {name: split.places[name][tokens] for name in PLACES}
         found.append(decode(logits[tokens], places, split.lengths[rows], split.windows[part]))
-    chosen = {name: np.concatenate([each[name] for each, _ in found]) for name in found[0][0]}
-    return Decoded(chosen, np.concatenate([spans.null - spans.scores[:, 0] for _, spans in found]))
+    spans = Spans(*(tf.concat(values, 0) for values in zip(*found)))
+    chosen = {name: value.numpy() for name, value in choose(spans, threshold).items()}
+    return Decoded(chosen, (spans.null - spans.scores[:, 0]).numpy())
+
+
+@functools.lru_cache  # splits are decoded after each epoch; the graph is the same
+def _decoder(count: int, longest: int) -> Callable[..., Spans]:
+    """`best_spans` of windows without padding: (tokens, 2) logits, places, (windows,) lengths, (questions,) windows."""
+    defaults = {"starts": NOWHERE, "ends": NOWHERE, "owned": False, "null": False}
+    signature = [
+        tf.TensorSpec([None, 2]),
+        {name: tf.TensorSpec([None], kind) for name, kind in PLACES.items()},
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.int64),
+    ]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def decode(logits: tf.Tensor, places: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor) -> Spans:
+        def padded(values: tf.Tensor, default: float | int | bool) -> tf.Tensor:
+            rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+            shape = [None, None, *values.shape[1:]]
+            return rows.to_tensor(tf.cast(default, values.dtype), shape=shape)
+
+        features = {name: padded(values, defaults[name]) for name, values in places.items()}
+        return best_spans(padded(logits, 0.0), features | {"windows": windows}, count, longest)
+
+    return decode
 
 
 def _parts(windows: np.ndarray) -> Iterator[slice]:

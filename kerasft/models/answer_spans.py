@@ -29,6 +29,8 @@ class Spans(NamedTuple):
     null: tf.Tensor
 
 
+# AutoGraph has nothing to convert in this file, and takes longer than the tracing itself.
+@tf.autograph.experimental.do_not_convert
 def best_spans(logits: tf.Tensor, features: Mapping[str, tf.Tensor], count: int, longest: int) -> Spans:
     """All pairs of a first and a last token are compared, not only those of the best first and last ones.
 
@@ -75,6 +77,7 @@ def _by_text(values: tf.Tensor, windows: tf.Tensor, default: tf.Tensor) -> tf.Te
     return tf.reshape(rows, [tf.shape(rows)[0], tf.shape(rows)[1] * count])
 
 
+@tf.autograph.experimental.do_not_convert
 def choose(spans: Spans, threshold: float | None) -> dict[str, tf.Tensor]:
     """The best spans -> places and probabilities of the answer and of its rivals.
 
@@ -107,6 +110,7 @@ def choose(spans: Spans, threshold: float | None) -> dict[str, tf.Tensor]:
     }
 
 
+@tf.autograph.experimental.do_not_convert
 def answers(chosen: Mapping[str, tf.Tensor], texts: tf.Tensor) -> dict[str, tf.Tensor]:
     """What `choose` gives and (batch,) contexts in valid UTF-8 -> the same with `answer` and `answers`, the texts.
 

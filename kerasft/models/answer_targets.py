@@ -9,6 +9,8 @@ import tensorflow as tf
 OUTSIDE, OPENS, CLOSES = -1, 1, 2  # a token may open the answer and close it too: 3; 0 does neither
 
 
+# AutoGraph has nothing to convert in this file, and takes longer than the tracing itself.
+@tf.autograph.experimental.do_not_convert
 def answer_targets(features: Mapping[str, tf.Tensor], start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     """The target of every token, in graph.
 
@@ -39,6 +41,7 @@ def answer_targets(features: Mapping[str, tf.Tensor], start: tf.Tensor, end: tf.
     return tf.where((features["starts"] >= 0) | features["null"], targets, OUTSIDE)
 
 
+@tf.autograph.experimental.do_not_convert
 def answer_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Mean cross-entropy of the first and the last token among those of the window that could be (Devlin et al. 2018).
 
