@@ -36,7 +36,7 @@ class Data(Section):
         None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
     )
     columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
-    format: Literal["auto", "csv", "tsv", "tab", "jsonl", "parquet", "txt", "folder", "tfds"] = Field(
+    format: Literal["auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "folder", "tfds"] = Field(
         "auto", description="Of every source; auto: by the file's ending."
     )
     limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")

@@ -111,6 +111,22 @@ class TokenClassification(Section):
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
 
+class QuestionAnswering(Section):
+    """Find the stretch of a context that answers a question, or say that none does."""
+
+    name: Literal["question_answering"] = Field(description="The task.")
+    max_question_length: int = Field(
+        64, ge=1, description="Tokens a question is cut to; the rest of model.max_length is the context's."
+    )
+    stride: int = Field(
+        128,
+        ge=0,
+        description="Tokens that neighbouring windows share where a context has several; at most half of one.",
+    )
+    max_answer_length: int = Field(30, ge=1, description="Tokens an answer has at most.")
+    n_best: int = Field(20, ge=1, description="Answers that are compared, and listed beside the best.")
+
+
 class TextEmbedding(Section):
     """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
 
@@ -129,6 +145,6 @@ class TextEmbedding(Section):
 
 # One more task is one more class here.
 Task = Annotated[
-    Union[TextClassification, TokenClassification, RelationExtraction, TextEmbedding],
+    Union[TextClassification, TokenClassification, RelationExtraction, QuestionAnswering, TextEmbedding],
     Field(discriminator="name", description="What is learnt."),
 ]

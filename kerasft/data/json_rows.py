@@ -47,26 +47,18 @@ def _read_lines(stream: IO[bytes], name: str) -> Iterator[Row]:
 
 
 def _read_array(stream: IO[bytes], name: str) -> Iterator[Row]:
-    text = _Window(stream, name)
-    text.take("[")
-    if text.peek() != "]":
-        while True:
-            where = text.where()
-            values = text.value()
-            if type(values) is not dict:
-                raise _not_object(where, values)
-            _check_surrogates(values, where)
-            yield values, where
-            if text.peek() != ",":
-                break
-            text.take(",")
-    text.take("]")
-    if text.peek():
-        raise UserError(f"{text.where()}: text after the end of the array; remove it")
+    text = JsonText(stream, name)
+    yield from text.objects()
+    text.end("the array")
 
 
-class _Window:
-    """The part of a JSON text that is being looked at."""
+class JsonText:
+    """A JSON text that is stepped through; only the part that is being looked at is held.
+
+    Args:
+        stream: of UTF-8.
+        name: stands for it in places.
+    """
 
     def __init__(self, stream: IO[bytes], name: str):
         self._stream, self._name = stream, name
@@ -111,6 +103,27 @@ class _Window:
                 raise UserError(f"{self.where()}: broken JSON: {_reason(error)}; mend the array") from error
             self._advance(end)
             return value
+
+    def objects(self) -> Iterator[Row]:
+        """Steps over an array of objects -> (object, place) of each. Raises UserError."""
+        self.take("[")
+        if self.peek() != "]":
+            while True:
+                where = self.where()
+                values = self.value()
+                if type(values) is not dict:
+                    raise _not_object(where, values)
+                _check_surrogates(values, where)
+                yield values, where
+                if self.peek() != ",":
+                    break
+                self.take(",")
+        self.take("]")
+
+    def end(self, what: str) -> None:
+        """Raises UserError where something follows `what`."""
+        if self.peek():
+            raise UserError(f"{self.where()}: text after the end of {what}; remove it")
 
     def _is_cut(self, error: Exception) -> bool:
         if not isinstance(error, json.JSONDecodeError):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kerasft.data import delimited, json_rows
+from kerasft.data import delimited, json_rows, squad_rows
 from kerasft.data.files import UTF8_BOM, decode_lines, is_folder, names_in, not_utf8, open_bytes
 from kerasft.errors import UserError
 
@@ -46,6 +46,11 @@ def read_path(path: str, name: str, format: str) -> Iterator[Row]:
         return
     with open_bytes(path) as stream:
         yield from STREAM_READERS[format](stream, name)
+
+
+def _read_json(stream, name: str) -> Iterator[Row]:
+    nested = squad_rows.is_squad(stream.peek(json_rows.FIRST_READ))
+    return squad_rows.read_squad(stream, name) if nested else json_rows.read_json(stream, name)
 
 
 def _read_txt(stream, name: str) -> Iterator[Row]:
@@ -107,7 +112,8 @@ STREAM_READERS: dict[str, Callable[..., Iterator[Row]]] = {
     "csv": delimited.read_csv,
     "tsv": delimited.read_tsv,
     "tab": delimited.read_tab,
-    "jsonl": json_rows.read_json,
+    "jsonl": _read_json,
+    "squad": squad_rows.read_squad,
     "parquet": _read_parquet,
     "txt": _read_txt,
 }

@@ -13,7 +13,7 @@ from kerasft.data.readers import detect_format, read_path
 from kerasft.data.tfds_rows import read_tfds
 from kerasft.errors import UserError
 
-FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "parquet", "txt", "folder", "tfds")
+FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "folder", "tfds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Part:
 def read_records(sources: str | list[str], format: str = "auto") -> Iterator[Record]:
     """Streams the records of one or several sources, in order; one record at a time is held.
 
-    A source is a file (CSV, TSV, Orange .tab, JSON Lines or array, Parquet, plain text; each also .gz), a folder
+    A source is a file (CSV, TSV, Orange .tab, JSON Lines or array, SQuAD, Parquet, plain text; each also .gz), a folder
     FOLDER/LABEL/*.txt, a glob of such, a path that tf.io.gfile reads (gs://...), `pypi:NAME==VERSION/PATH` or
     `tfds:NAME[/CONFIG][:SPLIT]`. That each exists and has a known format is checked at the call, before reading.
 

@@ -254,6 +254,7 @@ SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "relation_extraction": (learning_curves, per_relation, *_CLASSIFICATION[1:]),
     "multi_label": _CLASSIFICATION,
     "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
+    "question_answering": (learning_curves, mistakes, scores_by_split, data, setup),
     "regression": _NUMBERS,
     "scored_pairs": _NUMBERS,
     "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),

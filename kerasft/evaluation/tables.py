@@ -23,6 +23,8 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
         metrics: of one split, as kerasft.evaluation.metrics makes them.
         problem: a key of kerasft.evaluation.wording.SCORES; classes may be types of entities.
     """
+    if problem == "question_answering":
+        return _answers_table(metrics)
     if "per_class" not in metrics:
         return _scores_table(metrics, problem)
     if problem == "relation_extraction":
@@ -73,6 +75,20 @@ def _relations_table(metrics: Mapping[str, Any]) -> Table:
     support = sum(row["support"] for row in metrics["per_relation"].values())
     table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")
     table.add_row("accuracy", "", "", score(metrics["accuracy"]), f"{metrics['rows']:,}")
+    return table
+
+
+def _answers_table(metrics: Mapping[str, Any]) -> Table:
+    table = Table("questions", "exact match", "F1", "support", show_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    groups = {"with an answer": "has_answer_", "without an answer": "no_answer_"}
+    for name, group in groups.items():
+        if f"{group}rows" in metrics:
+            scores = (score(metrics.get(f"{group}{figure}")) for figure in ("exact_match", "f1"))
+            table.add_row(name, *scores, f"{metrics[f'{group}rows']:,}")
+    table.add_section()
+    table.add_row("all", score(metrics["exact_match"]), score(metrics["f1"]), f"{metrics['rows']:,}", style="bold")
     return table
 
 

@@ -26,6 +26,10 @@ TITLES = {
     "recall_at_5": "Recall at 5",
     "recall_at_10": "Recall at 10",
     "ndcg_at_10": "nDCG at 10",
+    "exact_match": "Exact match",
+    "has_answer_f1": "F1 with an answer",
+    "has_answer_exact_match": "Exact match with an answer",
+    "no_answer_f1": "F1 without an answer",
     "in_scope_accuracy": "In-scope accuracy",
     "out_of_scope_recall": "Out-of-scope recall",
     "out_of_scope_precision": "Out-of-scope precision",
@@ -63,6 +67,7 @@ SCORES = {
     "regression": ("pearson", "spearman", "rmse", "mae"),
     "scored_pairs": ("spearman", "pearson"),
     "retrieval": ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10"),
+    "question_answering": ("f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_f1"),
     "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
 }
 MISTAKES = {  # what the report calls them, and their measure

@@ -105,11 +105,11 @@ class TextPreprocessor(tf.Module):
         budget = max(self.max_length - self._special(), 0)
         segments = self._fit(segments, budget)
         rows = segments[0].nrows()
-        parts = [_repeated(self.layout.start, rows)]
+        parts = [repeated(self.layout.start, rows)]
         for number, segment in enumerate(segments):
             last = number == len(segments) - 1
-            parts += [segment, _repeated(self.layout.end if last else self.layout.separator, rows)]
-        tokens = _side_by_side(parts)
+            parts += [segment, repeated(self.layout.end if last else self.layout.separator, rows)]
+        tokens = side_by_side(parts)
         token_ids = tokens.to_tensor(self.layout.pad)  # (batch, longest)
         position = tf.range(tf.shape(token_ids)[1])[tf.newaxis]
         mask = position < tf.cast(tokens.row_lengths(), tf.int32)[:, tf.newaxis]
@@ -163,13 +163,13 @@ def _cut(segment: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_lengths(kept, tf.minimum(counts, lengths), validate=False)
 
 
-def _repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
+def repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
     """The same ids in each row, (rows, len(ids)) int32."""
     values = tf.tile(tf.constant(ids, tf.int32, shape=[len(ids)]), [tf.cast(rows, tf.int32)])
     return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows, validate=False)
 
 
-def _side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
+def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
     """[(batch, n), (batch, m), ...] -> (batch, n + m + ...), without the assertions of `tf.concat(parts, axis=1)`."""
     rows, count = parts[0].nrows(), len(parts)
     order = tf.transpose(tf.reshape(tf.range(rows * count), [count, rows]))  # (batch, parts)

@@ -24,22 +24,23 @@ class Windows(NamedTuple):
     own_end: tf.Tensor
 
 
-def cover(lengths: tf.Tensor, room: int, stride: int) -> Windows:
+def cover(lengths: tf.Tensor, room: int | tf.Tensor, stride: int | tf.Tensor) -> Windows:
     """Windows over texts: one for a text that fits; otherwise full ones, the last of them ending with the text.
 
     Args:
         lengths: (batch,) tokens of each text.
-        room: tokens that a window holds.
-        stride: tokens that neighbouring windows share at least; less than `room`.
+        room: tokens that a window holds; one number, or (batch,) where something of the text's own takes a part.
+        stride: tokens that neighbouring windows share at least, less than `room`; one number or (batch,).
     """
     lengths = tf.cast(lengths, tf.int64)
+    room, stride = (tf.broadcast_to(tf.cast(each, tf.int64), tf.shape(lengths)) for each in (room, stride))
     step = room - stride
     spare = tf.maximum(lengths - room, 0)
     counts = 1 + (spare + step - 1) // step
     text = tf.repeat(tf.range(tf.size(counts, out_type=tf.int64)), counts)
     number = tf.range(tf.reduce_sum(counts)) - tf.gather(tf.cumsum(counts, exclusive=True), text)
     last = tf.gather(counts, text) - 1
-    length, spare = tf.gather(lengths, text), tf.gather(spare, text)
+    length, spare, room, step = (tf.gather(each, text) for each in (lengths, spare, room, step))  # of each window
 
     def start_of(window: tf.Tensor) -> tf.Tensor:
         return tf.minimum(window * step, spare)

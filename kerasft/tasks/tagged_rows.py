@@ -6,15 +6,12 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
+from kerasft.data.scripts import unspaced
 from kerasft.errors import BadRow
 from kerasft.tasks.tags import IllFormed, spans_of_tags
 
 if TYPE_CHECKING:
     from kerasft.data.sources import Record
-
-# Scripts that are written without spaces: Chinese and Japanese, with their punctuation and full-width forms.
-_UNSPACED = ((0x2E80, 0x2FDF), (0x3000, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
-_UNSPACED += ((0xFF01, 0xFF9F), (0x20000, 0x3FFFF))
 
 
 def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:
@@ -27,7 +24,9 @@ def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:
     """
     parts, starts, ends, at = [], [], [], 0
     for number, token in enumerate(tokens):
-        if number and (joiner == "space" or (joiner == "auto" and not _unspaced(parts[-1][-1] + token[0]))):
+        if number and (
+            joiner == "space" or (joiner == "auto" and not (unspaced(parts[-1][-1]) and unspaced(token[0])))
+        ):
             parts.append(" ")
             at += 1
         starts.append(at)
@@ -35,10 +34,6 @@ def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:
         ends.append(at)
         parts.append(token)
     return "".join(parts), starts, ends
-
-
-def _unspaced(chars: str) -> bool:
-    return all(any(first <= ord(char) <= last for first, last in _UNSPACED) for char in chars)
 
 
 def read_tokens(record: Record, column: str) -> list[str]:

@@ -56,3 +56,14 @@ def test_console_table_of_the_other_problems():
     assert re.search(rf"Pearson.*{metrics['pearson']:.3f}", printed(metrics, "regression"))
     constant = printed(regression_metrics(np.ones(3), np.arange(3.0)), "regression")
     assert re.search(r"Spearman.*–", constant)
+
+
+def test_questions_with_and_without_an_answer():
+    metrics = {"rows": 1200, "exact_match": 0.5, "f1": 0.625}
+    assert re.search(r"all .* 0.500 .* 0.625 .* 1,200", printed(metrics, "question_answering"))
+    assert "without" not in printed(metrics, "question_answering")
+    groups = {"has_answer_rows": 0, "no_answer_rows": 1200, "no_answer_exact_match": 0.5, "no_answer_f1": 0.5}
+    text = printed(metrics | groups, "question_answering")
+    assert re.search(r"with an answer .* – .* – .* 0 ", text) and re.search(
+        r"without an answer .* 0.500 .* 0.500 .* 1,200", text
+    )

@@ -36,6 +36,17 @@ def test_every_token_is_owned_once_where_it_has_most_context(lengths, stride):
             assert before - after >= stride
 
 
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12), st.integers(0, 6)), min_size=1, max_size=5))
+def test_texts_with_room_of_their_own_have_the_windows_they_would_have_alone(rows):
+    rows = [(length, room, min(stride, room - 1)) for length, room, stride in rows]
+    lengths, rooms, strides = (tf.constant(values, tf.int64) for values in zip(*rows))
+    together = [values.numpy() for values in cover(lengths, rooms, strides)]
+    alone = [np.stack(cover(tf.constant([length]), room, stride)[1:], 1) for length, room, stride in rows]
+    np.testing.assert_array_equal(np.stack(together[1:], 1), np.concatenate(alone))
+    assert together[0].tolist() == [text for text, windows in enumerate(alone) for _ in windows]
+
+
 @pytest.fixture(scope="module")
 def preprocess(tiny_tokenizer):
     def make(units="words", max_length=12, stride=4, family="bert"):
