@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
+from kerasft.tasks.masked_lm import MaskedLM
 from kerasft.tasks.relation_extraction import RelationExtraction
 from kerasft.tasks.text_classification import TextClassification
 from kerasft.tasks.text_embedding import TextEmbedding
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "text_embedding": TextEmbedding,
     "token_classification": TokenClassification,
     "relation_extraction": RelationExtraction,
+    "masked_lm": MaskedLM,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.prepared import Prepared
+from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
 from kerasft.models.blocks import layer_depths, set_trainable
+from kerasft.models.from_scratch import start_from_scratch
 from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
@@ -41,7 +42,7 @@ class Fitted:
 
 
 def fit(
-    run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal, resume: bool = False
+    run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal, resume: bool = False
 ) -> Fitted:
     """Trains, and saves the best weights to the run's `model/`.
 
@@ -49,7 +50,7 @@ def fit(
         run: planned; its folder is made here, after everything that can be wrong was found.
         task: has learnt its state from the tables.
         tables: train, validation and perhaps test.
-        preset: resolved; see `kerasft.models.presets`.
+        preset: resolved; see `kerasft.models.presets`. None: from scratch.
         terminal: shows progress.
         resume: go on from the newest checkpoint.
     """
@@ -57,9 +58,10 @@ def fit(
     keras.utils.set_random_seed(config.seed)
     strategy = create_strategy(config)
     with strategy.scope(), _precision(config.training.precision):
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
-        backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
+        backbone, tokenizer = task.adapt(*_start(config, task, tables["train"], preset))
         model = task.build(backbone)
+        if preset is not None:
+            task.load_head(model, preset)
     set_trainable(model, backbone, config.model.trainable)
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}
@@ -82,6 +84,20 @@ def fit(
     trainer.fit(resume)
     run.save_model(model, backbone, tokenizer, task)
     return Fitted(prepared, strategy, trainer.progress.history, trainer.figures(), _sizes(model, config))
+
+
+def _start(config: Config, task: Task, train: Table, preset: str | None) -> tuple[keras.Model, Any]:
+    """The backbone and tokenizer that training starts from."""
+    if preset is not None:
+        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
+        return backbone, load_tokenizer(preset)
+
+    def texts() -> Iterator[str]:
+        for batch in train.batches(TEXTS_A_BATCH, list(task.texts)):
+            for column in batch.values():
+                yield from column
+
+    return start_from_scratch(config.model, texts, config.training.precision)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:
