@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 import keras_hub
@@ -18,6 +18,7 @@ from kerasft.data.table import Table
 from kerasft.models.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
 from kerasft.models.masked_lm_weights import HEAD, load_head
 from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
+from kerasft.models.vocabulary import Vocabulary
 
 MEASURED = 5  # most likely tokens that an evaluation keeps
 
@@ -146,23 +147,23 @@ def condense(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.concat([true[..., tf.newaxis], best, tf.cast(ids, tf.float32)], axis=2)
 
 
-def fill(logits: tf.Tensor, masks: tf.Tensor, tokens: Sequence[str], top: int) -> Mapping[str, tf.Tensor]:
-    """The likeliest tokens for each mask.
+def fill(logits: tf.Tensor, masks: tf.Tensor, vocabulary: Vocabulary, top: int) -> dict[str, tf.Tensor]:
+    """The likeliest ordinary tokens for each mask.
 
     Args:
         logits: (batch, masks, vocabulary).
         masks: (batch,) how many masks a text has.
-        tokens: of each id, as they are shown.
+        vocabulary: names the tokens.
         top: tokens a mask.
 
     Returns:
-        `fills` (batch, masks, top) strings, "" where a text has no more masks, and `scores`, their probabilities.
+        `fills` (batch, masks, top) strings, "" where a text has no more masks, and `scores`, their probabilities among
+        ordinary tokens.
     """
-    best, ids = tf.math.top_k(tf.nn.softmax(logits), min(top, len(tokens), logits.shape[-1]))
-    real = tf.sequence_mask(masks, tf.shape(logits)[1])[..., tf.newaxis]  # (batch, masks, 1)
     # An embedding table may be longer than the vocabulary.
-    names = tf.constant([*tokens, *[""] * (logits.shape[-1] - len(tokens))])
-    return {
-        "fills": tf.where(real, tf.gather(names, ids), ""),
-        "scores": tf.where(real, best, 0.0),
-    }
+    width, known = logits.shape[-1], len(vocabulary.tokens)
+    ordinary = tf.constant([*vocabulary.ordinary.tolist(), *[False] * (width - known)])
+    names = tf.constant([*vocabulary.tokens, *[""] * (width - known)])
+    best, ids = tf.math.top_k(tf.nn.softmax(tf.where(ordinary, logits, logits.dtype.min)), min(top, width))
+    real = tf.sequence_mask(masks, tf.shape(logits)[1])[..., tf.newaxis]  # (batch, masks, 1)
+    return {"fills": tf.where(real, tf.gather(names, ids), ""), "scores": tf.where(real, best, 0.0)}

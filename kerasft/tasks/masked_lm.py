@@ -99,9 +99,8 @@ class MaskedLM(Task):
         """(batch, masks, vocabulary) logits of a text's mask tokens -> what could stand there."""
         from kerasft.models.masked_lm import fill
 
-        return {"text": features["texts"]} | fill(
-            logits, features["masks"], self.vocabulary.tokens, self.config.task.top
-        )
+        found = fill(logits, features["masks"], self.vocabulary, self.config.task.top)
+        return {"text": features["texts"]} | found
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.decode(model({name: features[name] for name in model.input}, training=False), features)

@@ -76,12 +76,17 @@ def test_loss_is_the_mean_over_the_hidden_tokens_of_a_row():
     np.testing.assert_array_equal(kept[..., 6:].astype(int), np.argsort(-logits, -1)[..., :5])
 
 
-def test_fills_are_the_likeliest_tokens_and_nothing_beyond_the_masks():
-    logits = tf.constant([[[0.0, 2.0, 1.0, 9.0]] * 2, [[3.0, 0.0, 1.0, -9.0]] * 2])
-    found = fill(logits, tf.constant([1, 0]), ["a", "b", "c"], 3)  # the table is longer than the vocabulary
-    assert found["fills"].numpy().tolist() == [[[b"", b"b", b"c"], [b""] * 3], [[b""] * 3] * 2]
-    np.testing.assert_allclose(found["scores"][0, 0], tf.nn.softmax(logits[0, 0]).numpy()[[3, 1, 2]], rtol=1e-5)
-    assert not found["scores"].numpy()[0, 1].any()
+def test_fills_are_the_likeliest_ordinary_tokens_and_nothing_beyond_the_masks(tiny_tokenizer):
+    vocabulary = Vocabulary(tiny_tokenizer("bert"))
+    width = len(vocabulary.tokens) + 2  # the table is longer than the vocabulary
+    logits = np.zeros((2, 2, width), np.float32)
+    logits[..., [2, width - 1, 9, 7, 8]] = [9.0, 8.0, 3.0, 2.0, 1.0]  # a special token, none, and three ordinary ones
+    found = fill(tf.constant(logits), tf.constant([1, 0]), vocabulary, 3)
+    names = [vocabulary.tokens[number].encode() for number in (9, 7, 8)]
+    assert found["fills"].numpy().tolist() == [[names, [b""] * 3], [[b""] * 3] * 2]
+    ordinary = np.exp(logits[0, 0, :-2])[vocabulary.ordinary].sum()
+    np.testing.assert_allclose(found["scores"][0, 0], np.exp([3.0, 2.0, 1.0]) / ordinary, rtol=1e-5)
+    assert not found["scores"].numpy()[0, 1].any() and not found["scores"].numpy()[1].any()
 
 
 def test_fit_without_the_command_line(tiny_preset):
