@@ -1,6 +1,8 @@
 """Masked language modelling from plain text to a served model and to the next task, and what is refused."""
 
+import itertools
 import json
+import signal
 from pathlib import Path
 
 import keras
@@ -22,6 +24,7 @@ from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
+from kerasft.training.trainer import Trainer
 
 WORDS = "goal match team coach bank market price stock".split()
 
@@ -119,6 +122,27 @@ def test_a_run_from_scratch_is_a_preset_for_another_task(folder, capsys):
     start = [load_backbone(str(one)), load_backbone(str(other))]
     for a, b in zip(*(model.get_weights() for model in start)):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_resumed_run_hides_the_same_tokens(folder, tiny_preset, monkeypatch, capsys):
+    config = write(settings(tiny_preset, training={"epochs": 2}, dropout=0.1) | {"export": {"enabled": False}})
+    assert train.main([config, "name=whole"]) == 0, capsys.readouterr().err
+    loop, calls = Trainer.train, itertools.count()
+
+    def interrupted(trainer, steps):
+        if next(calls) == 10:  # in the middle of the first epoch of 16 steps
+            signal.raise_signal(signal.SIGINT)
+        return loop(trainer, steps)
+
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    assert train.main([config]) == 130
+    assert "interrupted at step 11" in capsys.readouterr().err
+    assert train.main([config, "--resume"]) == 0, capsys.readouterr().err
+    one, other = (np.load(f"runs/{name}/model/head.weights.npz") for name in ("tiny", "whole"))
+    for key in one:
+        np.testing.assert_array_equal(one[key], other[key])
+    figures = [json.loads(Path(f"runs/{name}/metrics.json").read_text())["test"] for name in ("tiny", "whole")]
+    assert figures[0] == figures[1]
 
 
 def test_a_masked_lm_goes_on_from_a_run_of_its_own(folder, tiny_preset, capsys):
