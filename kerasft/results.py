@@ -51,7 +51,8 @@ def evaluate_split(
     trained: Trained, prepared: Prepared, strategy: tf.distribute.Strategy, terminal: Terminal, name: str
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
-    evaluator = Evaluator(trained.model, strategy, trained.task.config.training.evaluation_batch_size)
+    size = trained.task.config.training.evaluation_batch_size
+    evaluator = Evaluator(trained.model, strategy, size, trained.task.condense)
     with terminal.progress(name, len(prepared), unit="examples") as line:
         logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
     interval = trained.task.interval(prepared, logits)

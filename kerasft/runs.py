@@ -146,7 +146,8 @@ class Run:
         parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
         save_preset(backbone, tokenizer, str(parts))
         np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        write_atomically(parts / "task.json", json.dumps({"state": task.state}, indent=2, ensure_ascii=False))
+        told = {"task": self.config.task.name, "state": task.state}
+        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
         os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(parts, folder)

@@ -35,6 +35,8 @@ class Untrained:
         if task.needs_training:
             run = Path(config.output.dir) / config.name
             raise UserError(f"{path}: {config.task.name} has to be trained first; give its run, such as {run}")
+        if config.model.preset is None:
+            raise UserError(f"{path}: model.preset is null: there is nothing to measure before training; train first")
         return cls(config, resolve_preset(config.model.preset))
 
     def load_state(self) -> dict[str, Any]:

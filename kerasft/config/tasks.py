@@ -143,8 +143,21 @@ class TextEmbedding(Section):
     temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
 
 
+class MaskedLM(Section):
+    """Pre-train an encoder on plain text, or go on doing so: name the tokens that were hidden."""
+
+    name: Literal["masked_lm"] = Field(description="The task.")
+    mask_probability: float = Field(0.15, gt=0, lt=1, description="Share of the tokens that is hidden.")
+    whole_word: bool = Field(False, description="Hide all pieces of a word or none.")
+    packing: Literal["documents", "none"] = Field(
+        "documents",
+        description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
+    )
+    top: int = Field(5, ge=1, le=100, description="Tokens that the served model names for each mask in a text.")
+
+
 # One more task is one more class here.
 Task = Annotated[
-    Union[TextClassification, TokenClassification, RelationExtraction, QuestionAnswering, TextEmbedding],
+    Union[TextClassification, TokenClassification, RelationExtraction, QuestionAnswering, TextEmbedding, MaskedLM],
     Field(discriminator="name", description="What is learnt."),
 ]

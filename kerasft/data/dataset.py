@@ -17,6 +17,7 @@ def distribute(
     strategy: tf.distribute.Strategy,
     parts: int = 1,
     static_size: int | None = None,
+    first_step: int | None = None,
 ) -> tf.distribute.DistributedDataset:
     """The batches of `batches()` under a strategy: one global batch a step, without overlap or loss.
 
@@ -29,6 +30,7 @@ def distribute(
         strategy: where the batches go.
         parts: a replica's share is made to divide into this many equal parts (gradient accumulation).
         static_size: rows of every global batch, where the device needs one shape; None: as the batch has.
+        first_step: of training, that of the first batch; None: the split is measured.
     """
     replicas = strategy.num_replicas_in_sync
 
@@ -37,12 +39,13 @@ def distribute(
         first = context.input_pipeline_id * local
 
         def shares() -> Iterator:
-            for rows in batches():
+            for number, rows in enumerate(batches()):
+                seen = prepared if first_step is None else prepared.at_step(first_step + number)
                 shares = np.split(pad_rows(rows, static_size or replicas * parts), replicas)
                 # Outputs that have a length can be gathered from all replicas only where it is the same.
                 beside = rows if prepared.token_targets else None
                 for share in shares[first : first + local]:
-                    yield prepared.batch(share, static_size is not None, beside)
+                    yield seen.batch(share, static_size is not None, beside)
 
         dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared))
         return dataset.prefetch(2 * local)
@@ -52,10 +55,7 @@ def distribute(
 
 def _signature(prepared: Prepared) -> tuple:
     return (
-        {
-            name: tf.TensorSpec([None, *prepared.feature_shape], value.dtype)
-            for name, value in prepared.features.items()
-        },
+        {name: tf.TensorSpec([None, *prepared.feature_shape], dtype) for name, dtype in prepared.feature_types.items()},
         tf.TensorSpec([None, *prepared.target_shape], prepared.targets.dtype),
         tf.TensorSpec([None], tf.float32),
     )

@@ -53,6 +53,11 @@ class Prepared:
         return (None,)
 
     @property
+    def feature_types(self) -> dict[str, np.dtype]:
+        """Name of each feature of a batch -> its type."""
+        return {name: values.dtype for name, values in self.features.items()}
+
+    @property
     def target_shape(self) -> tuple[int | None, ...]:
         """The shape of a batch's targets without the batch."""
         return (None,) if self.token_targets else self.targets.shape[1:]
@@ -64,6 +69,10 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def at_step(self, step: int) -> Prepared:
+        """The split as training sees it at a step, for splits whose rows differ each time they are seen."""
+        return self
 
     def batch(
         self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None

@@ -20,17 +20,28 @@ class Evaluator:
         model: features -> logits.
         strategy: created with.
         batch_size: examples a step, over all replicas.
+        condense: logits and targets -> what is kept of the logits; None: all.
     """
 
-    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, batch_size: int):
+    def __init__(
+        self,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+        batch_size: int,
+        condense: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    ):
         self.strategy = strategy
         replicas = strategy.num_replicas_in_sync
         self.batch_size = -(-batch_size // replicas) * replicas
         self.static = isinstance(strategy, tf.distribute.TPUStrategy)
 
+        def replica_forward(features, targets, _):
+            logits = model(features, training=False)
+            return logits if condense is None else condense(logits, targets)
+
         @tf.function
         def forward(batch):
-            return strategy.run(lambda features, *_: model(features, training=False), args=batch)
+            return strategy.run(replica_forward, args=batch)
 
         self.forward = forward
 

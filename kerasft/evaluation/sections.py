@@ -47,7 +47,9 @@ def learning_curves(report: Report) -> Section | None:
     """Loss and validation metrics by step."""
     step = best_step(report)
     scores = [name for name in SCORES[report.problem] if name not in LOWER_IS_BETTER and name != report.headline]
-    names = {name: title(name) for name in (report.headline, *scores[:2])}
+    # A headline such as perplexity has a scale of its own and is drawn alone.
+    beside = () if report.headline in LOWER_IS_BETTER else scores[:2]
+    names = {name: title(name) for name in (report.headline, *beside)}
     drawn = [
         (plots.loss_curve(report.history, step), "Loss by training step."),
         (plots.validation_curve(report.history, names, step), "Metrics on the validation split by training step."),
@@ -156,6 +158,15 @@ def mistakes(report: Report) -> Section | None:
     return Section(heading, [Examples(rows, measure)], note)
 
 
+def masked_texts(report: Report) -> Section | None:
+    """Some hidden tokens with what the model would put there."""
+    if not report.mistakes:
+        return None
+    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    note = f"One hidden token of each of the first rows of the {report.split} split, and the likeliest five."
+    return Section("Masked texts", [Examples(rows, "probability of the first")], note)
+
+
 def data(report: Report) -> Section | None:
     """Sizes, lengths and class balance of the splits."""
     if not report.splits:
@@ -258,4 +269,5 @@ SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "regression": _NUMBERS,
     "scored_pairs": _NUMBERS,
     "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
+    "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
 }

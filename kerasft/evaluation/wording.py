@@ -33,8 +33,10 @@ TITLES = {
     "in_scope_accuracy": "In-scope accuracy",
     "out_of_scope_recall": "Out-of-scope recall",
     "out_of_scope_precision": "Out-of-scope precision",
+    "perplexity": "Perplexity",
+    "top_5_accuracy": "Top-5 accuracy",
 }
-LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae")
+LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae", "perplexity")
 OUT_OF_SCOPE = ("in_scope_accuracy", "out_of_scope_recall", "out_of_scope_precision", "threshold")
 SCORES = {
     "single_label": (
@@ -69,6 +71,7 @@ SCORES = {
     "retrieval": ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10"),
     "question_answering": ("f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_f1"),
     "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
+    "masked_lm": ("perplexity", "log_loss", "accuracy", "top_5_accuracy"),
 }
 MISTAKES = {  # what the report calls them, and their measure
     "regression": ("Furthest off", "off by"),

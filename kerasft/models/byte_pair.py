@@ -19,7 +19,7 @@ _NO_MERGE = np.int64(2**62)
 _RANK = 1 << 31  # a merge is rank * _RANK + merged id, a pair left id * _RANK + right id
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """The character that stands for each byte in a byte-level vocabulary (Radford et al. 2019, GPT-2)."""
     own = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
@@ -72,7 +72,7 @@ class BytePairEncoder(tf.Module):
         self._prefix_space = bool(tokenizer.add_prefix_space)
         self._merges = _merge_table(vocabulary, list(tokenizer.merges))
         # A byte that the vocabulary lacks is left out, as `tokenizers` does without an unknown token.
-        byte_ids = [vocabulary.get(char, -1) for char in _byte_characters()]
+        byte_ids = [vocabulary.get(char, -1) for char in byte_characters()]
         self._byte_ids = tf.constant(byte_ids, tf.int64)
         self._knows_every_byte = min(byte_ids) >= 0
         sizes = np.zeros(max(vocabulary.values()) + 1, np.int64)  # a character of a token stands for a byte

@@ -136,6 +136,14 @@ class Task(abc.ABC):
     def build(self, backbone: keras.Model) -> keras.Model:
         """Backbone -> plain Keras model: features -> logits."""
 
+    def load_head(self, model: keras.Model, preset: str) -> None:
+        """Gives the head of a new model the weights that its preset has for it, where a task knows of such.
+
+        Args:
+            model: what `build` returned.
+            preset: resolved; see `kerasft.models.presets`.
+        """
+
     @abc.abstractmethod
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """(batch, ...), (batch, ...) -> (batch,) loss of each example."""
@@ -148,6 +156,13 @@ class Task(abc.ABC):
         import tensorflow as tf
 
         return tf.reduce_sum(self.loss(targets, logits) * weights)
+
+    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """In graph: what an evaluation keeps of a batch's logits and calls logits from then on; all by default.
+
+        For tasks whose logits are as wide as a vocabulary: those of a split would fill the memory.
+        """
+        return logits
 
     @abc.abstractmethod
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
+from kerasft.tasks.masked_lm import MaskedLM
 from kerasft.tasks.question_answering import QuestionAnswering
 from kerasft.tasks.relation_extraction import RelationExtraction
 from kerasft.tasks.text_classification import TextClassification
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Task]] = {
     "token_classification": TokenClassification,
     "relation_extraction": RelationExtraction,
     "question_answering": QuestionAnswering,
+    "masked_lm": MaskedLM,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.prepared import Prepared
+from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
 from kerasft.models.blocks import layer_depths, set_trainable
+from kerasft.models.from_scratch import start_from_scratch
 from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
@@ -58,14 +59,14 @@ class Ready:
     tokenizer: Any
 
 
-def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal) -> Ready:
+def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal) -> Ready:
     """Strategy, model, tokenized splits and optimizer. Nothing is written.
 
     Args:
         run: planned.
         task: has learnt its state from the tables.
         tables: train, validation and perhaps test.
-        preset: resolved; see `kerasft.models.presets`.
+        preset: resolved; see `kerasft.models.presets`. None: from scratch.
         terminal: shows progress.
     """
     config = run.config
@@ -75,9 +76,10 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str, term
     strategy = create_strategy(config)
     policy = layer_policy(config.training.precision)
     with strategy.scope(), dtype_policy(policy):
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy)
-        backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
+        backbone, tokenizer = task.adapt(*_start(config, task, tables["train"], preset, policy))
         model = task.build(backbone)
+        if preset is not None:
+            task.load_head(model, preset)
     set_trainable(model, backbone, config.model.trainable)
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}
@@ -102,7 +104,7 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str, term
 
 
 def fit(
-    run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal, resume: bool = False
+    run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal, resume: bool = False
 ) -> Fitted:
     """Trains, and saves the best weights to the run's `model/`.
 
@@ -118,6 +120,20 @@ def fit(
     run.save_model(trainer.model, ready.backbone, ready.tokenizer, task)
     sizes = _sizes(trainer.model, run.config)
     return Fitted(ready.prepared, trainer.strategy, trainer.progress.history, trainer.figures(), sizes)
+
+
+def _start(config: Config, task: Task, train: Table, preset: str | None, policy: str) -> tuple[keras.Model, Any]:
+    """The backbone and tokenizer that training starts from."""
+    if preset is not None:
+        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy)
+        return backbone, load_tokenizer(preset)
+
+    def texts() -> Iterator[str]:
+        for batch in train.batches(TEXTS_A_BATCH, list(task.texts)):
+            for column in batch.values():
+                yield from column
+
+    return start_from_scratch(config.model, texts, policy)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

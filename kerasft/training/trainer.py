@@ -71,7 +71,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.optimizer = create_optimizer(training, self.steps, model, depths)
             self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, training.checkpoint.keep)
         self.progress = self.checkpoints.progress
-        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size)
+        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         step = make_train_step(model, task, self.optimizer, strategy, training.gradient_accumulation)
 
         @tf.function
@@ -219,5 +219,6 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             return training_batches(lengths, size, self.method, self.config.seed, first_step)
 
         static = training.batch_size if self.static else None
-        dataset = distribute(self.train_data, batches, self.strategy, training.gradient_accumulation, static)
+        parts = training.gradient_accumulation
+        dataset = distribute(self.train_data, batches, self.strategy, parts, static, first_step)
         self.iterator, self.plan = iter(dataset), batches()

@@ -1,0 +1,65 @@
+"""A tokenizer trained on a corpus: the same each time, and the same in our graph as in the library that trained it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from kerasft.config.schema import Model
+from kerasft.errors import UserError
+from kerasft.models.from_scratch import start_from_scratch, train_tokenizer
+from kerasft.models.tokenization import clean, token_encoder
+
+SENTENCES = [
+    "The quick brown fox jumps over the lazy dog, doesn't it? 12345 times!",
+    "Ein schöner Straßenname: Größenwahn; naïve café, coöperation.",
+    "我们在北京大学学习中文，你好吗？ 天气很好。",
+    "I'll say we've 10,000.50 $ and they're o'clock 'til it's done. The dog is over it.",
+    "Ελληνικά ΟΔΟΣ, русский язык, emoji 😀👍 and zero\u200bwidth",
+]
+TRAIN = """
+import json, sys
+from kerasft.models.from_scratch import train_tokenizer
+print(json.dumps(train_tokenizer(lambda: json.loads(sys.argv[1]), 300, True).get_vocabulary()))
+"""
+
+
+def test_another_process_learns_the_same_vocabulary():
+    """Hash tables differ between processes, and between two tables of one."""
+    here = [train_tokenizer(lambda: SENTENCES, 300, True).get_vocabulary() for _ in range(3)]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, json.dumps(SENTENCES)], capture_output=True, text=True, check=True
+    )
+    assert here[0] == here[1] == here[2] == json.loads(done.stdout)
+    assert here[0][:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] and len(here[0]) <= 300
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_our_graph_cuts_the_corpus_as_the_library_does(lowercase):
+    trained = train_tokenizer(lambda: SENTENCES, 400, lowercase)
+    theirs = Tokenizer(
+        models.WordPiece({token: number for number, token in enumerate(trained.get_vocabulary())}, unk_token="[UNK]")
+    )
+    theirs.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    theirs.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    encode = tf.function(lambda text: token_encoder(trained)(clean(text)))
+    assert encode(tf.constant(SENTENCES)).to_list() == [found.ids for found in theirs.encode_batch(SENTENCES)]
+
+
+def test_sizes_are_those_of_the_config():
+    sizes = {"family": "bert", "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 300}
+    model = Model(preset=None, architecture={**sizes, "positions": 40}, max_length=16, dropout=0.2)
+    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32")
+    config = backbone.get_config()
+    assert (config["num_layers"], config["hidden_dim"], config["dropout"]) == (2, 16, 0.2)
+    assert config["vocabulary_size"] == len(tokenizer.get_vocabulary()) and config["max_sequence_length"] == 40
+
+
+def test_a_corpus_without_text_and_a_vocabulary_without_room():
+    with pytest.raises(UserError, match="data.train: no text"):
+        train_tokenizer(lambda: ["", "  "], 300, True)
+    with pytest.raises(UserError, match=r"vocabulary_size: 32 is less than the \d+ that the"):
+        train_tokenizer(lambda: SENTENCES, 32, True)
