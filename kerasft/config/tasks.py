@@ -100,10 +100,11 @@ class TokenClassification(Section):
         "auto",
         description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
     )
-    units: Literal["words", "pieces", "spaces"] = Field(
-        "words",
-        description="What gets a tag: words as the tokenizer splits them, labelled on their first piece; every piece; "
-        "or what stands between white space, labelled on its first piece.",
+    units: Literal["tokens", "words", "pieces", "spaces"] = Field(
+        "tokens",
+        description="What gets a tag, labelled on its first piece. tokens: what is between white space, without the "
+        "punctuation at its edges, each Chinese or Japanese character by itself; words as the tokenizer splits them; "
+        "every piece; or all that stands between white space.",
     )
     stride: int = Field(
         32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 # Chinese and Japanese, with their punctuation and full-width forms.
-_UNSPACED = ((0x2E80, 0x2FDF), (0x3000, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
-_UNSPACED += ((0xFF01, 0xFF9F), (0x20000, 0x3FFFF))
+UNSPACED = ((0x2E80, 0x2FDF), (0x3000, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
+UNSPACED += ((0xFF01, 0xFF9F), (0x20000, 0x3FFFF))
 
 
 def unspaced(character: str) -> bool:
     """Whether no space stands between this character and another of its kind."""
-    return any(first <= ord(character) <= last for first, last in _UNSPACED)
+    return any(first <= ord(character) <= last for first, last in UNSPACED)

@@ -132,7 +132,17 @@ def class_table() -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 def mark_ranges() -> tuple[np.ndarray, np.ndarray]:
     """The nonspacing marks (category Mn) as ascending ranges: first of each, one past the last, (ranges,) int32."""
-    marks = np.array([code for code in range(CODE_POINTS) if unicodedata.category(chr(code)) == "Mn"], np.int32)
-    opens = np.flatnonzero(np.diff(marks, prepend=-2) != 1)
-    last = np.append(opens[1:], len(marks)) - 1
-    return marks[opens], marks[last] + 1
+    return _ranges(lambda char: unicodedata.category(char) == "Mn")
+
+
+@lru_cache(maxsize=1)
+def edge_ranges() -> tuple[np.ndarray, np.ndarray]:
+    """Punctuation that is no part of the word beside it, as ranges: all (category P) but that of @name, #tag, 5%."""
+    return _ranges(lambda char: unicodedata.category(char)[0] == "P" and char not in "@#%&_")
+
+
+def _ranges(belongs: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:
+    found = np.array([code for code in range(CODE_POINTS) if belongs(chr(code))], np.int32)
+    opens = np.flatnonzero(np.diff(found, prepend=-2) != 1)
+    last = np.append(opens[1:], len(found)) - 1
+    return found[opens], found[last] + 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from kerasft.data.scripts import UNSPACED
 from kerasft.models import unicode_table
 from kerasft.models.pieces import Pieces
 
-Kind = Literal["words", "pieces", "spaces"]
+Kind = Literal["tokens", "words", "pieces", "spaces"]
 
 
 class Units(NamedTuple):
@@ -35,15 +37,19 @@ class Segmenter(tf.Module):
     token of white space alone is no unit.
 
     Args:
-        kind: `words`, as the tokenizer splits texts before it cuts them; `pieces`, every token; `spaces`, what
-            stands between white space.
+        kind: `tokens`, what stands between white space without the punctuation at its edges, each sign of that a unit
+            of its own, as are the characters of scripts without spaces and what follows an apostrophe: near to how
+            data sets are tokenized; `words`, as the tokenizer splits texts before it cuts them; `pieces`, every piece;
+            `spaces`, what stands between white space.
     """
 
     def __init__(self, kind: Kind):
         super().__init__(name="segmenter")
         self._kind = kind
         self._spaces = tf.constant(sorted(unicode_table.SPACES))
-        self._mark_starts, self._mark_ends = (tf.constant(ends) for ends in unicode_table.mark_ranges())
+        self._marks = _Ranges(*unicode_table.mark_ranges())
+        self._edges = _Ranges(*unicode_table.edge_ranges())
+        self._unspaced = _Ranges(*np.array(sorted(UNSPACED), np.int32).T + [[0], [1]])
 
     def __call__(self, text: tf.Tensor, pieces: Pieces) -> Units:
         """(batch,) valid UTF-8 and its pieces -> its units."""
@@ -57,7 +63,7 @@ class Segmenter(tf.Module):
         kept = tf.where(starts < base + pieces.ends)[:, 0]  # tokens that are not white space alone
         starts, ends, rows = (tf.gather(values, kept) for values in (starts, base + pieces.ends, row_of))
         word_of = tf.cumsum(tf.cast(pieces.opens_word, tf.int32))
-        opens = self._opens(tf.gather(word_of, kept), starts, rows, space)
+        opens = self._opens(tf.gather(word_of, kept), starts, ends, rows, flat, space)
         unit_of = tf.cumsum(tf.cast(opens, tf.int32)) - 1
         count = tf.reduce_sum(tf.cast(opens, tf.int32))
         unit_starts, unit_rows = tf.boolean_mask(starts, opens), tf.boolean_mask(rows, opens)
@@ -71,22 +77,63 @@ class Segmenter(tf.Module):
         unit_base = tf.gather(row_starts, unit_rows)
         return Units(counts, unit_starts - unit_base, ends - unit_base, opening)
 
-    def _opens(self, word_of: tf.Tensor, starts: tf.Tensor, rows: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+    def _opens(
+        self,
+        word_of: tf.Tensor,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        rows: tf.Tensor,
+        codes: tf.Tensor,
+        space: tf.Tensor,
+    ) -> tf.Tensor:
         """(tokens,) whether each opens a unit."""
         if self._kind == "pieces":
             return tf.ones_like(word_of, tf.bool)
-        group = word_of
+        if self._kind == "words":
+            return _changes(word_of) | _changes(rows)
+        spaces = tf.gather(tf.cumsum(tf.cast(space, tf.int32)), starts)  # white space before each token
+        apart = _changes(spaces) | _changes(rows)
         if self._kind == "spaces":
-            group = tf.gather(tf.cumsum(tf.cast(space, tf.int32)), starts)  # white space before each token
-        return _changes(group) | _changes(rows)
+            return apart
+        first, last = tf.gather(codes, starts), tf.gather(codes, ends - 1)
+        unspaced = self._unspaced.hold(first)
+        inner = ~(self._edges.hold(first) & self._edges.hold(last))
+        place = tf.range(tf.size(starts))
+        chunk = tf.cumsum(tf.cast(apart, tf.int32)) - 1
+        chunks = tf.reduce_sum(tf.cast(apart, tf.int32))
+        # (chunks,) the first and the last token that is no punctuation, where there is one
+        begin = tf.math.unsorted_segment_min(tf.where(inner, place, tf.size(place)), chunk, chunks)
+        end = tf.math.unsorted_segment_max(tf.where(inner, place, -1), chunk, chunks)
+        at_edge = (place <= tf.gather(begin, chunk)) | (place > tf.gather(end, chunk))
+        new_word = _changes(word_of) | apart
+        apostrophe = (first == ord("'")) | (first == ord("\u2019"))
+        beside = unspaced | tf.concat([[False], unspaced[:-1]], 0)[: tf.size(unspaced)]
+        return apart | (new_word & (at_edge | apostrophe | beside))
 
     def _with_marks(self, ends: tf.Tensor, starts: tf.Tensor, limits: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
         """(units,) ends moved over the nonspacing marks behind them, as far as the next unit or the text's end."""
-        marks = tf.searchsorted(self._mark_starts, codes, side="right") - 1
-        is_mark = (marks >= 0) & (codes < tf.gather(self._mark_ends, tf.maximum(marks, 0)))
+        is_mark = self._marks.hold(codes)
         moved = tf.gather(_next_true(~is_mark), ends)
         following = tf.concat([starts[1:], [tf.size(codes)]], 0)[: tf.size(starts)]
         return tf.maximum(ends, tf.minimum(tf.minimum(moved, limits), following))
+
+
+class _Ranges(tf.Module):
+    """Ascending ranges of code points.
+
+    Args:
+        starts: the first of each.
+        ends: one past the last of each.
+    """
+
+    def __init__(self, starts: np.ndarray, ends: np.ndarray):
+        super().__init__(name="ranges")
+        self._starts, self._ends = (tf.constant(bounds, tf.int32) for bounds in (starts, ends))
+
+    def hold(self, codes: tf.Tensor) -> tf.Tensor:
+        """(characters,) -> (characters,) bool."""
+        place = tf.searchsorted(self._starts, codes, side="right") - 1
+        return (place >= 0) & (codes < tf.gather(self._ends, tf.maximum(place, 0)))
 
 
 def _changes(values: tf.Tensor) -> tf.Tensor:

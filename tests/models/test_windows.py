@@ -69,7 +69,7 @@ def units_of(preprocessor, texts):
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
-@pytest.mark.parametrize("units", ["words", "pieces", "spaces"])
+@pytest.mark.parametrize("units", ["tokens", "words", "pieces", "spaces"])
 def test_windows_and_units_of_nasty_texts(preprocess, family, units):
     preprocessor = preprocess(units, family=family)
     texts = [text.encode("utf-8", "surrogatepass") for text in NASTY] + [b"\xff\xfe abc \xc3", "the fox ".encode() * 20]
@@ -104,6 +104,18 @@ def test_units_are_cut_where_they_should_be(preprocess):
         ["e\u0301a\u0301", "x\u0301"],
         ["我们", "ok"],
         [],
+    ]
+    assert units_of(preprocess("tokens"), texts) == [
+        ["Don", "'t", "stop", ",", "café", "!"],
+        ["e\u0301a\u0301", "x\u0301"],
+        ["我", "们", "ok"],
+        [],
+    ]
+    tweets = ["(@ann_b: #tag...) U.S.-based, 50%", "...", "O'Neil said: “no” 我ok们。"]
+    assert units_of(preprocess("tokens"), tweets) == [
+        ["(", "@ann_b", ":", "#tag", ".", ".", ".", ")", "U.S.-based", ",", "50%"],
+        [".", ".", "."],
+        ["O", "'Neil", "said", ":", "“", "no", "”", "我", "ok", "们", "。"],
     ]
     assert units_of(preprocess("words", family="roberta"), texts)[0] == ["Don", "'t", "stop", ",", "café", "!"]
 
