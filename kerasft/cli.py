@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
+    "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
 

@@ -109,7 +109,7 @@ def _check_files(folder: Path, from_keras_hub: bool, preset: str) -> None:
 
 
 def load_backbone(
-    resolved: str, *, dropout: float | None = None, dtype: str | None = None
+    resolved: str, *, dropout: float | None = None, dtype: str | None = None, load_weights: bool = True
 ) -> keras_hub.models.Backbone:
     """Loads a pre-trained backbone.
 
@@ -117,13 +117,17 @@ def load_backbone(
         resolved: what `resolve_preset` returned.
         dropout: rate of every dropout of the backbone, attention included; None: the preset's own.
         dtype: dtype policy such as `mixed_bfloat16`; None: Keras' own.
+        load_weights: False: random ones.
 
     Raises:
         UserError: it can't be fetched, its architecture is not KerasHub's, or it has no dropout to set.
     """
     import keras_hub
 
-    backbone = _load(lambda: keras_hub.models.Backbone.from_preset(resolved, dtype=dtype), resolved)
+    def load() -> keras_hub.models.Backbone:
+        return keras_hub.models.Backbone.from_preset(resolved, dtype=dtype, load_weights=load_weights)
+
+    backbone = _load(load, resolved)
     return backbone if dropout is None else _with_dropout(backbone, dropout)
 
 

@@ -40,6 +40,35 @@ class Fitted:
     model: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Built:
+    """A model before training, frozen as the config says, with what it was built from."""
+
+    model: keras.Model
+    backbone: keras.Model
+    tokenizer: Any
+
+
+def build_model(config: Config, task: Task, preset: str, load_weights: bool = True) -> Built:
+    """The model of a config, in its precision; call it in the strategy's scope.
+
+    Args:
+        config: the resolved config.
+        task: has learnt its state.
+        preset: resolved.
+        load_weights: False: random ones, for those who need shapes alone.
+    """
+    training = config.training
+    with _precision(training.precision):
+        backbone = load_backbone(
+            preset, dropout=config.model.dropout, dtype=training.precision, load_weights=load_weights
+        )
+        backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
+        model = task.build(backbone)
+    set_trainable(model, backbone, config.model.trainable)
+    return Built(model, backbone, tokenizer)
+
+
 def fit(
     run: Run, task: Task, tables: Mapping[str, Table], preset: str, terminal: Terminal, resume: bool = False
 ) -> Fitted:
@@ -56,11 +85,9 @@ def fit(
     config = run.config
     keras.utils.set_random_seed(config.seed)
     strategy = create_strategy(config)
-    with strategy.scope(), _precision(config.training.precision):
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=config.training.precision)
-        backbone, tokenizer = task.adapt(backbone, load_tokenizer(preset))
-        model = task.build(backbone)
-    set_trainable(model, backbone, config.model.trainable)
+    with strategy.scope():
+        built = build_model(config, task, preset)
+    model, backbone, tokenizer = built.model, built.backbone, built.tokenizer
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}
     with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
