@@ -28,4 +28,4 @@ remote all "cd $REMOTE && (test -x .venv/bin/pip || python3 -m venv .venv ||
   .venv/bin/pip uninstall --quiet --yes tensorflow &&
   .venv/bin/pip install --quiet --force-reinstall --no-deps 'tensorflow-tpu==2.20.*' --find-links $INDEX &&
   .venv/bin/pip install --quiet --constraint \$pins 'tensorflow-tpu==2.20.*' --find-links $INDEX"
-remote all "cd $REMOTE && .venv/bin/python -m kerasft --version"
+remote all "cd $REMOTE && .venv/bin/python -c 'import tensorflow, kerasft; print(tensorflow.__version__)'"

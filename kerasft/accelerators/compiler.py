@@ -63,7 +63,8 @@ def refusal(message: str) -> Refused:
     TensorFlow names operations `{{node model/layer/Op}}`, XLA `op_name="model/layer/Op"`.
     """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    reason = re.sub(r"^(\w+: )*(?=[A-Z])", "", lines[0]) if lines else "no reason given"
+    first = lines[0].partition(" HLO module:")[0] if lines else "no reason given"
+    reason = re.sub(r"^(\w+: )*(?=[A-Z])", "", first)
     operation = re.search(r'\{\{node ([^}]+)\}\}|op_name="([^"]+)"', message)
     path = (operation[1] or operation[2]) if operation else ""
     layer = path.rpartition("/")[0] or None

@@ -128,7 +128,8 @@ class Report:
         for shape in self.shapes:
             if isinstance(shape.outcome, Refused):
                 where = f" (layer {shape.outcome.layer})" if shape.outcome.layer else ""
-                lines.append(f"{shape.program} does not compile{where}: {shape.outcome.reason}")
+                fault = "fit" if shape.outcome.memory else "compile"
+                lines.append(f"{shape.program} does not {fault}{where}: {shape.outcome.reason}")
         lines.append(
             f"all-reduce: {gib(self.reduced_bytes)} of gradients a step; "
             f"each of {chips} chips sends {gib(sent_bytes(self.reduced_bytes, chips))}"

@@ -94,4 +94,15 @@ def _tpu(config: Config) -> tf.distribute.Strategy:
         raise UserError(
             f"training.strategy: no TPU answers here ({reason}); run on a Cloud TPU VM with tensorflow-tpu"
         ) from error
-    return tf.distribute.TPUStrategy(resolver)
+    strategy = tf.distribute.TPUStrategy(resolver)
+    check_one_host(strategy.extended.num_hosts)
+    return strategy
+
+
+def check_one_host(hosts: int) -> None:
+    """Raises UserError for a slice of several hosts: batches are made by Python, which is in this process alone."""
+    if hosts > 1:
+        raise UserError(
+            f"training.strategy: this TPU has {hosts} hosts, and batches are made on one; use a type of one host, "
+            "such as v5e-8, v6e-8, v4-8 or v5p-8"
+        )
