@@ -140,7 +140,7 @@ class Report:
                 f"epoch {duration(bounds.epoch)} ({self.length.steps_per_epoch:,} steps and an evaluation), "
                 f"run {duration(bounds.run)} ({self.length.steps:,} steps, {self.length.evaluations} evaluations)",
                 f"hours: at least {bounds.run / 3600:.3g}, {chips * bounds.run / 3600:.3g} chip-hours"
-                + ("" if bounds.cost is None else f"; cost: at least {bounds.cost:.2f} at {price:g} a chip-hour"),
+                + ("" if bounds.cost is None else f"; cost: at least {bounds.cost:.3g} at {price:g} a chip-hour"),
             ]
         if self.searched:
             found = f"{self.largest_batch:,}" if self.largest_batch else "none"

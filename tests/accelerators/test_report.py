@@ -28,7 +28,7 @@ def test_what_fits_needs_no_advice(small_report):
 def test_bounds_are_called_bounds(small_report):
     lines = "\n".join(small_report(price=1.2).lines())
     assert "lower bounds, from published peaks; real times are longer: step 250 ms" in lines
-    assert "cost: at least 0.07 at 1.2 a chip-hour" in lines
+    assert "cost: at least 0.0669 at 1.2 a chip-hour" in lines
     assert "each of 8 chips sends" in lines
 
 
