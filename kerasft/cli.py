@@ -6,11 +6,12 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 
 from kerasft import __version__
 from kerasft.errors import UserError
 from kerasft.terminal import run_program
+from kerasft.versions import version
 
 # Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
+    "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
 

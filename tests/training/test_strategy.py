@@ -1,7 +1,7 @@
 import pytest
 
 from kerasft.errors import UserError
-from kerasft.training.strategy import check_batch, choose_strategy
+from kerasft.training.strategy import check_batch, check_one_host, choose_strategy
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_auto_goes_by_what_the_machine_has(monkeypatch, environment, gpus, devic
 
 def test_a_named_strategy_is_taken_as_it_is():
     assert choose_strategy("mirrored", 0, None) == "mirrored"
+
+
+def test_a_slice_of_several_hosts_is_refused():
+    check_one_host(1)
+    with pytest.raises(UserError, match="this TPU has 4 hosts.*such as v5e-8"):
+        check_one_host(4)

@@ -1,0 +1,1 @@
+"""What a config would do on a chip that this machine does not have."""

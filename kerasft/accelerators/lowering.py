@@ -1,0 +1,106 @@
+"""The programs that a config runs on an accelerator, as HLO: the trainer's own step and the evaluator's own forward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.accelerators.bounds import Length, Refused
+from kerasft.accelerators.compiler import refusal
+from kerasft.config.schema import Config
+from kerasft.data.batching import steps_per_epoch
+from kerasft.data.prepared import Prepared
+from kerasft.data.table import Table
+from kerasft.evaluation.evaluate import Evaluator
+from kerasft.models.blocks import layer_depths
+from kerasft.tasks.base import Task
+from kerasft.training.fit import build_model
+from kerasft.training.optimizer import create_optimizer
+from kerasft.training.step import make_train_step
+
+
+class Programs:
+    """One replica's share of training and evaluation.
+
+    Weights are random: only shapes matter. What crosses replicas, the sum of the gradients, is not in these programs.
+
+    Args:
+        config: the resolved config.
+        task: has learnt its state from the tables.
+        tables: train and validation are read, for shapes and counts.
+        preset: resolved; None: from scratch.
+        chips: replicas that a batch is shared by.
+    """
+
+    def __init__(self, config: Config, task: Task, tables: Mapping[str, Table], preset: str | None, chips: int):
+        keras.utils.set_random_seed(config.seed)
+        self.config, self.chips = config, chips
+        strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+        with strategy.scope():
+            built = build_model(config, task, tables["train"], preset, config.training.precision, load_weights=False)
+        self.model = built.model
+        preprocessor = task.preprocessor(built.backbone, built.tokenizer)
+        self.train_data = task.prepare(tables["train"], preprocessor, weighted=True)
+        self.validation = task.prepare(tables["validation"], preprocessor)
+        with strategy.scope():
+            steps = self.length(config.training.batch_size).steps
+            self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(built.backbone))
+        accumulation = config.training.gradient_accumulation
+        self._step = make_train_step(self.model, task, self.optimizer, strategy, accumulation)
+        size = config.training.evaluation_batch_size
+        self._forward = Evaluator(self.model, strategy, size, task.condense).forward
+
+    def length(self, batch_size: int) -> Length:
+        """How long the run is with this global batch."""
+        training = self.config.training
+        epoch = steps_per_epoch(len(self.train_data), batch_size)
+        steps = training.steps or math.ceil(training.epochs * epoch)
+        interval = training.evaluate_every or epoch
+        evaluation_steps = math.ceil(len(self.validation) / (self.evaluation_share * self.chips))
+        return Length(steps, epoch, math.ceil(steps / interval), evaluation_steps)
+
+    @property
+    def evaluation_share(self) -> int:
+        """Examples that a replica evaluates at once."""
+        return -(-self.config.training.evaluation_batch_size // self.chips)
+
+    @property
+    def reduced_bytes(self) -> int:
+        """Bytes of the gradients that are summed over replicas each step, and of the sum of weights."""
+        return sum(_bytes(variable) for variable in self.model.trainable_variables) + 4
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of all variables: weights, random states and what the optimizer keeps."""
+        return sum(_bytes(variable) for variable in (*self.model.variables, *self.optimizer.variables))
+
+    def training(self, batch_size: int) -> bytes | Refused:
+        """HLO of one replica's step with its share of this global batch."""
+        return lowered(self._step, _share(self.train_data.at_step(0), batch_size // self.chips))
+
+    def evaluation(self) -> bytes | Refused:
+        """HLO of one replica's evaluation of a batch."""
+        return lowered(self._forward, _share(self.validation, self.evaluation_share))
+
+
+def _share(prepared: Prepared, rows: int) -> tuple:
+    """A batch of the shape that every batch has on this device; which rows it holds does not matter."""
+    return tf.nest.map_structure(tf.constant, prepared.batch(np.zeros(rows, np.int64), static=True))
+
+
+def lowered(function: Callable[[Any], Any], batch: Any) -> bytes | Refused:
+    """Serialized HLO of a function of one batch, or the operation in it that XLA does not know."""
+    compiled = tf.function(function, jit_compile=True)
+    try:
+        return compiled.experimental_get_compiler_ir(batch)(stage="hlo_serialized")
+    except (ValueError, tf.errors.OpError) as error:
+        return refusal(str(error))
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.shape) * tf.as_dtype(variable.dtype).size

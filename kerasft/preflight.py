@@ -1,0 +1,134 @@
+"""`python -m kerasft.preflight CONFIG --accelerator v5e-8`: would this training fit on a TPU, before renting one?
+
+The programs of training and evaluation are compiled for the chip, on a machine without one (pip install
+'kerasft[preflight]'). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kerasft.accelerators.bounds import Refused, largest
+from kerasft.accelerators.chips import Accelerator, parse_accelerator
+from kerasft.accelerators.compiler import check_installed, compile_program
+from kerasft.accelerators.report import Report, Shape
+from kerasft.config.load import load_config
+from kerasft.config.schema import Config
+from kerasft.data.splits import load_splits
+from kerasft.errors import UserError
+from kerasft.models.presets import resolve_preset
+from kerasft.tasks.registry import create_task
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+if TYPE_CHECKING:  # TensorFlow is imported once the config and the data are right
+    from kerasft.accelerators.lowering import Programs
+
+ROWS = 8  # a chip's share of the batches that --find-batch tries is a multiple of it, as the matrix units like
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft preflight", description=__doc__)
+    parser.add_argument("config", help="a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.batch_size=256")
+    parser.add_argument("--accelerator", required=True, help="v5e-8, v6e-8, v4-8, v5p-8 and other sizes")
+    parser.add_argument("--price", type=float, help="of a chip for an hour: adds the least cost of the run")
+    parser.add_argument("--find-batch", action="store_true", help="find the largest batch that fits")
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_intermixed_args(argv)
+    return run_program(lambda: preflight(**vars(args)))
+
+
+def preflight(
+    config: str,
+    overrides: Sequence[str],
+    accelerator: str,
+    price: float | None,
+    find_batch: bool,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Says what it found; the exit code."""
+    terminal = Terminal(verbose)
+    resolved, wanted = load_config(config, overrides), parse_accelerator(accelerator)
+    if price is not None and not 0 <= price < math.inf:
+        raise UserError(f"--price: {price} is not a price; give that of one chip for one hour, such as 1.2")
+    if problem := resolved.many_shapes():
+        raise UserError(problem)
+    check_installed()
+    task = create_task(resolved)
+    task.check_config()
+    tables = load_splits(resolved, task)
+    preset = resolve_preset(resolved.model.preset)
+
+    quiet_tensorflow(verbose)
+    from kerasft.accelerators.lowering import Programs
+    from kerasft.training.strategy import check_batch
+
+    check_batch(resolved.training.batch_size, resolved.training.gradient_accumulation, wanted.chips)
+    programs = Programs(resolved, task, tables, preset, wanted.chips)
+    report = examine(resolved, programs, wanted, price, find_batch, terminal)
+    show(report, as_json, terminal)
+    return 0 if report.fits else 1
+
+
+def examine(
+    config: Config,
+    programs: Programs,
+    accelerator: Accelerator,
+    price: float | None,
+    find_batch: bool,
+    terminal: Terminal,
+) -> Report:
+    """Compiles both programs, and others where the largest batch is looked for."""
+
+    def compiled(program: str, share: int, hlo: bytes | Refused) -> Shape:
+        terminal.line(f"compiling {program}: {share} examples a chip, length {config.model.max_length}")
+        outcome = hlo if isinstance(hlo, Refused) else compile_program(hlo, accelerator.chip)
+        return Shape(program, share * accelerator.chips, share, config.model.max_length, outcome)
+
+    def training(batch: int) -> Shape:
+        return compiled("training", batch // accelerator.chips, programs.training(batch))
+
+    batch, found = config.training.batch_size, None
+    shape = training(batch)
+    evaluation = compiled("evaluation", programs.evaluation_share, programs.evaluation())
+    searched = find_batch and shape.too_large
+    if searched:
+        unit = ROWS * config.training.gradient_accumulation * accelerator.chips
+        found = largest(lambda size: training(size).fits(accelerator), batch, unit)
+    return Report(
+        config=config,
+        accelerator=accelerator,
+        training=shape,
+        evaluation=evaluation,
+        reduced_bytes=programs.reduced_bytes,
+        state_bytes=programs.state_bytes,
+        length=programs.length(batch),
+        price=price,
+        largest_batch=found,
+        searched=searched,
+    )
+
+
+def show(report: Report, as_json: bool, terminal: Terminal) -> None:
+    """Prints the report."""
+    if as_json:
+        terminal.result(json.dumps(report.as_json(), indent=2, allow_nan=False))
+        return
+    chip, name = report.accelerator.chip, report.accelerator.name
+    verdict = "fits" if report.fits else "does not fit"
+    terminal.result(f"{report.config.name} {verdict} on {name}: {report.accelerator.chips} chips, source {chip.source}")
+    terminal.table(report.table())
+    for line in report.lines():
+        terminal.result(line)
+    for advice in report.advice():
+        terminal.result(f"change {advice}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Several steps a call of the device do what one does, and nothing is evaluated or saved late."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.data.dataset import distribute
+from kerasft.data.prepared import Prepared
+from kerasft.errors import UserError
+from kerasft.tasks.registry import create_task
+from kerasft.terminal import Terminal
+from kerasft.training.strategy import create_strategy
+from kerasft.training.trainer import Trainer
+
+ROWS = 21
+
+
+def config(data=None, **training) -> Config:
+    return Config.model_validate(
+        {
+            "name": "t",
+            "task": {"name": "text_classification"},
+            "model": {"preset": "x", "max_length": 16},
+            "data": {"train": "x", "columns": {"text": "text", "label": "label"}, **(data or {})},
+            "training": {"batch_size": 4, "optimizer": {"learning_rate": 1e-2}, **training},
+        }
+    )
+
+
+@pytest.fixture
+def prepared(words) -> Prepared:
+    lengths = words.integers(3, 16, ROWS)
+    tokens = int(lengths.sum())
+    return Prepared(
+        features={
+            "token_ids": words.integers(1, 100, tokens).astype(np.int32),
+            "padding_mask": np.ones(tokens, bool),
+            "segment_ids": np.zeros(tokens, np.int32),
+        },
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        full_lengths=lengths,
+        targets=words.integers(0, 2, ROWS).astype(np.int32),
+        weights=np.ones(ROWS, np.float32),
+        pad_values={"token_ids": 0, "padding_mask": 0, "segment_ids": 0},
+        longest=16,
+    )
+
+
+def trained(prepared, make_backbone, folder, **training):
+    """A run of 11 steps, evaluated every 5 and saved every 3: its weights, and the steps of all that was done."""
+    chosen = config(steps=11, evaluate_every=5, checkpoint={"every_steps": 3, "keep": 9}, **training)
+    keras.utils.set_random_seed(1)
+    task = create_task(chosen, {"labels": ["a", "b"]})
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        model = task.build(make_backbone(dropout=0.1))
+    terminal = Terminal(stream=io.StringIO())
+    trainer = Trainer(chosen, task, model, {}, prepared, prepared, strategy, folder, terminal)
+    calls, saved = [], []
+    run_steps, save = trainer.run_steps, trainer.checkpoints.save
+    trainer.run_steps = lambda iterator, steps: (calls.append(int(steps)), run_steps(iterator, steps))[1]
+    trainer.checkpoints.save = lambda: (saved.append(trainer.checkpoints.step), save())[1]
+    trainer.fit()
+    validated = [row["step"] for row in trainer.progress.history if "validation" in row]
+    return trainer, calls, sorted(set(saved)), validated
+
+
+def test_four_steps_a_call_are_four_calls(prepared, tiny_bert, tmp_path):
+    one, ones, *done = trained(prepared, tiny_bert, tmp_path / "one")
+    four, fours, *done_by_four = trained(prepared, tiny_bert, tmp_path / "four", steps_per_loop=4)
+    assert ones == [1] * 11
+    assert fours == [3, 2, 1, 3, 1, 1]  # cut short before 3, 5, 6, 9, 10 and 11
+    assert done == done_by_four == [[3, 5, 6, 9, 10, 11], [5, 10, 11]]
+    for a, b in zip(one.model.get_weights(), four.model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    figures = ("examples", "tokens")
+    assert [one.progress.spent[f] for f in figures] == [four.progress.spent[f] for f in figures]
+
+
+def traced_shapes(prepared, strategy) -> list[tuple]:
+    """The shapes of a replica's features, targets and weights that TensorFlow knows while it traces."""
+    batches, shapes = [np.arange(8), np.arange(8, 13)], []
+    iterator = iter(distribute(prepared, lambda: batches, strategy, static_size=8))
+
+    @tf.function
+    def look(iterator):
+        features, targets, weights = next(iterator)
+        for tensor in (*features.values(), targets, weights):
+            shapes.append(tuple(strategy.experimental_local_results(tensor)[0].shape))
+
+    for _ in batches:  # the second has rows that only fill it up
+        look(iterator)
+    return shapes
+
+
+def test_with_a_fixed_size_every_shape_is_known_before_any_batch(prepared, mirrored):
+    # one trace each: no batch has another shape
+    assert traced_shapes(prepared, tf.distribute.OneDeviceStrategy("/cpu:0")) == [(8, 16)] * 3 + [(8,)] * 2
+    assert traced_shapes(prepared, mirrored) == [(4, 16)] * 3 + [(4,)] * 2
+
+
+def test_a_config_of_many_shapes_is_refused_on_a_tpu(monkeypatch):
+    with pytest.raises(ValueError, match="data.batching: bucket makes batches of many lengths"):
+        config(data={"batching": "bucket"}, strategy="tpu")
+    assert config(data={"batching": "pad"}, strategy="tpu").many_shapes() is None
+    assert config(strategy="tpu").many_shapes() is None
+    monkeypatch.setenv("TPU_NAME", "local")  # `auto` then stands for tpu
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UserError, match="set auto or pad"):
+        create_strategy(config(data={"batching": "bucket"}))
