@@ -10,24 +10,16 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from kerasft.accelerators.bounds import Refused, largest
-from kerasft.accelerators.chips import Accelerator, parse_accelerator
-from kerasft.accelerators.compiler import check_installed, compile_program
-from kerasft.accelerators.report import Report, Shape
+from kerasft.accelerators.chips import parse_accelerator
+from kerasft.accelerators.compiler import check_installed
+from kerasft.accelerators.report import Report
 from kerasft.config.load import load_config
-from kerasft.config.schema import Config
 from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets import resolve_preset
 from kerasft.tasks.registry import create_task
 from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
-
-if TYPE_CHECKING:  # TensorFlow is imported once the config and the data are right
-    from kerasft.accelerators.lowering import Programs
-
-ROWS = 8  # a chip's share of the batches that --find-batch tries is a multiple of it, as the matrix units like
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +58,7 @@ def preflight(
     preset = resolve_preset(resolved.model.preset)
 
     quiet_tensorflow(verbose)
+    from kerasft.accelerators.examine import examine
     from kerasft.accelerators.lowering import Programs
     from kerasft.training.strategy import check_batch
 
@@ -74,45 +67,6 @@ def preflight(
     report = examine(resolved, programs, wanted, price, find_batch, terminal)
     show(report, as_json, terminal)
     return 0 if report.fits else 1
-
-
-def examine(
-    config: Config,
-    programs: Programs,
-    accelerator: Accelerator,
-    price: float | None,
-    find_batch: bool,
-    terminal: Terminal,
-) -> Report:
-    """Compiles both programs, and others where the largest batch is looked for."""
-
-    def compiled(program: str, share: int, hlo: bytes | Refused) -> Shape:
-        terminal.line(f"compiling {program}: {share} examples a chip, length {config.model.max_length}")
-        outcome = hlo if isinstance(hlo, Refused) else compile_program(hlo, accelerator.chip)
-        return Shape(program, share * accelerator.chips, share, config.model.max_length, outcome)
-
-    def training(batch: int) -> Shape:
-        return compiled("training", batch // accelerator.chips, programs.training(batch))
-
-    batch, found = config.training.batch_size, None
-    shape = training(batch)
-    evaluation = compiled("evaluation", programs.evaluation_share, programs.evaluation())
-    searched = find_batch and shape.too_large
-    if searched:
-        unit = ROWS * config.training.gradient_accumulation * accelerator.chips
-        found = largest(lambda size: training(size).fits(accelerator), batch, unit)
-    return Report(
-        config=config,
-        accelerator=accelerator,
-        training=shape,
-        evaluation=evaluation,
-        reduced_bytes=programs.reduced_bytes,
-        state_bytes=programs.state_bytes,
-        length=programs.length(batch),
-        price=price,
-        largest_batch=found,
-        searched=searched,
-    )
 
 
 def show(report: Report, as_json: bool, terminal: Terminal) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import yaml
 
 from kerasft import preflight
-from kerasft.accelerators import lowering
+from kerasft.accelerators import examine, lowering
 from kerasft.accelerators.bounds import Compiled, Length, Refused
 from kerasft.accelerators.chips import GIB
 from kerasft.accelerators.lowering import Programs
@@ -65,7 +65,7 @@ def chip(monkeypatch):
             return Refused("Ran out of memory on HBM", memory=True)
         return Compiled(2 * GIB, 2 * GIB, 2 * GIB, share * GIB, 0, 1e12 * share, 0.0)
 
-    monkeypatch.setattr(preflight, "compile_program", compile_program)
+    monkeypatch.setattr(examine, "compile_program", compile_program)
     monkeypatch.setattr(preflight, "check_installed", lambda: None)
     monkeypatch.setattr(lowering, "Programs", Sizes)
     return asked

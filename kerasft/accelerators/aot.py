@@ -66,9 +66,11 @@ def _operations(operation: Any) -> Any:
 def key(text: str, topology: str, options: str) -> str:
     """A name for the result: what is compiled, for what, by which versions.
 
-    The module's name has a counter of TensorFlow's in it, which says nothing of the program.
+    Names of functions have counters of TensorFlow's and Keras' in them, which say nothing of the program: they are
+    numbered as they come.
     """
-    program = re.sub(r"^module @\S+", "module", text)
+    numbers: dict[str, int] = {}
+    program = re.sub(r'@("[^"]*"|[\w.$-]+)', lambda name: f"@{numbers.setdefault(name[0], len(numbers))}", text)
     versions = [version(package) for package in PACKAGES]
     return hashlib.sha256("\n".join([program, topology, options, *versions]).encode()).hexdigest()
 

@@ -77,6 +77,9 @@ def test_the_name_of_a_result_is_that_of_the_program(monkeypatch):
     monkeypatch.setattr(aot, "version", lambda name: "1")
     one = aot.key("module @a_inference_step_7__.1 {\n}", "v5e:1x1", "{}")
     assert one == aot.key("module @a_inference_step_99__.3 {\n}", "v5e:1x1", "{}")
+    calls = "module @a {{ call @{} call @{} call @{} }}"
+    assert len({aot.key(calls.format(*names), "", "") for names in ("xyx", "zxz", ('"a b"', "q.1", '"a b"'))}) == 1
+    assert aot.key(calls.format(*"xyx"), "", "") != aot.key(calls.format(*"xyy"), "", "")
     assert one != aot.key("module @a_inference_step_7__.1 {\n}", "v6e:1x1", "{}")
     assert one != aot.key("module @a_inference_step_7__.1 { }", "v5e:1x1", "{}")
     monkeypatch.setattr(aot, "version", lambda name: "2")
