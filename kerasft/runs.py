@@ -13,6 +13,7 @@ import errno
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -80,8 +81,9 @@ class Run:
         """Makes the folder, whole or not at all, or checks that the data of a resumed run is the same."""
         if resume and self.folder.exists():
             self.check_data(tables)
-            for left in self.folder.glob(".model-*"):  # by a process that was killed
-                shutil.rmtree(left)
+        if resume:
+            self._tidy()
+        if resume and self.folder.exists():
             return
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
@@ -93,6 +95,16 @@ class Run:
             os.replace(self.folder, old)
         os.replace(draft, self.folder)
         shutil.rmtree(old, ignore_errors=True)  # it may be that there was none
+
+    def _tidy(self) -> None:
+        """Removes drafts of a process that was killed; what is whole has no name that begins with a dot."""
+        draft = re.compile(rf"\.{re.escape(self.folder.name)}-[a-z0-9_]{{8}}(-old)?")
+        beside = self.folder.parent.iterdir() if self.folder.parent.exists() else ()
+        for left in [*self.folder.rglob(".*"), *(path for path in beside if draft.fullmatch(path.name))]:
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""

@@ -169,7 +169,8 @@ def _compare(whole: str, killed: str) -> None:
     assert one == other, (one["training"], other["training"])
     for name in ("model/model.weights.h5", "model/head.weights.npz", "predictions/test.jsonl"):
         _same_file(Path("runs", whole, name), Path("runs", killed, name))
-    assert not [path for path in Path("runs", killed).iterdir() if path.name.startswith(".")], "something was left"
+    left = [path for path in Path("runs").rglob(".*") if killed in str(path)]
+    assert not left, left
 
 
 def _same_file(one: Path, other: Path) -> None:

@@ -49,7 +49,7 @@ def test_version(capsys):
     ("argument", "line"),
     [
         ("trian", "error: kerasft trian: unknown command; did you mean train?\n"),
-        ("zzz", "error: kerasft zzz: unknown command; there are train, evaluate, predict, export, preflight, config\n"),
+        ("zzz", f"error: kerasft zzz: unknown command; there are {', '.join(COMMANDS)}\n"),
     ],
 )
 def test_unknown_command(capsys, argument, line):

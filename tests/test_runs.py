@@ -1,10 +1,13 @@
+import errno
 import json
+import os
+import signal
 
 import pytest
 
 from kerasft.config.load import dump_config
 from kerasft.config.schema import Config
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.runs import Run, write_atomically
 
 
@@ -29,7 +32,7 @@ def config(tmp_path):
 def begun(config: Config) -> Run:
     run = Run.plan(config)
     (run.folder / "checkpoints").mkdir(parents=True)
-    (run.folder / "checkpoints" / "checkpoint").write_text("")
+    (run.folder / "data.json").write_text("{}")
     (run.folder / "config.yaml").write_text(dump_config(config))
     return run
 
@@ -66,6 +69,8 @@ def test_a_finished_run_is_not_resumed_and_an_unfinished_one_not_opened(config):
     with pytest.raises(UserError, match="no trained model"):
         Run.open(run.folder)
     run.write_json("metrics.json", {})
+    Run.plan(config(), resume=True)  # its export may be missing
+    run.end()
     with pytest.raises(UserError, match="finished"):
         Run.plan(config(), resume=True)
 
@@ -78,11 +83,29 @@ def test_an_unwritable_place_is_named(config, tmp_path):
 
 def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config):
     run = begun(config())
+    with pytest.raises(Interrupted, match="--overwrite"), run.interruptible():
+        raise KeyboardInterrupt
+    run.write_json("checkpoints/ckpt-1.json", {})
     with pytest.raises(Interrupted, match="--resume"), run.interruptible():
         raise KeyboardInterrupt
+    with pytest.raises(Terminated, match="terminated; .*--resume"), run.interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder / "model"))
     run.write_json("metrics.json", {})
     with pytest.raises(Interrupted, match="kerasft.export"), run.interruptible():
         raise KeyboardInterrupt
+
+
+def test_what_a_killed_process_left_is_removed_when_the_run_goes_on(config):
+    run = begun(config())
+    (run.folder / ".model-abcdefgh").mkdir()
+    (run.folder / "predictions").mkdir()
+    (run.folder / "predictions" / ".test.jsonl-x").write_text("half")
+    (run.folder.parent / ".n-abcdefg1").mkdir()
+    (run.folder.parent / ".n-2-abcdefg1").mkdir()  # of another run, n-2
+    run.begin({}, resume=True)
+    assert [path.name for path in run.folder.parent.rglob(".*")] == [".n-2-abcdefg1"]
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
