@@ -103,11 +103,6 @@ class Optimizer(Section):
     warmup: float = Field(0.1, ge=0, description="Below 1 a share of all steps, otherwise a number of steps.")
     clip_norm: Optional[float] = Field(1.0, gt=0, description="Largest global norm of the gradient; null: no clipping.")
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
-    epsilon: float = Field(
-        1e-8,
-        gt=0,
-        description="For adamw, adam and lamb: keeps steps finite where gradients vanish; PyTorch's default.",
-    )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."
     )

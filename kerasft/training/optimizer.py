@@ -36,12 +36,12 @@ def create_optimizer(
     if config.ema is not None:
         common["ema_momentum"] = config.ema
     kind, own = {
-        "adamw": (keras.optimizers.AdamW, {"epsilon": chosen.epsilon}),
-        "adam": (keras.optimizers.Adam, {"epsilon": chosen.epsilon}),
+        "adamw": (keras.optimizers.AdamW, {}),
+        "adam": (keras.optimizers.Adam, {}),
         "sgd": (keras.optimizers.SGD, {"momentum": chosen.momentum}),
         "adafactor": (keras.optimizers.Adafactor, {"relative_step": False}),
         "lion": (keras.optimizers.Lion, {}),
-        "lamb": (keras.optimizers.Lamb, {"epsilon": chosen.epsilon}),
+        "lamb": (keras.optimizers.Lamb, {}),
     }[chosen.name]
     optimizer = fine_tuning(kind)(**common, **own)
     optimizer.clip_after_sum = chosen.clip_norm
@@ -85,24 +85,18 @@ class _FineTuning:
         return super().update_step(gradient, variable, rate)
 
     def _fused_adam(self, gradient, variable, rate):
-        """Adam's update in one pass over memory, where Keras makes some ten; the same slots.
-
-        Algorithm 1 of Kingma and Ba 2014 (arXiv:1412.6980), as PyTorch has it: epsilon is added after the bias of the
-        second moment was corrected. Keras and the kernel add it before, which in the first hundreds of steps is up to
-        30 times as much and holds back weights of small gradients, such as those of rare words.
-        """
+        """Adam's update in one pass over memory, where Keras makes some ten; the same formula and slots."""
         index, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
-        beta2_power = tf.pow(self.beta_2, step)
         return tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
             beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=beta2_power,
+            beta2_power=tf.pow(self.beta_2, step),
             lr=tf.cast(rate, tf.float32),
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=self.epsilon * tf.sqrt(1.0 - beta2_power),
+            epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
         )
 

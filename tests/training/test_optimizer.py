@@ -49,18 +49,6 @@ def test_with_nothing_added_it_is_the_optimizer_of_keras(name):
         np.testing.assert_allclose(one, other, rtol=3e-5, atol=1e-6)
 
 
-def test_small_gradients_move_weights_as_in_the_paper():
-    """Algorithm 1 of arXiv:1412.6980 with gradients near epsilon, where Keras' own formula moves a thirtieth."""
-    model = layer_model()
-    before, scale, epsilon = values(model), 1e-8, 1e-8
-    optimizer = create_optimizer(training(name="adam", epsilon=epsilon), 10, model, {})
-    gradients = gradients_of(model, scale)
-    optimizer.apply(gradients, model.trainable_variables)
-    for variable, gradient in zip(model.trainable_variables, gradients):
-        step = 0.1 * gradient.numpy() / (np.abs(gradient.numpy()) + epsilon)  # the first one, bias corrected
-        np.testing.assert_allclose(variable.numpy(), before[variable.path] - step, rtol=1e-3, atol=1e-5)
-
-
 def test_decay_is_decoupled_and_spares_biases_and_norms():
     model = layer_model()
     before = values(model)
