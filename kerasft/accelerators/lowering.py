@@ -50,8 +50,10 @@ class Programs:
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(built.backbone))
-        accumulation = config.training.gradient_accumulation
-        self._step = make_train_step(self.model, task, self.optimizer, strategy, accumulation)
+        training = config.training
+        self._step = make_train_step(
+            self.model, task, self.optimizer, strategy, training.gradient_accumulation, training.fused or ()
+        )
         size = config.training.evaluation_batch_size
         self._forward = Evaluator(self.model, strategy, size, task.condense).forward
 

@@ -145,6 +145,11 @@ class Training(Section):
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Of matrix products; weights stay float32."
     )
+    fused: Optional[list[Literal["dropout", "normalization", "projections", "attention"]]] = Field(
+        None,
+        description="Layers that training runs in cheaper forms with the same result; null: all of these on a CPU, "
+        "none on an accelerator; []: as Keras has them.",
+    )
     optimizer: Optimizer = Optimizer()
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
     class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(

@@ -22,7 +22,7 @@ def layer_policy(precision: str) -> str:
 
 def rewrites(precision: str) -> bool:
     """Whether the step's graph is rewritten."""
-    return precision == "mixed_bfloat16" and not _accelerators()
+    return precision == "mixed_bfloat16" and not on_accelerator()
 
 
 @contextlib.contextmanager
@@ -50,5 +50,6 @@ def dtype_policy(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _accelerators() -> list[tf.config.PhysicalDevice]:
-    return tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU")
+def on_accelerator() -> bool:
+    """Whether TensorFlow sees a GPU or a TPU."""
+    return bool(tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU"))

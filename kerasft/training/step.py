@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import keras
 import tensorflow as tf
 
 from kerasft.tasks.base import Task
+from kerasft.training.fused_layers import fused_layers
 
 
 def make_train_step(
@@ -17,6 +18,7 @@ def make_train_step(
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy,
     accumulation: int = 1,
+    fused: Collection[str] = (),
 ) -> Callable[[tuple], tf.Tensor]:
     """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
 
@@ -30,15 +32,16 @@ def make_train_step(
         optimizer: built for the model's trainable variables.
         strategy: the one the batch is distributed by.
         accumulation: equal parts that a replica works through one after the other to save memory.
+        fused: which layers take cheaper forms; see `fused_layers`.
     """
     variables = model.trainable_variables
 
     def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         with tf.GradientTape() as tape:
-            logits = model(features, training=True)
+            with fused_layers(model, fused):
+                logits = model(features, training=True)
             loss = task.loss_sum(targets, logits, weights) / total
-        # dense: the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong
-        return loss, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+        return loss, [_dense(gradient, v) for gradient, v in zip(tape.gradient(loss, variables), variables)]
 
     def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         part = tf.shape(weights)[0] // accumulation  # the pipeline made the rows divide
@@ -69,3 +72,11 @@ def make_train_step(
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     return step
+
+
+def _dense(gradient: tf.Tensor | tf.IndexedSlices | None, variable: keras.Variable) -> tf.Tensor:
+    """Of what the loss doesn't depend on, such as a language model's output layer under another head: zeros.
+
+    Dense, because the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong.
+    """
+    return tf.zeros(variable.shape, variable.dtype) if gradient is None else tf.convert_to_tensor(gradient)

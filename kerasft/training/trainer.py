@@ -26,6 +26,7 @@ from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.checkpoint import Checkpoints
+from kerasft.training.fused_layers import chosen_forms
 from kerasft.training.optimizer import create_optimizer, swapped_averages
 from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
@@ -72,7 +73,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, training.checkpoint.keep)
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
-        step = make_train_step(model, task, self.optimizer, strategy, training.gradient_accumulation)
+        forms = chosen_forms(training.fused)
+        step = make_train_step(model, task, self.optimizer, strategy, training.gradient_accumulation, forms)
 
         @tf.function
         def run_steps(iterator, num_steps):

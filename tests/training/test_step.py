@@ -10,6 +10,7 @@ from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
 from kerasft.data.prepared import Prepared
 from kerasft.tasks.registry import create_task
+from kerasft.training.fused_layers import FORMS
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 
@@ -48,7 +49,7 @@ def prepared(words) -> Prepared:
     )
 
 
-def trained(prepared, strategy, make_backbone, steps=5, **training):
+def trained(prepared, strategy, make_backbone, steps=5, fused=(), **training):
     """Losses and weights after some steps; the third batch has 5 rows of 8, which no two replicas share evenly."""
     chosen = config(**training)
     keras.utils.set_random_seed(1)
@@ -56,7 +57,7 @@ def trained(prepared, strategy, make_backbone, steps=5, **training):
     with strategy.scope():
         model = task.build(make_backbone())
         optimizer = create_optimizer(chosen.training, steps, model, {})
-    step = tf.function(make_train_step(model, task, optimizer, strategy, chosen.training.gradient_accumulation))
+    step = tf.function(make_train_step(model, task, optimizer, strategy, chosen.training.gradient_accumulation, fused))
     dataset = distribute(
         prepared,
         lambda: training_batches(prepared.lengths, 8, "bucket", 0),
@@ -89,6 +90,36 @@ def test_accumulation_does_what_one_batch_does(prepared, tiny_bert, accumulation
 def test_accumulation_over_two_replicas_too(prepared, tiny_bert, mirrored):
     one = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
     assert_same(one, trained(prepared, mirrored, tiny_bert, gradient_accumulation=2))
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_cheaper_forms_of_layers_do_what_those_of_keras_do(prepared, tiny_bert, accumulation):
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    plain = trained(prepared, device, tiny_bert, gradient_accumulation=accumulation)
+    assert_same(plain, trained(prepared, device, tiny_bert, fused=tuple(FORMS), gradient_accumulation=accumulation))
+
+
+def test_cheaper_forms_over_two_replicas_too(prepared, tiny_bert, mirrored):
+    plain = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
+    assert_same(plain, trained(prepared, mirrored, tiny_bert, fused=tuple(FORMS)))
+
+
+def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):
+    class First:
+        def loss_sum(self, targets, logits, weights):
+            return tf.reduce_sum(logits[0][:, 0] * weights)
+
+    inputs = keras.Input((2,))
+    used, unused = keras.layers.Dense(1), keras.layers.Dense(1)
+    model = keras.Model(inputs, [used(inputs), unused(inputs)])
+    chosen = config()
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    optimizer = create_optimizer(chosen.training, 5, model, {})
+    before = unused.bias.numpy().copy()
+
+    step = tf.function(make_train_step(model, First(), optimizer, device))
+    assert np.isfinite(float(step((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))))
+    np.testing.assert_array_equal(unused.bias.numpy(), before)
 
 
 def test_first_loss_is_the_weighted_mean_of_keras(prepared, tiny_bert):
