@@ -49,6 +49,8 @@ def distribute(
 
         share = None if static_size is None else static_size // replicas
         dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share))
+        if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
 
     return strategy.distribute_datasets_from_function(pipeline)
