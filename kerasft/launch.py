@@ -21,6 +21,7 @@ from kerasft.terminal import Parser, run_program
 
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed
 POLL_SECONDS = 0.1
+WORKER = ("-m", "kerasft.train")
 TOLD = (UserError.exit_code, 3, WorkerLost.exit_code, 130, 143)  # exit codes of ends that the chief tells itself
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 PR_SET_PDEATHSIG = 1
@@ -137,7 +138,7 @@ def free_addresses(count: int) -> tuple[str, ...]:
 def _start(arguments: Sequence[str], environment: dict[str, str], chief: bool) -> subprocess.Popen:
     # A session of its own: Ctrl-C in a terminal reaches the launcher alone, which passes it on once.
     return subprocess.Popen(
-        [sys.executable, "-m", "kerasft.train", *arguments],
+        [sys.executable, *WORKER, *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=None if chief else subprocess.DEVNULL,

@@ -19,6 +19,7 @@ from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
 SECONDS = 600.0  # nodes of a batch system come one after the other
 SECONDS_WITH_A_MISTAKE = 20.0
 RETRY_SECONDS = 0.2
+ANSWER_SECONDS = 5.0  # of a chief that has waited to the end for somebody else
 MOST_BYTES = 1 << 16
 
 
@@ -101,7 +102,7 @@ def _report(cluster: Cluster, mistake: Stop | None, deadline: float) -> None:
         try:
             with socket.create_connection((host, port), timeout=max(0.01, deadline - time.monotonic())) as connection:
                 _write(connection, word)
-                code = _read(connection, deadline)["exit_code"]
+                code = _read(connection, deadline + ANSWER_SECONDS)["exit_code"]
         except (OSError, KeyError):  # it does not listen yet, or its name is not known yet
             time.sleep(RETRY_SECONDS)
             continue
