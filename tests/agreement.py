@@ -25,7 +25,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "classification": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "preset"},
     "decoder": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "gpt2"},
     "entities": {
-        "task": {"name": "token_classification"}, "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset",
+        "task": {"name": "token_classification", "stride": 8},
+        "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset",
     },
     "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
 }  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerasft.cluster import training_command
@@ -16,6 +17,7 @@ from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
 
 # What TensorFlow raises where a collective's other end is gone. An error of any other kind is none of a worker's loss.
 _LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+_BLOCK = 1 << 20  # rows that are hashed at once
 _ABORTED = "Collective ops is aborted"
 
 
@@ -147,11 +149,15 @@ def telling_losses(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def digest_of(*parts: Any) -> str:
-    """SHA-256 of texts and arrays."""
+def digest_of(*parts: str | np.ndarray) -> str:
+    """SHA-256 of texts and arrays; arrays may be mapped from files, and larger than the memory."""
     found = hashlib.sha256()
     for part in parts:
-        found.update(part.encode() if isinstance(part, str) else memoryview(part).cast("B"))
+        if isinstance(part, str):
+            found.update(part.encode())
+            continue
+        for start in range(0, len(part), _BLOCK):
+            found.update(part[start : start + _BLOCK].tobytes())
     return found.hexdigest()
 
 
