@@ -108,8 +108,10 @@ class Watch:
 
     def _signalled(self) -> bool:
         """Whether any worker was told to end: all stop after the same step."""
-        self.signal = max(self.checkpoints.workers.share(self.signal or 0)) or None
-        return self.signal is not None
+        agreed = max(self.checkpoints.workers.share(self.signal or 0))
+        if agreed:
+            self.signal = agreed
+        return bool(agreed)  # a signal that came meanwhile is the next step's
 
     def _due(self, step: int) -> bool:
         steps, minutes = self.saving.every_steps, self.saving.every_minutes
