@@ -82,6 +82,8 @@ class Checkpoints:
 
     def prepare(self) -> None:
         """Makes the folders."""
+        if not self.workers.chief:
+            return
         tf.io.gfile.makedirs(f"{self.folder}/best")
 
     def save(self) -> None:
