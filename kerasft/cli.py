@@ -16,6 +16,7 @@ from kerasft.versions import version
 # Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.
 COMMANDS = {
     "train": ("kerasft.train", "fine-tune a model, evaluate it and export it: kerasft train CONFIG [key=value ...]"),
+    "launch": ("kerasft.launch", "train with several processes on this machine: kerasft launch --workers N CONFIG"),
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),

@@ -45,6 +45,24 @@ class Terminated(Interrupted):
     exit_code = 143
 
 
+class WorkerLost(Stop):
+    """Another worker of the run is gone, or never came. The message says how to go on."""
+
+    exit_code = 4
+
+
+class EndedElsewhere(Stop):
+    """Another worker ends the run and says why; this one ends with it, in silence.
+
+    Args:
+        exit_code: of them all.
+    """
+
+    def __init__(self, exit_code: int):
+        super().__init__("")
+        self.exit_code = exit_code
+
+
 class StorageError(Stop):
     """A disk is full, or a folder is gone. What was written before is as it was."""
 

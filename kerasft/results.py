@@ -26,7 +26,7 @@ WORST = 20  # mistakes that the report shows
 
 
 def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> dict[str, Any]:
-    """Evaluates the saved model on validation and test, writes metrics.json, predictions/ and report.html.
+    """Evaluates the saved model on validation and test; the chief writes metrics.json, predictions/ and report.html.
 
     Returns:
         What metrics.json holds.
@@ -37,11 +37,15 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
     split = "test" if "test" in tables else "validation"
     for name in dict.fromkeys(("validation", split)):
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], fitted.strategy, terminal, name)
-    answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
-    run.write_predictions(split, answers)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
-    run.write_json("metrics.json", metrics)
-    write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
+
+    def write() -> None:
+        answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
+        run.write_predictions(split, answers)
+        run.write_json("metrics.json", metrics)
+        write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
+
+    fitted.workers.by_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
     terminal.result(f"report: {run.folder / 'report.html'}")
     return metrics

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasft.cluster import training_command
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
@@ -134,7 +135,7 @@ class Run:
                 ) from error
 
     def _how_to_go_on(self) -> str:
-        again = f"python -m kerasft.train {self.folder}/config.yaml"
+        again = f"{training_command()} {self.folder}/config.yaml"
         if (self.folder / "metrics.json").is_file():
             return f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
         if list(self.folder.glob("checkpoints/*.json")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from kerasft.errors import Interrupted, Stop
+from kerasft.errors import EndedElsewhere, Interrupted, Stop
 from kerasft.progress import BAR_WIDTHS, Phase
 from kerasft.tensorflow_log import silence_abseil
 
@@ -141,6 +142,26 @@ class Terminal:
         self._drawn = True
 
 
+class Silent(Terminal):
+    """Says nothing: that of a worker which is not the chief."""
+
+    def __init__(self):
+        nowhere = io.StringIO()
+        super().__init__(stream=nowhere, output=nowhere)
+
+    def line(self, text: str) -> None:
+        pass
+
+    def result(self, text: str) -> None:
+        pass
+
+    def table(self, table: rich.table.Table) -> None:
+        pass
+
+    def _show(self, phase: Phase) -> None:
+        pass
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with a mistake told in one line like every other."""
 
@@ -164,6 +185,8 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         return code
     except Interrupted as error:
         _write(sys.stderr, f"{_one_line(str(error))}\n")
+        return error.exit_code
+    except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
         _write(sys.stderr, f"error: {_one_line(str(error))}\n")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
+from kerasft.cluster import find_cluster, speaking
 from kerasft.config.load import load_config
 from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
+from kerasft.meeting import meeting
 from kerasft.models.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.terminal import Parser, Silent, Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,29 +30,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool) -> int:
     """One run, a line a stage. Everything a user can get wrong without a model is found before TensorFlow loads."""
-    terminal = Terminal(verbose)
     config = load_config(config_path, overrides)
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
-    run = Run.plan(config, overwrite, resume)
-    task = create_task(config)
-    task.check_config()
-    tables = load_splits(config, task)
-    preset = resolve_preset(config.model.preset)
-    terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+    cluster = find_cluster(config, os.environ)
+    terminal = Terminal(verbose) if cluster is None or cluster.chief else Silent()
+    with speaking(cluster), meeting(cluster):
+        run = Run.plan(config, overwrite, resume)
+        task = create_task(config)
+        task.check_config()
+        tables = load_splits(config, task)
+        preset = resolve_preset(config.model.preset)
+        terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
 
     quiet_tensorflow(verbose)
-    from kerasft.export import export_run
     from kerasft.results import finish
     from kerasft.training.fit import fit
+    from kerasft.training.workers import telling_losses
 
-    with run.interruptible():
-        fitted = fit(run, task, tables, preset, terminal, resume)
+    with speaking(cluster), run.interruptible(), telling_losses(run.folder):
+        fitted = fit(run, task, tables, preset, terminal, resume, cluster)
         finish(run, tables, fitted, terminal)
-        if config.export.enabled:
-            export_run(run, terminal)
-        run.end()
+        fitted.workers.by_chief(lambda: complete(run, terminal))
     return 0
+
+
+def complete(run: Run, terminal: Terminal) -> None:
+    """What is left once a run is trained and measured."""
+    from kerasft.export import export_run
+
+    if run.config.export.enabled:
+        export_run(run, terminal)
+    run.end()
 
 
 if __name__ == "__main__":

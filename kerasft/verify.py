@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def verify(folder: Path, verbose: bool) -> int:
     """Exit code 0: every bit of weights, optimizer and random states is reproduced; 1: not. Writes nothing."""
     run, terminal = Run.begun(folder), Terminal(verbose)
+    if run.config.training.strategy == "multi_worker":
+        raise UserError(f"{folder} was trained by several workers, and its steps are replayed by one process only")
     task = create_task(run.config)
     tables = load_splits(run.config, task)
     run.check_data(tables)

@@ -130,7 +130,7 @@ class Training(Section):
     """How long, how fast, on what."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
-        "auto", description="Where replicas run; auto: mirrored where there is more than one device."
+        "auto", description="Where replicas run; auto: TF_CONFIG's workers, or mirrored over several devices."
     )
     devices: Optional[int] = Field(
         None, ge=1, description="Replicas on this machine; null: every GPU. On a CPU: logical devices."

@@ -41,14 +41,16 @@ def distribute(
         def shares() -> Iterator:
             for number, rows in enumerate(batches()):
                 seen = prepared if first_step is None else prepared.at_step(first_step + number)
-                shares = np.split(pad_rows(rows, static_size or replicas * parts), replicas)
+                filled = pad_rows(rows, static_size or replicas * parts)
                 # Outputs that have a length can be gathered from all replicas only where it is the same.
-                beside = rows if prepared.token_targets else None
-                for share in shares[first : first + local]:
+                beside = filled if prepared.token_targets else None
+                for share in np.split(filled, replicas)[first : first + local]:
                     yield seen.batch(share, static_size is not None, beside)
 
         share = None if static_size is None else static_size // replicas
         dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share))
+        if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
 
     return strategy.distribute_datasets_from_function(pipeline)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kerasft.cluster import training_command
 from kerasft.config.schema import Checkpoint
 from kerasft.errors import Interrupted, Terminated
 from kerasft.terminal import Terminal
@@ -76,7 +77,7 @@ class Watch:
         if self._due(step):
             self._save()
         self.last = step
-        if self.signal is not None:
+        if self._signalled():
             self.stop()
 
     def after_evaluation(self, output: dict[str, Any]) -> None:
@@ -86,23 +87,31 @@ class Watch:
         progress.history.append({"step": step, "validation": output})
         self._save()
         self.line.resumed()
-        if self.signal is not None:
+        if self._signalled():
             self.stop(saved=True)
 
     def within_evaluation(self, done: int) -> None:
         """After each batch of a validation: it may take longer than the machine has left."""
-        if self.signal is not None:
+        if self._signalled():
             raise StopEvaluation
 
     def stop(self, saved: bool = False) -> NoReturn:
         """Saves, and ends the run with the command that goes on."""
         if not saved:
             self._save()
+        self.checkpoints.workers.wait()  # a worker that went now could take those with it that still write
         kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
         raise kind(
             f"{word} at step {self.checkpoints.step} of {self.steps}; to go on: "
-            f"python -m kerasft.train {self.folder}/config.yaml --resume"
+            f"{training_command()} {self.folder}/config.yaml --resume"
         )
+
+    def _signalled(self) -> bool:
+        """Whether any worker was told to end: all stop after the same step."""
+        agreed = max(self.checkpoints.workers.share(self.signal or 0))
+        if agreed:
+            self.signal = agreed
+        return bool(agreed)  # a signal that came meanwhile is the next step's
 
     def _due(self, step: int) -> bool:
         steps, minutes = self.saving.every_steps, self.saving.every_minutes

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.training.ring import Entry, Ring
+from kerasft.training.workers import Workers
 
 
 class Progress(tf.train.experimental.PythonState):
@@ -49,15 +50,25 @@ class Progress(tf.train.experimental.PythonState):
 class Checkpoints:
     """Writes and restores a run's state: weights, optimizer, random states and progress.
 
+    The state is the same in every worker: the chief writes it, and all read what the chief chose.
+
     Args:
         folder: `checkpoints/` of a run.
         model: its weights and the states of its random seeds are kept.
         optimizer: built.
         keep: how many checkpoints stay.
+        workers: of the run; None: this process alone.
     """
 
-    def __init__(self, folder: Any, model: keras.Model, optimizer: keras.optimizers.Optimizer, keep: int):
-        self.folder, self.progress = str(folder), Progress()
+    def __init__(
+        self,
+        folder: Any,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        keep: int,
+        workers: Workers | None = None,
+    ):
+        self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
         self.model, self.optimizer = model, optimizer
         state = _state(model.variables) | {"progress": self.progress}
         whole = tf.train.Checkpoint(model=_Group(state), optimizer=_Group(_state(optimizer.variables)))
@@ -71,14 +82,18 @@ class Checkpoints:
 
     def prepare(self) -> None:
         """Makes the folders."""
+        if not self.workers.chief:
+            return
         tf.io.gfile.makedirs(f"{self.folder}/best")
 
     def save(self) -> None:
-        self.states.save(self.step)
+        if self.workers.chief:
+            self.states.save(self.step)
 
     def save_best(self) -> None:
         """Keeps the weights as they stand: those of the moving average while they are swapped in."""
-        self.best.save(self.step)
+        if self.workers.chief:
+            self.best.save(self.step)
 
     def restore(self) -> list[str]:
         """Continues from the newest checkpoint that is whole, or from the first step where there is none at all.
@@ -90,12 +105,25 @@ class Checkpoints:
             UserError: there are checkpoints and all of them are damaged.
         """
         good, damaged = self.states.entries()
-        if good:
-            self.load(good[0])
-            self.states.discard_after(good[0])
+        number = self.workers.share(good[0].number if good else 0)[0]
+        if number:
+            self.load(self._chosen(number, good))
+            if self.workers.chief:
+                self.states.discard_after(good[0])
         elif damaged:
             raise UserError(f"{damaged[0]}, and no other checkpoint is whole; start anew with --overwrite")
         return damaged
+
+    def _chosen(self, number: int, good: list[Entry]) -> Entry:
+        """The checkpoint that the chief goes on from, as this worker finds it."""
+        mine = next((entry for entry in good if entry.number == number), None)
+        found = self.workers.share(int(mine is not None))
+        if mine is None or 0 in found:
+            raise UserError(
+                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
+                "file system that all workers share"
+            )
+        return mine
 
     def load(self, entry: Entry) -> None:
         """The state of one checkpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
@@ -19,8 +21,9 @@ from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.precision import dtype_policy, layer_policy
-from kerasft.training.strategy import create_strategy
+from kerasft.training.strategy import check_batch, create_strategy
 from kerasft.training.trainer import Trainer
+from kerasft.training.workers import Workers, digest_of, workers_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Fitted:
     Attributes:
         prepared: every split, tokenized.
         strategy: the model was trained under.
+        workers: that trained it.
         history: rows of the learning curves.
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
@@ -37,6 +41,7 @@ class Fitted:
 
     prepared: dict[str, Prepared]
     strategy: tf.distribute.Strategy
+    workers: Workers
     history: list[dict[str, Any]]
     training: dict[str, Any]
     model: dict[str, Any]
@@ -88,7 +93,14 @@ def build_model(
     return Built(model, backbone, tokenizer)
 
 
-def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal) -> Ready:
+def prepare(
+    run: Run,
+    task: Task,
+    tables: Mapping[str, Table],
+    preset: str | None,
+    terminal: Terminal,
+    cluster: Cluster | None = None,
+) -> Ready:
     """Strategy, model, tokenized splits and optimizer. Nothing is written.
 
     Args:
@@ -97,24 +109,24 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | Non
         tables: train, validation and perhaps test.
         preset: resolved; see `kerasft.models.presets`. None: from scratch.
         terminal: shows progress.
+        cluster: of workers that train together; None: this process alone.
     """
     config = run.config
     keras.utils.set_random_seed(config.seed)
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = create_strategy(config)
+    strategy = create_strategy(config, cluster)
+    workers, training = workers_of(strategy), config.training
+    replicas = strategy.num_replicas_in_sync
+    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas))
     policy = layer_policy(config.training.precision)
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)
     model, backbone, tokenizer = built.model, built.backbone, built.tokenizer
     preprocessor = task.preprocessor(backbone, tokenizer)
-    prepared = {}
-    with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
-        done = 0
-        for split, table in tables.items():
-            prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
-            done += len(table)
-            line.update(done)
+    prepared = workers.together(lambda: _tokenized(task, tables, preprocessor, terminal))
+    if workers.count > 1:
+        workers.check_same(_digest(config, task, prepared), "a config, data or a tokenizer")
     trainer = Trainer(
         config=config,
         task=task,
@@ -125,12 +137,30 @@ def prepare(run: Run, task: Task, tables: Mapping[str, Table], preset: str | Non
         strategy=strategy,
         folder=run.folder,
         terminal=terminal,
+        workers=workers,
     )
     return Ready(trainer, prepared, built)
 
 
+def _tokenized(task: Task, tables: Mapping[str, Table], preprocessor: Any, terminal: Terminal) -> dict[str, Prepared]:
+    prepared = {}
+    with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
+        done = 0
+        for split, table in tables.items():
+            prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
+            done += len(table)
+            line.update(done)
+    return prepared
+
+
 def fit(
-    run: Run, task: Task, tables: Mapping[str, Table], preset: str | None, terminal: Terminal, resume: bool = False
+    run: Run,
+    task: Task,
+    tables: Mapping[str, Table],
+    preset: str | None,
+    terminal: Terminal,
+    resume: bool = False,
+    cluster: Cluster | None = None,
 ) -> Fitted:
     """Trains, and saves the best weights to the run's `model/`.
 
@@ -139,13 +169,15 @@ def fit(
     Args:
         resume: go on from the newest checkpoint.
     """
-    ready = prepare(run, task, tables, preset, terminal)
-    run.begin(tables, resume)
-    trainer = ready.trainer
+    ready = prepare(run, task, tables, preset, terminal, cluster)
+    trainer, built = ready.trainer, ready.built
+    workers = trainer.workers
+    workers.by_chief(lambda: run.begin(tables, resume))
+    workers.check_sees(run.folder)
     trainer.fit(resume)
-    run.save_model(trainer.model, ready.built.backbone, ready.built.tokenizer, task)
+    workers.by_chief(lambda: run.save_model(trainer.model, built.backbone, built.tokenizer, task))
     sizes = _sizes(trainer.model, run.config)
-    return Fitted(ready.prepared, trainer.strategy, trainer.progress.history, trainer.figures(), sizes)
+    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, trainer.figures(), sizes)
 
 
 def _start(
@@ -162,6 +194,14 @@ def _start(
                 yield from column
 
     return start_from_scratch(config.model, texts, policy)
+
+
+def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:
+    """Of all that decides what a step does and which weights are best."""
+    parts = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
+    for split, rows in prepared.items():
+        parts += [split, rows.offsets, rows.targets, *(rows.features[name] for name in sorted(rows.features))]
+    return digest_of(*parts)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

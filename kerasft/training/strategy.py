@@ -5,30 +5,36 @@ import os
 
 import tensorflow as tf
 
+from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.training import coordination
 
 
-def create_strategy(config: Config) -> tf.distribute.Strategy:
-    """Creates the strategy and checks that the batch divides over its replicas.
+def create_strategy(config: Config, cluster: Cluster | None = None) -> tf.distribute.Strategy:
+    """Creates the strategy.
 
-    Must be called before TensorFlow touches a device: logical CPU devices are fixed from then on.
+    Must be called before TensorFlow touches a device: logical CPU devices and the connections of workers are fixed
+    from then on.
+
+    Args:
+        config: the resolved config.
+        cluster: the workers that train; None: this process works alone, on what a `multi_worker` config finds here.
 
     Raises:
-        UserError: no such devices, or a batch that does not divide over the replicas.
+        UserError: no such devices.
     """
     training = config.training
     gpus = tf.config.list_physical_devices("GPU")
-    name = choose_strategy(training.strategy, len(gpus), training.devices)
+    name = "multi_worker" if cluster else choose_strategy(training.strategy, len(gpus), training.devices)
     if name == "one_device":
         strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     elif name == "mirrored":
         strategy = mirrored_over(_devices(gpus, training.devices))
     elif name == "multi_worker":
-        strategy = _multi_worker()
+        strategy = _multi_worker(cluster, gpus, training.devices)
     else:
         strategy = _tpu(config)
-    check_batch(training.batch_size, training.gradient_accumulation, strategy.num_replicas_in_sync)
     return strategy
 
 
@@ -43,11 +49,9 @@ def mirrored_over(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
 
 
 def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
-    """What `auto` stands for: TF_CONFIG's workers, a Cloud TPU VM's chips, several devices, or one."""
-    if name != "auto":
+    """What `auto` stands for where there are no other workers: a Cloud TPU VM's chips, several devices, or one."""
+    if name not in ("auto", "multi_worker"):
         return name
-    if "TF_CONFIG" in os.environ:
-        return "multi_worker"
     if "TPU_NAME" in os.environ or "TPU_ACCELERATOR_TYPE" in os.environ:
         return "tpu"
     return "mirrored" if (devices or gpus) > 1 else "one_device"
@@ -77,9 +81,16 @@ def _devices(gpus: list, wanted: int | None) -> tuple[str, ...]:
     return tuple(f"/cpu:{i}" for i in range(wanted))
 
 
-def _multi_worker() -> tf.distribute.Strategy:
-    if "TF_CONFIG" not in os.environ:
-        raise UserError("training.strategy: multi_worker needs the environment variable TF_CONFIG on each worker")
+def _multi_worker(cluster: Cluster, gpus: list, wanted: int | None) -> tf.distribute.Strategy:
+    """Every worker's GPUs, or its one CPU."""
+    if wanted is not None and wanted > max(1, len(gpus)):
+        raise UserError(
+            f"training.devices: {wanted}, but this worker has {len(gpus)} GPUs; a worker without one has one replica"
+        )
+    if gpus:
+        tf.config.set_visible_devices(gpus[:wanted], "GPU")
+    os.environ["TF_CONFIG"] = cluster.tf_config
+    coordination.configure(len(cluster.addresses))
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

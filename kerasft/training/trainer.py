@@ -31,6 +31,7 @@ from kerasft.training.optimizer import create_optimizer, swapped_averages
 from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
 from kerasft.training.step import make_train_step
+from kerasft.training.workers import Workers
 
 
 class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
@@ -46,6 +47,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         strategy: where it runs.
         folder: of the run; checkpoints and TensorBoard events go below it.
         terminal: shows progress.
+        workers: of the strategy; None: this process alone.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         strategy: tf.distribute.Strategy,
         folder: Path,
         terminal: Terminal,
+        workers: Workers | None = None,
     ):
         self.config, self.task, self.model, self.strategy = config, task, model, strategy
         self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
+        self.workers = workers or Workers()
         training = config.training
         self.rewrites = rewrites(training.precision)
         self.static = isinstance(strategy, tf.distribute.TPUStrategy)
@@ -70,7 +74,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths)
-            self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, training.checkpoint.keep)
+            kept = training.checkpoint.keep
+            self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, kept, self.workers)
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         forms = chosen_forms(training.fused)
@@ -109,7 +114,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 steps_per_loop=training.steps_per_loop,
                 train_actions=[watch.after_steps],
                 eval_actions=[watch.after_evaluation],
-                summary_dir=str(self.folder / "tensorboard"),
+                summary_dir=str(self.folder / "tensorboard") if self.workers.chief else None,
             )
             self._go_to(self.checkpoints.step)
             with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
@@ -118,6 +123,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 except StopEvaluation:
                     watch.stop()
         self.sha256 = self.checkpoints.sha256()
+        self.workers.wait()  # the chief may still be writing the best weights
         self.checkpoints.restore_best()
         self.task.state.update(self.progress.best["state"])
 

@@ -10,13 +10,14 @@ from kerasft.terminal import Terminal
 from kerasft.training import actions
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.checkpoint import Progress
+from kerasft.training.workers import Workers
 
 
 class Kept:
     """What a Watch needs of Checkpoints."""
 
     def __init__(self):
-        self.progress, self.step, self.saved = Progress(), 0, []
+        self.progress, self.step, self.saved, self.workers = Progress(), 0, [], Workers()
 
     def save(self):
         self.saved.append(self.step)
@@ -105,6 +106,25 @@ def test_sigterm_saves_and_says_how_to_go_on_however_often_it_comes(watch):
         os.kill(os.getpid(), signal.SIGTERM)
         steps(seen, 1)
     assert seen.checkpoints.saved == [2] and Terminated.exit_code == 143
+
+
+def test_a_signal_at_any_worker_stops_all_after_the_same_step(watch, monkeypatch):
+    with pytest.raises(Terminated, match="at step 3"), watch() as seen:
+        steps(seen, 2)
+        monkeypatch.setattr(seen.checkpoints.workers, "share", lambda value: [value, signal.SIGTERM])
+        steps(seen, 1)
+    assert seen.checkpoints.saved == [3]
+
+
+def test_a_signal_that_comes_while_workers_agree_is_not_forgotten(watch, monkeypatch):
+    def share(value: int) -> list[int]:
+        if seen.checkpoints.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return [value]
+
+    with pytest.raises(Terminated, match="at step 2"), watch() as seen:
+        monkeypatch.setattr(seen.checkpoints.workers, "share", share)
+        steps(seen, 5)
 
 
 def test_a_signal_does_not_wait_for_the_end_of_a_validation(watch):

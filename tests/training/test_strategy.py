@@ -25,7 +25,6 @@ def test_a_batch_that_divides_passes():
         ({}, 4, None, "mirrored"),
         ({}, 4, 1, "one_device"),
         ({}, 0, 2, "mirrored"),
-        ({"TF_CONFIG": "{}"}, 4, None, "multi_worker"),
         ({"TPU_NAME": "local"}, 0, None, "tpu"),
     ],
 )
@@ -35,6 +34,11 @@ def test_auto_goes_by_what_the_machine_has(monkeypatch, environment, gpus, devic
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert choose_strategy("auto", gpus, devices) == expected
+
+
+def test_without_other_workers_multi_worker_is_what_the_machine_has():
+    assert choose_strategy("multi_worker", 4, None) == "mirrored"
+    assert choose_strategy("multi_worker", 0, None) == "one_device"
 
 
 def test_a_named_strategy_is_taken_as_it_is():

@@ -1,0 +1,139 @@
+"""Trains the same tiny runs by one process, by logical devices and by two workers, for tests that compare them.
+
+    python tests/agreement.py RECIPE...     in an empty folder; leaves runs/RECIPE-{one,mirrored,workers}
+
+TensorFlow is imported once; each process of a training is a fork that has not run an operation before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from chaos import WORDS, _in_a_fork, _make_preset, _preload
+
+STEPS = 50
+# The last batch of an epoch has one row: the second worker has only a row that counts nothing.
+ROWS = {"train": 65, "validation": 21, "test": 13}
+TEXT = {"text": "text", "label": "label"}
+RECIPES: dict[str, dict[str, Any]] = {
+    "classification": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "preset"},
+    "decoder": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "gpt2"},
+    "entities": {
+        "task": {"name": "token_classification", "stride": 8},
+        "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset",
+    },
+    "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
+}  # fmt: skip
+WAYS: dict[str, dict[str, Any]] = {
+    "one": {"strategy": "one_device"},
+    "mirrored": {"strategy": "mirrored", "devices": 2},
+    "workers": {"strategy": "multi_worker", "gradient_accumulation": 2},
+}
+
+
+def main(recipes: list[str]) -> int:
+    _in_a_fork(_make_preset)
+    _in_a_fork(_make_decoder)
+    _preload()
+    _write_rows()
+    for name in recipes:
+        for way, training in WAYS.items():
+            _write_config(f"{name}-{way}", RECIPES[name], training)
+            codes = together(f"{name}-{way}.yaml", 2 if way == "workers" else 1)
+            if any(codes):
+                print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
+                return 1
+    return 0
+
+
+def together(config: str, workers: int) -> list[int]:
+    """The exit codes of a training by so many processes."""
+    return ended(start(config, workers))
+
+
+def start(config: str, workers: int, *flags: str) -> list[int]:
+    """The process ids of a training's workers; what they say goes to NAME.INDEX.log."""
+    from kerasft.cluster import Cluster
+    from kerasft.launch import free_addresses
+
+    addresses = free_addresses(workers)
+    return [
+        _fork(config, Cluster(addresses, index) if workers > 1 else None, f"{Path(config).stem}.{index}.log", flags)
+        for index in range(workers)
+    ]
+
+
+def ended(processes: list[int]) -> list[int]:
+    """Their exit codes, or minus the signals that killed them."""
+    return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+
+
+def _fork(config: str, cluster: Any, log: str, flags: tuple[str, ...]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        with open(log, "ab", 0) as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        if cluster is not None:
+            os.environ["TF_CONFIG"] = cluster.tf_config
+        from kerasft import train
+
+        code = train.main([config, *flags])
+    finally:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        os._exit(code)  # it would go on as the parent does
+
+
+def _make_decoder() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras_hub
+
+    from kerasft.models.byte_pair import byte_characters
+    from kerasft.models.presets import save_preset
+
+    vocabulary = {token: number for number, token in enumerate([*byte_characters(), "th", "<|endoftext|>"])}
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
+        dropout=0.1, max_sequence_length=64,
+    )  # fmt: skip
+    save_preset(backbone, keras_hub.tokenizers.GPT2Tokenizer(vocabulary, ["t h"]), "gpt2")
+
+
+def _write_rows() -> None:
+    random = np.random.default_rng(0)
+    for split, rows in ROWS.items():
+        with open(f"{split}.jsonl", "w", encoding="utf-8") as file:
+            for _ in range(rows):
+                label = int(random.integers(2))
+                tokens = random.choice(WORDS[5 * label : 5 * label + 5] + WORDS[10:], random.integers(2, 20)).tolist()
+                tags = ["B-sport" if token in WORDS[:5] else "O" for token in tokens]
+                row = {"text": " ".join(tokens), "label": "sport money".split()[label], "tokens": tokens, "tags": tags}
+                file.write(json.dumps(row) + "\n")
+
+
+def _write_config(name: str, recipe: dict[str, Any], training: dict[str, Any]) -> None:
+    config = {
+        "name": name, "task": recipe["task"],
+        "model": {"preset": recipe["preset"], "max_length": 32, "dropout": recipe.get("dropout", 0.0)},
+        "data": {split: f"{split}.jsonl" for split in ROWS} | {"columns": recipe["columns"]},
+        "training": {
+            "steps": STEPS, "batch_size": 16, "evaluation_batch_size": 8, "evaluate_every": 25,
+            "optimizer": {"learning_rate": 1e-3}, **training,
+        },
+        "export": {"enabled": False},
+    }  # fmt: skip
+    Path(f"{name}.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

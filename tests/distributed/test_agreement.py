@@ -1,0 +1,77 @@
+"""Two workers, two logical devices and one process with the same global batch: float32, 50 steps, 1e-5.
+
+A new task joins with one entry of `RECIPES` in tests/agreement.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from agreement import RECIPES, ROWS, STEPS, WAYS
+
+TESTS = Path(__file__).resolve().parent.parent
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def trained(request, tmp_path_factory) -> dict[str, Path]:
+    """The run of each way to train one recipe."""
+    folder = tmp_path_factory.mktemp("agreement")
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
+    command = [sys.executable, str(TESTS / "agreement.py"), request.param]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=550)
+    assert done.returncode == 0, done.stderr[-300:] + "".join(log.read_text()[-3000:] for log in folder.glob("*.log"))
+    return {way: folder / "runs" / f"{request.param}-{way}" for way in WAYS}
+
+
+def last_state(run: Path) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """Weights and optimizer after the last step, and the learning curves with every step's loss."""
+    newest = max(run.glob("checkpoints/ckpt-*.index"), key=lambda path: int(path.stem[5:]))
+    reader = tf.train.load_checkpoint(str(newest.with_suffix("")))
+    tensors = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    arrays = {name: value for name, value in tensors.items() if name.endswith("VARIABLE_VALUE")}
+    (progress,) = (value for name, value in tensors.items() if "progress" in name)
+    return arrays, json.loads(progress)["history"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["workers", "mirrored"])
+def test_the_weights_and_losses_are_those_of_one_process(trained, way):
+    (mine, my_curve), (theirs, their_curve) = (last_state(trained[name]) for name in ("one", way))
+    assert mine.keys() == theirs.keys() and len(mine) > 20
+    farthest = max(np.abs(mine[name].astype(float) - theirs[name]).max(initial=0) for name in mine)
+    losses = [[row["loss"] for row in curve if "loss" in row] for curve in (my_curve, their_curve)]
+    assert len(losses[0]) == STEPS
+    print(
+        f"{trained[way].name}: weights and slots within {farthest:.1e}, losses {np.abs(np.subtract(*losses)).max():.1e}"
+    )
+    assert farthest < TOLERANCE
+    np.testing.assert_allclose(*losses, atol=TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["workers", "mirrored"])
+def test_every_example_is_measured_and_answered_once(trained, way):
+    one, other = trained["one"], trained[way]
+    measured = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (one, other)]
+    for split in ("validation", "test"):
+        assert _numbers(measured[0][split]) == pytest.approx(_numbers(measured[1][split]), abs=1e-4)
+    assert measured[1]["training"]["replicas"] == 2
+    answers = [(run / "predictions" / "test.jsonl").read_text(encoding="utf-8").splitlines() for run in (one, other)]
+    texts = [[json.loads(line)["text"] for line in lines] for lines in answers]
+    assert texts[0] == texts[1] and len(texts[0]) == (
+        ROWS["test"] if "masked" not in one.name else 6
+    )  # rows are packed
+
+
+def _numbers(value, path: str = "") -> dict[str, float]:
+    if isinstance(value, dict):
+        return {
+            key: number for name, inner in value.items() for key, number in _numbers(inner, f"{path}.{name}").items()
+        }
+    return {path: float(value)} if isinstance(value, (int, float)) else {}

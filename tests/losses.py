@@ -1,0 +1,63 @@
+"""Kills and stops workers of one training again and again, and compares what it ends with.
+
+    python tests/losses.py     in an empty folder
+
+Prints a line of JSON: what each attempt ended with, and the digests of the whole and of the broken run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from agreement import RECIPES, _in_a_fork, _make_preset, _preload, _write_config, _write_rows, ended, start
+
+# Signal, to which worker, once there is a checkpoint of this step.
+BREAKS = [(signal.SIGKILL, 1, 8), (signal.SIGKILL, 0, 16), (signal.SIGTERM, 1, 24)]
+TRAINING = {"strategy": "multi_worker", "checkpoint": {"every_steps": 4, "keep": 2}}
+TRAINING |= {"steps": 34, "evaluate_every": 10, "ema": 0.9}
+
+
+def main() -> int:
+    _in_a_fork(_make_preset)
+    _preload()
+    _write_rows()
+    recipe = {**RECIPES["classification"], "dropout": 0.1}
+    for name in ("whole", "broken"):
+        _write_config(name, recipe, TRAINING)
+    attempts = [_break("broken.yaml", *how) for how in BREAKS]
+    codes = [ended(start(f"{name}.yaml", 2, "--resume")) for name in ("broken", "whole")]
+    digests = [json.loads(Path("runs", name, "metrics.json").read_text())["training"] for name in ("broken", "whole")]
+    print(json.dumps({"attempts": attempts, "codes": codes, "sha256": [found["sha256"] for found in digests]}))
+    return 0
+
+
+def _break(config: str, number: int, worker: int, step: int) -> dict[str, Any]:
+    processes = start(config, 2, "--resume")
+    while _newest_step() < step:
+        if os.waitpid(processes[0], os.WNOHANG)[0]:
+            raise RuntimeError(f"the chief ended before step {step}; see broken.0.log")
+        time.sleep(0.01)
+    os.kill(processes[worker], number)
+    begun = time.monotonic()
+    codes = ended(processes)
+    return {"codes": codes, "seconds": time.monotonic() - begun, "step": _newest_step()}
+
+
+def _newest_step() -> int:
+    steps = [0]
+    for manifest in Path("runs/broken/checkpoints").glob("ckpt-*.json"):
+        try:
+            steps.append(json.loads(manifest.read_text())["step"])
+        except FileNotFoundError:  # a newer one has just taken its place
+            continue
+    return max(steps)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
