@@ -89,7 +89,7 @@ class Run:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
         write_atomically(draft / "config.yaml", dump_config(self.config))
-        write_atomically(draft / "data.json", json.dumps(_fingerprints(tables), indent=2))
+        write_atomically(draft / "data.json", json.dumps(fingerprints(tables), indent=2))
         os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         old = draft.with_name(f"{draft.name}-old")
         if self.folder.exists():
@@ -109,7 +109,7 @@ class Run:
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
-        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), _fingerprints(tables)
+        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
         changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
         if changed:
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
@@ -138,7 +138,7 @@ class Run:
         again = f"{training_command()} {self.folder}/config.yaml"
         if (self.folder / "metrics.json").is_file():
             return f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
-        if list(self.folder.glob("checkpoints/*.json")):
+        if self.config.training.checkpoint.dir or list(self.folder.glob("checkpoints/*.json")):
             return f"to go on from the newest checkpoint: {again} --resume"
         return f"nothing was trained; to start again: {again} --overwrite"
 
@@ -195,10 +195,9 @@ class Run:
             raise UserError(f"{self.folder} is not a run: it has no config.yaml; choose another name=...")
         if (self.folder / "finished.json").is_file():
             raise UserError(f"{self.folder} is finished; there is nothing to resume")
-        before = load_config(self.folder / "config.yaml", []).model_dump()
-        for path, old, new in _differences(before, self.config.model_dump()):
-            if not path.startswith(("output.", "export.")):
-                raise UserError(f"{path}: {new!r}, but {self.folder} began with {old!r}; resume with the same config")
+        check_same_config(
+            load_config(self.folder / "config.yaml", []).model_dump(mode="json"), self.config, self.folder
+        )
 
 
 @dataclass(frozen=True)
@@ -263,8 +262,16 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
+def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
+    """Split -> digest of its rows."""
     return {split: table.fingerprint() for split, table in tables.items()}
+
+
+def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> None:
+    """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
+    for path, old, new in _differences(before, config.model_dump(mode="json")):
+        if not path.startswith(("output.", "export.")):
+            raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
 
 
 def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:

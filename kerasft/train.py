@@ -49,7 +49,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
     from kerasft.training.workers import telling_losses
 
     with speaking(cluster), run.interruptible(), telling_losses(run.folder):
-        fitted = fit(run, task, tables, preset, terminal, resume, cluster)
+        fitted = fit(run, task, tables, preset, terminal, resume, overwrite, cluster)
         finish(run, tables, fitted, terminal)
         fitted.workers.by_chief(lambda: complete(run, terminal))
     return 0

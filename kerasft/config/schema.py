@@ -124,6 +124,12 @@ class Checkpoint(Section):
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
+    dir: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="A folder, such as gs://BUCKET/FOLDER, that outlives the machine: checkpoints go to DIR/NAME; "
+        "null: to the run's folder.",
+    )
 
 
 class Training(Section):

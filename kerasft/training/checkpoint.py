@@ -53,7 +53,7 @@ class Checkpoints:
     The state is the same in every worker: the chief writes it, and all read what the chief chose.
 
     Args:
-        folder: `checkpoints/` of a run.
+        folder: that of a run's checkpoints, local or gs://.
         model: its weights and the states of its random seeds are kept.
         optimizer: built.
         keep: how many checkpoints stay.

@@ -20,6 +20,7 @@ from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
+from kerasft.training.place import Place, checkpoint_folder
 from kerasft.training.precision import dtype_policy, layer_policy
 from kerasft.training.strategy import check_batch, create_strategy
 from kerasft.training.trainer import Trainer
@@ -136,6 +137,7 @@ def prepare(
         validation=prepared["validation"],
         strategy=strategy,
         folder=run.folder,
+        checkpoints=checkpoint_folder(run),
         terminal=terminal,
         workers=workers,
     )
@@ -160,6 +162,7 @@ def fit(
     preset: str | None,
     terminal: Terminal,
     resume: bool = False,
+    overwrite: bool = False,
     cluster: Cluster | None = None,
 ) -> Fitted:
     """Trains, and saves the best weights to the run's `model/`.
@@ -168,11 +171,17 @@ def fit(
 
     Args:
         resume: go on from the newest checkpoint.
+        overwrite: replace those of another run of this name.
     """
     ready = prepare(run, task, tables, preset, terminal, cluster)
     trainer, built = ready.trainer, ready.built
     workers = trainer.workers
-    workers.by_chief(lambda: run.begin(tables, resume))
+
+    def begin() -> None:
+        Place(run, tables).begin(resume, overwrite)
+        run.begin(tables, resume)
+
+    workers.by_chief(begin)
     workers.check_sees(run.folder)
     trainer.fit(resume)
     workers.by_chief(lambda: run.save_model(trainer.model, built.backbone, built.tokenizer, task))

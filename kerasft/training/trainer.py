@@ -45,7 +45,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         train: prepared training split.
         validation: prepared validation split.
         strategy: where it runs.
-        folder: of the run; checkpoints and TensorBoard events go below it.
+        folder: of the run; TensorBoard events go below it.
+        checkpoints: the folder of checkpoints, local or gs://.
         terminal: shows progress.
         workers: of the strategy; None: this process alone.
     """
@@ -60,6 +61,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         validation: Prepared,
         strategy: tf.distribute.Strategy,
         folder: Path,
+        checkpoints: str,
         terminal: Terminal,
         workers: Workers | None = None,
     ):
@@ -75,7 +77,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths)
             kept = training.checkpoint.keep
-            self.checkpoints = Checkpoints(folder / "checkpoints", model, self.optimizer, kept, self.workers)
+            self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers)
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         forms = chosen_forms(training.fused)
@@ -178,7 +180,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             raise Diverged(
                 f"the loss or its gradient is no longer a number at step {first + int(good)}; lower "
                 f"training.optimizer.learning_rate or set training.precision to float32. The checkpoints in "
-                f"{self.folder}/checkpoints are from before"
+                f"{self.checkpoints.folder} are from before"
             )
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun

@@ -59,7 +59,9 @@ def trained(prepared, make_backbone, folder, **training):
     with strategy.scope():
         model = task.build(make_backbone(dropout=0.1))
     terminal = Terminal(stream=io.StringIO())
-    trainer = Trainer(chosen, task, model, {}, prepared, prepared, strategy, folder, terminal)
+    trainer = Trainer(
+        chosen, task, model, {}, prepared, prepared, strategy, folder, str(folder / "checkpoints"), terminal
+    )
     calls, saved = [], []
     run_steps, save = trainer.run_steps, trainer.checkpoints.save
     trainer.run_steps = lambda iterator, steps: (calls.append(int(steps)), run_steps(iterator, steps))[1]

@@ -1,0 +1,77 @@
+"""Checkpoints in a folder that outlives the machine: their run goes on from them when all else is gone, no other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from test_programs import project  # noqa: F401
+
+from kerasft import train
+from kerasft.training import actions
+
+
+@pytest.fixture(params=["{}/bucket", "file://{}/bucket/"], ids=["path", "url"])
+def elsewhere(request, tmp_path) -> str:
+    return request.param.format(tmp_path)
+
+
+def figures(name: str) -> dict:
+    metrics = json.loads(Path(f"runs/{name}/metrics.json").read_text())
+    return {"test": metrics["test"], "sha256": metrics["training"]["sha256"]}
+
+
+def stop_at(step: int, monkeypatch) -> None:
+    """As if SIGTERM came in the middle of this step."""
+    after_steps = actions.Watch.after_steps
+
+    def watched(self, output):
+        if self.checkpoints.step == step:
+            self.signal = actions.signal.SIGTERM
+        after_steps(self, output)
+
+    monkeypatch.setattr(actions.Watch, "after_steps", watched)
+
+
+def test_a_run_goes_on_when_its_machine_is_gone(project, elsewhere, monkeypatch, capsys):  # noqa: F811
+    project(export={"enabled": False}, model={"dropout": 0.1})
+    where = f"training.checkpoint.dir={elsewhere}"
+    with monkeypatch.context() as patch:
+        stop_at(13, patch)
+        assert train.main(["config.yaml", where]) == 143
+    assert "at step 13" in capsys.readouterr().err.splitlines()[-1]
+    assert not Path("runs/tiny/checkpoints").exists()
+    shutil.rmtree("runs")
+    assert train.main(["config.yaml", where, "--resume"]) == 0
+    assert train.main(["config.yaml", "name=whole"]) == 0
+    assert figures("tiny") == figures("whole")
+
+
+def test_another_run_does_not_take_the_checkpoints(project, elsewhere, monkeypatch, capsys):  # noqa: F811
+    project(export={"enabled": False}, training={"epochs": 1})
+    where = f"training.checkpoint.dir={elsewhere}"
+    assert train.main(["config.yaml", where]) == 0
+    folder = f"{elsewhere.rstrip('/')}/tiny"
+    kept = tf.io.gfile.listdir(folder)
+    shutil.rmtree("runs")
+
+    def refused(*arguments: str) -> str:
+        assert train.main(["config.yaml", where, *arguments]) == 2
+        assert tf.io.gfile.listdir(folder) == kept and not Path("runs").exists()
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert f"{folder} has the checkpoints of a run" in refused()
+    assert f"training.batch_size: 4, but {folder} began with 8" in refused("training.batch_size=4", "--resume")
+    rows = Path("train.jsonl").read_text()
+    Path("train.jsonl").write_text(rows + rows.splitlines()[0] + "\n")
+    assert "the data is not what its run began with" in refused("--resume")
+    assert train.main(["config.yaml", where, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "nofs://bucket/folder"])
+def test_a_folder_that_cannot_be_written_is_named(project, place, capsys):  # noqa: F811
+    project(export={"enabled": False})
+    assert train.main(["config.yaml", f"training.checkpoint.dir={place}"]) == 2
+    assert f"training.checkpoint.dir: {place}/tiny: " in capsys.readouterr().err.splitlines()[-1]
+    assert not Path("runs").exists()
