@@ -52,6 +52,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         fitted = fit(run, task, tables, preset, terminal, resume, overwrite, cluster)
         finish(run, tables, fitted, terminal)
         fitted.workers.by_chief(lambda: complete(run, terminal))
+        fitted.workers.part()
     return 0
 
 

@@ -100,6 +100,7 @@ class Watch:
         if not saved:
             self._save()
         self.checkpoints.workers.wait()  # a worker that went now could take those with it that still write
+        self.checkpoints.workers.part()
         kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
         raise kind(
             f"{word} at step {self.checkpoints.step} of {self.steps}; to go on: "

@@ -119,6 +119,7 @@ class Checkpoints:
         mine = next((entry for entry in good if entry.number == number), None)
         found = self.workers.share(int(mine is not None))
         if mine is None or 0 in found:
+            self.workers.part()
             raise UserError(
                 f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
                 "file system that all workers share"

@@ -177,6 +177,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with bfloat16_products(self.rewrites):
             loss, good = self.run_steps(self.iterator, num_steps)
         if int(good) < int(num_steps):
+            self.workers.part()
             raise Diverged(
                 f"the loss or its gradient is no longer a number at step {first + int(good)}; lower "
                 f"training.optimizer.learning_rate or set training.precision to float32. The checkpoints in "

@@ -43,6 +43,14 @@ class Workers:
         """Until every worker is here."""
         self.share(0)
 
+    def part(self) -> None:
+        """The last word before all end, alike: whoever is here no longer needs anything of an earlier sum.
+
+        Without it a worker could be gone while another still fetches the end of a sum from it, and seem lost.
+        """
+        with contextlib.suppress(tf.errors.OpError):  # here a worker may be gone
+            self.share(0)
+
     def together(self, work: Callable[[], Any]) -> Any:
         """Each worker works by itself, then all wait; a Stop in one of them ends them all.
 
@@ -61,6 +69,7 @@ class Workers:
         first = next((i for i, code in enumerate(codes) if code), None)
         if first is None:
             return found
+        self.part()
         if stopped is not None and first == self.index:
             raise stopped
         raise EndedElsewhere(codes[first])
@@ -79,6 +88,7 @@ class Workers:
         values = self.share(int(digest[:12], 16))
         other = next((i for i, value in enumerate(values) if value != values[0]), None)
         if other is not None:
+            self.part()
             raise UserError(f"worker {other} has {what} unlike the chief's; give every worker the same files")
 
     def check_sees(self, folder: Path) -> None:
@@ -90,6 +100,7 @@ class Workers:
         seen = self.share(int(mark.exists()))
         self.by_chief(mark.unlink)
         if 0 in seen:
+            self.part()
             raise UserError(
                 f"output.dir: worker {seen.index(0)} does not see {folder}; name a folder on a file system that all "
                 "workers share"
