@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
+    "check-servable": ("kerasft.check_servable", "would TensorFlow Serving load it? kerasft check-servable DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
@@ -54,11 +55,11 @@ def _help() -> str:
         "Fine-tune BERT- and GPT-type models in TensorFlow and Keras 3, and serve them.",
         "",
     ]
-    lines += [f"  {command:<10}{text}" for command, (_, text) in COMMANDS.items()]
+    lines += [f"  {command:<15}{text}" for command, (_, text) in COMMANDS.items()]
     lines += [
         "",
-        "  --version  versions of kerasft and of what it stands on",
-        "  --help     this; kerasft COMMAND --help for one command",
+        "  --version      versions of kerasft and of what it stands on",
+        "  --help         this; kerasft COMMAND --help for one command",
     ]
     return "\n".join(lines)
 

@@ -40,6 +40,7 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
     Raises:
         ServableError: the SavedModel would not be served; nothing was written.
     """
+    from kerasft.serving.bundle import FOLDER, write_bundle
     from kerasft.serving.exporter import export as export_model
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
@@ -51,6 +52,9 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
         version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
         line.update(1)
     terminal.result(f"export: {version}")
+    for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
+        terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
+    terminal.result(f"to operate it: {place / FOLDER / 'README.md'}")
     terminal.result(serve_commands(place, config.name))
     terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version

@@ -16,7 +16,9 @@ import ctypes
 import importlib.util
 import json
 import os
+import resource
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,25 +199,39 @@ def to_array(value: dict[str, Any]) -> np.ndarray:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Lists the kernels of `ops`, loads `saved_model` and does its `runs`, each its own failure or arrays."""
+    """Lists the kernels of `ops`, loads `saved_model` and does its `runs`, each its own failure or arrays.
+
+    What it took is in the answer too: wall seconds and CPU seconds (of all threads) of each run, seconds to load, and
+    the most memory the process had held, in bytes: before the load, after it, and after each run.
+    """
     library = Library(**request["libraries"])
     # Whether TensorFlow is here is said by the process itself, so that the parent can refuse an answer that Python's
     # TensorFlow had a hand in.
     reply: dict[str, Any] = {
         "imported_tensorflow": "tensorflow" in sys.modules,
         "kernels": {op: encode(library.kernels(op)) for op in request["ops"]},
+        "peak_bytes": _peak_bytes(),
         "runs": [],
     }
+    start = time.monotonic()
     try:
         session = Session(library, request["saved_model"])
     except Failed as failed:
         return {**reply, "load_error": str(failed)}
+    reply |= {"load_seconds": time.monotonic() - start, "loaded_peak_bytes": _peak_bytes()}
     for run in request["runs"]:
+        start, cpu = time.monotonic(), time.process_time()
         try:
-            reply["runs"].append({"outputs": session.run(run["inputs"], run["outputs"])})
+            result: dict[str, Any] = {"outputs": session.run(run["inputs"], run["outputs"])}
         except Failed as failed:
-            reply["runs"].append({"error": str(failed)})
+            result = {"error": str(failed)}
+        taken = {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - cpu}
+        reply["runs"].append({**result, **taken, "peak_bytes": _peak_bytes()})
     return reply
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 if __name__ == "__main__":

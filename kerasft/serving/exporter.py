@@ -16,6 +16,7 @@ import kerasft
 from kerasft.errors import UserError
 from kerasft.serving.servable_check import check, probe_inputs
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
+from kerasft.serving.warm_up import warm_up
 from kerasft.versions import version
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ def export(
             # One level down: the hidden folder itself is private to this user, the servable must not be.
             draft = Path(hidden) / "servable"
             save(task, preprocessor, model, draft)
-            _write_extras(draft, task, metadata)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs))
+            measured = warm_up(draft, task.config.name, task.sample(), task.config.model.max_length)
+            _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
             return _publish(draft, directory)
     finally:
         # Only folders that are still empty go: after a success, or beside another export, none is.
@@ -142,7 +144,7 @@ def _set_method_names(path: Path) -> None:
 
 def _write_extras(path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
     folder = path / "assets.extra"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     labels = task.state.get("labels")
     if labels:
         # A line a label, so a line break inside one is written as the two characters \n.

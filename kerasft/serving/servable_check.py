@@ -1,11 +1,7 @@
-"""Checks that a SavedModel can be served: its ops, its signatures, and its answers without Python's TensorFlow.
-
-Run as `python -m kerasft.serving.servable_check DIR`.
-"""
+"""Checks that a SavedModel can be served: its ops, its signatures, and its answers without Python's TensorFlow."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.errors import UserError
 from kerasft.serving import capi
 from kerasft.serving.servable_graph import (
     METHODS,
@@ -28,7 +23,6 @@ from kerasft.serving.servable_graph import (
     check_signatures,
     read_meta_graph,
 )
-from kerasft.terminal import quiet_tensorflow
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
@@ -214,34 +208,3 @@ def _difference(where: str, got: np.ndarray, wanted: np.ndarray) -> float:
     if not largest <= TOLERANCE:
         raise ServableError(f"{where} differs by {largest:.2g}, more than {TOLERANCE:g}")
     return largest
-
-
-def _max_length(saved_model: Path) -> int:
-    """Tokens that the servable cuts texts to, as its exporter noted; 512 for those of other exporters."""
-    facts = saved_model / "assets.extra" / "kerasft.json"
-    return json.loads(facts.read_text(encoding="utf-8"))["max_length"] if facts.is_file() else 512
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Checks one SavedModel and prints what was found; exit code 1 if it cannot be served, 2 if it is not there."""
-    description = "Checks that a SavedModel can be served."
-    parser = argparse.ArgumentParser(prog="kerasft check-servable", description=description)
-    parser.add_argument("saved_model", type=Path, metavar="DIR", help="the version folder, such as saved_models/NAME/1")
-    parser.add_argument("--verbose", action="store_true", help="let TensorFlow's own messages through")
-    options = parser.parse_args(arguments)
-    path = options.saved_model
-    quiet_tensorflow(options.verbose)
-    try:
-        columns = read_meta_graph(path).signature_def["serving_default"].inputs
-        print(check(path, probe_inputs(sorted(columns), _max_length(path))))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except ServableError as error:
-        print(f"{path}: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -61,19 +61,30 @@ def _nodes(meta_graph: MetaGraphDef) -> Iterator[tuple[str, NodeDef]]:
 
 def check_ops(meta_graph: MetaGraphDef) -> list[str]:
     """The kinds of op in the graph and its functions, sorted; raises ServableError for one refused by name."""
+    for fault in op_faults(meta_graph, REFUSED_OPS):
+        raise ServableError(fault)
+    return kinds_of_op(meta_graph)
+
+
+def kinds_of_op(meta_graph: MetaGraphDef) -> list[str]:
+    """The kinds of op in the graph and its functions, sorted."""
     functions = {function.signature.name for function in meta_graph.graph_def.library.function}
+    return sorted({node.op for _, node in _nodes(meta_graph)} - functions)
+
+
+def op_faults(meta_graph: MetaGraphDef, refused: Mapping[str, str]) -> Iterator[str]:
+    """What needs XLA and what `refused` (op -> why) names: a line for each function and each kind of op."""
     for function in meta_graph.graph_def.library.function:
         if function.attr["_XlaMustCompile"].b:
-            raise ServableError(f"function {function.signature.name}: is jit_compiled, so it {NO_XLA}")
-    ops = set()
+            yield f"function {function.signature.name}: is jit_compiled, so it {NO_XLA}"
+    named = set()
     for place, node in _nodes(meta_graph):
-        reason = NO_XLA if node.op.startswith("Xla") else REFUSED_OPS.get(node.op)
+        reason = NO_XLA if node.op.startswith("Xla") else refused.get(node.op)
         if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
             reason = NO_XLA
-        if reason:
-            raise ServableError(f"op {node.op} (node {node.name} of {place}) {reason}")
-        ops.add(node.op)
-    return sorted(ops - functions)
+        if reason and node.op not in named:
+            named.add(node.op)
+            yield f"op {node.op} (node {node.name} of {place}) {reason}"
 
 
 def check_signatures(signatures: Mapping[str, SignatureDef], columns: Iterable[str]) -> None:
@@ -127,10 +138,28 @@ def _names(names: Iterable[str]) -> str:
 
 def check_kernels(kernels: Mapping[str, str]) -> None:
     """{op: serialized KernelList in base64}; raises ServableError for an op that no CPU kernel runs."""
+    for fault in kernel_faults(kernels):
+        raise ServableError(fault)
+
+
+def kernel_faults(kernels: Mapping[str, str]) -> Iterator[str]:
+    """{op: serialized KernelList in base64} -> a line for each op that no CPU kernel runs."""
     from tensorflow.core.framework.kernel_def_pb2 import KernelList
 
     for op, encoded in kernels.items():
         devices = {kernel.device_type for kernel in KernelList.FromString(base64.b64decode(encoded)).kernel}
         # DEFAULT kernels run on any device.
         if not devices & {"CPU", "DEFAULT"}:
-            raise ServableError(f"op {op} has no CPU kernel in TensorFlow or tensorflow_text")
+            yield f"op {op} has no CPU kernel in TensorFlow or tensorflow_text"
+
+
+def batching_remarks(meta_graph: MetaGraphDef) -> Iterator[str]:
+    """A line for each signature that a server can answer but not batch, as `--enable_batching` would."""
+    for key, signature in sorted(meta_graph.signature_def.items()):
+        if key.startswith("__"):
+            continue
+        for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+            for name, info in sorted(tensors.items()):
+                shape = info.tensor_shape
+                if not shape.unknown_rank and (not shape.dim or shape.dim[0].size != -1):
+                    yield f"{key}: {kind} '{name}' has no batch as first dimension; serve it without --enable_batching"

@@ -5,55 +5,19 @@ import os
 import stat
 import threading
 
-import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_export import LABELS, MAX_LENGTH, make_config, make_parts
 
-from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.models.preprocessor import text_preprocessor
 from kerasft.serving import exporter
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import ServableError, to_examples
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 from kerasft.tasks.text_classification import TextClassification
 
-LABELS = ["sport", "trade", "two\nlines"]
-MAX_LENGTH = 16
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "oil", "price", "shares", "rose", "a", "##b", "fell", "the"]
 TEXTS = {"text": [b"the oil price rose", b"shares fell"]}
-
-
-def make_config(problem="single_label", pair=False):
-    columns = {"text": "Text", "label": "Label", **({"text_pair": "Other"} if pair else {})}
-    return Config.model_validate(
-        {
-            "name": "tiny",
-            "task": {"name": "text_classification", "problem": problem},
-            "model": {"preset": "tiny", "max_length": MAX_LENGTH},
-            "data": {"train": "train.csv", "columns": columns},
-        }
-    )
-
-
-def make_parts(task):
-    """A tiny random BERT with every part an export needs: (task, preprocessor, model)."""
-    backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=64,
-        intermediate_dim=128,
-        dropout=0.1,
-        max_sequence_length=MAX_LENGTH,
-    )
-    model = task.build(backbone)
-    random = np.random.default_rng(0)
-    # Larger than the initial weights, so that answers to different texts differ by more than the check's tolerance.
-    model.set_weights([random.normal(0, 0.3, weight.shape) for weight in model.weights])
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary=VOCABULARY, lowercase=True)
-    return task, text_preprocessor(backbone, tokenizer, MAX_LENGTH, task.inputs), model
 
 
 @pytest.fixture(scope="module")

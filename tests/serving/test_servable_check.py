@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.serving import capi, servable_check
-from kerasft.serving.servable_check import ServableError, check, main, probe_inputs, run_capi
+from kerasft.serving.servable_check import ServableError, check, probe_inputs, run_capi
 from kerasft.serving.servable_graph import METHODS, check_kernels
 
 TEXTS = probe_inputs(["text"], max_length=8)
@@ -240,16 +240,6 @@ def test_a_servable_that_does_not_load_is_refused(tmp_path):
     (path / "variables" / "variables.data-00000-of-00001").unlink()
     with pytest.raises(ServableError, match="the C API cannot load it: .*variables"):
         check(path, TEXTS)
-
-
-def test_command_line(good, tmp_path, capsys):
-    assert main([str(good)]) == 0
-    assert "servable: " in capsys.readouterr().out
-    bad = save(tmp_path / "1", REFUSED["a scalar output"][0])
-    assert main([str(bad)]) == 1
-    assert "output 'total' is a scalar" in capsys.readouterr().err
-    assert main([str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_broken_file_is_refused(tmp_path):

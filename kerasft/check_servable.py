@@ -1,0 +1,42 @@
+"""`python -m kerasft.check_servable DIR`: would TensorFlow Serving load this SavedModel, and what would it refuse?
+
+Exit code 0: it can be served; 1: it cannot, a line for each reason; 2: no SavedModel there, or an unknown release.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasft.serving.serving_versions import NEWEST, lacking_ops
+from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("kerasft check-servable", description=__doc__)
+    parser.add_argument("saved_model", type=Path, metavar="DIR", help="a version folder, such as saved_models/NAME/1")
+    parser.add_argument("--tf-serving", default=NEWEST, metavar="RELEASE", help=f"of the server; default: {NEWEST}")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_args(argv)
+    return run_program(lambda: check_servable(args.saved_model, args.tf_serving, args.verbose))
+
+
+def check_servable(saved_model: Path, release: str, verbose: bool) -> int:
+    lacking = lacking_ops(release)
+    quiet_tensorflow(verbose)
+    from kerasft.serving.inspection import inspect
+
+    found = inspect(saved_model, lacking)
+    terminal = Terminal(verbose)
+    for remark in found.remarks:
+        terminal.line(f"{saved_model}: {remark}")
+    for fault in found.faults:
+        terminal.line(f"error: {saved_model}: {fault}")
+    if not found.faults:
+        terminal.result(f"{saved_model}: TensorFlow Serving {release} can load it; {found.summary}")
+    return 1 if found.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

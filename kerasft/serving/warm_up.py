@@ -1,0 +1,224 @@
+"""Requests that TensorFlow Serving answers while it loads a model, so that no user waits for the first ones.
+
+Their file is `assets.extra/tf_serving_warmup_requests`: a TFRecord of PredictionLog messages, at most 1,000. One that
+fails makes the server refuse the version, so each is run here first, from the bytes of the file.
+(https://www.tensorflow.org/tfx/serving/saved_model_warmup; `saved_model_warmup_util.cc` of tensorflow/serving.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasft.errors import ServableError
+from kerasft.serving import capi
+from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, run_capi
+from kerasft.serving.servable_graph import METHODS, read_meta_graph
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
+    from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+MOST_RECORDS = 1000
+# Rows of the largest batch that the bundle's batching.config lets the server form.
+LARGEST_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one version took in the check's process on the machine that exported it; not measured in a server.
+
+    Seconds of `one_short` and `one_long` are those of a warm model, CPU seconds those of all its threads together.
+    """
+
+    load_seconds: float
+    warm_up_seconds: float
+    one_short_seconds: float
+    one_long_seconds: float
+    largest_batch: int
+    largest_batch_seconds: float
+    largest_batch_cpu_seconds: float
+    empty_bytes: int
+    loaded_bytes: int
+    peak_bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def warm_up(saved_model: Path, name: str, sample: Mapping[str, str], max_length: int) -> Measured:
+    """Writes the warm-up file of a SavedModel, runs every record of it, and measures.
+
+    Args:
+        saved_model: the draft of a version folder.
+        name: what the model is served as.
+        sample: {column: text} such as a user would send.
+        max_length: tokens that the model cuts texts to.
+
+    Raises:
+        ServableError: a record fails, so the server would not load the version.
+    """
+    meta_graph = read_meta_graph(saved_model)
+    short, long = requests(sample, max_length)
+    batches = [short, long, {column: [*short[column], *long[column]] for column in short}]
+    keys = sorted(key for key in meta_graph.signature_def if not key.startswith("__"))
+    write(saved_model, [request(name, key, batch) for key in keys for batch in batches])
+    records = [record_run(meta_graph, log) for log in read(saved_model)]
+    full = {column: rows * LARGEST_BATCH for column, rows in long.items()}
+    # After the records the model is warm: these are what users will see.
+    timed = [record_run(meta_graph, request(name, "serving_default", batch)) for batch in (short, long, full)]
+    reply = replay(saved_model, [*records, *timed])
+    one_short, one_long, largest = reply["runs"][len(records) :]
+    return Measured(
+        load_seconds=reply["load_seconds"],
+        warm_up_seconds=sum(run["seconds"] for run in reply["runs"][: len(records)]),
+        one_short_seconds=one_short["seconds"],
+        one_long_seconds=one_long["seconds"],
+        largest_batch=LARGEST_BATCH,
+        largest_batch_seconds=largest["seconds"],
+        largest_batch_cpu_seconds=largest["cpu_seconds"],
+        empty_bytes=reply["peak_bytes"],
+        loaded_bytes=reply["loaded_peak_bytes"],
+        peak_bytes=largest["peak_bytes"],
+    )
+
+
+def requests(sample: Mapping[str, str], max_length: int) -> tuple[dict[str, list[bytes]], dict[str, list[bytes]]]:
+    """{column: (1,) byte strings}, a short one and one that fills the model: padding makes no other shapes.
+
+    Only the last column is made long: the context of a question, the second text of a pair.
+    """
+    short = {column: [text.encode("utf-8", "replace")] for column, text in sample.items()}
+    column, [text] = list(short.items())[-1]
+    times = max_length // len(text.split()) + 1
+    return short, {**short, column: [b" ".join([text] * times)]}
+
+
+def request(name: str, key: str, columns: Inputs) -> PredictionLog:
+    """One request as the server logs it: Predict, or Classify or Regress for the signatures of those names.
+
+    Args:
+        name: what the model is served as.
+        key: of the signature.
+        columns: {column: (rows,) byte strings}.
+    """
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    log = PredictionLog()
+    if key in METHODS:
+        asked = (log.classify_log if key == "classify" else log.regress_log).request
+        for values in zip(*columns.values(), strict=True):
+            features = asked.input.example_list.examples.add().features
+            for column, value in zip(columns, values, strict=True):
+                features.feature[column].bytes_list.value.append(value)
+    else:
+        asked = log.predict_log.request
+        for column, values in columns.items():
+            asked.inputs[column].CopyFrom(tf.make_tensor_proto(list(values), tf.string))
+    asked.model_spec.name = name
+    asked.model_spec.signature_name = key
+    return log
+
+
+def write(saved_model: Path, logs: Sequence[PredictionLog]) -> None:
+    """Writes the warm-up file; at most 1,000 records, or the server refuses it."""
+    import tensorflow as tf
+
+    if len(logs) > MOST_RECORDS:
+        raise ValueError(f"{len(logs)} warm-up records; TensorFlow Serving takes {MOST_RECORDS} at most")
+    path = saved_model / FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString(deterministic=True))
+
+
+def read(saved_model: Path) -> list[PredictionLog]:
+    """The records of a SavedModel's warm-up file, none where it has no such file.
+
+    Raises:
+        ServableError: TensorFlow Serving could not read it, or would refuse the number of records.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    path = saved_model / FILE
+    if not path.exists():
+        return []
+    logs = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            logs.append(PredictionLog.FromString(record.numpy()))
+    except tf.errors.DataLossError as error:
+        raise ServableError(f"{FILE}: record {len(logs) + 1} is not a TFRecord: {error.message}") from error
+    except DecodeError as error:
+        raise ServableError(f"{FILE}: record {len(logs) + 1} is not a PredictionLog") from error
+    if len(logs) > MOST_RECORDS:
+        raise ServableError(f"{FILE}: {len(logs)} records; TensorFlow Serving takes {MOST_RECORDS} at most")
+    return logs
+
+
+def record_run(meta_graph: MetaGraphDef, log: PredictionLog) -> dict[str, Any]:
+    """A record -> the tensors that the server would feed and fetch, as `capi.py` takes them.
+
+    Raises:
+        ServableError: the record asks for what the model or this check does not have.
+    """
+    kind = log.WhichOneof("log_type")
+    if kind not in ("predict_log", "classify_log", "regress_log"):
+        raise ServableError(f"{FILE}: a {kind or 'record without a request'} cannot be run by this check")
+    asked = getattr(log, kind).request
+    key = asked.model_spec.signature_name or "serving_default"
+    if key not in meta_graph.signature_def:
+        raise ServableError(f"{FILE}: a record asks for the signature {key}, which the model does not have")
+    signature = meta_graph.signature_def[key]
+    if kind == "predict_log":
+        columns = {name: _strings(name, tensor) for name, tensor in asked.inputs.items()}
+    else:
+        examples = asked.input.example_list.examples
+        columns = {"inputs": [example.SerializeToString(deterministic=True) for example in examples]}
+    if set(columns) != set(signature.inputs):
+        given, wanted = (", ".join(sorted(names)) or "none" for names in (columns, signature.inputs))
+        raise ServableError(f"{FILE}: a record for {key} has the inputs {given}, not {wanted}")
+    return {
+        "inputs": {signature.inputs[name].name: [capi.encode(row) for row in rows] for name, rows in columns.items()},
+        "outputs": {name: info.name for name, info in signature.outputs.items()},
+    }
+
+
+def _strings(name: str, tensor: TensorProto) -> list[bytes]:
+    import tensorflow as tf
+
+    try:
+        values = tf.make_ndarray(tensor)
+    except (TypeError, ValueError) as error:
+        raise ServableError(f"{FILE}: input '{name}' of a record is no tensor: {error}") from error
+    if tensor.dtype != capi.STRING or values.ndim != 1:
+        raise ServableError(f"{FILE}: input '{name}' of a record is not (batch,) strings, all that this check can feed")
+    return values.tolist()
+
+
+def replay(saved_model: Path, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Loads the SavedModel through the C API and runs `runs`; the reply of `capi.py`.
+
+    Raises:
+        ServableError: it does not load, or a run fails.
+    """
+    reply = run_capi(saved_model, [], runs, TIMEOUT_SECONDS)
+    check_reply(reply)
+    return reply
+
+
+def check_reply(reply: Mapping[str, Any]) -> None:
+    """Raises ServableError where the SavedModel did not load, or one of the warm-up requests failed."""
+    if "load_error" in reply:
+        raise ServableError(f"the C API cannot load it: {reply['load_error']}")
+    for number, run in enumerate(reply["runs"], 1):
+        if "error" in run:
+            raise ServableError(f"{FILE}: record {number} fails, so no server would load this version: {run['error']}")
