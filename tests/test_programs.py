@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from kerasft import evaluate, export, predict, train, verify
+from kerasft import check_servable, evaluate, export, predict, train, verify
 
 ROOT = Path(__file__).parent.parent
 SPORT, MONEY = "goal match team score coach".split(), "bank market stock price trade".split()
@@ -125,6 +125,12 @@ def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, c
 
     assert export.main(["runs/tiny"]) == 0
     assert Path("saved_models/tiny/2/saved_model.pb").is_file()
+    served = Path("saved_models/tiny/serving")
+    assert 'key: "stable" value: 2' in (served / "models.config").read_text()
+    assert "to operate it: saved_models/tiny/serving/README.md" in capsys.readouterr().out
+    assert check_servable.main(["saved_models/tiny/2"]) == 0
+    assert ", 6 warm-up requests; servable: " in capsys.readouterr().out
+    assert not list(served.glob("*.new"))
 
     again = project(model={"preset": "run:runs/tiny"}, training={"epochs": 1, "optimizer": {"learning_rate": 1e-6}})
     assert train.main([str(again), "name=again"]) == 0

@@ -48,8 +48,8 @@ def inspect(saved_model: Path, lacking: Mapping[str, str]) -> Findings:
         UserError: there is no SavedModel.
     """
     meta_graph = read_meta_graph(saved_model)
-    refused = {op: reason for op, reason in REFUSED_OPS.items() if op not in NOT_REFUSED}
-    faults = list(op_faults(meta_graph, {**refused, **lacking}))
+    refused = {op: reason for op, reason in REFUSED_OPS.items() if op not in NOT_REFUSED} | dict(lacking)
+    faults = list(op_faults(meta_graph, refused))
     ops = kinds_of_op(meta_graph)
     remarks = [f"op {op} {reason}" for op, reason in NOT_REFUSED.items() if op in ops] + [*batching_remarks(meta_graph)]
     summary = f"{len(ops)} kinds of op"
@@ -58,7 +58,7 @@ def inspect(saved_model: Path, lacking: Mapping[str, str]) -> Findings:
         runs = [warm_up.record_run(meta_graph, log) for log in logs]
         summary += f", {len(runs)} warm-up requests"
         reply = run_capi(saved_model, ops, [] if faults else runs, TIMEOUT_SECONDS)
-        faults += kernel_faults(reply["kernels"])
+        faults += kernel_faults({op: found for op, found in reply["kernels"].items() if op not in refused})
         if not faults:
             warm_up.check_reply(reply)
             summary += _check_own(saved_model)
