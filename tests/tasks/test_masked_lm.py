@@ -45,6 +45,7 @@ def settings(preset=None, task=None, training=None, **model) -> dict:
             "epochs": 24,
             "batch_size": 8,
             "optimizer": {"learning_rate": 2e-2, "weight_decay": 0.0},
+            "fused": [],  # which of two likely words comes first depends on the draws of dropout: those of Keras
             **(training or {}),
         },
     }
