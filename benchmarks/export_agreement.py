@@ -9,7 +9,6 @@ at once and each row alone. The exports are thrown away.
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def agreement(run: Run, rows: int) -> str:
     trained = run.load()
     task = trained.task
     table = read_split(run.config, task, run.config.data.test, "test")
-    chosen = list(itertools.islice(table.batches(rows, list(task.inputs)), 1))[0]
+    chosen = next(table.batches(rows, list(task.inputs)))
     inputs = {name: [text.encode() if isinstance(text, str) else text for text in chosen[name]] for name in task.inputs}
     with tempfile.TemporaryDirectory() as directory:
         facts = {"config": run.config.model_dump(), "state": task.state}

@@ -1,6 +1,6 @@
 """What each cheaper form of a layer buys: processor time of a training step, side by side with Keras' own layers.
 
-    python -m benchmarks.train_step [--preset PRESET] [--lengths 16 128] [--rows 32] [--rounds 5]
+    python -m benchmarks.train_step [--config CONFIG] [--lengths 16 128] [--rows 32] [--rounds 5]
 
 Every variant is the trainer's step in mixed_bfloat16 on random tokens. Variants take turns, a step each, so that what
 else the machine does meets all of them alike; what is compared is the median of the processor seconds of all threads.

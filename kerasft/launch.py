@@ -18,6 +18,7 @@ from kerasft.cluster import COMMAND, Cluster
 from kerasft.config.load import load_config
 from kerasft.errors import Stop, UserError, WorkerLost
 from kerasft.terminal import Parser, run_program
+from kerasft.train import add_arguments
 
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed
 POLL_SECONDS = 0.1
@@ -30,11 +31,7 @@ PR_SET_PDEATHSIG = 1
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft launch", description=__doc__)
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes; the first is the chief")
-    parser.add_argument("config", help="a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.epochs=1")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run, or begin")
-    parser.add_argument("--overwrite", action="store_true", help="replace a run of this name")
-    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    add_arguments(parser)
     args = parser.parse_intermixed_args(argv)
     flags = [f"--{name}" for name in ("resume", "overwrite", "verbose") if getattr(args, name)]
     return run_program(lambda: launch(args.workers, args.config, args.overrides, flags))

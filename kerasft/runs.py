@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasft.atomic import write_atomically
 from kerasft.cluster import training_command
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
@@ -226,23 +227,6 @@ class Trained:
             return self.task.answer(self.model, self.preprocessor(texts))
 
         return answer
-
-
-def write_atomically(path: Path, text: str) -> Path:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o644)  # mkstemp gives 0600; a run is meant to be read
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
-    return path
 
 
 @contextlib.contextmanager

@@ -19,13 +19,18 @@ from kerasft.terminal import Parser, Silent, Terminal, quiet_tensorflow, run_pro
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft train", description=__doc__)
+    add_arguments(parser)
+    args = parser.parse_intermixed_args(argv)
+    return run_program(lambda: train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))
+
+
+def add_arguments(parser: Parser) -> None:
+    """Those of a training, whoever starts it."""
     parser.add_argument("config", help="a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.epochs=1")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run, or begin")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of this name")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
-    args = parser.parse_intermixed_args(argv)
-    return run_program(lambda: train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))
 
 
 def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool) -> int:

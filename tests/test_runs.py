@@ -5,10 +5,11 @@ import signal
 
 import pytest
 
+from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config
 from kerasft.config.schema import Config
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
-from kerasft.runs import Run, write_atomically
+from kerasft.runs import Run
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kerasft.atomic import write_atomically
 from kerasft.serving.kubernetes import manifests, object_name
 from kerasft.serving.server_messages import parse
 from kerasft.serving.tf_serving import GRPC_PORT, IMAGE, REST_PORT, ask_command
@@ -62,8 +61,8 @@ def write_bundle(directory: Path, name: str, version: int, sample: Mapping[str, 
         else:
             (folder / f"{file}.new").unlink(missing_ok=True)
             written[file] = _hash(text.encode())
-        _replace(path, text)
-    _replace(record, json.dumps(written, indent=2) + "\n")
+        write_atomically(path, text)
+    write_atomically(record, json.dumps(written, indent=2) + "\n")
     return kept
 
 
@@ -230,15 +229,3 @@ def _up(value: float, step: int) -> int:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(draft, 0o644)  # mkstemp gives 0600; servers run as other users
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise

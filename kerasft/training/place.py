@@ -12,6 +12,8 @@ from kerasft.data.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run, check_same_config, fingerprints
 
+MARK = "begun.json"
+
 
 def checkpoint_folder(run: Run) -> str:
     """`checkpoints/` of the run's folder, or a folder of its name in `training.checkpoint.dir`."""
@@ -33,14 +35,15 @@ class Place:
     def __init__(self, run: Run, tables: Mapping[str, Table]):
         self.run, self.outside = run, run.config.training.checkpoint.dir is not None
         self.folder = checkpoint_folder(run)
-        self.mark = f"{self.folder}/begun.json"
+        self.mark = f"{self.folder}/{MARK}"
         self.data = fingerprints(tables)
 
     def begin(self, resume: bool, overwrite: bool) -> None:
         """Takes the folder for this run.
 
         Raises:
-            UserError: it can't be written, is another run's, or is a run's and neither resume nor overwrite is said.
+            UserError: it can't be written, holds something else, is another run's, or is a run's and neither resume nor
+                overwrite is said.
         """
         if not self.outside:
             return
@@ -54,14 +57,25 @@ class Place:
                         f"training.checkpoint.dir: {self.folder} has the checkpoints of a run; choose another "
                         "name=..., or add --resume or --overwrite"
                     )
-                tf.io.gfile.remove(self.mark)  # first: what is left, should it end here, is nobody's
-            if tf.io.gfile.isdir(self.folder):
+                tf.io.gfile.remove(self.mark)  # first: what is left, should it end here, is no run's to go on from
                 tf.io.gfile.rmtree(self.folder)
+            self._check_empty()
             tf.io.gfile.makedirs(self.folder)
             begun = {"config": self.run.config.model_dump(mode="json"), "data": self.data}
             with tf.io.gfile.GFile(f"{self.mark}.tmp", "w") as file:
                 file.write(json.dumps(begun))
             tf.io.gfile.rename(f"{self.mark}.tmp", self.mark, overwrite=True)
+
+    def _check_empty(self) -> None:
+        """What no run has marked may be anything, so nothing of it is ever removed."""
+        if not tf.io.gfile.isdir(self.folder):
+            return
+        found = [name for name in tf.io.gfile.listdir(self.folder) if f"{self.folder}/{name}" != f"{self.mark}.tmp"]
+        if found:
+            raise UserError(
+                f"training.checkpoint.dir: {self.folder} holds {found[0]} and no mark of a run, {MARK}; choose another "
+                "name=... or folder, or empty it"
+            )
 
     def _check_same(self) -> None:
         with tf.io.gfile.GFile(self.mark) as file:

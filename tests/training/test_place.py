@@ -75,3 +75,14 @@ def test_a_folder_that_cannot_be_written_is_named(project, place, capsys):  # no
     assert train.main(["config.yaml", f"training.checkpoint.dir={place}"]) == 2
     assert f"training.checkpoint.dir: {place}/tiny: " in capsys.readouterr().err.splitlines()[-1]
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("flag", [[], ["--overwrite"], ["--resume"]], ids=str)
+def test_a_folder_of_something_else_is_left_alone(project, elsewhere, flag, capsys):  # noqa: F811
+    project(export={"enabled": False})
+    photo = Path("bucket/tiny/2024/photo.jpg")
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"dear")
+    assert train.main(["config.yaml", f"training.checkpoint.dir={elsewhere}", *flag]) == 2
+    assert "holds 2024" in capsys.readouterr().err.splitlines()[-1]
+    assert photo.read_bytes() == b"dear" and not Path("runs").exists()
