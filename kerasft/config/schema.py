@@ -102,6 +102,9 @@ class Optimizer(Section):
     end_factor: float = Field(0.0, ge=0, le=1, description="Share of the learning rate that is left at the end.")
     warmup: float = Field(0.1, ge=0, description="Below 1 a share of all steps, otherwise a number of steps.")
     clip_norm: Optional[float] = Field(1.0, gt=0, description="Largest global norm of the gradient; null: no clipping.")
+    epsilon: float = Field(
+        1e-7, gt=0, description="Of Adam's forms and LAMB: what keeps a division by the gradient's size from zero."
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."

@@ -36,12 +36,12 @@ def create_optimizer(
     if config.ema is not None:
         common["ema_momentum"] = config.ema
     kind, own = {
-        "adamw": (keras.optimizers.AdamW, {}),
-        "adam": (keras.optimizers.Adam, {}),
+        "adamw": (keras.optimizers.AdamW, {"epsilon": chosen.epsilon}),
+        "adam": (keras.optimizers.Adam, {"epsilon": chosen.epsilon}),
         "sgd": (keras.optimizers.SGD, {"momentum": chosen.momentum}),
         "adafactor": (keras.optimizers.Adafactor, {"relative_step": False}),
         "lion": (keras.optimizers.Lion, {}),
-        "lamb": (keras.optimizers.Lamb, {}),
+        "lamb": (keras.optimizers.Lamb, {"epsilon": chosen.epsilon}),
     }[chosen.name]
     optimizer = fine_tuning(kind)(**common, **own)
     optimizer.clip_after_sum = chosen.clip_norm
