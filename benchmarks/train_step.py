@@ -11,24 +11,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import keras
-import numpy as np
-import tensorflow as tf
 
+from benchmarks.random_step import random_step
 from benchmarks.sides import ROOT
 from kerasft.config.load import load_config
-from kerasft.models.blocks import layer_depths
-from kerasft.models.presets import load_backbone, resolve_preset
-from kerasft.tasks.registry import create_task
+from kerasft.config.schema import Config
 from kerasft.training.fused_layers import FORMS
-from kerasft.training.optimizer import create_optimizer
 from kerasft.training.precision import bfloat16_products
-from kerasft.training.step import make_train_step
 
 VARIANTS = {"Keras": (), **{name: (name,) for name in FORMS}, "all of them": tuple(FORMS)}
-LABELS = 77
 
 
 def main() -> None:
@@ -49,7 +43,7 @@ def main() -> None:
 
 def seconds(config, rows: int, length: int, rounds: int) -> dict[str, float]:
     """Median processor seconds of a step of each variant."""
-    steps = {name: variant(config, rows, length, forms) for name, forms in VARIANTS.items()}
+    steps = {name: random_step(with_forms(config, forms), rows, length) for name, forms in VARIANTS.items()}
     taken = {name: [] for name in steps}
     with bfloat16_products(True):
         for turn in range(rounds + 1):
@@ -61,23 +55,9 @@ def seconds(config, rows: int, length: int, rounds: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def variant(config, rows: int, length: int, forms: Collection[str]) -> Callable[[], float]:
-    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    task = create_task(config, {"labels": [str(i) for i in range(LABELS)]})
-    with strategy.scope():
-        backbone = load_backbone(resolve_preset(config.model.preset), dtype="float32")
-        model = task.build(backbone)
-        optimizer = create_optimizer(config.training, 1000, model, layer_depths(backbone))
-    random = np.random.default_rng(0)
-    known = {
-        "token_ids": random.integers(1, backbone.vocabulary_size, (rows, length)),
-        "padding_mask": np.ones((rows, length)),
-        "segment_ids": np.zeros((rows, length)),
-    }
-    features = {name: tf.constant(known[name], tf.int32) for name in model.input}
-    batch = (features, tf.constant(random.integers(0, LABELS, rows), tf.int32), tf.ones(rows))
-    step = tf.function(make_train_step(model, task, optimizer, strategy, fused=forms))
-    return lambda: float(step(batch))
+def with_forms(config: Config, forms: Collection[str]) -> Config:
+    training = config.training.model_copy(update={"fused": list(forms)})
+    return config.model_copy(update={"training": training})
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from kerasft.data.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
-from kerasft.training.fit import build_model
+from kerasft.training.fit import build_model, recomputed_layers
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 
@@ -52,7 +52,14 @@ class Programs:
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(built.backbone))
         training = config.training
         self._step = make_train_step(
-            self.model, task, self.optimizer, strategy, training.gradient_accumulation, training.fused or ()
+            self.model,
+            task,
+            self.optimizer,
+            strategy,
+            training.gradient_accumulation,
+            training.fused or (),
+            recomputed_layers(config, built.backbone),
+            xla=True,
         )
         size = config.training.evaluation_batch_size
         self._forward = Evaluator(self.model, strategy, size, task.condense).forward

@@ -169,6 +169,8 @@ def _smaller_training(report: Report) -> list[str]:
             advice.append(f"training.batch_size: {smaller}; --find-batch finds the largest that fits")
             parts = f"more than {training.gradient_accumulation}"
             advice.append(f"training.gradient_accumulation: {parts}, the same update with less memory")
+        if not training.rematerialize:
+            advice.append("training.rematerialize: true, the same update with less memory and about a third more work")
         advice.append(f"model.max_length: less than {config.model.max_length}")
     else:
         advice.append("weights and optimizer alone do not fit: a smaller model.preset, or a chip with more memory")

@@ -159,6 +159,11 @@ class Training(Section):
         description="Layers that training runs in cheaper forms with the same result; null: all of these on a CPU, "
         "none on an accelerator; []: as Keras has them.",
     )
+    rematerialize: bool = Field(
+        False,
+        description="Keep only the input of each transformer layer for the way back and compute the rest again: the "
+        "same update with less memory and about a third more work.",
+    )
     optimizer: Optimizer = Optimizer()
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
     class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(

@@ -14,7 +14,7 @@ from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
-from kerasft.models.blocks import layer_depths, set_trainable
+from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
 from kerasft.models.from_scratch import start_from_scratch
 from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
@@ -140,8 +140,14 @@ def prepare(
         checkpoints=checkpoint_folder(run),
         terminal=terminal,
         workers=workers,
+        recomputed=recomputed_layers(config, backbone),
     )
     return Ready(trainer, prepared, built)
+
+
+def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that `training.rematerialize` is about."""
+    return transformer_blocks(backbone) if config.training.rematerialize else []
 
 
 def _tokenized(task: Task, tables: Mapping[str, Table], preprocessor: Any, terminal: Terminal) -> dict[str, Prepared]:

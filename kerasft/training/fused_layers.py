@@ -154,7 +154,7 @@ def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def fused_layers(model: keras.Model, forms: Collection[str]) -> Iterator[None]:
+def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
     replaced = {kind: form for name in forms for kind, form in FORMS[name].items()}
     layers = [(layer, type(layer)) for layer in model._flatten_layers() if type(layer) in replaced]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from kerasft.tasks.base import Task
 from kerasft.training.fused_layers import fused_layers
+from kerasft.training.rematerialize import rematerialized
 
 
 def make_train_step(
@@ -19,6 +20,8 @@ def make_train_step(
     strategy: tf.distribute.Strategy,
     accumulation: int = 1,
     fused: Collection[str] = (),
+    recomputed: Sequence[keras.layers.Layer] = (),
+    xla: bool = False,
 ) -> Callable[[tuple], tf.Tensor]:
     """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
 
@@ -33,12 +36,14 @@ def make_train_step(
         strategy: the one the batch is distributed by.
         accumulation: equal parts that a replica works through one after the other to save memory.
         fused: which layers take cheaper forms; see `fused_layers`.
+        recomputed: transformer layers that are computed again on the way back, to save memory.
+        xla: the step is compiled by XLA, as on a TPU.
     """
     variables = model.trainable_variables
 
     def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         with tf.GradientTape() as tape:
-            with fused_layers(model, fused):
+            with fused_layers(model, fused), rematerialized(recomputed, fused, xla):
                 logits = model(features, training=True)
             loss = task.loss_sum(targets, logits, weights) / total
         return loss, [_dense(gradient, v) for gradient, v in zip(tape.gradient(loss, variables), variables)]

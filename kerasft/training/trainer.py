@@ -7,7 +7,7 @@ import io
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         checkpoints: the folder of checkpoints, local or gs://.
         terminal: shows progress.
         workers: of the strategy; None: this process alone.
+        recomputed: transformer layers of the model that are computed again on the way back, to save memory.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         checkpoints: str,
         terminal: Terminal,
         workers: Workers | None = None,
+        recomputed: Sequence[keras.layers.Layer] = (),
     ):
         self.config, self.task, self.model, self.strategy = config, task, model, strategy
         self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
@@ -81,7 +83,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         forms = chosen_forms(training.fused)
-        step = make_train_step(model, task, self.optimizer, strategy, training.gradient_accumulation, forms)
+        accumulation = training.gradient_accumulation
+        step = make_train_step(model, task, self.optimizer, strategy, accumulation, forms, recomputed, self.static)
 
         @tf.function
         def run_steps(iterator, num_steps):

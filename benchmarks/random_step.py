@@ -1,0 +1,47 @@
+"""The trainer's own step on random tokens, for what a step costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.models.blocks import layer_depths
+from kerasft.models.presets import load_backbone, resolve_preset
+from kerasft.tasks.registry import create_task
+from kerasft.training.fit import recomputed_layers
+from kerasft.training.fused_layers import chosen_forms
+from kerasft.training.optimizer import create_optimizer
+from kerasft.training.step import make_train_step
+
+LABELS = 77
+
+
+def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
+    """A step of a classifier, traced at its first call; answers its loss.
+
+    Args:
+        config: preset, optimizer, and what the step is made of.
+        rows: of the batch.
+        length: tokens of each row; none is padding.
+    """
+    strategy, training = tf.distribute.OneDeviceStrategy("/cpu:0"), config.training
+    task = create_task(config, {"labels": [str(i) for i in range(LABELS)]})
+    with strategy.scope():
+        backbone = load_backbone(resolve_preset(config.model.preset), dtype="float32")
+        model = task.build(backbone)
+        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone))
+    random = np.random.default_rng(0)
+    known = {
+        "token_ids": random.integers(1, backbone.vocabulary_size, (rows, length)),
+        "padding_mask": np.ones((rows, length)),
+        "segment_ids": np.zeros((rows, length)),
+    }
+    features = {name: tf.constant(known[name], tf.int32) for name in model.input}
+    batch = (features, tf.constant(random.integers(0, LABELS, rows), tf.int32), tf.ones(rows))
+    forms, layers = chosen_forms(training.fused), recomputed_layers(config, backbone)
+    step = make_train_step(model, task, optimizer, strategy, training.gradient_accumulation, forms, layers)
+    compiled = tf.function(step)
+    return lambda: float(compiled(batch))

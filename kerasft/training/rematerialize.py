@@ -1,0 +1,128 @@
+"""Less memory for a third more work: transformer layers keep what goes in and compute the rest again on the way back.
+
+"Training Deep Nets with Sublinear Memory Cost", Chen et al. 2016, arXiv:1604.06174. Keras' RematScope can't be used
+with dropout: what it computes again draws other random numbers than the first time, and the gradient is then that of
+another function (Keras 3.15). Here the random states are put back for the second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasft.training.fused_layers import fused_layers
+
+
+@contextlib.contextmanager
+def rematerialized(
+    layers: Sequence[keras.layers.Layer], fused: Collection[str] = (), xla: bool = False
+) -> Iterator[None]:
+    """Layers that are called inside, in training, keep their input alone for the gradient, which may be taken outside.
+
+    Args:
+        layers: each of one output.
+        fused: the cheaper forms that layers have on the way there, and so on the way back; see `fused_layers`.
+        xla: XLA compiles this, as it does for a TPU.
+    """
+    again = _Again(fused, xla)
+    kinds = [type(layer) for layer in layers]
+    for layer, kind in zip(layers, kinds):
+        layer.__class__ = type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "again": again})
+    try:
+        yield
+    finally:
+        for layer, kind in zip(layers, kinds):
+            layer.__class__ = kind
+
+
+@dataclass(frozen=True)
+class _Again:
+    """How layers are computed a second time."""
+
+    fused: Collection[str]
+    xla: bool
+
+    def delayed(self, upstream: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
+        """The values, not before `upstream` is there: otherwise all would be computed twice at once, and kept."""
+        if self.xla:  # keeps no order but that of data, and would find that the same is computed twice
+            return tf.raw_ops.XlaOptimizationBarrier(input=[*values, upstream])[:-1]
+        with tf.control_dependencies([upstream]):
+            return [tf.identity(value) for value in values]
+
+
+class _Rematerialized:
+    """Before the class of a layer, which is `plain`."""
+
+    plain: type[keras.layers.Layer]
+    again: _Again
+
+    def call(self, *args, **kwargs):
+        states, plain, again = _random_states(self), self.plain, self.again
+        parts = keras.tree.flatten((args, kwargs))
+        # Those a gradient may go to; DeBERTa's layers share an input besides the hidden states.
+        inputs = [i for i, part in enumerate(parts) if tf.is_tensor(part) and part.dtype.is_floating]
+
+        def called(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+            values = dict(zip(inputs, tensors))
+            arguments = [values.get(i, part) for i, part in enumerate(parts)]
+            new_args, new_kwargs = keras.tree.pack_sequence_as((args, kwargs), arguments)
+            return _called_as(plain, self, *new_args, **new_kwargs)
+
+        @tf.custom_gradient
+        def run(*tensors):
+            drawn_from = [tf.identity(state) for state in states]
+            outputs = called(tensors)
+
+            def gradient(upstream, variables=()):
+                late = again.delayed(upstream, *tensors, *drawn_from)
+                new, old = late[: len(tensors)], late[len(tensors) :]
+                now = [tf.identity(state) for state in states]
+                _set(states, old)
+                with tf.GradientTape() as tape, fused_layers(self, again.fused):
+                    tape.watch(new)
+                    outputs_again = Training(called)(new, training=True)
+                _set(states, now)
+                found = tape.gradient(outputs_again, [*new, *variables], upstream)
+                inward, of_variables = found[: len(new)], found[len(new) :]
+                return (inward, of_variables) if variables else inward
+
+            return outputs, gradient
+
+        return run(*(parts[i] for i in inputs))
+
+
+class Training(keras.layers.Layer):
+    """A function of tensors as a part of a model that trains: layers that are called in it know that they do."""
+
+    def __init__(self, function: Callable[[Sequence[tf.Tensor]], tf.Tensor]):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs, training=None):
+        return self.function(inputs)
+
+
+def _called_as(kind: type[keras.layers.Layer], layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> tf.Tensor:
+    """Calls a layer as its own class does."""
+    changed = type(layer)
+    layer.__class__ = kind
+    try:
+        return layer(*args, **kwargs)
+    finally:
+        layer.__class__ = changed
+
+
+def _random_states(layer: keras.layers.Layer) -> list[tf.Variable]:
+    """Of the seed generators inside; they are variables and no weights."""
+    weights = {id(weight) for weight in layer.weights}
+    return [variable.value for variable in layer.variables if id(variable) not in weights]
+
+
+def _set(states: list[tf.Variable], values: list[tf.Tensor]) -> None:
+    for state, value in zip(states, values):
+        state.assign(value)
