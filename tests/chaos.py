@@ -34,7 +34,7 @@ RECIPES = {
         "checkpoint": {"every_steps": 2, "keep": 1}, "steps_per_loop": 2,
     },
 }  # fmt: skip
-TIMES = ("seconds", "step_seconds", "examples_per_second", "real_tokens_per_second")
+TIMES = ("seconds", "step_seconds", "input_wait", "examples_per_second", "real_tokens_per_second")
 
 
 def main() -> None:

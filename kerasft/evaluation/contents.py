@@ -22,7 +22,8 @@ class Report:
         versions: package -> version.
         metrics: `validation` and `test` as kerasft.evaluation.metrics makes them, each with an `interval`
             (of `bootstrap_interval`, plus `metric`) where there is one; `training` (seconds, steps,
-            examples_per_second, real_tokens_per_second, best_step); `model` (parameters, trainable_parameters).
+            examples_per_second, real_tokens_per_second, input_wait, best_step); `model` (parameters,
+            trainable_parameters).
         history: rows {step, loss, learning_rate} and {step, validation: {metric: value}}.
         labels: names, in the order of the confusion matrix.
         data_summary: `splits` {name: {rows, lengths {min, median, p95, max}, histogram {edges (b + 1), counts (b)},

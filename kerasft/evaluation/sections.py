@@ -208,6 +208,7 @@ def _cost(report: Report) -> list[tuple[str, str]]:
         "seconds": ("Time", duration),
         "examples_per_second": ("Examples a second", magnitude),
         "real_tokens_per_second": ("Tokens a second, padding not counted", magnitude),
+        "input_wait": ("Steps waited for input", "{:.1%}".format),
         "parameters": ("Parameters", magnitude),
         "trainable_parameters": ("Trained parameters", magnitude),
     }

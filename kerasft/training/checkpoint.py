@@ -24,7 +24,7 @@ class Progress(tf.train.experimental.PythonState):
         best: {"step", "value"} of the best validation so far, or empty.
         waited: validations since then.
         validated: the step of the last validation.
-        spent: seconds, examples, tokens.
+        spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
     """
 
     KEPT = ("history", "losses", "best", "waited", "validated", "spent")
@@ -35,7 +35,7 @@ class Progress(tf.train.experimental.PythonState):
         self.best: dict[str, Any] = {}
         self.waited = 0
         self.validated = 0
-        self.spent = {"seconds": 0.0, "step_seconds": 0.0, "examples": 0, "tokens": 0}
+        self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
 
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)

@@ -88,12 +88,14 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
         @tf.function
         def run_steps(iterator, num_steps):
-            total, good = tf.constant(0.0), tf.constant(0)
+            total, good, waited = tf.constant(0.0), tf.constant(0), tf.constant(0.0)
             for _ in tf.range(num_steps):
-                loss = step(next(iterator))
+                batch, seconds = _next_batch(iterator, total, not self.static)
+                loss = step(batch)
                 total += loss
                 good += tf.cast(tf.math.is_finite(total), tf.int32)  # once it is none, it stays none
-            return total / tf.cast(num_steps, tf.float32), good
+                waited += seconds
+            return total / tf.cast(num_steps, tf.float32), good, waited
 
         self.run_steps = run_steps
 
@@ -127,6 +129,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                     self._run(controller, training.evaluate_every or self.per_epoch)
                 except StopEvaluation:
                     watch.stop()
+        if not self.static:
+            self.terminal.line(f"input: steps waited for it {self.input_wait:.1%} of their time")
         self.sha256 = self.checkpoints.sha256()
         self.workers.wait()  # the chief may still be writing the best weights
         self.checkpoints.restore_best()
@@ -145,12 +149,14 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
 
-        `sha256` is that of the whole state after the last step.
+        `input_wait` is the share of `step_seconds` in which a step had no batch yet, not measured on a TPU; `sha256`
+        that of the whole state after the last step.
         """
         spent = self.progress.spent
         return {
             "seconds": spent["seconds"],
             "step_seconds": spent["step_seconds"],
+            "input_wait": None if self.static else self.input_wait,
             "examples_per_second": spent["examples"] / spent["step_seconds"],
             "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
             "steps": self.checkpoints.step,
@@ -178,7 +184,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         begun = time.monotonic()
         first = self.checkpoints.step + 1
         with bfloat16_products(self.rewrites):
-            loss, good = self.run_steps(self.iterator, num_steps)
+            loss, good, waited = self.run_steps(self.iterator, num_steps)
         if int(good) < int(num_steps):
             self.workers.part()
             raise Diverged(
@@ -188,6 +194,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             )
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun
+        spent["input_seconds"] += float(waited)
         for rows in itertools.islice(self.plan, int(num_steps)):
             spent["examples"] += len(rows)
             spent["tokens"] += int(self.train_data.lengths[rows].sum())
@@ -208,6 +215,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             else:
                 self.progress.waited += 1
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+
+    @property
+    def input_wait(self) -> float:
+        """The share of the time in steps in which a step had no batch yet."""
+        return self.progress.spent["input_seconds"] / self.progress.spent["step_seconds"]
 
     @property
     def metric(self) -> str:
@@ -239,3 +251,14 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         parts = training.gradient_accumulation
         dataset = distribute(self.train_data, batches, self.strategy, parts, static, first_step)
         self.iterator, self.plan = iter(dataset), batches()
+
+
+def _next_batch(iterator: Iterator, before: tf.Tensor, measured: bool) -> tuple[Any, tf.Tensor]:
+    """In graph: the next batch, and the seconds from when `before` was there until the batch was, too."""
+    if not measured:
+        return next(iterator), tf.constant(0.0)
+    with tf.control_dependencies([before]):
+        begun = tf.timestamp()
+    batch = next(iterator)
+    with tf.control_dependencies([begun, *tf.nest.flatten(batch, expand_composites=True)]):
+        return batch, tf.cast(tf.timestamp() - begun, tf.float32)

@@ -38,11 +38,12 @@ def test_advice_names_the_keys_that_help(small_report, small_config):
     assert [line.split(":")[0] for line in report.advice()] == [
         "training.batch_size",
         "training.gradient_accumulation",
+        "training.rematerialize",
         "model.max_length",
         "training.precision",
         "model.trainable",
     ]
-    spare = small_config(batch_size=8, precision="mixed_bfloat16", trainable="head")
+    spare = small_config(batch_size=8, precision="mixed_bfloat16", trainable="head", rematerialize=True)
     report = too_large(small_report(config=spare))
     assert [line.split(":")[0] for line in report.advice()] == ["model.max_length"]
 

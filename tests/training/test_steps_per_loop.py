@@ -1,6 +1,7 @@
 """Several steps a call of the device do what one does, and nothing is evaluated or saved late."""
 
 import io
+import time
 
 import keras
 import numpy as np
@@ -81,6 +82,22 @@ def test_four_steps_a_call_are_four_calls(prepared, tiny_bert, tmp_path):
         np.testing.assert_array_equal(a, b)
     figures = ("examples", "tokens")
     assert [one.progress.spent[f] for f in figures] == [four.progress.spent[f] for f in figures]
+
+
+def test_steps_that_have_no_batch_yet_count_as_waiting(prepared, tiny_bert, tmp_path, monkeypatch):
+    quick = trained(prepared, tiny_bert, tmp_path / "quick")[0]
+    assert 0 < quick.progress.spent["input_seconds"] < quick.progress.spent["step_seconds"]
+    batch = Prepared.batch
+
+    def slow(self, *args):
+        time.sleep(0.1)
+        return batch(self, *args)
+
+    monkeypatch.setattr(Prepared, "batch", slow)
+    waiting = trained(prepared, tiny_bert, tmp_path / "slow", steps_per_loop=3)[0]
+    # Eleven batches take 1.1 s at least; some are made while steps run or before the first.
+    assert 0.2 < waiting.progress.spent["input_seconds"] < waiting.progress.spent["step_seconds"]
+    assert waiting.figures()["input_wait"] == waiting.input_wait > quick.input_wait
 
 
 def traced_shapes(prepared, strategy) -> list[tuple]:
