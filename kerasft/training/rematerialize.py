@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
 from kerasft.training.fused_layers import fused_layers
 
@@ -50,7 +51,7 @@ class _Again:
     def delayed(self, upstream: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
         """The values, not before `upstream` is there: otherwise all would be computed twice at once, and kept."""
         if self.xla:  # keeps no order but that of data, and would find that the same is computed twice
-            return tf.raw_ops.XlaOptimizationBarrier(input=[*values, upstream])[:-1]
+            return optimization_barrier(*values, upstream)[:-1]
         with tf.control_dependencies([upstream]):
             return [tf.identity(value) for value in values]
 
