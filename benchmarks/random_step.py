@@ -42,6 +42,6 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
     features = {name: tf.constant(known[name], tf.int32) for name in model.input}
     batch = (features, tf.constant(random.integers(0, LABELS, rows), tf.int32), tf.ones(rows))
     forms, layers = chosen_forms(training.fused), recomputed_layers(config, backbone)
-    step = make_train_step(model, task, optimizer, strategy, training.gradient_accumulation, forms, layers)
+    step = make_train_step(model, task, optimizer, strategy, training.gradient_accumulation, forms, recomputed=layers)
     compiled = tf.function(step)
     return lambda: float(compiled(batch))

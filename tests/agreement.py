@@ -28,6 +28,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "task": {"name": "token_classification", "stride": 8},
         "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset",
     },
+    "packed": {
+        "task": {"name": "token_classification", "stride": 8},
+        "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset", "batching": "pack",
+    },
     "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
@@ -125,7 +129,8 @@ def _write_config(name: str, recipe: dict[str, Any], training: dict[str, Any]) -
     config = {
         "name": name, "task": recipe["task"],
         "model": {"preset": recipe["preset"], "max_length": 32, "dropout": recipe.get("dropout", 0.0)},
-        "data": {split: f"{split}.jsonl" for split in ROWS} | {"columns": recipe["columns"]},
+        "data": {split: f"{split}.jsonl" for split in ROWS}
+        | {"columns": recipe["columns"], "batching": recipe.get("batching", "auto")},
         "training": {
             "steps": STEPS, "batch_size": 16, "evaluation_batch_size": 8, "evaluate_every": 25,
             "optimizer": {"learning_rate": 1e-3}, **training,

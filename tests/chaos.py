@@ -33,6 +33,9 @@ RECIPES = {
         "precision": "mixed_bfloat16", "early_stopping": {"metric": "accuracy", "patience": 3}, "evaluate_every": 5,
         "checkpoint": {"every_steps": 2, "keep": 1}, "steps_per_loop": 2,
     },
+    "packed, accumulated": {
+        "gradient_accumulation": 2, "checkpoint": {"every_steps": 3, "keep": 2}, "evaluate_every": 6,
+    },
 }  # fmt: skip
 TIMES = ("seconds", "step_seconds", "input_wait", "examples_per_second", "real_tokens_per_second")
 
@@ -53,7 +56,7 @@ def chaos(kills: int, seed: int) -> str:
     _preload()
     done, rng = 0, random.Random(seed)
     for recipe, (name, training) in enumerate(RECIPES.items()):
-        config = _write_project(f"recipe{recipe}", training)
+        config = _write_project(f"recipe{recipe}", "pack" if "packed" in name else "bucket", training)
         begun = time.monotonic()
         assert _attempt(config, f"whole{recipe}") == 0
         took = time.monotonic() - begun
@@ -141,7 +144,7 @@ def _make_preset() -> None:
     save_preset(backbone, keras_hub.tokenizers.BertTokenizer(vocabulary, lowercase=True), "preset")
 
 
-def _write_project(name: str, training: dict[str, Any]) -> str:
+def _write_project(name: str, batching: str, training: dict[str, Any]) -> str:
     random_ = np.random.default_rng(0)
     for split, rows in (("train", 160), ("test", 20)):
         with open(f"{split}.jsonl", "w", encoding="utf-8") as file:
@@ -151,7 +154,10 @@ def _write_project(name: str, training: dict[str, Any]) -> str:
                 file.write(json.dumps({"text": " ".join(words), "label": "sport money".split()[label]}) + "\n")
     config = {
         "name": name, "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
-        "data": {"train": "train.jsonl", "test": "test.jsonl", "columns": {"text": "text", "label": "label"}},
+        "data": {
+            "train": "train.jsonl", "test": "test.jsonl", "columns": {"text": "text", "label": "label"},
+            "batching": batching,
+        },
         "training": {"steps": 24, "batch_size": 16, "optimizer": {"learning_rate": 1e-2}, **training},
         "export": {"enabled": False},
     }  # fmt: skip

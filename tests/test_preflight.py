@@ -16,6 +16,7 @@ from kerasft.accelerators.lowering import Programs
 from kerasft.config.load import load_config
 from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
+from kerasft.training.batches import Batches
 
 
 @pytest.fixture
@@ -49,6 +50,9 @@ class Sizes(Programs):
 
     def training(self, batch_size):
         return str(batch_size // self.chips).encode()
+
+    def batches(self, batch_size):
+        return Batches(np.ones(48), batch_size, "pad", 0)
 
     def evaluation(self):
         return str(self.evaluation_share).encode()
@@ -134,6 +138,16 @@ def test_state_is_all_variables_and_slots_and_weights_are_not_read(config, monke
     assert b"classifier" in made.training(16)  # operations bear the names of their layers
     assert isinstance(made.evaluation(), bytes)
     assert made.length(16) == Length(steps=6, steps_per_epoch=3, evaluations=2, evaluation_steps=1)
+
+
+def test_texts_share_rows_where_that_pays(config):
+    made = programs(config, "training.gradient_accumulation=2")
+    # Three texts of 4 or 5 tokens, of 16 at most, and one that fills up: what one of eight chips works on at once.
+    found = made.batches(64).filling
+    assert (found.texts, found.rows, found.length) == (4, 1, 16)
+    assert found.padding < 0.3 < 0.7 < found.padding_alone
+    assert isinstance(made.training(64), bytes)
+    assert programs(config, "data.batching=pad").batches(64).filling is None
 
 
 def test_frozen_layers_have_no_gradients_and_no_slots(config):

@@ -46,6 +46,7 @@ def examine(
         reduced_bytes=programs.reduced_bytes,
         state_bytes=programs.state_bytes,
         length=programs.length(batch),
+        packing=programs.batches(batch).filling,
         price=price,
         largest_batch=found,
         searched=searched,

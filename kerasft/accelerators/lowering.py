@@ -14,11 +14,13 @@ from kerasft.accelerators.bounds import Length, Refused
 from kerasft.accelerators.compiler import refusal
 from kerasft.config.schema import Config
 from kerasft.data.batching import steps_per_epoch
+from kerasft.data.pack_plan import Packing
 from kerasft.data.prepared import Prepared
 from kerasft.data.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
+from kerasft.training.batches import Batches
 from kerasft.training.fit import build_model, recomputed_layers
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
@@ -50,17 +52,8 @@ class Programs:
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(built.backbone))
-        training = config.training
-        self._step = make_train_step(
-            self.model,
-            task,
-            self.optimizer,
-            strategy,
-            training.gradient_accumulation,
-            training.fused or (),
-            recomputed_layers(config, built.backbone),
-            xla=True,
-        )
+        self._task, self._strategy, self._batches = task, strategy, {}
+        self._recomputed = recomputed_layers(config, built.backbone)
         size = config.training.evaluation_batch_size
         self._forward = Evaluator(self.model, strategy, size, task.condense).forward
 
@@ -90,16 +83,31 @@ class Programs:
 
     def training(self, batch_size: int) -> bytes | Refused:
         """HLO of one replica's step with its share of this global batch."""
-        return lowered(self._step, _share(self.train_data.at_step(0), batch_size // self.chips))
+        training, batches = self.config.training, self.batches(batch_size)
+        parts, fused = training.gradient_accumulation, training.fused or ()
+        made_of = self.model, self._task, self.optimizer, self._strategy
+        step = make_train_step(*made_of, parts, fused, batches.packed, self._recomputed, xla=True)
+        return lowered(step, _share(self.train_data.at_step(0), batch_size // self.chips, batches.packing, parts))
+
+    def batches(self, batch_size: int) -> Batches:
+        """How the run's batches are made with this global batch."""
+        if batch_size not in self._batches:
+            steps = self.length(batch_size).steps
+            made = Batches.of(self.config, self.model, self.train_data, batch_size, steps, self.chips, static=True)
+            self._batches[batch_size] = made
+        return self._batches[batch_size]
 
     def evaluation(self) -> bytes | Refused:
         """HLO of one replica's evaluation of a batch."""
         return lowered(self._forward, _share(self.validation, self.evaluation_share))
 
 
-def _share(prepared: Prepared, rows: int) -> tuple:
+def _share(prepared: Prepared, rows: int, packing: Packing | None = None, parts: int = 1) -> tuple:
     """A batch of the shape that every batch has on this device; which rows it holds does not matter."""
-    return tf.nest.map_structure(tf.constant, prepared.batch(np.zeros(rows, np.int64), static=True))
+    fill = np.full(rows, -1, np.int64)
+    features, targets, weights = prepared.batch(fill, static=True)
+    features |= packing.plan(fill, parts) if packing else {}
+    return tf.nest.map_structure(tf.constant, (features, targets, weights))
 
 
 def lowered(function: Callable[[Any], Any], batch: Any) -> bytes | Refused:

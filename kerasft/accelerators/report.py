@@ -12,6 +12,8 @@ from kerasft.config.schema import Config
 if TYPE_CHECKING:
     import rich.table
 
+    from kerasft.data.pack_plan import Filling
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -53,6 +55,7 @@ class Report:
         reduced_bytes: gradients that are summed over chips each step.
         state_bytes: all variables.
         length: of the run.
+        packing: of the texts of a training batch; None: each has a row of its own.
         price: of a chip for an hour; None: not asked.
         largest_batch: the largest that fits; None: none does, or not asked.
         searched: whether that was asked.
@@ -65,6 +68,7 @@ class Report:
     reduced_bytes: int
     state_bytes: int
     length: Length
+    packing: Filling | None = None
     price: float | None = None
     largest_batch: int | None = None
     searched: bool = False
@@ -97,6 +101,7 @@ class Report:
                 "sent_bytes_per_chip": sent_bytes(self.reduced_bytes, accelerator.chips),
             },
             "length": asdict(self.length),
+            "packing": self.packing and asdict(self.packing),
             "lower_bound_seconds": None if bounds is None else {k: v for k, v in asdict(bounds).items() if k != "cost"},
             "lower_bound_cost": None if bounds is None else bounds.cost,
             "largest_batch": self.largest_batch,
@@ -130,6 +135,8 @@ class Report:
                 where = f" (layer {shape.outcome.layer})" if shape.outcome.layer else ""
                 fault = "fit" if shape.outcome.memory else "compile"
                 lines.append(f"{shape.program} does not {fault}{where}: {shape.outcome.reason}")
+        if self.packing:
+            lines.append(str(self.packing))
         lines.append(
             f"all-reduce: {gib(self.reduced_bytes)} of gradients a step; "
             f"each of {chips} chips sends {gib(sent_bytes(self.reduced_bytes, chips))}"

@@ -75,8 +75,10 @@ class Data(Section):
         "auto", description="Of every source; auto: by the file's ending."
     )
     limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
-    batching: Literal["auto", "pad", "bucket"] = Field(
-        "auto", description="pad: shuffled rows; bucket: rows of like length together; auto: bucket, and pad on TPU."
+    batching: Literal["auto", "pad", "bucket", "pack"] = Field(
+        "auto",
+        description="pad: shuffled rows; bucket: rows of like length together; pack: several texts share a row of the "
+        "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
     )
 
     @field_validator("validation", "test")
@@ -234,7 +236,7 @@ class Config(Section):
         """What makes batches differ in shape, and the mend; None: all have the one shape that a TPU wants."""
         if self.data.batching == "bucket":
             return (
-                "data.batching: bucket makes batches of many lengths, and a TPU compiles each anew; set auto or pad, "
-                "which pad all to model.max_length"
+                "data.batching: bucket makes batches of many lengths, and a TPU compiles each anew; set auto, pack "
+                "or pad, which give all one shape"
             )
         return None

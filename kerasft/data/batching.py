@@ -22,7 +22,8 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, method: str, seed: int, 
     Args:
         lengths: (rows,) tokens of each row.
         batch_size: rows a batch; the last batch to be cut may have fewer.
-        method: `pad`: rows in random order; `bucket`: rows of like length together, batches in random order.
+        method: `pad`: rows in random order; `bucket`: rows of like length together, batches in random order;
+            `pack`: each batch has long and short rows as the split has, so that all have about as many tokens.
         seed: of the run.
         epoch: counts from 0.
 
@@ -33,6 +34,8 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, method: str, seed: int, 
     order = random.permutation(len(lengths))
     if method == "pad":
         return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if method == "pack":
+        return _stratified(order[np.argsort(-lengths[order], kind="stable")], batch_size, random)
     mega = MEGA_BATCH * batch_size
     batches = []
     for start in range(0, len(order), mega):
@@ -40,6 +43,16 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, method: str, seed: int, 
         part = part[np.argsort(-lengths[part], kind="stable")]
         batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _stratified(longest_first: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Batches with one row of each stratum of length; which one is random. A smaller batch comes last."""
+    count, left = divmod(len(longest_first), batch_size)
+    edges = np.linspace(0, len(longest_first), left + 1).astype(int)
+    last = random.integers(edges[:-1], edges[1:])
+    strata = np.delete(longest_first, last).reshape(batch_size, count)
+    batches = list(random.permuted(strata, axis=1).T)
+    return [*batches, longest_first[last]] if left else batches
 
 
 def training_batches(

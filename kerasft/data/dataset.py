@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import pad_rows
+from kerasft.data.pack_plan import OFFSET, ROW, Packing
 from kerasft.data.prepared import Prepared
 
 
@@ -18,6 +19,7 @@ def distribute(
     parts: int = 1,
     static_size: int | None = None,
     first_step: int | None = None,
+    packing: Packing | None = None,
 ) -> tf.distribute.DistributedDataset:
     """The batches of `batches()` under a strategy: one global batch a step, without overlap or loss.
 
@@ -31,6 +33,7 @@ def distribute(
         parts: a replica's share is made to divide into this many equal parts (gradient accumulation).
         static_size: rows of every global batch, where the device needs one shape; None: as the batch has.
         first_step: of training, that of the first batch; None: the split is measured.
+        packing: plans which texts share a row; None: each has its own.
     """
     replicas = strategy.num_replicas_in_sync
 
@@ -42,13 +45,15 @@ def distribute(
             for number, rows in enumerate(batches()):
                 seen = prepared if first_step is None else prepared.at_step(first_step + number)
                 filled = pad_rows(rows, static_size or replicas * parts)
+                filled = filled if packing is None else packing.deal(filled, replicas * parts)
                 # Outputs that have a length can be gathered from all replicas only where it is the same.
                 beside = filled if prepared.token_targets else None
                 for share in np.split(filled, replicas)[first : first + local]:
-                    yield seen.batch(share, static_size is not None, beside)
+                    features, targets, weights = seen.batch(share, static_size is not None, beside)
+                    yield features | (packing.plan(share, parts) if packing else {}), targets, weights
 
         share = None if static_size is None else static_size // replicas
-        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share))
+        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share, packing))
         if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
@@ -56,7 +61,7 @@ def distribute(
     return strategy.distribute_datasets_from_function(pipeline)
 
 
-def _signature(prepared: Prepared, share: int | None) -> tuple:
+def _signature(prepared: Prepared, share: int | None, packing: Packing | None) -> tuple:
     """Of a replica's share of a batch; with a fixed number of rows every dimension is fixed."""
 
     def shape(inner: tuple[int | None, ...]) -> list[int | None]:
@@ -67,5 +72,7 @@ def _signature(prepared: Prepared, share: int | None) -> tuple:
     features = {
         name: tf.TensorSpec(shape(prepared.feature_shape), dtype) for name, dtype in prepared.feature_types.items()
     }
+    for name in (ROW, OFFSET) if packing else ():
+        features[name] = tf.TensorSpec(shape(prepared.feature_shape[:-1]), tf.int32)
     targets = tf.TensorSpec(shape(prepared.target_shape), prepared.targets.dtype)
     return features, targets, tf.TensorSpec([share], tf.float32)

@@ -38,6 +38,10 @@ class GroupedPrepared(Prepared):
         return np.diff(self.offsets[:: self.group])
 
     @functools.cached_property
+    def text_lengths(self) -> np.ndarray:
+        return np.diff(self.offsets).reshape(-1, self.group)
+
+    @functools.cached_property
     def _each(self) -> Prepared:
         texts = len(self.offsets) - 1
         nothing = np.broadcast_to(np.float32(0), (texts,))

@@ -67,6 +67,11 @@ class Prepared:
         """(rows,) tokens of each row, after truncation."""
         return np.diff(self.offsets)
 
+    @property
+    def text_lengths(self) -> np.ndarray:
+        """(rows, texts) tokens of each text that the model reads by itself."""
+        return self.lengths[:, None]
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

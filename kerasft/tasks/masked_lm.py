@@ -38,6 +38,11 @@ class MaskedLM(Task):
         training = self.config.training
         if training.class_weights is not None or training.label_smoothing:
             raise UserError("training.class_weights and training.label_smoothing: not for task masked_lm")
+        if self.config.data.batching == "pack" and self.config.task.packing == "documents":
+            raise UserError(
+                "data.batching: pack, but task.packing: documents has filled all rows; set batching to auto, or "
+                "task.packing to none for texts that share rows and do not read each other"
+            )
 
     def schema(self) -> pa.Schema:
         return pa.schema([("text", pa.large_string()), ("where", pa.string())])

@@ -20,6 +20,7 @@ from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
+from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.place import Place, checkpoint_folder
 from kerasft.training.precision import dtype_policy, layer_policy
 from kerasft.training.strategy import check_batch, create_strategy
@@ -124,6 +125,8 @@ def prepare(
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)
     model, backbone, tokenizer = built.model, built.backbone, built.tokenizer
+    if config.data.batching == "pack":
+        workers.together(lambda: PackedLayers(model))  # said before every text is tokenized
     preprocessor = task.preprocessor(backbone, tokenizer)
     prepared = workers.together(lambda: _tokenized(task, tables, preprocessor, terminal))
     if workers.count > 1:

@@ -1,39 +1,33 @@
 """Less memory for a third more work: transformer layers keep what goes in and compute the rest again on the way back.
 
-"Training Deep Nets with Sublinear Memory Cost", Chen et al. 2016, arXiv:1604.06174. Keras' RematScope can't be used
-with dropout: what it computes again draws other random numbers than the first time, and the gradient is then that of
-another function (Keras 3.15). Here the random states are put back for the second time.
+"Training Deep Nets with Sublinear Memory Cost", Chen et al. 2016, arXiv:1604.06174. Keras' RematScope is an error with
+KerasHub's layers inside a tf.function (Keras 3.15: TensorFlow's custom gradients take no keyword arguments there), and
+leaves random states as they are, so that dropout would be another one the second time. Here they are put back.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
-from kerasft.training.fused_layers import fused_layers
-
 
 @contextlib.contextmanager
-def rematerialized(
-    layers: Sequence[keras.layers.Layer], fused: Collection[str] = (), xla: bool = False
-) -> Iterator[None]:
-    """Layers that are called inside, in training, keep their input alone for the gradient, which may be taken outside.
+def rematerialized(layers: Sequence[keras.layers.Layer], xla: bool = False) -> Iterator[None]:
+    """Layers that are called inside, in training, keep their input alone for the gradient, which is taken inside, too.
 
     Args:
         layers: each of one output.
-        fused: the cheaper forms that layers have on the way there, and so on the way back; see `fused_layers`.
         xla: XLA compiles this, as it does for a TPU.
     """
-    again = _Again(fused, xla)
+    layers = list({id(layer): layer for layer in layers}.values())  # ALBERT's is one that is called again and again
     kinds = [type(layer) for layer in layers]
     for layer, kind in zip(layers, kinds):
-        layer.__class__ = type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "again": again})
+        layer.__class__ = type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "xla": xla})
     try:
         yield
     finally:
@@ -41,29 +35,14 @@ def rematerialized(
             layer.__class__ = kind
 
 
-@dataclass(frozen=True)
-class _Again:
-    """How layers are computed a second time."""
-
-    fused: Collection[str]
-    xla: bool
-
-    def delayed(self, upstream: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
-        """The values, not before `upstream` is there: otherwise all would be computed twice at once, and kept."""
-        if self.xla:  # keeps no order but that of data, and would find that the same is computed twice
-            return optimization_barrier(*values, upstream)[:-1]
-        with tf.control_dependencies([upstream]):
-            return [tf.identity(value) for value in values]
-
-
 class _Rematerialized:
     """Before the class of a layer, which is `plain`."""
 
     plain: type[keras.layers.Layer]
-    again: _Again
+    xla: bool
 
     def call(self, *args, **kwargs):
-        states, plain, again = _random_states(self), self.plain, self.again
+        states, plain, xla = _random_states(self), self.plain, self.xla
         parts = keras.tree.flatten((args, kwargs))
         # Those a gradient may go to; DeBERTa's layers share an input besides the hidden states.
         inputs = [i for i, part in enumerate(parts) if tf.is_tensor(part) and part.dtype.is_floating]
@@ -80,11 +59,11 @@ class _Rematerialized:
             outputs = called(tensors)
 
             def gradient(upstream, variables=()):
-                late = again.delayed(upstream, *tensors, *drawn_from)
+                late = _delayed([*tensors, *drawn_from], upstream, xla)
                 new, old = late[: len(tensors)], late[len(tensors) :]
                 now = [tf.identity(state) for state in states]
                 _set(states, old)
-                with tf.GradientTape() as tape, fused_layers(self, again.fused):
+                with tf.GradientTape() as tape:
                     tape.watch(new)
                     outputs_again = Training(called)(new, training=True)
                 _set(states, now)
@@ -95,6 +74,14 @@ class _Rematerialized:
             return outputs, gradient
 
         return run(*(parts[i] for i in inputs))
+
+
+def _delayed(values: Sequence[tf.Tensor], upstream: tf.Tensor, xla: bool) -> list[tf.Tensor]:
+    """The values, not before `upstream` is there: otherwise all would be computed twice at once, and kept."""
+    if xla:  # keeps no order but that of data, and would find that the same is computed twice
+        return optimization_barrier(*values, upstream)[:-1]
+    with tf.control_dependencies([upstream]):
+        return [tf.identity(value) for value in values]
 
 
 class Training(keras.layers.Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.tasks.base import Task
 from kerasft.training.fused_layers import fused_layers
+from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.rematerialize import rematerialized
 
 
@@ -20,6 +22,7 @@ def make_train_step(
     strategy: tf.distribute.Strategy,
     accumulation: int = 1,
     fused: Collection[str] = (),
+    packed: PackedLayers | None = None,
     recomputed: Sequence[keras.layers.Layer] = (),
     xla: bool = False,
 ) -> Callable[[tuple], tf.Tensor]:
@@ -36,17 +39,19 @@ def make_train_step(
         strategy: the one the batch is distributed by.
         accumulation: equal parts that a replica works through one after the other to save memory.
         fused: which layers take cheaper forms; see `fused_layers`.
+        packed: the layers that run on rows of several texts; None: batches are not packed.
         recomputed: transformer layers that are computed again on the way back, to save memory.
         xla: the step is compiled by XLA, as on a TPU.
     """
     variables = model.trainable_variables
 
     def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
-        with tf.GradientTape() as tape:
-            with fused_layers(model, fused), rematerialized(recomputed, fused, xla):
-                logits = model(features, training=True)
-            loss = task.loss_sum(targets, logits, weights) / total
-        return loss, [_dense(gradient, v) for gradient, v in zip(tape.gradient(loss, variables), variables)]
+        with packed.rows_of(features) if packed else contextlib.nullcontext(features) as inputs:
+            with tf.GradientTape() as tape:
+                logits = model(inputs, training=True)
+                loss = task.loss_sum(targets, logits, weights) / total
+            gradients = tape.gradient(loss, variables)
+        return loss, [_dense(gradient, v) for gradient, v in zip(gradients, variables)]
 
     def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         part = tf.shape(weights)[0] // accumulation  # the pipeline made the rows divide
@@ -73,7 +78,13 @@ def make_train_step(
         return tf.where(tf.math.is_finite(tf.linalg.global_norm(gradients)), loss, math.nan)
 
     def step(batch: tuple) -> tf.Tensor:
-        losses = strategy.run(replica_step, args=(batch,))
+        # Around all replicas: each is traced by a thread of its own, and the layers are the same.
+        with (
+            packed.installed() if packed else contextlib.nullcontext(),
+            fused_layers(model, fused),
+            rematerialized(recomputed, xla),
+        ):
+            losses = strategy.run(replica_step, args=(batch,))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     return step

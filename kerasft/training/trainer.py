@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import orbit
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.batching import steps_per_epoch, training_batches
+from kerasft.data.batching import steps_per_epoch
 from kerasft.data.dataset import distribute
 from kerasft.data.prepared import Prepared
 from kerasft.errors import Diverged
@@ -25,6 +24,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.actions import StopEvaluation, Watch
+from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.fused_layers import chosen_forms
 from kerasft.training.optimizer import create_optimizer, swapped_averages
@@ -73,9 +73,10 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         training = config.training
         self.rewrites = rewrites(training.precision)
         self.static = isinstance(strategy, tf.distribute.TPUStrategy)
-        self.method = ("pad" if self.static else "bucket") if config.data.batching == "auto" else config.data.batching
         self.per_epoch = steps_per_epoch(len(train), training.batch_size)
         self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
+        replicas = strategy.num_replicas_in_sync
+        self.batches = Batches.of(config, model, train, training.batch_size, self.steps, replicas, self.static)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths)
             kept = training.checkpoint.keep
@@ -83,8 +84,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         forms = chosen_forms(training.fused)
-        accumulation = training.gradient_accumulation
-        step = make_train_step(model, task, self.optimizer, strategy, accumulation, forms, recomputed, self.static)
+        parts, packed = training.gradient_accumulation, self.batches.packed
+        step = make_train_step(model, task, self.optimizer, strategy, parts, forms, packed, recomputed, self.static)
 
         @tf.function
         def run_steps(iterator, num_steps):
@@ -110,6 +111,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.checkpoints.prepare()
         for damaged in self.checkpoints.restore() if resume else ():
             self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
+        if self.batches.filling:
+            self.terminal.line(str(self.batches.filling))
         saving = training.checkpoint
         with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
             self.watch = watch
@@ -241,16 +244,17 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def _go_to(self, first_step: int) -> None:
         """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
-        training = self.config.training
-
-        def batches() -> Iterator[np.ndarray]:
-            lengths, size = self.train_data.lengths, training.batch_size
-            return training_batches(lengths, size, self.method, self.config.seed, first_step)
-
-        static = training.batch_size if self.static else None
-        parts = training.gradient_accumulation
-        dataset = distribute(self.train_data, batches, self.strategy, parts, static, first_step)
-        self.iterator, self.plan = iter(dataset), batches()
+        training, batches = self.config.training, self.batches
+        dataset = distribute(
+            self.train_data,
+            lambda: batches.from_step(first_step),
+            self.strategy,
+            training.gradient_accumulation,
+            training.batch_size if self.static else None,
+            first_step,
+            batches.packing,
+        )
+        self.iterator, self.plan = iter(dataset), batches.from_step(first_step)
 
 
 def _next_batch(iterator: Iterator, before: tf.Tensor, measured: bool) -> tuple[Any, tf.Tensor]:

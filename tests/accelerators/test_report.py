@@ -6,6 +6,7 @@ import pytest
 from kerasft.accelerators.bounds import Refused
 from kerasft.accelerators.chips import GIB
 from kerasft.accelerators.report import Shape, duration, gib
+from kerasft.data.pack_plan import Filling
 
 
 def too_large(report):
@@ -30,6 +31,14 @@ def test_bounds_are_called_bounds(small_report):
     assert "lower bounds, from published peaks; real times are longer: step 250 ms" in lines
     assert "cost: at least 0.0669 at 1.2 a chip-hour" in lines
     assert "each of 8 chips sends" in lines
+
+
+def test_packing_is_told_where_there_is_any(small_report):
+    assert small_report().as_json()["packing"] is None
+    report = small_report(packing=Filling(texts=32, rows=7, length=80, padding=0.07, padding_alone=0.75))
+    said = "packing: 32 texts share 7 rows of 80 tokens; padding is 7.0% of them, and would be 75.0% without"
+    assert said in report.lines()
+    assert report.as_json()["packing"]["rows"] == 7
 
 
 def test_advice_names_the_keys_that_help(small_report, small_config):

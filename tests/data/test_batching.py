@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kerasft.data.batching import epoch_batches, pad_rows, sorted_batches, steps_per_epoch, training_batches
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.asarray)
-METHODS = st.sampled_from(["pad", "bucket"])
+METHODS = st.sampled_from(["pad", "bucket", "pack"])
 
 
 @given(LENGTHS, st.integers(1, 40), METHODS, st.integers(0, 5), st.integers(0, 5))
@@ -26,7 +26,7 @@ def test_a_later_first_step_is_the_same_stream_cut_off(lengths, size, method, fi
         np.testing.assert_array_equal(late, early)
 
 
-@pytest.mark.parametrize("method", ["pad", "bucket"])
+@pytest.mark.parametrize("method", ["pad", "bucket", "pack"])
 def test_epochs_and_seeds_differ_and_repeat(method):
     lengths = np.arange(1, 200)
 
@@ -51,6 +51,23 @@ def test_bucket_gives_batches_in_no_order_of_length():
     lengths = np.random.default_rng(0).integers(4, 128, 5000)
     means = [lengths[rows].mean() for rows in epoch_batches(lengths, 32, "bucket", 0, 0)]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+
+def test_pack_gives_batches_of_like_many_tokens_and_any_rows_together():
+    lengths = np.random.default_rng(0).geometric(0.05, 5000)
+    batches = [rows for epoch in range(3) for rows in epoch_batches(lengths, 32, "pack", 0, epoch)]
+    tokens = {
+        method: [lengths[rows].sum() for rows in epoch_batches(lengths, 32, method, 0, 0)[:-1]]
+        for method in ("pad", "pack")
+    }
+    assert np.std(tokens["pack"]) < 0.25 * np.std(tokens["pad"])
+    whole = [rows for rows in batches if len(rows) == 32]
+    assert [len(batches[i]) for i in (156, 313, 470)] == [8] * 3 and len(whole) == 3 * 156
+    # Which row of like length it meets another in is drawn anew: of 31 others of an epoch few come again.
+    together = [
+        set(rows.tolist()) for epoch in range(3) for rows in batches[157 * epoch : 157 * epoch + 157] if 7 in rows
+    ]
+    assert len(set.intersection(*together)) < 4
 
 
 @given(LENGTHS, st.integers(1, 40))

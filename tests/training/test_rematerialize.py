@@ -1,5 +1,7 @@
 """Layers that are computed again on the way back give the same update from less."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -27,16 +29,18 @@ def two_steps(make, on: bool, forms=(), strategy=None, xla=False):
 
     def replica():
         with tf.GradientTape() as tape:
-            layers = transformer_blocks(model) if on else ()
-            with fused_layers(model, forms), rematerialized(layers, forms, xla):
-                outputs = model(features, training=True)
+            outputs = model(features, training=True)
             outputs = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
             weights = tf.reshape(tf.range(8.0), [1, 1, 8])
             loss = tf.reduce_sum(tf.square(outputs) * weights)
         gradients = tape.gradient(loss, model.trainable_variables)
         return loss, [tf.constant(0.0) if each is None else tf.convert_to_tensor(each) for each in gradients]
 
-    step = tf.function(lambda: strategy.run(replica), jit_compile=xla)
+    @functools.partial(tf.function, jit_compile=xla)
+    def step():
+        with fused_layers(model, forms), rematerialized(transformer_blocks(model) if on else (), xla):
+            return strategy.run(replica)
+
     local = strategy.experimental_local_results
     found = [tf.nest.map_structure(lambda value: [part.numpy() for part in local(value)], step()) for _ in range(2)]
     return tf.nest.flatten(found), [variable.numpy() for variable in model.variables]

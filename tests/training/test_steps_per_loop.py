@@ -129,5 +129,5 @@ def test_a_config_of_many_shapes_is_refused_on_a_tpu(monkeypatch):
     assert config(strategy="tpu").many_shapes() is None
     monkeypatch.setenv("TPU_NAME", "local")  # `auto` then stands for tpu
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(UserError, match="set auto or pad"):
+    with pytest.raises(UserError, match="set auto, pack or pad"):
         create_strategy(config(data={"batching": "bucket"}))
