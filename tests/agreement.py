@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chaos import WORDS, _in_a_fork, _make_preset, _preload
+from chaos import WORDS, _in_a_fork, _make_decoder, _make_preset, _preload
 
 STEPS = 50
 # The last batch of an epoch has one row: the second worker has only a row that counts nothing.
@@ -33,6 +33,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset", "batching": "pack",
     },
     "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
+    "text_generation": {
+        "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 4},
+        "columns": {"text": "text"}, "preset": "gpt2",
+    },
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "one": {"strategy": "one_device"},
@@ -96,21 +100,6 @@ def _fork(config: str, cluster: Any, log: str, flags: tuple[str, ...]) -> int:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
         os._exit(code)  # it would go on as the parent does
-
-
-def _make_decoder() -> None:
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras_hub
-
-    from kerasft.models.byte_pair import byte_characters
-    from kerasft.models.presets import save_preset
-
-    vocabulary = {token: number for number, token in enumerate([*byte_characters(), "th", "<|endoftext|>"])}
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
-        dropout=0.1, max_sequence_length=64,
-    )  # fmt: skip
-    save_preset(backbone, keras_hub.tokenizers.GPT2Tokenizer(vocabulary, ["t h"]), "gpt2")
 
 
 def _write_rows() -> None:

@@ -36,6 +36,15 @@ RECIPES = {
     "packed, accumulated": {
         "gradient_accumulation": 2, "checkpoint": {"every_steps": 3, "keep": 2}, "evaluate_every": 6,
     },
+    "a decoder that writes": {"checkpoint": {"every_steps": 5, "keep": 2}, "evaluate_every": 12},
+}  # fmt: skip
+CLASSIFICATION: dict[str, Any] = {
+    "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
+    "columns": {"text": "text", "label": "label"},
+}  # fmt: skip
+GENERATION: dict[str, Any] = {
+    "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 3},
+    "model": {"preset": "gpt2", "max_length": 32}, "columns": {"text": "text"},
 }  # fmt: skip
 TIMES = ("seconds", "step_seconds", "input_wait", "examples_per_second", "real_tokens_per_second")
 
@@ -53,10 +62,12 @@ def main() -> None:
 def chaos(kills: int, seed: int) -> str:
     """Works in the current folder; raises AssertionError where a run's end differs from the uninterrupted one's."""
     _in_a_fork(_make_preset)
+    _in_a_fork(_make_decoder)
     _preload()
     done, rng = 0, random.Random(seed)
     for recipe, (name, training) in enumerate(RECIPES.items()):
-        config = _write_project(f"recipe{recipe}", "pack" if "packed" in name else "bucket", training)
+        project = GENERATION if "decoder" in name else CLASSIFICATION
+        config = _write_project(f"recipe{recipe}", "pack" if "packed" in name else "bucket", training, **project)
         begun = time.monotonic()
         assert _attempt(config, f"whole{recipe}") == 0
         took = time.monotonic() - begun
@@ -144,7 +155,29 @@ def _make_preset() -> None:
     save_preset(backbone, keras_hub.tokenizers.BertTokenizer(vocabulary, lowercase=True), "preset")
 
 
-def _write_project(name: str, batching: str, training: dict[str, Any]) -> str:
+def _make_decoder() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras_hub
+
+    from kerasft.models.byte_pair import byte_characters
+    from kerasft.models.presets import save_preset
+
+    vocabulary = {token: number for number, token in enumerate([*byte_characters(), "th", "<|endoftext|>"])}
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
+        dropout=0.1, max_sequence_length=64,
+    )  # fmt: skip
+    save_preset(backbone, keras_hub.tokenizers.GPT2Tokenizer(vocabulary, ["t h"]), "gpt2")
+
+
+def _write_project(
+    name: str,
+    batching: str,
+    training: dict[str, Any],
+    task: dict[str, Any],
+    model: dict[str, Any],
+    columns: dict[str, str],
+) -> str:
     random_ = np.random.default_rng(0)
     for split, rows in (("train", 160), ("test", 20)):
         with open(f"{split}.jsonl", "w", encoding="utf-8") as file:
@@ -153,11 +186,8 @@ def _write_project(name: str, batching: str, training: dict[str, Any]) -> str:
                 words = random_.choice(WORDS[5 * label : 5 * label + 5] + WORDS[10:], random_.integers(1, 20))
                 file.write(json.dumps({"text": " ".join(words), "label": "sport money".split()[label]}) + "\n")
     config = {
-        "name": name, "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
-        "data": {
-            "train": "train.jsonl", "test": "test.jsonl", "columns": {"text": "text", "label": "label"},
-            "batching": batching,
-        },
+        "name": name, "task": task, "model": model,
+        "data": {"train": "train.jsonl", "test": "test.jsonl", "columns": columns, "batching": batching},
         "training": {"steps": 24, "batch_size": 16, "optimizer": {"learning_rate": 1e-2}, **training},
         "export": {"enabled": False},
     }  # fmt: skip

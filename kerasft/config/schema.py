@@ -8,12 +8,18 @@ from kerasft.config.section import Section
 from kerasft.config.tasks import Task
 
 Sources = Union[str, list[str]]
+Format = Literal["auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds"]
 
 
 class Architecture(Section):
     """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
 
-    family: Literal["bert"] = Field(description="bert: an encoder with WordPiece.")
+    family: Literal["bert", "gpt2"] = Field(
+        description="bert: an encoder with WordPiece; gpt2: a decoder with byte-level BPE, for text_generation."
+    )
+    tokens: Literal["subwords", "characters"] = Field(
+        "subwords", description="characters: each character of the corpus is a token, for gpt2."
+    )
     layers: int = Field(4, ge=1, description="Transformer layers.")
     heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
     hidden: int = Field(256, ge=2, description="Width of a token's vector.")
@@ -22,7 +28,22 @@ class Architecture(Section):
     positions: Optional[int] = Field(
         None, ge=4, description="Tokens that a text can have in any task that starts from here; null: model.max_length."
     )
-    lowercase: bool = Field(True, description="Lower-case texts and strip accents.")
+    lowercase: bool = Field(True, description="Lower-case texts and strip accents; false for gpt2.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_case(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("family") == "gpt2":
+            values = {"lowercase": False, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _of_the_family(self) -> "Architecture":
+        if self.family == "gpt2" and self.lowercase:
+            raise ValueError("lowercase: true is for bert; what a gpt2 reads it also writes; set false")
+        if self.family == "bert" and self.tokens == "characters":
+            raise ValueError("tokens: characters is for gpt2; a bert has subwords")
+        return self
 
     @model_validator(mode="after")
     def _whole_heads(self) -> "Architecture":
@@ -71,8 +92,8 @@ class Data(Section):
         None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
     )
     columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
-    format: Literal["auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "folder", "tfds"] = Field(
-        "auto", description="Of every source; auto: by the file's ending."
+    format: Format = Field(
+        "auto", description="Of every source; auto: by the file's ending; document: a file is one text."
     )
     limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(

@@ -157,8 +157,48 @@ class MaskedLM(Section):
     top: int = Field(5, ge=1, le=100, description="Tokens that the served model names for each mask in a text.")
 
 
+class Decoding(Section):
+    """How a text is written, token by token, where a request does not say."""
+
+    max_new_tokens: int = Field(
+        64, ge=1, description="Most tokens of an answer; the prompt has the rest of max_length."
+    )
+    temperature: float = Field(
+        0.0, ge=0, description="0: always the likeliest token; otherwise tokens are drawn, the higher the wilder."
+    )
+    top_k: Optional[int] = Field(None, ge=1, description="Draw among this many likeliest tokens; null: among all.")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Draw among the likeliest tokens that together have this probability."
+    )
+    repetition_penalty: float = Field(
+        1.0, gt=0, description="Above 1: tokens that prompt or answer already have become less likely."
+    )
+    stop: list[Annotated[str, Field(min_length=1)]] = Field([], description="An answer ends before any of these texts.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of what is drawn; the same request gets the same answer.")
+
+
+class TextGeneration(Section):
+    """Write on from a text: a decoder learns a language from plain text."""
+
+    name: Literal["text_generation"] = Field(description="The task.")
+    packing: Literal["documents", "none"] = Field(
+        "documents",
+        description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
+    )
+    decoding: Decoding = Decoding()
+    samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
+
+
 # One more task is one more class here.
 Task = Annotated[
-    Union[TextClassification, TokenClassification, RelationExtraction, QuestionAnswering, TextEmbedding, MaskedLM],
+    Union[
+        TextClassification,
+        TokenClassification,
+        RelationExtraction,
+        QuestionAnswering,
+        TextEmbedding,
+        MaskedLM,
+        TextGeneration,
+    ],
     Field(discriminator="name", description="What is learnt."),
 ]

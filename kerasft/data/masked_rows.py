@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasft.data.masking import Masking
 from kerasft.data.packing import pack
-from kerasft.data.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore
+from kerasft.data.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore, tokenized
 from kerasft.data.table import Table
 from kerasft.errors import UserError
 
@@ -123,7 +123,7 @@ def prepare_masked_rows(table: Table, preprocessor: Any, masking: Masking, acros
         store.append(np.concatenate([start, row, end]))
         lengths.append(len(start) + len(row) + len(end))
     if not lengths:
-        raise UserError("data: every text of a split is empty; a masked language model needs some")
+        raise UserError("data: every text of a split is empty; a language model needs some")
     tokens = store.values().reshape(-1, 2)
     values = {"token_ids": tokens[:, 0], "padding_mask": _constant(1, tokens), "segment_ids": _constant(0, tokens)}
     return MaskedRows(
@@ -142,13 +142,11 @@ def prepare_masked_rows(table: Table, preprocessor: Any, masking: Masking, acros
 def _tokenized(table: Table, preprocessor: Any) -> Iterator[np.ndarray]:
     """Each text as (tokens, 2): its ids, and whether they open a word."""
 
-    def texts() -> Iterator[tf.Tensor]:
-        for batch in table.batches(TEXTS_A_BATCH, ["text"]):
-            yield tf.constant(batch["text"])
+    def pairs(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        ids, opens, counts = preprocessor.tokens(text)
+        return tf.stack([ids, tf.cast(opens, tf.int32)], axis=1), counts
 
-    pipeline = tf.data.Dataset.from_generator(texts, output_signature=tf.TensorSpec([None], tf.string))
-    for ids, opens, counts in pipeline.map(preprocessor.tokens, 2).prefetch(2).as_numpy_iterator():
-        yield from np.split(np.stack([ids, opens.astype(np.int32)], axis=1), np.cumsum(counts)[:-1])
+    return tokenized((batch["text"] for batch in table.batches(TEXTS_A_BATCH, ["text"])), pairs)
 
 
 def _special(layout: Any, name: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,25 @@ def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.nd
         pad_values=preprocessor.pad_values,
         longest=preprocessor.max_length,
     )
+
+
+def tokenized(
+    batches: Iterable[list[str]], tokens: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+) -> Iterator[np.ndarray]:
+    """The tokens of each text, in order, by a pipeline that works ahead.
+
+    Args:
+        batches: of texts.
+        tokens: in graph: (batch,) strings -> (all tokens, ...) and (batch,) how many each text has.
+
+    Returns:
+        (tokens, ...) of each text.
+    """
+    texts = tf.data.Dataset.from_generator(
+        lambda: map(tf.constant, batches), output_signature=tf.TensorSpec([None], tf.string)
+    )
+    for found, counts in texts.map(tokens, 2).prefetch(2).as_numpy_iterator():
+        yield from np.split(found, np.cumsum(counts)[:-1])
 
 
 class TokenStore:

@@ -59,6 +59,13 @@ def _read_txt(stream, name: str) -> Iterator[Row]:
         yield {"text": line.rstrip("\r\n")}, f"{name}:{number}"
 
 
+def _read_document(stream, name: str) -> Iterator[Row]:
+    """The whole file as one text; a file of white space alone has none."""
+    text = _whole_text(stream.read(), name)
+    if text.strip():
+        yield {"text": text}, name
+
+
 def _read_parquet(stream, name: str) -> Iterator[Row]:
     """Rows of a Parquet file, a row group at a time; the place is the row's number, from 1."""
     import pyarrow as pa
@@ -116,4 +123,5 @@ STREAM_READERS: dict[str, Callable[..., Iterator[Row]]] = {
     "squad": squad_rows.read_squad,
     "parquet": _read_parquet,
     "txt": _read_txt,
+    "document": _read_document,
 }

@@ -13,7 +13,7 @@ from kerasft.data.readers import detect_format, read_path
 from kerasft.data.tfds_rows import read_tfds
 from kerasft.errors import UserError
 
-FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "folder", "tfds")
+FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def perplexity_interval(targets: np.ndarray, kept: np.ndarray, seed: int) -> dic
     """The interval of the perplexity over rows; hidden tokens of a row are not drawn one by one, as they share it."""
     hidden = targets >= 0
     losses = np.where(hidden, -kept[..., 0], 0.0).sum(1, dtype=np.float64)
-    return bootstrap_interval(_perplexity, losses, hidden.sum(1).astype(np.float64), seed=seed)
+    return bootstrap_interval(perplexity, losses, hidden.sum(1).astype(np.float64), seed=seed)
 
 
 def guesses(targets: np.ndarray, kept: np.ndarray) -> Iterator[list[Guess]]:
@@ -66,6 +66,7 @@ def _ids(kept: np.ndarray) -> np.ndarray:
     return kept[..., 1 + likeliest :].astype(np.int64)
 
 
-def _perplexity(losses: np.ndarray, counts: np.ndarray) -> float:
+def perplexity(losses: np.ndarray, counts: np.ndarray) -> float:
+    """The perplexity of rows: (rows,) summed nats and (rows,) how many tokens they are of."""
     total = counts.sum()
     return math.exp(min(losses.sum() / total, LARGEST)) if total else math.nan

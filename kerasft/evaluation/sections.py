@@ -167,6 +167,15 @@ def masked_texts(report: Report) -> Section | None:
     return Section("Masked texts", [Examples(rows, "probability of the first")], note)
 
 
+def written_texts(report: Report) -> Section | None:
+    """Some texts that the model went on from, with what the data has there."""
+    if not report.mistakes:
+        return None
+    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    note = f"Rows of the {report.split} split drawn by the run's seed: what was there, and what was written."
+    return Section("Written texts", [Examples(rows)], note)
+
+
 def data(report: Report) -> Section | None:
     """Sizes, lengths and class balance of the splits."""
     if not report.splits:
@@ -271,4 +280,5 @@ SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "scored_pairs": _NUMBERS,
     "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
     "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
+    "text_generation": (learning_curves, written_texts, scores_by_split, data, setup),
 }

@@ -35,8 +35,9 @@ TITLES = {
     "out_of_scope_precision": "Out-of-scope precision",
     "perplexity": "Perplexity",
     "top_5_accuracy": "Top-5 accuracy",
+    "bits_per_byte": "Bits per byte",
 }
-LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae", "perplexity")
+LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae", "perplexity", "bits_per_byte")
 OUT_OF_SCOPE = ("in_scope_accuracy", "out_of_scope_recall", "out_of_scope_precision", "threshold")
 SCORES = {
     "single_label": (
@@ -72,6 +73,7 @@ SCORES = {
     "question_answering": ("f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_f1"),
     "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
     "masked_lm": ("perplexity", "log_loss", "accuracy", "top_5_accuracy"),
+    "text_generation": ("perplexity", "log_loss", "bits_per_byte", "accuracy"),
 }
 MISTAKES = {  # what the report calls them, and their measure
     "regression": ("Furthest off", "off by"),

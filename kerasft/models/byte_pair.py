@@ -26,6 +26,16 @@ def byte_characters() -> list[str]:
     return [chr(byte if byte in own else next(others)) for byte in range(256)]
 
 
+_BYTE_OF = {character: byte for byte, character in enumerate(byte_characters())}
+
+
+def token_bytes(token: str) -> bytes | None:
+    """What a token of a byte-level vocabulary stands for; None: it is not made of bytes."""
+    if not all(character in _BYTE_OF for character in token):
+        return None
+    return bytes(_BYTE_OF[character] for character in token)
+
+
 def _merge_table(vocabulary: dict[str, int], merges: list[str]) -> tf.lookup.StaticHashTable:
     keys, values = [], []
     for rank, merge in enumerate(merge for merge in merges if not merge.startswith("#version:")):

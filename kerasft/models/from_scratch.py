@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 
 import keras_hub
 
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
+from kerasft.models.byte_pair import byte_characters
 
 Texts = Callable[[], Iterable[str]]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-DROPOUT = 0.1  # as BERT's, where a config names none
+END = "<|endoftext|>"  # GPT-2's only special token: it begins, ends and parts texts
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+DROPOUT = 0.1  # as BERT's and GPT-2's, where a config names none
 FEWEST_OCCURRENCES = 2  # of a pair of pieces that is joined
 
 
@@ -51,9 +55,75 @@ def train_tokenizer(texts: Texts, size: int, lowercase: bool) -> keras_hub.model
     return keras_hub.models.BertTokenizer(vocabulary, lowercase=lowercase, strip_accents=lowercase)
 
 
+def train_byte_pairs(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
+    """A byte-level BPE tokenizer that splits words as GPT-2's does; the same texts give the same vocabulary.
+
+    Args:
+        texts: gives those of the corpus, each time it is called.
+        size: the most tokens of the vocabulary, the end token and all 256 bytes included.
+
+    Raises:
+        UserError: `size` has no room for a merge beside the bytes, or the corpus has no pair of bytes to merge.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    _check_room(size, 1 + 256 + 1, "the 256 bytes, the end token and a merge")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=FEWEST_OCCURRENCES,
+        special_tokens=[END],
+        initial_alphabet=byte_characters(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts(), trainer)
+    merges = [" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
+    if not merges:
+        raise UserError("data.train: no two bytes stand together twice in the texts; give a corpus")
+    return keras_hub.models.GPT2Tokenizer(tokenizer.get_vocab(), merges)
+
+
+def character_tokenizer(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
+    """A tokenizer with a token for each character of the corpus, as byte-level BPE.
+
+    A character of several bytes is merged from its first byte on. Every byte is a token too, so that a character that
+    the corpus lacks is read and can be written, as the bytes it has.
+
+    Args:
+        texts: gives those of the corpus, each time it is called.
+        size: the most tokens of the vocabulary.
+
+    Raises:
+        UserError: there are more characters than `size` has room for.
+    """
+    # The sign for what is no UTF-8 is always known: KerasHub's tokenizer (0.25 to 0.32) needs a merge.
+    characters = sorted({*(sign for text in texts() for sign in text), REPLACEMENT})
+    names, ids, merges = byte_characters(), {END: 0}, []
+    for name in names:
+        ids[name] = len(ids)
+    for sign in characters:
+        first, *others = (names[byte] for byte in sign.encode("utf-8", "replace"))
+        for other in others:
+            if first + other not in ids:
+                ids[first + other] = len(ids)
+                merges.append(f"{first} {other}")
+            first += other
+    _check_room(size, len(ids), f"the {len(characters)} characters of the corpus")
+    return keras_hub.models.GPT2Tokenizer(ids, merges)
+
+
+def _check_room(size: int, needed: int, what: str) -> None:
+    if size < needed:
+        raise UserError(
+            f"model.architecture.vocabulary_size: {size} is less than the {needed} tokens that {what} need; "
+            f"use {needed} or more"
+        )
+
+
 def start_from_scratch(
     model: Model, texts: Texts, dtype: str
-) -> tuple[keras_hub.models.Backbone, keras_hub.models.BertTokenizer]:
+) -> tuple[keras_hub.models.Backbone, keras_hub.tokenizers.Tokenizer]:
     """The backbone and tokenizer of `model.architecture`; the weights are drawn from Keras' global seed.
 
     Args:
@@ -62,12 +132,17 @@ def start_from_scratch(
         dtype: policy of the layers.
 
     Raises:
-        UserError: see `train_tokenizer`.
+        UserError: see `train_tokenizer`, `train_byte_pairs` and `character_tokenizer`.
     """
     sizes = model.architecture
-    tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
-    backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=len(tokenizer.get_vocabulary()),
+    if sizes.family == "bert":
+        tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
+    else:
+        train = character_tokenizer if sizes.tokens == "characters" else train_byte_pairs
+        tokenizer = train(texts, sizes.vocabulary_size)
+    kind = keras_hub.models.BertBackbone if sizes.family == "bert" else keras_hub.models.GPT2Backbone
+    backbone = kind(
+        vocabulary_size=tokenizer.vocabulary_size(),
         num_layers=sizes.layers,
         num_heads=sizes.heads,
         hidden_dim=sizes.hidden,

@@ -139,9 +139,15 @@ def _with_dropout(backbone: keras.Model, rate: float) -> keras.Model:
     rates = {name: rate for name in config if "dropout" in name}
     if not rates:
         raise UserError(f"model.dropout: {type(backbone).__name__} has no dropout; leave it null")
-    rebuilt = type(backbone).from_config({**config, **rates})
+    rebuilt = type(backbone).from_config({**config, **_left_out(backbone), **rates})
     rebuilt.set_weights(backbone.get_weights())
     return rebuilt
+
+
+def _left_out(backbone: keras.Model) -> dict[str, Any]:
+    """What KerasHub's own config of a backbone leaves out (0.25 to 0.32): that a Llama's output is its embedding."""
+    tied = getattr(backbone, "tie_word_embeddings", None)
+    return {} if tied is None else {"tie_word_embeddings": tied}
 
 
 def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
@@ -220,7 +226,7 @@ def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokeni
     backbone.save_to_preset(folder)
     tokenizer.save_to_preset(folder)
     float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
-    _update_config(Path(folder) / "config.json", {"dtype": float32, "trainable": True})
+    _update_config(Path(folder) / "config.json", {"dtype": float32, "trainable": True, **_left_out(backbone)})
     if hasattr(tokenizer, "split_on_cjk"):
         # KerasHub's own config leaves this one out (0.25 to 0.32).
         _update_config(Path(folder) / tokenizer.config_file, {"split_on_cjk": tokenizer.split_on_cjk})

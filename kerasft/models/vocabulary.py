@@ -8,7 +8,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.byte_pair import byte_characters
+from kerasft.models.byte_pair import token_bytes
 
 
 class Vocabulary:
@@ -58,7 +58,5 @@ class Vocabulary:
 
 
 def _as_text(token: str) -> str:
-    byte_of = {character: byte for byte, character in enumerate(byte_characters())}
-    if not all(character in byte_of for character in token):
-        return token
-    return bytes(byte_of[character] for character in token).decode("utf-8", "replace")
+    spelt = token_bytes(token)
+    return token if spelt is None else spelt.decode("utf-8", "replace")

@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +108,11 @@ class Library:
         self.c.TF_DeleteBuffer(buffer)
         return data
 
-    def to_tensor(self, strings: list[str]) -> ctypes.c_void_p:
-        """(batch,) byte strings in base64 -> a TF_Tensor of strings."""
-        rows = [base64.b64decode(row) for row in strings]
+    def to_tensor(self, values: list[str] | dict[str, Any]) -> ctypes.c_void_p:
+        """What `feed` made -> a TF_Tensor of (batch,) strings or numbers."""
+        if isinstance(values, dict):
+            return self._number_tensor(values["dtype"], values["rows"], base64.b64decode(values["bytes"]))
+        rows = [base64.b64decode(row) for row in values]
         shape = (ctypes.c_int64 * 1)(len(rows))
         tensor = ctypes.c_void_p(self.c.TF_AllocateTensor(STRING, shape, 1, ctypes.c_size_t(STRING_BYTES * len(rows))))
         start = self.c.TF_TensorData(tensor)
@@ -117,6 +120,12 @@ class Library:
             place = ctypes.c_void_p(start + STRING_BYTES * index)
             self.c.TF_StringInit(place)
             self.c.TF_StringCopy(place, row, ctypes.c_size_t(len(row)))
+        return tensor
+
+    def _number_tensor(self, dtype: int, rows: int, data: bytes) -> ctypes.c_void_p:
+        shape = (ctypes.c_int64 * 1)(rows)
+        tensor = ctypes.c_void_p(self.c.TF_AllocateTensor(dtype, shape, 1, ctypes.c_size_t(len(data))))
+        ctypes.memmove(self.c.TF_TensorData(tensor), data, len(data))
         return tensor
 
     def from_tensor(self, tensor: ctypes.c_void_p) -> dict[str, Any]:
@@ -158,10 +167,10 @@ class Session:
         return Output(operation, int(index))
 
     def run(self, inputs: dict[str, Any], outputs: dict[str, str]) -> dict[str, Any]:
-        """Feeds (batch,) strings by tensor name, fetches tensors by name; answers under the keys of `outputs`."""
+        """Feeds what `feed` made by tensor name, fetches tensors by name; answers under the keys of `outputs`."""
         feeds = (Output * len(inputs))(*map(self.output, inputs))
         fetches = (Output * len(outputs))(*map(self.output, outputs.values()))
-        values = [self.library.to_tensor(strings) for strings in inputs.values()]
+        values = [self.library.to_tensor(rows) for rows in inputs.values()]
         results = (ctypes.c_void_p * len(outputs))()
         status = self.library.status
         self.c.TF_SessionRun(
@@ -184,6 +193,14 @@ class Session:
 def encode(data: bytes) -> str:
     """Bytes -> base64 text, as they travel in the request and the answer."""
     return base64.b64encode(data).decode("ascii")
+
+
+def feed(values: Sequence[bytes] | np.ndarray) -> list[str] | dict[str, Any]:
+    """(batch,) byte strings or numbers -> the form in which they travel in the request."""
+    if isinstance(values, (list, tuple)):
+        return [encode(row) for row in values]
+    code = next(code for code, name in DTYPES.items() if name == values.dtype.name)
+    return {"dtype": code, "rows": len(values), "bytes": encode(values.tobytes())}
 
 
 def to_array(value: dict[str, Any]) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasft
 from kerasft.errors import UserError
-from kerasft.serving.servable_check import check, probe_inputs
+from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 from kerasft.serving.warm_up import warm_up
 from kerasft.versions import version
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-    from kerasft.tasks.base import Task
+    from kerasft.tasks.base import Number, Task
 
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
@@ -58,8 +58,9 @@ def export(
             draft = Path(hidden) / "servable"
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
-            check(draft, inputs, expected_answers(task, preprocessor, model, inputs))
-            measured = warm_up(draft, task.config.name, task.sample(), task.config.model.max_length)
+            numbers = probe_numbers(task.numbers, rows_of(inputs))
+            check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
+            measured = warm_up(draft, task.config.name, task.sample(), task.config.model.max_length, task.numbers)
             _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
             return _publish(draft, directory)
     finally:
@@ -91,6 +92,8 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
     for key in answer.get_concrete_function().structured_outputs:
         if key != "serving_default":
             signatures[key] = _example_signature(answer, names, key)
+    for key, numbers in task.numbers.items():
+        signatures[key] = _signature_with(task, preprocessor, model, numbers)
     tf.saved_model.save(module, str(path), signatures=signatures)
     _set_method_names(path)
 
@@ -103,9 +106,12 @@ def expected_answers(
 
     # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
     features = tf.function(preprocessor)({name: tf.constant(list(rows)) for name, rows in inputs.items()})
+    numbers = probe_numbers(task.numbers, rows_of(inputs))
     # The servable is checked on the CPU; a GPU's TF32 products differ by more than the check allows.
     with tf.device("CPU"):
         answers = _answers(task, model, features)
+        for key, values in numbers.items():
+            answers[key] = task.answer_with(model, features, tf.nest.map_structure(tf.constant, values))
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
 
 
@@ -126,6 +132,19 @@ def _example_signature(answer, names: Sequence[str], key: str):
         return answer([texts[name] for name in names])[key]
 
     return tf.function(signature).get_concrete_function(tf.TensorSpec([None], tf.string, name="inputs"))
+
+
+def _signature_with(task: Task, preprocessor: tf.Module, model: keras.Model, numbers: Mapping[str, Number]):
+    """Strings and numbers -> answers."""
+    import tensorflow as tf
+
+    def signature(**given):
+        features = preprocessor({name: given[name] for name in preprocessor.inputs})
+        return task.answer_with(model, features, {name: given[name] for name in numbers})
+
+    specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in preprocessor.inputs}
+    specs |= {name: tf.TensorSpec([None], number.dtype, name=name) for name, number in numbers.items()}
+    return tf.function(signature, autograph=False).get_concrete_function(**specs)
 
 
 def _set_method_names(path: Path) -> None:
@@ -154,6 +173,7 @@ def _write_extras(path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
         **metadata,
         "task": task.config.task.model_dump(mode="json"),
         "labels": labels,
+        "numbers": task.numbers,
         "max_length": task.config.model.max_length,
         "signatures": _describe_signatures(path),
         "versions": {

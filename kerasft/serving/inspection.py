@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
-from kerasft.serving.servable_check import TIMEOUT_SECONDS, check, probe_inputs, run_capi
+from kerasft.serving.servable_check import TIMEOUT_SECONDS, check, probe_inputs, probe_numbers, rows_of, run_capi
 from kerasft.serving.servable_graph import (
     GROWS,
     REFUSED_OPS,
@@ -72,6 +72,8 @@ def _check_own(saved_model: Path) -> str:
     facts = saved_model / "assets.extra" / "kerasft.json"
     if not facts.is_file():
         return ""
-    max_length = json.loads(facts.read_text(encoding="utf-8"))["max_length"]
+    told = json.loads(facts.read_text(encoding="utf-8"))
     columns = sorted(read_meta_graph(saved_model).signature_def["serving_default"].inputs)
-    return f"; {check(saved_model, probe_inputs(columns, max_length))}"
+    inputs = probe_inputs(columns, told["max_length"])
+    numbers = probe_numbers(told.get("numbers", {}), rows_of(inputs))
+    return f"; {check(saved_model, inputs, numbers=numbers)}"

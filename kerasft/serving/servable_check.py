@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 Inputs = Mapping[str, Sequence[bytes]]
+Numbers = Mapping[str, "Mapping[str, np.ndarray]"]  # signature -> what it takes besides the inputs of all
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 1e-4
@@ -57,6 +58,7 @@ def check(
     inputs: Inputs,
     expected: Mapping[str, Arrays] | None = None,
     timeout: float = TIMEOUT_SECONDS,
+    numbers: Numbers | None = None,
 ) -> Report:
     """Refuses a SavedModel that cannot be served.
 
@@ -69,6 +71,7 @@ def check(
         expected: {signature: {output: (rows, ...)}}, answers to all rows at once that the served ones must equal,
             floats within 1e-4 (relative where above 1) and all else exactly. None: only rows are compared.
         timeout: seconds that the process may take.
+        numbers: {signature: {input: (rows,)}}, for signatures that take numbers besides `inputs`.
 
     Raises:
         ServableError: names the op, the signature or the difference.
@@ -78,10 +81,11 @@ def check(
     meta_graph = read_meta_graph(saved_model)
     signatures = {key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")}
     ops = check_ops(meta_graph)
-    check_signatures(signatures, inputs)
-    rows = len(next(iter(inputs.values())))
+    given = {key: {**inputs, **(numbers or {}).get(key, {})} for key in signatures}
+    check_signatures(signatures, inputs, numbers or {})
+    rows = rows_of(inputs)
     batches = [list(range(rows)), *([row] for row in range(rows))]
-    runs = [_run(key, signature, inputs, batch) for key, signature in signatures.items() for batch in batches]
+    runs = [_run(key, signature, given[key], batch) for key, signature in signatures.items() for batch in batches]
     reply = run_capi(saved_model, ops, runs, timeout)
     check_kernels(reply["kernels"])
     if "load_error" in reply:
@@ -113,12 +117,28 @@ def probe_inputs(columns: Sequence[str], max_length: int) -> dict[str, list[byte
     return {column: texts[shift:] + texts[:shift] for shift, column in enumerate(columns)}
 
 
-def _run(key: str, signature: SignatureDef, inputs: Inputs, batch: Sequence[int]) -> dict[str, Any]:
-    columns = {name: [values[row] for row in batch] for name, values in inputs.items()}
+def probe_numbers(numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]], rows: int) -> Numbers:
+    """{signature: {input: (dtype, values)}}, as `Task.numbers` has them -> {signature: {input: (rows,)}}, in turn."""
+    return {
+        key: {name: np.resize(np.array(values, dtype), rows) for name, (dtype, values) in taken.items()}
+        for key, taken in numbers.items()
+    }
+
+
+def rows_of(inputs: Inputs) -> int:
+    """How many rows columns of one length have."""
+    return len(next(iter(inputs.values())))
+
+
+def _run(key: str, signature: SignatureDef, inputs: Mapping[str, Any], batch: Sequence[int]) -> dict[str, Any]:
+    columns = {
+        name: values[batch] if isinstance(values, np.ndarray) else [values[row] for row in batch]
+        for name, values in inputs.items()
+    }
     if key in METHODS:
         columns = {"inputs": to_examples(columns)}
     return {
-        "inputs": {signature.inputs[name].name: [capi.encode(value) for value in columns[name]] for name in columns},
+        "inputs": {signature.inputs[name].name: capi.feed(columns[name]) for name in columns},
         "outputs": {name: info.name for name, info in signature.outputs.items()},
     }
 

@@ -11,6 +11,7 @@ from kerasft.errors import ServableError, UserError
 from kerasft.serving import capi
 
 if TYPE_CHECKING:
+    import numpy as np
     from tensorflow.core.framework.node_def_pb2 import NodeDef
     from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
 
@@ -87,22 +88,38 @@ def op_faults(meta_graph: MetaGraphDef, refused: Mapping[str, str]) -> Iterator[
             yield f"op {node.op} (node {node.name} of {place}) {reason}"
 
 
-def check_signatures(signatures: Mapping[str, SignatureDef], columns: Iterable[str]) -> None:
-    """Raises ServableError for a method, input or output that TensorFlow Serving refuses or cannot batch."""
+def check_signatures(
+    signatures: Mapping[str, SignatureDef],
+    columns: Iterable[str],
+    numbers: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> None:
+    """Raises ServableError for a method, input or output that TensorFlow Serving refuses or cannot batch.
+
+    Args:
+        signatures: of the model.
+        columns: names of the strings that every signature takes.
+        numbers: {signature: {input: values}}, what some take besides.
+    """
+    for key in numbers or {}:
+        if key not in signatures:
+            raise ServableError(f"no signature {key}; there is {', '.join(signatures)}")
     if "serving_default" not in signatures:
         raise ServableError(f"no signature serving_default; there is {', '.join(signatures) or 'none'}")
     for key, signature in signatures.items():
         method = METHODS.get(key, PREDICT)
         if signature.method_name != method:
             raise ServableError(f"{key}: the method name is '{signature.method_name}', not '{method}'")
-        wanted = {"inputs"} if key in METHODS else set(columns)
+        more = (numbers or {}).get(key, {})
+        wanted = {"inputs"} if key in METHODS else {*columns, *more}
         if set(signature.inputs) != wanted:
             raise ServableError(f"{key}: its inputs are {_names(signature.inputs)}, not {_names(wanted)}")
         for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
             for name, info in tensors.items():
                 _check_tensor(f"{key}: {kind} '{name}'", info)
-        if any(info.dtype != capi.STRING for info in signature.inputs.values()):
-            raise ServableError(f"{key}: its inputs are not strings")
+        for name, info in signature.inputs.items():
+            dtype = more[name].dtype.name if name in more else "string"
+            if capi.DTYPES.get(info.dtype, "string") != dtype:
+                raise ServableError(f"{key}: input '{name}' is not of the type {dtype}")
         if key in METHODS:
             _check_method_outputs(key, signature)
 

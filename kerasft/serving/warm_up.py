@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasft.errors import ServableError
 from kerasft.serving import capi
-from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, run_capi
+from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, probe_numbers, rows_of, run_capi
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 
 if TYPE_CHECKING:
@@ -50,7 +52,13 @@ class Measured:
         return asdict(self)
 
 
-def warm_up(saved_model: Path, name: str, sample: Mapping[str, str], max_length: int) -> Measured:
+def warm_up(
+    saved_model: Path,
+    name: str,
+    sample: Mapping[str, str],
+    max_length: int,
+    numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]] | None = None,
+) -> Measured:
     """Writes the warm-up file of a SavedModel, runs every record of it, and measures.
 
     Args:
@@ -58,6 +66,7 @@ def warm_up(saved_model: Path, name: str, sample: Mapping[str, str], max_length:
         name: what the model is served as.
         sample: {column: text} such as a user would send.
         max_length: tokens that the model cuts texts to.
+        numbers: {signature: {input: (dtype, values)}}, what some signatures take besides; the first value is sent.
 
     Raises:
         ServableError: a record fails, so the server would not load the version.
@@ -66,7 +75,12 @@ def warm_up(saved_model: Path, name: str, sample: Mapping[str, str], max_length:
     short, long = requests(sample, max_length)
     batches = [short, long, {column: [*short[column], *long[column]] for column in short}]
     keys = sorted(key for key in meta_graph.signature_def if not key.startswith("__"))
-    write(saved_model, [request(name, key, batch) for key in keys for batch in batches])
+
+    def filled(key: str, batch: Inputs) -> dict[str, Any]:
+        usual = {name: (dtype, values[:1]) for name, (dtype, values) in (numbers or {}).get(key, {}).items()}
+        return {**batch, **probe_numbers({key: usual}, rows_of(batch))[key]}
+
+    write(saved_model, [request(name, key, filled(key, batch)) for key in keys for batch in batches])
     records = [record_run(meta_graph, log) for log in read(saved_model)]
     full = {column: rows * LARGEST_BATCH for column, rows in long.items()}
     # After the records the model is warm: these are what users will see.
@@ -98,13 +112,13 @@ def requests(sample: Mapping[str, str], max_length: int) -> tuple[dict[str, list
     return short, {**short, column: [b" ".join([text] * times)]}
 
 
-def request(name: str, key: str, columns: Inputs) -> PredictionLog:
+def request(name: str, key: str, columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> PredictionLog:
     """One request as the server logs it: Predict, or Classify or Regress for the signatures of those names.
 
     Args:
         name: what the model is served as.
         key: of the signature.
-        columns: {column: (rows,) byte strings}.
+        columns: {column: (rows,) byte strings, or an array of numbers}.
     """
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
@@ -119,7 +133,8 @@ def request(name: str, key: str, columns: Inputs) -> PredictionLog:
     else:
         asked = log.predict_log.request
         for column, values in columns.items():
-            asked.inputs[column].CopyFrom(tf.make_tensor_proto(list(values), tf.string))
+            known = values if isinstance(values, np.ndarray) else list(values)
+            asked.inputs[column].CopyFrom(tf.make_tensor_proto(known, None if known is values else tf.string))
     asked.model_spec.name = name
     asked.model_spec.signature_name = key
     return log
@@ -179,7 +194,7 @@ def record_run(meta_graph: MetaGraphDef, log: PredictionLog) -> dict[str, Any]:
         raise ServableError(f"{FILE}: a record asks for the signature {key}, which the model does not have")
     signature = meta_graph.signature_def[key]
     if kind == "predict_log":
-        columns = {name: _strings(name, tensor) for name, tensor in asked.inputs.items()}
+        columns = {name: _values(name, tensor) for name, tensor in asked.inputs.items()}
     else:
         examples = asked.input.example_list.examples
         columns = {"inputs": [example.SerializeToString(deterministic=True) for example in examples]}
@@ -187,21 +202,23 @@ def record_run(meta_graph: MetaGraphDef, log: PredictionLog) -> dict[str, Any]:
         given, wanted = (", ".join(sorted(names)) or "none" for names in (columns, signature.inputs))
         raise ServableError(f"{FILE}: a record for {key} has the inputs {given}, not {wanted}")
     return {
-        "inputs": {signature.inputs[name].name: [capi.encode(row) for row in rows] for name, rows in columns.items()},
+        "inputs": {signature.inputs[name].name: capi.feed(rows) for name, rows in columns.items()},
         "outputs": {name: info.name for name, info in signature.outputs.items()},
     }
 
 
-def _strings(name: str, tensor: TensorProto) -> list[bytes]:
+def _values(name: str, tensor: TensorProto) -> list[bytes] | np.ndarray:
     import tensorflow as tf
 
     try:
         values = tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:
         raise ServableError(f"{FILE}: input '{name}' of a record is no tensor: {error}") from error
-    if tensor.dtype != capi.STRING or values.ndim != 1:
-        raise ServableError(f"{FILE}: input '{name}' of a record is not (batch,) strings, all that this check can feed")
-    return values.tolist()
+    if tensor.dtype not in (capi.STRING, *capi.DTYPES) or values.ndim != 1:
+        raise ServableError(
+            f"{FILE}: input '{name}' of a record is not (batch,) strings or numbers, all that this check can feed"
+        )
+    return values.tolist() if tensor.dtype == capi.STRING else values
 
 
 def replay(saved_model: Path, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,18 @@ class Column:
 
     role: str
     required: bool = True
+
+
+class Number(NamedTuple):
+    """A number that a request may send beside its texts.
+
+    Attributes:
+        dtype: such as int32.
+        values: the usual one first; an export is checked with all of them.
+    """
+
+    dtype: str
+    values: tuple[float, ...]
 
 
 class Task(abc.ABC):
@@ -90,6 +102,11 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def parse_inputs(self, record: Record) -> dict[str, str]:
         """One record without a target -> `inputs`; a column may also bear the name of its role."""
+
+    @property
+    def numbers(self) -> Mapping[str, Mapping[str, Number]]:
+        """Signatures of the served model beside its usual ones, and what they take besides `inputs`."""
+        return {}
 
     @abc.abstractmethod
     def fit(self, splits: Mapping[str, Table]) -> None:
@@ -164,13 +181,22 @@ class Task(abc.ABC):
         """
         return logits
 
-    @abc.abstractmethod
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """In graph: logits -> answers, every tensor of rank >= 1 with the batch first."""
+        """In graph: logits -> answers, every tensor of rank >= 1 with the batch first.
+
+        A task whose answer takes more than one call of the model overrides `answer` and `predictions` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither decode nor answer and predictions of its own")
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: what the preprocessor gave -> answers, as `decode` has them."""
         return self.decode(model(features, training=False), features)
+
+    def answer_with(
+        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """In graph: `answer` by the (batch,) numbers of a request, for tasks that have some."""
+        raise NotImplementedError(f"{type(self).__name__} has no numbers")
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""

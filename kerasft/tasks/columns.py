@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from kerasft.errors import BadRow
+from kerasft.errors import BadRow, UserError
+
+if TYPE_CHECKING:
+    from kerasft.data.table import Table
 
 
 def text_of(value: Any, column: str, where: str) -> str:
@@ -21,3 +25,10 @@ def text_identity(text: str) -> int:
     """64 bits, signed, that are equal where texts are equal, in every process; no table of all texts is held."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+def check_some_text(splits: Mapping[str, Table]) -> None:
+    """Raises UserError where every text of a split, its column `text`, is empty."""
+    for split, table in splits.items():
+        if not any(text.strip() for batch in table.batches(4096, ["text"]) for text in batch["text"]):
+            raise UserError(f"data.{split}: every text is empty; a language model needs some")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.columns import check_some_text, text_of
 
 if TYPE_CHECKING:
     import keras
@@ -57,9 +57,7 @@ class MaskedLM(Task):
         return {"text": text_of(record.get(column, "text"), column, record.where)}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        for split, table in splits.items():
-            if not any(text.strip() for batch in table.batches(4096, ["text"]) for text in batch["text"]):
-                raise UserError(f"data.{split}: every text is empty; a masked language model needs some")
+        check_some_text(splits)
 
     def targets(self, table: Table) -> np.ndarray:
         """(texts, 0): what is hidden is drawn when a batch is made."""

@@ -12,6 +12,7 @@ from kerasft.tasks.question_answering import QuestionAnswering
 from kerasft.tasks.relation_extraction import RelationExtraction
 from kerasft.tasks.text_classification import TextClassification
 from kerasft.tasks.text_embedding import TextEmbedding
+from kerasft.tasks.text_generation import TextGeneration
 from kerasft.tasks.token_classification import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
@@ -21,6 +22,7 @@ TASKS: dict[str, type[Task]] = {
     "relation_extraction": RelationExtraction,
     "question_answering": QuestionAnswering,
     "masked_lm": MaskedLM,
+    "text_generation": TextGeneration,
 }
 
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
-from kerasft.models.from_scratch import start_from_scratch, train_tokenizer
+from kerasft.models.from_scratch import character_tokenizer, start_from_scratch, train_byte_pairs, train_tokenizer
 from kerasft.models.tokenization import clean, token_encoder
 
 SENTENCES = [
@@ -22,18 +22,23 @@ SENTENCES = [
 ]
 TRAIN = """
 import json, sys
-from kerasft.models.from_scratch import train_tokenizer
-print(json.dumps(train_tokenizer(lambda: json.loads(sys.argv[1]), 300, True).get_vocabulary()))
+from kerasft.models.from_scratch import train_byte_pairs, train_tokenizer
+texts = lambda: json.loads(sys.argv[1])
+pairs = train_byte_pairs(texts, 300)
+print(json.dumps([train_tokenizer(texts, 300, True).get_vocabulary(), pairs.vocabulary, pairs.merges]))
 """
 
 
 def test_another_process_learns_the_same_vocabulary():
     """Hash tables differ between processes, and between two tables of one."""
     here = [train_tokenizer(lambda: SENTENCES, 300, True).get_vocabulary() for _ in range(3)]
+    pairs = train_byte_pairs(lambda: SENTENCES, 300)
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, json.dumps(SENTENCES)], capture_output=True, text=True, check=True
     )
-    assert here[0] == here[1] == here[2] == json.loads(done.stdout)
+    there, *pairs_there = json.loads(done.stdout)
+    assert here[0] == here[1] == here[2] == there
+    assert pairs_there == [dict(pairs.vocabulary), list(pairs.merges)] and len(pairs.vocabulary) == 300
     assert here[0][:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] and len(here[0]) <= 300
 
 
@@ -47,6 +52,40 @@ def test_our_graph_cuts_the_corpus_as_the_library_does(lowercase):
     theirs.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     encode = tf.function(lambda text: token_encoder(trained)(clean(text)))
     assert encode(tf.constant(SENTENCES)).to_list() == [found.ids for found in theirs.encode_batch(SENTENCES)]
+
+
+def test_our_graph_cuts_bytes_as_the_library_does():
+    trained = train_byte_pairs(lambda: SENTENCES, 320)
+    theirs = Tokenizer(models.BPE(dict(trained.vocabulary), [tuple(merge.split()) for merge in trained.merges]))
+    theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    encode = tf.function(lambda text: token_encoder(trained)(clean(text)))
+    assert encode(tf.constant(SENTENCES)).to_list() == [found.ids for found in theirs.encode_batch(SENTENCES)]
+
+
+def test_a_character_is_a_token_and_what_the_corpus_lacks_is_bytes():
+    made = character_tokenizer(lambda: SENTENCES, 600)
+    encode = tf.function(lambda text: token_encoder(made)(clean(text)))
+    assert [len(row) for row in encode(tf.constant(SENTENCES)).to_list()] == [len(text) for text in SENTENCES]
+    assert encode(tf.constant(["a\n\n b", "龍", b"\xff"])).row_lengths().numpy().tolist() == [5, 3, 1]
+    ids = {token: number for token, number in made.vocabulary.items()}
+    assert ids["<|endoftext|>"] == 0 and sorted(ids.values()) == list(range(len(ids)))
+    with pytest.raises(UserError, match=r"vocabulary_size: 300 is less than the \d+ tokens that the \d+ characters"):
+        character_tokenizer(lambda: SENTENCES, 300)
+
+
+@pytest.mark.parametrize("tokens", ["subwords", "characters"])
+def test_a_decoder_has_the_sizes_of_the_config(tokens):
+    sizes = {"family": "gpt2", "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 600}
+    model = Model(preset=None, architecture={**sizes, "tokens": tokens}, max_length=16)
+    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32")
+    config = backbone.get_config()
+    assert (config["num_layers"], config["intermediate_dim"], config["max_sequence_length"]) == (2, 32, 16)
+    assert config["vocabulary_size"] == len(tokenizer.vocabulary) <= 600 and config["dropout"] == 0.1
+
+
+def test_bytes_without_a_pair():
+    with pytest.raises(UserError, match="no two bytes stand together twice"):
+        train_byte_pairs(lambda: ["", "a"], 300)
 
 
 def test_sizes_are_those_of_the_config():

@@ -3,6 +3,7 @@
 import json
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -198,3 +199,18 @@ def test_dropout_where_there_is_none():
 
     with pytest.raises(UserError, match="model.dropout: NoDropout has no dropout; leave it null"):
         presets._with_dropout(NoDropout(), 0.1)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_llama_keeps_its_output_layer(tied, tiny_tokenizer, tmp_path):
+    sizes = {"num_layers": 1, "num_query_heads": 2, "num_key_value_heads": 1, "hidden_dim": 8, "intermediate_dim": 16}
+    tokenizer = tiny_tokenizer("llama3")
+    backbone = keras_hub.models.Llama3Backbone(
+        vocabulary_size=tokenizer.vocabulary_size(), tie_word_embeddings=tied, **sizes
+    )
+    save_preset(backbone, tokenizer, str(tmp_path))
+    hidden = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+    wanted = backbone.token_embedding(hidden, reverse=True)
+    for loaded in (load_backbone(str(tmp_path)), load_backbone(str(tmp_path), dropout=0.3)):
+        assert len(loaded.weights) == len(backbone.weights)
+        np.testing.assert_array_equal(loaded.token_embedding(hidden, reverse=True), wanted)

@@ -1,0 +1,60 @@
+"""Rows of a split that a model goes on from, to be looked at beside what stood there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.data.next_tokens import NextTokens
+
+if TYPE_CHECKING:
+    from kerasft.models.generation import Generator
+
+WRITTEN_AT_ONCE = 8  # samples a call of the model
+
+
+class Sample(NamedTuple):
+    """(tokens,) ids that are given, and those that follow them in the data."""
+
+    prompt: np.ndarray
+    rest: np.ndarray
+
+
+def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list[Sample]:
+    """Rows drawn by the seed, in the order of the split, cut in the middle, within the document that stands there.
+
+    Args:
+        split: rows of one token are left out.
+        most: rows.
+        seed: of the draw.
+        special: (vocabulary,) bool, tokens that part documents.
+    """
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(split.lengths > 1))[:most]
+    found = []
+    for row in np.sort(rows):
+        tokens = slice(split.offsets[row], split.offsets[row + 1])
+        half = (tokens.stop - tokens.start) // 2
+        prompt, rest = np.array(split.features["token_ids"][tokens][:half]), np.array(split.targets[tokens][half - 1 :])
+        # What parts documents also begins one: a prompt of it alone asks for a whole new text.
+        first = max(np.flatnonzero(special[prompt]), default=0)
+        found.append(Sample(prompt[first:], rest[: next(iter(np.flatnonzero(special[rest])), len(rest))]))
+    return found
+
+
+def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:
+    """Goes on from prompts, (tokens,) ids each, as a server would."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)])
+    def go_on(token_ids, lengths):
+        return generator(token_ids, lengths, generator.wishes(token_ids, lengths))["text"]
+
+    for start in range(0, len(prompts), WRITTEN_AT_ONCE):
+        some = prompts[start : start + WRITTEN_AT_ONCE]
+        lengths = np.array([len(prompt) for prompt in some], np.int32)
+        ids = np.zeros((len(some), lengths.max()), np.int32)
+        for row, prompt in zip(ids, some):
+            row[: len(prompt)] = prompt
+        yield from (text.decode("utf-8") for text in go_on(tf.constant(ids), tf.constant(lengths)).numpy().tolist())

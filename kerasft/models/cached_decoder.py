@@ -1,0 +1,160 @@
+"""Decoders that go on by one token: what earlier tokens gave is kept, in graph, without the ops that servers lack.
+
+KerasHub's own cached path (0.25 to 0.32) writes with `keras.ops.slice_update`, which is an Xla op on TensorFlow, at one
+place for the whole batch, and copies the cache at each layer. Here each row writes at its own place, so rows need no
+padding between a prompt and its answer, and TensorFlow updates in place. The layers and weights are KerasHub's; which
+of its attributes are read is known to this file alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import keras_hub
+import tensorflow as tf
+
+from kerasft.errors import UserError
+
+_MASKED = -1e9
+
+
+class KeysValues(NamedTuple):
+    """What a layer keeps of earlier tokens: (batch, key heads, capacity, width) each."""
+
+    keys: tf.Tensor
+    values: tf.Tensor
+
+
+def check_decoder(backbone: keras.Model) -> None:
+    """Raises UserError where texts are not written with this backbone here."""
+    if not isinstance(backbone, (keras_hub.models.GPT2Backbone, keras_hub.models.LlamaBackbone)):
+        raise UserError(
+            f"model.preset: texts are written with GPT-2 and Llama models here, not with a {type(backbone).__name__}; "
+            "use one of these"
+        )
+
+
+def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor) -> tuple[tf.Tensor, list[KeysValues]]:
+    """Reads rows from their start.
+
+    Args:
+        backbone: GPT-2 or Llama.
+        token_ids: (batch, length), what stands behind a row's own tokens is of no account.
+        capacity: tokens a row can come to, `length` or more.
+
+    Returns:
+        (batch, length, hidden) as the backbone gives, and what its layers keep.
+    """
+    length = tf.shape(token_ids)[1]
+    places = tf.range(length)[tf.newaxis]  # (1, length)
+    seen = tf.range(length) <= places[..., tf.newaxis]  # (1, to, from)
+    x, cache = _embed(backbone, token_ids, places), []
+    for layer in backbone.transformer_layers:
+        form = _FORMS[type(layer).__name__]
+        query, key, value = form.project(layer, x, places)
+        kept = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
+        x = form.finish(layer, x, _attend(query, kept, seen))
+        room = [[0, 0], [0, 0], [0, capacity - length], [0, 0]]
+        cache.append(KeysValues(*(tf.pad(part, room) for part in kept)))
+    return backbone.layer_norm(x), cache
+
+
+def read_token(
+    backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues]
+) -> tuple[tf.Tensor, list[KeysValues]]:
+    """Reads one more token of each row.
+
+    Args:
+        backbone: GPT-2 or Llama.
+        token_ids: (batch,).
+        places: (batch,) int32 tokens that stand before it in its row.
+        cache: of those.
+
+    Returns:
+        (batch, hidden), and the cache with this token.
+    """
+    rows = tf.range(tf.shape(token_ids)[0])
+    seen = (tf.range(tf.shape(cache[0].keys)[2]) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, capacity)
+    x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
+    for layer, kept in zip(backbone.transformer_layers, cache):
+        form = _FORMS[type(layer).__name__]
+        query, *new = form.project(layer, x, places[:, tf.newaxis])
+        # (batch, key heads, 3) where each head's key and value go
+        row, head = tf.meshgrid(rows, tf.range(kept.keys.shape[1]), indexing="ij")
+        at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
+        kept = KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
+        x = form.finish(layer, x, _attend(query, kept, seen))
+        updated.append(kept)
+    return backbone.layer_norm(x)[:, 0], updated
+
+
+def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
+    """(batch, hidden) -> (batch, vocabulary) float32."""
+    return tf.cast(backbone.token_embedding(hidden, reverse=True), tf.float32)
+
+
+def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    x = backbone.token_embedding(token_ids)
+    learnt = getattr(backbone, "position_embedding", None)
+    if learnt is None:  # rotary, within attention
+        return x
+    return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
+
+
+def _attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
+    """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
+
+    Llama's query heads share key heads, several neighbours one.
+    """
+    batch, length = tf.shape(query)[0], tf.shape(query)[1]
+    shared, heads, width = kept.keys.shape[1], query.shape[2], query.shape[3]
+    grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
+    grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
+    flat = tf.reshape(grouped, [batch, shared, -1, width])
+    scores = tf.matmul(flat * width**-0.5, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
+    scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])
+    scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
+    weights = tf.cast(tf.nn.softmax(scores), query.dtype)
+    weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])
+    found = tf.reshape(tf.matmul(weights, kept.values), tf.shape(grouped))
+    return tf.reshape(tf.transpose(found, [0, 3, 1, 2, 4]), [batch, length, heads, width])
+
+
+class _GPT2:
+    """KerasHub's TransformerDecoder with normalisation first."""
+
+    @staticmethod
+    def project(layer, x, places):
+        x = layer._self_attention_layer_norm(x)
+        attention = layer._self_attention_layer
+        return attention._query_dense(x), attention._key_dense(x), attention._value_dense(x)
+
+    @staticmethod
+    def finish(layer, x, attended):
+        x += layer._self_attention_layer._output_dense(attended)
+        inner = layer._feedforward_intermediate_dense(layer._feedforward_layer_norm(x))
+        return x + layer._feedforward_output_dense(inner)
+
+
+class _Llama:
+    """KerasHub's LlamaTransformerDecoder: rotary positions, a gated feed-forward part."""
+
+    @staticmethod
+    def project(layer, x, places):
+        x = layer._self_attention_layernorm(x)
+        attention = layer._self_attention_layer
+        turn = attention.rotary_embedding_layer
+        query, key = (turn(dense(x), positions=places) for dense in (attention._query_dense, attention._key_dense))
+        return query, key, attention._value_dense(x)
+
+    @staticmethod
+    def finish(layer, x, attended):
+        x += layer._self_attention_layer._output_dense(attended)
+        normal = layer._feedforward_layernorm(x)
+        gate = layer.activation(tf.cast(layer._feedforward_gate_dense(normal), tf.float32))
+        inner = layer._feedforward_intermediate_dense(normal)
+        return x + layer._feedforward_output_dense(inner * tf.cast(gate, inner.dtype))
+
+
+_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama}

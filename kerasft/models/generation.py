@@ -1,0 +1,160 @@
+"""Prompts -> texts that go on from them, in graph: token by token, each row by itself whatever stands beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasft.config.tasks import Decoding
+from kerasft.models.cached_decoder import KeysValues, next_token_logits, read_prompt, read_token
+from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.sampling import choose, penalised, seeds_of_prompts, uniform_draws
+
+
+class Wishes(NamedTuple):
+    """What a request says of its answer, (batch,) each.
+
+    Attributes:
+        max_new_tokens: int32; below 1: none.
+        temperature: float32; not above 0: the likeliest tokens.
+        top_p: float32.
+        seed: int64.
+    """
+
+    max_new_tokens: tf.Tensor
+    temperature: tf.Tensor
+    top_p: tf.Tensor
+    seed: tf.Tensor
+
+
+class _State(NamedTuple):
+    """Between two tokens: how many were written, the newest of each row, and what the next depends on."""
+
+    step: tf.Tensor
+    token: tf.Tensor
+    ended: tf.Tensor
+    present: tf.Tensor
+    written: tf.Tensor
+    cache: list[KeysValues]
+
+
+class Generator:
+    """Writes on with a causal language model.
+
+    Args:
+        backbone: of the model; see `kerasft.models.cached_decoder`.
+        detokenizer: of its tokenizer.
+        max_length: tokens of a prompt and its answer together.
+        decoding: what is the same for all requests, and for those that wish for nothing.
+    """
+
+    def __init__(self, backbone: keras.Model, detokenizer: Detokenizer, max_length: int, decoding: Decoding):
+        self.backbone, self.detokenizer = backbone, detokenizer
+        self.max_length, self.decoding = max_length, decoding
+        # The bytes of a stop text lie in at most as many tokens.
+        self._longest_stop = max((len(text.encode("utf-8")) for text in decoding.stop), default=0)
+        self._stop = "|".join(map(re.escape, decoding.stop))
+
+    def wishes(self, token_ids: tf.Tensor, lengths: tf.Tensor) -> Wishes:
+        """Those of the config for prompts, in the form of `__call__`."""
+        told = self.decoding
+
+        def column(value: float, dtype: tf.DType) -> tf.Tensor:
+            return tf.fill(tf.shape(lengths), tf.constant(value, dtype))
+
+        return Wishes(
+            column(told.max_new_tokens, tf.int32),
+            column(told.temperature, tf.float32),
+            column(told.top_p, tf.float32),
+            seeds_of_prompts(token_ids, lengths, told.seed),
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, token_ids: tf.Tensor, lengths: tf.Tensor, wishes: Wishes) -> dict[str, tf.Tensor]:
+        """Answers, which end before an end token, before a stop text, or after as many tokens as were wished for.
+
+        Args:
+            token_ids: (batch, longest) int32 prompts; what stands behind `lengths` is of no account.
+            lengths: (batch,) int32, 1 or more.
+            wishes: of each row. Where a prompt leaves too little room, its last tokens are kept.
+
+        Returns:
+            `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
+        """
+        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.max_length - 1)
+        token_ids, lengths = _last_tokens(token_ids, lengths, self.max_length - limits)
+        written = self._written(token_ids, lengths, limits, wishes)  # (batch, steps)
+        text = self.detokenizer(written)
+        if self._stop:
+            text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
+        return {"text": text, "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
+
+    def _written(self, token_ids: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor, wishes: Wishes) -> tf.Tensor:
+        """(batch, steps) ids, NO_TOKEN from a row's end on."""
+        rows, steps = tf.shape(token_ids)[0], _largest(limits, 1)
+        draws = uniform_draws(wishes.seed, steps)
+        capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits, 1))
+        hidden, cache = read_prompt(self.backbone, token_ids, capacity)
+
+        def write(state: _State, hidden: tf.Tensor, cache: list[KeysValues]) -> _State:
+            """One token more of each row, from (batch, hidden) of what it has so far."""
+            logits = self._allowed(next_token_logits(self.backbone, hidden), state.present)
+            draw = draws[:, state.step]
+            token = choose(logits, draw, wishes.temperature, wishes.top_p, self.decoding.top_k)
+            ended = state.ended | tf.gather(tf.constant(self.detokenizer.special), token)
+            token = tf.where(ended, NO_TOKEN, token)
+            written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])
+            ended |= (state.step + 1 >= limits) | self._stopped(written, state.step + 1)
+            present = self._noted(state.present, token[:, tf.newaxis])
+            return _State(state.step + 1, token, ended, present, written, cache)
+
+        def go_on(state: _State) -> tuple[_State]:
+            # A row that has ended reads on to no effect, within the cache.
+            places = tf.minimum(lengths + state.step - 1, capacity - 1)
+            hidden, cache = read_token(self.backbone, tf.maximum(state.token, 0), places, state.cache)
+            return (write(state, hidden, cache),)
+
+        nothing = tf.fill([steps, rows], NO_TOKEN)
+        prompt = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
+        start = _State(tf.constant(0), nothing[0], limits < 1, self._noted(None, prompt), nothing, cache)
+        first = write(start, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+        (last,) = tf.while_loop(lambda state: ~tf.reduce_all(state.ended), go_on, (first,), parallel_iterations=1)
+        return tf.transpose(last.written)
+
+    def _allowed(self, logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        if self.decoding.repetition_penalty != 1.0:
+            logits = penalised(logits, present, self.decoding.repetition_penalty)
+        known = self.detokenizer.ordinary | self.detokenizer.special  # a table may be longer than the vocabulary
+        return logits if known.all() else tf.where(tf.constant(known), logits, logits.dtype.min)
+
+    def _noted(self, present: tf.Tensor | None, ids: tf.Tensor) -> tf.Tensor:
+        """(batch, vocabulary) bool, which tokens a row has, with (batch, tokens) more; nothing where none asks."""
+        if self.decoding.repetition_penalty == 1.0:
+            return tf.constant(False)
+        width = len(self.detokenizer.spelt)
+        rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, tf.newaxis], tf.shape(ids))
+        # Places without a token are counted beside the vocabulary.
+        at = tf.stack([rows, tf.where(ids >= 0, ids, width)], axis=2)
+        found = tf.scatter_nd(at, tf.ones_like(ids), [tf.shape(ids)[0], width + 1])[:, :width] > 0
+        return found if present is None else present | found
+
+    def _stopped(self, written: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """(steps, batch), how many steps were taken -> (batch,) bool, whether a stop text has just been completed."""
+        if not self._stop:
+            return tf.constant(False)
+        newest = tf.transpose(written[tf.maximum(count - self._longest_stop, 0) : count])
+        return tf.strings.regex_full_match(self.detokenizer(newest), f"(?s).*(?:{self._stop}).*")
+
+
+def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
+    kept = tf.minimum(lengths, room)
+    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept, 1))
+    return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
+
+
+def _largest(values: tf.Tensor, least: int) -> tf.Tensor:
+    return tf.reduce_max(tf.concat([values, [least]], 0))

@@ -1,0 +1,72 @@
+"""Prompts as a server gets them: cut at their start, the empty one, any bytes; and ids back to text."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasft.errors import UserError
+from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.prompt_preprocessor import prompt_preprocessor
+from kerasft.models.tokenization import token_encoder
+
+TEXTS = [
+    "The quick brown fox, doesn't it? 12345 times!",
+    "Ein schöner Straßenname\n\n  and  spaces ",
+    "我们在北京大学学习中文 😀👍🏽",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama3"])
+def test_texts_come_back_from_their_tokens(name, tiny_tokenizer):
+    tokenizer = tiny_tokenizer(name)
+    detokenizer = Detokenizer(tokenizer, tokenizer.vocabulary_size() + 3)
+    encode = tf.function(token_encoder(tokenizer))
+    ids = encode(tf.constant(TEXTS))
+    back = tf.function(detokenizer)(ids.to_tensor(NO_TOKEN)).numpy().tolist()
+    assert back == [text.encode() for text in TEXTS]
+    assert [detokenizer.text(row) for row in ids.to_list()] == TEXTS
+    assert not detokenizer.ordinary[-3:].any() and not detokenizer.special[-3:].any()
+
+
+def test_half_a_character_becomes_a_replacement_character(tiny_tokenizer):
+    tokenizer = tiny_tokenizer("gpt2")
+    detokenizer = Detokenizer(tokenizer, tokenizer.vocabulary_size())
+    lead = detokenizer.spelt.index("é".encode()[:1])
+    assert detokenizer(tf.constant([[lead, NO_TOKEN], [lead, detokenizer.spelt.index(b"a")]])).numpy().tolist() == [
+        "\ufffd".encode(),
+        "\ufffda".encode(),
+    ]
+    assert detokenizer.text([lead]) == "\ufffd"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama3"])
+def test_prompts_keep_their_last_tokens(name, make_backbone, tiny_tokenizer):
+    tokenizer = tiny_tokenizer(name)
+    preprocessor = prompt_preprocessor(make_backbone(name), tokenizer, 16)
+    found = tf.function(preprocessor)({"prompt": tf.constant([*TEXTS, b"\xff\xfe abc", "a b c d e " * 30])})
+    ids, lengths = found["token_ids"].numpy(), found["lengths"].numpy()
+    prefix = [] if name == "gpt2" else [tokenizer.start_token_id]
+    encoded = tf.function(token_encoder(tokenizer))(tf.constant([*TEXTS, "\ufffd\ufffd abc", "a b c d e " * 30]))
+    for row, length, whole in zip(ids, lengths, encoded.to_list()):
+        assert row[:length].tolist() == ([*prefix, *whole][-15:] or [tokenizer.end_token_id])
+    assert lengths.min() == 1 and lengths.max() == 15 == ids.shape[1]
+
+
+def test_a_batch_of_nothing_and_an_empty_prompt(make_backbone, tiny_tokenizer):
+    preprocessor = tf.function(prompt_preprocessor(make_backbone("gpt2"), tiny_tokenizer("gpt2"), 16))
+    assert preprocessor({"prompt": tf.constant([""])})["token_ids"].shape == (1, 1)
+    assert preprocessor({"prompt": tf.zeros([0], tf.string)})["token_ids"].shape == (0, 1)
+
+
+def test_a_document_is_said_from_its_begin_to_its_end(make_backbone, tiny_tokenizer):
+    tokenizer = tiny_tokenizer("llama3")
+    preprocessor = prompt_preprocessor(make_backbone("llama3"), tokenizer, 16)
+    pairs = preprocessor.pairs(np.array([7, 8], np.int32))
+    start, end = tokenizer.start_token_id, tokenizer.end_token_id
+    assert pairs.tolist() == [[start, 7], [7, 8], [8, end]]
+
+
+def test_other_tokenizers_are_refused(tiny_tokenizer):
+    with pytest.raises(UserError, match="texts are not written with a BertTokenizer"):
+        Detokenizer(tiny_tokenizer("bert"), 100)

@@ -1,0 +1,113 @@
+"""A served model that writes: two signatures, answered in a process without TensorFlow's Python as in this one."""
+
+import json
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from kerasft.config.schema import Config
+from kerasft.errors import ServableError
+from kerasft.models.from_scratch import train_byte_pairs
+from kerasft.serving import capi
+from kerasft.serving.exporter import export
+from kerasft.serving.inspection import inspect
+from kerasft.serving.servable_check import check, run_capi
+from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
+from kerasft.tasks.text_generation import TextGeneration
+
+TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 我们 😀"]
+LENGTH, NEW = 16, 5
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple:
+    keras.utils.set_random_seed(0)
+    config = {
+        "name": "tiny",
+        "task": {"name": "text_generation", "decoding": {"max_new_tokens": NEW}},
+        "model": {"preset": "tiny", "max_length": LENGTH},
+        "data": {"train": "train.txt", "columns": {"text": "text"}},
+    }
+    task = TextGeneration(Config.model_validate(config))
+    tokenizer = train_byte_pairs(lambda: TEXTS, 270)
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=270, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=LENGTH
+    )
+    random = np.random.default_rng(0)
+    backbone.set_weights([random.normal(0, 0.6, weight.shape) for weight in backbone.weights])
+    return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
+
+
+@pytest.fixture(scope="module")
+def exported(parts, tmp_path_factory):
+    return export(*parts, tmp_path_factory.mktemp("saved_models") / "tiny", {"config": {}, "state": {}})
+
+
+def ask(exported, key, **columns) -> list[str]:
+    """What the signature answers through the C API."""
+    signature = read_meta_graph(exported).signature_def[key]
+    inputs = {signature.inputs[name].name: capi.feed(values) for name, values in columns.items()}
+    outputs = {name: info.name for name, info in signature.outputs.items()}
+    (run,) = run_capi(exported, [], [{"inputs": inputs, "outputs": outputs}], 120)["runs"]
+    return [text.decode("utf-8") for text in capi.to_array(run["outputs"]["text"])]
+
+
+def numbers(rows, max_new_tokens=NEW, temperature=0.0, top_p=1.0, seed=0) -> dict[str, np.ndarray]:
+    return {
+        "max_new_tokens": np.full(rows, max_new_tokens, np.int32),
+        "temperature": np.full(rows, temperature, np.float32),
+        "top_p": np.full(rows, top_p, np.float32),
+        "seed": np.array(np.broadcast_to(seed, rows), np.int64),
+    }
+
+
+def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
+    task, preprocessor, model = parts
+    prompts = [text.encode() for text in TEXTS]
+    features = tf.function(preprocessor)({"prompt": tf.constant(prompts)})
+    wanted = []
+    for row, length in zip(features["token_ids"].numpy(), features["lengths"].numpy()):
+        ids = row[:length].tolist()[-(LENGTH - NEW) :]
+        begun = len(ids)
+        for _ in range(NEW):
+            inputs = {"token_ids": np.array([ids]), "padding_mask": np.ones((1, len(ids)))}
+            ids.append(int(model(inputs).numpy()[0, -1].argmax()))
+        wanted.append(task.generator.detokenizer.text(ids[begun:]))
+    assert ask(exported, "serving_default", prompt=prompts) == wanted
+    assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
+
+
+def test_a_request_is_drawn_by_its_seed_in_any_process(exported):
+    prompts = [TEXTS[0].encode()] * 4
+    wishes = numbers(4, temperature=2.0, seed=[1, 2, 1, 3])
+    twice = [ask(exported, "generate", prompt=prompts, **wishes) for _ in range(2)]
+    assert twice[0] == twice[1] and twice[0][0] == twice[0][2] and len(set(twice[0])) == 3
+    assert ask(exported, "generate", prompt=prompts[:2], **numbers(2, max_new_tokens=0)) == ["", ""]
+
+
+def test_what_an_operator_finds(exported):
+    signatures = read_meta_graph(exported).signature_def
+    assert {key for key in signatures if not key.startswith("__")} == {"serving_default", "generate"}
+    assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op or "MutableHash" in op]
+    facts = json.loads((exported / "assets.extra" / "kerasft.json").read_text())
+    assert facts["signatures"]["generate"]["inputs"]["seed"] == {"dtype": "int64", "shape": [-1]}
+    path = exported / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
+    asked = [log.predict_log.request for log in logs if log.predict_log.request.model_spec.signature_name == "generate"]
+    assert len(asked) == 3 and tf.make_ndarray(asked[2].inputs["max_new_tokens"]).tolist() == [NEW, NEW]
+    found = inspect(exported, {})
+    assert not found.faults and "generate, serving_default" in found.summary
+
+
+def test_a_number_of_another_type_is_found(exported):
+    taken = {"generate": {name: values.astype("float64") for name, values in numbers(1).items()}}
+    with pytest.raises(ServableError, match="generate: input '.*' is not of the type float64"):
+        check(exported, {"prompt": [b"a"]}, numbers=taken)
+    with pytest.raises(ServableError, match="no signature other; there is generate, serving_default"):
+        check(exported, {"prompt": [b"a"]}, numbers={"other": {}})
+    with pytest.raises(ServableError, match="generate: its inputs are .*, not prompt"):
+        check(exported, {"prompt": [b"a"]})

@@ -1,0 +1,276 @@
+"""Text generation from plain text to a served model and to the next task, and what is refused."""
+
+import itertools
+import json
+import signal
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from kerasft import evaluate, predict, train
+from kerasft.config.schema import Config
+from kerasft.data.batching import training_batches
+from kerasft.data.dataset import distribute
+from kerasft.data.prepared import NO_TARGET
+from kerasft.data.table import Table
+from kerasft.evaluation.evaluate import Evaluator
+from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.tasks.registry import create_task
+from kerasft.training.optimizer import create_optimizer
+from kerasft.training.step import make_train_step
+from kerasft.training.trainer import Trainer
+
+SCRATCH = {"family": "gpt2", "layers": 1, "heads": 2, "hidden": 32, "intermediate": 64, "vocabulary_size": 290}
+
+
+def lines(count: int, seed: int = 0) -> list[str]:
+    """Each counts on from some letter: what comes next is what the alphabet has next."""
+    starts = np.random.default_rng(seed).integers(0, 26, count)
+    return ["".join(chr(97 + (start + step) % 26) for step in range(12)) for start in starts]
+
+
+def settings(preset=None, task=None, training=None, **model) -> dict:
+    return {
+        "name": "tiny",
+        "task": {"name": "text_generation", "decoding": {"max_new_tokens": 6}, "samples": 5, **(task or {})},
+        "model": {"preset": None if preset is None else str(preset), "max_length": 16, "dropout": 0.0, **model},
+        "data": {"train": "train.txt", "validation": 0.2, "test": "test.txt", "columns": {"text": "text"}},
+        "training": {
+            "steps": 60,
+            "batch_size": 8,
+            "optimizer": {"learning_rate": 3e-2, "weight_decay": 0.0},
+            **(training or {}),
+        },
+    }
+
+
+CHARACTERS = {"architecture": {**SCRATCH, "tokens": "characters"}}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("train.txt").write_text("".join(f"{line}\n\n" for line in lines(120)))
+    Path("test.txt").write_text("".join(f"{line}\n" for line in lines(30, seed=1)))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def decoder(tmp_path_factory) -> Path:
+    """A random GPT-2 that reads letters, as a folder that any config can name."""
+    from kerasft.models.from_scratch import character_tokenizer
+    from kerasft.models.presets import save_preset
+
+    keras.utils.set_random_seed(0)
+    tokenizer = character_tokenizer(lambda: ["abc"], 400)
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=tokenizer.vocabulary_size(), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
+        dropout=0.1, max_sequence_length=16,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("decoder")
+    save_preset(backbone, tokenizer, str(folder))
+    return folder
+
+
+def write(config: dict, name: str = "config.yaml") -> str:
+    Path(name).write_text(yaml.safe_dump(config))
+    return name
+
+
+def test_from_plain_text_to_a_model_that_goes_on(folder, capsys):
+    assert train.main([write(settings(**CHARACTERS))]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "Perplexity" in said and "Bits per byte" in said and "saved_models/tiny/1" in said
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
+    assert metrics["perplexity"] == pytest.approx(np.exp(metrics["log_loss"]))
+    assert metrics["tokens"] == 30 * 13  # each letter, and the end of each line
+    bits = metrics["log_loss"] / np.log(2) * metrics["tokens"] / (30 * 12)
+    assert metrics["bits_per_byte"] == pytest.approx(bits)
+    assert metrics["perplexity"] < 2.5  # where a line begins is not to be known: 26 ** (1 / 13) is 1.28
+    assert metrics["interval"]["low"] < metrics["perplexity"] < metrics["interval"]["high"]
+    rows = [json.loads(line) for line in Path("runs/tiny/predictions/test.jsonl").read_text().splitlines()]
+    assert len(rows) == 5 and all(set(row) == {"prompt", "truth", "text"} for row in rows)
+    assert "Written texts" in Path("runs/tiny/report.html").read_text()
+
+    assert evaluate.main(["runs/tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["perplexity"] == metrics["perplexity"]
+
+    asked = ["abc", "", "opqrs", "é\n", "yza"]
+    Path("in.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    answers = []
+    for model in ("runs/tiny", "saved_models/tiny"):
+        assert predict.main([model, "--input", "in.jsonl", "--batch-size", "3"]) == 0
+        answers.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert answers[0] == answers[1]
+    assert [answers[0][row]["text"] for row in (0, 2, 4)] == ["defghi", "tuvwxy", "bcdefg"]
+    assert [answers[0][row]["tokens"] for row in (0, 2, 4)] == [6] * 3
+
+
+def test_a_run_from_scratch_is_the_same_twice_and_a_preset_for_another_task(folder, capsys):
+    config = write(settings(training={"steps": 4}, architecture=SCRATCH) | {"export": {"enabled": False}})
+    for name in ("tiny", "again"):
+        assert train.main([config, f"name={name}"]) == 0, capsys.readouterr().err
+    figures = [json.loads(Path(f"runs/{name}/metrics.json").read_text())["test"] for name in ("tiny", "again")]
+    assert figures[0] == figures[1]
+    one, other = (load_backbone(f"runs/{name}/model").get_weights() for name in ("tiny", "again"))
+    for a, b in zip(one, other):
+        np.testing.assert_array_equal(a, b)
+
+    rows = [{"text": text, "label": str("abc" in text)} for text in lines(60, seed=2)]
+    Path("labelled.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = settings("run:runs/tiny") | {"name": "next", "task": {"name": "text_classification"}}
+    task["data"] = {"train": "labelled.jsonl", "columns": {"text": "text", "label": "label"}}
+    task |= {"training": {"epochs": 1}, "export": {"enabled": False}}
+    assert train.main([write(task, "next.yaml")]) == 0, capsys.readouterr().err
+
+    more = settings("run:runs/tiny", training={"steps": 1, "optimizer": {"learning_rate": 1e-9}})
+    assert train.main([write(more, "more.yaml"), "name=more", "export.enabled=false"]) == 0
+    more = json.loads(Path("runs/more/metrics.json").read_text())["test"]
+    assert more["log_loss"] == pytest.approx(figures[0]["log_loss"], rel=1e-4)
+
+
+def test_a_preset_is_measured_and_asked_before_training(folder, decoder, capsys):
+    config = write(settings(decoder))
+    assert evaluate.main([config, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tokens"] == 30 * 13
+    assert predict.main([config, "--input", "test.txt"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 30
+
+
+def test_a_resumed_run_ends_with_the_same_bits(folder, decoder, monkeypatch, capsys):
+    config = write(settings(decoder, training={"steps": 24}, dropout=0.1) | {"export": {"enabled": False}})
+    assert train.main([config, "name=whole"]) == 0, capsys.readouterr().err
+    loop, calls = Trainer.train, itertools.count()
+
+    def interrupted(trainer, steps):
+        if next(calls) == 10:  # in the middle of an epoch
+            signal.raise_signal(signal.SIGINT)
+        return loop(trainer, steps)
+
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    assert train.main([config]) == 130
+    assert "interrupted at step 11" in capsys.readouterr().err
+    assert train.main([config, "--resume"]) == 0, capsys.readouterr().err
+    one, other = (load_backbone(f"runs/{name}/model").get_weights() for name in ("tiny", "whole"))
+    for a, b in zip(one, other):
+        np.testing.assert_array_equal(a, b)
+    for file in ("metrics.json", "predictions/test.jsonl"):
+        pair = [Path(f"runs/{name}/{file}").read_text() for name in ("tiny", "whole")]
+        if file == "metrics.json":
+            pair = [json.loads(text)["test"] for text in pair]
+        assert pair[0] == pair[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"model": {"preset": None, "architecture": {**SCRATCH, "family": "bert"}}}, "a bert does not write texts"),
+        ({"model": {"preset": None, "architecture": {**SCRATCH, "lowercase": True}}}, "lowercase: true is for bert"),
+        (
+            {"model": {"preset": None, "architecture": {**SCRATCH, "family": "bert", "tokens": "characters"}}},
+            "tokens: characters is for gpt2",
+        ),
+        ({"task": {"name": "text_generation"}}, "task.decoding.max_new_tokens: 64 leaves no room for a prompt"),
+        (
+            {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "stop": [""]}}},
+            "task.decoding.stop.0",
+        ),
+        ({"training": {"label_smoothing": 0.1}}, "training.label_smoothing: not for task text_generation"),
+        ({"training": {"early_stopping": {"metric": "f1"}}}, "there are: accuracy, perplexity, log_loss, bits_per"),
+        ({"data": {"train": "blank.txt", "columns": {"text": "text"}}}, "data.train: every text is empty"),
+        (
+            {"data": {"train": "blank.txt", "format": "document", "columns": {"text": "text"}}},
+            "blank.txt: empty: there is no example in it",
+        ),
+        ({"model": {"preset": "bert"}}, "with GPT-2 and Llama models here, not with a BertBackbone"),
+        (
+            {"model": {"preset": None, "architecture": {**SCRATCH, "vocabulary_size": 200}, "max_length": 16}},
+            "vocabulary_size: 200 is less than the 258 tokens that the 256 bytes",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(folder, decoder, tiny_preset, capsys, change, expected):
+    Path("blank.txt").write_text("\n \n" * 9)
+    if change.get("model", {}).get("preset") == "bert":
+        change = {"model": {"preset": str(tiny_preset), "max_length": 16}}
+    config = {**settings(decoder), **change}
+    config["model"] = {"max_length": 16, **config["model"]}
+    assert train.main([write(config)]) == 2
+    *before, error = capsys.readouterr().err.splitlines()
+    assert expected in error and all(line.startswith("data: ") for line in before)
+    assert not Path("runs").exists()
+
+
+def parts(decoder, training=None) -> tuple:
+    made = create_task(Config.model_validate(settings(decoder, training=training)))
+    backbone = load_backbone(str(decoder), dropout=0.0)
+    preprocessor = made.preprocessor(backbone, load_tokenizer(str(decoder)))
+    rows = [{"text": text, "where": ""} for text in lines(30)]
+    return made, backbone, made.prepare(Table.from_rows(rows, made.schema()), preprocessor, weighted=True)
+
+
+def trained(prepared, task, decoder, strategy, steps=4) -> tuple:
+    keras.utils.set_random_seed(1)
+    accumulation = task.config.training.gradient_accumulation
+    with strategy.scope():
+        model = task.build(load_backbone(str(decoder), dropout=0.0))
+        optimizer = create_optimizer(task.config.training, steps, model, {})
+    step = tf.function(make_train_step(model, task, optimizer, strategy, accumulation))
+    plan = lambda: training_batches(prepared.lengths, 8, "pad", 0)  # noqa: E731
+    dataset = distribute(prepared, plan, strategy, accumulation, first_step=0)
+    losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
+    return losses, model.get_weights()
+
+
+def test_replicas_and_accumulation_take_the_same_step(decoder, mirrored):
+    found = []
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    for strategy, accumulation in ((device, 1), (mirrored, 1), (device, 2)):
+        task, _, prepared = parts(decoder, training={"gradient_accumulation": accumulation})
+        found.append(trained(prepared, task, decoder, strategy))
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0][0], other[0], rtol=1e-4)
+        for a, b in zip(found[0][1], other[1]):
+            np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_an_evaluation_measures_what_training_minimises(decoder, mirrored):
+    task, backbone, prepared = parts(decoder)
+    model = task.build(backbone)
+    kept = Evaluator(model, tf.distribute.OneDeviceStrategy("/cpu:0"), 5, task.condense).logits(prepared)
+    features, targets, weights = prepared.batch(np.arange(len(prepared)))
+    logits = model(features).numpy()
+    real = targets != NO_TARGET
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(np.maximum(targets, 0), logits).numpy()
+    metrics = task.metrics(prepared, kept)
+    assert metrics["log_loss"] == pytest.approx(losses[real].mean(), rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx((logits.argmax(-1) == targets)[real].mean())
+    assert metrics["tokens"] == real.sum() == weights.sum() == 30 * 13
+    mean = float(np.sum(task.loss(tf.constant(targets), tf.constant(logits)) * weights) / weights.sum())
+    assert mean == pytest.approx(metrics["log_loss"], rel=1e-5)
+
+    with mirrored.scope():
+        twin = task.build(load_backbone(str(decoder), dropout=0.0))
+    twin.set_weights(model.get_weights())
+    np.testing.assert_allclose(Evaluator(twin, mirrored, 4, task.condense).logits(prepared), kept, atol=1e-5)
+
+
+def test_the_output_layer_is_the_embedding(decoder):
+    task, backbone, _ = parts(decoder)
+    model = task.build(backbone)
+    assert [id(weight) for weight in model.weights] == [id(weight) for weight in backbone.weights]
+    hidden = backbone({"token_ids": np.array([[5, 6]]), "padding_mask": np.ones((1, 2))})
+    table = backbone.token_embedding.embeddings.numpy()
+    logits = model({"token_ids": np.array([[5, 6]]), "padding_mask": np.ones((1, 2))})
+    np.testing.assert_allclose(logits, hidden.numpy() @ table.T, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_gives_float32_logits(decoder):
+    task, _, _ = parts(decoder)
+    model = task.build(load_backbone(str(decoder), dtype="mixed_bfloat16"))
+    assert model({"token_ids": np.array([[5, 6]]), "padding_mask": np.ones((1, 2))}).dtype == "float32"
