@@ -1,0 +1,36 @@
+"""The server's log: one JSON object a line on stderr, of events and never of what users wrote."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+class EventLog:
+    """Writes events.
+
+    Args:
+        stream: where to; None: stderr.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.time):
+        self._stream = stream or sys.stderr
+        self._clock = clock
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        """One event; `facts` are JSON-able."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._clock()))
+        self._stream.write(json.dumps({"at": f"{at}Z", "event": event, **facts}, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def mistake(self, error: BaseException, **facts: Any) -> None:
+        """A mistake of ours: where it happened. Not its message, which may quote a request."""
+        places = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        self("mistake", kind=type(error).__name__, places=places, **facts)
