@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from kerasft.terminal import Parser, quiet_tensorflow, run_program
 if TYPE_CHECKING:
     import argparse
 
-    from kerasft.serving.server.options import Options
 
 NEEDS = "pip install 'kerasft[serve]'"
 
@@ -32,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--grpc-port", type=_whole(0), default=GRPC_PORT, help=f"0: any that is free (default: {GRPC_PORT})")
     for option, unit, help_text in LIMITS:
         add(option, type=_whole(1), metavar=unit, help=help_text)
+    add("--tls-cert", type=Path, metavar="PEM", help="certificate of both ports; needs --tls-key")
+    add("--tls-key", type=Path, metavar="PEM", help="its key")
+    add("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of this authority (mutual TLS)")
+    add("--token-file", type=Path, metavar="FILE", help="only clients with one of these bearer tokens, one a line")
+    add("--log-texts", action="store_true", help="log texts, with e-mail addresses, phone and id numbers masked")
     add("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
     return run_program(lambda: serve(args), if_interrupted="before the server was ready")
@@ -46,6 +49,7 @@ LIMITS = (
     ("--max-header-bytes", "N", "bytes of a request's head"),
     ("--max-rows", "N", "rows of a request"),
     ("--max-text-bytes", "N", "bytes of one text"),
+    ("--max-requests", "N", "requests under way at a time, of each port"),
     ("--header-seconds", "S", "until a connection must have sent the head of a request"),
     ("--body-seconds", "S", "until it must have sent the body"),
     ("--answer-seconds", "S", "until an answer must be there, for clients that name no deadline"),
@@ -58,32 +62,19 @@ def serve(args: argparse.Namespace) -> int:
     """Serves until SIGTERM or Ctrl-C, and then ends as soon as requests under way are answered."""
     if bool(args.folders) == bool(args.model_config_file):
         raise UserError("give either saved_models/NAME (one or more) or --model-config-file FILE")
+    if bool(args.tls_cert) != bool(args.tls_key) or (args.client_ca and not args.tls_cert):
+        raise UserError("--tls-cert, --tls-key: give both; --client-ca goes with them")
     quiet_tensorflow(args.verbose)
     try:
         from kerasft.serving.server.event_log import EventLog
+        from kerasft.serving.server.options import from_arguments
+        from kerasft.serving.server.ports import quote_nothing
         from kerasft.serving.server.server import Server
     except ModuleNotFoundError as error:
         raise UserError(f"the server needs the package {error.name}; {NEEDS}") from error
-    return asyncio.run(_serve(Server(options(args), EventLog())))
-
-
-def options(args: argparse.Namespace) -> Options:
-    """What was asked for on the command line; what was not has its default."""
-    from kerasft.serving.server.batching import BatchLimits
-    from kerasft.serving.server.options import Options
-    from kerasft.serving.server.requests import RequestLimits
-
-    given = {key: value for key, value in vars(args).items() if value is not None}
-    renamed = {"max_body_bytes": "body_bytes", "max_header_bytes": "header_bytes", "model_config_file": "config_file"}
-    given = {renamed.get(key, key): value for key, value in given.items()}
-    batch = {"batch_rows": "rows", "batch_threads": "threads", "queue_rows": "queued_rows"}
-    request = {"max_rows": "rows", "max_text_bytes": "text_bytes"}
-    plain = {field.name for field in fields(Options)} - {"batch", "request"}
-    return Options(
-        **{key: tuple(value) if key == "folders" else value for key, value in given.items() if key in plain},
-        batch=BatchLimits(**{batch[key]: value for key, value in given.items() if key in batch}),
-        request=RequestLimits(**{request[key]: value for key, value in given.items() if key in request}),
-    )
+    log = EventLog()
+    quote_nothing(log)
+    return asyncio.run(_serve(Server(from_arguments(vars(args)), log)))
 
 
 async def _serve(server) -> int:

@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 from grpc import StatusCode
 
-from kerasft.serving.server.errors import ServingError
 from kerasft.serving.server.loaded_model import Arrays, bytes_of, concatenate, rows_of
+from kerasft.serving.status import ServingError
 
 Run = Callable[[Mapping[str, np.ndarray]], Arrays]
 

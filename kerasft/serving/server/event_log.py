@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import traceback
@@ -34,3 +35,34 @@ class EventLog:
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
         self("mistake", kind=type(error).__name__, places=places, **facts)
+
+
+class Libraries(logging.Handler):
+    """What aiohttp, asyncio and gRPC would log, whose messages and tracebacks quote requests: only a mistake's place.
+
+    What a client had wrong is told to the client and is no event.
+
+    Args:
+        log: is told.
+        theirs: exceptions that a client brings about.
+    """
+
+    LOGGERS = ("aiohttp", "asyncio", "grpc")
+
+    def __init__(self, log: EventLog, theirs: tuple[type[BaseException], ...]):
+        super().__init__(logging.WARNING)
+        self._log = log
+        self._theirs = theirs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            self._log("library", name=record.name, place=f"{record.pathname}:{record.lineno}")
+        elif not isinstance(error, self._theirs):
+            self._log.mistake(error, name=record.name)
+
+    def install(self) -> None:
+        """From now on these loggers write nowhere else."""
+        for name in self.LOGGERS:
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [self], False

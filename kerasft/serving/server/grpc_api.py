@@ -15,12 +15,12 @@ from tensorflow_serving.apis.predict_pb2 import PredictResponse
 from tensorflow_serving.apis.regression_pb2 import RegressionResponse
 
 from kerasft.serving.server import requests
-from kerasft.serving.server.errors import ServingError, invalid
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.proto_tensors import to_message
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE
 from kerasft.serving.server.settings import ModelSettings, from_message
 from kerasft.serving.server.versions import Version
+from kerasft.serving.status import ServingError, invalid
 
 Reload = Callable[[list[ModelSettings]], Awaitable[None]]
 
@@ -60,7 +60,7 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
             raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
         requests.check_outputs(request.output_filter, signature)
         inputs = requests.predict_inputs(request, signature, self._prediction.limits)
-        outputs = await version.answer(key, inputs, deadline)
+        outputs = await self._prediction.answer(version, key, inputs, deadline)
         response = PredictResponse(model_spec=_spec(version, key))
         for name in request.output_filter or outputs:
             response.outputs[name].CopyFrom(to_message(outputs[name], signature.outputs[name]))

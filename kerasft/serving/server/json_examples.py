@@ -9,8 +9,8 @@ from tensorflow.core.example.example_pb2 import Example
 from tensorflow.core.example.feature_pb2 import Feature
 from tensorflow_serving.apis.input_pb2 import Input
 
-from kerasft.serving.server.errors import invalid
 from kerasft.serving.server.json_tensors import is_base64, to_bytes, type_name
+from kerasft.serving.status import invalid
 
 CONTEXT_KEY, EXAMPLES_KEY = "context", "examples"
 INT64 = range(-(2**63), 2**63)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.serving.server.errors import invalid
 from kerasft.serving.server.loaded_model import Arrays
 from kerasft.serving.server.proto_tensors import check_shape
+from kerasft.serving.status import invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo

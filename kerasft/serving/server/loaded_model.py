@@ -13,7 +13,7 @@ from grpc import StatusCode
 
 from kerasft.errors import ServableError
 from kerasft.serving.servable_graph import NO_PYTHON, REFUSED_OPS, batching_remarks, op_faults, read_meta_graph
-from kerasft.serving.server.errors import BY_NUMBER, ServingError
+from kerasft.serving.status import BY_NUMBER, ServingError
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef

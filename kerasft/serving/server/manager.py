@@ -11,11 +11,11 @@ from grpc import StatusCode
 
 from kerasft.errors import ServableError
 from kerasft.serving.server.batching import Scheduler
-from kerasft.serving.server.errors import ServingError, invalid
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.settings import ModelSettings
 from kerasft.serving.server.versions import State, Version, find_versions, fingerprint
 from kerasft.serving.server.warming import warm
+from kerasft.serving.status import ServingError, invalid
 
 Say = Callable[..., None]  # (event, **facts)
 

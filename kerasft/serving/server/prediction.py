@@ -12,12 +12,13 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRespo
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 
 from kerasft.serving.server import requests
-from kerasft.serving.server.errors import ServingError, invalid
 from kerasft.serving.server.loaded_model import Arrays
 from kerasft.serving.server.manager import Manager
+from kerasft.serving.server.masking import masked_texts
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.server.versions import Version
+from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from tensorflow_serving.apis.input_pb2 import Input
@@ -37,18 +38,28 @@ class Prediction:
         limits: of one request.
         metrics: are told of each request.
         log: is told of mistakes of ours.
+        log_texts: whether it is told of texts too, masked.
     """
 
-    def __init__(self, manager: Manager, limits: RequestLimits, metrics: Metrics, log: EventLog):
+    def __init__(
+        self, manager: Manager, limits: RequestLimits, metrics: Metrics, log: EventLog, log_texts: bool = False
+    ):
         self.manager = manager
         self.limits = limits
         self._metrics = metrics
         self._log = log
+        self._log_texts = log_texts
 
     def find(self, spec: ModelSpec) -> Version:
         """The version that a request means. Raises ServingError."""
         number = spec.version.value if spec.HasField("version") else None
         return self.manager.find(spec.name, number, spec.version_label or None)
+
+    async def answer(self, version: Version, key: str, inputs: Arrays, deadline: float) -> Arrays:
+        """All inputs of a signature -> its outputs. Raises ServingError."""
+        if self._log_texts:
+            self._log("asked", model=version.name, version=version.number, signature=key, texts=masked_texts(inputs))
+        return await version.answer(key, inputs, deadline)
 
     async def classify(
         self, version: Version, key: str, given: Input, deadline: float
@@ -67,7 +78,7 @@ class Prediction:
     ) -> tuple[str, Arrays, int]:
         key = requests.method_signature(version.model.signatures, key, method)
         inputs = requests.example_inputs(given, self.limits)
-        outputs = await version.answer(key, inputs, deadline)
+        outputs = await self.answer(version, key, inputs, deadline)
         return key, outputs, len(inputs[requests.INPUTS])
 
     def status(self, spec: ModelSpec) -> GetModelStatusResponse:

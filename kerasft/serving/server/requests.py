@@ -10,9 +10,9 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.serving.servable_graph import METHODS
-from kerasft.serving.server.errors import ServingError, invalid
 from kerasft.serving.server.loaded_model import Arrays
 from kerasft.serving.server.proto_tensors import to_array
+from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef

@@ -15,11 +15,11 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from kerasft.serving.server import json_examples, json_tensors
-from kerasft.serving.server.errors import ServingError, invalid
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.prediction import SIGNATURE_FIELD, Prediction
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, check_inputs
 from kerasft.serving.server.versions import Version
+from kerasft.serving.status import ServingError, invalid
 
 # `http_rest_api_util.cc` of tensorflow/serving.
 _WHICH = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -77,7 +77,8 @@ class RestApi:
             raise invalid(f'Serving signature name: "{key or DEFAULT_SIGNATURE}" not found in signature def')
         inputs, by_row = json_tensors.predict_inputs(document, signature)
         check_inputs(inputs, self._prediction.limits)
-        return json_tensors.predictions(await version.answer(key or DEFAULT_SIGNATURE, inputs, deadline), by_row)
+        outputs = await self._prediction.answer(version, key or DEFAULT_SIGNATURE, inputs, deadline)
+        return json_tensors.predictions(outputs, by_row)
 
     async def _read(self, request: web.Request) -> bytes:
         options = self._options
@@ -138,4 +139,6 @@ def refusal(error: ServingError) -> web.Response:
     response = json_response({"error": error.message}, error.http_status)
     if error.http_status == 503:
         response.headers["Retry-After"] = "1"
+    if error.http_status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response

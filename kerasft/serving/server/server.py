@@ -13,18 +13,21 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from kerasft.errors import ServableError, UserError
 from kerasft.serving.bundle import METRICS_PATH
+from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.batching import Scheduler
-from kerasft.serving.server.errors import ServingError
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.grpc_api import ModelService, PredictionService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.options import Options
+from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.rest import RestApi, json_response, refusal
 from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
+from kerasft.serving.status import ServingError
 
 LIVE, READY = "/healthz/live", "/healthz/ready"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
 
@@ -47,7 +50,9 @@ class Server:
         self._scheduler = Scheduler(options.batch, self.metrics)
         self.manager = Manager(self._scheduler, log)
         self.metrics.watch(self.manager)
-        self._prediction = Prediction(self.manager, options.request, self.metrics, log)
+        self._prediction = Prediction(self.manager, options.request, self.metrics, log, options.log_texts)
+        self._tokens = Tokens(options.token_file) if options.token_file else None
+        self._under_way = 0
         self._rest = RestApi(self._prediction, options)
         self._settings: list[ModelSettings] = []
         self._reloaded: list[ModelSettings] | None = None
@@ -96,45 +101,35 @@ class Server:
 
     async def _listen(self) -> None:
         options = self._options
-        app = web.Application(client_max_size=options.body_bytes)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            app,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=options.header_seconds,
-            shutdown_timeout=options.drain_seconds,
-            max_line_size=options.header_bytes // 2,
-            max_field_size=options.header_bytes // 2,
-            lingering_time=1.0,
-        )
+        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
+            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
+        self._runner = make_runner(self._handle, options)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, options.host, options.rest_port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise UserError(f"--rest-port: {options.host}:{options.rest_port}: {error.strerror}") from error
-        self.rest_port = site.port
-        self._grpc = grpc.aio.server(
-            options=(
-                ("grpc.max_receive_message_length", options.body_bytes),
-                ("grpc.max_metadata_size", options.header_bytes),
-                ("grpc.absolute_max_metadata_size", options.header_bytes),
-                ("grpc.so_reuseport", 0),
-            )
-        )
+        self.rest_port = await open_rest(self._runner, options)
+        self._grpc = make_grpc_server(options, self._tokens)
         prediction = PredictionService(self._prediction, options.answer_seconds)
         models = ModelService(self._prediction, options.answer_seconds, self._reload)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        try:
-            self.grpc_port = self._grpc.add_insecure_port(f"{options.host}:{options.grpc_port}")
-        except RuntimeError as error:
-            raise UserError(f"--grpc-port: {options.host}:{options.grpc_port}: cannot listen there") from error
-        await self._grpc.start()
+        self.grpc_port = await open_grpc(self._grpc, options)
 
     async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            if self._tokens and request.path not in (LIVE, READY):  # probes have no token
+                self._tokens.check(request.headers.get("Authorization"))
+            if self._under_way >= self._options.requests:
+                message = f"overloaded: {self._under_way} requests are under way; try again later"
+                raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        except ServingError as error:
+            return refusal(error)
+        self._under_way += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
         path = request.path
         if path.lower().startswith("/v1/"):
             return await self._rest.handle(request)

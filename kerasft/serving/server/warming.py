@@ -8,7 +8,6 @@ from grpc import StatusCode
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
-from kerasft.serving.server.errors import ServingError
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.requests import (
     DEFAULT_SIGNATURE,
@@ -17,6 +16,7 @@ from kerasft.serving.server.requests import (
     method_signature,
     predict_inputs,
 )
+from kerasft.serving.status import ServingError
 
 # Records are the exporter's, not a client's.
 UNLIMITED = RequestLimits(rows=2**31, text_bytes=2**31)

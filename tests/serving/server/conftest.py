@@ -1,4 +1,4 @@
-"""Tiny exports of every task, and servers that run in this process."""
+"""Servers that run in this process, of tiny exports."""
 
 import asyncio
 import contextlib
@@ -6,82 +6,21 @@ import http.client
 import io
 import json
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
 
 import grpc
-import keras
-import numpy as np
 import pytest
 
-from kerasft.config.schema import Config
-from kerasft.models.presets import load_backbone, load_tokenizer
-from kerasft.serving.exporter import save
+sys.path.insert(0, str(Path(__file__).parent))  # tiny_models
+
+from tiny_models import export_tiny
+
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.server import Server
-from kerasft.serving.warm_up import request, requests, write
-from kerasft.tasks.registry import create_task
-
-LABELS = ["sport", "trade", "two\nlines"]
-QA = {"question": "question", "context": "context", "answers": "answers"}
-# Name of the export -> its task, columns and state.
-TASKS = {
-    "single_label": ({"name": "text_classification"}, {"text": "t", "label": "l"}, {"labels": LABELS}),
-    "multi_label": (
-        {"name": "text_classification", "problem": "multi_label"},
-        {"text": "t", "label": "l"},
-        {"labels": LABELS, "thresholds": [0.5] * 3},
-    ),
-    "regression": (
-        {"name": "text_classification", "problem": "regression"},
-        {"text": "t", "text_pair": "u", "label": "l"},
-        {"mean": 2.0, "deviation": 1.0},
-    ),
-    "token_classification": (
-        {"name": "token_classification", "stride": 8},
-        {"tokens": "tokens", "tags": "tags"},
-        {"labels": ["person", "place"]},
-    ),
-    "question_answering": (
-        {"name": "question_answering", "max_question_length": 12, "stride": 8, "n_best": 2},
-        QA,
-        {"no_answer": False},
-    ),
-    "relation_extraction": (
-        {"name": "relation_extraction", "no_relation": "Other"},
-        {"text": "text", "label": "label"},
-        {"labels": ["Beats(e1,e2)", "Beats(e2,e1)", "Other"]},
-    ),
-    "masked_lm": ({"name": "masked_lm"}, {"text": "text"}, {}),
-    "text_embedding": ({"name": "text_embedding", "objective": "contrastive"}, {"text": "t", "positive": "p"}, {}),
-}
-
-
-def export_tiny(preset: Path, name: str, folder: Path, seed: int = 0) -> Path:
-    """A version of a tiny random model with all that a server reads, but without the check of an export."""
-    task, columns, state = TASKS[name]
-    config = Config.model_validate(
-        {
-            "name": name,
-            "task": task,
-            "model": {"preset": str(preset), "max_length": 32},
-            "data": {"train": "train.jsonl", "columns": columns},
-        }
-    )
-    made = create_task(config, state)
-    keras.utils.set_random_seed(seed)
-    backbone, tokenizer = made.adapt(load_backbone(str(preset)), load_tokenizer(str(preset)))
-    model = made.build(backbone)
-    random = np.random.default_rng(seed)
-    model.set_weights([random.normal(0, 0.3, weight.shape) for weight in model.weights])
-    save(made, made.preprocessor(backbone, tokenizer), model, folder)
-    short, long = requests(made.sample(), 32)
-    write(folder, [request(name, "serving_default", columns) for columns in (short, long)])
-    facts = {"config": config.model_dump(mode="json"), "state": state, "labels": state.get("labels"), "max_length": 32}
-    (folder / "assets.extra" / "kerasft.json").write_text(json.dumps(facts))
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +137,7 @@ def running(exported):
     """A server of the single-label model."""
     with serving(exported("single_label")) as started:
         yield started
+
+
+def pytest_addoption(parser):
+    parser.addoption("--target", help="HOST:REST_PORT:GRPC_PORT of a server of tiny_models.py's exports, to conform")

@@ -8,7 +8,7 @@ import pytest
 from grpc import StatusCode
 
 from kerasft.serving.server.batching import BatchLimits, Queue, Scheduler
-from kerasft.serving.server.errors import ServingError, invalid
+from kerasft.serving.status import ServingError, invalid
 
 
 class Seen:
