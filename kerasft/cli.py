@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
+    "serve": ("kerasft.serve", "serve exports behind TensorFlow Serving's API: kerasft serve saved_models/NAME"),
     "check-servable": ("kerasft.check_servable", "would TensorFlow Serving load it? kerasft check-servable DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),

@@ -1,4 +1,4 @@
-"""`python -m kerasft.predict RUN_OR_SAVED_MODEL --input FILE|-`: answers texts as JSON Lines, in order."""
+"""`python -m kerasft.predict RUN_OR_SAVED_MODEL_OR_SERVER --input FILE|-`: answers texts as JSON Lines, in order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kerasft.data.readers import STREAM_READERS
-from kerasft.data.sources import Record, read_records
+from kerasft.data.sources import Record, read_input, read_records
 from kerasft.errors import UserError
 from kerasft.runs import Run
+from kerasft.serving.remote import Remote, is_address, read_token
 from kerasft.serving.saved_model import Export
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -25,16 +25,27 @@ Answers = Callable[[list[dict[str, str]], Mapping[str, Any]], list[dict[str, Any
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft predict", description=__doc__)
     parser.add_argument(
-        "model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset untrained"
+        "model",
+        help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",
     )
     parser.add_argument("--input", required=True, help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
     parser.add_argument("--batch-size", type=int, default=64, help="texts a call of the model")
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
     parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a server's bearer token, on its first line")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="the authority of a server's certificate")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
-    ask = (args.model, args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
+    if is_address(args.model):
+        if args.index is not None:
+            parser.error("--index: for a model on this machine, not for one on a server")
+        asked = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
+        return run_program(lambda: predict_remote(*asked))
+    for option in ("token_file", "ca"):
+        if getattr(args, option) is not None:
+            parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
+    ask = (Path(args.model), args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
     return run_program(lambda: predict(*ask))
 
 
@@ -47,7 +58,7 @@ def predict(model: Path, source: str, format: str, batch_size: int, index: str |
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
-    records = _read_stdin(format) if source == "-" else read_records(source, format)
+    records = read_input(source, format)
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
     answerer, terminal = opened.load(), Terminal(verbose)
@@ -55,6 +66,21 @@ def predict(model: Path, source: str, format: str, batch_size: int, index: str |
     for batch in _batches(records, answerer.task, batch_size):
         columns = {name: [row[name] for row in batch] for name in answerer.task.inputs}
         for answer in answers(batch, answerer.answer(columns)):
+            terminal.result(json.dumps(answer, ensure_ascii=False))
+    return 0
+
+
+def predict_remote(
+    address: str, source: str, format: str, batch_size: int, token_file: Path | None, ca: Path | None, verbose: bool
+) -> int:
+    """Streams through a server: a few batches are under way while the next are read."""
+    if batch_size < 1:
+        raise UserError(f"--batch-size: {batch_size} is too few; use 1 or more")
+    records = read_input(source, format)
+    quiet_tensorflow(verbose)
+    terminal = Terminal(verbose)
+    with Remote(address, token_file and read_token(token_file), ca) as remote:
+        for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0
 
@@ -87,13 +113,6 @@ def _batches(records: Iterator[Record], task: Task, size: int) -> Iterator[list[
     rows = (task.parse_inputs(record) for record in records)
     while batch := list(islice(rows, size)):
         yield batch
-
-
-def _read_stdin(format: str) -> Iterator[Record]:
-    kind = "txt" if format == "auto" else format
-    if kind not in STREAM_READERS:
-        raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAM_READERS)}")
-    return (Record(values, where) for values, where in STREAM_READERS[kind](sys.stdin.buffer, "stdin"))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def wanted() -> list[str]:
-    """Requirements of the runtime and of the `test` extra, as setup.cfg has them."""
+    """Requirements of the runtime and of the `serve` and `test` extras, as setup.cfg has them."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
-    text = config["options"]["install_requires"] + config["options.extras_require"]["test"]
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    extras = config["options.extras_require"]
+    lines = (config["options"]["install_requires"] + extras["serve"] + extras["test"]).splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith(("#", "kerasft["))]
 
 
 def resolve(python: str) -> dict[str, str]:

@@ -56,6 +56,11 @@ WORDS = "goal match team score coach bank market stock price trade the a of in a
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory) -> Path:
     """A random BERT with a vocabulary of a few words, as a folder that any config can name."""
+    return make_tiny_preset(tmp_path_factory.mktemp("preset"))
+
+
+def make_tiny_preset(folder: Path) -> Path:
+    """Writes the preset above to a folder."""
     from kerasft.models.presets import save_preset
 
     keras.utils.set_random_seed(0)
@@ -69,7 +74,6 @@ def tiny_preset(tmp_path_factory) -> Path:
         intermediate_dim=32,
         max_sequence_length=64,
     )
-    folder = tmp_path_factory.mktemp("preset")
     save_preset(backbone, keras_hub.models.BertTokenizer(vocabulary, lowercase=True), str(folder))
     return folder
 

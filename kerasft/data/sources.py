@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kerasft.data.files import expand, is_folder
 from kerasft.data.packages import fetch_package_path
-from kerasft.data.readers import detect_format, read_path
+from kerasft.data.readers import STREAM_READERS, detect_format, read_path
 from kerasft.data.tfds_rows import read_tfds
 from kerasft.errors import UserError
 
@@ -75,6 +76,20 @@ def read_records(sources: str | list[str], format: str = "auto") -> Iterator[Rec
         raise UserError("data: the list of sources is empty; name at least one file")
     parts = [part for source in listed for part in _parts(source, format)]
     return _stream(parts)
+
+
+def read_input(source: str, format: str) -> Iterator[Record]:
+    """What a program's --input names: a source, or - for stdin, which is text unless --format says otherwise.
+
+    Raises:
+        UserError: as `read_records`; stdin has no such format.
+    """
+    if source != "-":
+        return read_records(source, format)
+    kind = "txt" if format == "auto" else format
+    if kind not in STREAM_READERS:
+        raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAM_READERS)}")
+    return (Record(values, where) for values, where in STREAM_READERS[kind](sys.stdin.buffer, "stdin"))
 
 
 def _parts(source: str, format: str) -> list[_Part]:

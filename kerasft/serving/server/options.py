@@ -1,0 +1,85 @@
+"""Every setting of the local server, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kerasft.serving.server.access import Tls
+from kerasft.serving.server.batching import BatchLimits
+from kerasft.serving.server.requests import RequestLimits
+from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `kerasft serve` was asked for.
+
+    Args:
+        folders: saved_models/NAME each; or
+        config_file: a ModelServerConfig in text form.
+        host: address to listen on.
+        rest_port: 0: any that is free.
+        grpc_port: 0: any that is free.
+        body_bytes: of a request.
+        header_bytes: of its head, in all.
+        header_seconds: that a connection may take for the head of a request, and stay open without one.
+        body_seconds: that a client may take to send a body.
+        answer_seconds: for a client that names no deadline.
+        poll_seconds: between two looks at the folders.
+        drain_seconds: for requests under way when the server is told to end.
+        tls: certificate and key; None: neither port has TLS.
+        token_file: bearer tokens, one a line; None: nobody is asked for one.
+        log_texts: whether texts are logged, masked.
+        requests: that may be under way at a time, of each port.
+        batch: see BatchLimits.
+        request: see RequestLimits.
+    """
+
+    folders: tuple[Path, ...] = ()
+    config_file: Path | None = None
+    host: str = "127.0.0.1"
+    rest_port: int = REST_PORT
+    grpc_port: int = GRPC_PORT
+    body_bytes: int = 8 * MIB
+    header_bytes: int = 16 * 1024
+    header_seconds: float = 30.0
+    body_seconds: float = 30.0
+    answer_seconds: float = 30.0
+    poll_seconds: float = 1.0
+    drain_seconds: float = 20.0
+    tls: Tls | None = None
+    token_file: Path | None = None
+    log_texts: bool = False
+    requests: int = 1024
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    request: RequestLimits = field(default_factory=RequestLimits)
+
+
+# Where an option of the program has another name than here.
+RENAMED = {
+    "max_body_bytes": "body_bytes",
+    "max_header_bytes": "header_bytes",
+    "model_config_file": "config_file",
+    "max_requests": "requests",
+}
+BATCH = {"batch_rows": "rows", "batch_threads": "threads", "queue_rows": "queued_rows"}
+REQUEST = {"max_rows": "rows", "max_text_bytes": "text_bytes"}
+
+
+def from_arguments(given: Mapping[str, Any]) -> Options:
+    """What was asked for on the command line, None where nothing was; that has its default."""
+    asked = {RENAMED.get(key, key): value for key, value in given.items() if value is not None}
+    plain = {each.name for each in fields(Options)} & asked.keys() - {"folders"}
+    tls = Tls(asked["tls_cert"], asked["tls_key"], asked.get("client_ca")) if "tls_cert" in asked else None
+    return Options(
+        **{key: asked[key] for key in plain},
+        folders=tuple(asked.get("folders", ())),
+        tls=tls,
+        batch=BatchLimits(**{BATCH[key]: asked[key] for key in BATCH.keys() & asked.keys()}),
+        request=RequestLimits(**{REQUEST[key]: asked[key] for key in REQUEST.keys() & asked.keys()}),
+    )

@@ -1,0 +1,78 @@
+"""The two ports: aiohttp's HTTP and grpcio's gRPC, with the limits and the TLS of the options."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import grpc
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from google.protobuf.message import DecodeError
+
+from kerasft.errors import UserError
+from kerasft.serving.server.access import TokenInterceptor, Tokens
+from kerasft.serving.server.event_log import EventLog, Libraries
+from kerasft.serving.server.options import Options
+
+Handle = Callable[[web.Request], Awaitable[web.Response]]
+LINGERING_SECONDS = 1.0  # that the rest of a refused body is read for, so that the client sees the answer
+
+
+def quote_nothing(log: EventLog) -> None:
+    """The libraries of both ports quote no request in a log."""
+    Libraries(log, (HttpProcessingError, DecodeError, ConnectionError)).install()
+
+
+def make_runner(handle: Handle, options: Options) -> web.AppRunner:
+    """All of HTTP goes to `handle`, which is cancelled when its client is gone."""
+    app = web.Application(client_max_size=options.body_bytes)
+    app.router.add_route("*", "/{path:.*}", handle)
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=options.header_seconds,  # holds for the first head of a connection too
+        shutdown_timeout=options.drain_seconds,
+        max_line_size=options.header_bytes // 2,
+        max_field_size=options.header_bytes // 2,
+        lingering_time=LINGERING_SECONDS,
+    )
+
+
+async def open_rest(runner: web.AppRunner, options: Options) -> int:
+    """Listens; the port. Raises UserError where it is taken or the certificate cannot be read."""
+    tls = options.tls.for_rest() if options.tls else None
+    site = web.TCPSite(runner, options.host, options.rest_port, ssl_context=tls)
+    try:
+        await site.start()
+    except OSError as error:
+        raise UserError(f"--rest-port: {options.host}:{options.rest_port}: {error.strerror}") from error
+    return site.port
+
+
+def make_grpc_server(options: Options, tokens: Tokens | None) -> grpc.aio.Server:
+    """A server to add services to."""
+    return grpc.aio.server(
+        interceptors=[TokenInterceptor(tokens.check)] if tokens else [],
+        maximum_concurrent_rpcs=options.requests,
+        options=(
+            ("grpc.max_receive_message_length", options.body_bytes),
+            ("grpc.max_metadata_size", options.header_bytes),
+            ("grpc.absolute_max_metadata_size", options.header_bytes),
+            ("grpc.so_reuseport", 0),
+        ),
+    )
+
+
+async def open_grpc(server: grpc.aio.Server, options: Options) -> int:
+    """Listens; the port. Raises UserError where it is taken."""
+    address = f"{options.host}:{options.grpc_port}"
+    try:
+        if options.tls:
+            port = server.add_secure_port(address, options.tls.for_grpc())
+        else:
+            port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise UserError(f"--grpc-port: {address}: cannot listen there; is it taken?") from error
+    await server.start()
+    return port

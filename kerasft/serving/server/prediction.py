@@ -1,0 +1,134 @@
+"""Predict, Classify, Regress and what a model says of itself, as both APIs answer them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from grpc import StatusCode
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
+
+from kerasft.serving.server import requests
+from kerasft.serving.server.loaded_model import Arrays
+from kerasft.serving.server.manager import Manager
+from kerasft.serving.server.masking import masked_texts
+from kerasft.serving.server.metrics import Metrics
+from kerasft.serving.server.requests import RequestLimits
+from kerasft.serving.server.versions import Version
+from kerasft.serving.status import ServingError, invalid
+
+if TYPE_CHECKING:
+    from tensorflow_serving.apis.input_pb2 import Input
+    from tensorflow_serving.apis.model_pb2 import ModelSpec
+
+    from kerasft.serving.server.event_log import EventLog
+
+Answer = TypeVar("Answer")
+SIGNATURE_FIELD = "signature_def"
+
+
+class Prediction:
+    """Answers for one server.
+
+    Args:
+        manager: has the models.
+        limits: of one request.
+        metrics: are told of each request.
+        log: is told of mistakes of ours.
+        log_texts: whether it is told of texts too, masked.
+    """
+
+    def __init__(
+        self, manager: Manager, limits: RequestLimits, metrics: Metrics, log: EventLog, log_texts: bool = False
+    ):
+        self.manager = manager
+        self.limits = limits
+        self._metrics = metrics
+        self._log = log
+        self._log_texts = log_texts
+
+    def find(self, spec: ModelSpec) -> Version:
+        """The version that a request means. Raises ServingError."""
+        number = spec.version.value if spec.HasField("version") else None
+        return self.manager.find(spec.name, number, spec.version_label or None)
+
+    async def answer(self, version: Version, key: str, inputs: Arrays, deadline: float) -> Arrays:
+        """All inputs of a signature -> its outputs. Raises ServingError."""
+        if self._log_texts:
+            self._log("asked", model=version.name, version=version.number, signature=key, texts=masked_texts(inputs))
+        return await version.answer(key, inputs, deadline)
+
+    async def classify(
+        self, version: Version, key: str, given: Input, deadline: float
+    ) -> tuple[str, list[list[bytes]], np.ndarray]:
+        """-> its signature, (rows, labels) label names and (rows, labels) scores. Raises ServingError."""
+        key, outputs, rows = await self._examples(version, key, "classify", given, deadline)
+        return key, *requests.classifications(outputs, rows)
+
+    async def regress(self, version: Version, key: str, given: Input, deadline: float) -> tuple[str, np.ndarray]:
+        """-> its signature and (rows,) values. Raises ServingError."""
+        key, outputs, rows = await self._examples(version, key, "regress", given, deadline)
+        return key, requests.regressions(outputs, rows)
+
+    async def _examples(
+        self, version: Version, key: str, method: str, given: Input, deadline: float
+    ) -> tuple[str, Arrays, int]:
+        key = requests.method_signature(version.model.signatures, key, method)
+        inputs = requests.example_inputs(given, self.limits)
+        outputs = await self.answer(version, key, inputs, deadline)
+        return key, outputs, len(inputs[requests.INPUTS])
+
+    def status(self, spec: ModelSpec) -> GetModelStatusResponse:
+        """Versions of a model and their states. Raises ServingError."""
+        number = spec.version.value if spec.HasField("version") else None
+        response = GetModelStatusResponse()
+        for version in self.manager.statuses(spec.name, number, spec.version_label or None):
+            code, message = version.error or (StatusCode.OK, "")
+            added = response.model_version_status.add(version=version.number, state=int(version.state))
+            added.status.error_code = code.value[0]
+            added.status.error_message = message
+        return response
+
+    def metadata(self, spec: ModelSpec, fields: list[str]) -> GetModelMetadataResponse:
+        """The signatures of a version. Raises ServingError."""
+        if not fields:
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for each in fields:
+            if each != SIGNATURE_FIELD:
+                raise invalid(f"Metadata field {each} is not supported")
+        version = self.find(spec)
+        found = SignatureDefMap()
+        for key, signature in version.model.signatures.items():
+            found.signature_def[key].CopyFrom(signature)
+        response = GetModelMetadataResponse()
+        response.model_spec.name = version.name
+        response.model_spec.version.value = version.number
+        response.metadata[SIGNATURE_FIELD].Pack(found)
+        return response
+
+    async def observed(self, entrypoint: str, method: str, name: str, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Does the work of a request and counts how it ended; a mistake of ours is INTERNAL and its place is logged.
+
+        Raises:
+            ServingError: for whatever went wrong.
+        """
+        loop = asyncio.get_running_loop()
+        start, code = loop.time(), StatusCode.OK
+        try:
+            return await work()
+        except ServingError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            code = StatusCode.INTERNAL
+            self._log.mistake(error, entrypoint=entrypoint, method=method)
+            raise ServingError(code, "internal error") from error
+        finally:
+            known = name if name in self.manager.models else ""
+            self._metrics.request(entrypoint, method, known, code, loop.time() - start)

@@ -1,0 +1,137 @@
+"""Messages of the prediction API -> inputs of a signature, and outputs -> results; without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tensorflow.core.example.example_pb2 import Example
+
+from kerasft.serving.servable_graph import METHODS
+from kerasft.serving.server.loaded_model import Arrays
+from kerasft.serving.server.proto_tensors import to_array
+from kerasft.serving.status import ServingError, invalid
+
+if TYPE_CHECKING:
+    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+    from tensorflow_serving.apis.input_pb2 import Input
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+DEFAULT_SIGNATURE = "serving_default"
+INPUTS = "inputs"  # of a classify or regress signature
+KINDS = {"classify": "classification", "regress": "regression"}
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """Args: rows of one request; bytes of one string in it, a serialized example among them."""
+
+    rows: int = 256
+    text_bytes: int = 256 * 1024
+
+
+def predict_inputs(request: PredictRequest, signature: SignatureDef, limits: RequestLimits) -> Arrays:
+    """A PredictRequest -> all inputs of the signature. Raises ServingError."""
+    if set(request.inputs) != set(signature.inputs):
+        extra, missing = (
+            ", ".join(sorted(names)) or "none"
+            for names in (set(request.inputs) - set(signature.inputs), set(signature.inputs) - set(request.inputs))
+        )
+        raise invalid(f"inputs do not match the signature: sent but unknown: {extra}; missing: {missing}")
+    for tensor in request.inputs.values():
+        dims = tensor.tensor_shape.dim
+        if dims and dims[0].size > limits.rows:
+            raise _too_many(dims[0].size, limits)
+    inputs = {name: to_array(name, request.inputs[name], info, limits.rows) for name, info in signature.inputs.items()}
+    check_inputs(inputs, limits)
+    return inputs
+
+
+def check_outputs(names: Iterable[str], signature: SignatureDef) -> None:
+    """Raises ServingError where an output_filter names what there is not, or something twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name not in signature.outputs:
+            known = ",".join(sorted(signature.outputs))
+            raise invalid(f"output tensor alias not found in signature: {name} Outputs expected to be in {{{known}}}.")
+        if name in seen:
+            raise invalid(f"duplicate output tensor alias: {name}")
+        seen.add(name)
+
+
+def example_inputs(examples: Input, limits: RequestLimits) -> Arrays:
+    """The Input of a classify or regress request -> serialized examples, each with the context merged into it."""
+    kind = examples.WhichOneof("kind")
+    if kind == "example_list_with_context":
+        context = examples.example_list_with_context.context
+        merged = []
+        for example in examples.example_list_with_context.examples:
+            both = Example()
+            both.CopyFrom(context)
+            both.MergeFrom(example)
+            merged.append(both)
+    else:
+        merged = list(examples.example_list.examples)
+    if not merged:
+        raise invalid("Input is empty.")
+    array = np.empty(len(merged), object)
+    array[:] = [example.SerializeToString() for example in merged]
+    inputs = {INPUTS: array}
+    check_inputs(inputs, limits)
+    return inputs
+
+
+def check_inputs(inputs: Mapping[str, np.ndarray], limits: RequestLimits) -> None:
+    """Raises ServingError for more rows or longer texts than one request may have, or none."""
+    sizes = {len(array) for array in inputs.values() if array.ndim}
+    if len(sizes) > 1:
+        listed = ", ".join(f"'{name}' {len(array)}" for name, array in inputs.items() if array.ndim)
+        raise invalid(f"inputs have different numbers of rows: {listed}")
+    if 0 in sizes:
+        raise invalid("the request has no rows")
+    if sizes and max(sizes) > limits.rows:
+        raise _too_many(max(sizes), limits)
+    for name, array in inputs.items():
+        if array.dtype == object and (longest := max(map(len, array.ravel()), default=0)) > limits.text_bytes:
+            raise invalid(
+                f"input '{name}' has a text of {longest} bytes; this server takes {limits.text_bytes} at most"
+            )
+
+
+def _too_many(rows: int, limits: RequestLimits) -> ServingError:
+    return invalid(f"the request has {rows} rows; this server takes {limits.rows} at most")
+
+
+def method_signature(signatures: Mapping[str, SignatureDef], key: str, method: str) -> str:
+    """The signature that a classify or regress request means. Raises ServingError where it is not one of those."""
+    key = key or DEFAULT_SIGNATURE
+    if key not in signatures:
+        raise invalid(f"No signature was found with the name: {key}")
+    if (given := signatures[key].method_name) != METHODS[method]:
+        raise invalid(f"Expected {KINDS[method]} signature method_name to be {METHODS[method]}. Was: {given}")
+    return key
+
+
+def classifications(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[list[list[bytes]], np.ndarray]:
+    """Outputs of a classify signature -> (rows, labels) label names and scores; empty or 0 where it has none of them.
+
+    Raises:
+        ServingError: they have other shapes.
+    """
+    classes, scores = outputs.get("classes"), outputs.get("scores")
+    given = [array for array in (classes, scores) if array is not None]
+    if not given or any(array.ndim != 2 or array.shape != given[0].shape or len(array) != rows for array in given):
+        raise invalid("Expected Tensor shape: [batch_size num_classes] of classes and scores")
+    shape = given[0].shape
+    labels = np.full(shape, b"", object) if classes is None else classes
+    return labels.tolist(), np.zeros(shape, np.float32) if scores is None else scores
+
+
+def regressions(outputs: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """Outputs of a regress signature -> (rows,) float32. Raises ServingError."""
+    values = outputs.get("outputs")
+    if values is None or values.shape not in ((rows,), (rows, 1)):
+        raise invalid("Expected a regression of shape [batch_size] or [batch_size 1]")
+    return values.reshape(rows)

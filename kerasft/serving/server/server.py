@@ -1,0 +1,212 @@
+"""The server: its models, its two ports, and how it starts, watches its folders and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import grpc
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from kerasft.errors import ServableError, UserError
+from kerasft.serving.bundle import METRICS_PATH
+from kerasft.serving.server.access import Tokens
+from kerasft.serving.server.batching import Scheduler
+from kerasft.serving.server.event_log import EventLog
+from kerasft.serving.server.grpc_api import ModelService, PredictionService
+from kerasft.serving.server.manager import Manager
+from kerasft.serving.server.metrics import Metrics
+from kerasft.serving.server.options import Options
+from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
+from kerasft.serving.server.prediction import Prediction
+from kerasft.serving.server.rest import RestApi, json_response, refusal
+from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
+from kerasft.serving.status import ServingError
+
+LIVE, READY = "/healthz/live", "/healthz/ready"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+
+
+class Server:
+    """One local server, on one event loop.
+
+    Args:
+        options: every setting.
+        log: is told what happens.
+
+    Attributes:
+        rest_port: where it listens, once started.
+        grpc_port: where it listens, once started.
+    """
+
+    def __init__(self, options: Options, log: EventLog):
+        self._options = options
+        self._log = log
+        self.metrics = Metrics()
+        self._scheduler = Scheduler(options.batch, self.metrics)
+        self.manager = Manager(self._scheduler, log)
+        self.metrics.watch(self.manager)
+        self._prediction = Prediction(self.manager, options.request, self.metrics, log, options.log_texts)
+        self._tokens = Tokens(options.token_file) if options.token_file else None
+        self._under_way = 0
+        self._rest = RestApi(self._prediction, options)
+        self._settings: list[ModelSettings] = []
+        self._reloaded: list[ModelSettings] | None = None
+        self._changing = asyncio.Lock()  # what the folders say may not come after what a client said
+        self._ending = False
+        self._watching: asyncio.Task[None] | None = None
+        self._health = health.aio.HealthServicer()
+        self._runner: web.AppRunner | None = None
+        self._grpc: grpc.aio.Server | None = None
+        self.rest_port = self.grpc_port = 0
+
+    async def start(self) -> None:
+        """Listens, then loads; returns when every model answers.
+
+        Raises:
+            UserError: a port is taken, or there is nothing to serve.
+            ServableError: no version of a model can be loaded.
+        """
+        self._settings = self._read_settings()
+        await self._listen()
+        await self._say_health(False)
+        await self.manager.update(self._settings)
+        for each in self._settings:
+            self._check_started(each)
+        await self._say_health(True)
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        self._log("ready", host=self._options.host, rest_port=self.rest_port, grpc_port=self.grpc_port)
+
+    def _check_started(self, settings: ModelSettings) -> None:
+        versions = self.manager.models[settings.name].versions
+        if not versions:
+            raise UserError(f"{settings.base_path}: holds no version to serve (1/saved_model.pb, ...)")
+        if not self.manager.models[settings.name].available():
+            newest = versions[max(versions)]
+            assert newest.error is not None
+            raise ServableError(f"{newest.folder}: {newest.error[1]}")
+
+    def _read_settings(self) -> list[ModelSettings]:
+        if self._options.config_file:
+            return read_file(self._options.config_file)
+        settings = [read_folder(folder) for folder in self._options.folders]
+        names = [each.name for each in settings]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"two folders would be served as {twice[0]}; use --model-config-file to name them")
+        return settings
+
+    async def _listen(self) -> None:
+        options = self._options
+        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
+            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
+        self._runner = make_runner(self._handle, options)
+        await self._runner.setup()
+        self.rest_port = await open_rest(self._runner, options)
+        self._grpc = make_grpc_server(options, self._tokens)
+        prediction = PredictionService(self._prediction, options.answer_seconds)
+        models = ModelService(self._prediction, options.answer_seconds, self._reload)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self.grpc_port = await open_grpc(self._grpc, options)
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            if self._tokens and request.path not in (LIVE, READY):  # probes have no token
+                self._tokens.check(request.headers.get("Authorization"))
+            if self._under_way >= self._options.requests:
+                message = f"overloaded: {self._under_way} requests are under way; try again later"
+                raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        except ServingError as error:
+            return refusal(error)
+        self._under_way += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        path = request.path
+        if path.lower().startswith("/v1/"):
+            return await self._rest.handle(request)
+        if request.method in ("GET", "HEAD"):
+            if path == LIVE:
+                return json_response({"live": True})
+            if path == READY:
+                return json_response({"ready": self.ready}, 200 if self.ready else 503)
+            if path == METRICS_PATH:
+                return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return self.manager.ready and not self._ending
+
+    async def _say_health(self, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        for name in SERVICES:
+            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    async def _reload(self, settings: Sequence[ModelSettings]) -> None:
+        """A client's configuration: other versions and labels of the folders that this server was started with."""
+        known = {each.base_path.absolute() for each in self._settings}
+        for each in settings:
+            if each.base_path.absolute() not in known:
+                message = f"{each.name}: base_path is not one that this server was started with"
+                raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
+        async with self._changing:
+            try:
+                await self.manager.update(settings)
+                for each in settings:
+                    self._check_reloaded(each)
+            except ServingError:
+                await self.manager.update(self._reloaded or self._settings)
+                raise
+            self._reloaded = list(settings)
+        self._log("reloaded", models=sorted(each.name for each in settings))
+
+    def _check_reloaded(self, settings: ModelSettings) -> None:
+        available = {version.number for version in self.manager.models[settings.name].available()}
+        if not available:
+            message = f"Some models did not become available: {{{settings.name}}}"
+            raise ServingError(grpc.StatusCode.UNKNOWN, message)
+        for label, number in settings.labels.items():
+            if number not in available:
+                message = f"label {label} of {settings.name}: version {number} is not available for inference"
+                raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+    async def _watch(self) -> None:
+        last = ""
+        while True:
+            await asyncio.sleep(self._options.poll_seconds)
+            try:
+                async with self._changing:
+                    if self._reloaded is None:
+                        # Read again each time: an export moves the label of its bundle.
+                        self._settings = self._read_settings()
+                    await self.manager.update(self._reloaded or self._settings)
+                last = ""
+            except (UserError, ServingError, OSError) as error:
+                if str(error) != last:  # told once, not at each look
+                    last = str(error)
+                    self._log("not_updated", reason=last)
+
+    async def close(self) -> None:
+        """Refuses what is new, answers what is under way, and ends."""
+        self._ending = True
+        self._log("ending")
+        if self._watching:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        await self._say_health(False)
+        if self._runner and self._grpc:
+            await asyncio.gather(self._runner.cleanup(), self._grpc.stop(self._options.drain_seconds))
+        await self.manager.close()
+        self._scheduler.close()
+        self._log("ended")

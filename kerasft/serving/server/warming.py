@@ -1,0 +1,54 @@
+"""The warm-up requests of a version, run before it answers anybody; one that fails refuses the version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grpc import StatusCode
+
+from kerasft.errors import ServableError
+from kerasft.serving import warm_up
+from kerasft.serving.server.loaded_model import LoadedModel
+from kerasft.serving.server.requests import (
+    DEFAULT_SIGNATURE,
+    RequestLimits,
+    example_inputs,
+    method_signature,
+    predict_inputs,
+)
+from kerasft.serving.status import ServingError
+
+# Records are the exporter's, not a client's.
+UNLIMITED = RequestLimits(rows=2**31, text_bytes=2**31)
+METHODS = {"classify_log": "classify", "regress_log": "regress"}
+
+
+def warm(model: LoadedModel, folder: Path) -> int:
+    """Runs every record of the version's warm-up file; how many there were.
+
+    Raises:
+        ServableError: the file cannot be read, or a record fails.
+    """
+    logs = warm_up.read(folder)
+    for number, log in enumerate(logs, 1):
+        try:
+            _run(model, log)
+        except ServingError as error:
+            raise ServableError(f"{warm_up.FILE}: record {number} fails: {error.message}") from error
+    return len(logs)
+
+
+def _run(model: LoadedModel, log) -> None:
+    kind = log.WhichOneof("log_type")
+    if kind not in ("predict_log", *METHODS):
+        raise ServingError(StatusCode.UNIMPLEMENTED, f"this server does not run a {kind or 'record without a request'}")
+    request = getattr(log, kind).request
+    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    if kind in METHODS:
+        key = method_signature(model.signatures, key, METHODS[kind])
+        inputs = example_inputs(request.input, UNLIMITED)
+    elif key in model.signatures:
+        inputs = predict_inputs(request, model.signatures[key], UNLIMITED)
+    else:
+        raise ServingError(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+    model.run(key, inputs)

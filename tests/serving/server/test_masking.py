@@ -1,0 +1,51 @@
+"""What is masked of a text, and what of it stays."""
+
+import pytest
+
+from kerasft.serving.server.masking import mask
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("mail anna@example.com now", "mail [email] now"),
+        ("<a.b+c@sub.example.co.uk>,x@y.de", "<[email]>,[email]"),
+        ("\u5f20\u4e09@\u4f8b\u5b50.\u4e2d\u56fd", "[email]"),
+        ("call +49 (170) 123-4567 today", "call [phone] today"),
+        ("(555) 123-4567", "[phone]"),
+        ("13912345678", "[phone]"),
+        ("\u7535\u8bdd\uff1a13912345678\u3002", "\u7535\u8bdd\uff1a[phone]\u3002"),
+        ("555.123.4567", "[phone]"),
+        ("id 11010519491231002X!", "id [id]!"),
+        ("110105194912310021", "[id]"),
+        ("ssn 078-05-1120", "ssn [id]"),
+        ("card 4111-1111-1111-1111.", "card [id]."),
+        ("DE89 3704 0044 0532 0130 00", "[id]"),
+        ("GB82WEST12345698765432", "[id]"),
+        ("\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669", "[phone]"),
+    ],
+)
+def test_what_tells_who_somebody_is(text, masked):
+    assert mask(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "oil fell 3.5% to 71.20",
+        "in 2024, 1820 people",
+        "a @ b",
+        "version 2.20.0",
+        "@anna said so",
+        "12 34",
+        "3.14159",
+    ],
+)
+def test_what_does_not_stays(text):
+    assert mask(text) == text
+
+
+def test_a_long_text_takes_no_long_time():
+    for text in ("1" * 100_000, "a" * 100_000 + "@", "1 " * 50_000, "DE89 " * 20_000, "a@" * 50_000, "(" * 100_000):
+        mask(text)
