@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 import keras
 import tensorflow as tf
 
+from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
 
 
@@ -157,11 +158,6 @@ def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
 def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
     replaced = {kind: form for name in forms for kind, form in FORMS[name].items()}
-    layers = [(layer, type(layer)) for layer in model._flatten_layers() if type(layer) in replaced]
-    for layer, kind in layers:
-        layer.__class__ = replaced[kind]
-    try:
+    layers = [layer for layer in model._flatten_layers() if type(layer) in replaced]
+    with as_classes([(layer, replaced[type(layer)]) for layer in layers]):
         yield
-    finally:
-        for layer, kind in layers:
-            layer.__class__ = kind

@@ -20,6 +20,7 @@ from keras_hub.src.models.deberta_v3.disentangled_attention_encoder import Disen
 
 from kerasft.data.pack_plan import OFFSET, ROW, RowShape
 from kerasft.errors import UserError
+from kerasft.training.layer_classes import as_classes
 from kerasft.training.packed_rows import PackedRows
 
 _here = threading.local()  # `rows`: a _Pass; replicas are traced in threads of their own, which take turns
@@ -43,14 +44,8 @@ class PackedLayers:
     def installed(self) -> Iterator[None]:
         """The layers can take packed rows inside."""
         layers = {id(layer): layer for layer in self.calls}.values()
-        kinds = [(layer, type(layer)) for layer in layers]
-        for layer, kind in kinds:
-            layer.__class__ = FORMS[kind]
-        try:
+        with as_classes([(layer, FORMS[type(layer)]) for layer in layers]):
             yield
-        finally:
-            for layer, kind in kinds:
-                layer.__class__ = kind
 
     @contextlib.contextmanager
     def rows_of(self, features: Mapping[str, tf.Tensor]) -> Iterator[dict[str, tf.Tensor]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
+
+from kerasft.training.layer_classes import as_classes
 
 
 @contextlib.contextmanager
@@ -24,15 +25,13 @@ def rematerialized(layers: Sequence[keras.layers.Layer], xla: bool = False) -> I
         layers: each of one output.
         xla: XLA compiles this, as it does for a TPU.
     """
-    layers = list({id(layer): layer for layer in layers}.values())  # ALBERT's is one that is called again and again
-    kinds = [type(layer) for layer in layers]
-    for layer, kind in zip(layers, kinds):
-        layer.__class__ = type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "xla": xla})
-    try:
+    different = {id(layer): layer for layer in layers}.values()  # ALBERT's is one that is called again and again
+    with as_classes([(layer, _rematerialized_class(type(layer), xla)) for layer in different]):
         yield
-    finally:
-        for layer, kind in zip(layers, kinds):
-            layer.__class__ = kind
+
+
+def _rematerialized_class(kind: type[keras.layers.Layer], xla: bool) -> type[keras.layers.Layer]:
+    return type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "xla": xla})
 
 
 class _Rematerialized:
@@ -51,7 +50,8 @@ class _Rematerialized:
             values = dict(zip(inputs, tensors))
             arguments = [values.get(i, part) for i, part in enumerate(parts)]
             new_args, new_kwargs = keras.tree.pack_sequence_as((args, kwargs), arguments)
-            return _called_as(plain, self, *new_args, **new_kwargs)
+            with as_classes([(self, plain)]):
+                return self(*new_args, **new_kwargs)
 
         @tf.custom_gradient
         def run(*tensors):
@@ -93,16 +93,6 @@ class Training(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         return self.function(inputs)
-
-
-def _called_as(kind: type[keras.layers.Layer], layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> tf.Tensor:
-    """Calls a layer as its own class does."""
-    changed = type(layer)
-    layer.__class__ = kind
-    try:
-        return layer(*args, **kwargs)
-    finally:
-        layer.__class__ = changed
 
 
 def _random_states(layer: keras.layers.Layer) -> list[tf.Variable]:
