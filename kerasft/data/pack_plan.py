@@ -17,6 +17,8 @@ from kerasft.data.prepared import LENGTH_STEP
 
 # A row may be longer than the longest text: less of it stays empty, while attention takes more.
 STRETCH = (1, 1.25, 1.5, 2, 3, 4)
+FINE_STRETCH = (1, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 2, 2.5, 3, 4)  # where one shape is chosen for a whole run
+FINALISTS = 3  # of these lengths, the cheapest by the first epoch, are tried on all epochs
 # Tokens of a row at which attention is reckoned to cost as much as all else in a layer: by operations it is six times
 # the width (2,304 in MiniLM), and softmax, masks and dropout of the scores cost more than their operations.
 EQUAL_COST = 1024
@@ -44,7 +46,7 @@ class RowShape:
 def place(lengths: np.ndarray, row_length: int) -> tuple[np.ndarray, np.ndarray]:
     """Best fit decreasing: the longest text first, each into the fullest row that has room for it.
 
-    It opens at most 11/9 of the fewest possible rows, and one more (Johnson et al. 1974).
+    It opens at most 11/9 of the fewest possible rows, and a few more (Johnson et al. 1974).
 
     Args:
         lengths: (plans, texts) tokens; 0 for what only fills a batch up and takes no room.
@@ -56,7 +58,9 @@ def place(lengths: np.ndarray, row_length: int) -> tuple[np.ndarray, np.ndarray]
     """
     order = np.argsort(-lengths, axis=1, kind="stable")
     plans = np.arange(len(lengths))
-    room = np.full(lengths.shape, row_length)  # more rows than texts are never needed
+    # Of two rows that are open none would have had room for the other's texts, so that half of all room is used.
+    most = min(lengths.shape[1], 2 * int(lengths.sum(1).max(initial=0)) // row_length + 1)
+    room = np.full((len(lengths), most), row_length)
     rows, offsets = np.empty(lengths.shape, np.int32), np.empty(lengths.shape, np.int32)
     for text in order.T:
         need = lengths[plans, text]
@@ -76,9 +80,13 @@ def best_shape(lengths: np.ndarray, shortest: int) -> RowShape:
         lengths: (plans, texts) tokens.
         shortest: least tokens of a row, at least those of the longest text.
     """
-    candidates = {rounded(shortest * stretch) for stretch in STRETCH}
-    shapes = [RowShape(1 + int(place(lengths, length)[0].max(initial=0)), length) for length in sorted(candidates)]
-    return min(shapes, key=lambda shape: shape.cost)
+    candidates = sorted({rounded(shortest * stretch) for stretch in STRETCH})
+    return min((RowShape(_rows(lengths, length), length) for length in candidates), key=lambda shape: shape.cost)
+
+
+def _rows(lengths: np.ndarray, row_length: int) -> int:
+    """That suffice for every plan."""
+    return 1 + int(place(lengths, row_length)[0].max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -129,14 +137,14 @@ class Packing:
             size: rows that batches are filled up to.
             parts: devices and parts of accumulation that share a batch.
         """
-        packing, shape, rows = cls(lengths), None, 0
+        packing = cls(lengths)
+        shapes = [RowShape(1, length) for length in sorted({rounded(lengths.max() * each) for each in FINE_STRETCH})]
         for batches in epochs:
             dealt = np.stack([packing.deal(pad_rows(batch, size), parts) for batch in batches])
             texts = packing.tokens(dealt).reshape(len(batches) * parts, -1)
-            # The first epoch tells what is cheapest, as those after it are composed alike.
-            shape = shape or best_shape(texts, rounded(lengths.max()))
-            rows = max(rows, 1 + int(place(texts, shape.length)[0].max()))
-        return cls(lengths, RowShape(rows, shape.length))
+            shapes = [RowShape(max(shape.rows, _rows(texts, shape.length)), shape.length) for shape in shapes]
+            shapes = sorted(shapes, key=lambda shape: shape.cost)[:FINALISTS]
+        return cls(lengths, shapes[0])
 
     def filling(self, alone: RowShape, plans: int) -> Filling:
         """What the shape saves.

@@ -23,7 +23,7 @@ from kerasft.errors import UserError
 from kerasft.training.layer_classes import as_classes
 from kerasft.training.packed_rows import PackedRows
 
-_here = threading.local()  # `rows`: a _Pass; replicas are traced in threads of their own, which take turns
+_traced = threading.local()  # `current`: a _Pass; replicas are traced in threads of their own, which take turns
 
 
 class PackedLayers:
@@ -57,11 +57,11 @@ class PackedLayers:
         mask = features["padding_mask"]
         mask = tf.reshape(mask, [-1, tf.shape(mask)[-1]]) if mask.shape.rank > 2 else mask
         row, offset = (tf.reshape(features[name], [-1]) for name in (ROW, OFFSET))
-        _here.rows = _Pass(PackedRows(row, offset, mask, self.shape), self.calls)
+        _traced.current = _Pass(PackedRows(row, offset, mask, self.shape), self.calls)
         try:
             yield {name: value for name, value in features.items() if name not in (ROW, OFFSET)}
         finally:
-            _here.rows = None
+            _traced.current = None
 
 
 class _Pass:
@@ -84,7 +84,7 @@ class _Pass:
 
 
 def _running() -> _Pass | None:
-    return getattr(_here, "rows", None)
+    return getattr(_traced, "current", None)
 
 
 class _Encoder(keras_hub.layers.TransformerEncoder):

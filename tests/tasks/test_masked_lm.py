@@ -67,6 +67,15 @@ def write(config: dict, name: str = "config.yaml") -> str:
     return name
 
 
+def test_full_rows_are_not_packed_again():
+    made = settings("x")
+    made["data"]["batching"] = "pack"
+    with pytest.raises(UserError, match="data.batching: pack, but task.packing: documents .* set batching to auto"):
+        create_task(Config.model_validate(made)).check_config()
+    made["task"]["packing"] = "none"
+    create_task(Config.model_validate(made)).check_config()
+
+
 def test_from_plain_text_to_filled_blanks(folder, tiny_preset, capsys):
     task = {"whole_word": True, "packing": "none", "top": 3}
     assert train.main([write(settings(tiny_preset, task))]) == 0, capsys.readouterr().err
