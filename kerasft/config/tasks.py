@@ -1,7 +1,7 @@
 """The section `task` of a config: a class for each task; the key `name` tells them apart."""
 
 import re
-from typing import Annotated, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator, model_validator
 
@@ -178,15 +178,39 @@ class Decoding(Section):
 
 
 class TextGeneration(Section):
-    """Write on from a text: a decoder learns a language from plain text."""
+    """Write on from a text, or answer a prompt: a decoder learns from plain text, or from prompts with answers."""
 
     name: Literal["text_generation"] = Field(description="The task.")
+    mode: Literal["corpus", "prompt_completion"] = Field(
+        "corpus", description="Learn plain text, all of it; or answers to prompts, and of these rows the answers alone."
+    )
+    template: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="Of prompt_completion: how a prompt is made of {instruction} and {input}; null: a line each.",
+    )
     packing: Literal["documents", "none"] = Field(
         "documents",
-        description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
+        description="Of a corpus. documents: rows are full, texts follow one another in them; none: each text has rows "
+        "of its own.",
     )
     decoding: Decoding = Decoding()
     samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
+
+    @model_validator(mode="after")
+    def _of_the_mode(self) -> "TextGeneration":
+        if self.mode == "corpus" and self.template is not None:
+            raise ValueError("task.template is for mode prompt_completion, not corpus; remove it")
+        if self.mode == "prompt_completion" and self.packing != "none":
+            raise ValueError("task.packing: documents is for mode corpus; each prompt has a row of its own: set none")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_of_their_own(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("mode") == "prompt_completion":
+            values = {"packing": "none", **values}
+        return values
 
 
 # One more task is one more class here.

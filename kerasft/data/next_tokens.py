@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +23,16 @@ class NextTokens(Prepared):
     `full_lengths` are those of the documents.
 
     Attributes:
-        text_bytes: UTF-8 bytes of the texts that the targets spell.
+        text_bytes: that the targets spell.
+        goes_on: a text that is longer than a row goes on in the next.
     """
 
     text_bytes: int
+    goes_on: bool
 
     @property
     def truncated(self) -> float:
-        """0: a text that is longer than a row goes on in the next."""
-        return 0.0
+        return 0.0 if self.goes_on else super().truncated
 
 
 def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextTokens:
@@ -48,24 +49,50 @@ def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextToke
     Raises:
         UserError: no text has a token.
     """
-    counted = {"bytes": 0}
-
-    def texts() -> Iterable[list[str]]:
-        for batch in table.batches(TEXTS_A_BATCH, ["text"]):
-            counted["bytes"] += sum(len(text.encode("utf-8", "replace")) for text in batch["text"])
-            yield batch["text"]
-
-    store, lengths, full_lengths = TokenStore(np.dtype(np.int32)), [], []
+    full_lengths: list[int] = []
 
     def documents() -> Iterable[np.ndarray]:
-        for ids in tokenized(texts(), preprocessor.tokens):
+        texts = (batch["text"] for batch in table.batches(TEXTS_A_BATCH, ["text"]))
+        for ids in tokenized(texts, preprocessor.tokens):
             if len(ids):
                 full_lengths.append(len(ids) + 1)
                 yield preprocessor.pairs(ids)
 
-    for row in pack(documents(), preprocessor.max_length, NOTHING, across):
+    return _stored(pack(documents(), preprocessor.max_length, NOTHING, across), full_lengths, preprocessor, True)
+
+
+def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str, str]], str]) -> NextTokens:
+    """Tokenizes prompts and answers, each by itself as a server does, and keeps a row of both; answers alone are said.
+
+    Args:
+        table: rows with a column `output` and those of the prompt.
+        preprocessor: see `kerasft.models.prompt_preprocessor`.
+        render: a row -> its prompt.
+    """
+    full_lengths: list[int] = []
+
+    def texts(of_row: Callable[[dict[str, str]], str]) -> Iterable[list[str]]:
+        for batch in table.batches(TEXTS_A_BATCH):
+            yield [of_row(dict(zip(batch, values))) for values in zip(*batch.values())]
+
+    def rows() -> Iterable[np.ndarray]:
+        prompts = tokenized(texts(render), preprocessor.tokens)
+        answers = tokenized(texts(lambda row: row["output"]), preprocessor.tokens)
+        for prompt, answer in zip(prompts, answers):
+            row, full = preprocessor.answered(prompt, answer)
+            full_lengths.append(full)
+            yield row
+
+    return _stored(rows(), full_lengths, preprocessor, False)
+
+
+def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: Any, goes_on: bool) -> NextTokens:
+    """(tokens, 2) of each row, what is read and what is to be said next; `full_lengths` are known once all are read."""
+    store, lengths, said = TokenStore(np.dtype(np.int32)), [], []
+    for row in rows:
         store.append(row.astype(np.int32))
         lengths.append(len(row))
+        said.append(int((row[:, 1] >= 0).sum()))
     if not lengths:
         raise UserError("data: every text of a split is empty; a language model needs some")
     tokens = store.values().reshape(-1, 2)
@@ -75,9 +102,10 @@ def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextToke
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         full_lengths=np.array(full_lengths, np.int32),
         targets=tokens[:, 1],
-        weights=np.array(lengths, np.float32),
+        weights=np.array(said, np.float32),
         pad_values=preprocessor.pad_values,
         longest=preprocessor.max_length,
         token_targets=True,
-        text_bytes=counted["bytes"],
+        text_bytes=int(preprocessor.token_bytes[tokens[:, 1][tokens[:, 1] >= 0]].sum()),
+        goes_on=goes_on,
     )

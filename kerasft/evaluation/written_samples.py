@@ -32,9 +32,8 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
         seed: of the draw.
         special: (vocabulary,) bool, tokens that part documents.
     """
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(split.lengths > 1))[:most]
     found = []
-    for row in np.sort(rows):
+    for row in _drawn(np.flatnonzero(split.lengths > 1), most, seed):
         tokens = slice(split.offsets[row], split.offsets[row + 1])
         half = (tokens.stop - tokens.start) // 2
         prompt, rest = np.array(split.features["token_ids"][tokens][:half]), np.array(split.targets[tokens][half - 1 :])
@@ -42,6 +41,27 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
         first = max(np.flatnonzero(special[prompt]), default=0)
         found.append(Sample(prompt[first:], rest[: next(iter(np.flatnonzero(special[rest])), len(rest))]))
     return found
+
+
+def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list[Sample]:
+    """Rows drawn by the seed, in the order of the split: the prompt, and its answer without the token that ends it.
+
+    Arguments are those of `halves`; rows are those of `kerasft.data.next_tokens.prepare_answers`.
+    """
+    found = []
+    for row in _drawn(np.arange(len(split.lengths)), most, seed):
+        tokens = slice(split.offsets[row], split.offsets[row + 1])
+        said = np.array(split.targets[tokens])
+        first = int(np.argmax(said >= 0))  # what is to be said here is what the answer begins with
+        rest = said[first:]
+        found.append(
+            Sample(np.array(split.features["token_ids"][tokens][: first + 1]), rest[: len(rest) - special[rest[-1]]])
+        )
+    return found
+
+
+def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
 
 
 def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:

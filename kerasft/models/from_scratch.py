@@ -81,7 +81,8 @@ def train_byte_pairs(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
     merges = [" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
     if not merges:
         raise UserError("data.train: no two bytes stand together twice in the texts; give a corpus")
-    return keras_hub.models.GPT2Tokenizer(tokenizer.get_vocab(), merges)
+    ids = tokenizer.get_vocab()
+    return keras_hub.models.GPT2Tokenizer({token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, merges)
 
 
 def character_tokenizer(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:

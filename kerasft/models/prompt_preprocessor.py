@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared import NO_TARGET
 from kerasft.models.detokenizer import Detokenizer
 from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
 from kerasft.models.tokenization import clean
+
+Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
 
 class PromptPreprocessor(tf.Module):
@@ -20,19 +23,22 @@ class PromptPreprocessor(tf.Module):
     Args:
         plain: the preprocessor of texts that are cut.
         detokenizer: of its tokenizer.
+        inputs: the string columns.
+        join: in graph: those columns -> (batch,) prompts.
 
     Attributes:
-        inputs: `("prompt",)`.
+        inputs: as above.
         max_length: tokens of a row, of a prompt and its answer together.
         pad_values: feature of the backbone -> its value at a position without a token.
         begin, end: ids of the tokens before and after a document; GPT-2 has one for both.
         detokenizer: as above.
+        token_bytes: (vocabulary,) how many bytes each token spells.
     """
 
-    inputs = ("prompt",)
-
-    def __init__(self, plain: TextPreprocessor, detokenizer: Detokenizer):
+    def __init__(self, plain: TextPreprocessor, detokenizer: Detokenizer, inputs: tuple[str, ...], join: Join):
         super().__init__(name="prompt_preprocessor")
+        self.inputs, self._join = inputs, join
+        self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
         self.max_length, self.pad_values, self.detokenizer = plain.max_length, plain.pad_values, detokenizer
         self.encoder, layout = plain.encoder, plain.layout
         self.begin, self.end = int((layout.start or layout.end)[0]), int(layout.end[0])
@@ -48,17 +54,31 @@ class PromptPreprocessor(tf.Module):
         """(tokens,) ids of a document -> (tokens + 1, 2) what is read and what is to be said next, its end last."""
         return np.stack([np.concatenate([[self.begin], ids]), np.concatenate([ids, [self.end]])], axis=1)
 
+    def answered(self, prompt: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, int]:
+        """Ids of a prompt and of its answer -> (tokens, 2) as `pairs`, and how many tokens the whole would be.
+
+        Nothing is to be said within the prompt. Where both are too long, the prompt loses its first tokens, as in a
+        server, and an answer that is too long by itself its last, with the token that ends it.
+        """
+        prompt = np.concatenate([self._prefix.numpy(), prompt])
+        prompt = prompt if len(prompt) else np.array([self.begin])
+        full = len(prompt) + len(answer)
+        prompt = prompt[-max(1, self.max_length - len(answer)) :]
+        ids = np.concatenate([prompt, answer, [self.end]])
+        said = np.where(np.arange(len(ids)) < len(prompt), NO_TARGET, ids)
+        return np.stack([ids[:-1], said[1:]], axis=1)[: self.max_length], full
+
     @tf.autograph.experimental.do_not_convert
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """In graph: prompts -> `token_ids` (batch, longest) int32 and `lengths` (batch,) int32.
+        """In graph: strings -> `token_ids` (batch, longest) int32 and `lengths` (batch,) int32.
 
         Of a prompt that leaves no room for one more token the last tokens are kept. An empty prompt is the token that
         begins a document.
 
         Args:
-            columns: {"prompt": (batch,) strings of any bytes}.
+            columns: name -> (batch,) strings of any bytes, for each name in `inputs`.
         """
-        ids = self.encoder(clean(tf.convert_to_tensor(columns["prompt"], tf.string)))
+        ids = self.encoder(clean(self._join(columns)))
         prefix = tf.RaggedTensor.from_tensor(tf.tile(self._prefix[tf.newaxis], [tf.cast(ids.nrows(), tf.int32), 1]))
         ids = tf.concat([prefix, ids], axis=1)[:, -(self.max_length - 1) :]
         lengths = tf.cast(ids.row_lengths(), tf.int32)
@@ -70,8 +90,12 @@ class PromptPreprocessor(tf.Module):
 
 
 def prompt_preprocessor(
-    backbone: keras.Model, tokenizer: keras_hub.tokenizers.Tokenizer, max_length: int
+    backbone: keras.Model,
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    max_length: int,
+    inputs: tuple[str, ...] = ("prompt",),
+    join: Join = lambda columns: tf.convert_to_tensor(columns["prompt"], tf.string),
 ) -> PromptPreprocessor:
-    """Builds the preprocessor of a backbone; arguments and errors of `text_preprocessor` and `Detokenizer`."""
+    """Builds the preprocessor of a backbone; arguments and errors of its class, `text_preprocessor`, `Detokenizer`."""
     detokenizer = Detokenizer(tokenizer, backbone.token_embedding.input_dim)
-    return PromptPreprocessor(text_preprocessor(backbone, tokenizer, max_length), detokenizer)
+    return PromptPreprocessor(text_preprocessor(backbone, tokenizer, max_length), detokenizer, inputs, join)

@@ -27,8 +27,17 @@ def text_identity(text: str) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def check_some_text(splits: Mapping[str, Table]) -> None:
-    """Raises UserError where every text of a split, its column `text`, is empty."""
+def first_text(value: Any) -> Any:
+    """Of several texts, such as SQuAD's answers and summaries by several hands, the first; any other value itself."""
+    if isinstance(value, dict) and "text" in value:
+        value = value["text"]
+    while isinstance(value, list) and value:
+        value = value[0]["text"] if isinstance(value[0], dict) and "text" in value[0] else value[0]
+    return value
+
+
+def check_some_text(splits: Mapping[str, Table], column: str = "text") -> None:
+    """Raises UserError where every text of a split's column is empty."""
     for split, table in splits.items():
-        if not any(text.strip() for batch in table.batches(4096, ["text"]) for text in batch["text"]):
+        if not any(text.strip() for batch in table.batches(4096, [column]) for text in batch[column]):
             raise UserError(f"data.{split}: every text is empty; a language model needs some")

@@ -1,7 +1,8 @@
-"""Text generation: a decoder learns a language, or a domain's, from plain text, and goes on from what it is given."""
+"""Text generation: a decoder learns from plain text, or from prompts with answers, and writes on."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.errors import UserError
+from kerasft.models.prompt_template import PromptTemplate, plain_template
 from kerasft.tasks.base import Column, Number, Task
-from kerasft.tasks.columns import check_some_text, text_of
+from kerasft.tasks.columns import check_some_text, first_text, text_of
 
 if TYPE_CHECKING:
     import keras
@@ -21,20 +23,47 @@ if TYPE_CHECKING:
     from kerasft.data.table import Table
 
 
-class TextGeneration(Task):
-    """The task by the contract: rows of the model are full of texts, rows of the data are texts, answers go on."""
+PROMPT = ("instruction", "input")  # roles of columns that a prompt is made of
 
-    columns = (Column("text"),)
+
+class TextGeneration(Task):
+    """The task by the contract: rows of the data are texts that fill rows of the model, or prompts with answers."""
+
     headline = "perplexity"
     rising = ("accuracy",)
     falling = ("perplexity", "log_loss", "bits_per_byte")
-    inputs = ("prompt",)
-    texts = ("text",)
     needs_training = False  # a decoder's output layer is its own
     generator = None  # once model and preprocessor are built
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        if self._corpus:
+            return (Column("text"),)
+        return (*(Column(role, required=False) for role in PROMPT), Column("output"))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("prompt",) if self._corpus else tuple(role for role in PROMPT if role in self.config.data.columns)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return ("text",) if self._corpus else (*self.inputs, "output")
+
+    @property
+    def _corpus(self) -> bool:
+        return self.config.task.mode == "corpus"
+
+    @functools.cached_property
+    def template(self) -> PromptTemplate:
+        """How a prompt is made of `inputs`."""
+        return PromptTemplate(self.config.task.template or plain_template(self.inputs), self.inputs)
+
     def check_config(self) -> None:
         super().check_config()
+        if not self.inputs:
+            raise UserError("data.columns: a prompt is made of instruction or input; name one, such as input: NAME")
+        if not self._corpus:
+            self.template  # noqa: B018  is checked when it is made
         training, model, wished = self.config.training, self.config.model, self.config.task.decoding.max_new_tokens
         if training.class_weights is not None or training.label_smoothing:
             raise UserError("training.class_weights and training.label_smoothing: not for task text_generation")
@@ -49,34 +78,44 @@ class TextGeneration(Task):
             )
 
     def schema(self) -> pa.Schema:
-        return pa.schema([("text", pa.large_string()), ("where", pa.string())])
+        return pa.schema([*((name, pa.large_string()) for name in self.texts), ("where", pa.string())])
 
     def parse(self, record: Record) -> dict[str, Any]:
-        column = self.config.data.columns["text"]
-        return {"text": text_of(record.get(column, "text"), column, record.where), "where": record.where}
+        columns = self.config.data.columns
+        values = {role: first_text(record.get(columns[role], role)) for role in self.texts}
+        texts = {role: text_of(value, columns[role], record.where) for role, value in values.items()}
+        return texts | {"where": record.where}
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        names = ("prompt", self.config.data.columns["text"])
-        column = next((name for name in names if name in record.values), "text")
-        return {"prompt": text_of(record.get(column, "text"), column, record.where)}
+        found = {}
+        for role in self.inputs:
+            names = (role, self.config.data.columns["text" if self._corpus else role])
+            if len(self.inputs) == 1:
+                names += ("text",)  # a line of plain text
+            column = next((name for name in names if name in record.values), names[1])
+            found[role] = text_of(record.get(column, role), column, record.where)
+        return found
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        check_some_text(splits)
+        check_some_text(splits, self.texts[-1])
 
     def targets(self, table: Table) -> np.ndarray:
         """(texts, 0): rows of the model have targets, rows of the data none."""
         return np.empty((len(table), 0), np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
-        from kerasft.data.next_tokens import prepare_documents
+        from kerasft.data.next_tokens import prepare_answers, prepare_documents
 
+        if not self._corpus:
+            return prepare_answers(table, preprocessor, self.template.render)
         return prepare_documents(table, preprocessor, self.config.task.packing == "documents")
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.generation import Generator
         from kerasft.models.prompt_preprocessor import prompt_preprocessor
 
-        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length)
+        joined = {} if self._corpus else {"inputs": self.inputs, "join": self.template.join}
+        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **joined)
         self.generator = Generator(backbone, made.detokenizer, made.max_length, self.config.task.decoding)
         return made
 
@@ -121,7 +160,8 @@ class TextGeneration(Task):
         return self.generator(features["token_ids"], features["lengths"], Wishes(**numbers))
 
     def sample(self) -> dict[str, str]:
-        return {"prompt": "a text to go on from"}
+        texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
+        return {name: texts[name] for name in self.inputs}
 
     def metrics(self, split: NextTokens, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
@@ -135,11 +175,12 @@ class TextGeneration(Task):
         return {"metric": self.headline} | found
 
     def predictions(self, table: Table, split: NextTokens, logits: np.ndarray) -> Iterator[dict[str, Any]]:
-        """Rows drawn by the seed: the first half as the prompt, the second as what was there, and what is written."""
-        from kerasft.evaluation.written_samples import halves, write
+        """Rows drawn by the seed: the prompt, or a row's first half, what was there behind it, and what is written."""
+        from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        samples = halves(split, self.config.task.samples, self.config.seed, detokenizer.special)
+        cut = halves if self._corpus else answered
+        samples = cut(split, self.config.task.samples, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             yield {"prompt": detokenizer.text(sample.prompt), "truth": detokenizer.text(sample.rest), "text": text}
 

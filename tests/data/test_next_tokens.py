@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from kerasft.data.next_tokens import prepare_documents
+from kerasft.data.next_tokens import prepare_answers, prepare_documents
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
 from kerasft.errors import UserError
@@ -29,7 +29,9 @@ def pairs(ids):
     return np.stack([[BEGIN, *ids], [*ids, END]], axis=1)
 
 
-READER = SimpleNamespace(tokens=tokens, pairs=pairs, max_length=8, pad_values={"token_ids": 0, "padding_mask": 0})
+WIDTHS = np.array([0] * 3 + [1] * 125 + [2] * 128)  # bytes of each code point
+PADS = {"token_ids": 0, "padding_mask": 0}
+READER = SimpleNamespace(tokens=tokens, pairs=pairs, max_length=8, pad_values=PADS, token_bytes=WIDTHS)
 
 
 def prepared(texts, across=True):
@@ -67,6 +69,31 @@ def test_a_batch_pads_rows_and_says_nothing_there():
     assert spelt(features["token_ids"][0][:3]) == "hij" and features["padding_mask"].sum(1).tolist() == [3, 4, 8]
     assert targets[0].tolist() == [*map(ord, "ij"), END, *[NO_TARGET] * 5]
     assert weights.tolist() == [3, 4, 0]
+
+
+ANSWERS = pa.schema([("input", pa.large_string()), ("output", pa.large_string()), ("where", pa.string())])
+
+
+def answered(prompt, answer):
+    """As `PromptPreprocessor.answered`, without the cuts."""
+    ids, first = np.array([*prompt, *answer, END]), len(prompt)
+    return np.stack([ids[:-1], np.where(np.arange(1, len(ids)) < first, NO_TARGET, ids[1:])], axis=1), len(ids) - 1
+
+
+def test_answers_alone_are_to_be_said():
+    rows = [("ab", "XYé"), ("abc", ""), ("f", "Z")]
+    table = Table.from_rows([{"input": i, "output": o, "where": ""} for i, o in rows], ANSWERS)
+    reader = SimpleNamespace(**{**vars(READER), "answered": answered})
+    split = prepare_answers(table, reader, lambda row: f"{row['input']}?")
+    assert [spelt(row) for row in np.split(np.array(split.features["token_ids"]), split.offsets[1:-1])] == [
+        "ab?XYé", "abc?", "f?Z"
+    ]  # fmt: skip
+    said = [row.tolist() for row in np.split(np.array(split.targets), split.offsets[1:-1])]
+    assert said[0] == [NO_TARGET, NO_TARGET, *map(ord, "XYé"), END]
+    assert said[1] == [NO_TARGET] * 3 + [END] and said[2] == [NO_TARGET, ord("Z"), END]
+    assert split.weights.tolist() == [4, 1, 2] and split.text_bytes == 5 and split.truncated == 0
+    _, _, weights = split.batch(np.array([0, -1]))
+    assert weights.tolist() == [4, 0]
 
 
 def test_a_split_without_a_token_is_refused():

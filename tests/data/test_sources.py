@@ -56,16 +56,6 @@ def parquet(rows, path, **options):
 @settings(max_examples=80, deadline=None)
 @given(texts=TEXTS, zipped=st.booleans(), bom=st.booleans())
 @example(texts=[(text, text) for text in NASTY], zipped=False, bom=True)
-def test_a_document_is_the_whole_file(tmp_path):
-    path = write(tmp_path / "a.txt.gz", "\ufeffone\r\n\n  two \nlast\n")
-    (record,) = read_records([path], "document")
-    assert record == Record({"text": "one\r\n\n  two \nlast\n"}, path)
-    with pytest.raises(UserError, match="b.txt: empty"):
-        read(write(tmp_path / "b.txt", "\n \n"), "document")
-    with pytest.raises(UserError, match="c.txt:2: byte 0xff is not UTF-8"):
-        read(write(tmp_path / "c.txt", b"a\n\xff"), "document")
-
-
 def test_unicode_survives_every_format(tmp_path_factory, texts, zipped, bom):
     folder = tmp_path_factory.mktemp("round")
     texts = [row for row in texts if any(row)] or [("text", "")]  # a row of separators alone is an empty line
@@ -82,6 +72,16 @@ def test_unicode_survives_every_format(tmp_path_factory, texts, zipped, bom):
         path = write(folder / (name + ".gz" * zipped), "\ufeff" * bom + content)
         assert read(path) == expected, name
     assert read(parquet(expected, folder / "a.parquet", row_group_size=2)) == expected
+
+
+def test_a_document_is_the_whole_file(tmp_path):
+    path = write(tmp_path / "a.txt.gz", "\ufeffone\r\n\n  two \nlast\n")
+    (record,) = read_records([path], "document")
+    assert record == Record({"text": "one\r\n\n  two \nlast\n"}, path)
+    with pytest.raises(UserError, match="b.txt: empty"):
+        read(write(tmp_path / "b.txt", "\n \n"), "document")
+    with pytest.raises(UserError, match="c.txt:2: byte 0xff is not UTF-8"):
+        read(write(tmp_path / "c.txt", b"a\n\xff"), "document")
 
 
 def test_a_folder_with_a_file_a_label_has_a_text_a_line(tmp_path):

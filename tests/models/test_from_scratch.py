@@ -24,7 +24,7 @@ TRAIN = """
 import json, sys
 from kerasft.models.from_scratch import train_byte_pairs, train_tokenizer
 texts = lambda: json.loads(sys.argv[1])
-pairs = train_byte_pairs(texts, 300)
+pairs = train_byte_pairs(texts, 280)
 print(json.dumps([train_tokenizer(texts, 300, True).get_vocabulary(), pairs.vocabulary, pairs.merges]))
 """
 
@@ -32,13 +32,13 @@ print(json.dumps([train_tokenizer(texts, 300, True).get_vocabulary(), pairs.voca
 def test_another_process_learns_the_same_vocabulary():
     """Hash tables differ between processes, and between two tables of one."""
     here = [train_tokenizer(lambda: SENTENCES, 300, True).get_vocabulary() for _ in range(3)]
-    pairs = train_byte_pairs(lambda: SENTENCES, 300)
+    pairs = train_byte_pairs(lambda: SENTENCES, 280)
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, json.dumps(SENTENCES)], capture_output=True, text=True, check=True
     )
     there, *pairs_there = json.loads(done.stdout)
     assert here[0] == here[1] == here[2] == there
-    assert pairs_there == [dict(pairs.vocabulary), list(pairs.merges)] and len(pairs.vocabulary) == 300
+    assert pairs_there == [dict(pairs.vocabulary), list(pairs.merges)] and len(pairs.vocabulary) == 280
     assert here[0][:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] and len(here[0]) <= 300
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -134,6 +135,40 @@ def test_a_run_from_scratch_is_the_same_twice_and_a_preset_for_another_task(fold
     assert more["log_loss"] == pytest.approx(figures[0]["log_loss"], rel=1e-4)
 
 
+def next_letters(rows: int, seed: int) -> list[dict]:
+    """A word that says nothing, a letter, and the next three of the alphabet."""
+    random = np.random.default_rng(seed)
+    found = []
+    for start in random.integers(0, 22, rows):
+        letters = [chr(97 + start + place) for place in range(4)]
+        found.append(
+            {"what": str(random.choice(["on", "go"])), "from": letters[0], "to": [{"text": "".join(letters[1:])}]}
+        )
+    return found
+
+
+def test_prompts_and_answers(folder, capsys):
+    for split, rows in (("train", 300), ("test", 20)):
+        Path(f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in next_letters(rows, len(split))))
+    columns = {"instruction": "what", "input": "from", "output": "to"}
+    task = {"mode": "prompt_completion", "template": "{instruction} {input}:"}
+    config = settings(
+        task=task, training={"steps": 150, "batch_size": 16, "optimizer": {"learning_rate": 1e-2}}, **CHARACTERS
+    )
+    config["data"] = {"train": "train.jsonl", "validation": 0.1, "test": "test.jsonl", "columns": columns}
+    assert train.main([write(config | {"export": {"enabled": False}})]) == 0, capsys.readouterr().err
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
+    assert metrics["tokens"] == 20 * 4 and metrics["perplexity"] < 1.5  # three letters and the end, no prompt
+    rows = [json.loads(line) for line in Path("runs/tiny/predictions/test.jsonl").read_text().splitlines()]
+    assert len(rows) == 5 and sum(row["text"] == row["truth"] for row in rows) >= 4
+    assert all(re.fullmatch("(on|go) [a-z]:", row["prompt"]) for row in rows)
+    capsys.readouterr()
+    asked = [{"what": "on", "from": "m"}, {"instruction": "go", "input": "c"}]
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    assert predict.main(["runs/tiny", "--input", "in.jsonl"]) == 0
+    assert [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()] == ["nop", "def"]
+
+
 def test_a_preset_is_measured_and_asked_before_training(folder, decoder, capsys):
     config = write(settings(decoder))
     assert evaluate.main([config, "--json"]) == 0
@@ -166,6 +201,10 @@ def test_a_resumed_run_ends_with_the_same_bits(folder, decoder, monkeypatch, cap
         assert pair[0] == pair[1]
 
 
+ANSWERS = {"name": "text_generation", "mode": "prompt_completion", "decoding": {"max_new_tokens": 4}}
+ROWS = {"train": "rows.jsonl", "columns": {"input": "i", "output": "o"}}
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -180,6 +219,20 @@ def test_a_resumed_run_ends_with_the_same_bits(folder, decoder, monkeypatch, cap
             {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "stop": [""]}}},
             "task.decoding.stop.0",
         ),
+        ({"task": {"name": "text_generation", "template": "{input}"}}, "task.template is for mode prompt_completion"),
+        (
+            {"task": {"name": "text_generation", "mode": "prompt_completion", "packing": "documents"}},
+            "packing: documents is for mode corpus",
+        ),
+        (
+            {"task": ANSWERS, "data": {"train": "rows.jsonl", "columns": {"output": "o"}}},
+            "data.columns: a prompt is made of instruction or input",
+        ),
+        (
+            {"task": ANSWERS | {"template": "{text}"}, "data": ROWS},
+            "task.template: {text} is none of the columns' roles; it can hold {input}",
+        ),
+        ({"task": ANSWERS, "data": ROWS}, "rows.jsonl:2: column 'o' is []; a text is needed"),
         ({"training": {"label_smoothing": 0.1}}, "training.label_smoothing: not for task text_generation"),
         ({"training": {"early_stopping": {"metric": "f1"}}}, "there are: accuracy, perplexity, log_loss, bits_per"),
         ({"data": {"train": "blank.txt", "columns": {"text": "text"}}}, "data.train: every text is empty"),
@@ -196,6 +249,7 @@ def test_a_resumed_run_ends_with_the_same_bits(folder, decoder, monkeypatch, cap
 )
 def test_mistakes_are_one_line(folder, decoder, tiny_preset, capsys, change, expected):
     Path("blank.txt").write_text("\n \n" * 9)
+    Path("rows.jsonl").write_text('{"i": "a", "o": ["b", "c"]}\n{"i": "a", "o": []}\n')
     if change.get("model", {}).get("preset") == "bert":
         change = {"model": {"preset": str(tiny_preset), "max_length": 16}}
     config = {**settings(decoder), **change}
