@@ -167,7 +167,8 @@ def _check_number(name: str, value: Any, dtype: tf.DType) -> None:
     else:
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
         if fits and (isinstance(value, int) or math.isfinite(value)):
-            fits = dtype.min <= value <= dtype.max
+            # As Python's floats, with which an int of any size can be compared.
+            fits = float(dtype.min) <= value <= float(dtype.max)
     if not fits:
         kind = type_name(value)
         raise invalid(f"input '{name}': a JSON Value of type {kind} is not, or not within, the expected {dtype.name}")

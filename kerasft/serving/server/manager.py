@@ -9,7 +9,7 @@ from typing import Any
 
 from grpc import StatusCode
 
-from kerasft.errors import ServableError
+from kerasft.errors import ServableError, UserError
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.settings import ModelSettings
@@ -167,9 +167,11 @@ class Manager:
         start = loop.time()
         try:
             model, records = await loop.run_in_executor(self._loader, _load_warm, version)
-        except ServableError as error:
-            version.refuse(str(error))
-            self._say("refused", **about, reason=str(error))
+        except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
+            known = isinstance(error, (ServableError, UserError))
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            version.refuse(reason)
+            self._say("refused", **about, reason=reason)
             return
         version.open(model, self._scheduler)
         self._say("available", **about, seconds=round(loop.time() - start, 3), warm_up_requests=records)
@@ -209,7 +211,7 @@ def _load_warm(version: Version) -> tuple[LoadedModel, int]:
     model = LoadedModel(version.folder)
     try:
         return model, warm(model, version.folder)
-    except ServableError:
+    except BaseException:
         model.close()
         raise
 

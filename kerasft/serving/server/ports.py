@@ -20,7 +20,8 @@ LINGERING_SECONDS = 1.0  # that the rest of a refused body is read for, so that 
 
 def quote_nothing(log: EventLog) -> None:
     """The libraries of both ports quote no request in a log."""
-    Libraries(log, (HttpProcessingError, DecodeError, ConnectionError)).install()
+    # Of OSErrors, a handshake that fails and a connection that is cut are the usual ones.
+    Libraries(log, (HttpProcessingError, DecodeError, OSError)).install()
 
 
 def make_runner(handle: Handle, options: Options) -> web.AppRunner:
@@ -66,7 +67,8 @@ def make_grpc_server(options: Options, tokens: Tokens | None) -> grpc.aio.Server
 
 async def open_grpc(server: grpc.aio.Server, options: Options) -> int:
     """Listens; the port. Raises UserError where it is taken."""
-    address = f"{options.host}:{options.grpc_port}"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"{host}:{options.grpc_port}"
     try:
         if options.tls:
             port = server.add_secure_port(address, options.tls.for_grpc())

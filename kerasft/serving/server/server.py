@@ -195,18 +195,23 @@ class Server:
                 if str(error) != last:  # told once, not at each look
                     last = str(error)
                     self._log("not_updated", reason=last)
+            except Exception as error:  # noqa: BLE001  a mistake of ours may not end the watch
+                self._log.mistake(error, during="watch")
 
     async def close(self) -> None:
         """Refuses what is new, answers what is under way, and ends."""
         self._ending = True
-        self._log("ending")
+        if started := bool(self._watching):
+            self._log("ending")
         if self._watching:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
         await self._say_health(False)
-        if self._runner and self._grpc:
-            await asyncio.gather(self._runner.cleanup(), self._grpc.stop(self._options.drain_seconds))
+        ends = [self._runner.cleanup()] if self._runner else []
+        ends += [self._grpc.stop(self._options.drain_seconds)] if self._grpc else []
+        await asyncio.gather(*ends)
         await self.manager.close()
         self._scheduler.close()
-        self._log("ended")
+        if started:
+            self._log("ended")

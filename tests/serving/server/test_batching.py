@@ -191,3 +191,16 @@ def test_outputs_without_the_batch_are_asked_for_one_by_one():
 
     answers, _ = play(work)
     assert [float(answer["y"]) for answer in answers] == [1.0, 5.0, 4.0]
+
+
+def test_a_failure_that_nobody_foresaw_reaches_all_who_wait():
+    async def work(queue, model):
+        def run(inputs):
+            model.go.wait(60)
+            raise MemoryError
+
+        queue.run = run
+        return await held(queue, model, x(1), x(2), x(3))
+
+    answers, seen = play(work)
+    assert [type(answer) for answer in answers] == [MemoryError] * 3 and seen.queued_now == 0
