@@ -3,13 +3,14 @@
     python -m benchmarks.batching CONFIG [key=value ...] [--rounds 0]
 
 The share of padding is that of the tokens which the transformer layers work on. With --rounds each method takes so many
-steps of the config's own training, in turns, so that what else the machine does meets all alike; what is compared is
-the sum of the processor seconds of all threads, by the examples of the steps.
+steps of the config's own training, in turns, so that what else the machine does meets all alike. Told are the processor
+seconds of all threads for as many tokens as a step of the epoch has in the mean: those of a few steps differ in length.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -35,6 +36,7 @@ from kerasft.training.precision import bfloat16_products, layer_policy, rewrites
 from kerasft.training.step import make_train_step
 
 METHODS = ("pad", "bucket", "pack")
+UNCOUNTED = 2  # steps: the first is traced, and the second fills caches
 
 
 def main() -> None:
@@ -54,12 +56,17 @@ def main() -> None:
     size = config.training.batch_size
     print(f"{len(prepared):,} rows of {prepared.lengths.mean():.1f} tokens, {size} a step")
     print("| batches | tokens worked on a step | of them padding |\n| --- | --- | --- |")
-    for name, (slots, tokens) in shares(prepared, size, config.seed).items():
+    found = shares(prepared, size, config.seed)
+    for name, (slots, tokens) in found.items():
         print(f"| {name} | {slots:,.0f} | {1 - tokens / slots:.1%} |")
     if args.rounds:
         taken = seconds(config, task, built, prepared, strategy, args.rounds)
         print("| batches | processor seconds a step | examples a second, by pad's |\n| --- | --- | --- |")
-        for name, each in taken.items():
+        for name in METHODS:
+            steps = itertools.islice(training_batches(prepared.lengths, size, name, config.seed), UNCOUNTED, None)
+            slots = [_slots(prepared, rows, name == "pack") for rows in itertools.islice(steps, args.rounds)]
+            taken[name] *= found[name][0] / float(np.mean(slots))
+            each = taken[name]
             print(f"| {name} | {each:.3f} | {taken['pad'] / each:.2f} |")
 
 
@@ -94,7 +101,7 @@ def seconds(
     steps = {name: _steps(config, task, built, prepared, strategy, name) for name in METHODS}
     taken = dict.fromkeys(steps, 0.0)
     with bfloat16_products(rewrites(config.training.precision)):
-        for turn in range(-2, rounds):  # the first is traced, and the second fills caches
+        for turn in range(-UNCOUNTED, rounds):
             for name, step in steps.items():
                 begun = time.process_time()
                 next(step)
