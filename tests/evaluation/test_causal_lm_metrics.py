@@ -1,12 +1,9 @@
-"""Perplexity, bits per byte and accuracy against their definitions, and samples of rows."""
-
-from types import SimpleNamespace
+"""Perplexity, bits per byte and accuracy against their definitions."""
 
 import numpy as np
 import pytest
 
 from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics, perplexity_interval
-from kerasft.evaluation.written_samples import halves
 
 
 def test_figures_are_over_all_tokens_that_are_to_be_said():
@@ -35,30 +32,3 @@ def test_the_interval_draws_rows_and_weighs_them_by_their_tokens():
     kept[2, 0] = -np.log(30)
     found = perplexity_interval(np.array([1, 2, 3, -1, 4, 5]), kept, offsets, seed=0)
     assert found["low"] == pytest.approx(3) and found["high"] == pytest.approx(30)
-
-
-BEGIN = 0
-SPECIAL = np.arange(40) == BEGIN
-# Each row: what is read; what is to be said is one further on.
-ROWS = [[BEGIN, 1, 2, 3, 4, 5, 6, 7], [8, 9, BEGIN, 11, 12, 13, BEGIN, 15], [16], [17, 18, 19, 20, 21]]
-
-
-def split():
-    stream = [token for row in ROWS for token in row] + [BEGIN]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in ROWS])])
-    return SimpleNamespace(
-        features={"token_ids": np.array(stream[:-1])}, targets=np.array(stream[1:]), offsets=offsets,
-        lengths=np.diff(offsets),
-    )  # fmt: skip
-
-
-def test_samples_are_halves_of_rows_within_one_document():
-    found = [(sample.prompt.tolist(), sample.rest.tolist()) for sample in halves(split(), 9, 0, SPECIAL)]
-    assert found == [([0, 1, 2, 3], [4, 5, 6, 7, 8]), ([0, 11], [12, 13]), ([17, 18], [19, 20, 21])]
-
-
-def test_the_seed_chooses_and_nothing_else():
-    chosen = [tuple(map(tuple, sample)) for sample in halves(split(), 2, 1, SPECIAL)]
-    assert len(chosen) == 2 and chosen == [tuple(map(tuple, sample)) for sample in halves(split(), 2, 1, SPECIAL)]
-    every = {tuple(sample.prompt) for seed in range(9) for sample in halves(split(), 1, seed, SPECIAL)}
-    assert len(every) == 3

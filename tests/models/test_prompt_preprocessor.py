@@ -1,12 +1,10 @@
-"""Prompts as a server gets them: cut at their start, the empty one, any bytes; and ids back to text."""
+"""Prompts as a server gets them: cut at their start, the empty one, any bytes; and answers that are to be said."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasft.data.prepared import NO_TARGET
-from kerasft.errors import UserError
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.prompt_preprocessor import prompt_preprocessor
 from kerasft.models.prompt_template import PromptTemplate
 from kerasft.models.tokenization import token_encoder
@@ -17,29 +15,6 @@ TEXTS = [
     "我们在北京大学学习中文 😀👍🏽",
     "",
 ]
-
-
-@pytest.mark.parametrize("name", ["gpt2", "llama3"])
-def test_texts_come_back_from_their_tokens(name, tiny_tokenizer):
-    tokenizer = tiny_tokenizer(name)
-    detokenizer = Detokenizer(tokenizer, tokenizer.vocabulary_size() + 3)
-    encode = tf.function(token_encoder(tokenizer))
-    ids = encode(tf.constant(TEXTS))
-    back = tf.function(detokenizer)(ids.to_tensor(NO_TOKEN)).numpy().tolist()
-    assert back == [text.encode() for text in TEXTS]
-    assert [detokenizer.text(row) for row in ids.to_list()] == TEXTS
-    assert not detokenizer.ordinary[-3:].any() and not detokenizer.special[-3:].any()
-
-
-def test_half_a_character_becomes_a_replacement_character(tiny_tokenizer):
-    tokenizer = tiny_tokenizer("gpt2")
-    detokenizer = Detokenizer(tokenizer, tokenizer.vocabulary_size())
-    lead = detokenizer.spelt.index("é".encode()[:1])
-    assert detokenizer(tf.constant([[lead, NO_TOKEN], [lead, detokenizer.spelt.index(b"a")]])).numpy().tolist() == [
-        "\ufffd".encode(),
-        "\ufffda".encode(),
-    ]
-    assert detokenizer.text([lead]) == "\ufffd"
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama3"])
@@ -112,25 +87,3 @@ def test_a_template_is_joined_in_the_graph(make_backbone, tiny_tokenizer):
     found = tf.function(made)({name: tf.constant(values) for name, values in columns.items()})
     expected = tf.function(plain)({"prompt": tf.constant(wanted)})
     assert found["token_ids"].numpy().tolist() == expected["token_ids"].numpy().tolist()
-
-
-@pytest.mark.parametrize(
-    ("template", "expected"),
-    [
-        ("{input}", "{instruction} is not in it; add it, or remove data.columns.instruction"),
-        ("{instruction}{input}{other}", "{other} is none of the columns' roles; it can hold {instruction} and {input}"),
-        ("{instruction}{input.upper}", "{input.upper} is none"),
-        ("{instruction}{input!r}", "{input} is none"),
-        ("{instruction}{input:>9}", "{input} is none"),
-        ("{instruction}{input}{", "Single '{' encountered in format string; write {{ or }}"),
-    ],
-)
-def test_a_template_holds_columns_and_no_code(template, expected):
-    with pytest.raises(UserError, match="^task.template: ") as error:
-        PromptTemplate(template, ["instruction", "input"])
-    assert expected in str(error.value)
-
-
-def test_other_tokenizers_are_refused(tiny_tokenizer):
-    with pytest.raises(UserError, match="texts are not written with a BertTokenizer"):
-        Detokenizer(tiny_tokenizer("bert"), 100)
