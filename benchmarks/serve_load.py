@@ -29,6 +29,7 @@ from benchmarks.sides import PEERS
 from kerasft.data.sources import read_input
 from kerasft.serving.client import Client
 from kerasft.serving.saved_model import find_version
+from kerasft.terminal import quiet_tensorflow
 
 Ask = Callable[[str], None]  # raises where there is no good answer
 PEER_PORT = 18777
@@ -156,10 +157,9 @@ def _grpc(client: Client, name: str) -> Ask:
 
 @contextlib.contextmanager
 def in_process(model: Path) -> Iterator[Callable[[], Ask]]:
-    from kerasft.serving.server.loaded_model import LoadedModel
-    from kerasft.terminal import quiet_tensorflow
-
     quiet_tensorflow(False)
+    from kerasft.serving.server.loaded_model import LoadedModel
+
     loaded = LoadedModel(find_version(model))
 
     def ask(text: str) -> None:

@@ -80,7 +80,7 @@ def main() -> None:
         model = Path(folder) / "model"
         shutil.copytree(find_version(args.model), model / "1")
         command = [sys.executable, "-m", "kerasft.serve", str(model), "--rest-port", "0", "--grpc-port", "0"]
-        command += ["--queue-rows", str(max(1, args.clients // 2))]
+        command += ["--queue-rows", str(max(1, args.clients // 8))]
         with process(command, lambda line: '"event": "ready"' in line) as line:
             port = json.loads(line)["rest_port"]
             overload(port, texts, args.clients, args.minutes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -16,8 +16,10 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
-from kerasft.serving.client import Credentials, Texts, Which
 from kerasft.serving.status import ServingError
+
+if TYPE_CHECKING:
+    from kerasft.serving.client import Credentials, Texts, Which
 
 # An answer of embeddings or long texts is larger than the 4 MiB that gRPC takes by itself.
 OPTIONS = (("grpc.max_receive_message_length", 256 * 2**20), ("grpc.enable_retries", 0))

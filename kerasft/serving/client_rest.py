@@ -6,15 +6,17 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 import urllib3
 from grpc import StatusCode
 
-from kerasft.serving.client import Credentials, Texts, Which
 from kerasft.serving.status import BY_HTTP_STATUS, ServingError
+
+if TYPE_CHECKING:
+    from kerasft.serving.client import Credentials, Texts, Which
 
 
 class RestTransport:

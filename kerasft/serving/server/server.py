@@ -20,6 +20,7 @@ from kerasft.serving.server.grpc_api import ModelService, PredictionService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.options import Options
+from kerasft.serving.server.page import page
 from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.rest import RestApi, json_response, refusal
@@ -134,6 +135,8 @@ class Server:
         if path.lower().startswith("/v1/"):
             return await self._rest.handle(request)
         if request.method in ("GET", "HEAD"):
+            if path == "/":
+                return page(self.manager)
             if path == LIVE:
                 return json_response({"live": True})
             if path == READY:
