@@ -96,7 +96,7 @@ def test_what_does_not_fit_ends_with_1_and_says_what_to_change(config, chip, cap
     assert "tiny does not fit on v5e-8" in shown
     assert "training does not fit: Ran out of memory on HBM" in shown
     assert "change training.batch_size: less than 160" in shown
-    assert "rematerial" not in shown
+    assert "change training.rematerialize: true" in shown
 
 
 def test_the_largest_batch_is_found(config, chip, capsys):
