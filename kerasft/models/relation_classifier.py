@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras import ops
 
+from kerasft.models.added_tokens import add_tokens
+from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
+from kerasft.models.relation_preprocessor import RelationPreprocessor, relation_preprocessor
 from kerasft.models.text_classifier import Pooling, is_decoder
+
+MARKERS = ("<e1>", "</e1>", "<e2>", "</e2>")
 
 
 def build_relation_classifier(
@@ -66,3 +72,67 @@ class TokenVector(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "token_id": self.token_id}
+
+
+class RelationClassifier(keras.Model):
+    """A backbone with logits of the relation between two marked entities, without the command line.
+
+    A functional model: the backbone's inputs -> (batch, outputs) float32. To train one with `fit`, map a dataset of
+    batches of (texts, labels) through `examples` and take a cross-entropy from logits.
+
+    Args:
+        backbone, outputs, marker_ids, dropout: see `build_relation_classifier`.
+        preprocessor: marked texts -> inputs, for `examples` and `answer`.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        outputs: int,
+        marker_ids: Sequence[int],
+        dropout: float | None = None,
+        preprocessor: RelationPreprocessor | None = None,
+    ):
+        built = build_relation_classifier(backbone, outputs, marker_ids, dropout)
+        super().__init__(built.input, built.output, name="relation_classifier")
+        self.preprocessor = preprocessor
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str,
+        outputs: int,
+        max_length: int = 128,
+        markers: Sequence[str] = MARKERS,
+        dropout: float | None = None,
+        seed: int = 0,
+    ) -> RelationClassifier:
+        """A pre-trained backbone whose tokenizer knows the markers, with an untrained head.
+
+        Args:
+            preset: as `model.preset` in a config.
+            outputs: relations.
+            max_length: tokens of a text, special tokens included.
+            markers: opening and closing marker of the first entity, then of the second.
+            dropout: see `build_relation_classifier`.
+            seed: of the markers' vectors.
+
+        Raises:
+            UserError: the preset can't be had, or does not fit.
+        """
+        resolved = resolve_preset(preset)
+        backbone, tokenizer, ids = add_tokens(load_backbone(resolved), load_tokenizer(resolved), markers, seed)
+        preprocessor = relation_preprocessor(backbone, tokenizer, max_length, markers, ids)
+        return cls(backbone, outputs, ids, dropout, preprocessor)
+
+    def examples(self, texts: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """(batch,) strings with markers, (batch,) -> the model's inputs and the labels; for `Dataset.map`."""
+        return self._features(texts), labels
+
+    def answer(self, texts: Sequence[str] | tf.Tensor) -> tf.Tensor:
+        """(batch,) strings with markers -> (batch, outputs) probabilities."""
+        return tf.nn.softmax(self(self._features(texts), training=False))
+
+    def _features(self, texts: Sequence[str] | tf.Tensor) -> dict[str, tf.Tensor]:
+        features = self.preprocessor({"text": texts})
+        return {name: features[name] for name in self.input}
