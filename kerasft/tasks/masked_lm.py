@@ -35,9 +35,14 @@ class MaskedLM(Task):
 
     def check_config(self) -> None:
         super().check_config()
-        training = self.config.training
+        training, architecture = self.config.training, self.config.model.architecture
         if training.class_weights is not None or training.label_smoothing:
             raise UserError("training.class_weights and training.label_smoothing: not for task masked_lm")
+        if architecture is not None and architecture.family != "bert":
+            raise UserError(
+                f"model.architecture.family: a {architecture.family} has no mask to fill; set it to bert, or task.name "
+                "to text_generation"
+            )
         if self.config.data.batching == "pack" and self.config.task.packing == "documents":
             raise UserError(
                 "data.batching: pack, but task.packing: documents has filled all rows; set batching to auto, or "

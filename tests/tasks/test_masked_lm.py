@@ -169,7 +169,7 @@ def test_a_masked_lm_goes_on_from_a_run_of_its_own(folder, tiny_preset, capsys):
     [
         ({"model": {"preset": None}}, "model: preset and architecture are both null"),
         ({"model": {"preset": "x", "architecture": SCRATCH}}, "model: preset and architecture are both set"),
-        ({"model": {"preset": None, "architecture": {**SCRATCH, "family": "gpt2"}}}, "model.architecture.family"),
+        ({"model": {"preset": None, "architecture": {**SCRATCH, "family": "gpt2"}}}, "family: a gpt2 has no mask"),
         ({"model": {"preset": None, "architecture": {**SCRATCH, "heads": 3}}}, "does not divide over 3 heads"),
         ({"model": {"preset": None, "architecture": {**SCRATCH, "positions": 8}}}, "positions: 8 is less than max_len"),
         ({"task": {"name": "masked_lm", "mask_probability": 1.5}}, "task.mask_probability"),
