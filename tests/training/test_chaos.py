@@ -14,6 +14,6 @@ TESTS = Path(__file__).resolve().parent.parent
 def test_killed_runs_end_with_the_same_bits():
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
     command = [sys.executable, str(TESTS / "chaos.py"), "--kills", "6"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=580)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("6 kills"), done.stdout
