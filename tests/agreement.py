@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 from chaos import WORDS, _in_a_fork, _make_decoder, _make_preset, _preload
+from slice_hosts import imitate_slice, serving_hosts
+
+from kerasft.cluster import Cluster
+from kerasft.launch import free_addresses
 
 STEPS = 50
 # The last batch of an epoch has one row: the second worker has only a row that counts nothing.
 ROWS = {"train": 65, "validation": 21, "test": 13}
 TEXT = {"text": "text", "label": "label"}
 RECIPES: dict[str, dict[str, Any]] = {
-    "classification": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "preset"},
+    "classification": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "preset", "batching": "pad"},
     "decoder": {"task": {"name": "text_classification"}, "columns": TEXT, "preset": "gpt2"},
     "entities": {
         "task": {"name": "token_classification", "stride": 8},
@@ -35,13 +39,15 @@ RECIPES: dict[str, dict[str, Any]] = {
     "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
     "text_generation": {
         "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 4},
-        "columns": {"text": "text"}, "preset": "gpt2",
+        "columns": {"text": "text"}, "preset": "gpt2", "batching": "pad",
     },
 }  # fmt: skip
+ON_SLICES = [name for name, recipe in RECIPES.items() if "batching" in recipe]  # `auto` is not the same batches there
 WAYS: dict[str, dict[str, Any]] = {
     "one": {"strategy": "one_device"},
     "mirrored": {"strategy": "mirrored", "devices": 2},
     "workers": {"strategy": "multi_worker", "gradient_accumulation": 2},
+    "slice": {"strategy": "tpu", "steps_per_loop": 4},
 }
 
 
@@ -52,24 +58,22 @@ def main(recipes: list[str]) -> int:
     _write_rows()
     for name in recipes:
         for way, training in WAYS.items():
+            if way == "slice" and name not in ON_SLICES:
+                continue
             _write_config(f"{name}-{way}", RECIPES[name], training)
-            codes = together(f"{name}-{way}.yaml", 2 if way == "workers" else 1)
+            if way == "slice":
+                with serving_hosts(free_addresses(2)) as hosts:
+                    codes = ended([start_on_slice(f"{name}-{way}.yaml", hosts.name)])
+            else:
+                codes = ended(start(f"{name}-{way}.yaml", 2 if way == "workers" else 1))
             if any(codes):
                 print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
                 return 1
     return 0
 
 
-def together(config: str, workers: int) -> list[int]:
-    """The exit codes of a training by so many processes."""
-    return ended(start(config, workers))
-
-
 def start(config: str, workers: int, *flags: str) -> list[int]:
     """The process ids of a training's workers; what they say goes to NAME.INDEX.log."""
-    from kerasft.cluster import Cluster
-    from kerasft.launch import free_addresses
-
     addresses = free_addresses(workers)
     return [
         _fork(config, Cluster(addresses, index) if workers > 1 else None, f"{Path(config).stem}.{index}.log", flags)
@@ -77,12 +81,17 @@ def start(config: str, workers: int, *flags: str) -> list[int]:
     ]
 
 
+def start_on_slice(config: str, name: str, *flags: str) -> int:
+    """The process id of a training that drives what TPU_NAME names."""
+    return _fork(config, None, f"{Path(config).stem}.0.log", flags, name)
+
+
 def ended(processes: list[int]) -> list[int]:
     """Their exit codes, or minus the signals that killed them."""
     return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
 
 
-def _fork(config: str, cluster: Any, log: str, flags: tuple[str, ...]) -> int:
+def _fork(config: str, cluster: Cluster | None, log: str, flags: tuple[str, ...], tpu_name: str = "") -> int:
     child = os.fork()
     if child:
         return child
@@ -93,6 +102,8 @@ def _fork(config: str, cluster: Any, log: str, flags: tuple[str, ...]) -> int:
             os.dup2(file.fileno(), 2)
         if cluster is not None:
             os.environ["TF_CONFIG"] = cluster.tf_config
+        if tpu_name:
+            imitate_slice(tpu_name)
         from kerasft import train
 
         code = train.main([config, *flags])

@@ -39,17 +39,17 @@ def main() -> int:
 
 def _break(config: str, number: int, worker: int, step: int) -> dict[str, Any]:
     processes = start(config, 2, "--resume")
-    while _newest_step() < step:
+    while newest_step() < step:
         if os.waitpid(processes[0], os.WNOHANG)[0]:
             raise RuntimeError(f"the chief ended before step {step}; see broken.0.log")
         time.sleep(0.01)
     os.kill(processes[worker], number)
     begun = time.monotonic()
     codes = ended(processes)
-    return {"codes": codes, "seconds": time.monotonic() - begun, "step": _newest_step()}
+    return {"codes": codes, "seconds": time.monotonic() - begun, "step": newest_step()}
 
 
-def _newest_step() -> int:
+def newest_step() -> int:
     steps = [0]
     for manifest in Path("runs/broken/checkpoints").glob("ckpt-*.json"):
         try:

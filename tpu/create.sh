@@ -7,8 +7,7 @@
 #   --mode     on-demand (the default): now or not at all
 #              spot: cheaper, and Google may take it away at any time
 #              queued, queued-spot: wait in Google's queue until there is one; see tpu/watch.sh --queued
-#   --version  of the TPU software. By default the base image of the type; for a slice of several hosts
-#              tpu-vm-tf-2.20.0-pod-pjrt, which brings the TensorFlow server that each host must run
+#   --version  of the TPU software. By default the base image of the type
 #   --dry-run  prints the commands and runs none
 set -euo pipefail
 # shellcheck source=tpu/lib.sh
@@ -22,6 +21,9 @@ no_more_arguments
 [[ $type =~ ^(v2|v3|v4|v5e|v5litepod|v5p|v6e)-([1-9][0-9]*)$ ]] || die "--type: '$type' is not a type such as v5e-8"
 generation=${BASH_REMATCH[1]} size=${BASH_REMATCH[2]}
 [ "$generation" != v5e ] || generation=v5litepod # gcloud's own name of it
+# 8 is the most that one host has, in each generation
+[ "$generation" != v6e ] || [ "$size" -le 8 ] ||
+  die "--type: '$type' has several hosts, and the server of tensorflow-tpu 2.20 does not know those of v6e; use v5e, v5p or v4"
 if [ -z "$version" ]; then
   case $generation in
     v5litepod) version=v2-alpha-tpuv5-lite ;;
@@ -29,7 +31,6 @@ if [ -z "$version" ]; then
     v6e) version=v2-alpha-tpuv6e ;;
     *) version=tpu-ubuntu2204-base ;;
   esac
-  [ "$size" -le 8 ] || version=tpu-vm-tf-2.20.0-pod-pjrt # 8 is the most that one host has, in each generation
 fi
 
 case $mode in

@@ -7,8 +7,8 @@
 #   --config   a YAML file; training.strategy=tpu is added
 #   --data     a file or folder that is copied to ~/kerasft/job/data first; the config's paths are relative to
 #              ~/kerasft, so job/data/NAME
-#   --slice    the TPU has several hosts: files go to all of them and the program runs on worker 0, which drives the
-#              others by TPU_NAME. kerasft itself can't train there yet; see docs/tpu.md
+#   --slice    the TPU has several hosts: each runs the server that tensorflow-tpu brings, start_grpc_tpu_worker on port
+#              8470, and the training runs on host 0, which drives them all; see docs/tpu.md
 #   --resume   goes on from the newest checkpoint
 #   --overwrite  replaces a run of this name
 #   key=value  as `kerasft train` takes them
@@ -16,6 +16,7 @@ set -euo pipefail
 # shellcheck source=tpu/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+METADATA=http://metadata.google.internal/computeMetadata/v1/instance/attributes
 config="" data="" slice="" resume="" overwrite=""
 parse "config data" "slice resume overwrite" "$@"
 take_name
@@ -30,17 +31,23 @@ program=(.venv/bin/python -m kerasft.train "job/$(basename "$config")" training.
   ${positional[@]+"${positional[@]}"})
 [ -z "$resume" ] || program+=(--resume)
 [ -z "$overwrite" ] || program+=(--overwrite)
-workers=0 environment="TPU_NAME=local"
-if [ -n "$slice" ]; then
-  # worker 0 must leave the device to the server that the pod's image runs on each host
-  workers=all environment="TPU_NAME=$NAME TPU_LOAD_LIBRARY=0"
-fi
 
 LEFT="$NAME, with no training started; it costs money until tpu/delete.sh $NAME --zone $zone"
-remote "$workers" "mkdir -p $REMOTE/job/data && rm -f $REMOTE/job/exit_code"
-copy "$workers" "$config" "$NAME:$REMOTE/job/"
-[ -z "$data" ] || copy "$workers" "$data" "$NAME:$REMOTE/job/data/"
+remote 0 "mkdir -p $REMOTE/job/data && rm -f $REMOTE/job/exit_code"
+copy 0 "$config" "$NAME:$REMOTE/job/"
+[ -z "$data" ] || copy 0 "$data" "$NAME:$REMOTE/job/data/"
+before="" environment="TPU_NAME=local"
+if [ -n "$slice" ]; then
+  # the server of an earlier training holds the chips; a new one has nothing left of it
+  remote all "set -e; cd $REMOTE; mkdir -p job
+  if [ -f job/host.pid ]; then kill \$(cat job/host.pid) || true; sleep 3; fi
+  nohup .venv/bin/start_grpc_tpu_worker > job/host.log 2>&1 < /dev/null & echo \$! > job/host.pid"
+  # the metadata have ID:PORT:ADDRESS,... of all hosts; host 0 must leave its chips to its server
+  before="hosts=\$(curl -sf -H Metadata-Flavor:Google $METADATA/worker-network-endpoints |
+  tr , '\\n' | cut -d: -f3 | sed 's|.*|grpc://&:8470|' | paste -sd, -) && test -n \"\$hosts\" && "
+  environment="TPU_NAME=\$hosts TPU_LOAD_LIBRARY=0"
+fi
 # without a terminal of its own, so that it outlives this connection
-remote 0 "cd $REMOTE && (nohup env $environment $(quoted "${program[@]}") > job/train.log 2>&1
+remote 0 "cd $REMOTE && $before(nohup env $environment $(quoted "${program[@]}") > job/train.log 2>&1
   echo \$? > job/exit_code) < /dev/null > /dev/null 2>&1 &"
 [ -n "$dry_run" ] || say "started; tpu/watch.sh $NAME --zone $zone shows it"

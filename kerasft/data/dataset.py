@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasft.data.batching import pad_rows
 from kerasft.data.pack_plan import OFFSET, ROW, Packing
 from kerasft.data.prepared import Prepared
+from kerasft.data.remote_hosts import HERE, SentBatches, remote_hosts
 
 
 def distribute(
@@ -20,7 +21,7 @@ def distribute(
     static_size: int | None = None,
     first_step: int | None = None,
     packing: Packing | None = None,
-) -> tf.distribute.DistributedDataset:
+) -> tf.distribute.DistributedDataset | SentBatches:
     """The batches of `batches()` under a strategy: one global batch a step, without overlap or loss.
 
     Each input pipeline builds only the rows of its own replicas, so nothing is read to be thrown away
@@ -58,7 +59,15 @@ def distribute(
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
 
+    if hosts := remote_hosts(strategy):
+        with tf.device(HERE):
+            return SentBatches(pipeline(tf.distribute.InputContext(1, 0, replicas)), hosts, strategy)
     return strategy.distribute_datasets_from_function(pipeline)
+
+
+def wants_one_shape(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the devices compile a program for each shape of a batch: those of a TPU, here or on other machines."""
+    return isinstance(strategy, tf.distribute.TPUStrategy) or bool(remote_hosts(strategy))
 
 
 def _signature(prepared: Prepared, share: int | None, packing: Packing | None) -> tuple:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import sorted_batches
-from kerasft.data.dataset import distribute
+from kerasft.data.dataset import distribute, wants_one_shape
 from kerasft.data.prepared import Prepared
 
 
@@ -33,7 +33,7 @@ class Evaluator:
         self.strategy = strategy
         replicas = strategy.num_replicas_in_sync
         self.batch_size = -(-batch_size // replicas) * replicas
-        self.static = isinstance(strategy, tf.distribute.TPUStrategy)
+        self.static = wants_one_shape(strategy)
 
         def replica_forward(features, targets, _):
             logits = model(features, training=False)

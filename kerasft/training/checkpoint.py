@@ -58,6 +58,7 @@ class Checkpoints:
         optimizer: built.
         keep: how many checkpoints stay.
         workers: of the run; None: this process alone.
+        written_by: see `Ring`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Checkpoints:
         optimizer: keras.optimizers.Optimizer,
         keep: int,
         workers: Workers | None = None,
+        written_by: str | None = None,
     ):
         self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
         self.model, self.optimizer = model, optimizer
@@ -74,7 +76,8 @@ class Checkpoints:
         whole = tf.train.Checkpoint(model=_Group(state), optimizer=_Group(_state(optimizer.variables)))
         weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
         # Of the best there are two while a newer one is written, and one otherwise.
-        self.states, self.best = Ring(self.folder, whole, keep), Ring(f"{self.folder}/best", weights, 1)
+        self.states = Ring(self.folder, whole, keep, written_by)
+        self.best = Ring(f"{self.folder}/best", weights, 1, written_by)
 
     @property
     def step(self) -> int:
@@ -128,7 +131,7 @@ class Checkpoints:
 
     def load(self, entry: Entry) -> None:
         """The state of one checkpoint."""
-        self.states.checkpoint.read(entry.prefix).assert_consumed()
+        self.states.read(entry).assert_consumed()
 
     def restore_best(self) -> None:
         """The weights of the best validation."""
@@ -137,7 +140,7 @@ class Checkpoints:
         good, damaged = self.best.entries()
         for entry in good:
             if entry.step == self.progress.best["step"]:
-                self.best.checkpoint.read(entry.prefix).assert_existing_objects_matched()
+                self.best.read(entry).assert_existing_objects_matched()
                 return
         wrong = damaged[0] if damaged else f"{self.folder}/best is gone"
         raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")

@@ -51,5 +51,5 @@ def dtype_policy(policy: str) -> Iterator[None]:
 
 
 def on_accelerator() -> bool:
-    """Whether TensorFlow sees a GPU or a TPU."""
-    return bool(tf.config.list_physical_devices("GPU") + tf.config.list_physical_devices("TPU"))
+    """Whether TensorFlow sees a GPU or a TPU, be it on another machine that this process drives."""
+    return any(device.device_type in ("GPU", "TPU") for device in tf.config.list_logical_devices())

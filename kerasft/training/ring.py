@@ -39,10 +39,12 @@ class Ring:
         folder: local or gs://.
         checkpoint: what is kept.
         keep: how many stay.
+        written_by: the device whose machine reads and writes; None: each variable's own.
     """
 
-    def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, keep: int):
+    def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, keep: int, written_by: str | None = None):
         self.folder, self.checkpoint, self.keep = folder, checkpoint, keep
+        self._options = tf.train.CheckpointOptions(experimental_io_device=written_by)
 
     def save(self, step: int) -> None:
         """Raises StorageError where the place is full, gone or not to be written."""
@@ -51,7 +53,7 @@ class Ring:
         try:
             if not tf.io.gfile.isdir(self.folder):  # TensorFlow would make it again, without what else was in it
                 raise StorageError(f"{self.folder} is gone, so that nothing can be saved to it; start anew")
-            self.checkpoint.write(prefix)
+            self.checkpoint.write(prefix, self._options)
             manifest = {"step": step, "sha256": {_name(path): _sha256(path) for path in self._files(number)}}
             with tf.io.gfile.GFile(f"{prefix}.tmp", "w") as file:
                 file.write(json.dumps(manifest))
@@ -80,6 +82,10 @@ class Ring:
             else:
                 good.append(Entry(f"{self.folder}/ckpt-{number}", number, manifest["step"]))
         return good, damaged
+
+    def read(self, entry: Entry) -> Any:
+        """Restores what is kept; TensorFlow's status object, which can be asked whether all was there."""
+        return self.checkpoint.read(entry.prefix, self._options)
 
     def discard_after(self, entry: Entry) -> None:
         """Removes what a newer checkpoint that is not whole has left: it would take the place of one that is."""

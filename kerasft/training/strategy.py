@@ -9,6 +9,7 @@ from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.training import coordination
+from kerasft.training.tpu import tpu_strategy
 
 
 def create_strategy(config: Config, cluster: Cluster | None = None) -> tf.distribute.Strategy:
@@ -97,23 +98,4 @@ def _multi_worker(cluster: Cluster, gpus: list, wanted: int | None) -> tf.distri
 def _tpu(config: Config) -> tf.distribute.Strategy:
     if problem := config.many_shapes():  # where `auto` found a TPU
         raise UserError(problem)
-    name = os.environ.get("TPU_NAME") or "local"  # that of a slice, whose worker 0 drives all hosts
-    try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu=name)
-    except (ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"training.strategy: no TPU answers here ({reason}); run on a Cloud TPU VM with tensorflow-tpu"
-        ) from error
-    strategy = tf.distribute.TPUStrategy(resolver)
-    check_one_host(strategy.extended.num_hosts)
-    return strategy
-
-
-def check_one_host(hosts: int) -> None:
-    """Raises UserError for a slice of several hosts: batches are made by Python, which is in this process alone."""
-    if hosts > 1:
-        raise UserError(
-            f"training.strategy: this TPU has {hosts} hosts, and batches are made on one; use a type of one host, "
-            "such as v5e-8, v6e-8, v4-8 or v5p-8"
-        )
+    return tpu_strategy()

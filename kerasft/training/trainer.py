@@ -7,7 +7,7 @@ import io
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from kerasft.config.schema import Config
 from kerasft.data.batching import steps_per_epoch
-from kerasft.data.dataset import distribute
+from kerasft.data.dataset import distribute, wants_one_shape
 from kerasft.data.prepared import Prepared
+from kerasft.data.remote_hosts import HERE, remote_hosts
 from kerasft.errors import Diverged
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.tasks.base import Task
@@ -27,6 +28,7 @@ from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.fused_layers import chosen_forms
+from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.optimizer import create_optimizer, swapped_averages
 from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
@@ -72,33 +74,23 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.workers = workers or Workers()
         training = config.training
         self.rewrites = rewrites(training.precision)
-        self.static = isinstance(strategy, tf.distribute.TPUStrategy)
+        self.static = wants_one_shape(strategy)
         self.per_epoch = steps_per_epoch(len(train), training.batch_size)
         self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
         replicas = strategy.num_replicas_in_sync
         self.batches = Batches.of(config, model, train, training.batch_size, self.steps, replicas, self.static)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths)
-            kept = training.checkpoint.keep
-            self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers)
+            kept, hosts = training.checkpoint.keep, remote_hosts(strategy)
+            # Without a word from us each host would write its variables to its own disk.
+            written_by = HERE if hosts else None
+            self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
         forms = chosen_forms(training.fused)
         parts, packed = training.gradient_accumulation, self.batches.packed
         step = make_train_step(model, task, self.optimizer, strategy, parts, forms, packed, recomputed, self.static)
-
-        @tf.function
-        def run_steps(iterator, num_steps):
-            total, good, waited = tf.constant(0.0), tf.constant(0), tf.constant(0.0)
-            for _ in tf.range(num_steps):
-                batch, seconds = _next_batch(iterator, total, not self.static)
-                loss = step(batch)
-                total += loss
-                good += tf.cast(tf.math.is_finite(total), tf.int32)  # once it is none, it stays none
-                waited += seconds
-            return total / tf.cast(num_steps, tf.float32), good, waited
-
-        self.run_steps = run_steps
+        self.run_steps = InnerLoop(step, not self.static, hosts)
 
     def fit(self, resume: bool = False) -> None:
         """Trains to the last step or until it no longer improves, and leaves the model with its best weights.
@@ -132,7 +124,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                     self._run(controller, training.evaluate_every or self.per_epoch)
                 except StopEvaluation:
                     watch.stop()
-        if not self.static:
+        if self.run_steps.timed:
             self.terminal.line(f"input: steps waited for it {self.input_wait:.1%} of their time")
         self.sha256 = self.checkpoints.sha256()
         self.workers.wait()  # the chief may still be writing the best weights
@@ -146,20 +138,20 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         loop = self.config.training.steps_per_loop
         with bfloat16_products(self.rewrites):
             for step in range(entry.step, last_step, loop):
-                self.run_steps(self.iterator, tf.constant(min(loop, last_step - step)))
+                self.run_steps(self.iterator, min(loop, last_step - step))
         return self.checkpoints.sha256()
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
 
-        `input_wait` is the share of `step_seconds` in which a step had no batch yet, not measured on a TPU; `sha256`
-        that of the whole state after the last step.
+        `input_wait` is the share of `step_seconds` in which a step had no batch yet, None where that is not known (a
+        TPU of one host); `sha256` that of the whole state after the last step.
         """
         spent = self.progress.spent
         return {
             "seconds": spent["seconds"],
             "step_seconds": spent["step_seconds"],
-            "input_wait": None if self.static else self.input_wait,
+            "input_wait": self.input_wait if self.run_steps.timed else None,
             "examples_per_second": spent["examples"] / spent["step_seconds"],
             "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
             "steps": self.checkpoints.step,
@@ -187,21 +179,21 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         begun = time.monotonic()
         first = self.checkpoints.step + 1
         with bfloat16_products(self.rewrites):
-            loss, good, waited = self.run_steps(self.iterator, num_steps)
-        if int(good) < int(num_steps):
+            loss, good, waited = self.run_steps(self.iterator, int(num_steps))
+        if good < int(num_steps):
             self.workers.part()
             raise Diverged(
-                f"the loss or its gradient is no longer a number at step {first + int(good)}; lower "
+                f"the loss or its gradient is no longer a number at step {first + good}; lower "
                 f"training.optimizer.learning_rate or set training.precision to float32. The checkpoints in "
                 f"{self.checkpoints.folder} are from before"
             )
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun
-        spent["input_seconds"] += float(waited)
+        spent["input_seconds"] += waited
         for rows in itertools.islice(self.plan, int(num_steps)):
             spent["examples"] += len(rows)
             spent["tokens"] += int(self.train_data.lengths[rows].sum())
-        return {"loss": float(loss), "learning_rate": float(self.optimizer.learning_rate)}
+        return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
@@ -255,14 +247,3 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             batches.packing,
         )
         self.iterator, self.plan = iter(dataset), batches.from_step(first_step)
-
-
-def _next_batch(iterator: Iterator, before: tf.Tensor, measured: bool) -> tuple[Any, tf.Tensor]:
-    """In graph: the next batch, and the seconds from when `before` was there until the batch was, too."""
-    if not measured:
-        return next(iterator), tf.constant(0.0)
-    with tf.control_dependencies([before]):
-        begun = tf.timestamp()
-    batch = next(iterator)
-    with tf.control_dependencies([begun, *tf.nest.flatten(batch, expand_composites=True)]):
-        return batch, tf.cast(tf.timestamp() - begun, tf.float32)

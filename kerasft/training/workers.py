@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from kerasft.cluster import training_command
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
+from kerasft.training.tpu import silent_host, slice_hosts
 
 # What TensorFlow raises where a collective's other end is gone. An error of any other kind is none of a worker's loss.
 _LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
@@ -152,10 +154,13 @@ def telling_losses(folder: Path) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if not (isinstance(error, _LOSSES) or _ABORTED in error.message):
+        # A slice's host is asked itself: its loss comes as one error or another, whatever was under way.
+        host = silent_host(slice_hosts(os.environ.get("TPU_NAME", "")))
+        if not (host or isinstance(error, _LOSSES) or _ABORTED in error.message):
             raise
+        reason = f"{host} does not answer" if host else _reason(error)
         raise WorkerLost(
-            f"another worker is gone, or out of reach ({_reason(error)}); start all of them again to go on from the "
+            f"another worker is gone, or out of reach ({reason}); start all of them again to go on from the "
             f"newest checkpoint: {training_command()} {folder}/config.yaml --resume"
         ) from error
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -63,11 +64,11 @@ def trained(prepared, make_backbone, folder, **training):
     trainer = Trainer(
         chosen, task, model, {}, prepared, prepared, strategy, folder, str(folder / "checkpoints"), terminal
     )
-    calls, saved = [], []
-    run_steps, save = trainer.run_steps, trainer.checkpoints.save
-    trainer.run_steps = lambda iterator, steps: (calls.append(int(steps)), run_steps(iterator, steps))[1]
+    saved, save = [], trainer.checkpoints.save
+    trainer.run_steps = Mock(wraps=trainer.run_steps)
     trainer.checkpoints.save = lambda: (saved.append(trainer.checkpoints.step), save())[1]
     trainer.fit()
+    calls = [call.args[1] for call in trainer.run_steps.call_args_list]
     validated = [row["step"] for row in trainer.progress.history if "validation" in row]
     return trainer, calls, sorted(set(saved)), validated
 
