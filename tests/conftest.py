@@ -33,6 +33,17 @@ def mirrored() -> tf.distribute.Strategy:
 
 
 @pytest.fixture
+def cloud_storage(tmp_path, monkeypatch):
+    """gs://bucket, empty: Google Cloud Storage, imitated for TensorFlow's own client of it."""
+    from gcs import storage
+
+    with storage(tmp_path) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
 def tiny_bert():
     """Returns a function that makes a random BERT of two layers, 16 wide, without dropout unless asked."""
 

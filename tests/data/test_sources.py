@@ -13,6 +13,7 @@ import tracemalloc
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -325,11 +326,17 @@ def test_local_sources_do_not_import_tensorflow(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
-def test_paths_of_tf_io_gfile(tmp_path):
+@pytest.mark.parametrize("place", ["file", "gs"])
+def test_paths_of_tf_io_gfile(tmp_path, place, request):
     root = f"file://{tmp_path}"
     write(tmp_path / "a.csv.gz", "text\nrémote\n" + "b\n" * 5000)
     parquet([{"text": "p"}], tmp_path / "a.parquet")
     write(tmp_path / "d/pos/1.txt", "folder")
+    if place == "gs":
+        request.getfixturevalue("cloud_storage")
+        local, root = root, "gs://bucket/data"
+        for name in ("a.csv.gz", "a.parquet", "d/pos/1.txt"):
+            tf.io.gfile.copy(f"{local}/{name}", f"{root}/{name}")
     assert len(read(f"{root}/a.csv.gz")) == 5001
     assert read(f"{root}/a.csv.gz")[0] == {"text": "rémote"}
     assert read(f"{root}/*.parquet") == [{"text": "p"}]

@@ -12,8 +12,10 @@ from kerasft import train
 from kerasft.training import actions
 
 
-@pytest.fixture(params=["{}/bucket", "file://{}/bucket/"], ids=["path", "url"])
+@pytest.fixture(params=["{}/bucket", "file://{}/bucket/", "gs://bucket/mine"], ids=["path", "url", "gs"])
 def elsewhere(request, tmp_path) -> str:
+    if request.param.startswith("gs"):
+        request.getfixturevalue("cloud_storage")
     return request.param.format(tmp_path)
 
 
@@ -80,9 +82,12 @@ def test_a_folder_that_cannot_be_written_is_named(project, place, capsys):  # no
 @pytest.mark.parametrize("flag", [[], ["--overwrite"], ["--resume"]], ids=str)
 def test_a_folder_of_something_else_is_left_alone(project, elsewhere, flag, capsys):  # noqa: F811
     project(export={"enabled": False})
-    photo = Path("bucket/tiny/2024/photo.jpg")
-    photo.parent.mkdir(parents=True)
-    photo.write_bytes(b"dear")
+    photo = f"{elsewhere.rstrip('/')}/tiny/2024/photo.jpg"
+    tf.io.gfile.makedirs(photo.rpartition("/")[0])
+    with tf.io.gfile.GFile(photo, "w") as file:
+        file.write("dear")
     assert train.main(["config.yaml", f"training.checkpoint.dir={elsewhere}", *flag]) == 2
     assert "holds 2024" in capsys.readouterr().err.splitlines()[-1]
-    assert photo.read_bytes() == b"dear" and not Path("runs").exists()
+    with tf.io.gfile.GFile(photo) as file:
+        assert file.read() == "dear"
+    assert not Path("runs").exists()
