@@ -91,7 +91,7 @@ def test_metadata_and_status_by_grpc(running):
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=60)
         found = SignatureDefMap()
         assert response.metadata["signature_def"].Unpack(found)
-        assert set(found.signature_def) == {"serving_default", "classify"}
+        assert set(found.signature_def) == {"serving_default", "classify", "tokens"}
         status = GetModelStatusRequest()
         status.model_spec.name = "single_label"
         (version,) = (
