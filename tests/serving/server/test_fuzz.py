@@ -153,7 +153,7 @@ def answer_to(target, sent):
 def assert_no_fault(answer):
     if answer:
         version, _, status = answer.partition(b" ")
-        assert version.startswith(b"HTTP/1."), answer
+        assert version.startswith(b"HTTP/"), answer
         # 501 and 505 are the answers to methods and versions of HTTP that there are not
         assert status[:1] in b"1234" or status[:3] in (b"501", b"505"), answer
 
@@ -278,7 +278,7 @@ def test_reloads_of_anything_change_nothing(target, models):
 @FUZZ
 @given(
     st.lists(
-        st.tuples(st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True), st.text("ab \t%=;,", max_size=9)), max_size=3
+        st.tuples(st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True), st.text("ab%=;,", max_size=9)), max_size=3
     )
 )
 def test_metadata_of_calls(target, metadata):
