@@ -99,6 +99,11 @@ def test_one_command_from_text_to_servable_model(project, capsys):
     for expected in ("sport", "money", "report.html", "saved_models/tiny/1", "docker run", "curl"):
         assert expected in said
     assert (Path("saved_models/tiny/1") / "saved_model.pb").is_file()
+    facts = json.loads(Path("saved_models/tiny/1/assets.extra/kerasft.json").read_text())
+    assert facts["reference"] == json.loads((run_folder / "reference.json").read_text())
+    labels = facts["reference"]["measures"]["label"]
+    assert sum(labels["counts"]) == labels["rows"] == facts["reference"]["rows"] == metrics["validation"]["rows"]
+    assert set(facts["reference"]["measures"]) == {"label", "confidence", "tokens", "unknown_share"}
 
 
 def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, capsys):

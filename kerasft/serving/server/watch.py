@@ -88,7 +88,7 @@ class Watch:
         if self.reference:
             self.reference_rows = facts[KEY].get("rows")
         else:
-            self.reason = "the export has no reference: it is older than monitoring; train or export it again"
+            self.reason = "the export has no reference, as those of older runs; train again to have one"
 
     def admit(self, rows: int, now: float) -> int:
         """How many of some rows are watched: as many as the rate allows."""

@@ -231,6 +231,9 @@ WRONG = {
     "classify without examples": (f"{ONE}:classify", {"signature_name": "classify"}, {400}),
     "classify with no examples": (f"{ONE}:classify", {"signature_name": "classify", "examples": []}, {400}),
     "an example that is no object": (f"{ONE}:classify", {"signature_name": "classify", "examples": ["a"]}, {400}),
+    "bytes that are no example": (
+        f"{ONE}:predict", {"signature_name": "classify", "instances": [{"b64": "bm8gZXhhbXBsZSD/"}]}, {400},
+    ),
     "a number for a feature": (f"{ONE}:classify", {"signature_name": "classify", "examples": [{"text": 1}]}, {400}),
     "null for a feature": (f"{ONE}:classify", {"signature_name": "classify", "examples": [{"text": None}]}, {400}),
     "a feature of mixed types": (
