@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -112,7 +111,7 @@ def _whole(least: int):
 
 def _positive(text: str) -> float:
     value = float(text)
-    if 0 < value < math.inf:
+    if 0 < value < float("inf"):
         return value
     raise ValueError(text)
 

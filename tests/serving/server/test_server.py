@@ -167,6 +167,15 @@ def test_requests_under_way_are_answered_when_the_server_ends(start, model_folde
     assert [each["event"] for each in running.events][-3:] == ["ending", "unloaded", "ended"]
 
 
+def test_a_server_that_ends_is_live_and_not_ready(start, model_folder):
+    with start(model_folder) as running:
+        assert running.rest("/healthz/ready") == (200, {"ready": True})
+        running.server._ending = True  # as from the signal on, until requests under way are answered
+        assert running.rest("/healthz/ready") == (503, {"ready": False})
+        assert running.rest("/healthz/live") == (200, {"live": True})
+        running.server._ending = False
+
+
 def test_metrics_count_requests_batches_and_versions(running):
     running.rest(PREDICT, {"instances": ["a", "b", "c"]})
     running.rest("/v1/models/made%20up:predict", {"instances": ["a"]})
