@@ -5,7 +5,9 @@
 Sides: `rest` and `grpc` are `kerasft serve`; `in process` calls the same SavedModel from as many threads; `peer` is
 peers/fastapi_pipeline.py with the same architecture and length (`--peer-python` has torch, transformers, fastapi and
 uvicorn). Every client sends one text a request and waits for the answer; clients are threads of this process, so what
-they cost is in all figures. A line of JSON for each side and number of clients, with the machine's load average.
+they cost is in all figures. A line of JSON for each side and number of clients, with the machine's load average, and
+one with the ratios: requests/s over the peer's, and what the server costs over the model in process. Exit code 1: a
+request failed, or at 8 clients neither REST nor gRPC has twice the peer's requests/s.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +32,13 @@ from benchmarks.sides import PEERS
 from kerasft.data.sources import read_input
 from kerasft.serving.client import Client
 from kerasft.serving.saved_model import find_version
+from kerasft.serving.status import ServingError
 from kerasft.terminal import quiet_tensorflow
 
 Ask = Callable[[str], None]  # raises where there is no good answer
+Figures = dict[tuple[str, int], dict[str, float]]  # of a side and a number of clients
+RATE = "requests_per_second"
+LEAST_OVER_PEER = 2.0
 PEER_PORT = 18777
 
 
@@ -53,12 +60,38 @@ def main() -> None:
         sides["peer"] = lambda: peer(args.peer_python, args.peer_model, facts["max_length"], len(facts["labels"]))
     sides |= {"in process": lambda: in_process(args.model)}
     sides |= {"rest": lambda: server(args.model, "http"), "grpc": lambda: server(args.model, "grpc")}
+    figures: Figures = {}
     for name, open_side in sides.items():
         with open_side() as connect:
             measure(connect, texts, 1, min(3.0, args.seconds))  # warm
             for clients in args.clients:
-                found = measure(connect, texts, clients, args.seconds)
+                found = figures[name, clients] = measure(connect, texts, clients, args.seconds)
                 print(json.dumps({"side": name, "clients": clients, **found}), flush=True)
+    verdict = compare(figures, args.clients)
+    print(json.dumps(verdict), flush=True)
+    sys.exit(verdict["verdict"] == "fail")
+
+
+def compare(figures: Figures, clients: Sequence[int]) -> dict[str, Any]:
+    """Ratios of requests/s, and milliseconds of the median over the model in process, by side and number of clients."""
+    found: dict[str, Any] = {}
+    for side in ("rest", "grpc"):
+        for other in ("peer", "in process"):
+            if (other, clients[0]) in figures:
+                found[f"{side} / {other}, requests/s"] = {
+                    str(n): round(figures[side, n][RATE] / figures[other, n][RATE], 2) for n in clients
+                }
+        found[f"{side} over in process, p50 ms"] = {
+            str(n): round(figures[side, n]["p50_ms"] - figures["in process", n]["p50_ms"], 1) for n in clients
+        }
+        found[f"{side} p99 ms"] = {str(n): figures[side, n]["p99_ms"] for n in clients}
+    failed = sum(each["failed"] for each in figures.values())
+    ratios = [figures[side, 8][RATE] / figures["peer", 8][RATE] for side in ("rest", "grpc") if ("peer", 8) in figures]
+    if failed or (ratios and max(ratios) < LEAST_OVER_PEER):
+        verdict = "fail"
+    else:
+        verdict = "pass" if ratios else "no peer at 8 clients to compare with"
+    return {"verdict": verdict, "failed": failed} | found
 
 
 def measure(connect: Callable[[], Ask], texts: list[str], clients: int, seconds: float) -> dict[str, float]:
@@ -75,9 +108,10 @@ def measure(connect: Callable[[], Ask], texts: list[str], clients: int, seconds:
                 return
             try:
                 ask(text)
-            except (OSError, RuntimeError, http.client.HTTPException):
+            except (OSError, RuntimeError, ServingError, http.client.HTTPException):
                 failed[number] += 1
-            taken[number].append(time.perf_counter() - begun)
+            else:
+                taken[number].append(time.perf_counter() - begun)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     begun = time.perf_counter()
@@ -87,8 +121,10 @@ def measure(connect: Callable[[], Ask], texts: list[str], clients: int, seconds:
         thread.join()
     lasted = time.perf_counter() - begun
     every = np.concatenate([np.asarray(each) for each in taken])
+    if not len(every):
+        sys.exit(f"{clients} clients: none of {sum(failed)} requests was answered")
     return {
-        "requests_per_second": round(len(every) / lasted, 1),
+        RATE: round(len(every) / lasted, 1),
         "p50_ms": round(float(np.percentile(every, 50)) * 1e3, 1),
         "p99_ms": round(float(np.percentile(every, 99)) * 1e3, 1),
         "failed": sum(failed),

@@ -42,12 +42,13 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
     """
     from kerasft.serving.bundle import FOLDER, write_bundle
     from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.reference import FILE, KEY
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config
     trained = run.load()
     place = Path(directory or config.export.dir) / config.name
-    metadata = {"config": config.model_dump(), "state": trained.task.state}
+    metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
     with terminal.progress("export", 1, unit="servable") as line:
         version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
         line.update(1)

@@ -16,6 +16,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report import Report, write_report
 from kerasft.evaluation.tables import console_table
 from kerasft.runs import Run, Trained
+from kerasft.serving import reference
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.fit import Fitted
@@ -23,6 +24,8 @@ from kerasft.versions import version
 
 PACKAGES = ("kerasft", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
 WORST = 20  # mistakes that the report shows
+# What a server watches for drift: texts like those of training, which the model has not learnt by heart.
+REFERENCE_SPLIT = "validation"
 
 
 def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> dict[str, Any]:
@@ -37,12 +40,16 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
     split = "test" if "test" in tables else "validation"
     for name in dict.fromkeys(("validation", split)):
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], fitted.strategy, terminal, name)
+        if name == REFERENCE_SPLIT:
+            watched = trained.task.watched(fitted.prepared[name], logits)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
 
     def write() -> None:
         answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
         run.write_predictions(split, answers)
         run.write_json("metrics.json", metrics)
+        table = tables[REFERENCE_SPLIT]
+        run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
         write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
 
     fitted.workers.by_chief(write)

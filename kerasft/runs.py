@@ -1,7 +1,7 @@
 """A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
 
-    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  predictions/  report.html
-    finished.json
+    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  reference.json  predictions/
+    report.html  finished.json
 
 TensorFlow is imported only where a model is saved or loaded.
 """
@@ -170,6 +170,11 @@ class Run:
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
         return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+
+    def load_json(self, name: str) -> Any:
+        """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""
+        file = self.folder / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""

@@ -16,7 +16,6 @@ from kerasft.terminal import Parser, quiet_tensorflow, run_program
 if TYPE_CHECKING:
     import argparse
 
-
 NEEDS = "pip install 'kerasft[serve]'"
 
 
@@ -30,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--grpc-port", type=_whole(0), default=GRPC_PORT, help=f"0: any that is free (default: {GRPC_PORT})")
     for option, unit, help_text in LIMITS:
         add(option, type=_whole(1), metavar=unit, help=help_text)
+    add("--monitor-rows-per-second", type=_whole(0), metavar="N", help="rows watched for drift; 0: none (default: 50)")
+    add("--drift-threshold", type=_positive, metavar="X", help="stability index that is an alert (default: 0.25)")
+    add("--drift-webhook", metavar="URL", help="where alerts are posted to; no text of a user is in them")
     add("--tls-cert", type=Path, metavar="PEM", help="certificate of both ports; needs --tls-key")
     add("--tls-key", type=Path, metavar="PEM", help="its key")
     add("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of this authority (mutual TLS)")
@@ -54,6 +56,9 @@ LIMITS = (
     ("--body-seconds", "S", "until it must have sent the body"),
     ("--answer-seconds", "S", "until an answer must be there, for clients that name no deadline"),
     ("--poll-seconds", "S", "between two looks for new versions"),
+    ("--monitor-window", "N", "newest rows that are compared with the export's reference"),
+    ("--monitor-least", "N", "rows before they are compared"),
+    ("--drift-cooldown-seconds", "S", "between two alerts of a model"),
     ("--drain-seconds", "S", "for requests under way when the server is told to end"),
 )
 
@@ -102,6 +107,13 @@ def _whole(least: int):
         return int(text)
 
     return whole
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if 0 < value < float("inf"):
+        return value
+    raise ValueError(text)
 
 
 if __name__ == "__main__":

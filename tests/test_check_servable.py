@@ -105,4 +105,4 @@ def test_an_export_of_ours_gets_the_whole_check(tmp_path, capsys):
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / "kerasft.json").write_text('{"max_length": 16}')
     assert main([str(path)]) == 0
-    assert "signatures classify, serving_default, 10 texts" in capsys.readouterr().out
+    assert "signatures classify, serving_default, tokens, 10 texts" in capsys.readouterr().out

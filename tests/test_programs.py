@@ -99,6 +99,11 @@ def test_one_command_from_text_to_servable_model(project, capsys):
     for expected in ("sport", "money", "report.html", "saved_models/tiny/1", "docker run", "curl"):
         assert expected in said
     assert (Path("saved_models/tiny/1") / "saved_model.pb").is_file()
+    facts = json.loads(Path("saved_models/tiny/1/assets.extra/kerasft.json").read_text())
+    assert facts["reference"] == json.loads((run_folder / "reference.json").read_text())
+    labels = facts["reference"]["measures"]["label"]
+    assert sum(labels["counts"]) == labels["rows"] == facts["reference"]["rows"] == metrics["validation"]["rows"]
+    assert set(facts["reference"]["measures"]) == {"label", "confidence", "tokens", "unknown_share"}
 
 
 def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, capsys):
@@ -129,7 +134,7 @@ def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, c
     assert 'key: "stable" value: 2' in (served / "models.config").read_text()
     assert "to operate it: saved_models/tiny/serving/README.md" in capsys.readouterr().out
     assert check_servable.main(["saved_models/tiny/2"]) == 0
-    assert ", 6 warm-up requests; servable: " in capsys.readouterr().out
+    assert ", 9 warm-up requests; servable: " in capsys.readouterr().out
     assert not list(served.glob("*.new"))
 
     again = project(model={"preset": "run:runs/tiny"}, training={"epochs": 1, "optimizer": {"learning_rate": 1e-6}})

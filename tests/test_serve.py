@@ -76,6 +76,8 @@ def test_a_model_that_cannot_be_loaded_ends_the_program(folder, tmp_path):
         (["a", "--client-ca", "c.pem"], "--client-ca goes with them"),
         (["a", "--rest-port", "x"], "argument --rest-port: invalid"),
         (["a", "--batch-rows", "0"], "argument --batch-rows: invalid"),
+        (["a", "--drift-webhook", "file:///etc/passwd"], "--drift-webhook: not an address; give http://HOST/"),
+        (["a", "--monitor-least", "2000"], "--monitor-least: 2000 rows are more than the window has"),
         (["a", "--token-file", "none"], "--token-file: none: No such file"),
         (["--model-config-file", "none"], "none: No such file"),
     ],

@@ -68,9 +68,14 @@ class BytePairEncoder(tf.Module):
         tokenizer: a KerasHub byte-pair tokenizer. Its `vocabulary`, `merges`, `unsplittable_tokens` and
             `add_prefix_space` are what is read.
 
+    Attributes:
+        unknown_id: None; bytes spell everything.
+
     Raises:
         UserError: a merge needs a token that the vocabulary lacks.
     """
+
+    unknown_id = None
 
     def __init__(self, tokenizer: keras_hub.tokenizers.BytePairTokenizer):
         super().__init__(name="byte_pair")

@@ -32,7 +32,7 @@ class MaskedLMPreprocessor(tf.Module):
         super().__init__(name="masked_lm_preprocessor")
         self.inputs, self.max_length, self.pad_values = plain.inputs, plain.max_length, plain.pad_values
         self.layout, self.vocabulary = plain.layout, vocabulary
-        self.plain = plain
+        self.plain, self.encoder = plain, plain.encoder
         self._pieces = piece_encoder(plain.encoder)
         call = tf.function(self._tokens, autograph=False, reduce_retracing=True)
         # No attribute is a tf.function: it would be saved with each shape.

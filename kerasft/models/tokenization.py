@@ -27,11 +27,16 @@ class SentencePieceEncoder(tf.Module):
 
     Special tokens that a text spells out, such as "[SEP]" or "</s>", are cut like other words, where `tokenizers`
     would find them.
+
+    Attributes:
+        unknown_id: of the token that stands for what the vocabulary cannot spell.
     """
 
     def __init__(self, tokenizer: keras_hub.tokenizers.SentencePieceTokenizer):
         super().__init__(name="sentence_piece")
         self.tokenizer = tokenizer
+        # What no vocabulary holds; SentencePiece answers with its unknown token, KerasHub with the model's own.
+        self.unknown_id = int(tokenizer.token_to_id("\N{NULL}\N{NULL}"))
         # KerasHub 0.25 to 0.32 keeps TensorFlow Text's tokenizer here, and that (2.20) its model there.
         tokenizer._sentence_piece._model_resource = _LastingModel(tokenizer.proto, "model")
 

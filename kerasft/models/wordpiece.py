@@ -29,12 +29,16 @@ class WordPieceEncoder(tf.Module):
     Args:
         tokenizer: any KerasHub tokenizer on WordPiece. Its `lowercase`, `strip_accents`, `split_on_cjk`,
             `special_tokens` and vocabulary are what is read.
+
+    Attributes:
+        unknown_id: of the token that stands for a word which the vocabulary cannot spell.
     """
 
     def __init__(self, tokenizer: keras_hub.tokenizers.WordPieceTokenizer):
         super().__init__(name="wordpiece")
         vocabulary = tokenizer.get_vocabulary()
         self._unknown = tokenizer.oov_token
+        self.unknown_id = vocabulary.index(self._unknown)
         added = tokenizer.get_config()["special_tokens"] or []
         known = set(vocabulary)
         self._special = SpecialTokens(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasft
 from kerasft.errors import UserError
+from kerasft.serving import reference
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 from kerasft.serving.warm_up import warm_up
@@ -74,6 +75,8 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
     """Writes the SavedModel alone, unchecked, to `path`; the arguments are those of `export`."""
     import tensorflow as tf
 
+    from kerasft.models.token_counts import token_counts
+
     module = tf.Module(name="servable")
     module.preprocessor = preprocessor
     # The weights only: a Keras model tracked whole would bring its own functions, dropout seeds and a second copy.
@@ -94,6 +97,9 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
             signatures[key] = _example_signature(answer, names, key)
     for key, numbers in task.numbers.items():
         signatures[key] = _signature_with(task, preprocessor, model, numbers)
+    signatures[reference.SIGNATURE] = tf.function(
+        lambda **texts: token_counts(preprocessor, texts), autograph=False
+    ).get_concrete_function(**specs)
     tf.saved_model.save(module, str(path), signatures=signatures)
     _set_method_names(path)
 
@@ -104,12 +110,17 @@ def expected_answers(
     """What Keras answers in this process, model and task run eagerly: {signature: {output: (batch, ...)}}."""
     import tensorflow as tf
 
+    from kerasft.models.token_counts import token_counts
+
     # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
-    features = tf.function(preprocessor)({name: tf.constant(list(rows)) for name, rows in inputs.items()})
+    texts = {name: tf.constant(list(rows)) for name, rows in inputs.items()}
+    features = tf.function(preprocessor)(texts)
     numbers = probe_numbers(task.numbers, rows_of(inputs))
     # The servable is checked on the CPU; a GPU's TF32 products differ by more than the check allows.
     with tf.device("CPU"):
         answers = _answers(task, model, features)
+        counts = tf.function(lambda columns: token_counts(preprocessor, columns), autograph=False)(texts)
+        answers[reference.SIGNATURE] = counts
         for key, values in numbers.items():
             answers[key] = task.answer_with(model, features, tf.nest.map_structure(tf.constant, values))
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)

@@ -225,15 +225,28 @@ class Task(abc.ABC):
 
     def predictions(self, table: Table, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """One JSON-able row an example: its texts, the truth, the answer."""
+        for chosen, targets, outputs in self._decoded_rows(split, logits):
+            for row, target, answer in zip(table.rows(chosen), targets, self.rows(outputs)):
+                yield {name: row[name] for name in self.inputs} | {"truth": self.truth(target)} | answer
+
+    def _decoded_rows(
+        self, split: Prepared, logits: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+        """Indices of some rows at a time, their targets, and what `decode` answers."""
         import tensorflow as tf
 
-        for start in range(0, len(table), DECODED_AT_ONCE):
-            chosen = np.arange(start, min(start + DECODED_AT_ONCE, len(table)))
+        for start in range(0, len(split), DECODED_AT_ONCE):
+            chosen = np.arange(start, min(start + DECODED_AT_ONCE, len(split)))
             features, targets, _ = split.batch(chosen)
             outputs = self.decode(tf.constant(logits[chosen]), features)
-            answers = self.rows({name: value.numpy() for name, value in outputs.items()})
-            for row, target, answer in zip(table.rows(chosen), targets, answers):
-                yield {name: row[name] for name in self.inputs} | {"truth": self.truth(target)} | answer
+            yield chosen, targets, {name: value.numpy() for name, value in outputs.items()}
+
+    def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """Answers to a split by the names of the served model's outputs, those whose distribution a server watches.
+
+        None where answers are vectors or free text: of these tasks only the texts are watched.
+        """
+        yield from ()
 
     @abc.abstractmethod
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

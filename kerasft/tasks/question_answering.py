@@ -158,6 +158,9 @@ class QuestionAnswering(Task):
         task = self.config.task
         return decode_split(split, logits, task.n_best, task.max_answer_length, self._threshold)
 
+    def watched(self, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        yield self._decoded(split, logits).chosen
+
     def predictions(self, table: Table, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         from kerasft.evaluation.answer_decoding import split_scores
 

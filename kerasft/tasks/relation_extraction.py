@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,6 +179,9 @@ class RelationExtraction(Task):
             {"relation": relation, "score": score, "probabilities": dict(zip(self.state["labels"], each))}
             for relation, score, each in zip(*lists(outputs, "relation", "score", "probabilities"))
         ]
+
+    def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        return (outputs for _, _, outputs in self._decoded_rows(split, logits))
 
     def truth(self, target: np.ndarray) -> str:
         return self.labels.truth(target)

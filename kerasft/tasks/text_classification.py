@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +102,9 @@ class TextClassification(Task):
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return self.problem.rows(outputs)
+
+    def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        return (outputs for _, _, outputs in self._decoded_rows(split, logits))
 
     def truth(self, target: np.ndarray) -> Any:
         return self.problem.truth(target)

@@ -171,6 +171,16 @@ class TokenClassification(Task):
                 ],
             }
 
+    def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        predicted, scores = self._found(split, logits)
+        names = np.array(self.state["labels"], object)[predicted.types]
+        places = _by_text(predicted, split.texts)
+        counts = np.array([len(at) for at in places])
+        padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
+        for number, at in enumerate(places):
+            padded["types"][number, : len(at)], padded["scores"][number, : len(at)] = names[at], scores[at]
+        yield padded | {"count": counts}
+
     def _entity(self, text: str, spans: Spans, at: int) -> dict[str, Any]:
         start, end, kind = (int(values[at]) for values in (spans.starts, spans.ends, spans.types))
         return {"text": text[start:end], "type": self.state["labels"][kind], "start": start, "end": end}

@@ -66,6 +66,15 @@ def test_the_loaded_export_answers_as_keras_does(parts, exported):
     np.testing.assert_allclose(classified["scores"], answers["probabilities"], atol=1e-6)
 
 
+def test_the_tokens_of_a_text_are_counted_before_it_is_cut(exported):
+    count = tf.saved_model.load(str(exported)).signatures["tokens"]
+    texts = ["the oil price", "", "ab zzz, rose", "\u4e16\u754c", "the " * 100, "\xff the"]
+    found = count(text=tf.constant(texts))
+    # "z" and the comma are in no vocabulary of this test; a Chinese character is a word
+    assert found["tokens"].numpy().tolist() == [3, 0, 5, 2, 100, 2]
+    assert found["unknown"].numpy().tolist() == [0, 0, 2, 2, 0, 1]
+
+
 def test_a_missing_feature_is_an_error_that_names_it(exported):
     classify = tf.saved_model.load(str(exported)).signatures["classify"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="Feature: text .*is required"):

@@ -1,4 +1,4 @@
-"""A served model that writes: two signatures, answered in a process without TensorFlow's Python as in this one."""
+"""A served model that writes: its signatures, answered in a process without TensorFlow's Python as in this one."""
 
 import json
 
@@ -91,7 +91,7 @@ def test_a_request_is_drawn_by_its_seed_in_any_process(exported):
 
 def test_what_an_operator_finds(exported):
     signatures = read_meta_graph(exported).signature_def
-    assert {key for key in signatures if not key.startswith("__")} == {"serving_default", "generate"}
+    assert {key for key in signatures if not key.startswith("__")} == {"serving_default", "generate", "tokens"}
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op or "MutableHash" in op]
     facts = json.loads((exported / "assets.extra" / "kerasft.json").read_text())
     assert facts["signatures"]["generate"]["inputs"]["seed"] == {"dtype": "int64", "shape": [-1]}

@@ -18,6 +18,8 @@ from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.warm_up import FILE, read, record_run, replay, request, requests, warm_up, write
 from kerasft.tasks.text_classification import TextClassification
 
+NAMES = ("serving_default", "tokens")
+
 
 @pytest.fixture(scope="module")
 def parts():
@@ -41,11 +43,11 @@ def saved(exported, tmp_path):
 def test_an_export_has_requests_for_every_signature(exported):
     path = exported / "assets.extra" / "tf_serving_warmup_requests"
     logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
-    predicts = [log.predict_log.request for log in logs if log.WhichOneof("log_type") == "predict_log"]
+    asked = [log.predict_log.request for log in logs if log.WhichOneof("log_type") == "predict_log"]
+    predicts, counts = ([each for each in asked if each.model_spec.signature_name == key] for key in NAMES)
     classifies = [log.classify_log.request for log in logs if log.WhichOneof("log_type") == "classify_log"]
-    assert len(predicts) == len(classifies) == 3 and len(logs) == 6
+    assert len(predicts) == len(counts) == len(classifies) == 3 and len(logs) == 9
     assert {asked.model_spec.name for asked in predicts + classifies} == {"tiny"}
-    assert {asked.model_spec.signature_name for asked in predicts} == {"serving_default"}
     texts = [{name: tf.make_ndarray(tensor).tolist() for name, tensor in asked.inputs.items()} for asked in predicts]
     assert [len(rows["text"]) for rows in texts] == [1, 1, 2]
     short, long, both = texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -22,12 +23,15 @@ class EventLog:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.time):
         self._stream = stream or sys.stderr
         self._clock = clock
+        self._lock = threading.Lock()
 
     def __call__(self, event: str, **facts: Any) -> None:
         """One event; `facts` are JSON-able."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._clock()))
-        self._stream.write(json.dumps({"at": f"{at}Z", "event": event, **facts}, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        line = json.dumps({"at": f"{at}Z", "event": event, **facts}, ensure_ascii=False) + "\n"
+        with self._lock:  # the webhook's thread and gRPC's write too
+            self._stream.write(line)
+            self._stream.flush()
 
     def mistake(self, error: BaseException, **facts: Any) -> None:
         """A mistake of ours: where it happened. Not its message, which may quote a request."""

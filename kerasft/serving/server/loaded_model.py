@@ -13,7 +13,7 @@ from grpc import StatusCode
 
 from kerasft.errors import ServableError
 from kerasft.serving.servable_graph import NO_PYTHON, REFUSED_OPS, batching_remarks, op_faults, read_meta_graph
-from kerasft.serving.status import BY_NUMBER, ServingError
+from kerasft.serving.status import BY_NUMBER, ServingError, invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
@@ -69,6 +69,8 @@ class LoadedModel:
         except tf.errors.OpError as error:
             code = BY_NUMBER.get(error.error_code, StatusCode.UNKNOWN)
             raise ServingError(code, _first_line(error.message)) from None
+        except UnicodeDecodeError:  # TensorFlow's reason quotes bytes of the request, which Python cannot read
+            raise invalid("the model refuses an input that is not UTF-8") from None
         return dict(zip(sorted(signature.outputs), map(np.asarray, values), strict=True))
 
     def close(self) -> None:
@@ -93,5 +95,6 @@ def concatenate(parts: Sequence[Mapping[str, np.ndarray]]) -> Arrays:
 
 
 def _first_line(message: str) -> str:
-    # What follows is about nodes of the graph, not about the request.
-    return (message.strip().splitlines() or ["no reason given"])[0]
+    # What follows is about nodes of the graph, not about the request; what is called a value is the request's own.
+    lines = [line for line in message.strip().splitlines() if line and line != "Graph execution error:"]
+    return (lines or ["no reason given"])[0].partition(", value: ")[0]

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from kerasft.serving.server.manager import Manager
+    from kerasft.serving.server.monitor import Monitor
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -31,6 +32,9 @@ class Metrics:
         self._together = Histogram("batch_requests", "Requests of a batch.", buckets=ROWS, **made)
         self._batch_seconds = Histogram("batch_seconds", "What a batch took in the model.", buckets=SECONDS, **made)
         self._queue = Gauge("queue_rows", "Rows that wait for a thread.", **made)
+        self._watched = Counter("watched_rows", "Rows that the monitor counted, or left out.", ("counted",), **made)
+        self._alerts = Counter("drift_alerts", "Alerts for drift.", ("model",), **made)
+        self._hooks = Counter("drift_webhooks", "Alerts for the webhook, by what became of them.", ("outcome",), **made)
 
     def request(self, entrypoint: str, method: str, model: str, code: StatusCode, seconds: float) -> None:
         """One request is over. `model` is a name that is served, or empty: names that clients make up are no label."""
@@ -48,9 +52,23 @@ class Metrics:
         """So many rows wait now."""
         self._queue.set(rows)
 
-    def watch(self, manager: Manager) -> None:
-        """Tells the states of its versions, as they are when asked."""
+    def watched(self, rows: int, left_out: int) -> None:
+        """The monitor took so many rows of an answer, and left out others."""
+        self._watched.labels("yes").inc(rows)
+        self._watched.labels("no").inc(left_out)
+
+    def alert(self, model: str) -> None:
+        """A model drifts."""
+        self._alerts.labels(model).inc()
+
+    def hook(self, outcome: str) -> None:
+        """An alert was delivered or not; from any thread."""
+        self._hooks.labels(outcome).inc()
+
+    def watch(self, manager: Manager, monitor: Monitor) -> None:
+        """Tells the states of its versions and what the monitor sees, as they are when asked."""
         self.registry.register(_Versions(manager))
+        self.registry.register(_Drift(monitor))
 
     def page(self) -> bytes:
         """Prometheus' text format."""
@@ -69,6 +87,36 @@ class _Versions(Collector):
             for number, state in versions.items():
                 family.add_metric((name, str(number), state), 1)
         yield family
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []
+
+
+class _Drift(Collector):
+    def __init__(self, monitor: Monitor):
+        self._monitor = monitor
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        version, measure = ("model", "version"), ("model", "version", "measure")
+        drifted = GaugeMetricFamily("kerasft_drift", "1 where a version drifts.", None, version)
+        reference = GaugeMetricFamily("kerasft_reference_rows", "Rows it is compared with; 0: none.", None, version)
+        rows = GaugeMetricFamily("kerasft_window_rows", "Newest rows that are compared.", None, measure)
+        index = GaugeMetricFamily("kerasft_drift_index", "Population stability index.", None, measure)
+        bound = GaugeMetricFamily("kerasft_drift_bound", "The index that is a drift.", None, measure)
+        share = GaugeMetricFamily("kerasft_window_share", "Share of a bin in the window.", None, (*measure, "bin"))
+        for name, versions in self._monitor.describe().items():
+            for number, seen in versions.items():
+                about = (name, str(number))
+                drifted.add_metric(about, seen["drifted"])
+                reference.add_metric(about, seen["reference_rows"] or 0)
+                for key, found in seen["measures"].items():
+                    rows.add_metric((*about, key), found["rows"])
+                    for each in found["bins"]:
+                        share.add_metric((*about, key, each["bin"]), each["share"])
+                    if "index" in found:
+                        index.add_metric((*about, key), found["index"])
+                        bound.add_metric((*about, key), found["bound"])
+        yield from (drifted, reference, rows, index, bound, share)
 
     def describe(self) -> list[GaugeMetricFamily]:
         return []

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kerasft.errors import UserError
 from kerasft.serving.server.access import Tls
 from kerasft.serving.server.batching import BatchLimits
 from kerasft.serving.server.requests import RequestLimits
+from kerasft.serving.server.watch import MonitorLimits
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
 MIB = 2**20
@@ -38,6 +40,7 @@ class Options:
         requests: that may be under way at a time, of each port.
         batch: see BatchLimits.
         request: see RequestLimits.
+        monitor: see MonitorLimits.
     """
 
     folders: tuple[Path, ...] = ()
@@ -58,6 +61,7 @@ class Options:
     requests: int = 1024
     batch: BatchLimits = field(default_factory=BatchLimits)
     request: RequestLimits = field(default_factory=RequestLimits)
+    monitor: MonitorLimits = field(default_factory=MonitorLimits)
 
 
 # Where an option of the program has another name than here.
@@ -69,10 +73,18 @@ RENAMED = {
 }
 BATCH = {"batch_rows": "rows", "batch_threads": "threads", "queue_rows": "queued_rows"}
 REQUEST = {"max_rows": "rows", "max_text_bytes": "text_bytes"}
+MONITOR = {
+    "monitor_rows_per_second": "rate",
+    "monitor_window": "window",
+    "monitor_least": "least",
+    "drift_threshold": "threshold",
+    "drift_cooldown_seconds": "cooldown",
+    "drift_webhook": "webhook",
+}
 
 
 def from_arguments(given: Mapping[str, Any]) -> Options:
-    """What was asked for on the command line, None where nothing was; that has its default."""
+    """What was asked for on the command line, None where nothing was; that has its default. Raises UserError."""
     asked = {RENAMED.get(key, key): value for key, value in given.items() if value is not None}
     plain = {each.name for each in fields(Options)} & asked.keys() - {"folders"}
     tls = Tls(asked["tls_cert"], asked["tls_key"], asked.get("client_ca")) if "tls_cert" in asked else None
@@ -82,4 +94,13 @@ def from_arguments(given: Mapping[str, Any]) -> Options:
         tls=tls,
         batch=BatchLimits(**{BATCH[key]: asked[key] for key in BATCH.keys() & asked.keys()}),
         request=RequestLimits(**{REQUEST[key]: asked[key] for key in REQUEST.keys() & asked.keys()}),
+        monitor=_monitor({MONITOR[key]: asked[key] for key in MONITOR.keys() & asked.keys()}),
     )
+
+
+def _monitor(asked: Mapping[str, Any]) -> MonitorLimits:
+    limits = MonitorLimits(**asked)
+    if limits.least > limits.window:
+        mend = f"at most --monitor-window, {limits.window}"
+        raise UserError(f"--monitor-least: {limits.least} rows are more than the window has; give {mend}")
+    return limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import grpc
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from google.protobuf.message import DecodeError
 
@@ -27,7 +27,7 @@ def quote_nothing(log: EventLog) -> None:
 def make_runner(handle: Handle, options: Options) -> web.AppRunner:
     """All of HTTP goes to `handle`, which is cancelled when its client is gone."""
     app = web.Application(client_max_size=options.body_bytes)
-    app.router.add_route("*", "/{path:.*}", handle)
+    app.router.add_route("*", "/{path:.*}", _limited(handle, options.header_bytes), expect_handler=_expect)
     return web.AppRunner(
         app,
         handler_cancellation=True,
@@ -38,6 +38,27 @@ def make_runner(handle: Handle, options: Options) -> web.AppRunner:
         max_field_size=options.header_bytes // 2,
         lingering_time=LINGERING_SECONDS,
     )
+
+
+def _limited(handle: Handle, most: int) -> Handle:
+    # aiohttp limits each field, and their number to 128, but not what they are together.
+    async def limited(request: web.Request) -> web.Response:
+        size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
+        if size > most:
+            return web.json_response({"error": f"the head is larger than the {most} bytes that are taken"}, status=400)
+        return await handle(request)
+
+    return limited
+
+
+async def _expect(request: web.Request) -> web.Response | None:
+    # aiohttp's own quotes what it does not know, and answers 500 where that is no UTF-8.
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return web.json_response({"error": "Expect: only 100-continue is known"}, status=417)
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer
+    return None
 
 
 async def open_rest(runner: web.AppRunner, options: Options) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tensorflow_serving.apis.model_pb2 import ModelSpec
 
     from kerasft.serving.server.event_log import EventLog
+    from kerasft.serving.server.monitor import Monitor
 
 Answer = TypeVar("Answer")
 SIGNATURE_FIELD = "signature_def"
@@ -38,16 +39,24 @@ class Prediction:
         limits: of one request.
         metrics: are told of each request.
         log: is told of mistakes of ours.
+        monitor: is shown the answers.
         log_texts: whether it is told of texts too, masked.
     """
 
     def __init__(
-        self, manager: Manager, limits: RequestLimits, metrics: Metrics, log: EventLog, log_texts: bool = False
+        self,
+        manager: Manager,
+        limits: RequestLimits,
+        metrics: Metrics,
+        log: EventLog,
+        monitor: Monitor,
+        log_texts: bool = False,
     ):
         self.manager = manager
         self.limits = limits
         self._metrics = metrics
         self._log = log
+        self._monitor = monitor
         self._log_texts = log_texts
 
     def find(self, spec: ModelSpec) -> Version:
@@ -59,7 +68,9 @@ class Prediction:
         """All inputs of a signature -> its outputs. Raises ServingError."""
         if self._log_texts:
             self._log("asked", model=version.name, version=version.number, signature=key, texts=masked_texts(inputs))
-        return await version.answer(key, inputs, deadline)
+        outputs = await version.answer(key, inputs, deadline)
+        self._monitor.observe(version, key, inputs, outputs)
+        return outputs
 
     async def classify(
         self, version: Version, key: str, given: Input, deadline: float

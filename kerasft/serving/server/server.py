@@ -19,15 +19,18 @@ from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.grpc_api import ModelService, PredictionService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
+from kerasft.serving.server.monitor import Monitor
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.page import page
 from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.rest import RestApi, json_response, refusal
 from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
+from kerasft.serving.server.webhook import Webhook
 from kerasft.serving.status import ServingError
 
 LIVE, READY = "/healthz/live", "/healthz/ready"
+DRIFT = "/monitoring/drift"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -50,8 +53,13 @@ class Server:
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
         self.manager = Manager(self._scheduler, log)
-        self.metrics.watch(self.manager)
-        self._prediction = Prediction(self.manager, options.request, self.metrics, log, options.log_texts)
+        url = options.monitor.webhook
+        self._webhook = Webhook(url, self._hooked) if url else None
+        post = self._webhook.post if self._webhook else None
+        self._monitor = Monitor(self.manager, options.monitor, log, self.metrics, post)
+        self.metrics.watch(self.manager, self._monitor)
+        answering = (self.manager, options.request, self.metrics, log, self._monitor, options.log_texts)
+        self._prediction = Prediction(*answering)
         self._tokens = Tokens(options.token_file) if options.token_file else None
         self._under_way = 0
         self._rest = RestApi(self._prediction, options)
@@ -79,6 +87,7 @@ class Server:
         for each in self._settings:
             self._check_started(each)
         await self._say_health(True)
+        self._monitor.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._log("ready", host=self._options.host, rest_port=self.rest_port, grpc_port=self.grpc_port)
 
@@ -143,7 +152,14 @@ class Server:
                 return json_response({"ready": self.ready}, 200 if self.ready else 503)
             if path == METRICS_PATH:
                 return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
+            if path == DRIFT:
+                return json_response(self._monitor.describe())
         return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
+
+    def _hooked(self, outcome: str) -> None:
+        self.metrics.hook(outcome)
+        if outcome != "delivered":
+            self._log("webhook", outcome=outcome)
 
     @property
     def ready(self) -> bool:
@@ -214,7 +230,10 @@ class Server:
         ends = [self._runner.cleanup()] if self._runner else []
         ends += [self._grpc.stop(self._options.drain_seconds)] if self._grpc else []
         await asyncio.gather(*ends)
+        await self._monitor.close()
         await self.manager.close()
         self._scheduler.close()
+        if self._webhook:
+            await asyncio.get_running_loop().run_in_executor(None, self._webhook.close)
         if started:
             self._log("ended")

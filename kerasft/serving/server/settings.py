@@ -81,6 +81,8 @@ def from_message(message: ModelServerConfig) -> list[ModelSettings]:
     if message.WhichOneof("config") != "model_config_list":
         raise ValueError("there is no model_config_list")
     models = [_model(config) for config in message.model_config_list.config]
+    if not models:
+        raise ValueError("the model_config_list names no model")
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"the model {twice[0]} is configured twice")

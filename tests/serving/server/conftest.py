@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import http.client
+import http.server
 import io
 import json
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -16,7 +18,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tiny_models
 
-from tiny_models import export_tiny
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tiny_models import TASKS, export_tiny
 
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.options import Options
@@ -137,6 +140,86 @@ def running(exported):
     """A server of the single-label model."""
     with serving(exported("single_label")) as started:
         yield started
+
+
+class Hook:
+    """A hook on this machine that answers with some statuses in turn, the last again and again."""
+
+    def __init__(self, *statuses):
+        self.bodies, left = [], list(statuses)
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                hook.bodies.append((self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(left.pop(0) if len(left) > 1 else left[0])
+                self.send_header("Location", f"http://127.0.0.1:{hook.port}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/hook?token=secret"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def hook():
+    made = []
+
+    def make(*statuses):
+        made.append(Hook(*statuses))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+class Target:
+    """Where to ask."""
+
+    def __init__(self, host: str, rest_port: int, grpc_port: int):
+        self.address = (host, rest_port)
+        self.channel = grpc.insecure_channel(f"{host}:{grpc_port}")
+        self.predictions = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+    def send(self, path, body=None, method=None, headers=None):
+        """(status, body) of one request."""
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout=120)) as connection:
+            connection.request(method or ("GET" if body is None else "POST"), path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def ask(self, path, body=None, **more):
+        """The JSON of an answer that must be there."""
+        status, text = self.send(path, body, **more)
+        assert status == 200, text
+        return json.loads(text)
+
+    def raw(self):
+        return socket.create_connection(self.address, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def target(request, exported, start):
+    if address := request.config.getoption("--target", None):
+        host, rest_port, grpc_port = address.split(":")
+        yield Target(host, int(rest_port), int(grpc_port))
+        return
+    with start(*map(exported, TASKS)) as running:
+        yield Target("127.0.0.1", running.server.rest_port, running.server.grpc_port)
+        assert not running.told("mistake")
 
 
 def pytest_addoption(parser):

@@ -55,8 +55,8 @@ def guarded(exported, start, token_file):
 )
 def test_without_a_token_nothing_is_told(guarded, header):
     headers = {} if header is None else {"Authorization": header}
-    for path, body in ((PREDICT, BODY), ("/v1/models/single_label", None), ("/monitoring/prometheus/metrics", None)):
-        status, answer = guarded.rest(path, body, headers=headers)
+    for path in (PREDICT, "/", "/v1/models/single_label", "/monitoring/prometheus/metrics", "/monitoring/drift"):
+        status, answer = guarded.rest(path, BODY if path == PREDICT else None, headers=headers)
         assert status == 401 and list(answer) == ["error"]
 
 

@@ -91,7 +91,7 @@ def test_metadata_and_status_by_grpc(running):
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=60)
         found = SignatureDefMap()
         assert response.metadata["signature_def"].Unpack(found)
-        assert set(found.signature_def) == {"serving_default", "classify"}
+        assert set(found.signature_def) == {"serving_default", "classify", "tokens"}
         status = GetModelStatusRequest()
         status.model_spec.name = "single_label"
         (version,) = (
@@ -165,6 +165,15 @@ def test_requests_under_way_are_answered_when_the_server_ends(start, model_folde
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     assert [each["event"] for each in running.events][-3:] == ["ending", "unloaded", "ended"]
+
+
+def test_a_server_that_ends_is_live_and_not_ready(start, model_folder):
+    with start(model_folder) as running:
+        assert running.rest("/healthz/ready") == (200, {"ready": True})
+        running.server._ending = True  # as from the signal on, until requests under way are answered
+        assert running.rest("/healthz/ready") == (503, {"ready": False})
+        assert running.rest("/healthz/live") == (200, {"live": True})
+        running.server._ending = False
 
 
 def test_metrics_count_requests_batches_and_versions(running):

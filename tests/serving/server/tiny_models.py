@@ -62,15 +62,21 @@ def make_task(name: str, preset: Path):
     return create_task(config, state)
 
 
-def export_tiny(preset: Path, name: str, folder: Path, seed: int = 0) -> Path:
-    """A version of a tiny random model with all that a server reads, but without the check of an export."""
+def make_tiny(preset: Path, name: str, seed: int = 0):
+    """A tiny random model: (task, preprocessor, model)."""
     made = make_task(name, preset)
     keras.utils.set_random_seed(seed)
     backbone, tokenizer = made.adapt(load_backbone(str(preset)), load_tokenizer(str(preset)))
     model = made.build(backbone)
     random = np.random.default_rng(seed)
     model.set_weights([random.normal(0, 0.3, weight.shape) for weight in model.weights])
-    save(made, made.preprocessor(backbone, tokenizer), model, folder)
+    return made, made.preprocessor(backbone, tokenizer), model
+
+
+def export_tiny(preset: Path, name: str, folder: Path, seed: int = 0) -> Path:
+    """A version of a tiny random model with all that a server reads, but without the check of an export."""
+    made, preprocessor, model = make_tiny(preset, name, seed)
+    save(made, preprocessor, model, folder)
     short, long = requests(made.sample(), 32)
     write(folder, [request(name, "serving_default", columns) for columns in (short, long)])
     labels = made.state.get("labels")
