@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from kerasft.config.tasks import Decoding
+from kerasft.config.text_generation import Decoding
 from kerasft.models.cached_decoder import KeysValues, next_token_logits, read_prompt, read_token
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.sampling import choose, penalised, seeds_of_prompts, uniform_draws
