@@ -77,6 +77,12 @@ class TextGeneration(Section):
     chat: Chat = Chat()
     decoding: Decoding = Decoding()
     samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
+    measured_answers: int = Field(
+        100,
+        ge=1,
+        description="Of prompts and dialogues: answers, drawn by the seed, that are written and compared with those of "
+        "the data (ROUGE, BLEU, ...) after training and by evaluate.",
+    )
 
     @model_validator(mode="after")
     def _of_the_mode(self) -> "TextGeneration":

@@ -160,8 +160,9 @@ class TextGeneration(Task):
         from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        cut = halves if self._corpus else answered
-        samples = cut(split, self.config.task.samples, self.config.seed, detokenizer.special)
+        told = self.config.task
+        cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
+        samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             truth = self.mode.without_end(detokenizer.text(sample.rest))
             yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
@@ -176,6 +177,23 @@ class TextGeneration(Task):
         """Ids of one row that follow -> text."""
         return self.generator.detokenizer.text(target.tolist())
 
+    @property
+    def kind(self) -> str:
+        return "text_generation" if self._corpus else "written_answers"
+
+    @property
+    def measures_answers(self) -> bool:
+        return not self._corpus
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        from kerasft.evaluation.text_scores import text_scores
+
+        if self._corpus:
+            return {}
+        return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
+
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """All samples, right and wrong ones, as a report shows them."""
-        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in answers]
+        """Samples drawn by the seed, right and wrong ones, as a report shows them."""
+        drawn = np.random.default_rng(self.config.seed).permutation(len(answers))[: self.config.task.samples]
+        rows = [answers[row] for row in np.sort(drawn)]
+        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in rows]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tiny_gguf import vocabulary, write_gguf
 
-from kerasft import predict, train
+from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
@@ -40,7 +40,13 @@ def letters(rows: int, seed: int) -> str:
 
 
 def settings(preset=None, chat=None, columns=None, **model) -> dict:
-    task = {"name": "text_generation", "mode": "chat", "decoding": {"max_new_tokens": 6}, "samples": 5}
+    task = {
+        "name": "text_generation",
+        "mode": "chat",
+        "decoding": {"max_new_tokens": 6},
+        "samples": 5,
+        "measured_answers": 12,
+    }
     return {
         "name": "tiny",
         "task": task | ({"chat": chat} if chat else {}),
@@ -59,9 +65,15 @@ def test_from_turns_to_a_model_that_answers(capsys):
     assert metrics["tokens"] == 40 * 4 and metrics["rows"] == 20  # three letters and the end, of each answer
     assert metrics["perplexity"] < 1.5
     rows = [json.loads(line) for line in Path("runs/tiny/predictions/test.jsonl").read_text().splitlines()]
-    assert len(rows) == 5 and sum(row["text"] == row["truth"] for row in rows) >= 4
+    right = sum(row["text"] == row["truth"] for row in rows)
+    assert len(rows) == metrics["answers"] == 12 and metrics["exact_match"] == right / 12 >= 0.8
+    assert metrics["rouge_1"] == pytest.approx(right / 12) and metrics["bleu_signature"].startswith("nrefs:1|")
+    report = Path("runs/tiny/report.html").read_text()
+    assert "ROUGE-1" in report and "Distinct-2" in report and sum(row["prompt"] in report for row in rows) >= 5
     assert all(row["prompt"].endswith("\na:") and len(row["truth"]) == 3 for row in rows)
     capsys.readouterr()
+    assert evaluate.main(["runs/tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == metrics
     asked = [{"turns": ["c", "def", "m"]}, {"messages": [{"role": "u", "content": "m"}]}, {"text": "m"}]
     asked += [{"prompt": "u:m\na:"}]
     Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
