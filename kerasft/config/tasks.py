@@ -1,11 +1,12 @@
 """The section `task` of a config: a class for each task; the key `name` tells them apart."""
 
 import re
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Literal, Optional, Union
 
 from pydantic import Field, field_validator, model_validator
 
 from kerasft.config.section import Section
+from kerasft.config.text_generation import TextGeneration
 
 
 class OutOfScope(Section):
@@ -155,62 +156,6 @@ class MaskedLM(Section):
         description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
     )
     top: int = Field(5, ge=1, le=100, description="Tokens that the served model names for each mask in a text.")
-
-
-class Decoding(Section):
-    """How a text is written, token by token, where a request does not say."""
-
-    max_new_tokens: int = Field(
-        64, ge=1, description="Most tokens of an answer; the prompt has the rest of max_length."
-    )
-    temperature: float = Field(
-        0.0, ge=0, description="0: always the likeliest token; otherwise tokens are drawn, the higher the wilder."
-    )
-    top_k: Optional[int] = Field(None, ge=1, description="Draw among this many likeliest tokens; null: among all.")
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="Draw among the likeliest tokens that together have this probability."
-    )
-    repetition_penalty: float = Field(
-        1.0, gt=0, description="Above 1: tokens that prompt or answer already have become less likely."
-    )
-    stop: list[Annotated[str, Field(min_length=1)]] = Field([], description="An answer ends before any of these texts.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Of what is drawn; the same request gets the same answer.")
-
-
-class TextGeneration(Section):
-    """Write on from a text, or answer a prompt: a decoder learns from plain text, or from prompts with answers."""
-
-    name: Literal["text_generation"] = Field(description="The task.")
-    mode: Literal["corpus", "prompt_completion"] = Field(
-        "corpus", description="Learn plain text, all of it; or answers to prompts, and of these rows the answers alone."
-    )
-    template: Optional[str] = Field(
-        None,
-        min_length=1,
-        description="Of prompt_completion: how a prompt is made of {instruction} and {input}; null: a line each.",
-    )
-    packing: Literal["documents", "none"] = Field(
-        "documents",
-        description="Of a corpus. documents: rows are full, texts follow one another in them; none: each text has rows "
-        "of its own.",
-    )
-    decoding: Decoding = Decoding()
-    samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
-
-    @model_validator(mode="after")
-    def _of_the_mode(self) -> "TextGeneration":
-        if self.mode == "corpus" and self.template is not None:
-            raise ValueError("task.template is for mode prompt_completion, not corpus; remove it")
-        if self.mode == "prompt_completion" and self.packing != "none":
-            raise ValueError("task.packing: documents is for mode corpus; each prompt has a row of its own: set none")
-        return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rows_of_their_own(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("mode") == "prompt_completion":
-            values = {"packing": "none", **values}
-        return values
 
 
 # One more task is one more class here.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from kerasft.data.dialogues import Turn, dialogue_rows
 from kerasft.data.packing import pack
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared, TokenStore, tokenized
+from kerasft.data.spoken import Spoken
 from kerasft.data.table import Table
 from kerasft.errors import UserError
 
@@ -24,15 +26,15 @@ class NextTokens(Prepared):
 
     Attributes:
         text_bytes: that the targets spell.
-        goes_on: a text that is longer than a row goes on in the next.
+        cut: the share of documents that lost tokens; None: those whose row has fewer tokens than they have.
     """
 
     text_bytes: int
-    goes_on: bool
+    cut: float | None
 
     @property
     def truncated(self) -> float:
-        return 0.0 if self.goes_on else super().truncated
+        return super().truncated if self.cut is None else self.cut
 
 
 def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextTokens:
@@ -58,7 +60,7 @@ def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextToke
                 full_lengths.append(len(ids) + 1)
                 yield preprocessor.pairs(ids)
 
-    return _stored(pack(documents(), preprocessor.max_length, NOTHING, across), full_lengths, preprocessor, True)
+    return _stored(pack(documents(), preprocessor.max_length, NOTHING, across), full_lengths, preprocessor, cut=0.0)
 
 
 def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str, str]], str]) -> NextTokens:
@@ -83,10 +85,57 @@ def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str,
             full_lengths.append(full)
             yield row
 
-    return _stored(rows(), full_lengths, preprocessor, False)
+    return _stored(rows(), full_lengths, preprocessor, cut=None)
 
 
-def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: Any, goes_on: bool) -> NextTokens:
+def prepare_dialogues(
+    table: Table, preprocessor: Any, between: str, spoken: Callable[[dict[str, Any]], list[Spoken]], leading: str
+) -> NextTokens:
+    """Tokenizes dialogues turn by turn and keeps rows of whole turns, in which answers alone are said.
+
+    Args:
+        table: rows, each a dialogue.
+        preprocessor: see `kerasft.models.prompt_preprocessor`.
+        between: what stands behind each turn.
+        spoken: a row -> its turns.
+        leading: the role whose turn, where a dialogue begins with it, stands before each row.
+
+    Raises:
+        UserError: no answer has room in a row.
+    """
+    full_lengths: list[int] = []
+    losers: list[bool] = []  # dialogues that lost an answer
+
+    def dialogues() -> Iterable[list[Spoken]]:
+        for batch in table.batches(TEXTS_A_BATCH):
+            for values in zip(*batch.values()):
+                yield spoken(dict(zip(batch, values)))
+
+    def texts() -> Iterable[list[str]]:
+        yield [between]
+        for turns in dialogues():
+            yield [text for turn in turns for text in (turn.opening, turn.closed)]
+
+    def rows() -> Iterable[np.ndarray]:
+        ids = tokenized(texts(), preprocessor.tokens)
+        after, nothing = next(ids), np.empty(0, np.int32)
+        for dialogue in dialogues():
+            turns = []
+            for turn in dialogue:
+                opening, closed = next(ids), next(ids)
+                read = opening if turn.learnt else np.concatenate([opening, closed])
+                turns.append(Turn(read, closed if turn.learnt else nothing, after))
+            full_lengths.append(sum(len(part) for turn in turns for part in turn))
+            before = int(dialogue[0].role == leading)
+            found, lost = dialogue_rows(turns, before, preprocessor.prefix, preprocessor.max_length)
+            losers.append(lost > 0)
+            yield from found
+
+    stored = _stored(rows(), full_lengths, preprocessor, cut=None)
+    return replace(stored, cut=sum(losers) / len(losers))
+
+
+def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: Any, cut: float | None) -> NextTokens:
     """(tokens, 2) of each row, what is read and what is to be said next; `full_lengths` are known once all are read."""
     store, lengths, said = TokenStore(np.dtype(np.int32)), [], []
     for row in rows:
@@ -94,7 +143,7 @@ def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: A
         lengths.append(len(row))
         said.append(int((row[:, 1] >= 0).sum()))
     if not lengths:
-        raise UserError("data: every text of a split is empty; a language model needs some")
+        raise UserError("data: every text of a split is empty, or has no room in a row; a language model needs some")
     tokens = store.values().reshape(-1, 2)
     values = {"token_ids": tokens[:, 0], "padding_mask": np.broadcast_to(np.int32(1), (len(tokens),))}
     return NextTokens(
@@ -107,5 +156,5 @@ def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: A
         longest=preprocessor.max_length,
         token_targets=True,
         text_bytes=int(preprocessor.token_bytes[tokens[:, 1][tokens[:, 1] >= 0]].sum()),
-        goes_on=goes_on,
+        cut=cut,
     )

@@ -281,4 +281,5 @@ SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
     "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
     "text_generation": (learning_curves, written_texts, scores_by_split, data, setup),
+    "written_answers": (learning_curves, written_texts, scores_by_split, data, setup),
 }

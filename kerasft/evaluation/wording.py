@@ -36,7 +36,15 @@ TITLES = {
     "perplexity": "Perplexity",
     "top_5_accuracy": "Top-5 accuracy",
     "bits_per_byte": "Bits per byte",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "distinct_1": "Distinct-1",
+    "distinct_2": "Distinct-2",
 }
+WRITTEN = ("rouge_1", "rouge_2", "rouge_l", "bleu", "chrf", "exact_match", "distinct_1", "distinct_2")
 LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae", "perplexity", "bits_per_byte")
 OUT_OF_SCOPE = ("in_scope_accuracy", "out_of_scope_recall", "out_of_scope_precision", "threshold")
 SCORES = {
@@ -74,6 +82,7 @@ SCORES = {
     "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
     "masked_lm": ("perplexity", "log_loss", "accuracy", "top_5_accuracy"),
     "text_generation": ("perplexity", "log_loss", "bits_per_byte", "accuracy"),
+    "written_answers": ("perplexity", "log_loss", "bits_per_byte", "accuracy", *WRITTEN),
 }
 MISTAKES = {  # what the report calls them, and their measure
     "regression": ("Furthest off", "off by"),

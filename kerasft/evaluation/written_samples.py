@@ -44,20 +44,31 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
 
 
 def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list[Sample]:
-    """Rows drawn by the seed, in the order of the split: the prompt, and its answer without the token that ends it.
+    """Answers drawn by the seed, in the order of the split: what stands before each in its row, and the answer itself.
 
-    Arguments are those of `halves`; rows are those of `kerasft.data.next_tokens.prepare_answers`.
+    The token that ends an answer is left out. Arguments are those of `halves`; rows are those of `prepare_answers` or
+    `prepare_dialogues`, where a row may have several answers.
     """
     found = []
-    for row in _drawn(np.arange(len(split.lengths)), most, seed):
-        tokens = slice(split.offsets[row], split.offsets[row + 1])
-        said = np.array(split.targets[tokens])
-        first = int(np.argmax(said >= 0))  # what is to be said here is what the answer begins with
-        rest = said[first:]
-        found.append(
-            Sample(np.array(split.features["token_ids"][tokens][: first + 1]), rest[: len(rest) - special[rest[-1]]])
-        )
+    starts, stops = _said(split)
+    for answer in _drawn(np.arange(len(starts)), most, seed):
+        start, stop = starts[answer], stops[answer]
+        row = split.offsets[np.searchsorted(split.offsets, start, side="right") - 1]
+        rest = np.array(split.targets[start:stop])
+        prompt = np.array(split.features["token_ids"][row : start + 1])
+        found.append(Sample(prompt, rest[: len(rest) - special[rest[-1]]]))
     return found
+
+
+def _said(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
+    """(answers,) the first token of each stretch of a row that is to be said, and one past its last."""
+    said = np.asarray(split.targets) >= 0
+    opens, closes = said.copy(), said.copy()
+    opens[1:] &= ~said[:-1]
+    closes[:-1] &= ~said[1:]
+    opens[split.offsets[:-1]] = said[split.offsets[:-1]]
+    closes[split.offsets[1:] - 1] = said[split.offsets[1:] - 1]
+    return np.flatnonzero(opens), np.flatnonzero(closes) + 1
 
 
 def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -62,11 +62,13 @@ class BytePairEncoder(tf.Module):
     together (Sennrich et al. 2016, arXiv:1508.07909).
 
     It differs from `tokenizers` on letters and digits assigned in Unicode versions newer than this Python's, on
-    noncharacters such as U+FDD0, and on vocabularies made for another pattern (Llama 3, Qwen: digits).
+    noncharacters such as U+FDD0, and on vocabularies made for another pattern (Llama 3, Qwen: digits). A tokenizer
+    whose `split_digits` is true (`kerasft.models.byte_level_tokenizer`) has each digit cut off before: `\p{N}` one by
+    one, as SmolLM and StarCoder have it.
 
     Args:
-        tokenizer: a KerasHub byte-pair tokenizer. Its `vocabulary`, `merges`, `unsplittable_tokens` and
-            `add_prefix_space` are what is read.
+        tokenizer: a KerasHub byte-pair tokenizer. Its `vocabulary`, `merges`, `unsplittable_tokens`,
+            `add_prefix_space` and, where it has one, `split_digits` are what is read.
 
     Attributes:
         unknown_id: None; bytes spell everything.
@@ -85,6 +87,7 @@ class BytePairEncoder(tf.Module):
         self._special = SpecialTokens(tokens, strip_left=frozenset(["<mask>"]))
         self._special_ids = tf.constant([vocabulary[token] for token in self._special.tokens], tf.int64)
         self._prefix_space = bool(tokenizer.add_prefix_space)
+        self._split_digits = bool(getattr(tokenizer, "split_digits", False))  # KerasHub's own have none
         self._merges = _merge_table(vocabulary, list(tokenizer.merges))
         # A byte that the vocabulary lacks is left out, as `tokenizers` does without an unknown token.
         byte_ids = [vocabulary.get(char, -1) for char in byte_characters()]
@@ -106,7 +109,7 @@ class BytePairEncoder(tf.Module):
         codes, spans = self._characters(text)
         classes = self._class_of(codes.flat_values)
         text_of = tf.cast(codes.value_rowids(), tf.int32)
-        first = tf.where(_word_starts(codes.flat_values, classes, text_of))[:, 0]
+        first = tf.where(_word_starts(codes.flat_values, classes, text_of, self._split_digits))[:, 0]
         words = tf.RaggedTensor.from_row_starts(codes.flat_values, first, validate=False)  # (words, characters)
         distinct, index = tf.unique(tf.strings.unicode_encode(words, "UTF-8"))
         merged = self._merge(distinct)  # (distinct, tokens)
@@ -223,11 +226,13 @@ def _shift(values: tf.Tensor, by: int, fill: int | bool) -> tf.Tensor:
     return tf.concat([values[by:], edge], 0) if by > 0 else tf.concat([edge, values[:by]], 0)
 
 
-def _word_starts(codes: tf.Tensor, classes: tf.Tensor, text_of: tf.Tensor) -> tf.Tensor:
+def _word_starts(codes: tf.Tensor, classes: tf.Tensor, text_of: tf.Tensor, split_digits: bool) -> tf.Tensor:
     """(characters,) code points, classes and texts -> (characters,) whether a word of GPT-2's pattern starts."""
     special = classes >= unicode_table.SPECIAL
+    if split_digits:  # a digit is apart from all around it, as a special token is
+        special |= classes == unicode_table.NUMBER
     piece_starts = special | _shift(special, -1, False) | (text_of != _shift(text_of, -1, -1))
-    piece = tf.cumsum(tf.cast(piece_starts, tf.int32))  # texts cut at special tokens
+    piece = tf.cumsum(tf.cast(piece_starts, tf.int32))  # texts cut at special tokens, and at digits
 
     def following(values: tf.Tensor, by: int) -> tf.Tensor:
         return tf.where(_shift(piece, by, -1) == piece, _shift(values, by, -1), -1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from kerasft.config.tasks import Decoding
+from kerasft.config.text_generation import Decoding
 from kerasft.models.cached_decoder import KeysValues, next_token_logits, read_prompt, read_token
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.sampling import choose, penalised, seeds_of_prompts, uniform_draws
@@ -28,6 +30,23 @@ class Wishes(NamedTuple):
     temperature: tf.Tensor
     top_p: tf.Tensor
     seed: tf.Tensor
+
+
+class _Request(NamedTuple):
+    """What stays the same while answers are written: (batch,) each, and (batch, steps) draws."""
+
+    lengths: tf.Tensor
+    limits: tf.Tensor
+    draws: tf.Tensor
+    temperature: tf.Tensor
+    top_p: tf.Tensor
+
+
+class _Steps(NamedTuple):
+    """Traced once for all streams."""
+
+    begin: Callable[..., tuple[_Request, _State]]
+    go_on: Callable[[_Request, _State], _State]
 
 
 class _State(NamedTuple):
@@ -92,37 +111,67 @@ class Generator:
             text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
         return {"text": text, "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
 
+    def stream(self, token_ids: tf.Tensor, lengths: tf.Tensor, wishes: Wishes) -> Iterator[int]:
+        """Eagerly, for one prompt: the ids of `__call__`'s answer, each as soon as it is there.
+
+        Args are those of `__call__`, with a batch of 1. What completes a stop text is among the ids.
+        """
+        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.max_length - 1)
+        request, state = self._steps.begin(*_last_tokens(token_ids, lengths, self.max_length - limits), limits, wishes)
+        while (token := int(state.token[0])) != NO_TOKEN:
+            yield token
+            if bool(state.ended[0]):
+                return
+            state = self._steps.go_on(request, state)
+
+    @functools.cached_property
+    def _steps(self) -> _Steps:
+        return _Steps(
+            *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
+        )
+
     def _written(self, token_ids: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor, wishes: Wishes) -> tf.Tensor:
         """(batch, steps) ids, NO_TOKEN from a row's end on."""
+        request, first = self._begin(token_ids, lengths, limits, wishes)
+        (last,) = tf.while_loop(
+            lambda state: ~tf.reduce_all(state.ended),
+            lambda state: (self._go_on(request, state),),
+            (first,),
+            parallel_iterations=1,
+        )
+        return tf.transpose(last.written)
+
+    def _begin(
+        self, token_ids: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor, wishes: Wishes
+    ) -> tuple[_Request, _State]:
+        """Reads the prompts and writes the first token of each row."""
         rows, steps = tf.shape(token_ids)[0], _largest(limits, 1)
-        draws = uniform_draws(wishes.seed, steps)
+        request = _Request(lengths, limits, uniform_draws(wishes.seed, steps), wishes.temperature, wishes.top_p)
         capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits, 1))
         hidden, cache = read_prompt(self.backbone, token_ids, capacity)
-
-        def write(state: _State, hidden: tf.Tensor, cache: list[KeysValues]) -> _State:
-            """One token more of each row, from (batch, hidden) of what it has so far."""
-            logits = self._allowed(next_token_logits(self.backbone, hidden), state.present)
-            draw = draws[:, state.step]
-            token = choose(logits, draw, wishes.temperature, wishes.top_p, self.decoding.top_k)
-            ended = state.ended | tf.gather(tf.constant(self.detokenizer.special), token)
-            token = tf.where(ended, NO_TOKEN, token)
-            written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])
-            ended |= (state.step + 1 >= limits) | self._stopped(written, state.step + 1)
-            present = self._noted(state.present, token[:, tf.newaxis])
-            return _State(state.step + 1, token, ended, present, written, cache)
-
-        def go_on(state: _State) -> tuple[_State]:
-            # A row that has ended reads on to no effect, within the cache.
-            places = tf.minimum(lengths + state.step - 1, capacity - 1)
-            hidden, cache = read_token(self.backbone, tf.maximum(state.token, 0), places, state.cache)
-            return (write(state, hidden, cache),)
-
         nothing = tf.fill([steps, rows], NO_TOKEN)
         prompt = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
         start = _State(tf.constant(0), nothing[0], limits < 1, self._noted(None, prompt), nothing, cache)
-        first = write(start, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
-        (last,) = tf.while_loop(lambda state: ~tf.reduce_all(state.ended), go_on, (first,), parallel_iterations=1)
-        return tf.transpose(last.written)
+        return request, self._write(request, start, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+
+    def _go_on(self, request: _Request, state: _State) -> _State:
+        """Reads the newest token of each row and writes one more."""
+        # A row that has ended reads on to no effect, within the cache.
+        places = tf.minimum(request.lengths + state.step - 1, tf.shape(state.cache[0].keys)[2] - 1)
+        hidden, cache = read_token(self.backbone, tf.maximum(state.token, 0), places, state.cache)
+        return self._write(request, state, hidden, cache)
+
+    def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: list[KeysValues]) -> _State:
+        """One token more of each row, from (batch, hidden) of what it has so far."""
+        logits = self._allowed(next_token_logits(self.backbone, hidden), state.present)
+        draw = request.draws[:, state.step]
+        token = choose(logits, draw, request.temperature, request.top_p, self.decoding.top_k)
+        ended = state.ended | tf.gather(tf.constant(self.detokenizer.special), token)
+        token = tf.where(ended, NO_TOKEN, token)
+        written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])
+        ended |= (state.step + 1 >= request.limits) | self._stopped(written, state.step + 1)
+        present = self._noted(state.present, token[:, tf.newaxis])
+        return _State(state.step + 1, token, ended, present, written, cache)
 
     def _allowed(self, logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         if self.decoding.repetition_penalty != 1.0:

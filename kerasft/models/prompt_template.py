@@ -15,8 +15,6 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:  # a template must be checked without waiting for TensorFlow
     import tensorflow as tf
 
-KEY = "task.template"
-
 
 class PromptTemplate:
     """A template, such as `Translate: {input}` with a line break at its end; `{{` and `}}` are braces.
@@ -24,25 +22,26 @@ class PromptTemplate:
     Args:
         template: of the config.
         columns: the names that it may hold, each of which it has to hold.
+        key: of the config, for complaints.
 
     Raises:
         UserError: it holds something else, or leaves a column out.
     """
 
-    def __init__(self, template: str, columns: Collection[str]):
+    def __init__(self, template: str, columns: Collection[str], key: str = "task.template"):
         try:
             parsed = list(string.Formatter().parse(template))
         except ValueError as error:
-            raise UserError(f"{KEY}: {error}; write {{{{ or }}}} for a brace that is one") from error
+            raise UserError(f"{key}: {error}; write {{{{ or }}}} for a brace that is one") from error
         self.pieces: list[tuple[str, str | None]] = []  # words, and the column behind them
         for words, name, form, conversion in parsed:
             if name is not None and (name not in columns or form or conversion):
                 known = " and ".join(f"{{{column}}}" for column in columns)
-                raise UserError(f"{KEY}: {{{name}}} is none of the columns' roles; it can hold {known}")
+                raise UserError(f"{key}: {{{name}}} is none of the columns' roles; it can hold {known}")
             self.pieces.append((words, name))
         missing = [column for column in columns if column not in [name for _, name in self.pieces]]
         if missing:
-            raise UserError(f"{KEY}: {{{missing[0]}}} is not in it; add it, or remove data.columns.{missing[0]}")
+            raise UserError(f"{key}: {{{missing[0]}}} is not in it; add it, or remove data.columns.{missing[0]}")
 
     def render(self, row: Mapping[str, str]) -> str:
         """{column: text} -> a prompt."""

@@ -62,6 +62,7 @@ class Task(abc.ABC):
     rising: tuple[str, ...]  # metrics a run can be chosen by, where more is better
     falling: tuple[str, ...]  # and where less is better
     needs_training = True  # whether `build` adds weights that mean nothing before training
+    measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
     embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
@@ -247,6 +248,10 @@ class Task(abc.ABC):
         None where answers are vectors or free text: of these tasks only the texts are watched.
         """
         yield from ()
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows of `predictions` -> JSON-able metrics of answers that took long to make, of a finished model alone."""
+        return {}
 
     @abc.abstractmethod
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

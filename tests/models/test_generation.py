@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.config.tasks import Decoding
+from kerasft.config.text_generation import Decoding
 from kerasft.models.causal_lm import CausalLM
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.generation import Generator, Wishes

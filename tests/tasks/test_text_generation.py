@@ -160,7 +160,8 @@ def test_prompts_and_answers(folder, capsys):
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
     assert metrics["tokens"] == 20 * 4 and metrics["perplexity"] < 1.5  # three letters and the end, no prompt
     rows = [json.loads(line) for line in Path("runs/tiny/predictions/test.jsonl").read_text().splitlines()]
-    assert len(rows) == 5 and sum(row["text"] == row["truth"] for row in rows) >= 4
+    assert len(rows) == 20 and sum(row["text"] == row["truth"] for row in rows) >= 16
+    assert metrics["exact_match"] == sum(row["text"] == row["truth"] for row in rows) / 20
     assert all(re.fullmatch("(on|go) [a-z]:", row["prompt"]) for row in rows)
     capsys.readouterr()
     asked = [{"what": "on", "from": "m"}, {"instruction": "go", "input": "c"}]

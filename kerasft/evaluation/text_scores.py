@@ -1,0 +1,53 @@
+"""How near written texts are to those that were wanted, by the libraries that papers use, and how diverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasft.data.scripts import unspaced
+
+ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
+
+
+def text_scores(wanted: Sequence[str], written: Sequence[str]) -> dict[str, Any]:
+    """Figures of whole answers.
+
+    ROUGE (Lin 2004) by rouge-score: the mean F1 with stemming, of words of ASCII letters and digits only. BLEU
+    (Papineni et al. 2002) and chrF (Popović 2015) by sacreBLEU (Post 2018, arXiv:1804.08771), 0 to 100 over all texts
+    together; Chinese and Japanese are cut into characters for BLEU. Distinct-n (Li et al. 2016, arXiv:1510.03055): the
+    share of different ones among all runs of n words, in all that was written.
+
+    Args:
+        wanted: a reference for each text.
+        written: as many, 1 or more.
+
+    Returns:
+        answers (how many), exact_match (white space at the ends aside), rouge_1, rouge_2, rouge_l, bleu, chrf,
+        distinct_1, distinct_2 (None where no text has so many words), bleu_signature, chrf_signature.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu.metrics import BLEU, CHRF
+
+    equal = [one.strip() == other.strip() for one, other in zip(wanted, written, strict=True)]
+    scores: dict[str, Any] = {"answers": len(equal), "exact_match": sum(equal) / len(equal)}
+    scorer = RougeScorer([*ROUGE.values()], use_stemmer=True)
+    each = [scorer.score(one, other) for one, other in zip(wanted, written)]
+    scores |= {name: sum(row[theirs].fmeasure for row in each) / len(each) for name, theirs in ROUGE.items()}
+    for name, metric in (("bleu", BLEU(tokenize=_splitting(wanted))), ("chrf", CHRF())):
+        scores[name] = float(metric.corpus_score([*written], [[*wanted]]).score)
+        scores[f"{name}_signature"] = str(metric.get_signature())
+    return scores | {f"distinct_{size}": distinct(written, size) for size in (1, 2)}
+
+
+def distinct(texts: Sequence[str], size: int) -> float | None:
+    """Different runs of `size` words over all such runs; words are what is between white space. None: there is none."""
+    words = [text.split() for text in texts]
+    runs = [tuple(row[start : start + size]) for row in words for start in range(len(row) - size + 1)]
+    return len(set(runs)) / len(runs) if runs else None
+
+
+def _splitting(wanted: Sequence[str]) -> str:
+    """sacreBLEU's name of how words are found: 13a, or zh where more than half the characters stand without spaces."""
+    characters = "".join("".join(wanted).split())
+    return "zh" if 2 * sum(map(unspaced, characters)) > len(characters) else "13a"

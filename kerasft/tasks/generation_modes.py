@@ -1,0 +1,180 @@
+"""What text_generation reads from a record in each of its modes, and what is to be said of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.models.chat_template import SYSTEM, ChatTemplate, Message
+from kerasft.models.prompt_template import PromptTemplate, plain_template
+from kerasft.tasks.base import Column
+from kerasft.tasks.columns import check_some_text, first_text, text_of
+from kerasft.tasks.dialogue_rows import ROLES, messages_of
+
+if TYPE_CHECKING:
+    from kerasft.data.next_tokens import NextTokens
+    from kerasft.data.sources import Record
+    from kerasft.data.spoken import Spoken
+    from kerasft.data.table import Table
+
+PROMPT = ("instruction", "input")  # roles of columns that a prompt is made of
+
+
+class Corpus:
+    """Plain text, all of it."""
+
+    columns: tuple[Column, ...] = (Column("text"),)
+    inputs: tuple[str, ...] = ("prompt",)
+    texts: tuple[str, ...] = ("text",)
+
+    def __init__(self, config: Config):
+        self.config = config
+
+    def check(self) -> None:
+        """Raises UserError for what a config may not say in this mode."""
+
+    def schema(self) -> pa.Schema:
+        return pa.schema([*((name, pa.large_string()) for name in self.texts), ("where", pa.string())])
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        columns = self.config.data.columns
+        values = {role: first_text(record.get(columns[role], role)) for role in self.texts}
+        texts = {role: text_of(value, columns[role], record.where) for role, value in values.items()}
+        return texts | {"where": record.where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        found = {}
+        for role in self.inputs:
+            names = (role, self.config.data.columns[role if role in self.texts else "text"])
+            if len(self.inputs) == 1:
+                names += ("text",)  # a line of plain text
+            column = next((name for name in names if name in record.values), names[1])
+            found[role] = text_of(record.get(column, role), column, record.where)
+        return found
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        check_some_text(splits, self.texts[-1])
+
+    def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
+        from kerasft.data.next_tokens import prepare_documents
+
+        return prepare_documents(table, preprocessor, self.config.task.packing == "documents")
+
+    def joined(self) -> dict[str, Any]:
+        """What the preprocessor is told of a prompt's columns."""
+        return {}
+
+    def stops(self, special: Collection[str]) -> list[str]:
+        """Texts that an answer ends before, of a tokenizer with these special tokens, beside those of the config."""
+        return []
+
+    def without_end(self, text: str) -> str:
+        """What was to be written, without the words that end it."""
+        return text
+
+
+class PromptCompletion(Corpus):
+    """Prompts with answers."""
+
+    columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
+        self.texts = (*self.inputs, "output")
+
+    @functools.cached_property
+    def template(self) -> PromptTemplate:
+        """How a prompt is made of `inputs`."""
+        return PromptTemplate(self.config.task.template or plain_template(self.inputs), self.inputs)
+
+    def check(self) -> None:
+        if not self.inputs:
+            raise UserError("data.columns: a prompt is made of instruction or input; name one, such as input: NAME")
+        self.template  # noqa: B018  is checked when it is made
+
+    def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
+        from kerasft.data.next_tokens import prepare_answers
+
+        return prepare_answers(table, preprocessor, self.template.render)
+
+    def joined(self) -> dict[str, Any]:
+        return {"inputs": self.inputs, "join": self.template.join}
+
+
+class Dialogues(Corpus):
+    """Turns of speakers, one of whom answers; a prompt is a dialogue as one text, as a client renders it too."""
+
+    columns = tuple(Column(role, required=False) for role in ROLES)
+
+    @functools.cached_property
+    def template(self) -> ChatTemplate:
+        """How a dialogue is made of turns."""
+        return ChatTemplate(self.config.task.chat)
+
+    @property
+    def role(self) -> str:
+        """Whether dialogues are messages or turns."""
+        return next(role for role in ROLES if role in self.config.data.columns)
+
+    def check(self) -> None:
+        if len(given := [role for role in ROLES if role in self.config.data.columns]) != 1:
+            what = "are both there" if given else "are both missing"
+            raise UserError(f"data.columns: messages and turns {what}; name one, such as messages: NAME")
+        self.template  # noqa: B018  is checked when it is made
+
+    def schema(self) -> pa.Schema:
+        many = pa.list_(pa.large_string())
+        return pa.schema([("text", pa.large_string()), ("roles", many), ("contents", many), ("where", pa.string())])
+
+    def _messages(self, record: Record, column: str, role: str) -> list[Message]:
+        found = messages_of(record.get(column, role), role, self.config.task.chat, column, record)
+        return self.template.with_system(found)
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        found = self._messages(record, self.config.data.columns[self.role], self.role)
+        text = self.template.text(found) if found else ""
+        roles, contents = zip(*found)
+        return {"text": text, "roles": list(roles), "contents": list(contents), "where": record.where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        """A dialogue, or one text, which is a user's only turn; a column `prompt` is taken as it stands."""
+        if "prompt" in record.values:
+            return {"prompt": text_of(record.values["prompt"], "prompt", record.where)}
+        for role, column in ((self.role, self.config.data.columns[self.role]), *((role, role) for role in ROLES)):
+            if column in record.values:
+                return {"prompt": self.template.prompt(self._messages(record, column, role))}
+        text = text_of(record.get("text", "text"), "text", record.where)
+        return {"prompt": self.template.prompt([Message(self.config.task.chat.turns[0], text)])}
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        learnt = self.template.learnt
+        for split, table in splits.items():
+            found = {role for roles in table.column("roles") for role in roles}
+            if not found & learnt:
+                raise UserError(
+                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {', '.join(sorted(found))}; "
+                    "set task.chat.learn or task.chat.rename"
+                )
+
+    def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
+        from kerasft.data.next_tokens import prepare_dialogues
+
+        return prepare_dialogues(table, preprocessor, self.template.between, self._spoken, SYSTEM)
+
+    def _spoken(self, row: Mapping[str, Any]) -> list[Spoken]:
+        return [self.template.spoken(Message(*turn)) for turn in zip(row["roles"], row["contents"])]
+
+    def stops(self, special: Collection[str]) -> list[str]:
+        return self.template.stops(special)
+
+    def without_end(self, text: str) -> str:
+        return text.removesuffix(self.template.end)
+
+
+MODES = {"corpus": Corpus, "prompt_completion": PromptCompletion, "chat": Dialogues}

@@ -1,0 +1,103 @@
+"""`kerasft chat`: lines in, answers out; what was said before is known as far as there is room."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_gguf import write_gguf
+
+from kerasft import chat
+from kerasft.config.load import load_config
+from kerasft.conversation import Conversation
+from kerasft.models.chat_template import Message
+from kerasft.untrained import Untrained
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("chat")
+    write_gguf(folder / "a.gguf", "Q8_0")
+    task = {"name": "text_generation", "mode": "chat", "decoding": {"max_new_tokens": 8}}
+    told = {"name": "t", "task": task, "data": {"train": "none.jsonl", "columns": {"messages": "m"}}}
+    told["model"] = {"preset": f"gguf:{folder}/a.gguf", "max_length": 64}
+    (folder / "c.yaml").write_text(yaml.safe_dump(told))
+    return folder / "c.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained(config):
+    return Untrained.open(config, ["task.decoding.temperature=1.5"]).load()
+
+
+def test_pieces_are_the_answer_of_predict(trained):
+    conversation = Conversation(trained)
+    said = "".join(conversation.ask("the"))
+    prompt = "<|im_start|>user\nthe<|im_end|>\n<|im_start|>assistant\n"
+    told = trained.preprocessor({"prompt": [prompt]})
+    found = trained.task.generator(*told.values(), trained.task.generator.wishes(*told.values()))
+    assert said == found["text"].numpy()[0].decode() and len(said) > 2
+    assert conversation._messages == [Message("user", "the"), Message("assistant", said.strip())]
+
+
+def test_oldest_turns_are_forgotten_where_there_is_no_room(trained):
+    conversation = Conversation(trained, "be")
+    for text in ("one", "two", "three"):
+        list(conversation.ask(text))
+    said = [message.content for message in conversation._messages]
+    assert said[0] == "be" and said[1] == "three" and len(said) == 3
+    conversation.forget()
+    assert conversation._messages == [Message("system", "be")]
+
+
+def test_an_answer_left_early_is_what_there_was(trained):
+    conversation = Conversation(trained)
+    stream = conversation.ask("the")
+    first = next(stream)
+    stream.close()
+    assert conversation._messages[-1] == Message("assistant", first.strip())
+
+
+def test_lines_of_a_pipe(config, monkeypatch, capsys):
+    told = [str(config), "--temperature", "2", "--seed", "3", "--stop", "\n", "--max-new-tokens", "4"]
+    answers = []
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("the\n\n/forget\n12"))
+        assert chat.main(told) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1] and answers[0].count("\n") == 2
+
+
+def test_mistakes_are_one_line(config, monkeypatch, capsys, tmp_path):
+    assert chat.main([str(config), "--temperature", "-1"]) == 2
+    assert "task.decoding.temperature" in capsys.readouterr().err
+    assert chat.main([str(config), "task.mode=corpus", "data.columns={text: t}"]) == 2
+    assert "task.mode is not chat; ask it by: kerasft predict" in capsys.readouterr().err
+    assert chat.main([str(tmp_path)]) == 2
+    assert load_config(config, []).task.mode == "chat"
+
+
+def test_ctrl_c_ends_an_answer_where_someone_watches_and_all_elsewhere(monkeypatch, capsys):
+    closed = []
+
+    def pieces():
+        try:
+            yield "a"
+            raise KeyboardInterrupt
+        finally:
+            closed.append(True)
+
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with pytest.raises(KeyboardInterrupt):
+        chat._answer(pieces())
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    chat._answer(pieces())
+    assert capsys.readouterr().out == "aa\n" and len(closed) == 2
+
+
+def test_ctrl_d_ends_the_dialogue(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", terminal := io.StringIO("Hi \n"))
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    assert list(chat._lines()) == ["Hi"]
