@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 import keras
 import tensorflow as tf
 
+from kerasft.training.compiled_activations import compiled_activations
 from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
 
@@ -145,19 +146,22 @@ FORMS: dict[str, dict[type[keras.layers.Layer], type[keras.layers.Layer]]] = {
     "projections": {keras.layers.Dense: _Dense, keras.layers.EinsumDense: _EinsumDense},
     "attention": {keras.layers.MultiHeadAttention: _MultiHeadAttention},
 }
+ACTIVATIONS = "activations"
+NAMES = (*FORMS, ACTIVATIONS)  # of `training.fused`
 
 
 def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
-    """`training.fused` of a config -> keys of FORMS; null: all on a CPU, none where XLA or a GPU has its own."""
+    """`training.fused` of a config -> some of NAMES; null: all on a CPU, none where XLA or a GPU has its own."""
     if fused is None:
-        return () if on_accelerator() else tuple(FORMS)
+        return () if on_accelerator() else NAMES
     return tuple(fused)
 
 
 @contextlib.contextmanager
 def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
-    replaced = {kind: form for name in forms for kind, form in FORMS[name].items()}
+    replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
     layers = [layer for layer in model._flatten_layers() if type(layer) in replaced]
-    with as_classes([(layer, replaced[type(layer)]) for layer in layers]):
+    activations = compiled_activations(model) if ACTIVATIONS in forms else contextlib.nullcontext()
+    with as_classes([(layer, replaced[type(layer)]) for layer in layers]), activations:
         yield
