@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.training.compiled_activations import compiled_activations
+from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
 from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
 
@@ -146,8 +147,8 @@ FORMS: dict[str, dict[type[keras.layers.Layer], type[keras.layers.Layer]]] = {
     "projections": {keras.layers.Dense: _Dense, keras.layers.EinsumDense: _EinsumDense},
     "attention": {keras.layers.MultiHeadAttention: _MultiHeadAttention},
 }
-ACTIVATIONS = "activations"
-NAMES = (*FORMS, ACTIVATIONS)  # of `training.fused`
+ACTIVATIONS, FIRST_TOKEN = "activations", "first_token"
+NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN)  # of `training.fused`
 
 
 def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
@@ -162,6 +163,8 @@ def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[
     """Layers of the model, however deep, take their cheaper forms inside."""
     replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
     layers = [layer for layer in model._flatten_layers() if type(layer) in replaced]
-    activations = compiled_activations(model) if ACTIVATIONS in forms else contextlib.nullcontext()
-    with as_classes([(layer, replaced[type(layer)]) for layer in layers]), activations:
+    changes = [(layer, replaced[type(layer)]) for layer in layers]
+    if FIRST_TOKEN in forms:
+        changes += [(layer, FirstTokenEncoder) for layer in last_layer_of_first_token(model)]
+    with as_classes(changes), compiled_activations(model) if ACTIVATIONS in forms else contextlib.nullcontext():
         yield
