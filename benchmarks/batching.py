@@ -88,7 +88,7 @@ def shares(prepared: Prepared, size: int, seed: int) -> dict[str, tuple[float, f
 def _slots(prepared: Prepared, rows: np.ndarray, packs: bool) -> int:
     lengths = prepared.text_lengths[rows]
     if not packs:
-        return lengths.size * min(rounded(lengths.max()), prepared.longest)
+        return lengths.size * prepared.padded_length(int(lengths.max()))
     plan = Packing(prepared.text_lengths).plan(rows, 1)
     end = (plan[OFFSET].reshape(lengths.shape) + lengths).max()
     return RowShape(1 + int(plan[ROW].max()), rounded(end)).tokens

@@ -19,10 +19,10 @@ from benchmarks.random_step import random_step
 from benchmarks.sides import ROOT
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
-from kerasft.training.fused_layers import FORMS
+from kerasft.training.fused_layers import NAMES
 from kerasft.training.precision import bfloat16_products
 
-VARIANTS = {"Keras": (), **{name: (name,) for name in FORMS}, "all of them": tuple(FORMS)}
+VARIANTS = {"Keras": (), **{name: (name,) for name in NAMES}, "all of them": NAMES}
 
 
 def main() -> None:

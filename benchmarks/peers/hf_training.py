@@ -5,7 +5,9 @@ validation file the weights of the best epoch are kept, as kerasft does; without
 """
 
 import argparse
+import collections
 import copy
+import dataclasses
 import inspect
 import json
 import math
@@ -14,6 +16,7 @@ import tempfile
 import time
 
 import numpy as np
+import pacing
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
@@ -31,6 +34,8 @@ def arguments(description):
     parser.add_argument("--warmup", type=float, default=0.1, help="share of all steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="fewer where other work shares the cores")
+    parser.add_argument("--pad-to-max", action="store_true", help="each row to --max-length, in random order")
+    parser.add_argument("--paced", action="store_true", help="take the steps that are ordered; see pacing.py")
     return parser
 
 
@@ -65,11 +70,16 @@ def train(args, model, rows, collator, score=None):
         report_to=[],
         logging_steps=50,
         disable_tqdm=True,
-        **_grouping(),
+        **({} if args.pad_to_max else _grouping()),
     )
+    if args.pad_to_max:
+        collator = dataclasses.replace(collator, padding="max_length", max_length=args.max_length)
     best = BestEpoch(score)
+    callbacks = [best] if score else []
+    if args.paced:
+        callbacks, collator = [paced := Paced(collator)], paced.collate
     trainer = ShuffledTrainer(
-        model=model, args=settings, train_dataset=rows, data_collator=collator, callbacks=[best] if score else []
+        model=model, args=settings, train_dataset=rows, data_collator=collator, callbacks=callbacks
     )
     begun = time.perf_counter()
     trainer.train()
@@ -126,6 +136,23 @@ class BestEpoch(TrainerCallback):
             self.model, self.found = candidate, found
         self.seconds += time.perf_counter() - begun
         print(json.dumps({"epoch": state.epoch, "validation": found, "best": self.found}), flush=True)
+
+
+class Paced(TrainerCallback):
+    """Counts what it collates: the loader is ahead of the step, so the counts wait in order."""
+
+    def __init__(self, collator):
+        self.collator, self.pace, self.counts = collator, pacing.Pace(), collections.deque()
+
+    def collate(self, rows):
+        self.counts.append((len(rows), sum(len(row["input_ids"]) for row in rows)))
+        return self.collator(rows)
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.pace.begin()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.pace.after_step(*self.counts.popleft())
 
 
 def snapshot(model):

@@ -177,10 +177,12 @@ class Training(Section):
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Of matrix products; weights stay float32."
     )
-    fused: Optional[list[Literal["dropout", "normalization", "projections", "attention"]]] = Field(
+    fused: Optional[
+        list[Literal["dropout", "normalization", "projections", "attention", "activations", "first_token"]]
+    ] = Field(
         None,
-        description="Layers that training runs in cheaper forms with the same result; null: all of these on a CPU, "
-        "none on an accelerator; []: as Keras has them.",
+        description="What training runs in cheaper forms with the same result; null: all of these on a CPU, none on an "
+        "accelerator; []: as Keras has it.",
     )
     rematerialize: bool = Field(
         False,

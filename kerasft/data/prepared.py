@@ -16,6 +16,7 @@ from kerasft.data.table import Table
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
 LENGTH_STEP = 8  # padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
+CPU_LENGTH_STEP = 4  # of batches on a CPU: short texts have less padding, and more shapes cost it little
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,7 @@ class Prepared:
         real, rows = rows >= 0, np.maximum(rows, 0)
         lengths = self.lengths[rows]
         longest = int(self.lengths[rows if beside is None else np.maximum(beside, 0)].max())
-        longest = -(-longest // LENGTH_STEP) * LENGTH_STEP
-        length = self.longest if static else min(longest, self.longest)
+        length = self.longest if static else self.padded_length(longest)
         mask = np.arange(length) < lengths[:, None]  # (batch, length)
         source = self.token_index(rows)
         features = {}
@@ -107,6 +107,11 @@ class Prepared:
         if self.token_targets:
             targets[mask] = self.targets[source]
         return features, targets, self.weights[rows] * real.astype(np.float32)
+
+    def padded_length(self, longest: int) -> int:
+        """The length of a batch whose longest row has so many tokens, where shapes may differ."""
+        step = LENGTH_STEP if tf.config.list_physical_devices("GPU") else CPU_LENGTH_STEP
+        return min(-(-longest // step) * step, self.longest)
 
     def token_index(self, rows: np.ndarray) -> np.ndarray:
         """(rows,) -> (tokens of these rows,) their places among all tokens, row after row."""

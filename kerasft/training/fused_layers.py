@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator
 import keras
 import tensorflow as tf
 
+from kerasft.training.compiled_activations import compiled_activations
+from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
 from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
 
@@ -145,19 +147,24 @@ FORMS: dict[str, dict[type[keras.layers.Layer], type[keras.layers.Layer]]] = {
     "projections": {keras.layers.Dense: _Dense, keras.layers.EinsumDense: _EinsumDense},
     "attention": {keras.layers.MultiHeadAttention: _MultiHeadAttention},
 }
+ACTIVATIONS, FIRST_TOKEN = "activations", "first_token"
+NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN)  # of `training.fused`
 
 
 def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
-    """`training.fused` of a config -> keys of FORMS; null: all on a CPU, none where XLA or a GPU has its own."""
+    """`training.fused` of a config -> some of NAMES; null: all on a CPU, none where XLA or a GPU has its own."""
     if fused is None:
-        return () if on_accelerator() else tuple(FORMS)
+        return () if on_accelerator() else NAMES
     return tuple(fused)
 
 
 @contextlib.contextmanager
 def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
-    replaced = {kind: form for name in forms for kind, form in FORMS[name].items()}
+    replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
     layers = [layer for layer in model._flatten_layers() if type(layer) in replaced]
-    with as_classes([(layer, replaced[type(layer)]) for layer in layers]):
+    changes = [(layer, replaced[type(layer)]) for layer in layers]
+    if FIRST_TOKEN in forms:
+        changes += [(layer, FirstTokenEncoder) for layer in last_layer_of_first_token(model)]
+    with as_classes(changes), compiled_activations(model) if ACTIVATIONS in forms else contextlib.nullcontext():
         yield

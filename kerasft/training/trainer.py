@@ -118,7 +118,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 eval_actions=[watch.after_evaluation],
                 summary_dir=str(self.folder / "tensorboard") if self.workers.chief else None,
             )
-            self._go_to(self.checkpoints.step)
+            self.go_to(self.checkpoints.step)
             with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
                 try:
                     self._run(controller, training.evaluate_every or self.per_epoch)
@@ -134,12 +134,26 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def replay(self, entry: Entry, last_step: int) -> str:
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
         self.checkpoints.load(entry)
-        self._go_to(entry.step)
+        self.go_to(entry.step)
         loop = self.config.training.steps_per_loop
         with bfloat16_products(self.rewrites):
             for step in range(entry.step, last_step, loop):
                 self.run_steps(self.iterator, min(loop, last_step - step))
         return self.checkpoints.sha256()
+
+    def go_to(self, first_step: int) -> None:
+        """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
+        training, batches = self.config.training, self.batches
+        dataset = distribute(
+            self.train_data,
+            lambda: batches.from_step(first_step),
+            self.strategy,
+            training.gradient_accumulation,
+            training.batch_size if self.static else None,
+            first_step,
+            batches.packing,
+        )
+        self.iterator, self.plan = iter(dataset), batches.from_step(first_step)
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
@@ -233,17 +247,3 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def _enough(self) -> bool:
         stopping = self.config.training.early_stopping
         return stopping is not None and self.progress.waited >= stopping.patience
-
-    def _go_to(self, first_step: int) -> None:
-        """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
-        training, batches = self.config.training, self.batches
-        dataset = distribute(
-            self.train_data,
-            lambda: batches.from_step(first_step),
-            self.strategy,
-            training.gradient_accumulation,
-            training.batch_size if self.static else None,
-            first_step,
-            batches.packing,
-        )
-        self.iterator, self.plan = iter(dataset), batches.from_step(first_step)

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.training.fused_layers import FORMS, chosen_forms, fused_layers
-
-ALL = tuple(FORMS)
+from kerasft.training.fused_layers import FORMS, NAMES, chosen_forms, fused_layers
 
 
 def features_of(backbone: keras.Model) -> dict[str, tf.Tensor]:
@@ -45,10 +43,10 @@ def outputs_and_gradients(model: keras.Model, features, forms) -> tuple[np.ndarr
 
 
 def test_outputs_and_gradients_are_those_of_keras(family, make_backbone):
-    agrees(make_backbone(family), ALL)
+    agrees(make_backbone(family), NAMES)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", NAMES)
 def test_each_form_alone(form, make_backbone):
     agrees(make_backbone("bert"), [form])
 
@@ -70,16 +68,16 @@ def agrees(model: keras.Model, forms) -> None:
 def test_the_layers_of_an_encoder_are_found(make_backbone):
     model = make_backbone("bert")
     found = set()
-    with fused_layers(model, ALL):
+    with fused_layers(model, NAMES):
         for layer in model._flatten_layers():
             found |= {name for name, forms in FORMS.items() if type(layer) in forms.values()}
-    assert found == set(ALL)
+    assert found == set(FORMS)
 
 
 def test_the_layers_are_put_back_after_an_error(make_backbone):
     model = make_backbone("bert")
     before = [type(layer) for layer in model._flatten_layers()]
-    with pytest.raises(KeyError), fused_layers(model, ALL):
+    with pytest.raises(KeyError), fused_layers(model, NAMES):
         raise KeyError
     assert [type(layer) for layer in model._flatten_layers()] == before
 
@@ -88,7 +86,7 @@ def test_gelu_and_other_activations_are_kept():
     layer = keras.layers.Dense(5, activation="gelu")
     values = tf.random.normal((2, 3, 4))
     expected = layer(values)
-    with fused_layers(keras.Sequential([layer]), ALL):
+    with fused_layers(keras.Sequential([layer]), NAMES):
         np.testing.assert_allclose(layer(values), expected, atol=1e-6)
 
 
@@ -99,7 +97,7 @@ def test_low_rank_adapters_are_not_lost():
     layer.enable_lora(2)
     layer.lora_kernel_b.assign(tf.ones_like(layer.lora_kernel_b))
     expected = layer(values)
-    with fused_layers(keras.Sequential([layer]), ALL):
+    with fused_layers(keras.Sequential([layer]), NAMES):
         np.testing.assert_allclose(layer(values), expected, atol=1e-6)
 
 
@@ -155,4 +153,4 @@ class TestDropout:
 
 
 def test_what_a_config_leaves_open_is_all_on_a_cpu():
-    assert chosen_forms(None) == ALL and chosen_forms([]) == () and chosen_forms(["dropout"]) == ("dropout",)
+    assert chosen_forms(None) == NAMES and chosen_forms([]) == () and chosen_forms(["dropout"]) == ("dropout",)

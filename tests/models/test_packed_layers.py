@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape
 from kerasft.errors import UserError
 from kerasft.models.blocks import transformer_blocks
-from kerasft.training.fused_layers import FORMS as FUSED
+from kerasft.training.fused_layers import NAMES as FUSED
 from kerasft.training.fused_layers import fused_layers
 from kerasft.training.packed_layers import FORMS, PackedLayers
 from kerasft.training.rematerialize import rematerialized
@@ -72,7 +72,7 @@ def model(request, make_backbone) -> keras.Model:
 def test_outputs_and_gradients_are_those_of_rows_of_their_own(model):
     outputs, gradients = outputs_and_gradients(model, features_of(model, None))
     blocks = transformer_blocks(model)
-    for shape, forms, recomputed in ((None, (), blocks), (RowShape(rows=6, length=16), tuple(FUSED), ())):
+    for shape, forms, recomputed in ((None, (), blocks), (RowShape(rows=6, length=16), FUSED, ())):
         packed, packed_features = PackedLayers(model, shape), features_of(model, shape)
         packed_outputs, packed_gradients = outputs_and_gradients(model, packed_features, packed, forms, recomputed)
         np.testing.assert_allclose(packed_outputs, outputs, atol=1e-5)

@@ -13,7 +13,7 @@ from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 from kerasft.training.fit import build_model
-from kerasft.training.fused_layers import FORMS
+from kerasft.training.fused_layers import NAMES
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 
@@ -134,7 +134,7 @@ def test_any_accumulation_strategy_and_form(settings, mirrored):
     one, two = Run(settings(**SLOW)), Run(settings(**SLOW), mirrored)
     plain = one.trained(packs=False, **THREE)
     assert_same(plain, one.trained(gradient_accumulation=2, **THREE))
-    assert_same(plain, two.trained(fused=tuple(FORMS), **THREE))
+    assert_same(plain, two.trained(fused=NAMES, **THREE))
     assert_same(plain, two.trained(gradient_accumulation=2, **THREE))
 
 

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kerasft.models.blocks import transformer_blocks
-from kerasft.training.fused_layers import FORMS, fused_layers
+from kerasft.training.fused_layers import NAMES, fused_layers
 from kerasft.training.rematerialize import rematerialized
 from tests.models.conftest import BACKBONES
 
 FAMILIES = ("bert", "distil_bert", "roberta", "gpt2", "albert", "deberta_v3", "llama3")
-CASES = [(family, ()) for family in FAMILIES] + [(family, tuple(FORMS)) for family in ("bert", "gpt2")]
+CASES = [(family, ()) for family in FAMILIES] + [(family, NAMES) for family in ("bert", "gpt2")]
 
 
 def two_steps(make, on: bool, forms=(), strategy=None, xla=False):
@@ -59,8 +59,8 @@ def test_gradients_and_random_states_are_the_same_with_dropout(family, forms):
 
 
 def test_two_replicas(mirrored):
-    plain, _ = two_steps(lambda: BACKBONES["bert"](30), False, tuple(FORMS), mirrored)
-    again, _ = two_steps(lambda: BACKBONES["bert"](30), True, tuple(FORMS), mirrored)
+    plain, _ = two_steps(lambda: BACKBONES["bert"](30), False, NAMES, mirrored)
+    again, _ = two_steps(lambda: BACKBONES["bert"](30), True, NAMES, mirrored)
     for one, other in zip(plain, again, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 

@@ -10,7 +10,7 @@ from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
 from kerasft.data.prepared import Prepared
 from kerasft.tasks.registry import create_task
-from kerasft.training.fused_layers import FORMS
+from kerasft.training.fused_layers import NAMES
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 
@@ -96,12 +96,12 @@ def test_accumulation_over_two_replicas_too(prepared, tiny_bert, mirrored):
 def test_cheaper_forms_of_layers_do_what_those_of_keras_do(prepared, tiny_bert, accumulation):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
     plain = trained(prepared, device, tiny_bert, gradient_accumulation=accumulation)
-    assert_same(plain, trained(prepared, device, tiny_bert, fused=tuple(FORMS), gradient_accumulation=accumulation))
+    assert_same(plain, trained(prepared, device, tiny_bert, fused=NAMES, gradient_accumulation=accumulation))
 
 
 def test_cheaper_forms_over_two_replicas_too(prepared, tiny_bert, mirrored):
     plain = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
-    assert_same(plain, trained(prepared, mirrored, tiny_bert, fused=tuple(FORMS)))
+    assert_same(plain, trained(prepared, mirrored, tiny_bert, fused=NAMES))
 
 
 def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):
