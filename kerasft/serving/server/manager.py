@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -185,7 +187,10 @@ class Manager:
 
     async def _drain(self, version: Version) -> None:
         model = await version.drain()
-        await asyncio.get_running_loop().run_in_executor(self._loader, model.close)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._loader, model.close)
+        del model
+        await loop.run_in_executor(self._loader, _give_back)
         version.state = State.END
         self._say("unloaded", model=version.name, version=version.number)
 
@@ -214,6 +219,14 @@ def _load_warm(version: Version) -> tuple[LoadedModel, int]:
     except BaseException:
         model.close()
         raise
+
+
+def _give_back() -> None:
+    """Returns the memory of what was unloaded to the system: else some of every model that is swapped would stay."""
+    gc.collect()  # the objects of a graph refer to each other
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's, which keeps what is freed
+    if trim is not None:
+        trim(0)
 
 
 def _not_found(request: str) -> ServingError:
