@@ -139,7 +139,12 @@ class Dialogues(Corpus):
     def parse(self, record: Record) -> dict[str, Any]:
         found = self._messages(record, self.config.data.columns[self.role], self.role)
         roles, contents = zip(*found)
-        return {"text": self.template.text(found), "roles": list(roles), "contents": list(contents), "where": record.where}
+        return {
+            "text": self.template.text(found),
+            "roles": list(roles),
+            "contents": list(contents),
+            "where": record.where,
+        }
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
         """A dialogue, or one text, which is a user's only turn; a column `prompt` is taken as it stands."""
