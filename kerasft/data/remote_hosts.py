@@ -13,8 +13,8 @@ HERE = "/job:localhost/device:CPU:0"  # this process, as TensorFlow names it onc
 
 def remote_hosts(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
     """The host of each replica's device, as TensorFlow's name of its CPU; () where this process has the devices."""
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):  # of its devices, this process has those here
-        return ()
+    if not isinstance(strategy, (tf.distribute.TPUStrategy, tf.distribute.MirroredStrategy)):
+        return ()  # of many workers, each has its own devices
     devices = [tf.DeviceSpec.from_string(device) for device in strategy.extended.worker_devices]
     if all(device.job in (None, "localhost") for device in devices):
         return ()

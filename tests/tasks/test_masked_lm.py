@@ -39,13 +39,12 @@ def settings(preset=None, task=None, training=None, **model) -> dict:
     return {
         "name": "tiny",
         "task": {"name": "masked_lm", **(task or {})},
-        "model": {"preset": None if preset is None else str(preset), "max_length": 16, **model},
+        "model": {"preset": None if preset is None else str(preset), "max_length": 16, "dropout": 0.0, **model},
         "data": {"train": "train.txt", "validation": 0.25, "test": "test.txt", "columns": {"text": "text"}},
         "training": {
             "epochs": 24,
             "batch_size": 8,
             "optimizer": {"learning_rate": 2e-2, "weight_decay": 0.0},
-            "fused": [],  # which of two likely words comes first depends on the draws of dropout: those of Keras
             **(training or {}),
         },
     }

@@ -37,18 +37,17 @@ def marked(row: dict) -> str:
 
 def settings(preset="nowhere", spans=True, **task) -> dict:
     columns = {"text": "text", "label": "label"} | ({"e1": "one", "e2": "two"} if spans else {})
+    # So small a model learns these directions from some beginnings and not from others (one seed of four).
     return {
         "name": "tiny",
+        "seed": 1,
         "task": {"name": "relation_extraction", "no_relation": "Other", **task},
-        "model": {"preset": str(preset), "max_length": 14},
+        "model": {"preset": str(preset), "max_length": 14, "dropout": 0.0},
         "data": {"train": "train.jsonl", "validation": 0.25, "test": "test.jsonl", "columns": columns},
-        # So small a model learns these directions from some draws of dropout and not from others (one seed of four,
-        # with Keras' layers as with the cheaper ones); this seed's draws by Keras are such.
         "training": {
             "epochs": 10,
             "batch_size": 8,
             "optimizer": {"learning_rate": 2e-2, "weight_decay": 0.0},
-            "fused": [],
         },
     }
 
