@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.batch_size=256")
     parser.add_argument("--accelerator", required=True, help="v5e-8, v6e-8, v4-8, v5p-8 and other sizes")
     parser.add_argument("--price", type=float, help="of a chip for an hour: adds the least cost of the run")
-    parser.add_argument("--find-batch", action="store_true", help="find the largest batch that fits")
+    parser.add_argument("--find-batch", action="store_true", help="find the largest batch that fits, to within 1/32")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)

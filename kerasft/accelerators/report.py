@@ -57,7 +57,7 @@ class Report:
         length: of the run.
         packing: of the texts of a training batch; None: each has a row of its own.
         price: of a chip for an hour; None: not asked.
-        largest_batch: the largest that fits; None: none does, or not asked.
+        largest_batch: about the largest that fits, see `bounds.largest`; None: none does, or not asked.
         searched: whether that was asked.
     """
 
@@ -151,7 +151,7 @@ class Report:
             ]
         if self.searched:
             found = f"{self.largest_batch:,}" if self.largest_batch else "none"
-            lines.append(f"largest training.batch_size that fits: {found}")
+            lines.append(f"largest training.batch_size that fits, to within 1/32: {found}")
         return lines
 
     def advice(self) -> list[str]:
@@ -173,7 +173,7 @@ def _smaller_training(report: Report) -> list[str]:
         share = training.batch_size // chips // training.gradient_accumulation
         smaller = f"{report.largest_batch}" if report.largest_batch else f"less than {training.batch_size}"
         if share > 1:
-            advice.append(f"training.batch_size: {smaller}; --find-batch finds the largest that fits")
+            advice.append(f"training.batch_size: {smaller}; --find-batch finds about the largest that fits")
             parts = f"more than {training.gradient_accumulation}"
             advice.append(f"training.gradient_accumulation: {parts}, the same update with less memory")
         if not training.rematerialize:

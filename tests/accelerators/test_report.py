@@ -79,8 +79,9 @@ def test_an_operation_that_does_not_compile_is_told_with_its_layer(small_report)
 
 
 def test_the_largest_batch(small_report):
-    assert "largest training.batch_size that fits: 1,024" in small_report(searched=True, largest_batch=1024).lines()
-    assert "largest training.batch_size that fits: none" in small_report(searched=True).lines()
+    said = "largest training.batch_size that fits, to within 1/32"
+    assert f"{said}: 1,024" in small_report(searched=True, largest_batch=1024).lines()
+    assert f"{said}: none" in small_report(searched=True).lines()
     report = too_large(small_report(searched=True, largest_batch=16))
     assert report.advice()[0].startswith("training.batch_size: 16")
 
