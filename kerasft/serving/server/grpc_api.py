@@ -1,4 +1,8 @@
-"""TensorFlow Serving's gRPC services, with the stubs of tensorflow-serving-api."""
+"""TensorFlow Serving's gRPC services, with the stubs of tensorflow-serving-api, and gRPC's own of health.
+
+Every method is a coroutine, those that are not served too: gRPC runs any other in a thread beside the loop, and calls
+of such a one were seen to end at their deadline, unanswered.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.apis.classification_pb2 import ClassificationResponse
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigResponse
@@ -98,6 +103,12 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
 
         return await self._observed("metadata", request.model_spec.name, context, work)
 
+    async def MultiInference(self, request, context):
+        async def work():
+            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not served here; use Predict")
+
+        return await self._observed("multi_inference", "", context, work)
+
 
 class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest.
@@ -126,6 +137,13 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
             return ReloadConfigResponse()  # its status is OK
 
         return await self._observed("reload", "", context, work)
+
+
+class HealthService(health.aio.HealthServicer):
+    """Check and Watch; List, which grpcio-health-checking's stub has beside them, is UNIMPLEMENTED."""
+
+    async def List(self, request, context):
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "List is not served here; use Check")
 
 
 def _given(request) -> ModelSpec:

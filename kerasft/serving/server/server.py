@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import grpc
 from aiohttp import web
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from kerasft.errors import ServableError, UserError
@@ -16,7 +16,7 @@ from kerasft.serving.bundle import METRICS_PATH
 from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.event_log import EventLog
-from kerasft.serving.server.grpc_api import ModelService, PredictionService
+from kerasft.serving.server.grpc_api import HealthService, ModelService, PredictionService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
@@ -68,7 +68,7 @@ class Server:
         self._changing = asyncio.Lock()  # what the folders say may not come after what a client said
         self._ending = False
         self._watching: asyncio.Task[None] | None = None
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService()
         self._runner: web.AppRunner | None = None
         self._grpc: grpc.aio.Server | None = None
         self.rest_port = self.grpc_port = 0

@@ -1,5 +1,6 @@
 """Versions and labels by gRPC mean what they mean by REST, and what there is not is UNIMPLEMENTED."""
 
+import inspect
 import shutil
 
 import grpc
@@ -9,8 +10,9 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+from kerasft.serving.server.grpc_api import HealthService, ModelService, PredictionService
 
 CONFIG = (
     'model_config_list {{ config {{ name: "m" base_path: "{}" model_platform: "tensorflow" '
@@ -86,7 +88,19 @@ def test_two_versions_answer_differently(running):
     assert answers[0] == answers[2] != answers[1] == answers[3]
 
 
-def test_what_there_is_not(running):
+NOT_SERVED = ["tensorflow.serving.PredictionService/MultiInference", "grpc.health.v1.Health/List"]
+
+
+@pytest.mark.parametrize("method", NOT_SERVED)
+def test_what_there_is_not(running, method):
     with running.channel() as channel, pytest.raises(grpc.RpcError) as failed:
-        prediction_service_pb2_grpc.PredictionServiceStub(channel).MultiInference(MultiInferenceRequest(), timeout=60)
+        channel.unary_unary(f"/{method}")(b"", timeout=60)
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("service", [PredictionService, ModelService, HealthService])
+def test_no_method_is_left_to_threads(service):
+    """gRPC's loop runs coroutines; a plain method would be run in a thread, where it may never be answered."""
+    methods = [getattr(service, name) for name in dir(service) if name[0].isupper()]
+    assert methods
+    assert all(inspect.iscoroutinefunction(method) for method in methods)
