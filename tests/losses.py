@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,23 @@ TRAINING |= {"steps": 34, "evaluate_every": 10, "ema": 0.9}
 
 
 def main() -> int:
+    return compare(
+        TRAINING,
+        lambda: [_break("broken.yaml", *how) for how in BREAKS],
+        lambda name: ended(start(f"{name}.yaml", 2, "--resume")),
+    )
+
+
+def compare(training: dict[str, Any], breaks: Callable[[], list[Any]], to_the_end: Callable[[str], list[int]]) -> int:
+    """Runs broken.yaml as `breaks` does, then it and whole.yaml to the end, and prints what came of it."""
     _in_a_fork(_make_preset)
     _preload()
     _write_rows()
-    recipe = {**RECIPES["classification"], "dropout": 0.1}
-    for name in ("whole", "broken"):
-        _write_config(name, recipe, TRAINING)
-    attempts = [_break("broken.yaml", *how) for how in BREAKS]
-    codes = [ended(start(f"{name}.yaml", 2, "--resume")) for name in ("broken", "whole")]
-    digests = [json.loads(Path("runs", name, "metrics.json").read_text())["training"] for name in ("broken", "whole")]
+    names = ("broken", "whole")
+    for name in names:
+        _write_config(name, {**RECIPES["classification"], "dropout": 0.1}, training)
+    attempts, codes = breaks(), [to_the_end(name) for name in names]
+    digests = [json.loads(Path("runs", name, "metrics.json").read_text())["training"] for name in names]
     print(json.dumps({"attempts": attempts, "codes": codes, "sha256": [found["sha256"] for found in digests]}))
     return 0
 

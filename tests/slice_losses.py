@@ -2,20 +2,18 @@
 
     python tests/slice_losses.py     in an empty folder
 
-Prints a line of JSON: what the broken attempt ended with, and the digests of the whole and of the broken run.
+Prints the line of JSON of losses.py.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from agreement import RECIPES, _in_a_fork, _make_preset, _preload, _write_config, _write_rows, ended, start_on_slice
-from losses import newest_step
+from agreement import ended, start_on_slice
+from losses import compare, newest_step
 from slice_hosts import serving_hosts
 
 from kerasft.launch import free_addresses
@@ -25,17 +23,7 @@ TRAINING |= {"steps": 18, "evaluate_every": 7, "ema": 0.9}
 
 
 def main() -> int:
-    _in_a_fork(_make_preset)
-    _preload()
-    _write_rows()
-    recipe = {**RECIPES["classification"], "dropout": 0.1}
-    for name in ("whole", "broken"):
-        _write_config(name, recipe, TRAINING)
-    attempt = _break_at(8)
-    codes = [_whole(f"{name}.yaml") for name in ("broken", "whole")]
-    digests = [json.loads(Path("runs", name, "metrics.json").read_text())["training"] for name in ("broken", "whole")]
-    print(json.dumps({"attempt": attempt, "codes": codes, "sha256": [found["sha256"] for found in digests]}))
-    return 0
+    return compare(TRAINING, lambda: [_break_at(8)], lambda name: [_whole(f"{name}.yaml")])
 
 
 def _break_at(step: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A worker that dies or is told to end: the other ends in time and says so, and a relaunch goes on to the same bits."""
+"""A worker or a slice's host that dies, or is told to end: who is left ends in time and says so; a relaunch goes on."""
 
 import json
 import os
@@ -13,29 +13,41 @@ from kerasft.training.coordination import HEARTBEAT_SECONDS
 TESTS = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.slow
-def test_a_broken_run_goes_on_to_the_bits_of_a_whole_one(tmp_path):
+def broken_and_whole(script: str, folder: Path) -> tuple[dict, dict[str, str]]:
+    """What a script found, whose broken run has ended with the bits of the whole one, and what that run said."""
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    command = [sys.executable, str(TESTS / "losses.py")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=550)
-    said = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("broken.*.log")}
+    command = [sys.executable, str(TESTS / script)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=550)
+    said = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("broken.*.log")}
     assert done.returncode == 0, done.stderr[-2000:] + said.get("broken.0.log", "")[-2000:]
     found = json.loads(done.stdout)
     print(found)
+    assert not any(code for codes in found["codes"] for code in codes)
+    assert found["sha256"][0] == found["sha256"][1]
+    assert not list((folder / "runs").rglob(".*"))
+    for log in said.values():
+        assert "another worker is gone" in log and "runs/broken/config.yaml --resume" in log
+        assert "Traceback" not in log
+    return found, said
 
+
+@pytest.mark.slow
+def test_workers_that_are_gone(tmp_path):
+    found, said = broken_and_whole("losses.py", tmp_path)
     worker_killed, chief_killed, told_to_end = found["attempts"]
     assert worker_killed["codes"] == [4, -9]
     assert worker_killed["seconds"] < 2 * HEARTBEAT_SECONDS
     assert chief_killed["codes"] == [-9, 4]
     assert chief_killed["seconds"] < 2 * HEARTBEAT_SECONDS
-    for name in ("broken.0.log", "broken.1.log"):
-        assert "another worker is gone" in said[name] and "runs/broken/config.yaml --resume" in said[name]
-        assert "Traceback" not in said[name]
 
     assert told_to_end["codes"] == [143, 143]
     assert f"terminated at step {told_to_end['step']} of 34" in said["broken.0.log"]
     assert "terminated" not in said["broken.1.log"]  # the chief has said it
 
-    assert found["codes"] == [[0, 0], [0, 0]]
-    assert found["sha256"][0] == found["sha256"][1]
-    assert not list((tmp_path / "runs").rglob(".*"))
+
+@pytest.mark.slow
+def test_a_host_of_a_slice_that_is_gone(tmp_path):
+    """No TPU is at hand: the hosts are TensorFlow's own servers, and their CPUs take the place of chips."""
+    found, said = broken_and_whole("slice_losses.py", tmp_path)
+    assert found["attempts"][0]["code"] == 4
+    assert "another worker is gone, or out of reach (127.0.0.1:" in said["broken.0.log"]
