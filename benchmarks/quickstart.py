@@ -10,16 +10,12 @@ takes its last weights.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.sides import ROOT, make_peer, peer_settings, run_kerasft, run_peer
+from benchmarks.sides import ROOT, make_peer, peer_files, peer_settings, run_kerasft, run_peer
 from kerasft.config.load import load_config
-from kerasft.config.schema import Config
-from kerasft.data.packages import fetch_package_path
-from kerasft.data.sources import read_records
 
 CONFIG = ROOT / "configs" / "quickstart.yaml"
 FIGURES = ("accuracy", "macro_f1", "seconds", "examples_per_second", "real_tokens_per_second")
@@ -34,7 +30,7 @@ def main() -> None:
     python = args.peer_python or make_peer()
     config = load_config(CONFIG, [])
     with tempfile.TemporaryDirectory() as folder:
-        options = peer_settings(config) | files(config, Path(folder))
+        options = peer_settings(config) | peer_files(config, Path(folder))
         rows = []
         for seed in range(args.first_seed, args.first_seed + args.seeds):
             theirs = options | {"seed": seed}
@@ -44,17 +40,6 @@ def main() -> None:
         mine, theirs = ([row[side][figure] for row in rows] for side in (0, 1))
         ratio = statistics.median(a / b for a, b in zip(mine, theirs))
         print(f"{figure}: kerasft {mean(mine)}, peer {mean(theirs)}, median of the ratios {ratio:.3f}")
-
-
-def files(config: Config, folder: Path) -> dict[str, str]:
-    """The peer reads JSON Lines only, and a folder of weights."""
-    paths = {split: folder / f"{split}.jsonl" for split in ("train", "test")}
-    for split, path in paths.items():
-        with open(path, "w", encoding="utf-8") as file:
-            for record in read_records(getattr(config.data, split)):
-                row = {role: record.values[column] for role, column in config.data.columns.items()}
-                file.write(json.dumps(row) + "\n")
-    return {"model": fetch_package_path(config.model.preset), **{split: str(path) for split, path in paths.items()}}
 
 
 def show(seed: int, mine: dict[str, float], theirs: dict[str, float]) -> None:

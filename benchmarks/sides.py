@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.config.schema import Config
+from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(__file__).parent / "peers"
@@ -57,6 +59,17 @@ def peer_settings(config: Config) -> dict[str, Any]:
         "warmup": training.optimizer.warmup,
         "max_length": config.model.max_length,
     }
+
+
+def peer_files(config: Config, folder: Path) -> dict[str, str]:
+    """What a peer reads, JSON Lines and a folder of weights: its options `train`, `test` and `model`."""
+    paths = {split: folder / f"{split}.jsonl" for split in ("train", "test")}
+    for split, path in paths.items():
+        with open(path, "w", encoding="utf-8") as file:
+            for record in read_records(getattr(config.data, split)):
+                row = {role: record.values[column] for role, column in config.data.columns.items()}
+                file.write(json.dumps(row) + "\n")
+    return {"model": fetch_package_path(config.model.preset), **{split: str(path) for split, path in paths.items()}}
 
 
 def _run(command: Sequence[str]) -> str:
