@@ -27,6 +27,7 @@ from kerasft.atomic import write_atomically
 from kerasft.cluster import training_command
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
+from kerasft.data.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.tasks.base import Task
 
@@ -62,6 +63,8 @@ class Run:
         _check_writable(run.folder, "output.dir")
         if config.export.enabled:
             _check_writable(Path(config.export.dir) / config.name, "export.dir")
+        if config.data.cache is not None and not is_remote(config.data.cache):
+            _check_writable(Path(config.data.cache).expanduser(), "data.cache")
         return run
 
     @classmethod
@@ -259,7 +262,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.")):
+        if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
 
 

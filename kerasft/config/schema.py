@@ -102,6 +102,13 @@ class Data(Section):
         "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
     )
 
+    cache: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
+        "is the texts, as token ids. null: each run tokenizes.",
+    )
+
     @field_validator("validation", "test")
     @classmethod
     def _share(cls, value: Union[None, float, Sources]) -> Union[None, float, Sources]:

@@ -136,6 +136,18 @@ class Task(abc.ABC):
         weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
         return prepare(table, preprocessor, targets, weights)
 
+    def features_made_from(self, weighted: bool = False) -> dict[str, Any]:
+        """All that `prepare` reads beside the table, the model and its tokenizer, JSON-able: a cache is asked by it."""
+        config = self.config
+        return {
+            "task": config.task.model_dump(mode="json"),
+            "state": self.state,
+            "max_length": config.model.max_length,
+            "columns": config.data.columns,
+            "class_weights": config.training.class_weights if weighted else None,
+            "weighted": weighted,
+        }
+
     # Graphs.
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:
         """Changes to a pre-trained model before a head goes on it, such as tokens of the task's own.
