@@ -125,7 +125,8 @@ def prepare(
     strategy = create_strategy(config, cluster)
     workers, training = workers_of(strategy), config.training
     replicas = strategy.num_replicas_in_sync
-    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas))
+    row_tokens = config.model.max_length if training.tokens_per_batch else None
+    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas, row_tokens))
     policy = layer_policy(config.training.precision)
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)
