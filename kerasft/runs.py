@@ -224,6 +224,10 @@ class Trained:
         texts = {name: tf.constant(columns[name], tf.string) for name in self.task.inputs}
         return {name: value.numpy() for name, value in self._function(texts).items()}
 
+    def trace(self) -> None:
+        """Makes the graph of `answer` now, of the layers as they are at this moment."""
+        self._function.get_concrete_function()
+
     @functools.cached_property
     def _function(self) -> Any:
         import tensorflow as tf

@@ -63,6 +63,7 @@ class Task(abc.ABC):
     falling: tuple[str, ...]  # and where less is better
     needs_training = True  # whether `build` adds weights that mean nothing before training
     measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
+    writes = False  # whether an answer takes many calls of the model: then no text waits for the answers to others
     embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
