@@ -97,7 +97,10 @@ def read_arrays(folder: str, shards: Sequence[Shard], forms: Sequence[Form]) -> 
         tensorflow.errors.OpError: the folder can't be read.
     """
     records = (record for shard in shards for record in _checked(folder, shard))
-    return [_array(form, records) for form in forms]
+    arrays = [_array(form, records) for form in forms]
+    if next(records, None) is not None:  # asked for also because the last shard's digest is known at its end alone
+        raise Damaged("a record too many")
+    return arrays
 
 
 def _pieces(array: np.ndarray) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from kerasft.data.prepared import Prepared
 from kerasft.data.splits import load_splits
 from kerasft.data.table import Table
 from kerasft.errors import UserError
-from kerasft.models.tokenizer_digest import reader_digest, tokenizer_digest
+from kerasft.models.tokenizer_digest import reader_digest
 from kerasft.tasks.registry import create_task
 from kerasft.training.fit import build_model
 
@@ -111,20 +111,6 @@ def test_every_kind_of_split_comes_back_without_a_tokenizer(made, tmp_path, name
     assert_same(kept, fresh)
     rows = np.arange(len(fresh))
     assert_same(kept.at_step(3).batch(rows), fresh.at_step(3).batch(rows))
-
-
-def test_arrays_of_all_forms_come_back(tmp_path):
-    arrays = [
-        np.broadcast_to(np.int32(1), (1000,)),
-        np.arange(12, dtype=np.float64).reshape(3, 4).T,
-        np.empty((0, 3), bool),
-        np.array([True, False]),
-        np.empty(0, np.int64),
-    ]
-    found = shards.write_arrays(str(tmp_path), arrays)
-    assert sum(shard.bytes for shard in found) == 4 + 96 + 2
-    for one, other in zip(arrays, shards.read_arrays(str(tmp_path), found, list(map(shards.Form.of, arrays)))):
-        assert_same(np.array(one), np.array(other))
 
 
 def entry(folder: Path) -> Path:
@@ -257,24 +243,6 @@ def test_texts_count_and_their_place_does_not(made, tmp_path):
     assert Made(Config.model_validate(values)).through(tmp_path / "cache", untouched)[1].read
     moved.write_text(moved.read_text().replace("goal", "gaol"))
     assert Made(Config.model_validate(values)).through(tmp_path / "cache")[1].made
-
-
-def test_a_tokenizer_is_known_by_all_that_it_does(tiny_preset):
-    import keras_hub
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
-    plain = {"vocabulary": words, "lowercase": True}
-    changes = [
-        {},
-        {"lowercase": False},
-        {"vocabulary": [*words[:-2], "b", "a"]},
-        {"strip_accents": True},
-        {"split_on_cjk": False},
-        {"special_tokens": ["a"]},
-    ]
-    found = [tokenizer_digest(keras_hub.models.BertTokenizer(**plain | change)) for change in changes]
-    assert len(set(found)) == len(changes)
-    assert found[0] == tokenizer_digest(keras_hub.models.BertTokenizer(**plain))
 
 
 def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):  # noqa: F811
