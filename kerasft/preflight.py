@@ -62,7 +62,9 @@ def preflight(
     from kerasft.accelerators.lowering import Programs
     from kerasft.training.strategy import check_batch
 
-    check_batch(resolved.training.batch_size, resolved.training.gradient_accumulation, wanted.chips)
+    training = resolved.training
+    row_tokens = resolved.model.max_length if training.tokens_per_batch else None
+    check_batch(training.batch_size, training.gradient_accumulation, wanted.chips, row_tokens)
     programs = Programs(resolved, task, tables, preset, wanted.chips)
     report = examine(resolved, programs, wanted, price, find_batch, terminal)
     show(report, as_json, terminal)

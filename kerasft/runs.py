@@ -27,6 +27,7 @@ from kerasft.atomic import write_atomically
 from kerasft.cluster import training_command
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
+from kerasft.data.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.tasks.base import Task
 
@@ -62,6 +63,8 @@ class Run:
         _check_writable(run.folder, "output.dir")
         if config.export.enabled:
             _check_writable(Path(config.export.dir) / config.name, "export.dir")
+        if config.data.cache is not None and not is_remote(config.data.cache):
+            _check_writable(Path(config.data.cache).expanduser(), "data.cache")
         return run
 
     @classmethod
@@ -221,6 +224,10 @@ class Trained:
         texts = {name: tf.constant(columns[name], tf.string) for name in self.task.inputs}
         return {name: value.numpy() for name, value in self._function(texts).items()}
 
+    def trace(self) -> None:
+        """Makes the graph of `answer` now, of the layers as they are at this moment."""
+        self._function.get_concrete_function()
+
     @functools.cached_property
     def _function(self) -> Any:
         import tensorflow as tf
@@ -259,7 +266,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.")):
+        if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
 
 

@@ -122,6 +122,10 @@ def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, c
     for other in answers[1:]:
         for mine, theirs in zip(answers[0], other):
             assert mine["label"] == theirs["label"] and mine["score"] == pytest.approx(theirs["score"], abs=1e-5)
+    assert predict.main(["runs/tiny", "--input", "in.txt", "--precision", "mixed_bfloat16"]) == 0
+    for mine, row in zip(answers[0], capsys.readouterr().out.splitlines(), strict=True):
+        rough = json.loads(row)
+        assert rough["label"] == mine["label"] and rough["score"] == pytest.approx(mine["score"], abs=0.05)
 
     assert evaluate.main(["runs/tiny", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == truth["test"]["accuracy"]

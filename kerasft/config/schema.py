@@ -102,6 +102,13 @@ class Data(Section):
         "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
     )
 
+    cache: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
+        "is the texts, as token ids. null: each run tokenizes.",
+    )
+
     @field_validator("validation", "test")
     @classmethod
     def _share(cls, value: Union[None, float, Sources]) -> Union[None, float, Sources]:
@@ -170,6 +177,12 @@ class Training(Section):
     epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null where steps is set.")
     steps: Optional[int] = Field(None, ge=1, description="Instead of epochs.")
     batch_size: int = Field(32, ge=1, description="Examples a step, over all replicas.")
+    tokens_per_batch: Optional[int] = Field(
+        None,
+        ge=4,
+        description="Instead of batch_size, for language models with task.packing documents: as many full rows a step, "
+        "over all replicas, as come to this many tokens. batch_size is then that number of rows.",
+    )
     evaluation_batch_size: int = Field(64, ge=1, description="Examples a step of evaluation, over all replicas.")
     gradient_accumulation: int = Field(
         1, ge=1, description="Parts a batch is worked through in; the update is that of the whole batch."
@@ -248,6 +261,32 @@ class Config(Section):
     training: Training = Training()
     output: Output = Output()
     export: Export = Export()
+
+    @model_validator(mode="after")
+    def _rows_of_tokens(self) -> "Config":
+        tokens, length = self.training.tokens_per_batch, self.model.max_length
+        if tokens is None:
+            return self
+        if (packing := getattr(self.task, "packing", None)) != "documents":
+            what = self.task.name if packing is None else f"task.packing {packing}"
+            mend = "" if packing is None else ", or task.packing: documents where texts may share rows"
+            raise ValueError(
+                f"training.tokens_per_batch: {tokens} is for rows that are full, and those of {what} differ in length; "
+                f"set training.batch_size instead{mend}"
+            )
+        if tokens < length:
+            raise ValueError(
+                f"training.tokens_per_batch: {tokens} is less than a row, model.max_length {length}; use that or more"
+            )
+        rows, given = tokens // length, self.training.model_fields_set
+        if "batch_size" in given and self.training.batch_size != rows:
+            raise ValueError(
+                f"training.batch_size and training.tokens_per_batch are both set, and {tokens} tokens are {rows} rows "
+                "of model.max_length; keep one"
+            )
+        training = self.training.model_copy(update={"batch_size": rows})
+        object.__setattr__(self, "training", training)  # sections are frozen once they are whole
+        return self
 
     @model_validator(mode="after")
     def _one_shape_on_tpu(self) -> "Config":

@@ -112,12 +112,18 @@ class Table:
         whole = np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
         return whole if self._indices is None else whole[self._indices]
 
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of schema and values in row order, however they are chunked or stored."""
-        if self._indices is None:
-            return digest_batches(self.schema, self._store.batches)
-        pieces = (piece for part in self._parts(GATHER_ROWS) for piece in self._store.in_order(part))
-        return digest_batches(self.schema, pieces)
+    def fingerprint(self, without: Sequence[str] = ()) -> str:
+        """SHA-256 (hex) of schema and values in row order, however they are chunked or stored.
+
+        Args:
+            without: names of columns that are left out.
+        """
+        pieces: Iterable[pa.RecordBatch] = self._store.batches
+        if self._indices is not None:
+            pieces = (piece for part in self._parts(GATHER_ROWS) for piece in self._store.in_order(part))
+        names = [name for name in self.schema.names if name not in without]
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return digest_batches(schema, (piece.select(names) for piece in pieces))
 
     def _resolve(self, indices: np.ndarray | Sequence[int]) -> np.ndarray:
         """Row numbers in this table -> row numbers in the store."""

@@ -63,6 +63,7 @@ class Task(abc.ABC):
     falling: tuple[str, ...]  # and where less is better
     needs_training = True  # whether `build` adds weights that mean nothing before training
     measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
+    writes = False  # whether an answer takes many calls of the model: then no text waits for the answers to others
     embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
@@ -135,6 +136,18 @@ class Task(abc.ABC):
         targets = self.targets(table)
         weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
         return prepare(table, preprocessor, targets, weights)
+
+    def features_made_from(self, weighted: bool = False) -> dict[str, Any]:
+        """All that `prepare` reads beside the table, the model and its tokenizer, JSON-able: a cache is asked by it."""
+        config = self.config
+        return {
+            "task": config.task.model_dump(mode="json"),
+            "state": self.state,
+            "max_length": config.model.max_length,
+            "columns": config.data.columns,
+            "class_weights": config.training.class_weights if weighted else None,
+            "weighted": weighted,
+        }
 
     # Graphs.
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:

@@ -76,6 +76,10 @@ class MaskedLM(Task):
         masking = masking_of(preprocessor, task.mask_probability, task.whole_word, self.config.seed)
         return prepare_masked_rows(table, preprocessor, masking, task.packing == "documents")
 
+    def features_made_from(self, weighted: bool = False) -> dict[str, Any]:
+        # What is hidden is drawn by the seed, which the split keeps.
+        return super().features_made_from(weighted) | {"seed": self.config.seed}
+
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.masked_lm_preprocessor import masked_lm_preprocessor
 

@@ -30,6 +30,7 @@ class TextGeneration(Task):
     rising = ("accuracy",)
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # a decoder's output layer is its own
+    writes = True
     generator = None  # once model and preprocessor are built
 
     @functools.cached_property

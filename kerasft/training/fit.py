@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import tensorflow as tf
 
 from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
+from kerasft.data.cache import FeatureCache
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
 from kerasft.models.from_scratch import start_from_scratch
 from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.tokenizer_digest import reader_digest
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
@@ -66,11 +69,13 @@ class Ready:
         trainer: holds the model and the prepared splits it trains and validates on.
         prepared: every split, tokenized.
         built: the model and what it was built from.
+        cache: that the splits came from or went to; None: there is none.
     """
 
     trainer: Trainer
     prepared: dict[str, Prepared]
     built: Built
+    cache: FeatureCache | None = None
 
 
 def build_model(
@@ -120,7 +125,8 @@ def prepare(
     strategy = create_strategy(config, cluster)
     workers, training = workers_of(strategy), config.training
     replicas = strategy.num_replicas_in_sync
-    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas))
+    row_tokens = config.model.max_length if training.tokens_per_batch else None
+    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas, row_tokens))
     policy = layer_policy(config.training.precision)
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)
@@ -128,7 +134,9 @@ def prepare(
     if config.data.batching == "pack":
         workers.together(lambda: PackedLayers(model))  # said before every text is tokenized
     preprocessor = task.preprocessor(backbone, tokenizer)
-    prepared = workers.together(lambda: _tokenized(task, tables, preprocessor, terminal))
+    cache = FeatureCache(config.data.cache) if config.data.cache else None
+    reader = reader_digest(backbone, tokenizer) if cache else None
+    prepared = workers.together(lambda: _tokenized(task, tables, preprocessor, terminal, cache, reader))
     if workers.count > 1:
         workers.check_same(_digest(config, task, prepared), "a config, data or a tokenizer")
     trainer = Trainer(
@@ -145,7 +153,7 @@ def prepare(
         workers=workers,
         recomputed=recomputed_layers(config, backbone),
     )
-    return Ready(trainer, prepared, built)
+    return Ready(trainer, prepared, built, cache)
 
 
 def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layers.Layer]:
@@ -153,14 +161,30 @@ def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layer
     return transformer_blocks(backbone) if config.training.rematerialize else []
 
 
-def _tokenized(task: Task, tables: Mapping[str, Table], preprocessor: Any, terminal: Terminal) -> dict[str, Prepared]:
+def _tokenized(
+    task: Task,
+    tables: Mapping[str, Table],
+    preprocessor: Any,
+    terminal: Terminal,
+    cache: FeatureCache | None,
+    reader: Mapping[str, Any] | None,
+) -> dict[str, Prepared]:
+    """Every split as the model reads it; `reader` is what features for this model are kept by."""
     prepared = {}
     with terminal.progress("tokenize", sum(map(len, tables.values())), unit="examples") as line:
         done = 0
         for split, table in tables.items():
-            prepared[split] = task.prepare(table, preprocessor, weighted=split == "train")
+            weighted = split == "train"
+            make = functools.partial(task.prepare, table, preprocessor, weighted=weighted)
+            if cache is None:
+                prepared[split] = make()
+            else:
+                settings = {**task.features_made_from(weighted), "reader": reader}
+                prepared[split] = cache.prepared(split, table, settings, make)
             done += len(table)
             line.update(done)
+    for told in cache.lines() if cache else ():
+        terminal.line(told)
     return prepared
 
 
@@ -195,7 +219,8 @@ def fit(
     trainer.fit(resume)
     workers.by_chief(lambda: run.save_model(trainer.model, built.backbone, built.tokenizer, task))
     sizes = _sizes(trainer.model, run.config)
-    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, trainer.figures(), sizes)
+    figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
+    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes)
 
 
 def _start(

@@ -58,14 +58,27 @@ def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
     return "mirrored" if (devices or gpus) > 1 else "one_device"
 
 
-def check_batch(batch_size: int, accumulation: int, replicas: int) -> None:
-    """Raises UserError, with the nearest batch sizes that do divide."""
+def check_batch(batch_size: int, accumulation: int, replicas: int, row_tokens: int | None = None) -> None:
+    """Raises UserError, with the nearest batch sizes that do divide.
+
+    Args:
+        batch_size: examples a step.
+        accumulation: parts that a replica works through one after the other.
+        replicas: that share a batch.
+        row_tokens: of an example, where the config says `training.tokens_per_batch`; None: where it says `batch_size`.
+    """
     parts = replicas * accumulation
     if batch_size % parts == 0:
         return
     below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
-    mend = f"{below} or {above}" if below else f"{above}"
+    unit = row_tokens or 1
+    mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
     over = f"{replicas} replicas" + (f" x {accumulation} gradient accumulation steps" if accumulation > 1 else "")
+    if row_tokens:
+        raise UserError(
+            f"training.tokens_per_batch: {batch_size} rows of model.max_length {row_tokens} do not divide over {over}; "
+            f"use {mend}"
+        )
     raise UserError(f"training.batch_size: {batch_size} does not divide over {over}; use {mend}")
 
 

@@ -283,3 +283,45 @@ def test_json_schema(write):
 def test_loading_a_config_needs_neither_tensorflow_nor_keras():
     code = "import sys, kerasft.config.load; print([m for m in ('tensorflow', 'keras', 'rich') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+LANGUAGE_MODEL = CONFIG.replace("text_classification", "masked_lm").replace(", label: Category", "")
+LANGUAGE_MODEL = LANGUAGE_MODEL.replace("batch_size: 16", "tokens_per_batch: 1000")
+
+
+def test_a_batch_of_tokens_is_as_many_full_rows(write):
+    config = load_config(write(LANGUAGE_MODEL), ["model.max_length=64"])
+    assert config.training.batch_size == 1000 // 64 and config.training.tokens_per_batch == 1000
+    again = load_config(write(dump_config(config)), [])  # as a run keeps it
+    assert again == config
+    text_generation = LANGUAGE_MODEL.replace("masked_lm", "text_generation")
+    assert load_config(write(text_generation), []).training.batch_size == 1000 // 128
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "told"),
+    [
+        (
+            LANGUAGE_MODEL,
+            ["training.batch_size=8"],
+            "both set, and 1000 tokens are 7 rows of model.max_length",
+        ),
+        (LANGUAGE_MODEL, ["training.tokens_per_batch=100"], "less than a row, model.max_length 128; use that or more"),
+        (LANGUAGE_MODEL, ["task.packing=none"], "those of task.packing none differ in length; set training.batch_size"),
+        (
+            LANGUAGE_MODEL.replace("masked_lm", "text_generation, mode: chat"),
+            [],
+            "those of task.packing none differ in length; set training.batch_size",
+        ),
+        (
+            CONFIG.replace("batch_size: 16", "tokens_per_batch: 1000"),
+            [],
+            "those of text_classification differ in length; set training.batch_size instead",
+        ),
+    ],
+)
+def test_a_batch_of_tokens_is_for_full_rows(write, text, overrides, told):
+    with pytest.raises(UserError) as error:
+        load_config(write(text), overrides)
+    assert "training.tokens_per_batch" in str(error.value) and told in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,42 @@
+"""kerasft's side of `predict_throughput`: what `kerasft.predict RUN --input FILE` does once the run is loaded.
+
+    python -m benchmarks.paced_prediction RUN FILE PRECISION
+
+A step is all texts of the file in, and a line of JSON each, in the file's order, out; see benchmarks/peers/pacing.py.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.peers.pacing import Pace
+from kerasft.data.sources import read_input
+from kerasft.runs import Run
+from kerasft.terminal import quiet_tensorflow
+
+BATCH = 64  # the program's own
+
+
+def main() -> None:
+    folder, texts, precision = sys.argv[1:]
+    quiet_tensorflow(False)
+    from kerasft.answering import answer_lines, cheapened, plain_answers
+    from kerasft.training.precision import bfloat16_products, rewrites
+
+    answerer, pace = cheapened(Run.open(Path(folder)).load()), Pace()
+    count = len(Path(texts).read_text(encoding="utf-8").splitlines())
+    with bfloat16_products(rewrites(precision)):
+        pace.begin()
+        while True:
+            with tempfile.TemporaryFile("w") as file:
+                lines = answer_lines(
+                    answerer, read_input(texts, "auto"), plain_answers(answerer.task), BATCH, waits=False
+                )
+                file.writelines(f"{line}\n" for line in lines)
+            pace.after_step(count, 0)
+
+
+if __name__ == "__main__":
+    main()
