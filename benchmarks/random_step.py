@@ -11,6 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.models.blocks import layer_depths
 from kerasft.models.presets import load_backbone, resolve_preset
 from kerasft.tasks.registry import create_task
+from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fit import recomputed_layers
 from kerasft.training.fused_layers import chosen_forms
 from kerasft.training.optimizer import create_optimizer
@@ -29,10 +30,12 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
     """
     strategy, training = tf.distribute.OneDeviceStrategy("/cpu:0"), config.training
     task = create_task(config, {"labels": [str(i) for i in range(LABELS)]})
+    forms = chosen_forms(training.fused)
     with strategy.scope():
         backbone = load_backbone(resolve_preset(config.model.preset), dtype="float32")
         model = task.build(backbone)
-        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone))
+        deferred = deferrable_layers(training, model, forms, 1)
+        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone), deferred)
     random = np.random.default_rng(0)
     known = {
         "token_ids": random.integers(1, backbone.vocabulary_size, (rows, length)),
@@ -41,7 +44,7 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
     }
     features = {name: tf.constant(known[name], tf.int32) for name in model.input}
     batch = (features, tf.constant(random.integers(0, LABELS, rows), tf.int32), tf.ones(rows))
-    forms, layers = chosen_forms(training.fused), recomputed_layers(config, backbone)
+    layers = recomputed_layers(config, backbone)
     step = make_train_step(model, task, optimizer, strategy, training.gradient_accumulation, forms, recomputed=layers)
     compiled = tf.function(step)
     return lambda: float(compiled(batch))

@@ -191,7 +191,9 @@ class Training(Section):
         "float32", description="Of matrix products; weights stay float32."
     )
     fused: Optional[
-        list[Literal["dropout", "normalization", "projections", "attention", "activations", "first_token"]]
+        list[
+            Literal["dropout", "normalization", "projections", "attention", "activations", "first_token", "embeddings"]
+        ]
     ] = Field(
         None,
         description="What training runs in cheaper forms with the same result; null: all of these on a CPU, none on an "

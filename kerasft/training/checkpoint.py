@@ -130,8 +130,19 @@ class Checkpoints:
         return mine
 
     def load(self, entry: Entry) -> None:
-        """The state of one checkpoint."""
-        self.states.read(entry).assert_consumed()
+        """The state of one checkpoint.
+
+        Raises:
+            UserError: of a run whose optimizer keeps other things, such as the rows that are deferred.
+        """
+        try:
+            self.states.read(entry).assert_consumed()
+        except AssertionError as error:
+            raise UserError(
+                f"{entry.prefix}: its run had other training.fused, training.strategy or version of kerasft, and other "
+                "variables; go on with those (before there was `embeddings`, training.fused was all the others on a "
+                "CPU), or start anew with --overwrite"
+            ) from error
 
     def restore_best(self) -> None:
         """The weights of the best validation."""

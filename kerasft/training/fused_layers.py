@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.training.compiled_activations import compiled_activations
+from kerasft.training.deferred_rows import EMBEDDINGS
 from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
 from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
@@ -148,7 +149,7 @@ FORMS: dict[str, dict[type[keras.layers.Layer], type[keras.layers.Layer]]] = {
     "attention": {keras.layers.MultiHeadAttention: _MultiHeadAttention},
 }
 ACTIVATIONS, FIRST_TOKEN = "activations", "first_token"
-NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN)  # of `training.fused`
+NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN, EMBEDDINGS)  # of `training.fused`
 
 
 def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from kerasft.config import schema
 from kerasft.errors import UserError
+from kerasft.training.deferred_rows import DeferredRows
 
 # Biases and the weights of normalisation layers are not decayed, as in every BERT recipe: they hold an offset or a
 # scale that is right at any size, so that pulling them to zero fits worse and generalises no better.
 NOT_DECAYED = ("bias", "gamma", "beta", "norm")
 
+_traced = threading.local()  # `norm`: of the gradient; replicas are traced in threads of their own
+
 
 def create_optimizer(
-    config: schema.Training, steps: int, model: keras.Model, depths: Mapping[str, int]
+    config: schema.Training,
+    steps: int,
+    model: keras.Model,
+    depths: Mapping[str, int],
+    deferred: Sequence[keras.layers.Layer] = (),
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer for the model's trainable variables.
 
@@ -28,6 +37,7 @@ def create_optimizer(
         steps: all the steps of the run, for the schedule.
         model: already frozen as the config says.
         depths: variable path -> depth in the backbone; a variable it lacks belongs to the head.
+        deferred: embedding layers of which a step updates the rows it uses alone; see `deferrable_layers`.
     """
     chosen = config.optimizer
     common = dict(
@@ -56,12 +66,13 @@ def create_optimizer(
     optimizer.factors = {
         optimizer._var_key(v): chosen.layer_decay ** (top - depths.get(v.path, top)) for v in variables
     }
+    optimizer.defer(deferred, steps)
     return optimizer
 
 
 class _FineTuning:
-    """What fine-tuning adds to a Keras optimizer: it clips after the sum over replicas, scales the rate by layer and
-    fuses Adam.
+    """What fine-tuning adds to a Keras optimizer: it clips after the sum over replicas, scales the rate by layer, fuses
+    Adam and defers rows.
 
     Keras 3 (3.12 to 3.15) clips each replica's gradient before it is summed, has one learning rate for
     all variables, and assigns moving averages in a way that a mirrored variable refuses. Its private
@@ -70,16 +81,44 @@ class _FineTuning:
 
     clip_after_sum: float | None = None
     factors: Mapping[str, float] = {}
+    deferred: tuple[tuple[keras.layers.Layer, DeferredRows], ...] = ()
+
+    def defer(self, layers: Sequence[keras.layers.Layer], steps: int) -> None:
+        """From now on the gradient of these layers' tables has the rows that a batch uses; for Adam's forms."""
+        found = []
+        for layer in layers:
+            variable = layer.embeddings
+            index, factor = self._get_variable_index(variable), self._factor(variable)
+            rates = factor * keras.ops.convert_to_numpy(self._learning_rate(np.arange(steps)))
+            decays = rates * (self.weight_decay or 0.0) * self._use_weight_decay(variable)
+            moments = self._momentums[index], self._velocities[index]
+            table = DeferredRows(variable, moments, rates, decays, (self.beta_1, self.beta_2), self.epsilon)
+            self._track_variable(table.done)
+            found.append((layer, table))
+        self.deferred = tuple(found)
+
+    def _table(self, variable) -> DeferredRows | None:
+        key = self._var_key(variable)
+        return next((table for _, table in self.deferred if self._var_key(table.variable) == key), None)
+
+    def apply_measured(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices], variables) -> tf.Tensor:
+        """`apply`; gives the norm of the gradient over all variables, summed over replicas, before it is clipped."""
+        self.apply(gradients, variables)
+        return _traced.norm
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         reduced = super()._all_reduce_sum_gradients(grads_and_vars)
+        gradients, variables = zip(*reduced)
+        norm = _traced.norm = tf.linalg.global_norm(gradients)
         if self.clip_after_sum is None:
             return reduced
-        gradients, variables = zip(*reduced)
-        return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum)[0], variables))
+        return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum, norm)[0], variables))
 
     def update_step(self, gradient, variable, learning_rate):
         rate = learning_rate * self._factor(variable)
+        if table := self._table(variable):
+            decay = rate * (self.weight_decay or 0.0) * self._use_weight_decay(variable)
+            return table.update(gradient, rate, decay, self.iterations.value)
         if isinstance(self, keras.optimizers.Adam):
             return self._fused_adam(gradient, variable, rate)
         return super().update_step(gradient, variable, rate)
@@ -109,7 +148,8 @@ class _FineTuning:
             shrink = 1.0 - tf.cast(rate * self._factor(variable), variable.dtype)
             variable.assign(variable * shrink)
 
-        self._on_each_device([v for v in variables if self._use_weight_decay(v)], decay)
+        whole = [v for v in variables if self._use_weight_decay(v) and self._table(v) is None]
+        self._on_each_device(whole, decay)
 
     def _update_model_variables_moving_average(self, trainable_variables):
         momentum = tf.where(self.iterations.value > 0, self.ema_momentum, 0.0)
@@ -135,6 +175,16 @@ class _FineTuning:
 def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
     """A Keras optimizer class -> the one of that name that fine-tunes."""
     return type(kind.__name__, (_FineTuning, kind), {})
+
+
+@contextlib.contextmanager
+def exported_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """The model has the weights inside that would be exported: moving averages where there are any, and all rows."""
+    with contextlib.ExitStack() as inside:
+        inside.enter_context(swapped_averages(optimizer))
+        for _, table in optimizer.deferred:
+            inside.enter_context(table.up_to_date(optimizer.iterations.value))
+        yield
 
 
 @contextlib.contextmanager

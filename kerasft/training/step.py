@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.tasks.base import Task
+from kerasft.training.deferred_rows import Uses, deferring, rows_used
 from kerasft.training.fused_layers import fused_layers
 from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.rematerialize import rematerialized
@@ -47,11 +48,11 @@ def make_train_step(
 
     def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         with packed.rows_of(features) if packed else contextlib.nullcontext(features) as inputs:
-            with tf.GradientTape() as tape:
+            with tf.GradientTape() as tape, rows_used(tape, optimizer.iterations.value) as uses:
                 logits = model(inputs, training=True)
                 loss = task.loss_sum(targets, logits, weights) / total
-            gradients = tape.gradient(loss, variables)
-        return loss, [_dense(gradient, v) for gradient, v in zip(gradients, variables)]
+            gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
+        return loss, [_whole(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
 
     def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         part = tf.shape(weights)[0] // accumulation  # the pipeline made the rows divide
@@ -74,14 +75,15 @@ def make_train_step(
         total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
         compute = gradient_of if accumulation == 1 else accumulated
         loss, gradients = compute(features, targets, weights, total)
-        optimizer.apply(gradients, variables)
-        return tf.where(tf.math.is_finite(tf.linalg.global_norm(gradients)), loss, math.nan)
+        norm = optimizer.apply_measured(gradients, variables)
+        return tf.where(tf.math.is_finite(norm), loss, math.nan)
 
     def step(batch: tuple) -> tf.Tensor:
         # Around all replicas: each is traced by a thread of its own, and the layers are the same.
         with (
             packed.installed() if packed else contextlib.nullcontext(),
             fused_layers(model, fused),
+            deferring(optimizer.deferred),
             rematerialized(recomputed, xla),
         ):
             losses = strategy.run(replica_step, args=(batch,))
@@ -90,9 +92,15 @@ def make_train_step(
     return step
 
 
-def _dense(gradient: tf.Tensor | tf.IndexedSlices | None, variable: keras.Variable) -> tf.Tensor:
-    """Of what the loss doesn't depend on, such as a language model's output layer under another head: zeros.
+def _whole(gradient, variable: keras.Variable, uses: Uses, of_rows: Sequence) -> tf.Tensor | tf.IndexedSlices:
+    """The gradient of a variable: of a deferred table's rows that are used, once each, of any other one dense.
 
-    Dense, because the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong.
+    Dense, because the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong. Zeros of what the
+    loss doesn't depend on, such as a language model's output layer under another head.
     """
-    return tf.zeros(variable.shape, variable.dtype) if gradient is None else tf.convert_to_tensor(gradient)
+    table = next((table for table in uses.tables if table.variable is variable), None)
+    if table is None:
+        return tf.zeros(variable.shape, variable.dtype) if gradient is None else tf.convert_to_tensor(gradient)
+    if gradient is not None:
+        raise RuntimeError(f"{variable.path} is read as a whole, too; its layer must not be deferred")
+    return uses.gradient(table, of_rows)

@@ -27,9 +27,10 @@ from kerasft.terminal import Terminal
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
+from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fused_layers import chosen_forms
 from kerasft.training.inner_loop import InnerLoop
-from kerasft.training.optimizer import create_optimizer, swapped_averages
+from kerasft.training.optimizer import create_optimizer, exported_weights
 from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
 from kerasft.training.step import make_train_step
@@ -72,24 +73,24 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.config, self.task, self.model, self.strategy = config, task, model, strategy
         self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
         self.workers = workers or Workers()
-        training = config.training
-        self.rewrites = rewrites(training.precision)
+        training, self.rewrites = config.training, rewrites(config.training.precision)
         self.static = wants_one_shape(strategy)
         self.per_epoch = steps_per_epoch(len(train), training.batch_size)
         self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
         replicas = strategy.num_replicas_in_sync
         self.batches = Batches.of(config, model, train, training.batch_size, self.steps, replicas, self.static)
+        forms = chosen_forms(training.fused)
+        rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
         with strategy.scope():
-            self.optimizer = create_optimizer(training, self.steps, model, depths)
+            self.optimizer = create_optimizer(training, self.steps, model, depths, rows)
             kept, hosts = training.checkpoint.keep, remote_hosts(strategy)
             # Without a word from us each host would write its variables to its own disk.
             written_by = HERE if hosts else None
             self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
         self.progress = self.checkpoints.progress
         self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
-        forms = chosen_forms(training.fused)
-        parts, packed = training.gradient_accumulation, self.batches.packed
-        step = make_train_step(model, task, self.optimizer, strategy, parts, forms, packed, recomputed, self.static)
+        made_of = model, task, self.optimizer, strategy, training.gradient_accumulation, forms, self.batches.packed
+        step = make_train_step(*made_of, recomputed, self.static)
         self.run_steps = InnerLoop(step, not self.static, hosts)
 
     def fit(self, resume: bool = False) -> None:
@@ -211,7 +212,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
-        with swapped_averages(self.optimizer):
+        with exported_weights(self.optimizer):
             logits = self.evaluator.logits(self.validation, self.watch.within_evaluation)
             self.task.tune(self.validation, logits)
             metrics = self.task.metrics(self.validation, logits)
