@@ -103,7 +103,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
         form = _FORMS[type(layer).__name__]
         query, key, value = form.project(layer, x, places)
         kept = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
-        x = form.finish(layer, x, _attend(query, kept, seen))
+        x = form.finish(layer, x, attend(query, kept, seen))
         room = [[0, 0], [0, 0], [0, capacity - length], [0, 0]]
         cache.append(KeysValues(*(tf.pad(part, room) for part in kept)))
     return backbone.layer_norm(x), cache
@@ -123,19 +123,23 @@ def read_token(
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    rows = tf.range(tf.shape(token_ids)[0])
     seen = (tf.range(tf.shape(cache[0].keys)[2]) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, capacity)
     x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
     for layer, kept in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
         query, *new = form.project(layer, x, places[:, tf.newaxis])
-        # (batch, key heads, 3) where each head's key and value go
-        row, head = tf.meshgrid(rows, tf.range(kept.keys.shape[1]), indexing="ij")
-        at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
-        kept = KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
-        x = form.finish(layer, x, _attend(query, kept, seen))
+        kept = with_token(kept, KeysValues(*new), places)
+        x = form.finish(layer, x, attend(query, kept, seen))
         updated.append(kept)
     return backbone.layer_norm(x)[:, 0], updated
+
+
+def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValues:
+    """What is kept with one token more of each row, (batch, 1, key heads, width), at (batch,) places."""
+    # (batch, key heads, 3) where each head's key and value go
+    row, head = tf.meshgrid(tf.range(tf.shape(places)[0]), tf.range(kept.keys.shape[1]), indexing="ij")
+    at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
+    return KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
 
 
 def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
@@ -151,7 +155,7 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf
     return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
 
 
-def _attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
+def attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
     """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
 
     Llama's query heads share key heads, several neighbours one.

@@ -12,6 +12,7 @@ from kerasft.errors import UserError
 from kerasft.models.chat_template import Message
 from kerasft.tasks.base import Column, Number, Task
 from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
+from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
 
 if TYPE_CHECKING:
     import keras
@@ -121,16 +122,7 @@ class TextGeneration(Task):
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
-        """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them."""
-        told = self.config.task.decoding
-        return {
-            "generate": {
-                "max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1)),
-                "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
-                "top_p": Number("float32", (told.top_p, 0.5)),
-                "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),
-            }
-        }
+        return request_numbers(self.config.task.decoding)
 
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
@@ -169,10 +161,7 @@ class TextGeneration(Task):
             yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        return [
-            {"text": text.decode("utf-8"), "tokens": count}
-            for text, count in zip(outputs["text"].tolist(), outputs["tokens"].tolist())
-        ]
+        return text_rows(outputs)
 
     def truth(self, target: np.ndarray) -> str:
         """Ids of one row that follow -> text."""
@@ -194,7 +183,4 @@ class TextGeneration(Task):
         return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Samples drawn by the seed, right and wrong ones, as a report shows them."""
-        drawn = np.random.default_rng(self.config.seed).permutation(len(answers))[: self.config.task.samples]
-        rows = [answers[row] for row in np.sort(drawn)]
-        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in rows]
+        return drawn_samples(answers, "prompt", self.config.task.samples, self.config.seed)
