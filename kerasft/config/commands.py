@@ -48,7 +48,7 @@ def show(config: str | None, overrides: Sequence[str], schema: bool, keys: bool)
 def key_tables() -> str:
     """Every key of a config with type, default and meaning, as Markdown: a table for each section."""
     parts = []
-    for path, model in (found := list(sections(Config))):
+    for path, model in (found := sections(Config)):
         title = f"## `{path}`" if path else "## Top level"
         if sum(other == path for other, _ in found) > 1:
             title += f" with `name: {get_args(model.model_fields['name'].annotation)[0]}`"

@@ -31,12 +31,19 @@ _LIMITS = {
 }
 
 
-def sections(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """The dotted path and class of a config class and of every section below it, in the schema's order."""
+def sections(model: type[BaseModel]) -> Sections:
+    """The dotted path and class of a config class and of every section below it, in the schema's order.
+
+    One that several tasks have, such as task.decoding, is there once.
+    """
+    return list(dict.fromkeys(_sections(model, "")))
+
+
+def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
     yield path, model
     for key, field in model.model_fields.items():
         for inner in _models(field.annotation):
-            yield from sections(inner, f"{path}.{key}".lstrip("."))
+            yield from _sections(inner, f"{path}.{key}".lstrip("."))
 
 
 def explain(
@@ -71,7 +78,7 @@ def explain(
 
 def _chosen(model: type[BaseModel], values: Any) -> Iterator[tuple[str, type[BaseModel]]]:
     """`sections` without the forms of a section that its key `name` rules out."""
-    found = list(sections(model))
+    found = sections(model)
     for path, section in found:
         at = values
         for part in path.split(".") if path else ():

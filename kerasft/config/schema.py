@@ -14,13 +14,14 @@ Format = Literal["auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt"
 class Architecture(Section):
     """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
 
-    family: Literal["bert", "gpt2"] = Field(
-        description="bert: an encoder with WordPiece; gpt2: a decoder with byte-level BPE, for text_generation."
+    family: Literal["bert", "gpt2", "bart"] = Field(
+        description="bert: an encoder with WordPiece; with byte-level BPE gpt2: a decoder, for text_generation, and "
+        "bart: an encoder and a decoder, for seq2seq."
     )
     tokens: Literal["subwords", "characters"] = Field(
-        "subwords", description="characters: each character of the corpus is a token, for gpt2."
+        "subwords", description="characters: each character of the corpus is a token, for gpt2 and bart."
     )
-    layers: int = Field(4, ge=1, description="Transformer layers.")
+    layers: int = Field(4, ge=1, description="Transformer layers; of a bart so many in encoder and decoder each.")
     heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
     hidden: int = Field(256, ge=2, description="Width of a token's vector.")
     intermediate: int = Field(1024, ge=1, description="Width inside a layer's feed-forward part.")
@@ -28,21 +29,21 @@ class Architecture(Section):
     positions: Optional[int] = Field(
         None, ge=4, description="Tokens that a text can have in any task that starts from here; null: model.max_length."
     )
-    lowercase: bool = Field(True, description="Lower-case texts and strip accents; false for gpt2.")
+    lowercase: bool = Field(True, description="Lower-case texts and strip accents; false for gpt2 and bart.")
 
     @model_validator(mode="before")
     @classmethod
     def _own_case(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("family") == "gpt2":
+        if isinstance(values, dict) and values.get("family") in ("gpt2", "bart"):
             values = {"lowercase": False, **values}
         return values
 
     @model_validator(mode="after")
     def _of_the_family(self) -> "Architecture":
-        if self.family == "gpt2" and self.lowercase:
-            raise ValueError("lowercase: true is for bert; what a gpt2 reads it also writes; set false")
+        if self.family != "bert" and self.lowercase:
+            raise ValueError(f"lowercase: true is for bert; what a {self.family} reads it also writes; set false")
         if self.family == "bert" and self.tokens == "characters":
-            raise ValueError("tokens: characters is for gpt2; a bert has subwords")
+            raise ValueError("tokens: characters is for gpt2 and bart; a bert has subwords")
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Optional, Union
 from pydantic import Field, field_validator, model_validator
 
 from kerasft.config.section import Section
+from kerasft.config.seq2seq import Seq2Seq
 from kerasft.config.text_generation import TextGeneration
 
 
@@ -168,6 +169,7 @@ Task = Annotated[
         TextEmbedding,
         MaskedLM,
         TextGeneration,
+        Seq2Seq,
     ],
     Field(discriminator="name", description="What is learnt."),
 ]

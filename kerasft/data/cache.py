@@ -19,6 +19,7 @@ import tensorflow as tf
 
 import kerasft
 from kerasft.data.groups import GroupedPrepared
+from kerasft.data.inputs_outputs import InputsOutputs
 from kerasft.data.masked_rows import MaskedRows
 from kerasft.data.masking import Masking
 from kerasft.data.next_tokens import NextTokens
@@ -36,7 +37,8 @@ _PACKAGES = ("tensorflow", "tensorflow-text", "keras-hub")
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        Prepared, GroupedPrepared, PreparedWindows, PreparedQuestions, NextTokens, MaskedRows, Masking, Spans,
+        Prepared, GroupedPrepared, PreparedWindows, PreparedQuestions, NextTokens, InputsOutputs, MaskedRows, Masking,
+        Spans,
     )
 }  # fmt: skip
 

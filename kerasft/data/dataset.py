@@ -73,13 +73,14 @@ def wants_one_shape(strategy: tf.distribute.Strategy) -> bool:
 def _signature(prepared: Prepared, share: int | None, packing: Packing | None) -> tuple:
     """Of a replica's share of a batch; with a fixed number of rows every dimension is fixed."""
 
-    def shape(inner: tuple[int | None, ...]) -> list[int | None]:
+    def shape(inner: tuple[int | None, ...], longest: int = prepared.longest) -> list[int | None]:
         if share is None:
             return [None, *inner]
-        return [share, *(prepared.longest if size is None else size for size in inner)]
+        return [share, *(longest if size is None else size for size in inner)]
 
     features = {
-        name: tf.TensorSpec(shape(prepared.feature_shape), dtype) for name, dtype in prepared.feature_types.items()
+        name: tf.TensorSpec(shape(prepared.feature_shape, prepared.longest_of(name)), dtype)
+        for name, dtype in prepared.feature_types.items()
     }
     for name in (ROW, OFFSET) if packing else ():
         features[name] = tf.TensorSpec(shape(prepared.feature_shape[:-1]), tf.int32)

@@ -69,6 +69,20 @@ class Prepared:
         return np.diff(self.offsets)
 
     @property
+    def tokens(self) -> np.ndarray:
+        """(rows,) tokens that the model reads of each row; a batch has rows of which these are alike."""
+        return self.lengths
+
+    @property
+    def sides(self) -> tuple[Prepared, ...]:
+        """Texts that the model reads apart from each other, each with lengths of its own."""
+        return (self,)
+
+    def longest_of(self, feature: str) -> int:
+        """The longest that a row of this feature can be."""
+        return self.longest
+
+    @property
     def text_lengths(self) -> np.ndarray:
         """(rows, texts) tokens of each text that the model reads by itself."""
         return self.lengths[:, None]

@@ -55,7 +55,7 @@ class Evaluator:
             prepared: the split.
             progress: called with the number of rows done.
         """
-        batches = sorted_batches(prepared.lengths, self.batch_size)
+        batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
         dataset = distribute(prepared, lambda: batches, self.strategy, static_size=size)
         found, done = None, 0

@@ -17,7 +17,7 @@ from kerasft.evaluation.confusion import confusion_svg, most_confused
 from kerasft.evaluation.contents import Code, Examples, Facts, Figure, Report, Section, Table
 from kerasft.evaluation.structure import levels, out_of_scope, per_relation
 from kerasft.evaluation.tables import MOST_CLASSES, by_f1
-from kerasft.evaluation.wording import LOWER_IS_BETTER, MISTAKES, SCORES, duration, magnitude, score, title
+from kerasft.evaluation.wording import LOWER_IS_BETTER, MISTAKES, SCORES, WRITTEN, duration, magnitude, score, title
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
@@ -176,6 +176,18 @@ def written_texts(report: Report) -> Section | None:
     return Section("Written texts", [Examples(rows)], note)
 
 
+def beside_copies(report: Report) -> Section | None:
+    """What was written beside the inputs as they are, and how both were measured."""
+    copied = report.scores.get("copy_baseline")
+    if not copied:
+        return None
+    rows = [(title(name), report.scores.get(name), copied.get(name)) for name in WRITTEN]
+    columns = [("metric", "text"), ("written", "score"), ("the input itself", "score")]
+    signatures = [(title(name), str(report.scores[f"{name}_signature"])) for name in ("bleu", "chrf")]
+    note = f"{report.scores['answers']:,} outputs of the {report.split} split, and their inputs taken for outputs."
+    return Section("Beside copies of the input", [Table(columns, rows), Facts(signatures, "sacreBLEU")], note)
+
+
 def data(report: Report) -> Section | None:
     """Sizes, lengths and class balance of the splits."""
     if not report.splits:
@@ -281,5 +293,5 @@ SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
     "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
     "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
     "text_generation": (learning_curves, written_texts, scores_by_split, data, setup),
-    "written_answers": (learning_curves, written_texts, scores_by_split, data, setup),
+    "written_answers": (learning_curves, written_texts, beside_copies, scores_by_split, data, setup),
 }

@@ -99,9 +99,12 @@ def _structure(metrics: Mapping[str, Any]) -> list[tuple[str, float | None]]:
 
 
 def _scores_table(metrics: Mapping[str, Any], problem: str) -> Table:
-    table = Table("metric", "value", show_edge=False, header_style="bold")
-    table.columns[1].justify = "right"
+    copied = metrics.get("copy_baseline")  # figures of inputs that are taken for outputs
+    table = Table("metric", "value", *(("input itself",) if copied else ()), show_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
     for name in SCORES[problem]:
-        table.add_row(title(name), score(metrics[name]))
+        beside = (score(copied[name]) if name in copied else "",) if copied else ()
+        table.add_row(title(name), score(metrics[name]), *beside)
     table.add_row("rows", f"{metrics['rows']:,}")
     return table

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from kerasft.data.next_tokens import NextTokens
+from kerasft.data.prepared import Prepared
 
 if TYPE_CHECKING:
     from kerasft.models.generation import Generator
@@ -33,7 +34,7 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
         special: (vocabulary,) bool, tokens that part documents.
     """
     found = []
-    for row in _drawn(np.flatnonzero(split.lengths > 1), most, seed):
+    for row in drawn(np.flatnonzero(split.lengths > 1), most, seed):
         tokens = slice(split.offsets[row], split.offsets[row + 1])
         half = (tokens.stop - tokens.start) // 2
         prompt, rest = np.array(split.features["token_ids"][tokens][:half]), np.array(split.targets[tokens][half - 1 :])
@@ -51,7 +52,7 @@ def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> li
     """
     found = []
     starts, stops = _said(split)
-    for answer in _drawn(np.arange(len(starts)), most, seed):
+    for answer in drawn(np.arange(len(starts)), most, seed):
         start, stop = starts[answer], stops[answer]
         row = split.offsets[np.searchsorted(split.offsets, start, side="right") - 1]
         rest = np.array(split.targets[start:stop])
@@ -71,21 +72,40 @@ def _said(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(opens), np.flatnonzero(closes) + 1
 
 
-def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+def drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Some of the rows, in their order."""
     return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
 
 
 def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:
     """Goes on from prompts, (tokens,) ids each, as a server would."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)])
-    def go_on(token_ids, lengths):
-        return generator(token_ids, lengths, generator.wishes(token_ids, lengths))["text"]
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, len(prompts), WRITTEN_AT_ONCE):
+            some = prompts[start : start + WRITTEN_AT_ONCE]
+            lengths = np.array([len(prompt) for prompt in some], np.int32)
+            ids = np.zeros((len(some), lengths.max()), np.int32)
+            for row, prompt in zip(ids, some):
+                row[: len(prompt)] = prompt
+            yield {"token_ids": ids, "lengths": lengths}
 
-    for start in range(0, len(prompts), WRITTEN_AT_ONCE):
-        some = prompts[start : start + WRITTEN_AT_ONCE]
-        lengths = np.array([len(prompt) for prompt in some], np.int32)
-        ids = np.zeros((len(some), lengths.max()), np.int32)
-        for row, prompt in zip(ids, some):
-            row[: len(prompt)] = prompt
-        yield from (text.decode("utf-8") for text in go_on(tf.constant(ids), tf.constant(lengths)).numpy().tolist())
+    return _answers(generator, batches())
+
+
+def written(generator: Generator, inputs: Prepared, rows: np.ndarray) -> Iterator[str]:
+    """Answers to (rows,) of what an encoder reads, as a server would write them."""
+    batches = (rows[start : start + WRITTEN_AT_ONCE] for start in range(0, len(rows), WRITTEN_AT_ONCE))
+    return _answers(generator, (inputs.batch(batch)[0] for batch in batches))
+
+
+def _answers(generator: Generator, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[str]:
+    batches = list(batches)
+    specs = {name: tf.TensorSpec([None] * values.ndim, values.dtype) for name, values in batches[0].items()}
+
+    @tf.function(input_signature=[specs])
+    def answer(features):
+        return generator(features, generator.wishes(features))["text"]
+
+    for features in batches:
+        texts = answer({name: tf.constant(values) for name, values in features.items()})
+        yield from (text.decode("utf-8") for text in texts.numpy().tolist())

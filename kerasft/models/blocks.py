@@ -10,13 +10,14 @@ from kerasft.errors import UserError
 def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     """The transformer layers, bottom to top, each once: ALBERT's shared layer is one layer.
 
-    KerasHub's backbones hold them in `transformer_layers`, a list, for ALBERT a list of lists (0.25 to 0.32);
-    no other place in kerasft knows this.
+    KerasHub's backbones hold them in `transformer_layers`, a list, for ALBERT a list of lists, and encoders with a
+    decoder in a list each, of which the decoder's is above (0.25 to 0.32); no other place in kerasft knows this.
 
     Raises:
         UserError: the backbone has none.
     """
-    blocks = [block for block in keras.tree.flatten(getattr(backbone, "transformer_layers", []))]
+    names = ("transformer_layers", "encoder_transformer_layers", "decoder_transformer_layers")
+    blocks = keras.tree.flatten([getattr(backbone, name, []) for name in names])
     if not blocks:
         raise UserError(
             f"model.preset: {type(backbone).__name__} has no list of transformer layers; use a BERT- or GPT-type model"

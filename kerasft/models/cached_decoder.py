@@ -8,6 +8,7 @@ of its attributes are read is known to this file alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
@@ -15,6 +16,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
+from kerasft.models.decoder import Begun
 
 _MASKED = -1e9
 
@@ -24,6 +26,53 @@ class KeysValues(NamedTuple):
 
     keys: tf.Tensor
     values: tf.Tensor
+
+
+class CausalDecoder:
+    """A causal language model as a `kerasft.models.decoder.Decoder`: an answer follows its prompt in one row.
+
+    Args:
+        backbone: GPT-2 or Llama.
+        max_length: tokens of a prompt and its answer together.
+    """
+
+    def __init__(self, backbone: keras.Model, max_length: int):
+        self.backbone, self.max_length = backbone, max_length
+
+    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return features["token_ids"], features["lengths"]
+
+    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+        """Where a prompt leaves too little room, its last tokens are kept.
+
+        Args:
+            features: `token_ids` (batch, longest) int32 prompts, what stands behind `lengths` is of no account;
+                `lengths` (batch,) int32, 1 or more.
+            limits: (batch,) int32, below max_length.
+        """
+        token_ids, lengths = _last_tokens(*self.asked(features), self.max_length - limits)
+        capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits))
+        hidden, cache = read_prompt(self.backbone, token_ids, capacity)
+        return Begun(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+
+    def go_on(
+        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues]
+    ) -> tuple[tf.Tensor, list[KeysValues]]:
+        return read_token(self.backbone, token_ids, places, cache)
+
+    def logits(self, hidden: tf.Tensor) -> tf.Tensor:
+        return next_token_logits(self.backbone, hidden)
+
+
+def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
+    kept = tf.minimum(lengths, room)
+    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept))
+    return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
+
+
+def _largest(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.concat([values, [1]], 0))
 
 
 def check_decoder(backbone: keras.Model) -> None:
@@ -54,7 +103,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
         form = _FORMS[type(layer).__name__]
         query, key, value = form.project(layer, x, places)
         kept = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
-        x = form.finish(layer, x, _attend(query, kept, seen))
+        x = form.finish(layer, x, attend(query, kept, seen))
         room = [[0, 0], [0, 0], [0, capacity - length], [0, 0]]
         cache.append(KeysValues(*(tf.pad(part, room) for part in kept)))
     return backbone.layer_norm(x), cache
@@ -74,19 +123,23 @@ def read_token(
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    rows = tf.range(tf.shape(token_ids)[0])
     seen = (tf.range(tf.shape(cache[0].keys)[2]) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, capacity)
     x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
     for layer, kept in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
         query, *new = form.project(layer, x, places[:, tf.newaxis])
-        # (batch, key heads, 3) where each head's key and value go
-        row, head = tf.meshgrid(rows, tf.range(kept.keys.shape[1]), indexing="ij")
-        at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
-        kept = KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
-        x = form.finish(layer, x, _attend(query, kept, seen))
+        kept = with_token(kept, KeysValues(*new), places)
+        x = form.finish(layer, x, attend(query, kept, seen))
         updated.append(kept)
     return backbone.layer_norm(x)[:, 0], updated
+
+
+def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValues:
+    """What is kept with one token more of each row, (batch, 1, key heads, width), at (batch,) places."""
+    # (batch, key heads, 3) where each head's key and value go
+    row, head = tf.meshgrid(tf.range(tf.shape(places)[0]), tf.range(kept.keys.shape[1]), indexing="ij")
+    at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
+    return KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
 
 
 def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
@@ -102,7 +155,7 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf
     return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
 
 
-def _attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
+def attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
     """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
 
     Llama's query heads share key heads, several neighbours one.

@@ -28,17 +28,25 @@ class CausalLM(keras.Model):
         self.backbone = backbone
 
 
-def causal_lm_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def causal_lm_loss(targets: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
     """Mean cross-entropy of the tokens of a row that follow.
 
     Args:
         targets: (batch, length) int32 ids, or negative: nothing is to be said here.
         logits: (batch, length, vocabulary).
+        smoothing: share of each target that is spread over the whole vocabulary (Szegedy et al. 2015,
+            arXiv:1512.00567).
 
     Returns:
         (batch,) nats, 0 for a row in which nothing is to be said.
     """
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
+    ids = tf.maximum(targets, 0)
+    if smoothing:
+        width = logits.shape[2]
+        labels = tf.one_hot(ids, width, 1 - smoothing + smoothing / width, smoothing / width)
+        each = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+    else:
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
     real = tf.cast(targets >= 0, logits.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(each * real, 1), tf.reduce_sum(real, 1))
 

@@ -13,7 +13,16 @@ from kerasft.models.byte_pair import byte_characters
 
 Texts = Callable[[], Iterable[str]]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-END = "<|endoftext|>"  # GPT-2's only special token: it begins, ends and parts texts
+# KerasHub's tokenizer of a family that writes texts, and its special tokens; GPT-2's begins, ends and parts texts.
+BYTE_LEVEL: dict[str, tuple[type[keras_hub.tokenizers.BytePairTokenizer], list[str]]] = {
+    "gpt2": (keras_hub.models.GPT2Tokenizer, ["<|endoftext|>"]),
+    "bart": (keras_hub.models.BartTokenizer, ["<s>", "<pad>", "</s>"]),
+}
+BACKBONES = {
+    "bert": keras_hub.models.BertBackbone,
+    "gpt2": keras_hub.models.GPT2Backbone,
+    "bart": keras_hub.models.BartBackbone,
+}
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 DROPOUT = 0.1  # as BERT's and GPT-2's, where a config names none
 FEWEST_OCCURRENCES = 2  # of a pair of pieces that is joined
@@ -55,25 +64,27 @@ def train_tokenizer(texts: Texts, size: int, lowercase: bool) -> keras_hub.model
     return keras_hub.models.BertTokenizer(vocabulary, lowercase=lowercase, strip_accents=lowercase)
 
 
-def train_byte_pairs(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
+def train_byte_pairs(texts: Texts, size: int, family: str = "gpt2") -> keras_hub.tokenizers.BytePairTokenizer:
     """A byte-level BPE tokenizer that splits words as GPT-2's does; the same texts give the same vocabulary.
 
     Args:
         texts: gives those of the corpus, each time it is called.
-        size: the most tokens of the vocabulary, the end token and all 256 bytes included.
+        size: the most tokens of the vocabulary, special tokens and all 256 bytes included.
+        family: a key of BYTE_LEVEL.
 
     Raises:
         UserError: `size` has no room for a merge beside the bytes, or the corpus has no pair of bytes to merge.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    _check_room(size, 1 + 256 + 1, "the 256 bytes, the end token and a merge")
+    kind, special = BYTE_LEVEL[family]
+    _check_room(size, len(special) + 256 + 1, "the 256 bytes, the special tokens and a merge")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=FEWEST_OCCURRENCES,
-        special_tokens=[END],
+        special_tokens=special,
         initial_alphabet=byte_characters(),
         show_progress=False,
     )
@@ -82,10 +93,10 @@ def train_byte_pairs(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
     if not merges:
         raise UserError("data.train: no two bytes stand together twice in the texts; give a corpus")
     ids = tokenizer.get_vocab()
-    return keras_hub.models.GPT2Tokenizer({token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, merges)
+    return kind({token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, merges)
 
 
-def character_tokenizer(texts: Texts, size: int) -> keras_hub.models.GPT2Tokenizer:
+def character_tokenizer(texts: Texts, size: int, family: str = "gpt2") -> keras_hub.tokenizers.BytePairTokenizer:
     """A tokenizer with a token for each character of the corpus, as byte-level BPE.
 
     A character of several bytes is merged from its first byte on. Every byte is a token too, so that a character that
@@ -94,13 +105,15 @@ def character_tokenizer(texts: Texts, size: int) -> keras_hub.models.GPT2Tokeniz
     Args:
         texts: gives those of the corpus, each time it is called.
         size: the most tokens of the vocabulary.
+        family: a key of BYTE_LEVEL.
 
     Raises:
         UserError: there are more characters than `size` has room for.
     """
     # The sign for what is no UTF-8 is always known: KerasHub's tokenizer (0.25 to 0.32) needs a merge.
     characters = sorted({*(sign for text in texts() for sign in text), REPLACEMENT})
-    names, ids, merges = byte_characters(), {END: 0}, []
+    kind, special = BYTE_LEVEL[family]
+    names, ids, merges = byte_characters(), {token: number for number, token in enumerate(special)}, []
     for name in names:
         ids[name] = len(ids)
     for sign in characters:
@@ -111,7 +124,7 @@ def character_tokenizer(texts: Texts, size: int) -> keras_hub.models.GPT2Tokeniz
                 merges.append(f"{first} {other}")
             first += other
     _check_room(size, len(ids), f"the {len(characters)} characters of the corpus")
-    return keras_hub.models.GPT2Tokenizer(ids, merges)
+    return kind(ids, merges)
 
 
 def _check_room(size: int, needed: int, what: str) -> None:
@@ -123,7 +136,7 @@ def _check_room(size: int, needed: int, what: str) -> None:
 
 
 def start_from_scratch(
-    model: Model, texts: Texts, dtype: str
+    model: Model, texts: Texts, dtype: str, positions: int
 ) -> tuple[keras_hub.models.Backbone, keras_hub.tokenizers.Tokenizer]:
     """The backbone and tokenizer of `model.architecture`; the weights are drawn from Keras' global seed.
 
@@ -131,6 +144,7 @@ def start_from_scratch(
         model: the section `model` of a config.
         texts: gives those of the training split, each time it is called.
         dtype: policy of the layers.
+        positions: tokens that a text can have, where the architecture does not say.
 
     Raises:
         UserError: see `train_tokenizer`, `train_byte_pairs` and `character_tokenizer`.
@@ -140,16 +154,15 @@ def start_from_scratch(
         tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
     else:
         train = character_tokenizer if sizes.tokens == "characters" else train_byte_pairs
-        tokenizer = train(texts, sizes.vocabulary_size)
-    kind = keras_hub.models.BertBackbone if sizes.family == "bert" else keras_hub.models.GPT2Backbone
-    backbone = kind(
+        tokenizer = train(texts, sizes.vocabulary_size, sizes.family)
+    backbone = BACKBONES[sizes.family](
         vocabulary_size=tokenizer.vocabulary_size(),
         num_layers=sizes.layers,
         num_heads=sizes.heads,
         hidden_dim=sizes.hidden,
         intermediate_dim=sizes.intermediate,
         dropout=DROPOUT if model.dropout is None else model.dropout,
-        max_sequence_length=sizes.positions or model.max_length,
+        max_sequence_length=sizes.positions or positions,
         dtype=dtype,
     )
     return backbone, tokenizer

@@ -71,6 +71,34 @@ def _find(component: dict[str, Any] | None, kind: str) -> dict[str, Any]:
     return next((found for part in parts if (found := _find(part, kind))), {})
 
 
+# Key of a BART's config -> the key whose value KerasHub (0.25 to 0.32) takes for it, or the value that it has there.
+_READ_AS = {
+    "encoder_layers": "num_hidden_layers",
+    "decoder_layers": "num_hidden_layers",
+    "decoder_attention_heads": "encoder_attention_heads",
+    "decoder_ffn_dim": "encoder_ffn_dim",
+}
+_FIXED = {"scale_embedding": False, "activation_function": "gelu"}
+
+
+def check_architecture(resolved: str) -> None:
+    """Raises ValueError for a BART that KerasHub would read as another one.
+
+    Args:
+        resolved: a local folder or a hub's handle.
+    """
+    config = read_json(resolved, "config.json") or {}
+    if config.get("model_type") != "bart":
+        return
+    for key, other in _READ_AS.items():
+        if config.get(key, config.get(other)) != config.get(other):
+            taken = f"{other}, {config.get(other)}"
+            raise ValueError(f"{key} is {config[key]}, which KerasHub's BART does not read: it takes {taken}")
+    for key, value in _FIXED.items():
+        if config.get(key, value) != value:
+            raise ValueError(f"{key} is {config[key]}, and KerasHub's BART has {value}")
+
+
 def read_json(resolved: str, name: str) -> dict[str, Any] | None:
     """A JSON file of a folder or of a model on the Hugging Face hub; None where there is none.
 

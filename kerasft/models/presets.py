@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kerasft.data.packages import fetch_package_path
 from kerasft.errors import UserError
 from kerasft.models.gguf_file import read_gguf
-from kerasft.models.huggingface import HF_PREFIX, read_json, tokenizer_settings
+from kerasft.models.huggingface import HF_PREFIX, check_architecture, read_json, tokenizer_settings
 
 if TYPE_CHECKING:  # a preset that can't be had must be found without waiting for TensorFlow
     import keras
@@ -150,6 +150,7 @@ def load_backbone(
             from kerasft.models.gguf_llama import gguf_backbone
 
             return gguf_backbone(resolved, dtype, load_weights)
+        check_architecture(resolved)
         return keras_hub.models.Backbone.from_preset(resolved, dtype=dtype, load_weights=load_weights)
 
     backbone = _load(load, resolved)

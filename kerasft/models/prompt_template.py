@@ -55,6 +55,6 @@ class PromptTemplate:
         return tf.strings.join([part for part in parts if part is not None])
 
 
-def plain_template(columns: Collection[str]) -> str:
-    """The template where a config has none: the columns' texts, a line each."""
-    return "".join(f"{{{column}}}\n" for column in columns)
+def plain_template(columns: Collection[str], ending: str = "\n") -> str:
+    """The template where a config has none: the columns' texts, a line each, and what stands behind the last."""
+    return "\n".join(f"{{{column}}}" for column in columns) + ending

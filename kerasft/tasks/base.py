@@ -64,6 +64,7 @@ class Task(abc.ABC):
     needs_training = True  # whether `build` adds weights that mean nothing before training
     measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
     writes = False  # whether an answer takes many calls of the model: then no text waits for the answers to others
+    encoder_decoder = False  # whether the model has a decoder that reads what an encoder gives
     embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
@@ -85,8 +86,18 @@ class Task(abc.ABC):
         """Names of the texts of a row of `schema`: those of `inputs`, unless training reads more than an answer."""
         return self.inputs
 
+    @property
+    def positions(self) -> int:
+        """Tokens of the longest text that the model reads."""
+        return self.config.model.max_length
+
     def check_config(self) -> None:
         """Raises UserError for a key that this task can't honour, before any data is read."""
+        architecture = self.config.model.architecture
+        if architecture is not None and (architecture.family == "bart") != self.encoder_decoder:
+            name, family = self.config.task.name, architecture.family
+            mend = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
+            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {mend}")
         stopping = self.config.training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
             known = ", ".join(self.rising + self.falling)

@@ -79,19 +79,25 @@ class Corpus:
 
 
 class PromptCompletion(Corpus):
-    """Prompts with answers."""
+    """Prompts with answers.
+
+    Args:
+        config: the resolved config.
+        ending: of a prompt, where the config has no template.
+    """
 
     columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, ending: str = "\n"):
         super().__init__(config)
+        self._ending = ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
         self.texts = (*self.inputs, "output")
 
     @functools.cached_property
     def template(self) -> PromptTemplate:
         """How a prompt is made of `inputs`."""
-        return PromptTemplate(self.config.task.template or plain_template(self.inputs), self.inputs)
+        return PromptTemplate(self.config.task.template or plain_template(self.inputs, self._ending), self.inputs)
 
     def check(self) -> None:
         if not self.inputs:

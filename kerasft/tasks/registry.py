@@ -10,6 +10,7 @@ from kerasft.tasks.base import Task
 from kerasft.tasks.masked_lm import MaskedLM
 from kerasft.tasks.question_answering import QuestionAnswering
 from kerasft.tasks.relation_extraction import RelationExtraction
+from kerasft.tasks.seq2seq import Seq2Seq
 from kerasft.tasks.text_classification import TextClassification
 from kerasft.tasks.text_embedding import TextEmbedding
 from kerasft.tasks.text_generation import TextGeneration
@@ -23,6 +24,7 @@ TASKS: dict[str, type[Task]] = {
     "question_answering": QuestionAnswering,
     "masked_lm": MaskedLM,
     "text_generation": TextGeneration,
+    "seq2seq": Seq2Seq,
 }
 
 

@@ -12,6 +12,7 @@ from kerasft.errors import UserError
 from kerasft.models.chat_template import Message
 from kerasft.tasks.base import Column, Number, Task
 from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
+from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
 
 if TYPE_CHECKING:
     import keras
@@ -90,13 +91,15 @@ class TextGeneration(Task):
         return self.mode.prepare(table, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.cached_decoder import CausalDecoder
         from kerasft.models.generation import Generator
         from kerasft.models.prompt_preprocessor import prompt_preprocessor
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
         told = self.config.task.decoding
         stop = [*told.stop, *self.mode.stops({*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])})]
-        self.generator = Generator(backbone, made.detokenizer, made.max_length, told.model_copy(update={"stop": stop}))
+        decoder = CausalDecoder(backbone, made.max_length)
+        self.generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -116,28 +119,18 @@ class TextGeneration(Task):
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: prompts -> `text` that goes on from each, without it, and `tokens`, how many that is."""
-        prompts = features["token_ids"], features["lengths"]
-        return self.generator(*prompts, self.generator.wishes(*prompts))
+        return self.generator(features, self.generator.wishes(features))
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
-        """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them."""
-        told = self.config.task.decoding
-        return {
-            "generate": {
-                "max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1)),
-                "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
-                "top_p": Number("float32", (told.top_p, 0.5)),
-                "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),
-            }
-        }
+        return request_numbers(self.config.task.decoding)
 
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         from kerasft.models.generation import Wishes
 
-        return self.generator(features["token_ids"], features["lengths"], Wishes(**numbers))
+        return self.generator(features, Wishes(**numbers))
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
@@ -169,10 +162,7 @@ class TextGeneration(Task):
             yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        return [
-            {"text": text.decode("utf-8"), "tokens": count}
-            for text, count in zip(outputs["text"].tolist(), outputs["tokens"].tolist())
-        ]
+        return text_rows(outputs)
 
     def truth(self, target: np.ndarray) -> str:
         """Ids of one row that follow -> text."""
@@ -194,7 +184,4 @@ class TextGeneration(Task):
         return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Samples drawn by the seed, right and wrong ones, as a report shows them."""
-        drawn = np.random.default_rng(self.config.seed).permutation(len(answers))[: self.config.task.samples]
-        rows = [answers[row] for row in np.sort(drawn)]
-        return [{"text": row["prompt"], "truth": row["truth"], "prediction": row["text"]} for row in rows]
+        return drawn_samples(answers, "prompt", self.config.task.samples, self.config.seed)

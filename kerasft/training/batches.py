@@ -61,23 +61,23 @@ class Batches:
         """
         method, seed = config.data.batching, config.seed
         if method in ("pad", "bucket") or (method == "auto" and not static):
-            return cls(train.lengths, size, "bucket" if method == "auto" else method, seed)
+            return cls(train.tokens, size, "bucket" if method == "auto" else method, seed)
         try:
             packed = PackedLayers(model)
         except UserError:
             if method == "pack":
                 raise
-            return cls(train.lengths, size, "pad", seed)
+            return cls(train.tokens, size, "pad", seed)
         texts = train.text_lengths
         if not static:
-            return cls(train.lengths, size, "pack", seed, Packing(texts), packed)
+            return cls(train.tokens, size, "pack", seed, Packing(texts), packed)
         parts = replicas * config.training.gradient_accumulation
-        packing = Packing.of_one_shape(texts, _epochs(train.lengths, size, seed, steps), size, parts)
+        packing = Packing.of_one_shape(texts, _epochs(train.tokens, size, seed, steps), size, parts)
         alone = RowShape(texts.shape[1] * size // parts, rounded(train.longest))
         if method == "auto" and packing.shape.cost > PAYS * alone.cost:
-            return cls(train.lengths, size, "pad", seed)
+            return cls(train.tokens, size, "pad", seed)
         packed, plans = PackedLayers(model, packing.shape), steps_per_epoch(len(train), size) * parts
-        return cls(train.lengths, size, "pack", seed, packing, packed, packing.filling(alone, plans))
+        return cls(train.tokens, size, "pack", seed, packing, packed, packing.filling(alone, plans))
 
     def from_step(self, first_step: int) -> Iterator[np.ndarray]:
         """The rows of each batch, one a step, without end."""

@@ -236,14 +236,15 @@ def _start(
             for column in batch.values():
                 yield from column
 
-    return start_from_scratch(config.model, texts, policy)
+    return start_from_scratch(config.model, texts, policy, task.positions)
 
 
 def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:
     """Of all that decides what a step does and which weights are best."""
     parts = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
     for split, rows in prepared.items():
-        parts += [split, rows.offsets, rows.targets, *(rows.features[name] for name in sorted(rows.features))]
+        for side in rows.sides:
+            parts += [split, side.offsets, side.targets, *(side.features[name] for name in sorted(side.features))]
     return digest_of(*parts)
 
 

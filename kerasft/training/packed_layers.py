@@ -165,7 +165,9 @@ def _calls(model: keras.Model) -> list[keras.layers.Layer]:
         by_depth = getattr(part, "_nodes_by_depth", {})  # of a functional model
         nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
         nodes = [node for node in nodes if type(node.operation) in FORMS]
-        if nodes and all(before in after.parent_nodes for before, after in zip(nodes, nodes[1:])):
+        # A decoder that reads what an encoder gives takes two texts, whose rows would have to be the same.
+        crossed = any(getattr(node.operation, "_cross_attention_layer", None) is not None for node in nodes)
+        if nodes and not crossed and all(before in after.parent_nodes for before, after in zip(nodes, nodes[1:])):
             return [node.operation for node in nodes]
     kinds = sorted({type(layer).__name__ for layer in model._flatten_layers() if "Transformer" in type(layer).__name__})
     found = f" (it has {', '.join(kinds)})" if kinds else ""

@@ -207,7 +207,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         spent["input_seconds"] += waited
         for rows in itertools.islice(self.plan, int(num_steps)):
             spent["examples"] += len(rows)
-            spent["tokens"] += int(self.train_data.lengths[rows].sum())
+            spent["tokens"] += int(self.train_data.tokens[rows].sum())
         return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:

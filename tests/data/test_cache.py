@@ -32,11 +32,13 @@ DECODERS = {
     "a corpus": ({"name": "text_generation"}, CORPUS),
     "answers to prompts": ({**LINES, "mode": "prompt_completion"}, {"input": "text", "output": "pair"}),
     "dialogues": ({**LINES, "mode": "chat"}, TURNS),
+    "outputs": ({"name": "seq2seq"}, {"input": "text", "output": "pair"}),
 }
 # One of each kind of split, of each form of its arrays.
 ENCODERS = ("a label", "several labels", "a number", "tags", "answers", "pairs among others", "hidden tokens")
 ALL = {name: TASKS[name] for name in ENCODERS} | DECODERS
-GPT2 = {"family": "gpt2", "tokens": "characters", "layers": 1, "heads": 1, "hidden": 8, "intermediate": 8}
+SIZES = {"layers": 1, "heads": 1, "hidden": 8, "intermediate": 8}
+GPT2, BART = {**SIZES, "family": "gpt2", "tokens": "characters"}, {**SIZES, "family": "bart"}
 
 
 class Made:
@@ -67,7 +69,8 @@ def made(settings, tmp_path):  # noqa: F811
                 turns = zip(("user", "assistant"), (row["pair"], row["text"]))
                 row["messages"] = [{"role": role, "content": content} for role, content in turns]
             Path(config.data.train).write_text("".join(json.dumps(row) + "\n" for row in rows))
-            model = {"preset": None, "architecture": GPT2, "max_length": 256}
+            architecture = BART if config.task.name == "seq2seq" else GPT2
+            model = {"preset": None, "architecture": architecture, "max_length": 256}
             config = Config.model_validate(config.model_dump() | {"model": model})
         return Made(config)
 

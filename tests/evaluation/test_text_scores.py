@@ -38,6 +38,13 @@ def test_signatures_say_what_was_done():
     assert "tok:13a" in found["bleu_signature"] and f"version:{sacrebleu.__version__}" in found["chrf_signature"]
     chinese = text_scores(["今天天气很好。"], ["今天的天气很好。"])
     assert "tok:zh" in chinese["bleu_signature"] and chinese["bleu"] > 40
+    assert "tok:char" in text_scores(["今日はとても良い天気です。"], ["今日は良い天気。"])["bleu_signature"]
+
+
+def test_a_word_of_chinese_and_japanese_is_a_character():
+    found = text_scores(["今天天气很好。"], ["今天天气好 ok"])
+    assert found["rouge_1"] == pytest.approx(2 * 5 / (6 + 6)) and found["distinct_1"] == pytest.approx(5 / 6)
+    assert text_scores(["すごい"], ["すごく"])["rouge_2"] == pytest.approx(0.5)
 
 
 def test_distinct_runs_of_words():

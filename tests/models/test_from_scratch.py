@@ -73,13 +73,14 @@ def test_a_character_is_a_token_and_what_the_corpus_lacks_is_bytes():
         character_tokenizer(lambda: SENTENCES, 300)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bart"])
 @pytest.mark.parametrize("tokens", ["subwords", "characters"])
-def test_a_decoder_has_the_sizes_of_the_config(tokens):
-    sizes = {"family": "gpt2", "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 600}
+def test_a_decoder_has_the_sizes_of_the_config(tokens, family):
+    sizes = {"family": family, "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 600}
     model = Model(preset=None, architecture={**sizes, "tokens": tokens}, max_length=16)
-    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32")
+    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", 24)
     config = backbone.get_config()
-    assert (config["num_layers"], config["intermediate_dim"], config["max_sequence_length"]) == (2, 32, 16)
+    assert (config["num_layers"], config["intermediate_dim"], config["max_sequence_length"]) == (2, 32, 24)
     assert config["vocabulary_size"] == len(tokenizer.vocabulary) <= 600 and config["dropout"] == 0.1
 
 
@@ -91,7 +92,7 @@ def test_bytes_without_a_pair():
 def test_sizes_are_those_of_the_config():
     sizes = {"family": "bert", "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 300}
     model = Model(preset=None, architecture={**sizes, "positions": 40}, max_length=16, dropout=0.2)
-    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32")
+    backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", model.max_length)
     config = backbone.get_config()
     assert (config["num_layers"], config["hidden_dim"], config["dropout"]) == (2, 16, 0.2)
     assert config["vocabulary_size"] == len(tokenizer.get_vocabulary()) and config["max_sequence_length"] == 40

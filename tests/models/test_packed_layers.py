@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_bart import make_bart
 
 from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape
 from kerasft.errors import UserError
@@ -111,6 +112,8 @@ def test_what_only_fills_a_batch_up_takes_no_room_and_has_finite_vectors(make_ba
 def test_layers_that_it_was_not_made_for_are_refused(make_backbone):
     with pytest.raises(UserError, match="data.batching: pack does not know .*LlamaTransformerDecoder.*use bucket"):
         PackedLayers(make_backbone("llama3"))
+    with pytest.raises(UserError, match="data.batching: pack does not know .*TransformerDecoder, TransformerEncoder"):
+        PackedLayers(make_bart()[0])  # whose decoder reads a second text
     with pytest.raises(UserError, match="data.batching: pack does not know"):
         inputs = keras.Input((4,))
         PackedLayers(keras.Model(inputs, keras.layers.Dense(2)(inputs)))

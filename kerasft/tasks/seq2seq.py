@@ -1,0 +1,194 @@
+"""Seq2seq: an encoder reads a text, a decoder writes another: translation, summaries, answers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.errors import UserError
+from kerasft.tasks.base import Column, Number, Task
+from kerasft.tasks.generation_modes import PROMPT, PromptCompletion
+from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
+
+if TYPE_CHECKING:
+    import keras
+    import pyarrow as pa
+    import tensorflow as tf
+
+    from kerasft.data.inputs_outputs import InputsOutputs
+    from kerasft.data.sources import Record
+    from kerasft.data.table import Table
+
+COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they are
+
+
+class Seq2Seq(Task):
+    """The task by the contract; a row of the data is a text with the one that is to be written."""
+
+    columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+    headline = "perplexity"
+    rising = ("accuracy",)
+    falling = ("perplexity", "log_loss", "bits_per_byte")
+    needs_training = False  # the output layer is the token embedding
+    measures_answers = True
+    writes = True
+    encoder_decoder = True
+    generator = None  # once model and preprocessor are built
+
+    @property
+    def kind(self) -> str:
+        return "written_answers"
+
+    @functools.cached_property
+    def mode(self) -> PromptCompletion:
+        """How records are read: as prompts with answers."""
+        return PromptCompletion(self.config, ending="")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.mode.inputs
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.mode.texts
+
+    @property
+    def max_output_length(self) -> int:
+        """Tokens of an output."""
+        told = self.config.task.max_output_length
+        return self.config.model.max_length if told is None else told
+
+    @property
+    def positions(self) -> int:
+        return max(self.config.model.max_length, self.max_output_length)
+
+    def check_config(self) -> None:
+        super().check_config()
+        self.mode.check()
+        longest, wished = self.max_output_length, self.config.task.decoding.max_new_tokens
+        sizes = self.config.model.architecture
+        if self.config.training.class_weights is not None:
+            raise UserError("training.class_weights: not for task seq2seq; leave it null")
+        if self.config.data.batching == "pack":
+            raise UserError(
+                "data.batching: pack is for models that read one text, not for an encoder with a decoder; use bucket, "
+                "or pad on a TPU"
+            )
+        if wished >= longest:
+            raise UserError(
+                f"task.decoding.max_new_tokens: {wished} have no room in the {longest} tokens of an output; use "
+                f"{longest - 1} or less, or a larger task.max_output_length"
+            )
+        if sizes is not None and sizes.positions is not None and sizes.positions < longest:
+            raise UserError(
+                f"model.architecture.positions: {sizes.positions} is less than the {longest} tokens of an output; use "
+                "that or more"
+            )
+
+    def schema(self) -> pa.Schema:
+        return self.mode.schema()
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        return self.mode.parse(record)
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return self.mode.parse_inputs(record)
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        self.mode.fit(splits)
+
+    def targets(self, table: Table) -> np.ndarray:
+        """(rows, 0): tokens have targets, rows of the data none."""
+        return np.empty((len(table), 0), np.int32)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> InputsOutputs:
+        from kerasft.data.inputs_outputs import prepare_pairs
+
+        return prepare_pairs(table, preprocessor)
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.cached_encoder_decoder import EncoderDecoder
+        from kerasft.models.generation import Generator
+        from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
+
+        lengths = self.config.model.max_length, self.max_output_length
+        made = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
+        decoder = EncoderDecoder(backbone, made.begin, self.max_output_length)
+        self.generator = Generator(decoder, made.detokenizer, self.config.task.decoding)
+        return made
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.encoder_decoder import EncoderDecoderLM
+
+        return EncoderDecoderLM(backbone)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.causal_lm import causal_lm_loss
+
+        return causal_lm_loss(targets, logits, self.config.training.label_smoothing)
+
+    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.causal_lm import condense
+
+        return condense(targets, logits)
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """In graph: inputs -> `text` that is written from each, and `tokens`, how many that is."""
+        return self.generator(features, self.generator.wishes(features))
+
+    @property
+    def numbers(self) -> dict[str, dict[str, Number]]:
+        return request_numbers(self.config.task.decoding)
+
+    def answer_with(
+        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        from kerasft.models.generation import Wishes
+
+        return self.generator(features, Wishes(**numbers))
+
+    def sample(self) -> dict[str, str]:
+        texts = {"instruction": "what is to be done", "input": "with which text"}
+        return {name: texts[name] for name in self.inputs}
+
+    def metrics(self, split: InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
+
+        return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
+
+    def interval(self, split: InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import perplexity_interval
+
+        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
+        return {"metric": self.headline} | found
+
+    def predictions(self, table: Table, split: InputsOutputs, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Rows drawn by the seed: the input, the whole output of the data, however long, and what is written."""
+        from kerasft.evaluation.written_samples import drawn, written
+
+        task = self.config.task
+        chosen = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
+        texts = written(self.generator, split.encoder, chosen)
+        for row, text in zip(table.rows(chosen), texts):
+            yield {name: row[name] for name in self.inputs} | {"truth": row["output"], "text": text}
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Beside the figures those of the inputs themselves: below them, a model has done harm."""
+        from kerasft.evaluation.text_scores import text_scores
+
+        wanted = [row["truth"] for row in answers]
+        copied = text_scores(wanted, [row[self.inputs[-1]] for row in answers])
+        return text_scores(wanted, [row["text"] for row in answers]) | {COPY: copied}
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return text_rows(outputs)
+
+    def truth(self, target: np.ndarray) -> str:
+        """Ids of one row that follow -> text."""
+        return self.generator.detokenizer.text(target.tolist())
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return drawn_samples(answers, self.inputs[-1], self.config.task.samples, self.config.seed)

@@ -1,0 +1,111 @@
+"""Answers by the cache are those of a loop that calls the whole model for each token, each row's by itself."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_bart import POSITIONS, TEXTS, make_bart
+
+from kerasft.config.text_generation import Decoding
+from kerasft.models.cached_encoder_decoder import EncoderDecoder
+from kerasft.models.detokenizer import NO_TOKEN
+from kerasft.models.encoder_decoder import EncoderDecoderLM
+from kerasft.models.generation import Generator, Wishes
+from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
+
+INPUTS = [*TEXTS, "", "x" * 50]
+BOTH = [f"{side}_{name}" for side in ("encoder", "decoder") for name in ("token_ids", "padding_mask")]
+IDS = tf.TensorSpec([None, None], tf.int32)
+LONGEST = POSITIONS - 1  # two tokens begin an answer, the last of it is not read
+WAYS = {
+    "greedy": {"max_new_tokens": LONGEST},
+    "wild": {"max_new_tokens": 6, "temperature": 2.0, "repetition_penalty": 1.3},
+}
+
+
+class Writer:
+    """A model that answers; each way of decoding is traced once for all numbers and lengths of inputs."""
+
+    def __init__(self):
+        self.backbone, tokenizer = make_bart()
+        self.model = tf.function(EncoderDecoderLM(self.backbone), input_signature=[dict.fromkeys(BOTH, IDS)])
+        self.end = tokenizer.end_token_id
+        join = lambda columns: columns["input"]  # noqa: E731
+        self.reader = seq2seq_preprocessor(self.backbone, tokenizer, POSITIONS, POSITIONS, ("input",), join)
+        self.ways = {way: self.traced(decoding) for way, decoding in WAYS.items()}
+        self.read = tf.function(self.reader, input_signature=[{"input": tf.TensorSpec([None], tf.string)}])
+
+    def features(self, texts) -> dict[str, tf.Tensor]:
+        return self.read({"input": tf.constant(texts)})
+
+    def traced(self, decoding) -> tuple:
+        decoder = EncoderDecoder(self.backbone, self.reader.begin, POSITIONS)
+        made = Generator(decoder, self.reader.detokenizer, Decoding(**decoding))
+        wishes = Wishes(*(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64)))
+        return made, tf.function(made._written, input_signature=[dict.fromkeys(BOTH[:2], IDS), wishes])
+
+    def ids(self, features, way, told=None) -> np.ndarray:
+        """(rows, tokens) that are written, NO_TOKEN from a row's end on."""
+        made, written = self.ways[way]
+        return written(features, made.wishes(features)._replace(**(told or {}))).numpy()
+
+    def without_a_cache(self, text, count) -> list[int]:
+        features = {name: values.numpy() for name, values in self.features([text]).items()}
+        said = self.reader.begin.tolist()
+        while len(said) < len(self.reader.begin) + count:
+            decoder = {"decoder_token_ids": [said], "decoder_padding_mask": [[1] * len(said)]}
+            inputs = {name: tf.constant(values, tf.int32) for name, values in {**features, **decoder}.items()}
+            said.append(int(self.model(inputs).numpy()[0, -1].argmax()))
+            if self.reader.detokenizer.special[said[-1]]:
+                said.pop()
+                break
+        return said[len(self.reader.begin) :]
+
+
+@pytest.fixture(scope="module")
+def writer() -> Writer:
+    return Writer()
+
+
+def test_greedy_answers_to_the_last_position_are_those_without_a_cache(writer):
+    features = writer.features(INPUTS)
+    found = writer.ids(features, "greedy")
+    wanted = [writer.without_a_cache(text, LONGEST) for text in INPUTS]
+    assert [[token for token in row if token != NO_TOKEN] for row in found.tolist()] == wanted
+    assert max(map(len, wanted)) == LONGEST and len({*map(tuple, wanted)}) == len(INPUTS)
+    more = {"max_new_tokens": tf.fill([len(INPUTS)], 2 * POSITIONS)}
+    np.testing.assert_array_equal(writer.ids(features, "greedy", more), found)
+
+
+def test_an_answer_does_not_depend_on_the_rows_beside_it(writer):
+    together = writer.ids(writer.features(INPUTS), "wild")
+    for text, row in zip(INPUTS, together):
+        alone = writer.ids(writer.features([text]), "wild")[0]
+        np.testing.assert_array_equal(alone, row)
+
+
+def test_a_seed_draws_the_same_for_the_same_input(writer):
+    seeds = {"seed": tf.constant([1, 2, 1, 3], tf.int64)}
+    rows = writer.ids(writer.features(TEXTS[:1] * 4), "wild", seeds).tolist()
+    assert rows[0] == rows[2] and len({*map(tuple, rows)}) == 3
+
+
+def test_rows_of_the_cache_can_be_put_in_another_order(writer):
+    decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
+    begun = decoder.begin(writer.features(TEXTS), tf.constant([3, 3, 3]))
+    tokens, places, order = tf.constant([20, 30, 40]), tf.constant([2, 2, 2]), tf.constant([2, 0, 0])
+    straight, _ = decoder.go_on(tf.gather(tokens, order), places, tf.nest.map_structure(lambda x: x[:], begun.cache))
+    shuffled = tf.nest.map_structure(lambda values: tf.gather(values, order), begun.cache)
+    turned, _ = decoder.go_on(tf.gather(tokens, order), places, shuffled)
+    whole, _ = decoder.go_on(tokens, places, begun.cache)
+    np.testing.assert_allclose(turned[0], whole[2], atol=1e-5)
+    np.testing.assert_allclose(turned[1], whole[0], atol=1e-5)
+    assert np.abs(straight[0] - turned[0]).max() > 1e-2
+
+
+def test_numbers_of_a_request(writer):
+    features = writer.features(TEXTS)
+    told = Wishes(
+        tf.constant([0, 1, 4]), tf.constant([0.0] * 3), tf.constant([1.0] * 3), tf.constant([0] * 3, tf.int64)
+    )
+    written = (writer.ids(features, "greedy", told._asdict()) != NO_TOKEN).sum(1)
+    assert written.tolist() == [0, 1, 4]

@@ -1,0 +1,65 @@
+"""A BART in Hugging Face form says what it says in transformers; one that KerasHub reads wrongly is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_bart import write_huggingface
+
+from kerasft.errors import UserError
+from kerasft.models.causal_lm import causal_lm_loss
+from kerasft.models.encoder_decoder import EncoderDecoderLM, encoder_decoder_layout
+from kerasft.models.presets import load_backbone, load_tokenizer
+
+INPUT, OUTPUT = [0, 20, 130, 7, 2, 1, 1], [2, 0, 44, 9]
+# transformers 5.23, torch 2.13: benchmarks/peers/hf_bart_logits.py prints these, ids 40 to 45 at each token of OUTPUT.
+LOGITS = [
+    [1.1283, 3.3719, 0.1187, -7.8295, -1.207, 0.4973],
+    [1.1427, 3.4001, 0.1301, -7.8087, -1.2481, 0.4865],
+    [1.1839, 3.4455, 0.1471, -7.7179, -1.3305, 0.545],
+    [1.1882, 3.4517, 0.1522, -7.7004, -1.3566, 0.5218],
+]
+
+
+def test_logits_are_those_of_transformers(tmp_path):
+    backbone = load_backbone(str(write_huggingface(tmp_path)))
+    found = EncoderDecoderLM(backbone)(
+        {
+            "encoder_token_ids": np.array([INPUT]),
+            "encoder_padding_mask": np.array([[int(token != 1) for token in INPUT]]),
+            "decoder_token_ids": np.array([OUTPUT]),
+            "decoder_padding_mask": np.ones((1, len(OUTPUT)), np.int32),
+        }
+    )
+    np.testing.assert_allclose(found.numpy()[0, :, 40:46], LOGITS, atol=2e-4)
+    layout = encoder_decoder_layout(backbone, load_tokenizer(str(tmp_path)))
+    assert layout.encoder == ((0,), (2,), (2,), 1) and layout.decoder_begin == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"decoder_layers": 1},
+            "decoder_layers is 1, .* it takes num_hidden_layers, 2",
+        ),
+        ({"scale_embedding": True}, "scale_embedding is True"),
+        ({"activation_function": "relu"}, "activation_function is relu"),
+    ],
+)
+def test_a_model_that_kerashub_would_read_as_another(tmp_path, change, reason):
+    path = write_huggingface(tmp_path) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=reason):
+        load_backbone(str(tmp_path))
+
+
+def test_smoothing_spreads_a_share_over_the_vocabulary():
+    logits = tf.random.stateless_normal([2, 3, 5], [1, 2])
+    targets = tf.constant([[1, 4, -1], [-1, 0, 2]])
+    logs = tf.nn.log_softmax(logits).numpy()
+    for row in range(2):
+        said = [place for place in range(3) if targets[row, place] >= 0]
+        wanted = [-0.9 * logs[row, place, targets[row, place]] - 0.1 * logs[row, place].mean() for place in said]
+        assert causal_lm_loss(targets, logits, 0.1)[row].numpy() == pytest.approx(np.mean(wanted), rel=1e-5)
