@@ -34,13 +34,11 @@ class Conversation:
         Where an iteration is left early, the answer is what there was by then.
         """
         self._messages.append(Message(self._user, text))
-        ids, lengths = self._prompt()
+        features = self._prompt()
         written: list[str] = []
         try:
             spelt = self._generator.detokenizer.spelt
-            tokens = (
-                spelt[token] for token in self._generator.stream(ids, lengths, self._generator.wishes(ids, lengths))
-            )
+            tokens = (spelt[token] for token in self._generator.stream(features, self._generator.wishes(features)))
             for piece in streamed_text(tokens, self._told.stop):
                 written.append(piece)
                 yield piece
@@ -51,14 +49,14 @@ class Conversation:
         """Begins anew, with the system turn alone."""
         self._messages = [message for message in self._messages[:1] if message.role == SYSTEM]
 
-    def _prompt(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The dialogue's ids; its oldest turns are forgotten where an answer would have no room."""
+    def _prompt(self) -> dict[str, tf.Tensor]:
+        """The dialogue as the decoder reads it; its oldest turns are forgotten where an answer would have no room."""
         room = self._reader.max_length - self._told.max_new_tokens
         while True:
             features = self._tokens({"prompt": tf.constant([self._template.prompt(self._messages)])})
             # The preprocessor itself cuts a prompt down to one token less than a row.
             if int(features["lengths"][0]) <= room or not self._drop_oldest():
-                return features["token_ids"], features["lengths"]
+                return features
 
     def _drop_oldest(self) -> bool:
         """Forgets the oldest turn of a user and all up to the next one; False: only the newest is left."""

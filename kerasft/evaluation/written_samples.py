@@ -78,9 +78,11 @@ def _drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
 def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:
     """Goes on from prompts, (tokens,) ids each, as a server would."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)])
-    def go_on(token_ids, lengths):
-        return generator(token_ids, lengths, generator.wishes(token_ids, lengths))["text"]
+    specs = {"token_ids": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
+
+    @tf.function(input_signature=[specs])
+    def go_on(features):
+        return generator(features, generator.wishes(features))["text"]
 
     for start in range(0, len(prompts), WRITTEN_AT_ONCE):
         some = prompts[start : start + WRITTEN_AT_ONCE]
@@ -88,4 +90,5 @@ def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:
         ids = np.zeros((len(some), lengths.max()), np.int32)
         for row, prompt in zip(ids, some):
             row[: len(prompt)] = prompt
-        yield from (text.decode("utf-8") for text in go_on(tf.constant(ids), tf.constant(lengths)).numpy().tolist())
+        texts = go_on({"token_ids": tf.constant(ids), "lengths": tf.constant(lengths)})
+        yield from (text.decode("utf-8") for text in texts.numpy().tolist())

@@ -8,6 +8,7 @@ of its attributes are read is known to this file alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
@@ -15,6 +16,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
+from kerasft.models.decoder import Begun
 
 _MASKED = -1e9
 
@@ -24,6 +26,53 @@ class KeysValues(NamedTuple):
 
     keys: tf.Tensor
     values: tf.Tensor
+
+
+class CausalDecoder:
+    """A causal language model as a `kerasft.models.decoder.Decoder`: an answer follows its prompt in one row.
+
+    Args:
+        backbone: GPT-2 or Llama.
+        max_length: tokens of a prompt and its answer together.
+    """
+
+    def __init__(self, backbone: keras.Model, max_length: int):
+        self.backbone, self.max_length = backbone, max_length
+
+    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return features["token_ids"], features["lengths"]
+
+    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+        """Where a prompt leaves too little room, its last tokens are kept.
+
+        Args:
+            features: `token_ids` (batch, longest) int32 prompts, what stands behind `lengths` is of no account;
+                `lengths` (batch,) int32, 1 or more.
+            limits: (batch,) int32, below max_length.
+        """
+        token_ids, lengths = _last_tokens(*self.asked(features), self.max_length - limits)
+        capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits))
+        hidden, cache = read_prompt(self.backbone, token_ids, capacity)
+        return Begun(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+
+    def go_on(
+        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues]
+    ) -> tuple[tf.Tensor, list[KeysValues]]:
+        return read_token(self.backbone, token_ids, places, cache)
+
+    def logits(self, hidden: tf.Tensor) -> tf.Tensor:
+        return next_token_logits(self.backbone, hidden)
+
+
+def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
+    kept = tf.minimum(lengths, room)
+    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept))
+    return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
+
+
+def _largest(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.concat([values, [1]], 0))
 
 
 def check_decoder(backbone: keras.Model) -> None:

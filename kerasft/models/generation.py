@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.cached_decoder import KeysValues, next_token_logits, read_prompt, read_token
+from kerasft.models.decoder import Decoder
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.sampling import choose, penalised, seeds_of_prompts, uniform_draws
 
@@ -57,29 +56,28 @@ class _State(NamedTuple):
     ended: tf.Tensor
     present: tf.Tensor
     written: tf.Tensor
-    cache: list[KeysValues]
+    cache: Any
 
 
 class Generator:
-    """Writes on with a causal language model.
+    """Writes answers with a decoder.
 
     Args:
-        backbone: of the model; see `kerasft.models.cached_decoder`.
+        decoder: how the model reads.
         detokenizer: of its tokenizer.
-        max_length: tokens of a prompt and its answer together.
         decoding: what is the same for all requests, and for those that wish for nothing.
     """
 
-    def __init__(self, backbone: keras.Model, detokenizer: Detokenizer, max_length: int, decoding: Decoding):
-        self.backbone, self.detokenizer = backbone, detokenizer
-        self.max_length, self.decoding = max_length, decoding
+    def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: Decoding):
+        self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
         # The bytes of a stop text lie in at most as many tokens.
         self._longest_stop = max((len(text.encode("utf-8")) for text in decoding.stop), default=0)
         self._stop = "|".join(map(re.escape, decoding.stop))
 
-    def wishes(self, token_ids: tf.Tensor, lengths: tf.Tensor) -> Wishes:
-        """Those of the config for prompts, in the form of `__call__`."""
+    def wishes(self, features: Mapping[str, tf.Tensor]) -> Wishes:
+        """Those of the config, in the form of `__call__`."""
         told = self.decoding
+        token_ids, lengths = self.decoder.asked(features)
 
         def column(value: float, dtype: tf.DType) -> tf.Tensor:
             return tf.fill(tf.shape(lengths), tf.constant(value, dtype))
@@ -92,32 +90,28 @@ class Generator:
         )
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, token_ids: tf.Tensor, lengths: tf.Tensor, wishes: Wishes) -> dict[str, tf.Tensor]:
+    def __call__(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> dict[str, tf.Tensor]:
         """Answers, which end before an end token, before a stop text, or after as many tokens as were wished for.
 
         Args:
-            token_ids: (batch, longest) int32 prompts; what stands behind `lengths` is of no account.
-            lengths: (batch,) int32, 1 or more.
-            wishes: of each row. Where a prompt leaves too little room, its last tokens are kept.
+            features: what the decoder reads.
+            wishes: of each row.
 
         Returns:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
-        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.max_length - 1)
-        token_ids, lengths = _last_tokens(token_ids, lengths, self.max_length - limits)
-        written = self._written(token_ids, lengths, limits, wishes)  # (batch, steps)
+        written = self._written(features, wishes)  # (batch, steps)
         text = self.detokenizer(written)
         if self._stop:
             text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
         return {"text": text, "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
 
-    def stream(self, token_ids: tf.Tensor, lengths: tf.Tensor, wishes: Wishes) -> Iterator[int]:
-        """Eagerly, for one prompt: the ids of `__call__`'s answer, each as soon as it is there.
+    def stream(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> Iterator[int]:
+        """Eagerly, for one row: the ids of `__call__`'s answer, each as soon as it is there.
 
         Args are those of `__call__`, with a batch of 1. What completes a stop text is among the ids.
         """
-        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.max_length - 1)
-        request, state = self._steps.begin(*_last_tokens(token_ids, lengths, self.max_length - limits), limits, wishes)
+        request, state = self._steps.begin(features, wishes)
         while (token := int(state.token[0])) != NO_TOKEN:
             yield token
             if bool(state.ended[0]):
@@ -130,9 +124,9 @@ class Generator:
             *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
         )
 
-    def _written(self, token_ids: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor, wishes: Wishes) -> tf.Tensor:
+    def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tf.Tensor:
         """(batch, steps) ids, NO_TOKEN from a row's end on."""
-        request, first = self._begin(token_ids, lengths, limits, wishes)
+        request, first = self._begin(features, wishes)
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
             lambda state: (self._go_on(request, state),),
@@ -141,29 +135,27 @@ class Generator:
         )
         return tf.transpose(last.written)
 
-    def _begin(
-        self, token_ids: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor, wishes: Wishes
-    ) -> tuple[_Request, _State]:
-        """Reads the prompts and writes the first token of each row."""
-        rows, steps = tf.shape(token_ids)[0], _largest(limits, 1)
+    def _begin(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[_Request, _State]:
+        """Reads what is given and writes the first token of each row."""
+        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)
+        token_ids, lengths, hidden, cache = self.decoder.begin(features, limits)
+        rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
         request = _Request(lengths, limits, uniform_draws(wishes.seed, steps), wishes.temperature, wishes.top_p)
-        capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits, 1))
-        hidden, cache = read_prompt(self.backbone, token_ids, capacity)
         nothing = tf.fill([steps, rows], NO_TOKEN)
-        prompt = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
-        start = _State(tf.constant(0), nothing[0], limits < 1, self._noted(None, prompt), nothing, cache)
-        return request, self._write(request, start, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+        given = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
+        start = _State(tf.constant(0), nothing[0], limits < 1, self._noted(None, given), nothing, cache)
+        return request, self._write(request, start, hidden, cache)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
         """Reads the newest token of each row and writes one more."""
         # A row that has ended reads on to no effect, within the cache.
-        places = tf.minimum(request.lengths + state.step - 1, tf.shape(state.cache[0].keys)[2] - 1)
-        hidden, cache = read_token(self.backbone, tf.maximum(state.token, 0), places, state.cache)
+        places = request.lengths + tf.minimum(state.step, request.limits) - 1
+        hidden, cache = self.decoder.go_on(tf.maximum(state.token, 0), places, state.cache)
         return self._write(request, state, hidden, cache)
 
-    def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: list[KeysValues]) -> _State:
+    def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
-        logits = self._allowed(next_token_logits(self.backbone, hidden), state.present)
+        logits = self._allowed(self.decoder.logits(hidden), state.present)
         draw = request.draws[:, state.step]
         token = choose(logits, draw, request.temperature, request.top_p, self.decoding.top_k)
         ended = state.ended | tf.gather(tf.constant(self.detokenizer.special), token)
@@ -196,14 +188,3 @@ class Generator:
             return tf.constant(False)
         newest = tf.transpose(written[tf.maximum(count - self._longest_stop, 0) : count])
         return tf.strings.regex_full_match(self.detokenizer(newest), f"(?s).*(?:{self._stop}).*")
-
-
-def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
-    kept = tf.minimum(lengths, room)
-    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept, 1))
-    return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
-
-
-def _largest(values: tf.Tensor, least: int) -> tf.Tensor:
-    return tf.reduce_max(tf.concat([values, [least]], 0))

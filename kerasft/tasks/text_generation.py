@@ -89,13 +89,15 @@ class TextGeneration(Task):
         return self.mode.prepare(table, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.cached_decoder import CausalDecoder
         from kerasft.models.generation import Generator
         from kerasft.models.prompt_preprocessor import prompt_preprocessor
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
         told = self.config.task.decoding
         stop = [*told.stop, *self.mode.stops({*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])})]
-        self.generator = Generator(backbone, made.detokenizer, made.max_length, told.model_copy(update={"stop": stop}))
+        decoder = CausalDecoder(backbone, made.max_length)
+        self.generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -115,8 +117,7 @@ class TextGeneration(Task):
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: prompts -> `text` that goes on from each, without it, and `tokens`, how many that is."""
-        prompts = features["token_ids"], features["lengths"]
-        return self.generator(*prompts, self.generator.wishes(*prompts))
+        return self.generator(features, self.generator.wishes(features))
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
@@ -136,7 +137,7 @@ class TextGeneration(Task):
     ) -> dict[str, tf.Tensor]:
         from kerasft.models.generation import Wishes
 
-        return self.generator(features["token_ids"], features["lengths"], Wishes(**numbers))
+        return self.generator(features, Wishes(**numbers))
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}

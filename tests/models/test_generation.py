@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
+from kerasft.models.cached_decoder import CausalDecoder
 from kerasft.models.causal_lm import CausalLM
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.generation import Generator, Wishes
@@ -36,27 +37,28 @@ def parts(tiny_tokenizer) -> tuple:
     return decoder("gpt2", tiny_tokenizer)
 
 
-def padded(prompts, filler=0) -> tuple[tf.Tensor, tf.Tensor]:
+def padded(prompts, filler=0) -> dict[str, tf.Tensor]:
     ids = np.full((len(prompts), max(map(len, prompts))), filler, np.int32)
     for row, prompt in zip(ids, prompts):
         row[: len(prompt)] = prompt
-    return tf.constant(ids), tf.constant([len(prompt) for prompt in prompts], tf.int32)
+    return {"token_ids": tf.constant(ids), "lengths": tf.constant([len(prompt) for prompt in prompts], tf.int32)}
 
 
 class Writer:
     """A generator, traced once for all numbers and lengths of prompts."""
 
     def __init__(self, parts, **decoding):
-        self.generator = Generator(*parts, LENGTH, Decoding(**decoding))
+        backbone, detokenizer = parts
+        self.generator = Generator(CausalDecoder(backbone, LENGTH), detokenizer, Decoding(**decoding))
         column = {name: tf.TensorSpec([None], kind) for name, kind in SPECS.items()}
-        specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32), Wishes(**column)]
-        self.go_on = tf.function(self.generator, input_signature=specs)
+        specs = {"token_ids": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
+        self.go_on = tf.function(self.generator, input_signature=[specs, Wishes(**column)])
 
     def __call__(self, prompts, filler=0, **wishes) -> list[tuple[str, int]]:
         """(text, tokens) of each prompt; wishes not given are those of the config."""
         told = {name: tf.constant(values, SPECS[name]) for name, values in wishes.items()}
         prompts = padded(prompts, filler)
-        found = self.go_on(*prompts, self.generator.wishes(*prompts)._replace(**told))
+        found = self.go_on(prompts, self.generator.wishes(prompts)._replace(**told))
         return list(zip([text.decode("utf-8") for text in found["text"].numpy()], found["tokens"].numpy().tolist()))
 
 
@@ -128,9 +130,8 @@ def test_an_answer_ends_before_a_stop_text(parts, greedy):
 
 
 def ids_of(writer, prompts) -> np.ndarray:
-    rows, lengths = padded(prompts)
-    wishes = writer.generator.wishes(rows, lengths)
-    return tf.function(writer.generator._written)(rows, lengths, wishes.max_new_tokens, wishes).numpy()
+    features = padded(prompts)
+    return tf.function(writer.generator._written)(features, writer.generator.wishes(features)).numpy()
 
 
 def test_an_end_token_ends_an_answer(tiny_tokenizer, greedy):
