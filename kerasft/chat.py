@@ -45,6 +45,11 @@ def chat(model: Path, overrides: Sequence[str], system: str | None, verbose: boo
     opened = _open(model, overrides)
     if opened.config.task.name != "text_generation" or opened.config.task.mode != "chat":
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
+    if (beams := opened.config.task.decoding.beams) > 1:
+        raise UserError(
+            f"task.decoding.beams: an answer is shown as it is written, and which of {beams} beams it is comes out at "
+            "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
+        )
     quiet_tensorflow(verbose)
     from kerasft.conversation import Conversation
 

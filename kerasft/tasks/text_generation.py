@@ -121,11 +121,14 @@ class TextGeneration(Task):
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
-        """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them."""
+        """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them; beams draw nothing."""
         told = self.config.task.decoding
+        limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
+        if told.beams > 1:
+            return {"generate": limit}
         return {
             "generate": {
-                "max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1)),
+                **limit,
                 "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
                 "top_p": Number("float32", (told.top_p, 0.5)),
                 "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),
@@ -135,9 +138,7 @@ class TextGeneration(Task):
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        from kerasft.models.generation import Wishes
-
-        return self.generator(features, Wishes(**numbers))
+        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}

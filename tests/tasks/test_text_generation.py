@@ -220,6 +220,14 @@ ROWS = {"train": "rows.jsonl", "columns": {"input": "i", "output": "o"}}
             {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "stop": [""]}}},
             "task.decoding.stop.0",
         ),
+        (
+            {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "beams": 2, "temperature": 0.5}}},
+            "task.decoding.beams: 2 beams search for the likeliest answer and draw nothing; remove temperature",
+        ),
+        (
+            {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "length_penalty": 0.5}}},
+            "task.decoding.length_penalty is for beams",
+        ),
         ({"task": {"name": "text_generation", "template": "{input}"}}, "task.template is for mode prompt_completion"),
         (
             {"task": {"name": "text_generation", "mode": "prompt_completion", "packing": "documents"}},
