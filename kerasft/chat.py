@@ -1,4 +1,4 @@
-"""`python -m kerasft.chat RUN_OR_CONFIG`: talks with a text_generation model of mode chat, a line a turn."""
+"""`python -m kerasft.chat RUN_OR_SAVED_MODEL`: talks with a text_generation model of mode chat, a line a turn."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasft.config.load import load_config
+from kerasft.config.load import load_config, override_config
 from kerasft.errors import UserError
 from kerasft.runs import Run
+from kerasft.serving.saved_model import Export
+from kerasft.tasks.registry import create_task
 from kerasft.terminal import Parser, quiet_tensorflow, run_program
 from kerasft.untrained import Untrained, is_config
 
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         "kerasft chat", description=__doc__, epilog="/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
     )
-    parser.add_argument("model", type=Path, help="a run, or a config: its preset untrained")
+    parser.add_argument("model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example task.decoding.top_k=40")
     parser.add_argument("--system", help="the system turn's text, instead of the config's")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="an answer ends before it; can be repeated")
@@ -35,20 +37,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
     told = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    told |= {} if args.stop is None else {"stop": args.stop}
-    overrides = [*args.overrides, *(f"task.decoding.{name}={json.dumps(value)}" for name, value in told.items())]
-    return run_program(lambda: chat(args.model, overrides, args.system, args.verbose), "the dialogue is not kept")
+    wishes = [f"task.decoding.{name}={json.dumps(value)}" for name, value in told.items()]
+    overrides = [*args.overrides, *([] if args.stop is None else [f"task.decoding.stop={json.dumps(args.stop)}"])]
+    return run_program(
+        lambda: chat(args.model, overrides, wishes, args.system, args.verbose), "the dialogue is not kept"
+    )
 
 
-def chat(model: Path, overrides: Sequence[str], system: str | None, verbose: bool) -> int:
-    """Answers each line of stdin as it is read, until there is none."""
-    opened = _open(model, overrides)
+def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: str | None, verbose: bool) -> int:
+    """Answers each line of stdin as it is read, until there is none.
+
+    Args:
+        model: what answers.
+        overrides: `key=value` that a model in this process can follow.
+        wishes: those that an export can follow too.
+        system: the first turn's text.
+        verbose: let TensorFlow talk.
+    """
+    opened = _open(model, overrides, wishes)
     if opened.config.task.name != "text_generation" or opened.config.task.mode != "chat":
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
+    exported, beams = isinstance(opened, Export), opened.config.task.decoding.beams
+    if beams > 1 and not exported:
+        raise UserError(
+            f"task.decoding.beams: an answer is shown as it is written, and which of {beams} beams it is comes out at "
+            "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
+        )
     quiet_tensorflow(verbose)
-    from kerasft.conversation import Conversation
+    from kerasft.conversation import Conversation, Streaming, Whole
 
-    conversation = Conversation(opened.load(), system)
+    conversation = Conversation((Whole if exported else Streaming)(opened.load()), system)
     for line in _lines():
         if line == "/forget":
             conversation.forget()
@@ -57,11 +75,16 @@ def chat(model: Path, overrides: Sequence[str], system: str | None, verbose: boo
     return 0
 
 
-def _open(model: Path, overrides: Sequence[str]) -> Run | Untrained:
+def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str]) -> Run | Untrained | Export:
     if is_config(model):
-        return Untrained.open(model, overrides)
-    run = Run.open(model)
-    return dataclasses.replace(run, config=load_config(model / "config.yaml", overrides))
+        return Untrained.open(model, [*overrides, *wishes])
+    if (model / "config.yaml").is_file():
+        return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
+    export = Export.open(model)
+    if overrides:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in OPTIONS)
+        raise UserError(f"{overrides[0]}: {model} is an export and stays as it is; it can be told {options}")
+    return dataclasses.replace(export, task=create_task(override_config(export.config, wishes), export.task.state))
 
 
 def _lines() -> Iterator[str]:

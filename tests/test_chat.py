@@ -1,6 +1,7 @@
 """`kerasft chat`: lines in, answers out; what was said before is known as far as there is room."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from tiny_gguf import write_gguf
 
 from kerasft import chat
 from kerasft.config.load import load_config
-from kerasft.conversation import Conversation
+from kerasft.conversation import Conversation, Streaming, Whole
 from kerasft.models.chat_template import Message
+from kerasft.serving.exporter import save
+from kerasft.serving.saved_model import Export
 from kerasft.untrained import Untrained
 
 
@@ -31,8 +34,24 @@ def trained(config):
     return Untrained.open(config, ["task.decoding.temperature=1.5"]).load()
 
 
+@pytest.fixture(scope="module")
+def greedy(config):
+    return Untrained.open(config).load()
+
+
+@pytest.fixture(scope="module")
+def exported(config, greedy, tmp_path_factory) -> Path:
+    """What chat reads of an export; how one is made and checked whole is tests/serving's."""
+    folder = tmp_path_factory.mktemp("saved_models") / "t" / "1"
+    save(greedy.task, greedy.preprocessor, greedy.model, folder)
+    facts = {"config": load_config(config).model_dump(mode="json"), "state": {}}
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "kerasft.json").write_text(json.dumps(facts))
+    return folder
+
+
 def test_pieces_are_the_answer_of_predict(trained):
-    conversation = Conversation(trained)
+    conversation = Conversation(Streaming(trained))
     said = "".join(conversation.ask("the"))
     prompt = "<|im_start|>user\nthe<|im_end|>\n<|im_start|>assistant\n"
     told = trained.preprocessor({"prompt": [prompt]})
@@ -42,7 +61,7 @@ def test_pieces_are_the_answer_of_predict(trained):
 
 
 def test_oldest_turns_are_forgotten_where_there_is_no_room(trained):
-    conversation = Conversation(trained, "be")
+    conversation = Conversation(Streaming(trained), "be")
     for text in ("one", "two", "three"):
         list(conversation.ask(text))
     said = [message.content for message in conversation._messages]
@@ -52,7 +71,7 @@ def test_oldest_turns_are_forgotten_where_there_is_no_room(trained):
 
 
 def test_an_answer_left_early_is_what_there_was(trained):
-    conversation = Conversation(trained)
+    conversation = Conversation(Streaming(trained))
     stream = conversation.ask("the")
     first = next(stream)
     stream.close()
@@ -69,11 +88,36 @@ def test_lines_of_a_pipe(config, monkeypatch, capsys):
     assert answers[0] == answers[1] and answers[0].count("\n") == 2
 
 
+def test_an_export_answers_as_the_model_it_was_made_of(greedy, exported):
+    dialogues = [Conversation(Whole(Export.open(exported).load()), "be"), Conversation(Streaming(greedy), "be")]
+    for text in ("the 12", *["the the 12 the"] * 3):  # more than there is room for
+        whole, pieces = ("".join(dialogue.ask(text)) for dialogue in dialogues)
+        assert whole == pieces and len(whole) > 2
+    assert dialogues[0]._messages == dialogues[1]._messages and len(dialogues[0]._messages) < 9
+
+
+def test_what_an_export_is_told(exported, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the\n/forget\nthe\n"))
+    assert chat.main([str(exported.parent), "--temperature", "2", "--seed", "3", "--max-new-tokens", "4"]) == 0
+    out = capsys.readouterr().out
+    assert out[: len(out) // 2] * 2 == out != "\n\n"
+
+
+def test_what_an_export_can_not_be_told(exported, capsys):
+    for told in (["--stop", "a"], ["task.decoding.top_k=3"]):
+        assert chat.main([str(exported), *told]) == 2
+        assert "is an export and stays as it is; it can be told --temperature" in capsys.readouterr().err
+    assert chat.main([str(exported), "--temperature", "-1"]) == 2
+    assert "task.decoding.temperature" in capsys.readouterr().err
+
+
 def test_mistakes_are_one_line(config, monkeypatch, capsys, tmp_path):
     assert chat.main([str(config), "--temperature", "-1"]) == 2
     assert "task.decoding.temperature" in capsys.readouterr().err
     assert chat.main([str(config), "task.mode=corpus", "data.columns={text: t}"]) == 2
     assert "task.mode is not chat; ask it by: kerasft predict" in capsys.readouterr().err
+    assert chat.main([str(config), "task.decoding.beams=3"]) == 2
+    assert "which of 3 beams it is comes out at the end; give task.decoding.beams=1" in capsys.readouterr().err
     assert chat.main([str(tmp_path)]) == 2
     assert load_config(config, []).task.mode == "chat"
 

@@ -32,6 +32,16 @@ def random_weights(tied: bool) -> dict[str, np.ndarray]:
     return {name: random.normal(0.3, 0.4, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
+def undecided_weights() -> dict[str, np.ndarray]:
+    """For an output layer of its own: many tokens are about as likely, and which are depends on all before."""
+    random = np.random.default_rng(1)
+    shapes = {name: weight.shape for name, weight in random_weights(tied=False).items()}
+    return {
+        name: random.normal(1 if len(shape) == 1 else 0, 0.25, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
 def side_by_side(weights: np.ndarray, heads: int) -> np.ndarray:
     """`LlamaModel.permute` of llama.cpp's convert_hf_to_gguf.py."""
     return weights.reshape(heads, 2, len(weights) // heads // 2, -1).swapaxes(1, 2).reshape(weights.shape)

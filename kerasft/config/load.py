@@ -44,6 +44,17 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         raise UserError(explain(error, Config, values, places.of, places.order)) from error
 
 
+def override_config(config: Config, overrides: Sequence[str]) -> Config:
+    """A config that was valid with `key=value` as `load_config` has them; raises UserError as that does."""
+    values = config.model_dump(mode="python")
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, Config, values, lambda path: COMMAND_LINE, lambda path: 0)) from error
+
+
 def dump_config(config: Config) -> str:
     """YAML of a config with every default, keys in the schema's order; `load_config` reads an equal Config from it."""
     return write_yaml(escape_references(config.model_dump(mode="python")))

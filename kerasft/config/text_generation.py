@@ -23,8 +23,27 @@ class Decoding(Section):
     repetition_penalty: float = Field(
         1.0, gt=0, description="Above 1: tokens that prompt or answer already have become less likely."
     )
+    beams: int = Field(
+        1,
+        ge=1,
+        description="Above 1: beam search, for the likeliest answer as a whole; nothing is drawn.",
+    )
+    length_penalty: float = Field(
+        1.0, description="Of beams: answers are compared by score / length ** this; the larger, the longer."
+    )
     stop: list[Annotated[str, Field(min_length=1)]] = Field([], description="An answer ends before any of these texts.")
     seed: int = Field(0, ge=0, lt=2**31, description="Of what is drawn; the same request gets the same answer.")
+
+    @model_validator(mode="after")
+    def _searched_or_drawn(self) -> "Decoding":
+        if self.beams > 1 and (self.temperature > 0 or self.top_k is not None or self.top_p < 1):
+            raise ValueError(
+                f"task.decoding.beams: {self.beams} beams search for the likeliest answer and draw nothing; remove "
+                "temperature, top_k and top_p, or set beams: 1"
+            )
+        if self.beams == 1 and self.length_penalty != 1.0:
+            raise ValueError("task.decoding.length_penalty is for beams; set beams above 1, or remove it")
+        return self
 
 
 class Chat(Section):

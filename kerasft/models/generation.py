@@ -1,18 +1,19 @@
-"""Prompts -> texts that go on from them, in graph: token by token, each row by itself whatever stands beside it."""
+"""Prompts -> answers, in graph: token by token, each row by itself whatever stands beside it."""
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
+from kerasft.models.answer_rules import AnswerRules
+from kerasft.models.beam_search import BeamSearch
 from kerasft.models.decoder import Decoder
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.sampling import choose, penalised, seeds_of_prompts, uniform_draws
+from kerasft.models.sampling import choose, seeds_of_prompts, uniform_draws
 
 
 class Wishes(NamedTuple):
@@ -70,9 +71,7 @@ class Generator:
 
     def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: Decoding):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
-        # The bytes of a stop text lie in at most as many tokens.
-        self._longest_stop = max((len(text.encode("utf-8")) for text in decoding.stop), default=0)
-        self._stop = "|".join(map(re.escape, decoding.stop))
+        self._rules = AnswerRules(detokenizer, decoding)
 
     def wishes(self, features: Mapping[str, tf.Tensor]) -> Wishes:
         """Those of the config, in the form of `__call__`."""
@@ -101,15 +100,13 @@ class Generator:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
         written = self._written(features, wishes)  # (batch, steps)
-        text = self.detokenizer(written)
-        if self._stop:
-            text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
-        return {"text": text, "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
+        return {"text": self._rules.text(written), "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
 
     def stream(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> Iterator[int]:
         """Eagerly, for one row: the ids of `__call__`'s answer, each as soon as it is there.
 
-        Args are those of `__call__`, with a batch of 1. What completes a stop text is among the ids.
+        Args are those of `__call__`, with a batch of 1. What completes a stop text is among the ids. There are no beams
+        here: which of them is the answer is known at its end.
         """
         request, state = self._steps.begin(features, wishes)
         while (token := int(state.token[0])) != NO_TOKEN:
@@ -126,6 +123,10 @@ class Generator:
 
     def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tf.Tensor:
         """(batch, steps) ids, NO_TOKEN from a row's end on."""
+        if self.decoding.beams > 1:
+            limits = self._limits(wishes)
+            search = BeamSearch(self.decoder, self._rules, self.decoding.beams, self.decoding.length_penalty)
+            return search(self.decoder.begin(features, limits), limits)
         request, first = self._begin(features, wishes)
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
@@ -135,15 +136,18 @@ class Generator:
         )
         return tf.transpose(last.written)
 
+    def _limits(self, wishes: Wishes) -> tf.Tensor:
+        return tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)
+
     def _begin(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[_Request, _State]:
         """Reads what is given and writes the first token of each row."""
-        limits = tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)
+        limits = self._limits(wishes)
         token_ids, lengths, hidden, cache = self.decoder.begin(features, limits)
         rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
         request = _Request(lengths, limits, uniform_draws(wishes.seed, steps), wishes.temperature, wishes.top_p)
         nothing = tf.fill([steps, rows], NO_TOKEN)
         given = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
-        start = _State(tf.constant(0), nothing[0], limits < 1, self._noted(None, given), nothing, cache)
+        start = _State(tf.constant(0), nothing[0], limits < 1, self._rules.noted(None, given), nothing, cache)
         return request, self._write(request, start, hidden, cache)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
@@ -155,36 +159,14 @@ class Generator:
 
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
-        logits = self._allowed(self.decoder.logits(hidden), state.present)
+        logits = self._rules.penalised(self._rules.known(self.decoder.logits(hidden)), state.present)
         draw = request.draws[:, state.step]
         token = choose(logits, draw, request.temperature, request.top_p, self.decoding.top_k)
-        ended = state.ended | tf.gather(tf.constant(self.detokenizer.special), token)
+        ended = state.ended | tf.gather(tf.constant(self._rules.special), token)
         token = tf.where(ended, NO_TOKEN, token)
         written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])
-        ended |= (state.step + 1 >= request.limits) | self._stopped(written, state.step + 1)
-        present = self._noted(state.present, token[:, tf.newaxis])
-        return _State(state.step + 1, token, ended, present, written, cache)
-
-    def _allowed(self, logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-        if self.decoding.repetition_penalty != 1.0:
-            logits = penalised(logits, present, self.decoding.repetition_penalty)
-        known = self.detokenizer.ordinary | self.detokenizer.special  # a table may be longer than the vocabulary
-        return logits if known.all() else tf.where(tf.constant(known), logits, logits.dtype.min)
-
-    def _noted(self, present: tf.Tensor | None, ids: tf.Tensor) -> tf.Tensor:
-        """(batch, vocabulary) bool, which tokens a row has, with (batch, tokens) more; nothing where none asks."""
-        if self.decoding.repetition_penalty == 1.0:
-            return tf.constant(False)
-        width = len(self.detokenizer.spelt)
-        rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, tf.newaxis], tf.shape(ids))
-        # Places without a token are counted beside the vocabulary.
-        at = tf.stack([rows, tf.where(ids >= 0, ids, width)], axis=2)
-        found = tf.scatter_nd(at, tf.ones_like(ids), [tf.shape(ids)[0], width + 1])[:, :width] > 0
-        return found if present is None else present | found
-
-    def _stopped(self, written: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """(steps, batch), how many steps were taken -> (batch,) bool, whether a stop text has just been completed."""
-        if not self._stop:
-            return tf.constant(False)
-        newest = tf.transpose(written[tf.maximum(count - self._longest_stop, 0) : count])
-        return tf.strings.regex_full_match(self.detokenizer(newest), f"(?s).*(?:{self._stop}).*")
+        count = state.step + 1
+        stopped = self._rules.stopped(tf.transpose(written[self._rules.recent(count) : count]))
+        ended |= (count >= request.limits) | stopped
+        present = self._rules.noted(state.present, token[:, tf.newaxis])
+        return _State(count, token, ended, present, written, cache)

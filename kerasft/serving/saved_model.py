@@ -83,3 +83,12 @@ class Servable:
 
         outputs = self.signature(**{name: tf.constant(columns[name], tf.string) for name in self.task.inputs})
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def ask(self, key: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """{input: (batch,)} -> what another signature answers. Raises UserError where it is not there."""
+        import tensorflow as tf
+
+        if key not in self.loaded.signatures:
+            raise UserError(f"{self.task.config.name}: this export has no signature {key}; export the run again")
+        outputs = self.loaded.signatures[key](**{name: tf.constant(values) for name, values in columns.items()})
+        return {name: value.numpy() for name, value in outputs.items()}

@@ -146,9 +146,7 @@ class Seq2Seq(Task):
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        from kerasft.models.generation import Wishes
-
-        return self.generator(features, Wishes(**numbers))
+        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
 
     def sample(self) -> dict[str, str]:
         texts = {"instruction": "what is to be done", "input": "with which text"}

@@ -128,9 +128,7 @@ class TextGeneration(Task):
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        from kerasft.models.generation import Wishes
-
-        return self.generator(features, Wishes(**numbers))
+        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}

@@ -12,10 +12,13 @@ from kerasft.tasks.base import Number
 
 
 def request_numbers(told: Decoding) -> dict[str, dict[str, Number]]:
-    """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them."""
+    """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them; beams draw nothing."""
+    limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
+    if told.beams > 1:
+        return {"generate": limit}
     return {
         "generate": {
-            "max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1)),
+            **limit,
             "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
             "top_p": Number("float32", (told.top_p, 0.5)),
             "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),

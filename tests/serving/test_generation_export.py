@@ -23,12 +23,11 @@ TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 
 LENGTH, NEW = 16, 5
 
 
-@pytest.fixture(scope="module")
-def parts() -> tuple:
+def made(**decoding) -> tuple:
     keras.utils.set_random_seed(0)
     config = {
         "name": "tiny",
-        "task": {"name": "text_generation", "decoding": {"max_new_tokens": NEW}},
+        "task": {"name": "text_generation", "decoding": {"max_new_tokens": NEW, **decoding}},
         "model": {"preset": "tiny", "max_length": LENGTH},
         "data": {"train": "train.txt", "columns": {"text": "text"}},
     }
@@ -40,6 +39,11 @@ def parts() -> tuple:
     random = np.random.default_rng(0)
     backbone.set_weights([random.normal(0, 0.6, weight.shape) for weight in backbone.weights])
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple:
+    return made()
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,17 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
         wanted.append(task.generator.detokenizer.text(ids[begun:]))
     assert ask(exported, "serving_default", prompt=prompts) == wanted
     assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
+
+
+def test_beams_are_searched_in_the_served_graph(tmp_path):
+    task, preprocessor, model = made(beams=3, length_penalty=0.5, stop=["q"])
+    exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
+    prompts = [text.encode() for text in TEXTS]
+    features = tf.function(preprocessor)({"prompt": tf.constant(prompts)})
+    wanted = [text.decode() for text in task.answer(model, features)["text"].numpy()]
+    found = ask(exported, "generate", prompt=prompts, max_new_tokens=np.array([NEW, 2, 0], np.int32))
+    assert found[0] == wanted[0] and found[1] != wanted[1] and found[2] == ""
+    assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
 
 
 def test_a_request_is_drawn_by_its_seed_in_any_process(exported):

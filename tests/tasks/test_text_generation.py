@@ -156,7 +156,7 @@ def test_prompts_and_answers(folder, capsys):
         task=task, training={"steps": 150, "batch_size": 16, "optimizer": {"learning_rate": 1e-2}}, **CHARACTERS
     )
     config["data"] = {"train": "train.jsonl", "validation": 0.1, "test": "test.jsonl", "columns": columns}
-    assert train.main([write(config | {"export": {"enabled": False}})]) == 0, capsys.readouterr().err
+    assert train.main([write(config)]) == 0, capsys.readouterr().err
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
     assert metrics["tokens"] == 20 * 4 and metrics["perplexity"] < 1.5  # three letters and the end, no prompt
     rows = [json.loads(line) for line in Path("runs/tiny/predictions/test.jsonl").read_text().splitlines()]
@@ -166,8 +166,9 @@ def test_prompts_and_answers(folder, capsys):
     capsys.readouterr()
     asked = [{"what": "on", "from": "m"}, {"instruction": "go", "input": "c"}]
     Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
-    assert predict.main(["runs/tiny", "--input", "in.jsonl"]) == 0
-    assert [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()] == ["nop", "def"]
+    for model in ("runs/tiny", "saved_models/tiny"):
+        assert predict.main([model, "--input", "in.jsonl"]) == 0
+        assert [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()] == ["nop", "def"]
 
 
 def test_a_preset_is_measured_and_asked_before_training(folder, decoder, capsys):
@@ -219,6 +220,14 @@ ROWS = {"train": "rows.jsonl", "columns": {"input": "i", "output": "o"}}
         (
             {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "stop": [""]}}},
             "task.decoding.stop.0",
+        ),
+        (
+            {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "beams": 2, "temperature": 0.5}}},
+            "task.decoding.beams: 2 beams search for the likeliest answer and draw nothing; remove temperature",
+        ),
+        (
+            {"task": {"name": "text_generation", "decoding": {"max_new_tokens": 4, "length_penalty": 0.5}}},
+            "task.decoding.length_penalty is for beams",
         ),
         ({"task": {"name": "text_generation", "template": "{input}"}}, "task.template is for mode prompt_completion"),
         (
