@@ -104,6 +104,8 @@ def _scores_table(metrics: Mapping[str, Any], problem: str) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for name in SCORES[problem]:
+        if name not in metrics:  # answers are measured by the chief alone
+            continue
         beside = (score(copied[name]) if name in copied else "",) if copied else ()
         table.add_row(title(name), score(metrics[name]), *beside)
     table.add_row("rows", f"{metrics['rows']:,}")

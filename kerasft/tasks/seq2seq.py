@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.tasks.base import Column, Number, Task
+from kerasft.tasks.base import Column, Task
 from kerasft.tasks.generation_modes import PROMPT, PromptCompletion
-from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
+from kerasft.tasks.written_texts import WritesTexts, drawn_samples
 
 if TYPE_CHECKING:
     import keras
-    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.inputs_outputs import InputsOutputs
-    from kerasft.data.sources import Record
     from kerasft.data.table import Table
 
 COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they are
 
 
-class Seq2Seq(Task):
+class Seq2Seq(WritesTexts, Task):
     """The task by the contract; a row of the data is a text with the one that is to be written."""
 
     columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
-    headline = "perplexity"
-    rising = ("accuracy",)
-    falling = ("perplexity", "log_loss", "bits_per_byte")
-    needs_training = False  # the output layer is the token embedding
     measures_answers = True
-    writes = True
     encoder_decoder = True
-    generator = None  # once model and preprocessor are built
 
     @property
     def kind(self) -> str:
@@ -46,14 +38,6 @@ class Seq2Seq(Task):
     def mode(self) -> PromptCompletion:
         """How records are read: as prompts with answers."""
         return PromptCompletion(self.config, ending="")
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.mode.inputs
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return self.mode.texts
 
     @property
     def max_output_length(self) -> int:
@@ -88,22 +72,6 @@ class Seq2Seq(Task):
                 "that or more"
             )
 
-    def schema(self) -> pa.Schema:
-        return self.mode.schema()
-
-    def parse(self, record: Record) -> dict[str, Any]:
-        return self.mode.parse(record)
-
-    def parse_inputs(self, record: Record) -> dict[str, str]:
-        return self.mode.parse_inputs(record)
-
-    def fit(self, splits: Mapping[str, Table]) -> None:
-        self.mode.fit(splits)
-
-    def targets(self, table: Table) -> np.ndarray:
-        """(rows, 0): tokens have targets, rows of the data none."""
-        return np.empty((len(table), 0), np.int32)
-
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> InputsOutputs:
         from kerasft.data.inputs_outputs import prepare_pairs
 
@@ -130,38 +98,9 @@ class Seq2Seq(Task):
 
         return causal_lm_loss(targets, logits, self.config.training.label_smoothing)
 
-    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.causal_lm import condense
-
-        return condense(targets, logits)
-
-    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """In graph: inputs -> `text` that is written from each, and `tokens`, how many that is."""
-        return self.generator(features, self.generator.wishes(features))
-
-    @property
-    def numbers(self) -> dict[str, dict[str, Number]]:
-        return request_numbers(self.config.task.decoding)
-
-    def answer_with(
-        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
-
     def sample(self) -> dict[str, str]:
         texts = {"instruction": "what is to be done", "input": "with which text"}
         return {name: texts[name] for name in self.inputs}
-
-    def metrics(self, split: InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
-        from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
-
-        return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
-
-    def interval(self, split: InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
-        from kerasft.evaluation.causal_lm_metrics import perplexity_interval
-
-        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
-        return {"metric": self.headline} | found
 
     def predictions(self, table: Table, split: InputsOutputs, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """Rows drawn by the seed: the input, the whole output of the data, however long, and what is written."""
@@ -180,13 +119,6 @@ class Seq2Seq(Task):
         wanted = [row["truth"] for row in answers]
         copied = text_scores(wanted, [row[self.inputs[-1]] for row in answers])
         return text_scores(wanted, [row["text"] for row in answers]) | {COPY: copied}
-
-    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        return text_rows(outputs)
-
-    def truth(self, target: np.ndarray) -> str:
-        """Ids of one row that follow -> text."""
-        return self.generator.detokenizer.text(target.tolist())
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return drawn_samples(answers, self.inputs[-1], self.config.task.samples, self.config.seed)

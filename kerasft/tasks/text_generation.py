@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.errors import UserError
 from kerasft.models.chat_template import Message
-from kerasft.tasks.base import Column, Number, Task
+from kerasft.tasks.base import Column, Task
 from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
-from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
+from kerasft.tasks.written_texts import WritesTexts, drawn_samples
 
 if TYPE_CHECKING:
     import keras
-    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.next_tokens import NextTokens
-    from kerasft.data.sources import Record
     from kerasft.data.table import Table
 
 
-class TextGeneration(Task):
+class TextGeneration(WritesTexts, Task):
     """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
-
-    headline = "perplexity"
-    rising = ("accuracy",)
-    falling = ("perplexity", "log_loss", "bits_per_byte")
-    needs_training = False  # a decoder's output layer is its own
-    writes = True
-    generator = None  # once model and preprocessor are built
 
     @functools.cached_property
     def mode(self) -> Corpus:
@@ -42,14 +33,6 @@ class TextGeneration(Task):
     @property
     def columns(self) -> tuple[Column, ...]:
         return self.mode.columns
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.mode.inputs
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return self.mode.texts
 
     @property
     def _corpus(self) -> bool:
@@ -70,22 +53,6 @@ class TextGeneration(Task):
                 f"task.decoding.max_new_tokens: {wished} leaves no room for a prompt in model.max_length, "
                 f"{model.max_length}; use {model.max_length // 2}, or a larger model.max_length"
             )
-
-    def schema(self) -> pa.Schema:
-        return self.mode.schema()
-
-    def parse(self, record: Record) -> dict[str, Any]:
-        return self.mode.parse(record)
-
-    def parse_inputs(self, record: Record) -> dict[str, str]:
-        return self.mode.parse_inputs(record)
-
-    def fit(self, splits: Mapping[str, Table]) -> None:
-        self.mode.fit(splits)
-
-    def targets(self, table: Table) -> np.ndarray:
-        """(texts, 0): rows of the model have targets, rows of the data none."""
-        return np.empty((len(table), 0), np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
         return self.mode.prepare(table, preprocessor)
@@ -112,40 +79,11 @@ class TextGeneration(Task):
 
         return causal_lm_loss(targets, logits)
 
-    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.causal_lm import condense
-
-        return condense(targets, logits)
-
-    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """In graph: prompts -> `text` that goes on from each, without it, and `tokens`, how many that is."""
-        return self.generator(features, self.generator.wishes(features))
-
-    @property
-    def numbers(self) -> dict[str, dict[str, Number]]:
-        return request_numbers(self.config.task.decoding)
-
-    def answer_with(
-        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
-
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
         if isinstance(self.mode, Dialogues):
             texts["prompt"] = self.mode.template.prompt([Message(self.config.task.chat.turns[0], "a question")])
         return {name: texts[name] for name in self.inputs}
-
-    def metrics(self, split: NextTokens, logits: np.ndarray) -> dict[str, Any]:
-        from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
-
-        return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
-
-    def interval(self, split: NextTokens, logits: np.ndarray) -> dict[str, Any]:
-        from kerasft.evaluation.causal_lm_metrics import perplexity_interval
-
-        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
-        return {"metric": self.headline} | found
 
     def predictions(self, table: Table, split: NextTokens, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """Rows drawn by the seed: the prompt, or a row's first half, what was there behind it, and what is written."""
@@ -158,13 +96,6 @@ class TextGeneration(Task):
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             truth = self.mode.without_end(detokenizer.text(sample.rest))
             yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
-
-    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        return text_rows(outputs)
-
-    def truth(self, target: np.ndarray) -> str:
-        """Ids of one row that follow -> text."""
-        return self.generator.detokenizer.text(target.tolist())
 
     @property
     def kind(self) -> str:

@@ -1,14 +1,106 @@
-"""What tasks that write texts have in common: the numbers of a request, answers as rows, samples for the report."""
+"""What tasks that write texts have in common: how rows are read, figures of tokens, answers and their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.config.schema import Config
 from kerasft.config.text_generation import Decoding
 from kerasft.tasks.base import Number
+
+if TYPE_CHECKING:
+    import keras
+    import pyarrow as pa
+    import tensorflow as tf
+
+    from kerasft.data.inputs_outputs import InputsOutputs
+    from kerasft.data.next_tokens import NextTokens
+    from kerasft.data.sources import Record
+    from kerasft.data.table import Table
+    from kerasft.models.generation import Generator
+    from kerasft.tasks.generation_modes import Corpus
+
+
+class WritesTexts:
+    """Stands before `Task` among the bases of a task: the part of the contract that is alike for all that write.
+
+    Attributes:
+        config: of the task.
+        mode: how records are read.
+        generator: writes, once the preprocessor is built.
+    """
+
+    config: Config
+    mode: Corpus
+    generator: Generator | None = None
+    headline = "perplexity"
+    rising = ("accuracy",)
+    falling = ("perplexity", "log_loss", "bits_per_byte")
+    needs_training = False  # the output layer is the model's own
+    writes = True
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.mode.inputs
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.mode.texts
+
+    def schema(self) -> pa.Schema:
+        return self.mode.schema()
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        return self.mode.parse(record)
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return self.mode.parse_inputs(record)
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        self.mode.fit(splits)
+
+    def targets(self, table: Table) -> np.ndarray:
+        """(rows, 0): tokens have targets, rows of the data none."""
+        return np.empty((len(table), 0), np.int32)
+
+    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.causal_lm import condense
+
+        return condense(targets, logits)
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """In graph: what is given -> `text` that is written, without it, and `tokens`, how many that is."""
+        return self.generator(features, self.generator.wishes(features))
+
+    @property
+    def numbers(self) -> dict[str, dict[str, Number]]:
+        return request_numbers(self.config.task.decoding)
+
+    def answer_with(
+        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
+
+    def metrics(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
+
+        return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
+
+    def interval(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import perplexity_interval
+
+        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
+        return {"metric": self.headline} | found
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return text_rows(outputs)
+
+    def truth(self, target: np.ndarray) -> str:
+        """Ids of one row that follow -> text."""
+        return self.generator.detokenizer.text(target.tolist())
 
 
 def request_numbers(told: Decoding) -> dict[str, dict[str, Number]]:

@@ -67,3 +67,11 @@ def test_questions_with_and_without_an_answer():
     assert re.search(r"with an answer .* – .* – .* 0 ", text) and re.search(
         r"without an answer .* 0.500 .* 0.500 .* 1,200", text
     )
+
+
+def test_figures_of_answers_are_shown_beside_those_of_copies_where_they_were_measured():
+    tokens = {"perplexity": 2.0, "log_loss": 0.7, "bits_per_byte": 1.0, "accuracy": 0.5, "rows": 3}
+    names = list(console_table(tokens, "written_answers").columns[0].cells)
+    assert names == ["Perplexity", "Log loss", "Bits per byte", "Accuracy", "rows"]  # of a worker that is not the chief
+    table = console_table(tokens | {"bleu": 30.0, "copy_baseline": {"bleu": 1.0}}, "written_answers")
+    assert list(table.columns[2].cells) == ["", "", "", "", "1.000", ""] and table.columns[2].header == "input itself"
