@@ -13,7 +13,7 @@ from kerasft.models.answer_rules import AnswerRules
 from kerasft.models.beam_search import BeamSearch
 from kerasft.models.decoder import Decoder
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.sampling import choose, seeds_of_prompts, uniform_draws
+from kerasft.models.sampling import choose, seeds_of_prompts
 
 
 class Wishes(NamedTuple):
@@ -33,11 +33,11 @@ class Wishes(NamedTuple):
 
 
 class _Request(NamedTuple):
-    """What stays the same while answers are written: (batch,) each, and (batch, steps) draws."""
+    """What stays the same while answers are written, (batch,) each."""
 
     lengths: tf.Tensor
     limits: tf.Tensor
-    draws: tf.Tensor
+    seed: tf.Tensor
     temperature: tf.Tensor
     top_p: tf.Tensor
 
@@ -144,7 +144,7 @@ class Generator:
         limits = self._limits(wishes)
         token_ids, lengths, hidden, cache = self.decoder.begin(features, limits)
         rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
-        request = _Request(lengths, limits, uniform_draws(wishes.seed, steps), wishes.temperature, wishes.top_p)
+        request = _Request(lengths, limits, wishes.seed, wishes.temperature, wishes.top_p)
         nothing = tf.fill([steps, rows], NO_TOKEN)
         given = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
         start = _State(tf.constant(0), nothing[0], limits < 1, self._rules.noted(None, given), nothing, cache)
@@ -160,8 +160,8 @@ class Generator:
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
         logits = self._rules.penalised(self._rules.known(self.decoder.logits(hidden)), state.present)
-        draw = request.draws[:, state.step]
-        token = choose(logits, draw, request.temperature, request.top_p, self.decoding.top_k)
+        drawn_by = request.seed, state.step, request.temperature, request.top_p
+        token = choose(logits, *drawn_by, self.decoding.top_k)
         ended = state.ended | tf.gather(tf.constant(self._rules.special), token)
         token = tf.where(ended, NO_TOKEN, token)
         written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])

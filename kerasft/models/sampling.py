@@ -1,4 +1,4 @@
-"""Logits -> the next token of each row, the likeliest or drawn; a row's draws depend on its own seed and step alone."""
+"""Logits -> the next token of each row, the likeliest or drawn; what is drawn depends on the row's seed and step."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
 
-def uniform_draws(seeds: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Numbers in [0, 1): a pure function of seed and step, the same in every process and on every device.
+def gumbel_noise(seeds: tf.Tensor, step: tf.Tensor, width: int) -> tf.Tensor:
+    """Standard Gumbel noise: a pure function of seed, step and token, the same in every process and on every device.
 
     SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), because TensorFlow's stateless generators take one seed for a whole
-    tensor: a row's draws would depend on where it stands in the batch.
+    tensor: a row's noise would depend on where it stands in the batch.
 
     Args:
         seeds: (batch,) int64.
-        steps: how many numbers a row gets.
+        step: int32, tokens that were written before.
+        width: of the vocabulary.
 
     Returns:
-        (batch, steps) float32, multiples of 2 ** -24.
+        (batch, width) float32.
     """
-    start = _mix(tf.bitcast(seeds, tf.uint64) + _GOLDEN)
-    counts = tf.cast(tf.range(1, steps + 1), tf.uint64) * _GOLDEN
-    bits = tf.bitwise.right_shift(_mix(start[:, tf.newaxis] + counts), np.uint64(40))
-    return tf.cast(tf.cast(bits, tf.int32), tf.float32) * 2.0**-24
+    of_row = _mix(tf.bitcast(seeds, tf.uint64) + _GOLDEN)
+    of_step = _mix(of_row + tf.cast(step + 1, tf.uint64) * _GOLDEN)
+    words = _mix(of_step[:, tf.newaxis] + tf.cast(tf.range(1, width + 1), tf.uint64) * _GOLDEN)
+    bits = tf.cast(tf.bitcast(tf.bitwise.right_shift(words, np.uint64(12)), tf.int64), tf.float64)
+    return tf.cast(-tf.math.log(-tf.math.log((bits + 0.5) * 2.0**-52)), tf.float32)  # between 0 and 1, and neither
 
 
 def seeds_of_prompts(token_ids: tf.Tensor, lengths: tf.Tensor, seed: int) -> tf.Tensor:
@@ -63,15 +65,24 @@ def penalised(logits: tf.Tensor, present: tf.Tensor, penalty: float) -> tf.Tenso
 
 
 def choose(
-    logits: tf.Tensor, draws: tf.Tensor, temperature: tf.Tensor, top_p: tf.Tensor, top_k: int | None
+    logits: tf.Tensor,
+    seeds: tf.Tensor,
+    step: tf.Tensor,
+    temperature: tf.Tensor,
+    top_p: tf.Tensor,
+    top_k: int | None,
 ) -> tf.Tensor:
     """The next token of each row: logits by temperature, then the `top_k` likeliest, then the nucleus of them.
 
-    Nucleus sampling: Holtzman et al. 2019, arXiv:1904.09751. The order is that of Hugging Face's generate.
+    Nucleus sampling: Holtzman et al. 2019, arXiv:1904.09751. The order is that of Hugging Face's generate. What is left
+    is drawn by the Gumbel-max trick (Maddison et al. 2014, arXiv:1411.0030) with noise of each token's own: a draw
+    along the summed probabilities would take another token wherever rounding, which differs with a batch's shape,
+    changes the order of two that are about as likely.
 
     Args:
         logits: (batch, vocabulary) float32.
-        draws: (batch,) in [0, 1).
+        seeds: (batch,) int64.
+        step: int32, tokens that were written before.
         temperature: (batch,); not above 0: the likeliest token, whatever was drawn.
         top_p: (batch,); the likeliest token is always kept.
         top_k: tokens to draw among; None: all.
@@ -86,12 +97,10 @@ def choose(
     def draw() -> tf.Tensor:
         scaled = logits / tf.where(drawn, temperature, 1.0)[:, tf.newaxis]
         best, ids = tf.math.top_k(scaled - tf.reduce_max(scaled, 1, keepdims=True), width)
-        probabilities = tf.nn.softmax(best)
-        kept = tf.cumsum(probabilities, axis=1, exclusive=True) < top_p[:, tf.newaxis]
+        kept = tf.cumsum(tf.nn.softmax(best), axis=1, exclusive=True) < top_p[:, tf.newaxis]
         kept |= tf.range(width) == 0
-        sums = tf.cumsum(tf.where(kept, probabilities, 0.0), axis=1)
-        passed = tf.reduce_sum(tf.cast(sums <= draws[:, tf.newaxis] * sums[:, -1:], tf.int32), axis=1)
-        last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1) - 1  # rounding must not go beyond
-        return tf.gather(ids, tf.minimum(passed, last), batch_dims=1)
+        noise = tf.gather(gumbel_noise(seeds, step, logits.shape[1]), ids, batch_dims=1)
+        place = tf.argmax(tf.where(kept, best + noise, best.dtype.min), axis=1, output_type=tf.int32)
+        return tf.gather(ids, place, batch_dims=1)
 
     return tf.where(drawn, tf.cond(tf.reduce_any(drawn), draw, lambda: likeliest), likeliest)
