@@ -41,6 +41,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 4},
         "columns": {"text": "text"}, "preset": "gpt2", "batching": "pad",
     },
+    "seq2seq": {
+        "task": {
+            "name": "seq2seq", "max_output_length": 12, "decoding": {"max_new_tokens": 8}, "samples": 4,
+            "measured_answers": 4,
+        },
+        "columns": {"input": "text", "output": "label"}, "preset": "bart", "batching": "pad",
+    },
 }  # fmt: skip
 ON_SLICES = [name for name, recipe in RECIPES.items() if "batching" in recipe]  # `auto` is not the same batches there
 WAYS: dict[str, dict[str, Any]] = {
@@ -54,6 +61,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def main(recipes: list[str]) -> int:
     _in_a_fork(_make_preset)
     _in_a_fork(_make_decoder)
+    _in_a_fork(_make_encoder_decoder)
     _preload()
     _write_rows()
     for name in recipes:
@@ -70,6 +78,15 @@ def main(recipes: list[str]) -> int:
                 print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
                 return 1
     return 0
+
+
+def _make_encoder_decoder() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    from tiny_bart import make_bart
+
+    from kerasft.models.presets import save_preset
+
+    save_preset(*make_bart(32, strong=False), "bart")
 
 
 def start(config: str, workers: int, *flags: str) -> list[int]:

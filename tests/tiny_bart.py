@@ -14,8 +14,8 @@ TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 
 POSITIONS = 12
 
 
-def make_bart(positions: int = POSITIONS) -> tuple:
-    """The backbone, 16 wide with so many positions on either side, and its tokenizer."""
+def make_bart(positions: int = POSITIONS, strong: bool = True) -> tuple:
+    """The backbone, 16 wide with so many positions on either side, and its tokenizer; not strong: as KerasHub has it."""
     tokenizer = train_byte_pairs(lambda: TEXTS, 275, "bart")
     backbone = keras_hub.models.BartBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),
@@ -25,6 +25,8 @@ def make_bart(positions: int = POSITIONS) -> tuple:
         intermediate_dim=16,
         max_sequence_length=positions,
     )
+    if not strong:
+        return backbone, tokenizer
     random = np.random.default_rng(6)
     for weight in backbone.weights:
         if weight.name not in ("gamma", "beta", "bias"):  # strong ones of these say the same whatever was read
