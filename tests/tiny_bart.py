@@ -15,7 +15,7 @@ POSITIONS = 12
 
 
 def make_bart(positions: int = POSITIONS, strong: bool = True) -> tuple:
-    """The backbone, 16 wide with so many positions on either side, and its tokenizer; not strong: as KerasHub has it."""
+    """The backbone, 16 wide with so many positions on either side, and its tokenizer; not strong: as KerasHub."""
     tokenizer = train_byte_pairs(lambda: TEXTS, 275, "bart")
     backbone = keras_hub.models.BartBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),
