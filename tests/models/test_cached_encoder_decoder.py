@@ -19,19 +19,21 @@ LONGEST = POSITIONS - 1  # two tokens begin an answer, the last of it is not rea
 WAYS = {
     "greedy": {"max_new_tokens": LONGEST},
     "wild": {"max_new_tokens": 6, "temperature": 2.0, "repetition_penalty": 1.3},
+    "short": {"max_new_tokens": 4},
+    "beams": {"max_new_tokens": 4, "beams": 4},
 }
 
 
 class Writer:
     """A model that answers; each way of decoding is traced once for all numbers and lengths of inputs."""
 
-    def __init__(self):
-        self.backbone, tokenizer = make_bart()
+    def __init__(self, ways=WAYS, strong=True):
+        self.backbone, tokenizer = make_bart(strong=strong)
         self.model = tf.function(EncoderDecoderLM(self.backbone), input_signature=[dict.fromkeys(BOTH, IDS)])
         self.end = tokenizer.end_token_id
         join = lambda columns: columns["input"]  # noqa: E731
         self.reader = seq2seq_preprocessor(self.backbone, tokenizer, POSITIONS, POSITIONS, ("input",), join)
-        self.ways = {way: self.traced(decoding) for way, decoding in WAYS.items()}
+        self.ways = {way: self.traced(decoding) for way, decoding in ways.items()}
         self.read = tf.function(self.reader, input_signature=[{"input": tf.TensorSpec([None], tf.string)}])
 
     def features(self, texts) -> dict[str, tf.Tensor]:
@@ -60,6 +62,17 @@ class Writer:
                 break
         return said[len(self.reader.begin) :]
 
+    def score(self, text, answer) -> float:
+        """The mean log-probability of an answer of `WAYS["short"]`, by the whole model; its end is a token, too."""
+        said = [token for token in answer.tolist() if token != NO_TOKEN]
+        said += [self.end] * (len(said) < WAYS["short"]["max_new_tokens"])
+        begin = self.reader.begin.tolist()
+        read = begin + said[:-1]
+        decoder = {"decoder_token_ids": [read], "decoder_padding_mask": [[1] * len(read)]}
+        inputs = {**self.features([text]), **{name: tf.constant(ids, tf.int32) for name, ids in decoder.items()}}
+        likely = tf.nn.log_softmax(self.model(inputs)[0, len(begin) - 1 :]).numpy()
+        return float(np.mean([row[token] for row, token in zip(likely, said, strict=True)]))
+
 
 @pytest.fixture(scope="module")
 def writer() -> Writer:
@@ -76,11 +89,22 @@ def test_greedy_answers_to_the_last_position_are_those_without_a_cache(writer):
     np.testing.assert_array_equal(writer.ids(features, "greedy", more), found)
 
 
-def test_an_answer_does_not_depend_on_the_rows_beside_it(writer):
-    together = writer.ids(writer.features(INPUTS), "wild")
+def test_beams_find_likelier_answers():
+    writer = Writer({way: WAYS[way] for way in ("short", "beams")}, strong=False)  # of which nothing is sure
+    features = writer.features(INPUTS)
+    greedy, found = (writer.ids(features, way) for way in ("short", "beams"))
+    scores = [[writer.score(*pair) for pair in zip(INPUTS, answers)] for answers in (greedy, found)]
+    gains = np.subtract(*reversed(scores))
+    assert gains.min() > -1e-6 and gains.max() > 1e-4
+
+
+@pytest.mark.parametrize("way", ["wild", "beams"])
+def test_an_answer_does_not_depend_on_the_rows_beside_it(writer, way):
+    together = writer.ids(writer.features(INPUTS), way)
     for text, row in zip(INPUTS, together):
-        alone = writer.ids(writer.features([text]), "wild")[0]
-        np.testing.assert_array_equal(alone, row)
+        alone = writer.ids(writer.features([text]), way)[0]
+        np.testing.assert_array_equal(alone, row[: len(alone)])
+        assert (row[len(alone) :] == NO_TOKEN).all()
 
 
 def test_a_seed_draws_the_same_for_the_same_input(writer):
