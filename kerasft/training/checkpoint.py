@@ -139,9 +139,8 @@ class Checkpoints:
             self.states.read(entry).assert_consumed()
         except AssertionError as error:
             raise UserError(
-                f"{entry.prefix}: its run had other training.fused, training.strategy or version of kerasft, and other "
-                "variables; go on with those (before there was `embeddings`, training.fused was all the others on a "
-                "CPU), or start anew with --overwrite"
+                f"{entry.prefix}: its run kept other variables: it was by another version of kerasft, or on another "
+                "number of devices; go on with those, or start anew with --overwrite"
             ) from error
 
     def restore_best(self) -> None:
