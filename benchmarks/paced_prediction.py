@@ -22,9 +22,11 @@ BATCH = 64  # the program's own
 def main() -> None:
     folder, texts, precision = sys.argv[1:]
     quiet_tensorflow(False)
-    from kerasft.answering import answer_lines, cheapened, plain_answers
+    from kerasft.answering import AT_ONCE, answer_lines, cheapened, plain_answers
+    from kerasft.training.microbatches import share_threads
     from kerasft.training.precision import bfloat16_products, rewrites
 
+    share_threads(AT_ONCE)
     answerer, pace = cheapened(Run.open(Path(folder)).load()), Pace()
     count = len(Path(texts).read_text(encoding="utf-8").splitlines())
     with bfloat16_products(rewrites(precision)):

@@ -45,9 +45,10 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
     quiet_tensorflow(verbose)
     from kerasft.evaluation.tables import console_table
     from kerasft.results import evaluate_split
+    from kerasft.training.microbatches import wanted_microbatches
     from kerasft.training.strategy import create_strategy
 
-    strategy = create_strategy(run.config)
+    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
     with strategy.scope():
         trained = run.load()
     prepared = task.prepare(table, trained.preprocessor)

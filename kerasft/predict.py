@@ -75,8 +75,12 @@ def predict(
     records = read_input(source, format)
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
-    from kerasft.answering import answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.answering import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.training.microbatches import share_threads
     from kerasft.training.precision import bfloat16_products, rewrites
+
+    waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
+    share_threads(1 if waits else AT_ONCE)
 
     answerer, terminal = cheapened(opened.load()), Terminal(verbose)
     with bfloat16_products(rewrites(precision)):
@@ -84,7 +88,6 @@ def predict(
             answers = plain_answers(answerer.task)
         else:
             answers = searched_answers(answerer, corpus, batch_size, top, terminal)
-        waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
         for line in answer_lines(answerer, records, answers, batch_size, waits):
             terminal.result(line)
     return 0

@@ -20,6 +20,7 @@ from kerasft.serving import reference
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.fit import Fitted
+from kerasft.training.microbatches import chosen_microbatches
 from kerasft.versions import version
 
 PACKAGES = ("kerasft", "tensorflow", "keras", "keras-hub", "tensorflow-text", "numpy")
@@ -64,7 +65,8 @@ def evaluate_split(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
     size = trained.task.config.training.evaluation_batch_size
-    evaluator = Evaluator(trained.model, strategy, size, trained.task.condense)
+    parts = chosen_microbatches(trained.task.config, trained.task, trained.model, strategy)
+    evaluator = Evaluator(trained.model, strategy, size, trained.task.condense, parts)
     with terminal.progress(name, len(prepared), unit="examples") as line:
         logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
     interval = trained.task.interval(prepared, logits)

@@ -188,6 +188,12 @@ class Training(Section):
     gradient_accumulation: int = Field(
         1, ge=1, description="Parts a batch is worked through in; the update is that of the whole batch."
     )
+    parallel_microbatches: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Equal parts of a batch that a CPU works through side by side, threads of its own each; the update "
+        "is that of the whole batch. null: 2 where that pays, 1 for tasks that write texts.",
+    )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Of matrix products; weights stay float32."
     )

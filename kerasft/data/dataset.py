@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -63,6 +64,16 @@ def distribute(
         with tf.device(HERE):
             return SentBatches(pipeline(tf.distribute.InputContext(1, 0, replicas)), hosts, strategy)
     return strategy.distribute_datasets_from_function(pipeline)
+
+
+def part_of(batch: Any, index: int | tf.Tensor, parts: int) -> Any:
+    """One of so many equal parts of a batch's tensors; the pipeline made its rows divide."""
+
+    def cut(tensor: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(tensor)[0] // parts
+        return tensor[index * size : (index + 1) * size]
+
+    return batch if parts == 1 else tf.nest.map_structure(cut, batch)
 
 
 def wants_one_shape(strategy: tf.distribute.Strategy) -> bool:

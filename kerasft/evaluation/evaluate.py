@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.batching import sorted_batches
-from kerasft.data.dataset import distribute, wants_one_shape
+from kerasft.data.dataset import distribute, part_of, wants_one_shape
 from kerasft.data.prepared import Prepared
 
 
@@ -21,6 +21,7 @@ class Evaluator:
         strategy: created with.
         batch_size: examples a step, over all replicas.
         condense: logits and targets -> what is kept of the logits; None: all.
+        microbatches: equal parts of a batch that a CPU works through side by side.
     """
 
     def __init__(
@@ -29,15 +30,20 @@ class Evaluator:
         strategy: tf.distribute.Strategy,
         batch_size: int,
         condense: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        microbatches: int = 1,
     ):
-        self.strategy = strategy
+        self.strategy, self.microbatches = strategy, microbatches
         replicas = strategy.num_replicas_in_sync
         self.batch_size = -(-batch_size // replicas) * replicas
         self.static = wants_one_shape(strategy)
 
-        def replica_forward(features, targets, _):
+        def part_forward(features, targets):
             logits = model(features, training=False)
             return logits if condense is None else condense(logits, targets)
+
+        def replica_forward(features, targets, _):
+            parts = [part_of((features, targets), i, microbatches) for i in range(microbatches)]
+            return tf.concat([part_forward(*part) for part in parts], 0)
 
         @tf.function
         def forward(batch):
@@ -57,7 +63,7 @@ class Evaluator:
         """
         batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
-        dataset = distribute(prepared, lambda: batches, self.strategy, static_size=size)
+        dataset = distribute(prepared, lambda: batches, self.strategy, self.microbatches, size)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last

@@ -65,6 +65,7 @@ class Task(abc.ABC):
     measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
     writes = False  # whether an answer takes many calls of the model: then no text waits for the answers to others
     encoder_decoder = False  # whether the model has a decoder that reads what an encoder gives
+    separable = True  # whether the loss of a batch is the sum of its rows' own
     embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):

@@ -64,6 +64,10 @@ class TextEmbedding(Task):
         chosen = self.config.task.objective
         return ("cosent" if self.scored else "contrastive") if chosen == "auto" else chosen
 
+    @property
+    def separable(self) -> bool:
+        return self.objective == "cosine"
+
     def check_config(self) -> None:
         super().check_config()
         training, columns = self.config.training, self.config.data.columns
@@ -76,12 +80,13 @@ class TextEmbedding(Task):
             )
         if not self.scored and self.objective != "contrastive":
             raise UserError(f"task.objective: {self.objective} needs scores; name their column in data.columns.label")
-        if self.objective != "cosine" and training.gradient_accumulation > 1:
-            raise UserError(
-                f"training.gradient_accumulation: {training.gradient_accumulation}, but {self.objective} compares "
-                "all examples of a batch, which parts of it would not see; set it to 1"
-            )
-        if self.objective != "cosine" and training.batch_size < 2:
+        for key in ("gradient_accumulation", "parallel_microbatches"):
+            if not self.separable and (getattr(training, key) or 1) > 1:
+                raise UserError(
+                    f"training.{key}: {getattr(training, key)}, but {self.objective} compares all examples of a "
+                    "batch, which parts of it would not see; set it to 1"
+                )
+        if not self.separable and training.batch_size < 2:
             raise UserError(f"training.batch_size: {self.objective} compares examples with each other; use 2 or more")
         if training.class_weights is not None or training.label_smoothing:
             raise UserError("training.class_weights and training.label_smoothing: not for task text_embedding")

@@ -171,11 +171,17 @@ class Uses:
         """
         mine = [i for i, used in enumerate(self.tables) if used is table]
         rows, values = [self.rows[i] for i in mine], [tf.convert_to_tensor(found[i]) for i in mine]
-        if len(mine) != 1:  # a model that reads several texts by themselves
-            rows, places = tf.unique(tf.concat(rows, 0))
-            values = tf.math.unsorted_segment_sum(tf.concat(values, 0), places, tf.size(rows))
-            return tf.IndexedSlices(values, rows)
-        return tf.IndexedSlices(values[0], rows[0])
+        # more than one where a model reads several texts by themselves
+        return each_row_once([tf.IndexedSlices(value, row) for value, row in zip(values, rows)])
+
+
+def each_row_once(parts: Sequence[tf.IndexedSlices]) -> tf.IndexedSlices:
+    """The sum of gradients of a table that have each of their rows once."""
+    if len(parts) == 1:
+        return parts[0]
+    rows, places = tf.unique(tf.concat([part.indices for part in parts], 0))
+    values = tf.concat([part.values for part in parts], 0)
+    return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, places, tf.size(rows)), rows)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from kerasft.models.tokenizer_digest import reader_digest
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
+from kerasft.training.microbatches import wanted_microbatches
 from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.place import Place, checkpoint_folder
 from kerasft.training.precision import dtype_policy, layer_policy
@@ -122,7 +123,7 @@ def prepare(
     keras.utils.set_random_seed(config.seed)
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = create_strategy(config, cluster)
+    strategy = create_strategy(config, cluster, wanted_microbatches(config, task))
     workers, training = workers_of(strategy), config.training
     replicas = strategy.num_replicas_in_sync
     row_tokens = config.model.max_length if training.tokens_per_batch else None

@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from kerasft.data.dataset import part_of
 from kerasft.tasks.base import Task
 from kerasft.training.deferred_rows import Uses, deferring, rows_used
 from kerasft.training.fused_layers import fused_layers
+from kerasft.training.microbatches import added
 from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.rematerialize import rematerialized
 
@@ -26,6 +28,7 @@ def make_train_step(
     packed: PackedLayers | None = None,
     recomputed: Sequence[keras.layers.Layer] = (),
     xla: bool = False,
+    microbatches: int = 1,
 ) -> Callable[[tuple], tf.Tensor]:
     """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
 
@@ -43,6 +46,7 @@ def make_train_step(
         packed: the layers that run on rows of several texts; None: batches are not packed.
         recomputed: transformer layers that are computed again on the way back, to save memory.
         xla: the step is compiled by XLA, as on a TPU.
+        microbatches: equal parts of what is worked through at once, side by side; see `chosen_microbatches`.
     """
     variables = model.trainable_variables
 
@@ -54,14 +58,15 @@ def make_train_step(
             gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
         return loss, [_whole(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
 
+    def side_by_side(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
+        parts = [part_of((features, targets, weights), i, microbatches) for i in range(microbatches)]
+        # They know nothing of each other before their gradients are added, so that each has a thread of its own.
+        losses, gradients = zip(*[gradient_of(*part, total) for part in parts])
+        return tf.add_n(losses), [added(of_parts) for of_parts in zip(*gradients)]
+
     def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
-        part = tf.shape(weights)[0] // accumulation  # the pipeline made the rows divide
-
         def body(i, loss, gradients):
-            def cut(tensor):
-                return tensor[i * part : (i + 1) * part]
-
-            more, new = gradient_of({k: cut(v) for k, v in features.items()}, cut(targets), cut(weights), total)
+            more, new = side_by_side(*part_of((features, targets, weights), i, accumulation), total)
             return i + 1, loss + more, [old + gradient for old, gradient in zip(gradients, new)]
 
         start = (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables])
@@ -73,7 +78,7 @@ def make_train_step(
         features, targets, weights = batch
         total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
-        compute = gradient_of if accumulation == 1 else accumulated
+        compute = side_by_side if accumulation == 1 else accumulated
         loss, gradients = compute(features, targets, weights, total)
         norm = optimizer.apply_measured(gradients, variables)
         return tf.where(tf.math.is_finite(norm), loss, math.nan)

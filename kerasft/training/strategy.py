@@ -9,18 +9,20 @@ from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.training import coordination
+from kerasft.training.microbatches import share_threads
 from kerasft.training.tpu import tpu_strategy
 
 
-def create_strategy(config: Config, cluster: Cluster | None = None) -> tf.distribute.Strategy:
+def create_strategy(config: Config, cluster: Cluster | None = None, microbatches: int = 1) -> tf.distribute.Strategy:
     """Creates the strategy.
 
     Must be called before TensorFlow touches a device: logical CPU devices and the connections of workers are fixed
-    from then on.
+    from then on, and so are threads.
 
     Args:
         config: the resolved config.
         cluster: the workers that train; None: this process works alone, on what a `multi_worker` config finds here.
+        microbatches: that a CPU may work through side by side.
 
     Raises:
         UserError: no such devices.
@@ -29,6 +31,7 @@ def create_strategy(config: Config, cluster: Cluster | None = None) -> tf.distri
     gpus = tf.config.list_physical_devices("GPU")
     name = "multi_worker" if cluster else choose_strategy(training.strategy, len(gpus), training.devices)
     if name == "one_device":
+        share_threads(1 if gpus else microbatches)
         strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     elif name == "mirrored":
         strategy = mirrored_over(_devices(gpus, training.devices))

@@ -30,6 +30,7 @@ from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fused_layers import chosen_forms
 from kerasft.training.inner_loop import InnerLoop
+from kerasft.training.microbatches import chosen_microbatches
 from kerasft.training.optimizer import create_optimizer, exported_weights
 from kerasft.training.precision import bfloat16_products, rewrites
 from kerasft.training.ring import Entry
@@ -88,9 +89,10 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             written_by = HERE if hosts else None
             self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
         self.progress = self.checkpoints.progress
-        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense)
+        self.microbatches = chosen_microbatches(config, task, model, strategy)
+        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense, self.microbatches)
         made_of = model, task, self.optimizer, strategy, training.gradient_accumulation, forms, self.batches.packed
-        step = make_train_step(*made_of, recomputed, self.static)
+        step = make_train_step(*made_of, recomputed, self.static, self.microbatches)
         self.run_steps = InnerLoop(step, not self.static, hosts)
 
     def fit(self, resume: bool = False) -> None:
@@ -149,7 +151,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.train_data,
             lambda: batches.from_step(first_step),
             self.strategy,
-            training.gradient_accumulation,
+            training.gradient_accumulation * self.microbatches,
             training.batch_size if self.static else None,
             first_step,
             batches.packing,

@@ -27,13 +27,13 @@ def first_token_model() -> keras.Model:
     return keras.Model({"token_ids": tokens}, keras.ops.cast(tokens[:, :1], "float32"))
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas, microbatches", [(1, 1), (2, 1), (1, 2)])
 @pytest.mark.parametrize("rows", [1, 2, 7, 64, 65])
-def test_every_row_is_answered_once_and_in_order(replicas, rows, mirrored):
+def test_every_row_is_answered_once_and_in_order(replicas, microbatches, rows, mirrored):
     strategy = mirrored if replicas == 2 else tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         model = first_token_model()
     seen = []
-    logits = Evaluator(model, strategy, 16).logits(ids_split(rows), seen.append)
+    logits = Evaluator(model, strategy, 16, microbatches=microbatches).logits(ids_split(rows), seen.append)
     np.testing.assert_array_equal(logits[:, 0], np.arange(1, rows + 1))
     assert seen[-1] == rows

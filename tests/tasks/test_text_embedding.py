@@ -45,6 +45,7 @@ SCORED, TRIPLET = {**PAIR, "label": "s"}, {**PAIR, "text_negative": "c"}
         (PAIR, {"objective": "cosent"}, {}, "task.objective: cosent needs scores; name .* data.columns.label"),
         ({**SCORED, **TRIPLET}, {}, {}, "data.columns: label and text_negative"),
         (PAIR, {}, {"gradient_accumulation": 2}, "training.gradient_accumulation: 2, but contrastive .* set it to 1"),
+        (PAIR, {}, {"parallel_microbatches": 2}, "training.parallel_microbatches: 2, but contrastive .* set it to 1"),
         (PAIR, {}, {"batch_size": 1}, "training.batch_size: contrastive .* use 2 or more"),
         (PAIR, {}, {"label_smoothing": 0.1}, "training.class_weights and training.label_smoothing"),
         (
@@ -61,7 +62,9 @@ def test_keys_that_contradict_each_other(columns, task, training, expected):
 
 
 def test_scored_pairs_may_be_accumulated_where_each_has_its_own_loss():
-    create_task(config(SCORED, {"objective": "cosine"}, gradient_accumulation=2)).check_config()
+    create_task(
+        config(SCORED, {"objective": "cosine"}, gradient_accumulation=2, parallel_microbatches=2)
+    ).check_config()
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ def batches(steps: int = STEPS) -> list[tuple]:
     return [({"token_ids": tf.constant(i)}, tf.constant(t), tf.ones(4)) for i, t in zip(ids, targets)]
 
 
-def trainer(config, model, depths=None, forms=FORMS):
+def trainer(config, model, depths=None, forms=FORMS, microbatches=1):
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     optimizer = create_optimizer(config, STEPS, model, depths or {}, deferrable_layers(config, model, forms, 1))
-    return optimizer, tf.function(make_train_step(model, Tags, optimizer, strategy))
+    return optimizer, tf.function(make_train_step(model, Tags, optimizer, strategy, microbatches=microbatches))
 
 
 def weights(model, optimizer) -> np.ndarray:
@@ -73,12 +73,14 @@ def keras_adamw(config, model, clip) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("schedule, clip", [("linear", 1.0), ("cosine", None), ("constant", 0.5)])
-def test_a_hundred_steps_are_those_of_keras(schedule, clip):
+@pytest.mark.parametrize(
+    "schedule, clip, microbatches", [("linear", 1.0, 1), ("cosine", None, 1), ("constant", 0.5, 1), ("linear", 1.0, 2)]
+)
+def test_a_hundred_steps_are_those_of_keras(schedule, clip, microbatches):
     config = training(schedule=schedule, clip_norm=clip)
     ours, reference = tagger(), tagger()
     reference.set_weights(ours.get_weights())
-    optimizer, step = trainer(config, ours)
+    optimizer, step = trainer(config, ours, microbatches=microbatches)
     found = []
     for number, batch in enumerate(batches(), 1):
         step(batch)

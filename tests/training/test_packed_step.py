@@ -99,13 +99,15 @@ class Run:
         with self.strategy.scope():
             optimizer = create_optimizer(config.training, steps, self.model, {})
         parts, size, replicas = config.training.gradient_accumulation, 8, self.strategy.num_replicas_in_sync
+        microbatches = config.training.parallel_microbatches or 1
         batches = Batches.of(config, self.model, self.rows, size, steps, replicas, static)
         assert batches.method == "pack" and (batches.packing.shape is not None) == static
         packed = batches.packed if packs else None
-        step = make_train_step(self.model, self.task, optimizer, self.strategy, parts, fused, packed)
+        made_of = self.model, self.task, optimizer, self.strategy, parts, fused, packed
+        step = make_train_step(*made_of, microbatches=microbatches)
         step = tf.function(step, jit_compile=static or None)
         dataset = distribute(
-            self.rows, lambda: batches.from_step(0), self.strategy, parts, size if static else None, 0,
+            self.rows, lambda: batches.from_step(0), self.strategy, parts * microbatches, size if static else None, 0,
             batches.packing if packs else None,
         )  # fmt: skip
         losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
@@ -134,6 +136,7 @@ def test_any_accumulation_strategy_and_form(settings, mirrored):
     one, two = Run(settings(**SLOW)), Run(settings(**SLOW), mirrored)
     plain = one.trained(packs=False, **THREE)
     assert_same(plain, one.trained(gradient_accumulation=2, **THREE))
+    assert_same(plain, one.trained(gradient_accumulation=2, parallel_microbatches=2, **THREE))
     assert_same(plain, two.trained(fused=NAMES, **THREE))
     assert_same(plain, two.trained(gradient_accumulation=2, **THREE))
 

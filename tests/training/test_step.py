@@ -57,12 +57,14 @@ def trained(prepared, strategy, make_backbone, steps=5, fused=(), **training):
     with strategy.scope():
         model = task.build(make_backbone())
         optimizer = create_optimizer(chosen.training, steps, model, {})
-    step = tf.function(make_train_step(model, task, optimizer, strategy, chosen.training.gradient_accumulation, fused))
+    accumulation, microbatches = chosen.training.gradient_accumulation, chosen.training.parallel_microbatches or 1
+    step = make_train_step(model, task, optimizer, strategy, accumulation, fused, microbatches=microbatches)
+    step = tf.function(step)
     dataset = distribute(
         prepared,
         lambda: training_batches(prepared.lengths, 8, "bucket", 0),
         strategy,
-        chosen.training.gradient_accumulation,
+        accumulation * microbatches,
     )
     losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
     return losses, model.get_weights()
@@ -85,6 +87,13 @@ def test_accumulation_does_what_one_batch_does(prepared, tiny_bert, accumulation
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
     one = trained(prepared, device, tiny_bert)
     assert_same(one, trained(prepared, device, tiny_bert, gradient_accumulation=accumulation))
+
+
+@pytest.mark.parametrize("training", [{}, {"gradient_accumulation": 2}, {"fused": NAMES}])
+def test_microbatches_side_by_side_do_what_one_batch_does(prepared, tiny_bert, training):
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    one = trained(prepared, device, tiny_bert)
+    assert_same(one, trained(prepared, device, tiny_bert, parallel_microbatches=2, **training))
 
 
 def test_accumulation_over_two_replicas_too(prepared, tiny_bert, mirrored):

@@ -1,0 +1,81 @@
+"""Parts of a batch that a CPU works through side by side, each by a thread of its own.
+
+TensorFlow shares each operation among all threads, and they wait for each other after every one of them; a part that
+is worked through by one thread waits once, at the end. Of a short batch that is a fifth of a step's time (see
+docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.data.dataset import wants_one_shape
+from kerasft.errors import UserError
+from kerasft.tasks.base import Task
+from kerasft.training.deferred_rows import each_row_once
+from kerasft.training.precision import on_accelerator
+
+AUTO = 2
+LEAST_WEIGHTS = 1_000_000  # a smaller model gains nothing, and its step takes longer to trace
+
+
+def wanted_microbatches(config: Config, task: Task) -> int:
+    """`training.parallel_microbatches`, or what null stands for before a model and its devices are known."""
+    wanted = config.training.parallel_microbatches
+    if wanted is not None:
+        return wanted
+    # What is written, a token at a time, leaves nothing to share out: it takes the threads of all its operations.
+    return AUTO if task.separable and not task.writes else 1
+
+
+def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy: tf.distribute.Strategy) -> int:
+    """How many parts of each batch are worked through side by side.
+
+    Args:
+        config: the resolved config.
+        task: of the run.
+        model: that is trained.
+        strategy: its own.
+
+    Raises:
+        UserError: the config names a number that the batch does not divide by, or there is more than one CPU to it.
+    """
+    training, wanted = config.training, wanted_microbatches(config, task)
+    rows = training.batch_size // training.gradient_accumulation
+    one_cpu = strategy.num_replicas_in_sync == 1 and not on_accelerator() and not wants_one_shape(strategy)
+    if training.parallel_microbatches is None:
+        pays = one_cpu and rows % wanted == 0 and model.count_params() >= LEAST_WEIGHTS
+        return wanted if pays else 1
+    if wanted > 1 and not one_cpu:
+        raise UserError(
+            f"training.parallel_microbatches: {wanted} is for a single CPU; unset it where GPUs, a TPU or several "
+            "replicas train"
+        )
+    if rows % wanted:
+        raise UserError(
+            f"training.parallel_microbatches: {rows} examples do not divide into {wanted} parts; choose another "
+            "training.batch_size, or set it to 1"
+        )
+    return wanted
+
+
+def share_threads(count: int) -> None:
+    """Makes threads for so many parts at a time, where this process has not used TensorFlow before; later it can't."""
+    cores = len(os.sched_getaffinity(0))
+    if count == 1 or cores == 1:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // count))
+        tf.config.threading.set_inter_op_parallelism_threads(max(count, cores))
+    except RuntimeError:  # TensorFlow runs: its threads stay as they are, and results are the same
+        return
+
+
+def added(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor | tf.IndexedSlices:
+    """The sum of the parts' gradients of a variable."""
+    return each_row_once(gradients) if isinstance(gradients[0], tf.IndexedSlices) else tf.add_n(gradients)
