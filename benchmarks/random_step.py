@@ -21,7 +21,7 @@ LABELS = 77
 
 
 def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
-    """A step of a classifier, traced at its first call; answers its loss.
+    """A step of a classifier or of text_generation, traced at its first call; answers its loss.
 
     Args:
         config: preset, optimizer, and what the step is made of.
@@ -43,8 +43,15 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
         "segment_ids": np.zeros((rows, length)),
     }
     features = {name: tf.constant(known[name], tf.int32) for name in model.input}
-    batch = (features, tf.constant(random.integers(0, LABELS, rows), tf.int32), tf.ones(rows))
+    says = (
+        np.roll(known["token_ids"], -1, axis=1)
+        if config.task.name == "text_generation"
+        else random.integers(0, LABELS, rows)
+    )
+    batch = (features, tf.constant(says, tf.int32), tf.ones(rows))
     layers = recomputed_layers(config, backbone)
-    step = make_train_step(model, task, optimizer, strategy, training.gradient_accumulation, forms, recomputed=layers)
+    made_of = model, task, optimizer, strategy, training.gradient_accumulation, forms
+    parts = training.parallel_microbatches or 1
+    step = make_train_step(*made_of, recomputed=layers, microbatches=parts)
     compiled = tf.function(step)
     return lambda: float(compiled(batch))
