@@ -36,7 +36,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "task": {"name": "token_classification", "stride": 8},
         "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset", "batching": "pack",
     },
-    "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
+    "masked_lm": {  # batches of tokens are the same where they divide into as many parts
+        "task": {"name": "masked_lm", "packing": "none"}, "columns": {"text": "text"}, "preset": "preset",
+        "training": {"tokens_per_batch": 512},
+        "parts": {"one": {"gradient_accumulation": 4}, "mirrored": {"gradient_accumulation": 2}},
+    },
     "text_generation": {
         "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 4},
         "columns": {"text": "text"}, "preset": "gpt2", "batching": "pad",
@@ -69,7 +73,9 @@ def main(recipes: list[str]) -> int:
         for way, training in WAYS.items():
             if way == "slice" and name not in ON_SLICES:
                 continue
-            _write_config(f"{name}-{way}", RECIPES[name], training, f"{name}-features" if way in CACHED else None)
+            recipe, cache = RECIPES[name], f"{name}-features" if way in CACHED else None
+            parts = recipe.get("parts", {}).get(way, {})
+            _write_config(f"{name}-{way}", recipe, training | recipe.get("training", {}) | parts, cache)
             if way == "slice":
                 with serving_hosts(free_addresses(2)) as hosts:
                     codes = ended([start_on_slice(f"{name}-{way}.yaml", hosts.name)])

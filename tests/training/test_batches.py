@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training.test_packed_step import DEVICE, SLOW, TASKS, Run, settings  # noqa: F401
 
 from kerasft.config.schema import Config
 from kerasft.data.prepared import Prepared
@@ -62,17 +63,17 @@ SHORT, LONG = prepared(np.arange(ROWS) % 7 + 3), prepared(np.full(ROWS, 32))
     ],
 )
 def test_what_batching_stands_for(tiny_bert, batching, split, static, method):
-    made = Batches.of(config(batching), tiny_bert(), split, 4, STEPS, 2, static)
-    assert made.method == method and (made.packed is not None) == (method == "pack")
+    made = Batches.of(config(batching), tiny_bert(), split, 4, 2, static)
+    assert made.epochs.method == method and (made.packed is not None) == (method == "pack")
     assert (made.filling is not None) == (static and method == "pack")
 
 
 def test_layers_that_know_no_packing_are_padded_on_a_tpu_and_refused_where_packing_is_asked_for():
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
     model = keras.Model(inputs, keras.layers.Embedding(9, 4)(inputs["token_ids"]))
-    assert Batches.of(config(), model, SHORT, 4, STEPS, 1, True).method == "pad"
+    assert Batches.of(config(), model, SHORT, 4, 1, True).epochs.method == "pad"
     with pytest.raises(UserError, match="data.batching: pack does not know .* use bucket, or pad on a TPU"):
-        Batches.of(config("pack"), model, SHORT, 4, STEPS, 1, True)
+        Batches.of(config("pack"), model, SHORT, 4, 1, True)
 
 
 def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypatch):
@@ -94,4 +95,46 @@ def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypa
     fixed, said = trained("fixed")
     assert fixed.static and "packing: 4 texts share" in said
     for mine, other in zip(fixed.model.get_weights(), usual.model.get_weights()):
+        np.testing.assert_allclose(mine, other, atol=1e-5)
+
+
+@pytest.fixture
+def of_tokens(settings, tmp_path):  # noqa: F811
+    """Returns a function: a finished training of three epochs whose batches have 192 tokens."""
+
+    def make(batching: str, strategy=DEVICE, **training) -> Trainer:
+        often = {"checkpoint": {"every_steps": 1, "keep": 99}, "tokens_per_batch": 192, "epochs": 3}
+        chosen = settings(*TASKS["hidden tokens"], batching, **SLOW, **often, **training)
+        run, folder = Run(chosen, strategy), tmp_path / f"{batching}{len(training)}"
+        terminal, checkpoints = Terminal(stream=io.StringIO()), str(folder / "checkpoints")
+        trainer = Trainer(
+            chosen, run.task, run.model, {}, run.rows, run.rows, strategy, folder, checkpoints, terminal
+        )  # fmt: skip
+        trainer.fit()
+        return trainer
+
+    return make
+
+
+@pytest.mark.parametrize("batching", ["pad", "pack"])
+def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_from_any_step(of_tokens, batching):
+    trainer = of_tokens(batching, gradient_accumulation=2)
+    epochs = trainer.batches.epochs
+    assert [epochs.limit.tokens, epochs.limit.parts] == [192, 2] and epochs.method == batching
+    ends = [epochs.steps_of(number) for number in (1, 2, 3)]
+    assert [row["step"] for row in trainer.progress.history if "validation" in row] == ends
+    assert trainer.checkpoints.step == trainer.steps == ends[-1]
+    assert trainer.progress.spent["examples"] == 3 * len(trainer.train_data)
+    whole, _ = trainer.checkpoints.states.entries()
+    midway = next(entry for entry in whole if ends[0] < entry.step < ends[1])
+    assert trainer.replay(midway, ends[-1]) == trainer.sha256
+    trainer.checkpoints.progress.parts = 4
+    with pytest.raises(UserError, match="tokens_per_batch: the run's batches divide into 4 parts .* into 2 here"):
+        trainer.go_to(1)
+
+
+def test_batches_of_tokens_are_the_same_on_two_devices_and_in_two_parts(of_tokens, mirrored):
+    two, one = of_tokens("pad", mirrored), of_tokens("pad", gradient_accumulation=2)
+    assert two.steps == one.steps > 3
+    for mine, other in zip(two.model.get_weights(), one.model.get_weights()):
         np.testing.assert_allclose(mine, other, atol=1e-5)
