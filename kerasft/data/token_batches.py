@@ -53,15 +53,11 @@ class TokenLimit:
 def token_batches(lengths: np.ndarray, limit: TokenLimit, method: str, seed: int, epoch: int) -> list[np.ndarray]:
     """The batches of one epoch, each of as many rows as have room; only what is left at the end may be fewer.
 
-    Args:
-        lengths: (rows,) tokens of each row.
-        limit: of a batch.
-        method: as in `epoch_batches`, but `pack` takes rows in random order, as many as pack into the room.
-        seed: of the run.
-        epoch: counts from 0.
+    Arguments are those of `epoch_batches`, but for
 
-    Returns:
-        Row indices of each batch; every row is in exactly one.
+    Args:
+        limit: of a batch.
+        method: `pack` takes rows in random order, as many as pack into the room.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))

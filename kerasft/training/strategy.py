@@ -76,8 +76,8 @@ def check_batch(config: Config, replicas: int, static: bool) -> None:
         row = rounded(length) if config.data.batching == "pack" else length
         if tokens // row < parts:
             raise UserError(
-                f"training.tokens_per_batch: {tokens} has room for {tokens // row} rows of {row} tokens, and {over} "
-                f"need one each; use {parts * row} or more"
+                f"training.tokens_per_batch: {tokens} has no room for {parts} rows of {row} tokens, one for each of "
+                f"{over}; use {parts * row} or more"
             )
     elif training.batch_size % parts:
         below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts

@@ -32,9 +32,9 @@ def test_a_batch_that_divides_passes():
 
 def test_a_batch_of_tokens_is_cut_to_divide_where_it_has_room_and_is_a_number_of_rows_on_a_tpu():
     check_batch(config(tokens_per_batch=700, gradient_accumulation=2), 3, static=False)
-    with pytest.raises(UserError, match="700 has room for 7 rows of 100 tokens, and 4 replicas x 2 .* use 800 or more"):
+    with pytest.raises(UserError, match="700 has no room for 8 rows of 100 tokens, .* 4 replicas x 2 .* use 800"):
         check_batch(config(tokens_per_batch=700, gradient_accumulation=2), 4, static=False)
-    with pytest.raises(UserError, match="700 has room for 6 rows of 104 tokens, and 7 replicas need .* use 728"):
+    with pytest.raises(UserError, match="700 has no room for 7 rows of 104 tokens, .* use 728"):
         check_batch(config("pack", tokens_per_batch=700), 7, static=False)
     with pytest.raises(UserError, match="7 rows of model.max_length 100 do not divide over 2 .* use 600 or 800"):
         check_batch(config(tokens_per_batch=700), 2, static=True)
