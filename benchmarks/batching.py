@@ -19,8 +19,9 @@ import tensorflow as tf
 
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
-from kerasft.data.batching import epoch_batches, training_batches
+from kerasft.data.batching import epoch_batches
 from kerasft.data.dataset import distribute
+from kerasft.data.epochs import Epochs
 from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape, rounded
 from kerasft.data.prepared import Prepared
 from kerasft.data.splits import load_splits
@@ -63,7 +64,7 @@ def main() -> None:
         taken = seconds(config, task, built, prepared, strategy, args.rounds)
         print("| batches | processor seconds a step | examples a second, by pad's |\n| --- | --- | --- |")
         for name in METHODS:
-            steps = itertools.islice(training_batches(prepared.lengths, size, name, config.seed), UNCOUNTED, None)
+            steps = Epochs(prepared.lengths, size, name, config.seed).from_step(UNCOUNTED)
             slots = [_slots(prepared, rows, name == "pack") for rows in itertools.islice(steps, args.rounds)]
             taken[name] *= found[name][0] / float(np.mean(slots))
             each = taken[name]
@@ -118,10 +119,10 @@ def _steps(
     packed = PackedLayers(built.model) if method == "pack" else None
     forms = chosen_forms(config.training.fused)
     step = make_train_step(built.model, task, optimizer, strategy, fused=forms, packed=packed)
-    lengths, size = prepared.lengths, config.training.batch_size
+    epochs = Epochs(prepared.lengths, config.training.batch_size, method, config.seed)
     dataset = distribute(
         prepared,
-        lambda: training_batches(lengths, size, method, config.seed),
+        lambda: epochs.from_step(0),
         strategy,
         first_step=0,
         packing=Packing(prepared.text_lengths) if packed else None,

@@ -62,9 +62,7 @@ def preflight(
     from kerasft.accelerators.lowering import Programs
     from kerasft.training.strategy import check_batch
 
-    training = resolved.training
-    row_tokens = resolved.model.max_length if training.tokens_per_batch else None
-    check_batch(training.batch_size, training.gradient_accumulation, wanted.chips, row_tokens)
+    check_batch(resolved, wanted.chips, static=True)
     programs = Programs(resolved, task, tables, preset, wanted.chips)
     report = examine(resolved, programs, wanted, price, find_batch, terminal)
     show(report, as_json, terminal)

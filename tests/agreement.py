@@ -36,7 +36,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "task": {"name": "token_classification", "stride": 8},
         "columns": {"tokens": "tokens", "tags": "tags"}, "preset": "preset", "batching": "pack",
     },
-    "masked_lm": {"task": {"name": "masked_lm"}, "columns": {"text": "text"}, "preset": "preset"},
+    "masked_lm": {  # batches of tokens are the same where they divide into as many parts
+        "task": {"name": "masked_lm", "packing": "none"}, "columns": {"text": "text"}, "preset": "preset",
+        "training": {"tokens_per_batch": 512},
+        "parts": {"one": {"gradient_accumulation": 4}, "mirrored": {"gradient_accumulation": 2}},
+    },
     "text_generation": {
         "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 4},
         "columns": {"text": "text"}, "preset": "gpt2", "batching": "pad",
@@ -56,6 +60,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "workers": {"strategy": "multi_worker", "gradient_accumulation": 2},
     "slice": {"strategy": "tpu", "steps_per_loop": 4},
 }
+CACHED = ("workers", "slice")  # two workers make the features at the same time; the one who comes later reads them
 
 
 def main(recipes: list[str]) -> int:
@@ -68,7 +73,9 @@ def main(recipes: list[str]) -> int:
         for way, training in WAYS.items():
             if way == "slice" and name not in ON_SLICES:
                 continue
-            _write_config(f"{name}-{way}", RECIPES[name], training)
+            recipe, cache = RECIPES[name], f"{name}-features" if way in CACHED else None
+            parts = recipe.get("parts", {}).get(way, {})
+            _write_config(f"{name}-{way}", recipe, training | recipe.get("training", {}) | parts, cache)
             if way == "slice":
                 with serving_hosts(free_addresses(2)) as hosts:
                     codes = ended([start_on_slice(f"{name}-{way}.yaml", hosts.name)])
@@ -142,12 +149,12 @@ def _write_rows() -> None:
                 file.write(json.dumps(row) + "\n")
 
 
-def _write_config(name: str, recipe: dict[str, Any], training: dict[str, Any]) -> None:
+def _write_config(name: str, recipe: dict[str, Any], training: dict[str, Any], cache: str | None = None) -> None:
     config = {
         "name": name, "task": recipe["task"],
         "model": {"preset": recipe["preset"], "max_length": 32, "dropout": recipe.get("dropout", 0.0)},
         "data": {split: f"{split}.jsonl" for split in ROWS}
-        | {"columns": recipe["columns"], "batching": recipe.get("batching", "auto")},
+        | {"columns": recipe["columns"], "batching": recipe.get("batching", "auto"), "cache": cache},
         "training": {
             "steps": STEPS, "batch_size": 16, "evaluation_batch_size": 8, "evaluate_every": 25,
             "optimizer": {"learning_rate": 1e-3}, **training,

@@ -36,14 +36,16 @@ RECIPES = {
     "packed, accumulated": {
         "gradient_accumulation": 2, "checkpoint": {"every_steps": 3, "keep": 2}, "evaluate_every": 6,
     },
-    "a decoder that writes": {"checkpoint": {"every_steps": 5, "keep": 2}, "evaluate_every": 12},
+    "a decoder that writes, batches of tokens": {
+        "tokens_per_batch": 512, "checkpoint": {"every_steps": 5, "keep": 2},
+    },
 }  # fmt: skip
 CLASSIFICATION: dict[str, Any] = {
     "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
     "columns": {"text": "text", "label": "label"},
 }  # fmt: skip
 GENERATION: dict[str, Any] = {
-    "task": {"name": "text_generation", "decoding": {"max_new_tokens": 8}, "samples": 3},
+    "task": {"name": "text_generation", "packing": "none", "decoding": {"max_new_tokens": 8}, "samples": 3},
     "model": {"preset": "gpt2", "max_length": 32}, "columns": {"text": "text"},
 }  # fmt: skip
 TIMES = ("seconds", "step_seconds", "input_wait", "examples_per_second", "real_tokens_per_second")

@@ -14,6 +14,7 @@ from kerasft.accelerators.bounds import Compiled, Length, Refused
 from kerasft.accelerators.chips import GIB
 from kerasft.accelerators.lowering import Programs
 from kerasft.config.load import load_config
+from kerasft.data.epochs import Epochs
 from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
@@ -52,7 +53,7 @@ class Sizes(Programs):
         return str(batch_size // self.chips).encode()
 
     def batches(self, batch_size):
-        return Batches(np.ones(48), batch_size, "pad", 0)
+        return Batches(Epochs(np.ones(48), batch_size, "pad", 0), self.length(batch_size).steps)
 
     def evaluation(self):
         return str(self.evaluation_share).encode()

@@ -92,8 +92,7 @@ class Programs:
     def batches(self, batch_size: int) -> Batches:
         """How the run's batches are made with this global batch."""
         if batch_size not in self._batches:
-            steps = self.length(batch_size).steps
-            made = Batches.of(self.config, self.model, self.train_data, batch_size, steps, self.chips, static=True)
+            made = Batches.of(self.config, self.model, self.train_data, batch_size, self.chips, static=True)
             self._batches[batch_size] = made
         return self._batches[batch_size]
 

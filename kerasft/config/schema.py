@@ -181,8 +181,9 @@ class Training(Section):
     tokens_per_batch: Optional[int] = Field(
         None,
         ge=4,
-        description="Instead of batch_size, for language models with task.packing documents: as many full rows a step, "
-        "over all replicas, as come to this many tokens. batch_size is then that number of rows.",
+        description="Instead of batch_size, for masked_lm and text_generation: as many rows a step, over all replicas, "
+        "as come to this many tokens, padding included. batch_size is then the number of rows of model.max_length, "
+        "which is also that of a TPU.",
     )
     evaluation_batch_size: int = Field(64, ge=1, description="Examples a step of evaluation, over all replicas.")
     gradient_accumulation: int = Field(
@@ -276,12 +277,10 @@ class Config(Section):
         tokens, length = self.training.tokens_per_batch, self.model.max_length
         if tokens is None:
             return self
-        if (packing := getattr(self.task, "packing", None)) != "documents":
-            what = self.task.name if packing is None else f"task.packing {packing}"
-            mend = "" if packing is None else ", or task.packing: documents where texts may share rows"
+        if not hasattr(self.task, "packing"):
             raise ValueError(
-                f"training.tokens_per_batch: {tokens} is for rows that are full, and those of {what} differ in length; "
-                f"set training.batch_size instead{mend}"
+                f"training.tokens_per_batch: {tokens} is for masked_lm and text_generation, not {self.task.name}; set "
+                "training.batch_size instead"
             )
         if tokens < length:
             raise ValueError(
@@ -296,6 +295,10 @@ class Config(Section):
         training = self.training.model_copy(update={"batch_size": rows})
         object.__setattr__(self, "training", training)  # sections are frozen once they are whole
         return self
+
+    def ragged_tokens(self) -> Optional[int]:
+        """Tokens of a batch whose rows differ in length, so that their number does; None: it is batch_size."""
+        return self.training.tokens_per_batch if getattr(self.task, "packing", None) == "none" else None
 
     @model_validator(mode="after")
     def _one_shape_on_tpu(self) -> "Config":

@@ -7,7 +7,6 @@ batches without reading what came before.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -53,17 +52,6 @@ def _stratified(longest_first: np.ndarray, batch_size: int, random: np.random.Ge
     strata = np.delete(longest_first, last).reshape(batch_size, count)
     batches = list(random.permuted(strata, axis=1).T)
     return [*batches, longest_first[last]] if left else batches
-
-
-def training_batches(
-    lengths: np.ndarray, batch_size: int, method: str, seed: int, first_step: int = 0
-) -> Iterator[np.ndarray]:
-    """Batches without end, one a step, from `first_step` on."""
-    per_epoch = steps_per_epoch(len(lengths), batch_size)
-    epoch, skip = divmod(first_step, per_epoch)
-    while True:
-        yield from epoch_batches(lengths, batch_size, method, seed, epoch)[skip:]
-        epoch, skip = epoch + 1, 0
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:

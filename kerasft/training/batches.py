@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.data.batching import epoch_batches, steps_per_epoch, training_batches
+from kerasft.data.epochs import Epochs
 from kerasft.data.pack_plan import Filling, Packing, RowShape, rounded
 from kerasft.data.prepared import Prepared
+from kerasft.data.token_batches import TokenLimit
 from kerasft.errors import UserError
 from kerasft.training.packed_layers import PackedLayers
 
@@ -24,27 +26,21 @@ class Batches:
     """The batches of a run.
 
     Attributes:
-        lengths: (rows,) tokens of each row.
-        size: examples of a batch.
-        method: of `kerasft.data.batching`.
-        seed: of the run.
+        epochs: which rows they have.
+        steps: of the run.
         packing: of the texts; None: each has a row of its own.
         packed: the model's layers for it.
         filling: what it saves, where all its rows have one shape.
     """
 
-    lengths: np.ndarray
-    size: int
-    method: str
-    seed: int
+    epochs: Epochs
+    steps: int
     packing: Packing | None = None
     packed: PackedLayers | None = None
     filling: Filling | None = None
 
     @classmethod
-    def of(
-        cls, config: Config, model: keras.Model, train: Prepared, size: int, steps: int, replicas: int, static: bool
-    ) -> Batches:
+    def of(cls, config: Config, model: keras.Model, train: Prepared, size: int, replicas: int, static: bool) -> Batches:
         """What `data.batching` stands for.
 
         Args:
@@ -52,40 +48,69 @@ class Batches:
             model: that is trained.
             train: its split.
             size: examples of a batch, `training.batch_size` or another that is tried.
-            steps: of the run.
             replicas: that share a batch.
             static: the device wants one shape; its texts have the longest length there can be.
 
         Raises:
             UserError: `pack`, with a model that can't.
         """
-        method, seed = config.data.batching, config.seed
+        method, training = config.data.batching, config.training
+        parts = replicas * training.gradient_accumulation
+        tokens = None if static else config.ragged_tokens()
+        limit = None if tokens is None else TokenLimit(tokens, train.longest, parts)
+
+        def made(method: str, *packing: Any) -> Batches:
+            epochs = Epochs(train.tokens, size, method, config.seed, limit)
+            return cls(epochs, training.steps or epochs.steps_of(training.epochs), *packing)
+
         if method in ("pad", "bucket") or (method == "auto" and not static):
-            return cls(train.tokens, size, "bucket" if method == "auto" else method, seed)
+            return made("bucket" if method == "auto" else method)
         try:
             packed = PackedLayers(model)
         except UserError:
             if method == "pack":
                 raise
-            return cls(train.tokens, size, "pad", seed)
+            return made("pad")
         texts = train.text_lengths
+        if limit is not None:
+            return made("pack", Packing(texts, RowShape(limit.packed_rows, limit.packed_length)), packed)
         if not static:
-            return cls(train.tokens, size, "pack", seed, Packing(texts), packed)
-        parts = replicas * config.training.gradient_accumulation
-        packing = Packing.of_one_shape(texts, _epochs(train.tokens, size, seed, steps), size, parts)
+            return made("pack", Packing(texts), packed)
+        packing = Packing.of_one_shape(texts, _by_epoch(made("pack")), size, parts)
         alone = RowShape(texts.shape[1] * size // parts, rounded(train.longest))
         if method == "auto" and packing.shape.cost > PAYS * alone.cost:
-            return cls(train.tokens, size, "pad", seed)
-        packed, plans = PackedLayers(model, packing.shape), steps_per_epoch(len(train), size) * parts
-        return cls(train.tokens, size, "pack", seed, packing, packed, packing.filling(alone, plans))
+            return made("pad")
+        packed, plans = PackedLayers(model, packing.shape), made("pack").epochs.steps(0) * parts
+        return made("pack", packing, packed, packing.filling(alone, plans))
 
     def from_step(self, first_step: int) -> Iterator[np.ndarray]:
         """The rows of each batch, one a step, without end."""
-        return training_batches(self.lengths, self.size, self.method, self.seed, first_step)
+        return self.epochs.from_step(first_step)
+
+    def going_on(self, parts: int | None) -> int | None:
+        """What batches of tokens divide into, for the run to keep.
+
+        Args:
+            parts: that were kept; None: the run begins, or its batches have a number of rows.
+
+        Raises:
+            UserError: with other parts the same step has other rows.
+        """
+        mine = self.epochs.limit.parts if self.epochs.limit else None
+        if parts not in (None, mine):
+            raise UserError(
+                f"training.tokens_per_batch: the run's batches divide into {parts} parts (replicas x "
+                f"training.gradient_accumulation), and would into {mine} here; go on with as many replicas as before, "
+                "or start anew with --overwrite"
+            )
+        return mine
 
 
-def _epochs(lengths: np.ndarray, size: int, seed: int, steps: int) -> Iterator[list[np.ndarray]]:
-    """The packed batches of each epoch of a run."""
-    per_epoch = steps_per_epoch(len(lengths), size)
-    for epoch in range(math.ceil(steps / per_epoch)):
-        yield epoch_batches(lengths, size, "pack", seed, epoch)[: steps - epoch * per_epoch]
+def _by_epoch(batches: Batches) -> Iterator[list[np.ndarray]]:
+    """The batches of each epoch of a run."""
+    every = batches.from_step(0)
+    left = batches.steps
+    while left:
+        count = min(left, batches.epochs.steps(0))
+        yield list(itertools.islice(every, count))
+        left -= count

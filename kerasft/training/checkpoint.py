@@ -25,9 +25,10 @@ class Progress(tf.train.experimental.PythonState):
         waited: validations since then.
         validated: the step of the last validation.
         spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
+        parts: see `kerasft.training.batches.Batches.going_on`.
     """
 
-    KEPT = ("history", "losses", "best", "waited", "validated", "spent")
+    KEPT = ("history", "losses", "best", "waited", "validated", "spent", "parts")
 
     def __init__(self):
         self.history: list[dict[str, Any]] = []
@@ -36,6 +37,7 @@ class Progress(tf.train.experimental.PythonState):
         self.waited = 0
         self.validated = 0
         self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
+        self.parts: int | None = None
 
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
 from kerasft.data.cache import FeatureCache
+from kerasft.data.dataset import wants_one_shape
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
@@ -124,10 +125,8 @@ def prepare(
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = create_strategy(config, cluster, wanted_microbatches(config, task))
-    workers, training = workers_of(strategy), config.training
-    replicas = strategy.num_replicas_in_sync
-    row_tokens = config.model.max_length if training.tokens_per_batch else None
-    workers.together(lambda: check_batch(training.batch_size, training.gradient_accumulation, replicas, row_tokens))
+    workers = workers_of(strategy)
+    workers.together(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
     policy = layer_policy(config.training.precision)
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)

@@ -30,7 +30,8 @@ def wanted_microbatches(config: Config, task: Task) -> int:
     if wanted is not None:
         return wanted
     # What is written, a token at a time, leaves nothing to share out: it takes the threads of all its operations.
-    return AUTO if task.separable and not task.writes else 1
+    # Batches of tokens have any number of rows, and a plan of their own for each part.
+    return AUTO if task.separable and not task.writes and config.ragged_tokens() is None else 1
 
 
 def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy: tf.distribute.Strategy) -> int:
@@ -55,6 +56,11 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
         raise UserError(
             f"training.parallel_microbatches: {wanted} is for a single CPU; unset it where GPUs, a TPU or several "
             "replicas train"
+        )
+    if wanted > 1 and config.ragged_tokens() is not None:
+        raise UserError(
+            f"training.parallel_microbatches: {wanted} is for batches of training.batch_size examples, not of "
+            "training.tokens_per_batch; set it to 1"
         )
     if rows % wanted:
         raise UserError(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
+from kerasft.data.pack_plan import rounded
 from kerasft.errors import UserError
 from kerasft.training import coordination
 from kerasft.training.microbatches import share_threads
@@ -61,28 +62,33 @@ def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
     return "mirrored" if (devices or gpus) > 1 else "one_device"
 
 
-def check_batch(batch_size: int, accumulation: int, replicas: int, row_tokens: int | None = None) -> None:
-    """Raises UserError, with the nearest batch sizes that do divide.
+def check_batch(config: Config, replicas: int, static: bool) -> None:
+    """Raises UserError, with the nearest sizes that do, where a batch does not divide or has no room for its parts.
 
     Args:
-        batch_size: examples a step.
-        accumulation: parts that a replica works through one after the other.
+        config: the resolved config.
         replicas: that share a batch.
-        row_tokens: of an example, where the config says `training.tokens_per_batch`; None: where it says `batch_size`.
+        static: the device wants one shape; otherwise batches of tokens are cut so that they divide.
     """
-    parts = replicas * accumulation
-    if batch_size % parts == 0:
-        return
-    below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
-    unit = row_tokens or 1
-    mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
-    over = f"{replicas} replicas" + (f" x {accumulation} gradient accumulation steps" if accumulation > 1 else "")
-    if row_tokens:
-        raise UserError(
-            f"training.tokens_per_batch: {batch_size} rows of model.max_length {row_tokens} do not divide over {over}; "
-            f"use {mend}"
-        )
-    raise UserError(f"training.batch_size: {batch_size} does not divide over {over}; use {mend}")
+    training, length = config.training, config.model.max_length
+    parts = replicas * training.gradient_accumulation
+    over = f"{replicas} replicas"
+    if training.gradient_accumulation > 1:
+        over += f" x {training.gradient_accumulation} gradient accumulation steps"
+    if (tokens := config.ragged_tokens()) is not None and not static:
+        row = rounded(length) if config.data.batching == "pack" else length
+        if tokens // row < parts:
+            raise UserError(
+                f"training.tokens_per_batch: {tokens} has no room for {parts} rows of {row} tokens, one for each of "
+                f"{over}; use {parts * row} or more"
+            )
+    elif training.batch_size % parts:
+        below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts
+        unit = length if training.tokens_per_batch else 1
+        mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
+        key = "training.tokens_per_batch" if training.tokens_per_batch else "training.batch_size"
+        rows = f" rows of model.max_length {length} do" if training.tokens_per_batch else " does"
+        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {mend}")
 
 
 def _devices(gpus: list, wanted: int | None) -> tuple[str, ...]:

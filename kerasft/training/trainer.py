@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ import orbit
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.batching import steps_per_epoch
 from kerasft.data.dataset import distribute, wants_one_shape
 from kerasft.data.prepared import Prepared
 from kerasft.data.remote_hosts import HERE, remote_hosts
@@ -76,10 +74,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.workers = workers or Workers()
         training, self.rewrites = config.training, rewrites(config.training.precision)
         self.static = wants_one_shape(strategy)
-        self.per_epoch = steps_per_epoch(len(train), training.batch_size)
-        self.steps = training.steps or math.ceil(training.epochs * self.per_epoch)
         replicas = strategy.num_replicas_in_sync
-        self.batches = Batches.of(config, model, train, training.batch_size, self.steps, replicas, self.static)
+        self.batches = Batches.of(config, model, train, training.batch_size, replicas, self.static)
+        self.steps = self.batches.steps
         forms = chosen_forms(training.fused)
         rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
         with strategy.scope():
@@ -124,7 +121,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.go_to(self.checkpoints.step)
             with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
                 try:
-                    self._run(controller, training.evaluate_every or self.per_epoch)
+                    self._run(controller)
                 except StopEvaluation:
                     watch.stop()
         if self.run_steps.timed:
@@ -147,6 +144,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def go_to(self, first_step: int) -> None:
         """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
         training, batches = self.config.training, self.batches
+        self.progress.parts = batches.going_on(self.progress.parts)
         dataset = distribute(
             self.train_data,
             lambda: batches.from_step(first_step),
@@ -177,19 +175,24 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             "replicas": self.strategy.num_replicas_in_sync,
         }
 
-    def _run(self, controller: orbit.Controller, interval: int) -> None:
-        saving = self.config.training.checkpoint.every_steps or interval
+    def _run(self, controller: orbit.Controller) -> None:
+        saving = self.config.training.checkpoint.every_steps or self.steps
         while True:
             step = self.checkpoints.step
-            due = step % interval == 0 or step >= self.steps
+            due = step == self._evaluation_after(step - 1) or step >= self.steps
             if due and step > self.progress.validated:
                 controller.evaluate(steps=-1)
             elif step >= self.steps or self._enough():
                 return
             else:
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
-                stops = ((step // every + 1) * every for every in (interval, saving))
+                stops = self._evaluation_after(step), (step // saving + 1) * saving
                 controller.train(min(self.steps, *stops), checkpoint_at_completion=False)
+
+    def _evaluation_after(self, step: int) -> int:
+        """The next step behind this one that is validated."""
+        every = self.config.training.evaluate_every
+        return (step // every + 1) * every if every else self.batches.epochs.end_after(step)
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""

@@ -296,6 +296,14 @@ def test_a_batch_of_tokens_is_as_many_full_rows(write):
     assert again == config
     text_generation = LANGUAGE_MODEL.replace("masked_lm", "text_generation")
     assert load_config(write(text_generation), []).training.batch_size == 1000 // 128
+    assert config.ragged_tokens() is None
+
+
+@pytest.mark.parametrize("task", ["masked_lm, packing: none", "text_generation, mode: chat"])
+def test_a_batch_of_tokens_may_be_of_rows_that_differ(write, task):
+    config = load_config(write(LANGUAGE_MODEL.replace("masked_lm", task)), [])
+    assert config.ragged_tokens() == 1000
+    assert config.training.batch_size == 1000 // 128  # where the device wants one shape
 
 
 @pytest.mark.parametrize(
@@ -307,20 +315,14 @@ def test_a_batch_of_tokens_is_as_many_full_rows(write):
             "both set, and 1000 tokens are 7 rows of model.max_length",
         ),
         (LANGUAGE_MODEL, ["training.tokens_per_batch=100"], "less than a row, model.max_length 128; use that or more"),
-        (LANGUAGE_MODEL, ["task.packing=none"], "those of task.packing none differ in length; set training.batch_size"),
-        (
-            LANGUAGE_MODEL.replace("masked_lm", "text_generation, mode: chat"),
-            [],
-            "those of task.packing none differ in length; set training.batch_size",
-        ),
         (
             CONFIG.replace("batch_size: 16", "tokens_per_batch: 1000"),
             [],
-            "those of text_classification differ in length; set training.batch_size instead",
+            "is for masked_lm and text_generation, not text_classification; set training.batch_size instead",
         ),
     ],
 )
-def test_a_batch_of_tokens_is_for_full_rows(write, text, overrides, told):
+def test_a_batch_of_tokens_that_can_not_be(write, text, overrides, told):
     with pytest.raises(UserError) as error:
         load_config(write(text), overrides)
     assert "training.tokens_per_batch" in str(error.value) and told in str(error.value)

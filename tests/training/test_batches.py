@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training.test_packed_step import DEVICE, SLOW, TASKS, Run, settings  # noqa: F401
 
 from kerasft.config.schema import Config
 from kerasft.data.prepared import Prepared
@@ -62,17 +63,17 @@ SHORT, LONG = prepared(np.arange(ROWS) % 7 + 3), prepared(np.full(ROWS, 32))
     ],
 )
 def test_what_batching_stands_for(tiny_bert, batching, split, static, method):
-    made = Batches.of(config(batching), tiny_bert(), split, 4, STEPS, 2, static)
-    assert made.method == method and (made.packed is not None) == (method == "pack")
+    made = Batches.of(config(batching), tiny_bert(), split, 4, 2, static)
+    assert made.epochs.method == method and (made.packed is not None) == (method == "pack")
     assert (made.filling is not None) == (static and method == "pack")
 
 
 def test_layers_that_know_no_packing_are_padded_on_a_tpu_and_refused_where_packing_is_asked_for():
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
     model = keras.Model(inputs, keras.layers.Embedding(9, 4)(inputs["token_ids"]))
-    assert Batches.of(config(), model, SHORT, 4, STEPS, 1, True).method == "pad"
+    assert Batches.of(config(), model, SHORT, 4, 1, True).epochs.method == "pad"
     with pytest.raises(UserError, match="data.batching: pack does not know .* use bucket, or pad on a TPU"):
-        Batches.of(config("pack"), model, SHORT, 4, STEPS, 1, True)
+        Batches.of(config("pack"), model, SHORT, 4, 1, True)
 
 
 def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypatch):
@@ -95,3 +96,30 @@ def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypa
     assert fixed.static and "packing: 4 texts share" in said
     for mine, other in zip(fixed.model.get_weights(), usual.model.get_weights()):
         np.testing.assert_allclose(mine, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("batching", ["pad", "pack"])
+def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_from_any_step(
+    settings,  # noqa: F811
+    tmp_path,
+    batching,
+):
+    often = {"checkpoint": {"every_steps": 3, "keep": 9}, "gradient_accumulation": 2, "epochs": 3}
+    chosen = settings(*TASKS["hidden tokens"], batching, **SLOW, **often, tokens_per_batch=96, batch_size=4)
+    run, terminal, checkpoints = Run(chosen), Terminal(stream=io.StringIO()), str(tmp_path / "checkpoints")
+    made_of = chosen, run.task, run.model, {}, run.rows, run.rows, DEVICE
+    trainer = Trainer(*made_of, tmp_path, checkpoints, terminal)
+    trainer.fit()
+    epochs = trainer.batches.epochs
+    assert [epochs.limit.tokens, epochs.limit.parts] == [96, 2] and epochs.method == batching
+    ends = [epochs.steps_of(number) for number in (1, 2, 3)]
+    assert batching == "pack" or len(set(np.diff([0, *ends]))) > 1  # their epochs differ
+    assert [row["step"] for row in trainer.progress.history if "validation" in row] == ends
+    assert trainer.checkpoints.step == trainer.steps == ends[-1]
+    assert trainer.progress.spent["examples"] == 3 * len(trainer.train_data)
+    whole, _ = trainer.checkpoints.states.entries()
+    midway = next(entry for entry in whole if ends[0] < entry.step < ends[1])
+    assert trainer.replay(midway, ends[-1]) == trainer.sha256
+    trainer.checkpoints.progress.parts = 4
+    with pytest.raises(UserError, match="tokens_per_batch: the run's batches divide into 4 parts .* into 2 here"):
+        trainer.go_to(1)

@@ -75,6 +75,14 @@ def test_a_batch_that_does_not_divide(small, training, said):
         chosen(config(**training), small)
 
 
+def test_batches_of_tokens_have_any_number_of_rows(large):
+    ragged = ({"name": "masked_lm", "packing": "none"}, {"text": "text"})
+    assert chosen(config(ragged), large) == 2
+    assert chosen(config(ragged, tokens_per_batch=64), large) == 1
+    with pytest.raises(UserError, match="parallel_microbatches: 2 is for batches of training.batch_size"):
+        chosen(config(ragged, tokens_per_batch=64, parallel_microbatches=2), large)
+
+
 def test_several_replicas_have_parts_of_their_own(small, mirrored):
     with pytest.raises(UserError, match="parallel_microbatches: 2 is for a single CPU"):
         chosen(config(parallel_microbatches=2), small, mirrored)

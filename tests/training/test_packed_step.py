@@ -94,14 +94,15 @@ class Run:
 
     def trained(self, packs=True, steps=1, fused=(), static=False, **training):
         """Losses and changes of the weights after some steps on batches that are composed for packing."""
-        config = self.config.model_copy(update={"training": self.config.training.model_copy(update=training)})
+        changed = training | {"steps": steps}
+        config = self.config.model_copy(update={"training": self.config.training.model_copy(update=changed)})
         self.model.set_weights(self.weights)
         with self.strategy.scope():
             optimizer = create_optimizer(config.training, steps, self.model, {})
         parts, size, replicas = config.training.gradient_accumulation, 8, self.strategy.num_replicas_in_sync
         microbatches = config.training.parallel_microbatches or 1
-        batches = Batches.of(config, self.model, self.rows, size, steps, replicas, static)
-        assert batches.method == "pack" and (batches.packing.shape is not None) == static
+        batches = Batches.of(config, self.model, self.rows, size, replicas, static)
+        assert batches.epochs.method == "pack" and (batches.packing.shape is not None) == static
         packed = batches.packed if packs else None
         made_of = self.model, self.task, optimizer, self.strategy, parts, fused, packed
         step = make_train_step(*made_of, microbatches=microbatches)

@@ -1,7 +1,20 @@
 import pytest
 
+from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.training.strategy import check_batch, choose_strategy
+
+
+def config(batching="auto", **training) -> Config:
+    return Config.model_validate(
+        {
+            "name": "t",
+            "task": {"name": "masked_lm", "packing": "none"},
+            "model": {"preset": "x", "max_length": 100},
+            "data": {"train": "x", "columns": {"text": "text"}, "batching": batching},
+            "training": training,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -10,11 +23,21 @@ from kerasft.training.strategy import check_batch, choose_strategy
 )
 def test_a_batch_that_does_not_divide_names_the_nearest_that_do(batch, parts, replicas, mend):
     with pytest.raises(UserError, match=mend):
-        check_batch(batch, parts, replicas)
+        check_batch(config(batch_size=batch, gradient_accumulation=parts), replicas, static=False)
 
 
 def test_a_batch_that_divides_passes():
-    check_batch(32, 4, 8)
+    check_batch(config(batch_size=32, gradient_accumulation=4), 8, static=False)
+
+
+def test_a_batch_of_tokens_is_cut_to_divide_where_it_has_room_and_is_a_number_of_rows_on_a_tpu():
+    check_batch(config(tokens_per_batch=700, gradient_accumulation=2), 3, static=False)
+    with pytest.raises(UserError, match="700 has no room for 8 rows of 100 tokens, .* 4 replicas x 2 .* use 800"):
+        check_batch(config(tokens_per_batch=700, gradient_accumulation=2), 4, static=False)
+    with pytest.raises(UserError, match="700 has no room for 7 rows of 104 tokens, .* use 728"):
+        check_batch(config("pack", tokens_per_batch=700), 7, static=False)
+    with pytest.raises(UserError, match="7 rows of model.max_length 100 do not divide over 2 .* use 600 or 800"):
+        check_batch(config(tokens_per_batch=700), 2, static=True)
 
 
 @pytest.mark.parametrize(
