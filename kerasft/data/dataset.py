@@ -95,5 +95,5 @@ def _signature(prepared: Prepared, share: int | None, packing: Packing | None) -
     }
     for name in (ROW, OFFSET) if packing else ():
         features[name] = tf.TensorSpec(shape(prepared.feature_shape[:-1]), tf.int32)
-    targets = tf.TensorSpec(shape(prepared.target_shape), prepared.targets.dtype)
+    targets = tf.TensorSpec(shape(prepared.target_shape, prepared.longest_targets), prepared.targets.dtype)
     return features, targets, tf.TensorSpec([share], tf.float32)

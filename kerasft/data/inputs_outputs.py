@@ -36,12 +36,6 @@ class InputsOutputs(Prepared):
         return self.encoder.lengths + self.lengths
 
     @property
-    def truncated(self) -> float:
-        """The share of rows that lost tokens, of the input or of the output."""
-        lost = [side.full_lengths > side.lengths for side in self.sides]
-        return float(np.logical_or(*lost).mean())
-
-    @property
     def feature_types(self) -> dict[str, np.dtype]:
         return self.encoder.feature_types | super().feature_types
 

@@ -45,6 +45,13 @@ class MaskedRows(Prepared):
     def target_shape(self) -> tuple[int | None, ...]:
         return (None,)
 
+    @property
+    def longest_targets(self) -> int:
+        return self.masking.most(self.longest)
+
+    def longest_of(self, feature: str) -> int:
+        return self.longest_targets if feature == "mask_positions" else super().longest_of(feature)
+
     def at_step(self, step: int) -> MaskedRows:
         return dataclasses.replace(self, step=step)
 
@@ -77,7 +84,7 @@ class MaskedRows(Prepared):
 
     def _width(self, counts: np.ndarray, static: bool) -> int:
         if static:
-            return self.masking.most(self.longest)
+            return self.longest_targets
         # All batches of a split that is measured have the same, so that their logits fit into one array.
         return max(1, int(counts.max())) if self.step is not None else self._widest
 

@@ -83,6 +83,11 @@ class Prepared:
         return self.longest
 
     @property
+    def longest_targets(self) -> int:
+        """The most targets that a row can have, where its tokens have targets of their own."""
+        return self.longest
+
+    @property
     def text_lengths(self) -> np.ndarray:
         """(rows, texts) tokens of each text that the model reads by itself."""
         return self.lengths[:, None]

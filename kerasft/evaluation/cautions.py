@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kerasft.evaluation.contents import Report
 
 MOST_TRUNCATED = 0.10  # share of rows
@@ -12,7 +14,7 @@ FEWEST_FOR_CALIBRATION = 100  # rows; with fewer, chance alone makes gaps
 
 def cautions(report: Report) -> list[str]:
     """One sentence for each thing that weakens the figures, with its mend; empty where all is well."""
-    found = [_shared(report), _truncated(report), _rare_classes(report), _calibration(report)]
+    found = [_shared(report), *_truncated(report), _rare_classes(report), _calibration(report)]
     return [caution for caution in found if caution]
 
 
@@ -28,16 +30,15 @@ def _shared(report: Report) -> str | None:
     )
 
 
-def _truncated(report: Report) -> str | None:
-    shares = {name: split.get("truncated") or 0 for name, split in report.splits.items()}
-    cut = [f"{share:.0%} of {name}" for name, share in shares.items() if share > MOST_TRUNCATED]
-    if not cut:
-        return None
-    limit = report.data_summary.get("max_length")
-    return (
-        f"Texts are cut at {limit} tokens: {', '.join(cut)}. What stands after that is never read; "
-        "a larger model.max_length may help."
-    )
+def _truncated(report: Report) -> Iterator[str]:
+    for side, (key, limit) in report.data_summary.get("limits", {}).items():
+        shares = {name: split["sides"][side]["truncated"] for name, split in report.splits.items()}
+        cut = [f"{share:.0%} of {name}" for name, share in shares.items() if share > MOST_TRUNCATED]
+        if cut:
+            yield (
+                f"{side.capitalize()} are cut at {limit} tokens: {', '.join(cut)}. What stands after that is never "
+                f"read; a larger {key} may help."
+            )
 
 
 def _rare_classes(report: Report) -> str | None:

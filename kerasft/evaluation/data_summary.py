@@ -25,7 +25,7 @@ def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str,
     texts = {split: list(_keys(table, task.texts)) for split, table in tables.items()}
     seen = set(texts["train"])
     return {
-        "max_length": task.config.model.max_length,
+        "limits": task.limits,
         "shared_train_test": sum(key in seen for key in texts.get("test", [])),
         "duplicates_train": len(texts["train"]) - len(seen),
         "splits": {split: _split(task, table, prepared[split]) for split, table in tables.items()},
@@ -33,10 +33,17 @@ def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str,
 
 
 def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
-    lengths = prepared.full_lengths
-    counts, edges = np.histogram(lengths, bins=min(BINS, max(1, int(lengths.max() - lengths.min()))))
     return {
         "rows": len(table),
+        "sides": {name: _lengths(side) for name, side in zip(task.limits, prepared.sides, strict=True)},
+        "classes": task.class_counts(prepared),
+    }
+
+
+def _lengths(side: Prepared) -> dict[str, Any]:
+    lengths = side.full_lengths
+    counts, edges = np.histogram(lengths, bins=min(BINS, max(1, int(lengths.max() - lengths.min()))))
+    return {
         "lengths": {
             "min": int(lengths.min()),
             "median": float(np.median(lengths)),
@@ -44,8 +51,7 @@ def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
             "max": int(lengths.max()),
         },
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
-        "truncated": prepared.truncated,
-        "classes": task.class_counts(prepared),
+        "truncated": side.truncated,
     }
 
 

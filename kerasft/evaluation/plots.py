@@ -99,25 +99,27 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]]) -> Markup | None:
     return _drawn("reliability", draw)
 
 
-def length_histogram(edges: Sequence[float], counts: Sequence[int], max_length: int | None) -> Markup | None:
+def length_histogram(
+    edges: Sequence[float], counts: Sequence[int], limit: tuple[str, int], texts: str = "texts"
+) -> Markup | None:
     """How long texts are, with the length at which they are cut; None without texts.
 
     Args:
         edges: (b + 1,) tokens.
         counts: (b,) texts between two edges.
-        max_length: tokens.
+        limit: the key that says how long they may be, and its tokens.
+        texts: what they are called; no two histograms of a page are of the same.
     """
     if not sum(counts):
         return None
 
     def draw(axes: Axes) -> None:
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=ACCENT, alpha=0.75, lw=0)
-        if max_length is not None:
-            axes.axvline(max_length, color=ERROR, lw=1.5, ls="--", label=f"max_length {max_length}")
-            _legend(axes)
-        axes.set(xlabel="tokens", ylabel="texts", xlim=(0, max(edges[-1], (max_length or 0) * 1.05)))
+        axes.axvline(limit[1], color=ERROR, lw=1.5, ls="--", label=" ".join(map(str, limit)))
+        _legend(axes)
+        axes.set(xlabel="tokens", ylabel=texts, xlim=(0, max(edges[-1], limit[1] * 1.05)))
 
-    return _drawn("lengths", draw)
+    return _drawn(f"lengths-of-{texts}", draw)
 
 
 def prediction_scatter(points: Sequence[tuple[float, float]]) -> Markup | None:

@@ -7,7 +7,7 @@ template knows blocks, not problems.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -192,21 +192,34 @@ def data(report: Report) -> Section | None:
     """Sizes, lengths and class balance of the splits."""
     if not report.splits:
         return None
+    train = report.splits.get("train", {})
+    blocks = [_lengths(report), *_histograms(report), *_overlap(report), *_balance(train.get("classes"))]
+    return Section("Data", blocks)
+
+
+def _lengths(report: Report) -> Table:
     lengths = ("min", "median", "p95", "max")
     rows = [
-        (name, split["rows"], *(split.get("lengths", {}).get(key) for key in lengths), split.get("truncated"))
+        (
+            f"{name}, {side}" if len(split["sides"]) > 1 else name,
+            split["rows"], *(found["lengths"][key] for key in lengths), found["truncated"],
+        )
         for name, split in report.splits.items()
-    ]
+        for side, found in split["sides"].items()
+    ]  # fmt: skip
     columns = [("split", "text"), ("rows", "count"), ("shortest", "count"), ("median", "count")]
     columns += [("95 %", "count"), ("longest", "count"), ("cut", "percent")]
-    blocks: list[Any] = [Table(columns, rows, "Lengths in tokens")]
-    train = report.splits.get("train", {})
-    if train.get("histogram"):
-        svg = plots.length_histogram(*_histogram(train), report.data_summary.get("max_length"))
+    return Table(columns, rows, "Lengths in tokens")
+
+
+def _histograms(report: Report) -> Iterator[Figure]:
+    """Of each side of the training split, beside its own limit."""
+    limits = report.data_summary["limits"]
+    for side, found in report.splits.get("train", {"sides": {}})["sides"].items():
+        histogram = found["histogram"]
+        svg = plots.length_histogram(histogram["edges"], histogram["counts"], limits[side], side)
         if svg is not None:
-            blocks.append(Figure(svg, "Lengths of the training texts."))
-    blocks += _overlap(report) + _balance(train.get("classes"))
-    return Section("Data", blocks)
+            yield Figure(svg, f"Lengths of the training {side}.")
 
 
 def setup(report: Report) -> Section | None:
@@ -254,10 +267,6 @@ def _balance(classes: Any) -> list[Table]:
     rows = [(label, count, count / largest) for label, count in ordered]
     columns = [("class", "text"), ("training examples", "count"), ("", "bar only")]
     return [Table(columns, rows, "Class balance", shown=20)]
-
-
-def _histogram(split: Any) -> tuple[Any, Any]:
-    return split["histogram"]["edges"], split["histogram"]["counts"]
 
 
 def _shown(value: Any) -> str:

@@ -80,21 +80,20 @@ class BeamSearch:
             tf.constant(0), scores, nothing, present, _gathered(begun.cache, each), none, nothing, limits < 1
         )
         first = self._grow(start, limits, tf.gather(begun.hidden, each))
-        lengths = begun.lengths
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
-            lambda state: (self._go_on(state, lengths, limits),),
+            lambda state: (self._go_on(state, begun, limits),),
             (first,),
             parallel_iterations=1,
         )
         return last.answers[:, 0]
 
-    def _go_on(self, state: _Beams, lengths: tf.Tensor, limits: tf.Tensor) -> _Beams:
+    def _go_on(self, state: _Beams, begun: Begun, limits: tf.Tensor) -> _Beams:
         """Reads the newest token of each beam and lets all grow by one."""
         # A row that has ended reads on to no effect, within the cache.
-        places = tf.repeat(lengths + tf.minimum(state.step, limits) - 1, self._width)
+        places = tf.repeat(begun.lengths + tf.minimum(state.step, limits) - 1, self._width)
         newest = tf.reshape(state.written[:, :, state.step - 1], [-1])
-        hidden, cache = self._decoder.go_on(tf.maximum(newest, 0), places, state.cache)
+        hidden, cache = self._decoder.go_on(tf.maximum(newest, 0), places, state.cache, begun.shared)
         return self._grow(state._replace(cache=cache), limits, hidden)
 
     def _grow(self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor) -> _Beams:

@@ -56,7 +56,7 @@ class CausalDecoder:
         return Begun(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
 
     def go_on(
-        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues]
+        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: tuple[()]
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         return read_token(self.backbone, token_ids, places, cache)
 

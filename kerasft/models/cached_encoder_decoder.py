@@ -17,17 +17,10 @@ from kerasft.models.cached_decoder import KeysValues, attend, next_token_logits,
 from kerasft.models.decoder import Begun
 
 
-class LayerCache(NamedTuple):
-    """What a decoder's layer keeps: of the output so far, which it goes on with, and of the input, which stays."""
+class ReadInput(NamedTuple):
+    """What the decoder's layers look up of the input, and (batch, input) bool, which places of it hold tokens."""
 
-    said: KeysValues
-    read: KeysValues
-
-
-class EncoderDecoderCache(NamedTuple):
-    """All layers, and (batch, input) bool, which places of the input hold tokens."""
-
-    layers: list[LayerCache]
+    layers: list[KeysValues]
     here: tf.Tensor
 
 
@@ -60,30 +53,30 @@ class EncoderDecoder:
         rows, count = tf.shape(here)[0], len(self._begin)
         token_ids = tf.tile(tf.constant(self._begin)[tf.newaxis], [rows, 1])
         room = count + tf.reduce_max(tf.concat([limits, [0]], 0))
-        cache = EncoderDecoderCache([], here)
+        cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
             heads, width = layer.num_heads, encoded.shape[2] // layer.num_heads
-            said = KeysValues(*(tf.zeros([rows, heads, room, width], encoded.dtype) for _ in KeysValues._fields))
-            read = (tf.transpose(part, [0, 2, 1, 3]) for part in _projected(layer._cross_attention_layer, encoded))
-            cache.layers.append(LayerCache(said, KeysValues(*read)))
+            cache.append(KeysValues(*(tf.zeros([rows, heads, room, width], encoded.dtype) for _ in KeysValues._fields)))
+            found = (tf.transpose(part, [0, 2, 1, 3]) for part in _projected(layer._cross_attention_layer, encoded))
+            read.layers.append(KeysValues(*found))
         for place in range(count):
-            hidden, cache = self.go_on(token_ids[:, place], tf.fill([rows], place), cache)
-        return Begun(token_ids, tf.fill([rows], count), hidden, cache)
+            hidden, cache = self.go_on(token_ids[:, place], tf.fill([rows], place), cache, read)
+        return Begun(token_ids, tf.fill([rows], count), hidden, cache, read)
 
     def go_on(
-        self, token_ids: tf.Tensor, places: tf.Tensor, cache: EncoderDecoderCache
-    ) -> tuple[tf.Tensor, EncoderDecoderCache]:
+        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: ReadInput
+    ) -> tuple[tf.Tensor, list[KeysValues]]:
         x = _embed(self.backbone, "decoder", token_ids[:, tf.newaxis], places[:, tf.newaxis])
-        room = tf.shape(cache.layers[0].said.keys)[2]
+        room = tf.shape(cache[0].keys)[2]
         before = (tf.range(room) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, room)
-        layers = []
-        for layer, kept in zip(self.backbone.decoder_transformer_layers, cache.layers):
-            said = with_token(kept.said, _projected(layer._self_attention_layer, x), places)
+        updated = []
+        for layer, kept, read in zip(self.backbone.decoder_transformer_layers, cache, shared.layers, strict=True):
+            said = with_token(kept, _projected(layer._self_attention_layer, x), places)
             x = _attended(layer, "self", x, said, before)
-            x = _attended(layer, "cross", x, kept.read, cache.here[:, tf.newaxis])
+            x = _attended(layer, "cross", x, read, shared.here[:, tf.newaxis])
             x = _fed_forward(layer, x)
-            layers.append(LayerCache(said, kept.read))
-        return x[:, 0], EncoderDecoderCache(layers, cache.here)
+            updated.append(said)
+        return x[:, 0], updated
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         return next_token_logits(self.backbone, hidden)
@@ -110,10 +103,15 @@ def _projected(attention: keras.layers.Layer, x: tf.Tensor) -> KeysValues:
 
 
 def _attended(layer: keras.layers.Layer, kind: str, x: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
-    """KerasHub's TransformerDecoder with normalisation last: attention to what is kept, added and normalised."""
+    """KerasHub's TransformerDecoder with normalisation last: attention to what is kept, added and normalised.
+
+    Where several rows of x look up one row of what is kept, they stand there as if they were tokens of it.
+    """
     attention = getattr(layer, f"_{kind}_attention_layer")
-    found = attention._output_dense(attend(attention._query_dense(x), kept, seen))
-    return getattr(layer, f"_{kind}_attention_layer_norm")(x + found)
+    query = attention._query_dense(x)  # (rows, 1, heads, width)
+    together = tf.reshape(query, [tf.shape(kept.keys)[0], -1, *query.shape[2:]])
+    found = tf.reshape(attend(together, kept, seen), tf.shape(query))
+    return getattr(layer, f"_{kind}_attention_layer_norm")(x + attention._output_dense(found))
 
 
 def _fed_forward(layer: keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:

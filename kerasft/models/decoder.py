@@ -18,12 +18,15 @@ class Begun(NamedTuple):
         hidden: (batch, hidden) at the last of them, for `Decoder.logits`.
         cache: what `Decoder.go_on` needs of each row; a nest of tensors with the batch first, so that rows can be
             repeated and put in another order by `tf.gather`.
+        shared: what it needs besides and never changes, such as what an encoder gave: a nest of tensors with the batch
+            first, one copy for all answers that grow from a row.
     """
 
     token_ids: tf.Tensor
     lengths: tf.Tensor
     hidden: tf.Tensor
     cache: Any
+    shared: Any = ()
 
 
 class Decoder(Protocol):
@@ -47,13 +50,14 @@ class Decoder(Protocol):
                 for so many.
         """
 
-    def go_on(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any) -> tuple[tf.Tensor, Any]:
+    def go_on(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
         """Reads one more token of each row.
 
         Args:
             token_ids: (batch,) int32.
             places: (batch,) int32 tokens that stand before it in its row.
             cache: of those.
+            shared: as begun; of as many rows, or of fewer, each of which has the same number of neighbouring rows here.
 
         Returns:
             (batch, hidden), and the cache with this token, in the same form and shape.

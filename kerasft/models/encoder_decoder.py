@@ -42,6 +42,11 @@ class EncoderDecoderLM(keras.Model):
 
 def check_encoder_decoder(backbone: keras.Model) -> None:
     """Raises UserError where one text is not made of another with this backbone here."""
+    if isinstance(backbone, keras_hub.models.T5Backbone):
+        raise UserError(
+            "model.preset: a T5 is not trained here: KerasHub's model is right, but a cached decoder with relative "
+            "positions and text from SentencePiece tokens are missing; use a BART model"
+        )
     if not isinstance(backbone, keras_hub.models.BartBackbone):
         raise UserError(
             f"model.preset: seq2seq takes BART models, not a {type(backbone).__name__}; use one of these, or task.name "

@@ -33,13 +33,14 @@ class Wishes(NamedTuple):
 
 
 class _Request(NamedTuple):
-    """What stays the same while answers are written, (batch,) each."""
+    """What stays the same while answers are written: (batch,) each, and what the decoder shares among them."""
 
     lengths: tf.Tensor
     limits: tf.Tensor
     seed: tf.Tensor
     temperature: tf.Tensor
     top_p: tf.Tensor
+    shared: Any
 
 
 class _Steps(NamedTuple):
@@ -142,9 +143,9 @@ class Generator:
     def _begin(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[_Request, _State]:
         """Reads what is given and writes the first token of each row."""
         limits = self._limits(wishes)
-        token_ids, lengths, hidden, cache = self.decoder.begin(features, limits)
+        token_ids, lengths, hidden, cache, shared = self.decoder.begin(features, limits)
         rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
-        request = _Request(lengths, limits, wishes.seed, wishes.temperature, wishes.top_p)
+        request = _Request(lengths, limits, wishes.seed, wishes.temperature, wishes.top_p, shared)
         nothing = tf.fill([steps, rows], NO_TOKEN)
         given = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
         start = _State(tf.constant(0), nothing[0], limits < 1, self._rules.noted(None, given), nothing, cache)
@@ -154,7 +155,7 @@ class Generator:
         """Reads the newest token of each row and writes one more."""
         # A row that has ended reads on to no effect, within the cache.
         places = request.lengths + tf.minimum(state.step, request.limits) - 1
-        hidden, cache = self.decoder.go_on(tf.maximum(state.token, 0), places, state.cache)
+        hidden, cache = self.decoder.go_on(tf.maximum(state.token, 0), places, state.cache, request.shared)
         return self._write(request, state, hidden, cache)
 
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:

@@ -49,6 +49,11 @@ class Seq2Seq(WritesTexts, Task):
     def positions(self) -> int:
         return max(self.config.model.max_length, self.max_output_length)
 
+    @property
+    def limits(self) -> dict[str, tuple[str, int]]:
+        lengths = ("task.max_output_length", self.max_output_length)
+        return {"inputs": super().limits["texts"], "outputs": lengths}
+
     def check_config(self) -> None:
         super().check_config()
         self.mode.check()

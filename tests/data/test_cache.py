@@ -60,9 +60,11 @@ class Made:
 
 
 @pytest.fixture
-def made(settings, tmp_path):  # noqa: F811
-    def make(name: str = "a label") -> Made:
-        config = settings(*ALL[name])
+def configured(settings):  # noqa: F811
+    """Returns a function: one of the above -> a config on 21 rows; decoders are random ones without dropout."""
+
+    def make(name: str, batching: str = "pack", **training) -> Config:
+        config = settings(*ALL[name], batching, **training)
         if name in DECODERS:
             rows = [json.loads(line) for line in Path(config.data.train).read_text().splitlines()]
             for row in rows:
@@ -70,11 +72,16 @@ def made(settings, tmp_path):  # noqa: F811
                 row["messages"] = [{"role": role, "content": content} for role, content in turns]
             Path(config.data.train).write_text("".join(json.dumps(row) + "\n" for row in rows))
             architecture = BART if config.task.name == "seq2seq" else GPT2
-            model = {"preset": None, "architecture": architecture, "max_length": 256}
+            model = {"preset": None, "architecture": architecture, "max_length": 128, "dropout": 0.0}
             config = Config.model_validate(config.model_dump() | {"model": model})
-        return Made(config)
+        return config
 
     return make
+
+
+@pytest.fixture
+def made(configured):
+    return lambda name="a label": Made(configured(name))
 
 
 def untouched():

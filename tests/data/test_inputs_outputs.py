@@ -51,7 +51,8 @@ def test_lengths_of_both_sides(split):
     assert split.encoder.lengths.tolist() == [4, 1, 7, 3] and split.lengths.tolist() == [6, 3, 2, 3]
     assert split.tokens.tolist() == [10, 4, 9, 6]
     assert split.weights.tolist() == [5, 2, 1, 2]  # of the first output the last letter and the end were cut off
-    assert split.truncated == 0.5  # the first row's output, the third one's input
+    assert [side.full_lengths.tolist() for side in split.sides] == [[4, 1, 11, 3], [8, 3, 2, 3]]
+    assert [side.truncated for side in split.sides] == [0.25, 0.25]  # the third row's input, the first one's output
     assert split.text_bytes == len("wxyzu" + "q" + "s")
 
 

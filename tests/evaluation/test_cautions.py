@@ -7,12 +7,15 @@ CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibra
 
 
 def said(scores=None, shared=0, **train):
-    train = {"rows": 500, "truncated": 0.02, "classes": {"a": 50, "b": 10}, **train}
-    summary = {
-        "max_length": 128,
-        "shared_train_test": shared,
-        "splits": {"train": train, "test": {"rows": 200, "truncated": 0.1}},
-    }
+    limits = {"inputs": ("model.max_length", 128), "outputs": ("task.max_output_length", 32)}
+    cut = {"inputs": 0.02, "outputs": 0.1, **train.pop("cut", {})}
+    train = {
+        "rows": 500,
+        "classes": {"a": 50, "b": 10},
+        "sides": {side: {"truncated": cut[side]} for side in limits},
+    } | train
+    test = {"rows": 200, "sides": {side: {"truncated": 0.1} for side in limits}}
+    summary = {"limits": limits, "shared_train_test": shared, "splits": {"train": train, "test": test}}
     metrics = {"test": {**CALM, **(scores or {})}}
     return cautions(
         Report(
@@ -32,8 +35,10 @@ def test_texts_in_both_train_and_test():
 
 
 def test_truncated_texts():
-    (caution,) = said(truncated=0.25)
-    assert "cut at 128 tokens: 25% of train. " in caution and "model.max_length" in caution
+    (caution,) = said(cut={"inputs": 0.25})
+    assert caution.startswith("Inputs are cut at 128 tokens: 25% of train. ") and "model.max_length" in caution
+    (caution,) = said(cut={"outputs": 0.25})
+    assert caution.startswith("Outputs are cut at 32 tokens: ") and "a larger task.max_output_length" in caution
 
 
 def test_classes_with_few_examples():

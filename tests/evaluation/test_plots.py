@@ -43,13 +43,13 @@ def test_plots_without_data_are_none():
     assert plots.loss_curve([], None) is None
     assert plots.validation_curve([{"step": 1, "validation": {"accuracy": 1.0}}], {"pearson": "Pearson"}, None) is None
     assert plots.reliability_diagram([]) is None
-    assert plots.length_histogram([0, 1], [0], 128) is None
+    assert plots.length_histogram([0, 1], [0], ("model.max_length", 128)) is None
     assert plots.prediction_scatter([]) is None
 
 
 def test_plots_take_their_colours_from_the_page_and_leave_pyplot_alone():
     before = dict(matplotlib.rcParams)
-    svg = plots.length_histogram([0, 10, 20], [5, 2], 128)
-    assert "var(--accent)" in svg and "var(--error)" in svg and "max_length 128" in svg
+    svg = plots.length_histogram([0, 10, 20], [5, 2], ("model.max_length", 128))
+    assert "var(--accent)" in svg and "var(--error)" in svg and "model.max_length 128" in svg
     assert "<?xml" not in svg and "metadata" not in svg and "#04" not in svg
     assert dict(matplotlib.rcParams) == before and not pyplot.get_fignums()

@@ -66,16 +66,17 @@ def history(steps=90, metric="accuracy"):
     return rows + [{"step": step, "validation": {metric: value, "log_loss": 0.3}} for step, value in values.items()]
 
 
+TEXTS = {
+    "lengths": {"min": 2, "median": 30.0, "p95": 90.0, "max": 400},
+    "truncated": 0.02,
+    "histogram": {"edges": [0.0, 100.0, 200.0, 400.0], "counts": [400, 90, 10]},
+}
+
+
 def data_summary(labels, **changes):
-    train = {
-        "rows": 500,
-        "lengths": {"min": 2, "median": 30.0, "p95": 90.0, "max": 400},
-        "truncated": 0.02,
-        "classes": {label: 50 for label in labels},
-        "histogram": {"edges": [0.0, 100.0, 200.0, 400.0], "counts": [400, 90, 10]},
-    }
-    summary = {"max_length": 128, "shared_train_test": 0, "duplicates_train": 3}
-    return {**summary, "splits": {"train": {**train, **changes}, "test": {"rows": 200, "truncated": 0.01}}}
+    train = {"rows": 500, "sides": {"texts": TEXTS}, "classes": {label: 50 for label in labels}, **changes}
+    summary = {"limits": {"texts": ("model.max_length", 128)}, "shared_train_test": 0, "duplicates_train": 3}
+    return {**summary, "splits": {"train": train, "test": {"rows": 200, "sides": {"texts": TEXTS}}}}
 
 
 def single_label_report(labels, rows=400, **changes):
@@ -260,6 +261,19 @@ def test_cautions_stand_on_the_page_where_there_are_any():
     shared = {**report.data_summary, "shared_train_test": 12}
     text = "".join(Page(report_page(replace(report, data_summary=shared))).text)
     assert "Before you trust" in text and "12 test texts" in text
+
+
+def test_each_side_of_a_row_stands_beside_its_own_limit():
+    limits = {"inputs": ("model.max_length", 128), "outputs": ("task.max_output_length", 64)}
+    sides = {"inputs": TEXTS, "outputs": {**TEXTS, "lengths": {"min": 3, "median": 7.0, "p95": 11.0, "max": 13}}}
+    summary = {"limits": limits, "splits": {"train": {"rows": 500, "sides": sides}}}
+    page = report_page(Report(name="x", created="now", problem="regression", headline="rmse", data_summary=summary))
+    assert "train, inputs" in page and "train, outputs" in page
+    for side, (key, limit) in limits.items():
+        drawing = page[page.index(f'id="lengths-of-{side}-') : page.index(f"Lengths of the training {side}.")]
+        assert f"{key} {limit}" in drawing and drawing.count("task.max_output_length") == (side == "outputs")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
 
 
 def test_the_best_step_is_trainings_own_or_the_best_headline():

@@ -37,7 +37,7 @@ class TableDecoder:
         before, newest = (tf.gather(token_ids, tf.maximum(lengths - back, 0), batch_dims=1) for back in (2, 1))
         return Begun(token_ids, lengths, self._hidden(before, newest), {"newest": newest})
 
-    def go_on(self, token_ids, places, cache):
+    def go_on(self, token_ids, places, cache, shared):
         return self._hidden(cache["newest"], token_ids), {"newest": token_ids}
 
     def _hidden(self, before, newest):

@@ -74,6 +74,10 @@ class Writer:
         return float(np.mean([row[token] for row, token in zip(likely, said, strict=True)]))
 
 
+def gathered(nest, rows):
+    return tf.nest.map_structure(lambda values: tf.gather(values, rows), nest)
+
+
 @pytest.fixture(scope="module")
 def writer() -> Writer:
     return Writer()
@@ -117,13 +121,26 @@ def test_rows_of_the_cache_can_be_put_in_another_order(writer):
     decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
     begun = decoder.begin(writer.features(TEXTS), tf.constant([3, 3, 3]))
     tokens, places, order = tf.constant([20, 30, 40]), tf.constant([2, 2, 2]), tf.constant([2, 0, 0])
-    straight, _ = decoder.go_on(tf.gather(tokens, order), places, tf.nest.map_structure(lambda x: x[:], begun.cache))
-    shuffled = tf.nest.map_structure(lambda values: tf.gather(values, order), begun.cache)
-    turned, _ = decoder.go_on(tf.gather(tokens, order), places, shuffled)
-    whole, _ = decoder.go_on(tokens, places, begun.cache)
+    straight, _ = decoder.go_on(tf.gather(tokens, order), places, begun.cache, begun.shared)
+    cache, shared = gathered((begun.cache, begun.shared), order)
+    turned, _ = decoder.go_on(tf.gather(tokens, order), places, cache, shared)
+    whole, _ = decoder.go_on(tokens, places, begun.cache, begun.shared)
     np.testing.assert_allclose(turned[0], whole[2], atol=1e-5)
     np.testing.assert_allclose(turned[1], whole[0], atol=1e-5)
     assert np.abs(straight[0] - turned[0]).max() > 1e-2
+
+
+def test_answers_that_grow_from_one_input_read_one_copy_of_it(writer):
+    decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
+    begun = decoder.begin(writer.features(INPUTS), tf.fill([len(INPUTS)], 3))
+    each = tf.repeat(tf.range(len(INPUTS)), 2)
+    tokens, places = tf.range(20, 20 + 2 * len(INPUTS)), tf.fill([2 * len(INPUTS)], 2)
+    cache = gathered(begun.cache, each)
+    copied, _ = decoder.go_on(tokens, places, cache, gathered(begun.shared, each))
+    one, after = decoder.go_on(tokens, places, cache, begun.shared)
+    np.testing.assert_allclose(one, copied, atol=1e-5)
+    # What beams repeat and put in order has room for an answer, and nothing of the input.
+    assert {kept.shape[2] for kept in tf.nest.flatten(after)} == {len(writer.reader.begin) + 3}
 
 
 def test_numbers_of_a_request(writer):

@@ -2,6 +2,7 @@
 
 import json
 
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,6 +54,14 @@ def test_a_model_that_kerashub_would_read_as_another(tmp_path, change, reason):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(UserError, match=reason):
         load_backbone(str(tmp_path))
+
+
+def test_a_t5_is_refused_for_what_is_missing():
+    backbone = keras_hub.models.T5Backbone(
+        vocabulary_size=9, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4
+    )
+    with pytest.raises(UserError, match="a T5 is not trained here: .* relative positions .* SentencePiece"):
+        EncoderDecoderLM(backbone)
 
 
 def test_smoothing_spreads_a_share_over_the_vocabulary():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+from tiny_bart import POSITIONS, make_bart
 
 from kerasft.config.schema import Config
 from kerasft.errors import ServableError
@@ -17,6 +18,7 @@ from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect
 from kerasft.serving.servable_check import check, run_capi
 from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
+from kerasft.tasks.seq2seq import Seq2Seq
 from kerasft.tasks.text_generation import TextGeneration
 
 TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 我们 😀"]
@@ -38,6 +40,18 @@ def made(**decoding) -> tuple:
     )
     random = np.random.default_rng(0)
     backbone.set_weights([random.normal(0, 0.6, weight.shape) for weight in backbone.weights])
+    return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
+
+
+def made_of_two(**decoding) -> tuple:
+    """A model that reads with an encoder."""
+    config = {
+        "name": "tiny",
+        "task": {"name": "seq2seq", "decoding": {"max_new_tokens": NEW, **decoding}},
+        "model": {"preset": "tiny", "max_length": POSITIONS},
+        "data": {"train": "train.jsonl", "columns": {"input": "input", "output": "output"}},
+    }
+    task, (backbone, tokenizer) = Seq2Seq(Config.model_validate(config)), make_bart()
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
 
 
@@ -85,14 +99,16 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
     assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
 
 
-def test_beams_are_searched_in_the_served_graph(tmp_path):
-    task, preprocessor, model = made(beams=3, length_penalty=0.5, stop=["q"])
+@pytest.mark.parametrize("name", ["text_generation", "seq2seq"])
+def test_beams_are_searched_in_the_served_graph(tmp_path, name):
+    decoding = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}
+    task, preprocessor, model = made(**decoding) if name == "text_generation" else made_of_two(**decoding)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
-    prompts = [text.encode() for text in TEXTS]
-    features = tf.function(preprocessor)({"prompt": tf.constant(prompts)})
+    (column,), texts = task.inputs, [text.encode() for text in TEXTS]
+    features = tf.function(preprocessor)({column: tf.constant(texts)})
     wanted = [text.decode() for text in task.answer(model, features)["text"].numpy()]
-    found = ask(exported, "generate", prompt=prompts, max_new_tokens=np.array([NEW, 2, 0], np.int32))
-    assert found[0] == wanted[0] and found[1] != wanted[1] and found[2] == ""
+    found = ask(exported, "generate", **{column: texts}, max_new_tokens=np.array([NEW, 2, 0], np.int32))
+    assert found[0] == wanted[0] != "" and found[1] != wanted[1] and found[2] == ""
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
 
 

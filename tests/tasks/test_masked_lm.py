@@ -1,8 +1,6 @@
 """Masked language modelling from plain text to a served model and to the next task, and what is refused."""
 
-import itertools
 import json
-import signal
 from pathlib import Path
 
 import keras
@@ -15,16 +13,12 @@ from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
 from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
-from kerasft.data.masked_rows import MaskedRows
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
-from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
-from kerasft.training.trainer import Trainer
 
 WORDS = "goal match team coach bank market price stock".split()
 
@@ -133,27 +127,6 @@ def test_a_run_from_scratch_is_a_preset_for_another_task(folder, capsys):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_resumed_run_hides_the_same_tokens(folder, tiny_preset, monkeypatch, capsys):
-    config = write(settings(tiny_preset, training={"epochs": 2}, dropout=0.1) | {"export": {"enabled": False}})
-    assert train.main([config, "name=whole"]) == 0, capsys.readouterr().err
-    loop, calls = Trainer.train, itertools.count()
-
-    def interrupted(trainer, steps):
-        if next(calls) == 10:  # in the middle of the first epoch of 16 steps
-            signal.raise_signal(signal.SIGINT)
-        return loop(trainer, steps)
-
-    monkeypatch.setattr(Trainer, "train", interrupted)
-    assert train.main([config]) == 130
-    assert "interrupted at step 11" in capsys.readouterr().err
-    assert train.main([config, "--resume"]) == 0, capsys.readouterr().err
-    one, other = (np.load(f"runs/{name}/model/head.weights.npz") for name in ("tiny", "whole"))
-    for key in one:
-        np.testing.assert_array_equal(one[key], other[key])
-    figures = [json.loads(Path(f"runs/{name}/metrics.json").read_text())["test"] for name in ("tiny", "whole")]
-    assert figures[0] == figures[1]
-
-
 def test_a_masked_lm_goes_on_from_a_run_of_its_own(folder, tiny_preset, capsys):
     config = write(settings(tiny_preset, training={"epochs": 6}))
     assert train.main([config, "export.enabled=false"]) == 0, capsys.readouterr().err
@@ -234,31 +207,6 @@ def test_what_is_hidden_depends_on_the_step_and_the_row_alone(tiny_preset):
     np.testing.assert_array_equal(one, other[: len(one)])
     assert (prepared.at_step(4).batch(alone)[0]["token_ids"] != prepared.at_step(3).batch(alone)[0]["token_ids"]).any()
     np.testing.assert_array_equal(prepared.batch(alone)[0]["token_ids"], prepared.batch(alone)[0]["token_ids"])
-
-
-def trained(prepared: MaskedRows, task, backbone_of, strategy, steps=4) -> tuple:
-    keras.utils.set_random_seed(1)
-    accumulation = task.config.training.gradient_accumulation
-    with strategy.scope():
-        model = task.build(backbone_of())
-        optimizer = create_optimizer(task.config.training, steps, model, {})
-    step = tf.function(make_train_step(model, task, optimizer, strategy, accumulation))
-    plan = lambda: training_batches(prepared.lengths, 8, "pad", 0)  # noqa: E731
-    dataset = distribute(prepared, plan, strategy, accumulation, first_step=0)
-    losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
-    return losses, model.get_weights()
-
-
-def test_replicas_and_accumulation_take_the_same_step(tiny_preset, mirrored):
-    found = []
-    device = tf.distribute.OneDeviceStrategy("/cpu:0")
-    for strategy, accumulation in ((device, 1), (mirrored, 1), (device, 2)):
-        task, _, prepared, _ = parts(tiny_preset, training={"gradient_accumulation": accumulation})
-        found.append(trained(prepared, task, lambda: load_backbone(str(tiny_preset), dropout=0.0), strategy))
-    for other in found[1:]:
-        np.testing.assert_allclose(found[0][0], other[0], rtol=1e-4)
-        for a, b in zip(found[0][1], other[1]):
-            np.testing.assert_allclose(a, b, atol=2e-4)
 
 
 def test_a_later_first_step_is_the_same_stream_cut_off(tiny_preset):

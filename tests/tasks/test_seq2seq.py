@@ -54,7 +54,7 @@ def write(config: dict) -> str:
 
 
 def test_from_pairs_of_texts_to_a_model_that_translates(folder, capsys):
-    assert train.main([write(settings())]) == 0, capsys.readouterr().err
+    assert train.main([write(settings({"max_output_length": 10}))]) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
     assert "Perplexity" in said and "input itself" in said and "saved_models/tiny/1" in said
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
@@ -65,6 +65,7 @@ def test_from_pairs_of_texts_to_a_model_that_translates(folder, capsys):
     assert len(rows) == 6 and all(WORDS[row["input"]] == row["truth"] == row["text"] for row in rows)
     report = Path("runs/tiny/report.html").read_text()
     assert "Beside copies of the input" in report and "Loss by training step" in report and "tok:zh" in report
+    assert "model.max_length 12" in report and "task.max_output_length 10" in report  # beside inputs, and outputs
 
     assert evaluate.main(["runs/tiny", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)

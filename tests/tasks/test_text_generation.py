@@ -1,9 +1,7 @@
 """Text generation from plain text to a served model and to the next task, and what is refused."""
 
-import itertools
 import json
 import re
-import signal
 from pathlib import Path
 
 import keras
@@ -15,16 +13,11 @@ import yaml
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.batching import training_batches
-from kerasft.data.dataset import distribute
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
-from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
-from kerasft.training.trainer import Trainer
 
 SCRATCH = {"family": "gpt2", "layers": 1, "heads": 2, "hidden": 32, "intermediate": 64, "vocabulary_size": 290}
 
@@ -179,30 +172,6 @@ def test_a_preset_is_measured_and_asked_before_training(folder, decoder, capsys)
     assert len(capsys.readouterr().out.splitlines()) == 30
 
 
-def test_a_resumed_run_ends_with_the_same_bits(folder, decoder, monkeypatch, capsys):
-    config = write(settings(decoder, training={"steps": 24}, dropout=0.1) | {"export": {"enabled": False}})
-    assert train.main([config, "name=whole"]) == 0, capsys.readouterr().err
-    loop, calls = Trainer.train, itertools.count()
-
-    def interrupted(trainer, steps):
-        if next(calls) == 10:  # in the middle of an epoch
-            signal.raise_signal(signal.SIGINT)
-        return loop(trainer, steps)
-
-    monkeypatch.setattr(Trainer, "train", interrupted)
-    assert train.main([config]) == 130
-    assert "interrupted at step 11" in capsys.readouterr().err
-    assert train.main([config, "--resume"]) == 0, capsys.readouterr().err
-    one, other = (load_backbone(f"runs/{name}/model").get_weights() for name in ("tiny", "whole"))
-    for a, b in zip(one, other):
-        np.testing.assert_array_equal(a, b)
-    for file in ("metrics.json", "predictions/test.jsonl"):
-        pair = [Path(f"runs/{name}/{file}").read_text() for name in ("tiny", "whole")]
-        if file == "metrics.json":
-            pair = [json.loads(text)["test"] for text in pair]
-        assert pair[0] == pair[1]
-
-
 ANSWERS = {"name": "text_generation", "mode": "prompt_completion", "decoding": {"max_new_tokens": 4}}
 ROWS = {"train": "rows.jsonl", "columns": {"input": "i", "output": "o"}}
 
@@ -276,31 +245,6 @@ def parts(decoder, training=None) -> tuple:
     preprocessor = made.preprocessor(backbone, load_tokenizer(str(decoder)))
     rows = [{"text": text, "where": ""} for text in lines(30)]
     return made, backbone, made.prepare(Table.from_rows(rows, made.schema()), preprocessor, weighted=True)
-
-
-def trained(prepared, task, decoder, strategy, steps=4) -> tuple:
-    keras.utils.set_random_seed(1)
-    accumulation = task.config.training.gradient_accumulation
-    with strategy.scope():
-        model = task.build(load_backbone(str(decoder), dropout=0.0))
-        optimizer = create_optimizer(task.config.training, steps, model, {})
-    step = tf.function(make_train_step(model, task, optimizer, strategy, accumulation))
-    plan = lambda: training_batches(prepared.lengths, 8, "pad", 0)  # noqa: E731
-    dataset = distribute(prepared, plan, strategy, accumulation, first_step=0)
-    losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
-    return losses, model.get_weights()
-
-
-def test_replicas_and_accumulation_take_the_same_step(decoder, mirrored):
-    found = []
-    device = tf.distribute.OneDeviceStrategy("/cpu:0")
-    for strategy, accumulation in ((device, 1), (mirrored, 1), (device, 2)):
-        task, _, prepared = parts(decoder, training={"gradient_accumulation": accumulation})
-        found.append(trained(prepared, task, decoder, strategy))
-    for other in found[1:]:
-        np.testing.assert_allclose(found[0][0], other[0], rtol=1e-4)
-        for a, b in zip(found[0][1], other[1]):
-            np.testing.assert_allclose(a, b, atol=2e-4)
 
 
 def test_an_evaluation_measures_what_training_minimises(decoder, mirrored):

@@ -4,12 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from data.test_cache import configured, settings  # noqa: F401
 
 from kerasft.config.schema import Config
 from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
 from kerasft.data.prepared import Prepared
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
+from kerasft.training.batches import Batches
+from kerasft.training.fit import build_model
 from kerasft.training.fused_layers import NAMES
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
@@ -111,6 +115,37 @@ def test_cheaper_forms_of_layers_do_what_those_of_keras_do(prepared, tiny_bert, 
 def test_cheaper_forms_over_two_replicas_too(prepared, tiny_bert, mirrored):
     plain = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
     assert_same(plain, trained(prepared, mirrored, tiny_bert, fused=NAMES))
+
+
+TOKEN_TARGETS = {
+    "batch_size": 4, "optimizer": {"name": "adamw", "learning_rate": 1e-2, "warmup": 0, "schedule": "constant"},
+}  # fmt: skip
+
+
+def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
+    """As `trained`, of a model that a config makes; the sixth batch of the 21 rows has one row."""
+    keras.utils.set_random_seed(1)
+    task = create_task(chosen)
+    table = load_splits(chosen, task)["train"]
+    with strategy.scope():
+        built = build_model(chosen, task, table, chosen.model.preset, "float32")
+        optimizer = create_optimizer(chosen.training, steps, built.model, {})
+    parts, replicas = chosen.training.gradient_accumulation, strategy.num_replicas_in_sync
+    rows = task.prepare(table, task.preprocessor(built.backbone, built.tokenizer), weighted=True)
+    batches = Batches.of(chosen, built.model, rows, chosen.training.batch_size, steps, replicas, True)
+    step = tf.function(make_train_step(built.model, task, optimizer, strategy, parts))
+    # Of one shape, which is traced once.
+    dataset = distribute(rows, lambda: batches.from_step(0), strategy, parts, chosen.training.batch_size, 0)
+    return [float(step(batch)) for batch, _ in zip(dataset, range(steps))], built.model.get_weights()
+
+
+@pytest.mark.parametrize("name", ["hidden tokens", "a corpus", "outputs"])
+def test_targets_of_tokens_are_summed_alike_over_replicas_and_parts(configured, mirrored, name):  # noqa: F811
+    device = tf.distribute.OneDeviceStrategy("/cpu:0")
+    one = trained_on_tokens(configured(name, "bucket", **TOKEN_TARGETS), device)
+    assert one[0][-1] < one[0][0]
+    accumulated = configured(name, "bucket", gradient_accumulation=2, **TOKEN_TARGETS)
+    assert_same(one, trained_on_tokens(accumulated, mirrored))
 
 
 def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from tiny_bart import make_bart
 
 from kerasft.config.schema import Config
 from kerasft.models.presets import load_backbone, load_tokenizer
@@ -45,7 +46,10 @@ TASKS = {
     ),
     "masked_lm": ({"name": "masked_lm"}, {"text": "text"}, {}),
     "text_embedding": ({"name": "text_embedding", "objective": "contrastive"}, {"text": "t", "positive": "p"}, {}),
-}
+    "seq2seq": (
+        {"name": "seq2seq", "decoding": {"max_new_tokens": 6}}, {"input": "text", "output": "answer"}, {},
+    ),
+}  # fmt: skip
 
 
 def make_task(name: str, preset: Path):
@@ -66,6 +70,9 @@ def make_tiny(preset: Path, name: str, seed: int = 0):
     """A tiny random model: (task, preprocessor, model)."""
     made = make_task(name, preset)
     keras.utils.set_random_seed(seed)
+    if made.encoder_decoder:
+        backbone, tokenizer = make_bart(32)
+        return made, made.preprocessor(backbone, tokenizer), made.build(backbone)
     backbone, tokenizer = made.adapt(load_backbone(str(preset)), load_tokenizer(str(preset)))
     model = made.build(backbone)
     random = np.random.default_rng(seed)
@@ -97,6 +104,6 @@ def write_all(preset: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    from conftest import make_tiny_preset  # of tests/, on PYTHONPATH
+    from conftest import make_tiny_preset
 
     write_all(make_tiny_preset(Path(sys.argv[1]) / "preset"), Path(sys.argv[1]))
