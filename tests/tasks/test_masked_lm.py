@@ -11,8 +11,8 @@ import yaml
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
+from kerasft.data.epochs import Epochs
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
 from kerasft.errors import UserError
@@ -214,7 +214,7 @@ def test_a_later_first_step_is_the_same_stream_cut_off(tiny_preset):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
 
     def stream(first: int) -> list:
-        plan = lambda: training_batches(prepared.lengths, 8, "bucket", 0, first)  # noqa: E731
+        plan = lambda: Epochs(prepared.lengths, 8, "bucket", 0).from_step(first)  # noqa: E731
         dataset = distribute(prepared, plan, device, first_step=first)
         return [tf.nest.flatten(batch) for batch, _ in zip(dataset, range(9 - first))]
 

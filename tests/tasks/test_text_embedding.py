@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
+from kerasft.data.epochs import Epochs
 from kerasft.data.groups import GroupedPrepared
 from kerasft.data.sources import Record
 from kerasft.data.table import Table
@@ -166,7 +166,7 @@ def trained(prepared: GroupedPrepared, task, strategy, tiny_preset, steps=5):
         model = task.build(load_backbone(str(tiny_preset), dropout=0.0))
         optimizer = create_optimizer(task.config.training, steps, model, {})
     step = tf.function(make_train_step(model, task, optimizer, strategy, accumulation))
-    plan = lambda: training_batches(prepared.lengths, 8, "pad", 0)  # noqa: E731
+    plan = lambda: Epochs(prepared.lengths, 8, "pad", 0).from_step(0)  # noqa: E731
     dataset = distribute(prepared, plan, strategy, accumulation)
     losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
     return losses, model.get_weights()
@@ -187,7 +187,7 @@ def test_negatives_come_from_the_global_batch(tiny_preset, mirrored, objective):
     assert min(one[0][3:]) < one[0][0]
     # the first loss, of one batch of 8, from the definition
     model = task.build(load_backbone(str(tiny_preset), dropout=0.0))
-    features, targets, _ = prepared.batch(next(training_batches(prepared.lengths, 8, "pad", 0)))
+    features, targets, _ = prepared.batch(next(Epochs(prepared.lengths, 8, "pad", 0).from_step(0)))
     assert one[0][0] == pytest.approx(float(np.mean(task.loss(tf.constant(targets), model(features)))), rel=1e-5)
 
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from data.test_cache import configured, settings  # noqa: F401
 
 from kerasft.config.schema import Config
-from kerasft.data.batching import training_batches
 from kerasft.data.dataset import distribute
+from kerasft.data.epochs import Epochs
 from kerasft.data.prepared import Prepared
 from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
@@ -66,7 +66,7 @@ def trained(prepared, strategy, make_backbone, steps=5, fused=(), **training):
     step = tf.function(step)
     dataset = distribute(
         prepared,
-        lambda: training_batches(prepared.lengths, 8, "bucket", 0),
+        lambda: Epochs(prepared.lengths, 8, "bucket", 0).from_step(0),
         strategy,
         accumulation * microbatches,
     )
@@ -170,7 +170,7 @@ def test_first_loss_is_the_weighted_mean_of_keras(prepared, tiny_bert):
     losses, _ = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert, steps=1)
     keras.utils.set_random_seed(1)
     model = create_task(config(), {"labels": ["a", "b", "c"]}).build(tiny_bert())
-    rows = next(training_batches(prepared.lengths, 8, "bucket", 0))
+    rows = next(Epochs(prepared.lengths, 8, "bucket", 0).from_step(0))
     features, targets, weights = prepared.batch(rows)
     each = keras.losses.sparse_categorical_crossentropy(targets, model(features), from_logits=True)
     assert losses[0] == pytest.approx(float(np.average(each, weights=weights)), rel=1e-5)
