@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chaos import WORDS, _in_a_fork, _make_decoder, _make_preset, _preload
+from chaos import WORDS, _in_a_fork, _make_decoder, _make_encoder_decoder, _make_preset, _preload
 from slice_hosts import imitate_slice, serving_hosts
 
 from kerasft.cluster import Cluster
@@ -85,15 +85,6 @@ def main(recipes: list[str]) -> int:
                 print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
                 return 1
     return 0
-
-
-def _make_encoder_decoder() -> None:
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    from tiny_bart import make_bart
-
-    from kerasft.models.presets import save_preset
-
-    save_preset(*make_bart(32, strong=False), "bart")
 
 
 def start(config: str, workers: int, *flags: str) -> list[int]:

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 WORDS = "goal match team score coach bank market stock price trade the a of in and".split()
@@ -39,6 +40,7 @@ RECIPES = {
     "a decoder that writes, batches of tokens": {
         "tokens_per_batch": 512, "checkpoint": {"every_steps": 5, "keep": 2},
     },
+    "an encoder with a decoder": {"checkpoint": {"every_steps": 5, "keep": 2}, "evaluate_every": 12},
 }  # fmt: skip
 CLASSIFICATION: dict[str, Any] = {
     "task": {"name": "text_classification"}, "model": {"preset": "preset", "max_length": 32},
@@ -48,6 +50,11 @@ GENERATION: dict[str, Any] = {
     "task": {"name": "text_generation", "packing": "none", "decoding": {"max_new_tokens": 8}, "samples": 3},
     "model": {"preset": "gpt2", "max_length": 32}, "columns": {"text": "text"},
 }  # fmt: skip
+SEQ2SEQ: dict[str, Any] = {
+    "task": {"name": "seq2seq", "decoding": {"max_new_tokens": 8}, "samples": 3, "measured_answers": 3},
+    "model": {"preset": "bart", "max_length": 32}, "columns": {"input": "text", "output": "label"},
+}  # fmt: skip
+PROJECTS = {"a decoder that writes, batches of tokens": GENERATION, "an encoder with a decoder": SEQ2SEQ}
 TIMES = ("seconds", "step_seconds", "input_wait", "examples_per_second", "real_tokens_per_second")
 
 
@@ -65,10 +72,11 @@ def chaos(kills: int, seed: int) -> str:
     """Works in the current folder; raises AssertionError where a run's end differs from the uninterrupted one's."""
     _in_a_fork(_make_preset)
     _in_a_fork(_make_decoder)
+    _in_a_fork(_make_encoder_decoder)
     _preload()
     done, rng = 0, random.Random(seed)
     for recipe, (name, training) in enumerate(RECIPES.items()):
-        project = GENERATION if "decoder" in name else CLASSIFICATION
+        project = PROJECTS.get(name, CLASSIFICATION)
         config = _write_project(f"recipe{recipe}", "pack" if "packed" in name else "bucket", training, **project)
         begun = time.monotonic()
         assert _attempt(config, f"whole{recipe}") == 0
@@ -172,6 +180,15 @@ def _make_decoder() -> None:
     save_preset(backbone, keras_hub.tokenizers.GPT2Tokenizer(vocabulary, ["t h"]), "gpt2")
 
 
+def _make_encoder_decoder() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    from tiny_bart import make_bart
+
+    from kerasft.models.presets import save_preset
+
+    save_preset(*make_bart(32, strong=False), "bart")
+
+
 def _write_project(
     name: str,
     batching: str,
@@ -215,6 +232,12 @@ def _same_file(one: Path, other: Path) -> None:
     if one.suffix == ".npz":  # zip files bear their time
         with np.load(one) as first, np.load(other) as second:
             assert all(np.array_equal(first[key], second[key]) for key in first), other
+    elif one.suffix == ".h5":  # so do these
+        with h5py.File(one) as first, h5py.File(other) as second:
+            names: list[str] = []
+            first.visit(names.append)
+            weights = [name for name in names if isinstance(first[name], h5py.Dataset)]
+            assert weights and all(np.array_equal(first[name][()], second[name][()]) for name in weights), other
     elif one.suffix == ".jsonl":
         assert one.read_bytes() == other.read_bytes(), other
 

@@ -25,7 +25,7 @@ def config(task=({"name": "text_classification"}, {"text": "text", "label": "lab
             "task": task[0],
             "model": {"preset": "x", "max_length": 16},
             "data": {"train": "x", "columns": task[1]},
-            "training": {"batch_size": 8, **training},
+            "training": training if "tokens_per_batch" in training else {"batch_size": 8, **training},
         }
     )
 

@@ -132,7 +132,7 @@ def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
         optimizer = create_optimizer(chosen.training, steps, built.model, {})
     parts, replicas = chosen.training.gradient_accumulation, strategy.num_replicas_in_sync
     rows = task.prepare(table, task.preprocessor(built.backbone, built.tokenizer), weighted=True)
-    batches = Batches.of(chosen, built.model, rows, chosen.training.batch_size, steps, replicas, True)
+    batches = Batches.of(chosen, built.model, rows, chosen.training.batch_size, replicas, True)
     step = tf.function(make_train_step(built.model, task, optimizer, strategy, parts))
     # Of one shape, which is traced once.
     dataset = distribute(rows, lambda: batches.from_step(0), strategy, parts, chosen.training.batch_size, 0)
