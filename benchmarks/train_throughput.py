@@ -5,6 +5,7 @@
 
 Sides:
     kerasft         the recipe of configs/, by its own trainer and pipeline
+    kerasft-whole   the same without `training.parallel_microbatches`
     hf              the Hugging Face Trainer at its best: bf16, rows of like length together, padded to the longest
     hf-padded       the same, each row padded to 128 tokens
     kerashub        KerasHub's `fit` as it comes: float32, rows of 512 tokens
@@ -61,11 +62,11 @@ class Job:
     python: str
     threads: int | None
 
-    def kerasft(self) -> list[str]:
+    def kerasft(self, *overrides: str) -> list[str]:
         rows = [f"data.train={self.files}/train.jsonl", "data.format=auto"]
         rows += [f"data.{split}={self.files}/held-out.jsonl" for split in ("validation", "test")]
         kept = [f"output.dir={self.files}", "export.enabled=false"]
-        return [sys.executable, "-m", "benchmarks.paced_training", str(self.path), *rows, *kept]
+        return [sys.executable, "-m", "benchmarks.paced_training", str(self.path), *rows, *kept, *overrides]
 
     def hf(self, length: int | None = None) -> list[str]:
         training = self.config.training
@@ -101,6 +102,7 @@ DATA = {
 }
 SIDES: dict[str, Callable[[Job], list[str]]] = {
     "kerasft": Job.kerasft,
+    "kerasft-whole": lambda job: job.kerasft("training.parallel_microbatches=1"),
     "hf": Job.hf,
     "hf-padded": lambda job: job.hf(PADDED),
     "kerashub": Job.kerashub,
