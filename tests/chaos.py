@@ -32,7 +32,7 @@ RECIPES = {
     },
     "bfloat16, early stopping": {
         "precision": "mixed_bfloat16", "early_stopping": {"metric": "accuracy", "patience": 3}, "evaluate_every": 5,
-        "checkpoint": {"every_steps": 2, "keep": 1}, "steps_per_loop": 2,
+        "checkpoint": {"every_steps": 2, "keep": 1}, "steps_per_loop": 2, "parallel_microbatches": 2,
     },
     "packed, accumulated": {
         "gradient_accumulation": 2, "checkpoint": {"every_steps": 3, "keep": 2}, "evaluate_every": 6,
