@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="mixed_bfloat16: matrix products in bfloat16, faster on most processors, scores to two digits",
+        help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors, but not "
+        "where texts are written",
     )
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
     parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
