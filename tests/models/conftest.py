@@ -163,7 +163,7 @@ class Reference:
     """A tokenizer trained with `tokenizers`, and ours with the same vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer, keras_tokenizer: keras_hub.tokenizers.Tokenizer):
-        self.tokenizer = tokenizer
+        self.tokenizer, self.keras_tokenizer = tokenizer, keras_tokenizer
         self.encoder = token_encoder(keras_tokenizer)
         self._encode = tf.function(
             lambda text: self.encoder(clean(text)), input_signature=[tf.TensorSpec([None], tf.string)]
