@@ -72,7 +72,8 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
 
 def share_threads(count: int) -> None:
     """Makes threads for so many parts at a time, where this process has not used TensorFlow before; later it can't."""
-    cores = len(os.sched_getaffinity(0))
+    # macOS does not say which cores a process may use
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count == 1 or cores == 1:
         return
     try:
