@@ -200,12 +200,21 @@ class Training(Section):
     )
     fused: Optional[
         list[
-            Literal["dropout", "normalization", "projections", "attention", "activations", "first_token", "embeddings"]
+            Literal[
+                "dropout",
+                "normalization",
+                "projections",
+                "attention",
+                "activations",
+                "first_token",
+                "embeddings",
+                "kernels",
+            ]
         ]
     ] = Field(
         None,
-        description="What training runs in cheaper forms with the same result; null: all of these on a CPU, none on an "
-        "accelerator; []: as Keras has it.",
+        description="What training runs in cheaper forms with the same result; null: all of these on a CPU (kernels "
+        "where a C++ compiler is installed), none on an accelerator; []: as Keras has it.",
     )
     rematerialize: bool = Field(
         False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import keras
@@ -22,6 +23,7 @@ class Evaluator:
         batch_size: examples a step, over all replicas.
         condense: logits and targets -> what is kept of the logits; None: all.
         microbatches: equal parts of a batch that a CPU works through side by side.
+        cheaper: a context in which the model's layers have forms of their own.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Evaluator:
         batch_size: int,
         condense: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         microbatches: int = 1,
+        cheaper: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     ):
         self.strategy, self.microbatches = strategy, microbatches
         replicas = strategy.num_replicas_in_sync
@@ -47,7 +50,8 @@ class Evaluator:
 
         @tf.function
         def forward(batch):
-            return strategy.run(replica_forward, args=batch)
+            with cheaper():
+                return strategy.run(replica_forward, args=batch)
 
         self.forward = forward
 

@@ -19,12 +19,15 @@ ONE_PASS = (None, *(getattr(keras.activations, name) for name in ("linear", "rel
 
 
 @contextlib.contextmanager
-def compiled_activations(model: keras.layers.Layer) -> Iterator[None]:
-    """Dense layers of the model, however deep, have their activations compiled inside."""
+def compiled_activations(
+    model: keras.layers.Layer, leave: Callable[[Activation], bool] = lambda activation: False
+) -> Iterator[None]:
+    """Dense layers of the model, however deep, have their activations compiled inside, but for those to leave."""
     layers = [
         layer for layer in model._flatten_layers() if isinstance(layer, (keras.layers.Dense, keras.layers.EinsumDense))
     ]
-    before = [(layer, layer.activation) for layer in layers if layer.activation not in ONE_PASS]
+    before = [(layer, layer.activation) for layer in layers]
+    before = [(layer, kind) for layer, kind in before if kind not in ONE_PASS and not leave(kind)]
     for layer, activation in before:
         layer.activation = compiled(activation)
     try:

@@ -7,165 +7,74 @@ Keras has them. Each form leaves what it was not made for (other types, LoRA, mo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import keras
-import tensorflow as tf
 
+from kerasft.errors import UserError
+from kerasft.kernels import library
+from kerasft.training import kernel_layers, plain_layers
 from kerasft.training.compiled_activations import compiled_activations
 from kerasft.training.deferred_rows import EMBEDDINGS
 from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
-from kerasft.training.layer_classes import as_classes
+from kerasft.training.layer_classes import Changes, as_classes
 from kerasft.training.precision import on_accelerator
 
+Classes = Mapping[type[keras.layers.Layer], type[keras.layers.Layer]]
 
-class _Dropout(keras.layers.Dropout):
-    """Eight decisions from one 64-bit random number, where Keras draws 32 bits for each.
-
-    The rate becomes the nearest multiple of 1/256 (0.1: 26/256), and what is kept is scaled by the rate that is used.
-    """
-
-    def call(self, inputs, training=False):
-        dropped = round(self.rate * 256)
-        plain = inputs.dtype != tf.float32 or self.noise_shape is not None or not 0 < dropped < 256
-        if not training or plain:
-            return super().call(inputs, training=training)
-        shape = tf.shape(inputs)
-        values = tf.size(inputs)
-        seed = tf.cast(self.seed_generator.next(), tf.int32)
-        words = tf.random.stateless_uniform([(values + 7) // 8], seed, None, None, tf.uint64)
-        draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:values]
-        kept = tf.cast(draws >= tf.constant(dropped, tf.uint8), tf.float32) * (256 / (256 - dropped))
-        return inputs * tf.reshape(kept, shape)
-
-
-class _LayerNormalization(keras.layers.LayerNormalization):
-    """With its gradient written out, the sums over rows in it by the kernel that sums biases."""
-
-    def call(self, inputs):
-        last = self.axis in (-1, [-1], len(inputs.shape) - 1, [len(inputs.shape) - 1])
-        if self.gamma is None or self.beta is None or not last or inputs.dtype != tf.float32:
-            return super().call(inputs)
-        return _normalized(inputs, self.gamma, self.beta, self.epsilon)
-
-
-def _normalized(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """(..., width) -> (..., width), zero mean and unit variance over the width, then scaled and moved."""
-
-    @tf.custom_gradient
-    def normalize(x, gamma, beta):
-        centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
-        unit = centred * scale
-
-        def gradient(upstream):
-            through = upstream * gamma
-            along = tf.reduce_mean(through * unit, -1, keepdims=True)
-            inward = scale * (through - tf.reduce_mean(through, -1, keepdims=True) - unit * along)
-            return (
-                inward,
-                tf.raw_ops.BiasAddGrad(out_backprop=upstream * unit),
-                tf.raw_ops.BiasAddGrad(out_backprop=upstream),
-            )
-
-        return unit * gamma + beta, gradient
-
-    return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
-
-
-class _Dense(keras.layers.Dense):
-    """One matrix product and one bias that oneDNN has kernels for, forward and back."""
-
-    def call(self, inputs, training=None):
-        if self.bias is None or _adapted(self):
-            return super().call(inputs, training=training)
-        outputs = _affine(inputs, self.kernel, self.bias, 1)
-        return outputs if self.activation is None else self.activation(outputs)
-
-
-class _EinsumDense(keras.layers.EinsumDense):
-    """The projections of attention, each one matrix product and one bias."""
-
-    def call(self, inputs, training=None):
-        contracted = {"abc,cde->abde": 1, "abcd,cde->abe": 2, "abc,cd->abd": 1}.get(self.equation)
-        linear = self.activation in (None, keras.activations.linear)
-        if contracted is None or self.bias is None or not linear or _adapted(self):
-            return super().call(inputs, training=training)
-        return _affine(inputs, self.kernel, self.bias, contracted)
-
-
-def _adapted(layer: keras.layers.Layer) -> bool:
-    """Whether the layer does more than its kernel says."""
-    return bool(layer.lora_enabled or layer.quantization_mode) or layer.compute_dtype != "float32"
-
-
-def _affine(inputs: tf.Tensor, kernel, bias, contracted: int) -> tf.Tensor:
-    """inputs (..., i...), kernel (i..., o...), bias (o...) -> (..., o...); `contracted` says how many `i` there are."""
-    kernel, bias = tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias)
-    outer = tf.shape(inputs)[: len(inputs.shape) - contracted]
-    inner, outputs = kernel.shape[:contracted].num_elements(), kernel.shape[contracted:]
-    flat = tf.reshape(inputs, [-1, inner]) @ tf.reshape(kernel, [inner, -1])
-    flat = tf.nn.bias_add(flat, tf.reshape(bias, [-1]))
-    result = tf.reshape(flat, tf.concat([outer, outputs], 0))
-    result.set_shape(inputs.shape[: len(inputs.shape) - contracted] + outputs)
-    return result
-
-
-class _MultiHeadAttention(keras.layers.MultiHeadAttention):
-    """Masks by one sum, where Keras selects twice."""
-
-    def _compute_attention(
-        self,
-        query,
-        key,
-        value,
-        attention_mask=None,
-        training=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-    ):
-        masked = attention_mask is None or len(attention_mask.shape) == 3
-        plain = use_causal_mask or return_attention_scores or not masked or len(query.shape) != 4
-        if plain or query.dtype != tf.float32:
-            return super()._compute_attention(
-                query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
-            )
-        query, key, value = (tf.transpose(part, [0, 2, 1, 3]) for part in (query, key, value))
-        scores = tf.matmul(query * self._inverse_sqrt_key_dim, key, transpose_b=True)  # (batch, heads, to, from)
-        if attention_mask is not None:
-            scores += (
-                tf.cast(attention_mask, tf.float32)[:, None] - 1.0
-            ) * 1e9  # (batch, to, from), alike for all heads
-        weights = tf.nn.softmax(scores)
-        if self._dropout > 0.0:
-            weights = self._dropout_layer(weights, training=training)
-        return tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), None
-
-
-FORMS: dict[str, dict[type[keras.layers.Layer], type[keras.layers.Layer]]] = {
-    "dropout": {keras.layers.Dropout: _Dropout},
-    "normalization": {keras.layers.LayerNormalization: _LayerNormalization},
-    "projections": {keras.layers.Dense: _Dense, keras.layers.EinsumDense: _EinsumDense},
-    "attention": {keras.layers.MultiHeadAttention: _MultiHeadAttention},
+FORMS: dict[str, Classes] = {
+    "dropout": {keras.layers.Dropout: plain_layers.Dropout},
+    "normalization": {keras.layers.LayerNormalization: plain_layers.LayerNormalization},
+    "projections": {
+        keras.layers.Dense: plain_layers.Dense,
+        keras.layers.EinsumDense: plain_layers.EinsumDense,
+    },
+    "attention": {keras.layers.MultiHeadAttention: plain_layers.MultiHeadAttention},
 }
-ACTIVATIONS, FIRST_TOKEN = "activations", "first_token"
-NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN, EMBEDDINGS)  # of `training.fused`
+ACTIVATIONS, FIRST_TOKEN, KERNELS = "activations", "first_token", "kernels"
+NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN, EMBEDDINGS, KERNELS)  # of `training.fused`
 
 
-def chosen_forms(fused: Collection[str] | None) -> tuple[str, ...]:
-    """`training.fused` of a config -> some of NAMES; null: all on a CPU, none where XLA or a GPU has its own."""
-    if fused is None:
-        return () if on_accelerator() else NAMES
-    return tuple(fused)
+def chosen_forms(fused: Collection[str] | None, say: Callable[[str], None] = lambda line: None) -> tuple[str, ...]:
+    """`training.fused` of a config -> some of NAMES.
+
+    Args:
+        fused: null: all on a CPU, kernels where they can be compiled; none where XLA or a GPU has its own.
+        say: told of what takes time, and of what is missing.
+
+    Raises:
+        UserError: kernels are named and this machine can't have them.
+    """
+    if fused is None and on_accelerator():
+        return ()
+    names = NAMES if fused is None else tuple(fused)
+    if KERNELS not in names:
+        return names
+    if on_accelerator():
+        raise UserError("training.fused: kernels are for CPUs; take the name out")
+    try:
+        library.load(say)
+    except library.Unavailable as reason:
+        if fused is not None:
+            raise UserError(
+                f"training.fused: kernels can't be had, {reason}; take the name out, or mend that"
+            ) from None
+        say(f"no compiled kernels, steps take about a fifth longer: {reason}")
+        return tuple(name for name in names if name != KERNELS)
+    return names
 
 
 @contextlib.contextmanager
 def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
+    first_token = last_layer_of_first_token(model) if FIRST_TOKEN in forms else []
     replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
-    layers = [layer for layer in model._flatten_layers() if type(layer) in replaced]
-    changes = [(layer, replaced[type(layer)]) for layer in layers]
-    if FIRST_TOKEN in forms:
-        changes += [(layer, FirstTokenEncoder) for layer in last_layer_of_first_token(model)]
-    with as_classes(changes), compiled_activations(model) if ACTIVATIONS in forms else contextlib.nullcontext():
+    changes: Changes = [(layer, FirstTokenEncoder) for layer in first_token]
+    if KERNELS in forms:
+        replaced |= kernel_layers.FORMS
+        changes += kernel_layers.encoders(model, leave=first_token)
+    changes += [(layer, replaced[type(layer)]) for layer in model._flatten_layers() if type(layer) in replaced]
+    leave = kernel_layers.is_gelu if KERNELS in forms else lambda activation: False
+    activations = compiled_activations(model, leave) if ACTIVATIONS in forms else contextlib.nullcontext()
+    with as_classes(changes), activations:
         yield

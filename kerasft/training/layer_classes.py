@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import keras
 
+Changes = list[tuple[keras.layers.Layer, type[keras.layers.Layer]]]
+
 
 @contextlib.contextmanager
-def as_classes(changes: Sequence[tuple[keras.layers.Layer, type[keras.layers.Layer]]]) -> Iterator[None]:
+def as_classes(changes: Changes) -> Iterator[None]:
     """Each layer is of the class beside it inside, and of its own again afterwards.
 
     Args:

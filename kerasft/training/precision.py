@@ -39,6 +39,12 @@ def bfloat16_products(active: bool) -> Iterator[None]:
         tf.config.optimizer.set_experimental_options({_REWRITE: before.get(_REWRITE, False)})
 
 
+def product_type() -> tf.DType:
+    """What the matrix products of a graph that is traced now are in, for what casts by itself."""
+    rewritten = tf.config.optimizer.get_experimental_options().get(_REWRITE, False)
+    return tf.bfloat16 if rewritten else tf.float32
+
+
 @contextlib.contextmanager
 def dtype_policy(policy: str) -> Iterator[None]:
     """Sets the dtype policy for the layers made inside, and puts the old one back."""

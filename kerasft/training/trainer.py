@@ -26,7 +26,7 @@ from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.deferred_rows import deferrable_layers
-from kerasft.training.fused_layers import chosen_forms
+from kerasft.training.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.training.optimizer import create_optimizer, exported_weights
@@ -77,7 +77,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         replicas = strategy.num_replicas_in_sync
         self.batches = Batches.of(config, model, train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
-        forms = chosen_forms(training.fused)
+        forms = chosen_forms(training.fused, terminal.line)
         rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths, rows)
@@ -87,7 +87,10 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
         self.progress = self.checkpoints.progress
         self.microbatches = chosen_microbatches(config, task, model, strategy)
-        self.evaluator = Evaluator(model, strategy, training.evaluation_batch_size, task.condense, self.microbatches)
+        # Activations would be compiled anew for each length of texts.
+        lasting = [form for form in forms if form != ACTIVATIONS]
+        evaluated = training.evaluation_batch_size, task.condense, self.microbatches
+        self.evaluator = Evaluator(model, strategy, *evaluated, lambda: fused_layers(model, lasting))
         made_of = model, task, self.optimizer, strategy, training.gradient_accumulation, forms, self.batches.packed
         step = make_train_step(*made_of, recomputed, self.static, self.microbatches)
         self.run_steps = InnerLoop(step, not self.static, hosts)

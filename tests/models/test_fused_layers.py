@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.training.fused_layers import FORMS, NAMES, chosen_forms, fused_layers
+from kerasft.errors import UserError
+from kerasft.kernels import library
+from kerasft.training.fused_layers import FORMS, KERNELS, NAMES, chosen_forms, fused_layers
 
 
 def features_of(backbone: keras.Model) -> dict[str, tf.Tensor]:
@@ -68,7 +70,7 @@ def agrees(model: keras.Model, forms) -> None:
 def test_the_layers_of_an_encoder_are_found(make_backbone):
     model = make_backbone("bert")
     found = set()
-    with fused_layers(model, NAMES):
+    with fused_layers(model, FORMS):
         for layer in model._flatten_layers():
             found |= {name for name, forms in FORMS.items() if type(layer) in forms.values()}
     assert found == set(FORMS)
@@ -154,3 +156,15 @@ class TestDropout:
 
 def test_what_a_config_leaves_open_is_all_on_a_cpu():
     assert chosen_forms(None) == NAMES and chosen_forms([]) == () and chosen_forms(["dropout"]) == ("dropout",)
+
+
+def test_without_a_compiler_there_are_the_other_forms_and_a_word_of_it(monkeypatch):
+    def missing(say):
+        raise library.Unavailable("no C++ compiler is installed")
+
+    monkeypatch.setattr(library, "load", missing)
+    said = []
+    assert chosen_forms(None, said.append) == tuple(name for name in NAMES if name != KERNELS)
+    assert len(said) == 1 and "no C++ compiler is installed" in said[0]
+    with pytest.raises(UserError, match="training.fused: kernels can't be had, no C\\+\\+ compiler is installed"):
+        chosen_forms([KERNELS])

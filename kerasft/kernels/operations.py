@@ -1,0 +1,140 @@
+"""The kernels as functions of tensors, with their gradients."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from kerasft.kernels.library import load
+
+BYTES = 256  # values of a byte: rates of dropout are multiples of 1/256
+
+
+def dropped_bytes(rate: float) -> int:
+    """How many of the values of a byte say that an element is dropped."""
+    return round(rate * BYTES)
+
+
+def dropout(x: tf.Tensor, seed: tf.Tensor, rate: float) -> tf.Tensor:
+    """Drops elements by a byte each, which a counter-based generator draws for their place (Philox; seed: int32, (2,))."""
+    return load().kerasft_dropout(x=x, seed=seed, dropped=dropped_bytes(rate))
+
+
+def norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """Layer normalisation over the last axis (Ba et al. 2016, arXiv:1607.06450): (..., width) -> (..., width)."""
+    return load().kerasft_norm(x=x, gamma=gamma, beta=beta, epsilon=epsilon).y
+
+
+def residual_norm(x, bias, residual, gamma, beta, seed, rate: float, epsilon: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """norm(dropout(x + bias) + residual), in float32 and in the type of x, for the products that read it.
+
+    Args:
+        x: (..., width), float32 or bfloat16.
+        bias: (width).
+        residual: like x, float32.
+        gamma: (width); so is beta.
+        beta: of the normalisation.
+        seed: int32, (2,).
+        rate: of dropout.
+        epsilon: of the normalisation.
+    """
+    settings = {"dropped": dropped_bytes(rate), "epsilon": epsilon}
+    found = load().kerasft_residual_norm(
+        x=x, bias=bias, residual=residual, gamma=gamma, beta=beta, seed=seed, **settings
+    )
+    return found.y, found.operand
+
+
+def gelu(x: tf.Tensor, bias: tf.Tensor, approximate: bool) -> tf.Tensor:
+    """GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415) of x + bias.
+
+    Args:
+        x: (..., width), float32 or bfloat16.
+        bias: (width), float32.
+        approximate: by tanh.
+    """
+    kernel = load().kerasft_gelu_tanh if approximate else load().kerasft_gelu
+    return kernel(x=x, bias=bias).y
+
+
+def attention_weights(scores, bias, seed, rate: float, scale: float) -> tf.Tensor:
+    """dropout(softmax(scores * scale + bias)) over the last axis.
+
+    Args:
+        scores: (batch, heads, to, from), float32 or bfloat16.
+        bias: (batch, 1 or to, from), alike for all heads.
+        seed: int32, (2,).
+        rate: of dropout.
+        scale: of the scores.
+    """
+    settings = {"scale": scale, "dropped": dropped_bytes(rate)}
+    return load().kerasft_softmax(scores=scores, bias=bias, seed=seed, **settings).kept
+
+
+def has_products() -> bool:
+    """Whether this processor multiplies in bfloat16 faster by our kernels than by oneDNN's; see products.h."""
+    return hasattr(load(), "kerasft_product")
+
+
+def pack(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A float32 kernel (inner, outer) in the form that products read it in, forward and back; for `product`."""
+    found = load().kerasft_pack(weight=kernel)
+    return found.forward, found.back
+
+
+def product(x: tf.Tensor, kernel: tf.Tensor, packed: tuple[tf.Tensor, tf.Tensor], bias: tf.Tensor | None) -> tf.Tensor:
+    """x (rows, inner) by kernel (inner, outer), plus bias (outer) -> (rows, outer), x and the result in bfloat16.
+
+    Args:
+        x: `inner` is even, and so is `outer`.
+        kernel: float32; the gradient, in float32, is its own.
+        packed: what `pack` made of it.
+        bias: float32.
+    """
+    empty = tf.zeros([0])
+
+    @tf.custom_gradient
+    def multiplied(x, kernel, bias, forward, back):
+        inner, outer = kernel.shape
+
+        def gradient(upstream):
+            found = load().kerasft_product_grad(x=x, dy=upstream)
+            inward = load().kerasft_product(x=upstream, packed=back, bias=empty, columns=inner)
+            return inward, found.dweight, found.dbias if bias.shape[0] else None, None, None
+
+        return load().kerasft_product(x=x, packed=forward, bias=bias, columns=outer), gradient
+
+    return multiplied(x, kernel, empty if bias is None else bias, *packed)
+
+
+@tf.RegisterGradient("KerasftDropout")
+def _(op, upstream):
+    return load().kerasft_dropout(x=upstream, seed=op.inputs[1], dropped=op.get_attr("dropped")), None
+
+
+@tf.RegisterGradient("KerasftNorm")
+def _(op, upstream, *_):
+    x, gamma, _ = op.inputs
+    _, mean, inverse = op.outputs
+    return load().kerasft_norm_grad(dy=upstream, x=x, gamma=gamma, mean=mean, inverse=inverse)
+
+
+@tf.RegisterGradient("KerasftResidualNorm")
+def _(op, upstream, of_operand, *_):
+    gamma, seed = op.inputs[3], op.inputs[5]
+    _, _, h, mean, inverse = op.outputs
+    known = {"h": h, "gamma": gamma, "mean": mean, "inverse": inverse, "seed": seed}
+    found = load().kerasft_residual_norm_grad(dy=upstream, doperand=of_operand, dropped=op.get_attr("dropped"), **known)
+    return found.dx, found.dbias, found.dresidual, found.dgamma, found.dbeta, None
+
+
+@tf.RegisterGradient("KerasftSoftmax")
+def _(op, _, upstream):
+    settings = {"scale": op.get_attr("scale"), "dropped": op.get_attr("dropped")}
+    found = load().kerasft_softmax_grad(upstream=upstream, weights=op.outputs[0], seed=op.inputs[2], **settings)
+    return found, None, None
+
+
+@tf.RegisterGradient("KerasftGelu")
+@tf.RegisterGradient("KerasftGeluTanh")
+def _(op, upstream, _):
+    return load().kerasft_activation_grad(dy=upstream, slope=op.outputs[1])

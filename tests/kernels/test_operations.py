@@ -1,0 +1,253 @@
+"""Kernels give what TensorFlow's own operations give: values, gradients, and dropout's law; and the same bits each time."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasft.kernels import operations
+
+SEED = tf.constant([3, -7], tf.int32)
+SIZES = st.tuples(st.integers(1, 70), st.integers(1, 90))
+
+
+def random(*shape: int, seed: int = 0) -> tf.Tensor:
+    return tf.constant(np.random.default_rng((seed, *shape)).normal(size=shape), tf.float32)
+
+
+def with_gradients(function, *inputs: tf.Tensor) -> list[np.ndarray]:
+    """The result, and the gradient of each input; every number of the result has a weight of its own in the loss."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        result = tf.cast(function(*inputs), tf.float32)
+        loss = tf.reduce_sum(result * tf.cos(tf.reshape(tf.range(tf.size(result), dtype=tf.float32), result.shape)))
+    return [value.numpy() for value in (result, *tape.gradient(loss, inputs))]
+
+
+def agree(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float = 1e-5) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        scale = max(1.0, np.abs(other).max(initial=0))
+        np.testing.assert_allclose(one / scale, other / scale, atol=tolerance)
+
+
+def plain_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+    mean, variance = tf.nn.moments(x, -1, keepdims=True)
+    return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(SIZES)
+def test_normalisation(sizes):
+    rows, width = sizes
+    inputs = 5 + random(rows, width), random(width), random(width, seed=1)
+    agree(with_gradients(lambda *a: operations.norm(*a, 1e-5), *inputs), with_gradients(plain_norm, *inputs), 3e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(SIZES)
+def test_bias_residual_and_normalisation(sizes):
+    rows, width = sizes
+    inputs = (
+        random(rows, width),
+        random(width, seed=1),
+        random(rows, width, seed=2),
+        random(width),
+        random(width, seed=3),
+    )
+
+    def ours(*inputs):
+        y, operand = operations.residual_norm(*inputs, SEED, 0.0, 1e-5)
+        return y + 2 * operand
+
+    def plain(x, bias, residual, gamma, beta):
+        return 3 * plain_norm(x + bias + residual, gamma, beta)
+
+    agree(with_gradients(ours, *inputs), with_gradients(plain, *inputs), 3e-5)
+
+
+def test_what_is_dropped_before_a_residual_gets_no_gradient():
+    x, residual = random(40, 64), random(40, 64, seed=1)
+    kept = operations.dropout(tf.ones_like(x), SEED, 0.3)
+    gamma, beta, none = tf.ones(64), tf.zeros(64), tf.zeros(64)
+
+    def ours(x, residual):
+        return operations.residual_norm(x, none, residual, gamma, beta, SEED, 0.3, 1e-5)[0]
+
+    def plain(x, residual):
+        return plain_norm(x * kept + residual, gamma, beta)
+
+    agree(with_gradients(ours, x, residual), with_gradients(plain, x, residual))
+
+
+@pytest.mark.parametrize("approximate", [True, False])
+@settings(deadline=None, max_examples=25)
+@given(sizes=SIZES)
+def test_gelu(approximate, sizes):
+    rows, width = sizes
+    inputs = 3 * random(rows, width), random(width)
+    found = with_gradients(lambda x, bias: operations.gelu(x, bias, approximate), *inputs)
+    agree(found, with_gradients(lambda x, bias: tf.nn.gelu(x + bias, approximate), *inputs), 5e-6)
+
+
+@pytest.mark.parametrize("approximate", [True, False])
+def test_gelu_far_from_zero(approximate):
+    x = tf.constant([[-1e30, -90.0, -20.0, -6.0, -0.0, 6.0, 20.0, 90.0, 1e30]])
+    y, dx, _ = with_gradients(lambda x, bias: operations.gelu(x, bias, approximate), x, tf.zeros(9))
+    np.testing.assert_allclose(y[0, 5:], x[0, 5:], rtol=1e-6)
+    np.testing.assert_allclose(y[0, :5], 0, atol=1e-7)
+    assert np.isfinite(dx).all()
+
+
+@pytest.mark.parametrize("own", [1, 5])
+@settings(deadline=None, max_examples=20)
+@given(width=st.integers(1, 70))
+def test_attention_weights(own, width):
+    """One mask for every token that looks, or one for each."""
+    scores = random(3, 2, 5, width)
+    mask = np.random.default_rng(width).random((3, own, width)) < 0.6
+    mask[..., 0] = True
+    bias = tf.constant(np.where(mask, 0, -1e9), tf.float32)
+    found = with_gradients(lambda s: operations.attention_weights(s, bias, SEED, 0.0, 0.4), scores)
+    agree(found, with_gradients(lambda s: tf.nn.softmax(0.4 * s + bias[:, None]), scores))
+    kept = operations.dropout(tf.ones_like(scores), SEED, 0.25)
+    found = with_gradients(lambda s: operations.attention_weights(s, bias, SEED, 0.25, 0.4), scores)
+    agree(found, with_gradients(lambda s: kept * tf.nn.softmax(0.4 * s + bias[:, None]), scores))
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mask"):
+        operations.attention_weights(random(3, 2, 5, 7), tf.zeros((3, 1, 6)), SEED, 0.0, 1.0)
+
+
+class TestBfloat16:
+    """The same numbers as in float32, rounded once at the end: within half of the last of 8 bits."""
+
+    @staticmethod
+    def rounded(*shape: int, seed: int = 0) -> tf.Tensor:
+        return tf.cast(random(*shape, seed=seed), tf.bfloat16)
+
+    def test_gelu(self):
+        x, bias = self.rounded(50, 33), random(33)
+        found = with_gradients(lambda x, b: operations.gelu(x, b, True), x, bias)
+        agree(found, with_gradients(lambda x, b: tf.nn.gelu(tf.cast(x, tf.float32) + b, True), x, bias), 1e-2)
+
+    def test_residual_and_normalisation(self):
+        x, inputs = self.rounded(50, 33), (random(33), random(50, 33, seed=2), random(33, seed=1), random(33, seed=3))
+
+        def ours(x, *inputs):
+            y, operand = operations.residual_norm(x, *inputs, SEED, 0.0, 1e-5)
+            assert operand.dtype == tf.bfloat16
+            np.testing.assert_array_equal(operand, tf.cast(y, tf.bfloat16))
+            return y
+
+        def plain(x, bias, residual, gamma, beta):
+            return plain_norm(tf.cast(x, tf.float32) + bias + residual, gamma, beta)
+
+        agree(with_gradients(ours, x, *inputs), with_gradients(plain, x, *inputs), 1e-2)
+
+    def test_attention_weights(self):
+        scores, bias = self.rounded(3, 2, 5, 20), tf.zeros((3, 1, 20))
+        found = with_gradients(lambda s: operations.attention_weights(s, bias, SEED, 0.0, 0.4), scores)
+        agree(found, with_gradients(lambda s: tf.nn.softmax(0.4 * tf.cast(s, tf.float32)), scores), 1e-2)
+
+
+class TestDropout:
+    @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+    def test_as_many_are_dropped_as_were_asked_for(self, rate):
+        result = operations.dropout(tf.ones((400, 1001)), SEED, rate).numpy()
+        assert np.mean(result == 0) == pytest.approx(rate, abs=1 / 256)
+        assert result.mean() == pytest.approx(1.0, abs=0.02)
+        assert len(np.unique(result)) == 2
+
+    def test_neighbours_rows_and_seeds_are_independent(self):
+        zero, other = (operations.dropout(tf.ones((512, 1024)), [seed, 0], 0.25).numpy() == 0 for seed in (1, 2))
+        pairs = [(zero[:, :-d], zero[:, d:]) for d in (1, 2, 4, 16, 32, 64, 128, 256)]
+        pairs += [(zero[:-1], zero[1:]), (zero, other)]
+        for one, another in pairs:
+            assert np.mean(one & another) == pytest.approx(0.25**2, abs=0.003)
+
+    def test_the_gradient_passes_where_the_value_passed(self):
+        value, gradient = with_gradients(lambda x: operations.dropout(x, SEED, 0.5), tf.ones((9, 13)))
+        np.testing.assert_array_equal(gradient == 0, value == 0)
+
+    def test_a_rate_of_a_whole_byte_is_refused(self):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="256"):
+            operations.dropout(tf.ones((2, 2)), SEED, 1.0)
+
+
+@pytest.mark.parametrize("place", [0, 40, 79])
+def test_what_is_no_number_is_not_hidden(place):
+    x = random(2, 80).numpy()
+    x[1, place] = np.nan
+    zeros, ones = tf.zeros(80), tf.ones(80)
+    for result in (
+        operations.norm(x, ones, zeros, 1e-5),
+        operations.residual_norm(x, zeros, tf.zeros((2, 80)), ones, zeros, SEED, 0.0, 1e-5)[0],
+        operations.attention_weights(tf.reshape(x, (2, 1, 1, 80)), tf.zeros((2, 1, 80)), SEED, 0.0, 1.0),
+        operations.gelu(x, zeros, True),
+        operations.gelu(x, zeros, False),
+        tf.cast(operations.gelu(tf.cast(x, tf.bfloat16), zeros, False), tf.float32),
+    ):
+        finite = np.isfinite(np.asarray(result)).reshape(2, 80)
+        assert finite[0].all() and not finite[1, place]
+
+
+def test_sums_over_rows_have_the_same_bits_each_time():
+    """Threads take stretches of rows in any order."""
+    inputs = random(3000, 64), random(64), random(64, seed=1)
+    first = with_gradients(lambda *a: operations.norm(*a, 1e-5), *inputs)
+    for _ in range(5):
+        for one, other in zip(first, with_gradients(lambda *a: operations.norm(*a, 1e-5), *inputs)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_no_rows():
+    y, dx, dgamma, dbeta = with_gradients(
+        lambda *a: operations.norm(*a, 1e-5), tf.zeros((0, 8)), tf.ones(8), tf.ones(8)
+    )
+    assert y.shape == dx.shape == (0, 8) and not dgamma.any() and not dbeta.any()
+
+
+class TestProduct:
+    """Of bfloat16 operands, summed in float32."""
+
+    @pytest.fixture(autouse=True)
+    def _processor(self):
+        if not operations.has_products():
+            pytest.skip("this processor's products are oneDNN's")
+
+    @settings(deadline=None, max_examples=40)
+    @given(rows=st.integers(0, 120), inner=st.integers(1, 50), outer=st.integers(1, 80))
+    def test_values_and_gradients(self, rows, inner, outer):
+        x = tf.cast(random(rows, 2 * inner), tf.bfloat16)
+        kernel, bias = random(2 * inner, 2 * outer, seed=1), random(2 * outer)
+        known = tf.cast(tf.cast(kernel, tf.bfloat16), tf.float32)  # as it is packed
+        packed = operations.pack(kernel)
+        result = operations.product(x, kernel, packed, bias)
+        exact = tf.cast(x, tf.float32) @ known + bias
+        agree([tf.cast(result, tf.float32).numpy()], [exact.numpy()], 4e-3)
+        upstream = tf.cast(random(rows, 2 * outer, seed=2), tf.bfloat16)
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel, bias))
+            result = operations.product(x, kernel, packed, bias)
+        dx, dkernel, dbias = tape.gradient(result, (x, kernel, bias), upstream)
+        up = tf.cast(upstream, tf.float32)
+        agree([tf.cast(dx, tf.float32).numpy()], [tf.matmul(up, known, transpose_b=True).numpy()], 4e-3)
+        agree([dkernel.numpy()], [tf.matmul(tf.cast(x, tf.float32), up, transpose_a=True).numpy()])
+        agree([dbias.numpy()], [tf.reduce_sum(up, 0).numpy()])
+
+    def test_more_rows_than_are_taken_at_a_time(self):
+        x, upstream = (tf.cast(random(2501, 70, seed=seed), tf.bfloat16) for seed in (0, 1))
+        kernel = random(70, 70)
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            result = operations.product(x, kernel, operations.pack(kernel), None)
+        expected = tf.matmul(tf.cast(x, tf.float32), tf.cast(upstream, tf.float32), transpose_a=True)
+        agree([tape.gradient(result, kernel, upstream).numpy()], [expected.numpy()])
+
+    def test_a_weight_packed_for_other_sizes_is_refused(self):
+        x, kernel = tf.zeros((3, 4), tf.bfloat16), random(6, 8)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="other sizes"):
+            operations.product(x, tf.zeros((4, 8)), operations.pack(kernel), None)
