@@ -34,11 +34,12 @@ from kerasft.training.precision import bfloat16_products
 
 PASSES = 3  # forward, and back to the inputs and to the weights, as many FLOPs each
 GROUPS = {  # op -> what it is part of; the others are element-wise
-    "matrix products": ("MatMul", "Einsum"),
+    "matrix products": ("MatMul", "Einsum", "KerasftProduct", "KerasftPack"),
     "Adam": ("ResourceApplyAdam",),
     "norm of the gradient": ("L2Loss",),
     "random numbers": ("StatelessRandom",),
     "softmax": ("Softmax",),
+    "normalisation, GELU": ("KerasftNorm", "KerasftResidual", "KerasftGelu", "KerasftActivation"),
     "moving data": ("Transpose", "Cast", "Gather", "Reshape", "Concat", "Slice", "Pack"),
     "sums over rows": ("BiasAddGrad", "UnsortedSegmentSum", "Mean", "Sum", "AddN"),
 }

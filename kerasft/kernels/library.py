@@ -19,8 +19,8 @@ from types import ModuleType
 
 import tensorflow as tf
 
-SOURCES = ("kernels.cc", "products.cc")
-HEADERS = ("rows.h", "loops.h", "philox.h", "products.h")
+SOURCE = "kernels.cc"
+HEADERS = ("activation.h", "attention.h", "loops.h", "matrix.h", "normalization.h", "philox.h", "products.h", "rows.h")
 COMPILERS = ("g++", "clang++", "c++")
 # Sums may be taken in lanes; what is no number stays none.
 OPTIONS = ("-O3", "-shared", "-fPIC", "-w", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros") + (
@@ -70,9 +70,8 @@ def _built(say: Callable[[str], None]) -> Path:
     say("compiling kernels for this machine (once, some ten seconds)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        done = subprocess.run(
-            [*command, "-o", str(made), *tf.sysconfig.get_link_flags()], capture_output=True, text=True
-        )
+        command += ["-o", str(made), *tf.sysconfig.get_link_flags()]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
             raise Unavailable(f"{command[0]} does not compile them: {' '.join(errors[:1])}")
@@ -87,20 +86,14 @@ def _command() -> list[str]:
     if not shutil.which(compiler[0]):
         raise Unavailable(f"the environment's CXX={os.environ['CXX']} is no program")
     options = (*OPTIONS, *NATIVE.get(platform.machine(), ()))
-    return [*compiler, *tf.sysconfig.get_compile_flags(), *options, *(str(_source(name)) for name in SOURCES)]
+    return [*compiler, *tf.sysconfig.get_compile_flags(), *options, str(_source(SOURCE))]
 
 
 def _digest(command: list[str]) -> str:
-    sources = [_source(name).read_bytes() for name in (*SOURCES, *HEADERS)]
+    sources = [_source(name).read_bytes() for name in (SOURCE, *HEADERS)]
     version = subprocess.run([*command[:1], "--version"], capture_output=True).stdout
-    parts = [
-        *sources,
-        repr(command[: -len(SOURCES)]).encode(),
-        version,
-        tf.version.VERSION.encode(),
-        _processor().encode(),
-    ]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+    texts = repr(command[:-1]), tf.version.VERSION, _processor()
+    return hashlib.sha256(b"\0".join([*sources, version, *map(str.encode, texts)])).hexdigest()[:32]
 
 
 def _source(name: str) -> Path:

@@ -15,7 +15,7 @@ def dropped_bytes(rate: float) -> int:
 
 
 def dropout(x: tf.Tensor, seed: tf.Tensor, rate: float) -> tf.Tensor:
-    """Drops elements by a byte each, which a counter-based generator draws for their place (Philox; seed: int32, (2,))."""
+    """Drops elements by a byte each, drawn for its place by a counter-based generator (seed: int32, (2,))."""
     return load().kerasft_dropout(x=x, seed=seed, dropped=dropped_bytes(rate))
 
 

@@ -95,4 +95,34 @@ inline TensorShape without_last(TensorShape shape) {
   return shape;
 }
 
+class Kernel : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) final {
+    OP_REQUIRES(context, context->input(0).dims() > 0, tensorflow::errors::InvalidArgument("a scalar has no rows"));
+    compute(context, Rows(context->input(0)), context->input(0).shape());
+  }
+
+ protected:
+  virtual void compute(OpKernelContext* context, const Rows& rows, const TensorShape& shape) = 0;
+};
+
+class Dropping : public Kernel {
+ public:
+  explicit Dropping(OpKernelConstruction* context) : Kernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("dropped", &dropped_));
+    OP_REQUIRES(context, 0 <= dropped_ && dropped_ < 256,
+                tensorflow::errors::InvalidArgument("dropped: ", dropped_, " of 256 bytes"));
+  }
+
+ protected:
+  Draws draws(OpKernelContext* context, int index) const {
+    const auto seed = context->input(index).flat<int32_t>();
+    return Draws(Seed{static_cast<uint32_t>(seed(0)), static_cast<uint32_t>(seed(1))}, dropped_);
+  }
+
+  int dropped_ = 0;
+};
+
 }  // namespace kerasft

@@ -56,9 +56,8 @@ def chosen_forms(fused: Collection[str] | None, say: Callable[[str], None] = lam
         library.load(say)
     except library.Unavailable as reason:
         if fused is not None:
-            raise UserError(
-                f"training.fused: kernels can't be had, {reason}; take the name out, or mend that"
-            ) from None
+            mend = "mend that, or take the name out"
+            raise UserError(f"training.fused: kernels can't be had, {reason}; {mend}") from None
         say(f"no compiled kernels, steps take about a fifth longer: {reason}")
         return tuple(name for name in names if name != KERNELS)
     return names

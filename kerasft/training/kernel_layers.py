@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator
 
@@ -77,9 +78,8 @@ class KernelEncoder(keras_hub.layers.TransformerEncoder):
         flat = tf.reshape(inputs, [-1, width])  # (batch * length, hidden)
         found = attended(attention, tf.cast(flat, kind), tf.shape(inputs), mask, training)
         joins = self._self_attention_dropout, self._self_attention_layer_norm
-        found, operand = joined(
-            product(found, attention._output_dense), attention._output_dense, flat, *joins, training
-        )
+        last = attention._output_dense
+        found, operand = joined(product(found, last), last, flat, *joins, training)
         active = operations.gelu(product(operand, inner), tf.convert_to_tensor(inner.bias), approximate)
         joins = self._feedforward_dropout, self._feedforward_layer_norm
         found, _ = joined(product(active, outer), outer, found, *joins, training)
@@ -101,9 +101,14 @@ def denses(layer: keras_hub.layers.TransformerEncoder) -> list[keras.layers.Laye
     return [*projections, layer._feedforward_intermediate_dense, layer._feedforward_output_dense]
 
 
+def as_matrix(layer: keras.layers.Layer) -> tf.Tensor:
+    """The kernel (inner..., outer...) -> (inner, outer); the bias has as many numbers as there are outer ones."""
+    return tf.reshape(tf.convert_to_tensor(layer.kernel), [-1, math.prod(layer.bias.shape)])
+
+
 def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf.Tensor:
     """x (rows, inner) by the layer's kernel (inner..., outer...) -> (rows, outer)."""
-    kernel = tf.reshape(tf.convert_to_tensor(layer.kernel), [x.shape[-1], -1])
+    kernel = as_matrix(layer)
     bias = tf.reshape(tf.convert_to_tensor(layer.bias), [-1]) if biased else None
     if x.dtype == tf.bfloat16 and operations.has_products() and not any(size % 2 for size in kernel.shape):
         packed = getattr(_traced, "packed", {}).get(id(layer.kernel)) or operations.pack(kernel)
@@ -117,11 +122,7 @@ def kernels_packed_once(model: keras.layers.Layer) -> Iterator[None]:
     """Weights of encoder layers are brought into the form of products here, and not by each part of a batch inside."""
     layers = [dense for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) for dense in denses(layer)]
     if layers and product_type() == tf.bfloat16 and operations.has_products():
-        kernels = {id(dense.kernel): tf.convert_to_tensor(dense.kernel) for dense in layers}
-        inner = {
-            id(dense.kernel): dense.kernel.shape.num_elements() // dense.bias.shape.num_elements() for dense in layers
-        }
-        _traced.packed = {name: operations.pack(tf.reshape(kernels[name], [inner[name], -1])) for name in kernels}
+        _traced.packed = {id(dense.kernel): operations.pack(as_matrix(dense)) for dense in layers}
     try:
         yield
     finally:
@@ -207,7 +208,7 @@ FORMS: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
 
 
 def encoders(model: keras.layers.Layer, leave: Collection[keras.layers.Layer]) -> Changes:
-    """The encoder layers of a model, those to leave aside; a class that one has for another reason stays before ours."""
+    """The encoder layers of a model, but for those to leave; the class that one has for a packed batch stays first."""
     changes, kept = [], {id(layer) for layer in leave}
     for layer in model._flatten_layers():
         kind = type(layer)

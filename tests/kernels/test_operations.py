@@ -1,4 +1,4 @@
-"""Kernels give what TensorFlow's own operations give: values, gradients, and dropout's law; and the same bits each time."""
+"""Kernels give what TensorFlow's own operations give: values, gradients, dropout's law; and the same bits each time."""
 
 import numpy as np
 import pytest
@@ -49,13 +49,8 @@ def test_normalisation(sizes):
 @given(SIZES)
 def test_bias_residual_and_normalisation(sizes):
     rows, width = sizes
-    inputs = (
-        random(rows, width),
-        random(width, seed=1),
-        random(rows, width, seed=2),
-        random(width),
-        random(width, seed=3),
-    )
+    inputs = random(rows, width), random(width, seed=1), random(rows, width, seed=2)
+    inputs += random(width), random(width, seed=3)
 
     def ours(*inputs):
         y, operand = operations.residual_norm(*inputs, SEED, 0.0, 1e-5)
@@ -204,9 +199,8 @@ def test_sums_over_rows_have_the_same_bits_each_time():
 
 
 def test_no_rows():
-    y, dx, dgamma, dbeta = with_gradients(
-        lambda *a: operations.norm(*a, 1e-5), tf.zeros((0, 8)), tf.ones(8), tf.ones(8)
-    )
+    inputs = tf.zeros((0, 8)), tf.ones(8), tf.ones(8)
+    y, dx, dgamma, dbeta = with_gradients(lambda *a: operations.norm(*a, 1e-5), *inputs)
     assert y.shape == dx.shape == (0, 8) and not dgamma.any() and not dbeta.any()
 
 

@@ -1,4 +1,5 @@
-// Matrix products as operations of TensorFlow; none where the processor has no use for them (products.h).
+// Matrix products as kernels of TensorFlow; none where the processor has no use for them (products.h).
+#pragma once
 
 #include "products.h"
 
@@ -123,33 +124,6 @@ class ProductGrad : public OpKernel {
     }
   }
 };
-
-REGISTER_OP("KerasftPack")
-    .Input("weight: float").Output("forward: bfloat16").Output("back: bfloat16")
-    .SetShapeFn([](InferenceContext* context) {
-      for (int i = 0; i < 2; ++i) context->set_output(i, context->Vector(InferenceContext::kUnknownDim));
-      return absl::OkStatus();
-    });
-REGISTER_OP("KerasftProduct")
-    .Input("x: bfloat16").Input("packed: bfloat16").Input("bias: float").Output("y: bfloat16").Attr("columns: int")
-    .SetShapeFn([](InferenceContext* context) {
-      int64_t columns;
-      TF_RETURN_IF_ERROR(context->GetAttr("columns", &columns));
-      context->set_output(0, context->Matrix(context->Dim(context->input(0), 0), columns));
-      return absl::OkStatus();
-    });
-REGISTER_OP("KerasftProductGrad")
-    .Input("x: bfloat16").Input("dy: bfloat16").Output("dweight: float").Output("dbias: float")
-    .SetShapeFn([](InferenceContext* context) {
-      const auto columns = context->Dim(context->input(1), 1);
-      context->set_output(0, context->Matrix(context->Dim(context->input(0), 1), columns));
-      context->set_output(1, context->Vector(columns));
-      return absl::OkStatus();
-    });
-
-REGISTER_KERNEL_BUILDER(Name("KerasftPack").Device(tensorflow::DEVICE_CPU), Pack);
-REGISTER_KERNEL_BUILDER(Name("KerasftProduct").Device(tensorflow::DEVICE_CPU), Product);
-REGISTER_KERNEL_BUILDER(Name("KerasftProductGrad").Device(tensorflow::DEVICE_CPU), ProductGrad);
 
 }  // namespace kerasft
 
