@@ -26,9 +26,10 @@ class Progress(tf.train.experimental.PythonState):
         validated: the step of the last validation.
         spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
         parts: see `kerasft.training.batches.Batches.going_on`.
+        forms: of layers that its steps run, see `fused_layers`.
     """
 
-    KEPT = ("history", "losses", "best", "waited", "validated", "spent", "parts")
+    KEPT = ("history", "losses", "best", "waited", "validated", "spent", "parts", "forms")
 
     def __init__(self):
         self.history: list[dict[str, Any]] = []
@@ -38,6 +39,7 @@ class Progress(tf.train.experimental.PythonState):
         self.validated = 0
         self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
         self.parts: int | None = None
+        self.forms: list[str] | None = None
 
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)

@@ -57,7 +57,7 @@ class KernelDense(Dense):
 class KernelMultiHeadAttention(MultiHeadAttention):
     """Mask, softmax and dropout as one pass."""
 
-    def weights(self, query, key, attention_mask, training):
+    def shares(self, query, key, attention_mask, training):
         return attention_weights(self, query, key, attention_mask, training)
 
 

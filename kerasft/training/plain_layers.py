@@ -123,10 +123,10 @@ class MultiHeadAttention(keras.layers.MultiHeadAttention):
                 query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
             )
         query, key, value = (tf.transpose(part, [0, 2, 1, 3]) for part in (query, key, value))
-        weights = self.weights(query, key, attention_mask, training)
+        weights = self.shares(query, key, attention_mask, training)
         return tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), None
 
-    def weights(self, query, key, attention_mask, training):
+    def shares(self, query, key, attention_mask, training):
         """query, key (batch, heads, to or from, width), mask (batch, 1 or to, from) -> (batch, heads, to, from)."""
         scores = tf.matmul(query * self._inverse_sqrt_key_dim, key, transpose_b=True)
         if attention_mask is not None:

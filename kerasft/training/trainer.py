@@ -77,7 +77,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         replicas = strategy.num_replicas_in_sync
         self.batches = Batches.of(config, model, train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
-        forms = chosen_forms(training.fused, terminal.line)
+        forms = self.forms = chosen_forms(training.fused, terminal.line)
         rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths, rows)
@@ -106,6 +106,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.checkpoints.prepare()
         for damaged in self.checkpoints.restore() if resume else ():
             self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
+        self._same_forms()
         if self.batches.filling:
             self.terminal.line(str(self.batches.filling))
         saving = training.checkpoint
@@ -133,6 +134,14 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.workers.wait()  # the chief may still be writing the best weights
         self.checkpoints.restore_best()
         self.task.state.update(self.progress.best["state"])
+
+    def _same_forms(self) -> None:
+        """Says so where what a run's steps were made of before is not what they are made of here."""
+        before, now = self.progress.forms, list(self.forms)
+        if before not in (None, now):
+            other = ", ".join(sorted(set(before) ^ set(now)))
+            self.terminal.line(f"training.fused was another before ({other}): the bits will differ from there on")
+        self.progress.forms = now
 
     def replay(self, entry: Entry, last_step: int) -> str:
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""

@@ -3,6 +3,7 @@ import multiprocessing
 import resource
 import shutil
 import signal
+import types
 
 import keras
 import numpy as np
@@ -11,8 +12,9 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import StorageError, UserError
-from kerasft.training.checkpoint import Checkpoints
+from kerasft.training.checkpoint import Checkpoints, Progress
 from kerasft.training.optimizer import create_optimizer
+from kerasft.training.trainer import Trainer
 
 
 def make(folder, seed: int, keep: int = 2) -> Checkpoints:
@@ -150,3 +152,18 @@ def test_a_manifest_names_every_file(tmp_path):
     make(tmp_path, 0).save()
     manifest = json.loads((tmp_path / "ckpt-1.json").read_text())
     assert sorted(manifest["sha256"]) == ["ckpt-1.data-00000-of-00001", "ckpt-1.index"]
+
+
+def test_a_run_that_goes_on_without_kernels_says_that_bits_differ():
+    lines = []
+    run = types.SimpleNamespace(progress=Progress(), forms=("dropout", "kernels"))
+    run.terminal = types.SimpleNamespace(line=lines.append)
+    Trainer._same_forms(run)  # a run that begins
+    run.progress.deserialize(run.progress.serialize().encode())
+    Trainer._same_forms(run)
+    assert lines == []
+    run.forms = ("dropout",)
+    Trainer._same_forms(run)
+    assert len(lines) == 1 and "(kernels)" in lines[0]
+    Trainer._same_forms(run)
+    assert len(lines) == 1
