@@ -32,7 +32,7 @@ class CausalDecoder:
     """A causal language model as a `kerasft.models.decoder.Decoder`: an answer follows its prompt in one row.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         max_length: tokens of a prompt and its answer together.
     """
 
@@ -77,10 +77,11 @@ def _largest(values: tf.Tensor) -> tf.Tensor:
 
 def check_decoder(backbone: keras.Model) -> None:
     """Raises UserError where texts are not written with this backbone here."""
-    if not isinstance(backbone, (keras_hub.models.GPT2Backbone, keras_hub.models.LlamaBackbone)):
+    models = keras_hub.models
+    if not isinstance(backbone, (models.GPT2Backbone, models.LlamaBackbone, models.MistralBackbone)):
         raise UserError(
-            f"model.preset: texts are written with GPT-2 and Llama models here, not with a {type(backbone).__name__}; "
-            "use one of these"
+            "model.preset: texts are written with GPT-2, Llama and Mistral models here, not with a "
+            f"{type(backbone).__name__}; use one of these"
         )
 
 
@@ -88,7 +89,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     """Reads rows from their start.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         token_ids: (batch, length), what stands behind a row's own tokens is of no account.
         capacity: tokens a row can come to, `length` or more.
 
@@ -97,7 +98,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     """
     length = tf.shape(token_ids)[1]
     places = tf.range(length)[tf.newaxis]  # (1, length)
-    seen = tf.range(length) <= places[..., tf.newaxis]  # (1, to, from)
+    seen = _seen(backbone, places, length)  # (1, to, from)
     x, cache = _embed(backbone, token_ids, places), []
     for layer in backbone.transformer_layers:
         form = _FORMS[type(layer).__name__]
@@ -115,7 +116,7 @@ def read_token(
     """Reads one more token of each row.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         token_ids: (batch,).
         places: (batch,) int32 tokens that stand before it in its row.
         cache: of those.
@@ -123,7 +124,7 @@ def read_token(
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    seen = (tf.range(tf.shape(cache[0].keys)[2]) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, capacity)
+    seen = _seen(backbone, places[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
     x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
     for layer, kept in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
@@ -153,6 +154,13 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf
     if learnt is None:  # rotary, within attention
         return x
     return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
+
+
+def _seen(backbone: keras.Model, places: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
+    """(batch or 1, to) places -> (batch or 1, to, room) bool: those up to each; Mistral sees a window of the newest."""
+    at, to = tf.range(room), places[..., tf.newaxis]
+    window = getattr(backbone, "sliding_window", None)
+    return at <= to if window is None else (at <= to) & (to < at + window)
 
 
 def attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
@@ -191,7 +199,7 @@ class _GPT2:
 
 
 class _Llama:
-    """KerasHub's LlamaTransformerDecoder: rotary positions, a gated feed-forward part."""
+    """KerasHub's LlamaTransformerDecoder, and Mistral's: rotary positions, a gated feed-forward part."""
 
     @staticmethod
     def project(layer, x, places):
@@ -210,4 +218,4 @@ class _Llama:
         return x + layer._feedforward_output_dense(inner * tf.cast(gate, inner.dtype))
 
 
-_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama}
+_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}

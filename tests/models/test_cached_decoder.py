@@ -74,5 +74,5 @@ def test_no_op_of_it_needs_xla(name):
 
 
 def test_other_families_are_refused(make_backbone):
-    with pytest.raises(UserError, match="GPT-2 and Llama models here, not with a BertBackbone"):
+    with pytest.raises(UserError, match="GPT-2, Llama and Mistral models here, not with a BertBackbone"):
         check_decoder(make_backbone("bert"))
