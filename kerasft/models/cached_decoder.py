@@ -163,18 +163,27 @@ def _seen(backbone: keras.Model, places: tf.Tensor, room: tf.Tensor) -> tf.Tenso
     return at <= to if window is None else (at <= to) & (to < at + window)
 
 
-def attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
+def attend(
+    query: tf.Tensor, kept: KeysValues, seen: tf.Tensor, scale: float | None = None, bias: tf.Tensor | None = None
+) -> tf.Tensor:
     """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
 
     Llama's query heads share key heads, several neighbours one.
+
+    Args:
+        scale: of scores; None: by the root of the width.
+        bias: (batch or 1, heads, to, from), added to them.
     """
     batch, length = tf.shape(query)[0], tf.shape(query)[1]
     shared, heads, width = kept.keys.shape[1], query.shape[2], query.shape[3]
     grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
     flat = tf.reshape(grouped, [batch, shared, -1, width])
-    scores = tf.matmul(flat * width**-0.5, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
+    flat *= width**-0.5 if scale is None else scale
+    scores = tf.matmul(flat, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
     scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])
+    if bias is not None:
+        scores += tf.cast(tf.reshape(bias, tf.concat([tf.shape(bias)[:1], tf.shape(scores)[1:]], 0)), scores.dtype)
     scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
     weights = tf.cast(tf.nn.softmax(scores), query.dtype)
     weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])

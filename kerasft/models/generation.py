@@ -101,7 +101,10 @@ class Generator:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
         written, given = self._written(features, wishes)  # (batch, steps), (batch, longest)
-        return {"text": self._rules.text(written, given), "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
+        return {
+            "text": self._rules.text(written, given),
+            "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1),
+        }
 
     def stream(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> Iterator[int]:
         """Eagerly, for one row: the ids of `__call__`'s answer, each as soon as it is there.
@@ -123,7 +126,7 @@ class Generator:
         )
 
     def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[tf.Tensor, tf.Tensor]:
-        """(batch, steps) ids, NO_TOKEN from a row's end on, and (batch, longest) those that they follow, in like form."""
+        """(batch, steps) ids, NO_TOKEN from a row's end on, and (batch, longest) those that they follow."""
         limits = self._limits(wishes)
         begun = self.decoder.begin(features, limits)
         if self.decoding.beams > 1:

@@ -1,5 +1,6 @@
-"""A SentencePiece model trained on a corpus: the same each time, reads and writes all texts, found again in a preset."""
+"""A SentencePiece model trained on a corpus: the same each time, it reads and writes all texts, and is saved."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,7 +24,17 @@ SENTENCES = [
     "我们在北京大学学习中文，你好吗？ 天气很好。",
     "def f(x):\n    if x:\n        return x ** 2  # comment\t\ttab\n",
 ]
-UNSEEN = ["", " ", "  two  spaces  ", "\n\n x\r\n", "emoji 😀👍🏽 👨‍👩‍👧", "龍 ٣٤ \0 \x7f", "<0x41> <unk>", "x" * 200, "a\u00a0b"]
+UNSEEN = [
+    "",
+    " ",
+    "  two  spaces  ",
+    "\n\n x\r\n",
+    "emoji 😀👍🏽 👨‍👩‍👧",
+    "龍 ٣٤ \0 \x7f",
+    "<0x41> <unk>",
+    "x" * 200,
+    "a\u00a0b",
+]
 TRAIN = """
 import hashlib, json, sys
 from kerasft.models.sentence_piece_trainer import train_sentence_pieces
@@ -48,8 +59,6 @@ def test_another_process_learns_the_same_model(trained):
     told = [sys.executable, "-c", TRAIN, json.dumps(SENTENCES)]
     there = {subprocess.run(told, capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert here == trained.proto and len(there) == 1
-    import hashlib
-
     assert there == {hashlib.sha256(here).hexdigest() + "\n"}
 
 
@@ -82,7 +91,9 @@ def test_a_preset_of_it_is_loaded_by_keras_hub(tmp_path, family):
     backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", 16)
     assert backbone.vocabulary_size == tokenizer.vocabulary_size() <= 450
     save_preset(backbone, tokenizer, str(tmp_path / "model"))
-    ours, theirs = (load(str(tmp_path / "model")) for load in (load_tokenizer, keras_hub.tokenizers.Tokenizer.from_preset))
+    ours, theirs = (
+        load(str(tmp_path / "model")) for load in (load_tokenizer, keras_hub.tokenizers.Tokenizer.from_preset)
+    )
     assert type(ours) is type(theirs) is keras_hub.models.LlamaTokenizer
     assert ours.proto == theirs.proto == tokenizer.proto
     assert type(load_backbone(str(tmp_path / "model"))) is type(backbone)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tiny_bart import POSITIONS, make_bart
 from tiny_sentence_pieces import make_llama
+from tiny_t5 import make_t5
 
 from kerasft.config.schema import Config
 from kerasft.errors import ServableError
@@ -44,7 +45,7 @@ def made(**decoding) -> tuple:
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
 
 
-def made_of_two(**decoding) -> tuple:
+def made_of_two(make=make_bart, **decoding) -> tuple:
     """A model that reads with an encoder."""
     config = {
         "name": "tiny",
@@ -52,7 +53,7 @@ def made_of_two(**decoding) -> tuple:
         "model": {"preset": "tiny", "max_length": POSITIONS},
         "data": {"train": "train.jsonl", "columns": {"input": "input", "output": "output"}},
     }
-    task, (backbone, tokenizer) = Seq2Seq(Config.model_validate(config)), make_bart()
+    task, (backbone, tokenizer) = Seq2Seq(Config.model_validate(config)), make()
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
 
 
@@ -100,10 +101,11 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
     assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
 
 
-@pytest.mark.parametrize("name", ["text_generation", "seq2seq"])
+@pytest.mark.parametrize("name", ["text_generation", "seq2seq", "t5"])
 def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     decoding = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}
-    task, preprocessor, model = made(**decoding) if name == "text_generation" else made_of_two(**decoding)
+    makers = {"text_generation": made, "seq2seq": made_of_two, "t5": lambda **how: made_of_two(make_t5, **how)}
+    task, preprocessor, model = makers[name](**decoding)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
     (column,), texts = task.inputs, [text.encode() for text in TEXTS]
     features = tf.function(preprocessor)({column: tf.constant(texts)})
