@@ -90,9 +90,9 @@ def test_sentence_pieces_are_learnt_and_served(folder, capsys, start):
         keras.utils.set_random_seed(0)
         save_preset(*make_t5(False, False, [*WORDS, *WORDS.values()]), "t5")
         model = {"architecture": None, "preset": "t5"}
-    assert train.main([write(settings(model=model))]) == 0, capsys.readouterr().err
+    assert train.main([write(settings(model=model, training={"steps": 300}))]) == 0, capsys.readouterr().err
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
-    assert metrics["perplexity"] < 1.2 and metrics["exact_match"] == 1.0
+    assert metrics["perplexity"] < 1.3 and metrics["exact_match"] == 1.0
     capsys.readouterr()
     Path("in.txt").write_text("three\none\n")
     for place in ("runs/tiny", "saved_models/tiny"):

@@ -115,12 +115,12 @@ def test_sentence_pieces_go_on_in_a_run_and_in_an_export(folder, capsys):
     bits = metrics["log_loss"] * metrics["tokens"] / np.log(2) / len("one two three four five six")
     assert metrics["bits_per_byte"] == pytest.approx(bits)
     capsys.readouterr()
-    Path("in.txt").write_text("one two\none two \n two thr\n\n")
+    Path("in.txt").write_text("one two\none two \n two thr😀\n\n")
     answers = []
     for place in ("runs/tiny", "saved_models/tiny"):
         assert predict.main([place, "--input", "in.txt", "--format", "txt"]) == 0
         answers.append([json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()])
-    assert answers[0] == answers[1] and answers[0][0].startswith(" three four") and answers[0][2].startswith("ee four")
+    assert answers[0] == answers[1] and len(answers[0]) == 4 and answers[0][0].startswith(" three four five")
 
 
 def test_a_run_from_scratch_is_the_same_twice_and_a_preset_for_another_task(folder, capsys):
