@@ -75,7 +75,7 @@ def spelt(answer) -> str:
 def letters() -> Detokenizer:
     made = Detokenizer.__new__(Detokenizer)  # without a tokenizer
     made.special = np.arange(len(LETTERS)) == END
-    made.ordinary = ~made.special
+    made.ordinary, made.opening = ~made.special, None
     made.spelt = [bytes([letter]) for letter in LETTERS[:END]] + [b""]
     return made
 
