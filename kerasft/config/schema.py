@@ -15,11 +15,13 @@ class Architecture(Section):
     """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
 
     family: Literal["bert", "gpt2", "bart"] = Field(
-        description="bert: an encoder with WordPiece; with byte-level BPE gpt2: a decoder, for text_generation, and "
-        "bart: an encoder and a decoder, for seq2seq."
+        description="bert: an encoder with WordPiece; with byte-level BPE or SentencePiece gpt2: a decoder, for "
+        "text_generation, and bart: an encoder and a decoder, for seq2seq."
     )
-    tokens: Literal["subwords", "characters"] = Field(
-        "subwords", description="characters: each character of the corpus is a token, for gpt2 and bart."
+    tokens: Literal["subwords", "characters", "sentencepiece"] = Field(
+        "subwords",
+        description="For gpt2 and bart. subwords: byte-level BPE; characters: each character of the corpus is a token; "
+        "sentencepiece: SentencePiece's BPE, with bytes for what the vocabulary lacks.",
     )
     layers: int = Field(4, ge=1, description="Transformer layers; of a bart so many in encoder and decoder each.")
     heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
@@ -42,8 +44,8 @@ class Architecture(Section):
     def _of_the_family(self) -> "Architecture":
         if self.family != "bert" and self.lowercase:
             raise ValueError(f"lowercase: true is for bert; what a {self.family} reads it also writes; set false")
-        if self.family == "bert" and self.tokens == "characters":
-            raise ValueError("tokens: characters is for gpt2 and bart; a bert has subwords")
+        if self.family == "bert" and self.tokens != "subwords":
+            raise ValueError(f"tokens: {self.tokens} is for gpt2 and bart; a bert has subwords")
         return self
 
     @model_validator(mode="after")

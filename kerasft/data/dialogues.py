@@ -11,11 +11,15 @@ from kerasft.data.prepared import NO_TARGET
 
 
 class Turn(NamedTuple):
-    """Ids of a turn: what is read before, what is to be said (none where it is not learnt), what stands behind it."""
+    """Ids of a turn: what is read before, what is to be said (none where it is not learnt), what stands behind it.
+
+    `first` is what is read before where the turn begins a row; None: the same.
+    """
 
     read: np.ndarray
     said: np.ndarray
     after: np.ndarray
+    first: np.ndarray | None = None
 
 
 def dialogue_rows(
@@ -68,14 +72,20 @@ def _exchanges(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
 
 def _length(prefix: np.ndarray, turns: Sequence[Turn]) -> int:
     """Tokens that are read; the last one said is read by nobody, and what stands behind it is not there."""
-    whole = sum(len(part) for turn in turns for part in turn)
+    whole = sum(len(turn.read) + len(turn.said) + len(turn.after) for turn in _begun(turns))
     return len(prefix) + whole - len(turns[-1].after) - 1
 
 
 def _row(prefix: np.ndarray, turns: Sequence[Turn]) -> np.ndarray:
     ids, said = [prefix], [np.full(len(prefix), NO_TARGET)]
-    for turn in turns:
-        ids += turn
+    for turn in _begun(turns):
+        ids += turn.read, turn.said, turn.after
         said += [np.full(len(turn.read), NO_TARGET), turn.said, np.full(len(turn.after), NO_TARGET)]
     pairs = np.stack([np.concatenate(ids)[:-1], np.concatenate(said)[1:]], axis=1)
     return pairs[: _length(prefix, turns)].astype(np.int32)
+
+
+def _begun(turns: Sequence[Turn]) -> list[Turn]:
+    """Turns of a row, the first as it is read there."""
+    first = turns[0]
+    return [first if first.first is None else first._replace(read=first.first), *turns[1:]]

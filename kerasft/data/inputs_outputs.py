@@ -79,7 +79,10 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
         token_targets=True,
     )
     spelt = preprocessor.token_bytes[outputs.targets[outputs.targets >= 0]]
-    return InputsOutputs(**vars(_named(outputs, "decoder")), encoder=encoder, text_bytes=int(spelt.sum()))
+    # The end of an output is said too: a row that says more has a first token.
+    openings = preprocessor.opening_bytes * sum(count > 1 for count in said)
+    text_bytes = int(spelt.sum()) - openings
+    return InputsOutputs(**vars(_named(outputs, "decoder")), encoder=encoder, text_bytes=text_bytes)
 
 
 def _named(side: Prepared, prefix: str) -> Prepared:

@@ -60,7 +60,8 @@ def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextToke
                 full_lengths.append(len(ids) + 1)
                 yield preprocessor.pairs(ids)
 
-    return _stored(pack(documents(), preprocessor.max_length, NOTHING, across), full_lengths, preprocessor, cut=0.0)
+    stored = _stored(pack(documents(), preprocessor.max_length, NOTHING, across), full_lengths, preprocessor, cut=0.0)
+    return replace(stored, text_bytes=stored.text_bytes - preprocessor.opening_bytes * len(full_lengths))
 
 
 def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str, str]], str]) -> NextTokens:
@@ -79,7 +80,7 @@ def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str,
 
     def rows() -> Iterable[np.ndarray]:
         prompts = tokenized(texts(render), preprocessor.tokens)
-        answers = tokenized(texts(lambda row: row["output"]), preprocessor.tokens)
+        answers = tokenized(texts(lambda row: row["output"]), preprocessor.behind)
         for prompt, answer in zip(prompts, answers):
             row, full = preprocessor.answered(prompt, answer)
             full_lengths.append(full)
@@ -116,16 +117,24 @@ def prepare_dialogues(
         for turns in dialogues():
             yield [text for turn in turns for text in (turn.opening, turn.closed)]
 
+    def openings() -> Iterable[list[str]]:
+        for turns in dialogues():
+            yield [turn.opening for turn in turns]
+
     def rows() -> Iterable[np.ndarray]:
-        ids = tokenized(texts(), preprocessor.tokens)
+        ids = tokenized(texts(), preprocessor.behind)
+        # Where a text begins in another way than it goes on, each turn may begin a row.
+        begun = tokenized(openings(), preprocessor.tokens) if preprocessor.opening_bytes else None
         after, nothing = next(ids), np.empty(0, np.int32)
         for dialogue in dialogues():
             turns = []
             for turn in dialogue:
                 opening, closed = next(ids), next(ids)
-                read = opening if turn.learnt else np.concatenate([opening, closed])
-                turns.append(Turn(read, closed if turn.learnt else nothing, after))
-            full_lengths.append(sum(len(part) for turn in turns for part in turn))
+                rest = nothing if turn.learnt else closed
+                first = np.concatenate([opening if begun is None else next(begun), rest])
+                read, said = np.concatenate([opening, rest]), closed if turn.learnt else nothing
+                turns.append(Turn(read, said, after, first))
+            full_lengths.append(sum(len(part) for turn in turns for part in turn[:3]))
             before = int(dialogue[0].role == leading)
             found, lost = dialogue_rows(turns, before, preprocessor.prefix, preprocessor.max_length)
             losers.append(lost > 0)

@@ -60,7 +60,9 @@ class AnswerRules:
             return tf.zeros([tf.shape(newest)[0]], tf.bool)
         return tf.strings.regex_full_match(self._detokenizer(newest), f"(?s).*(?:{self._stop}).*")
 
-    def text(self, written: tf.Tensor) -> tf.Tensor:
-        """(batch, tokens) ids or NO_TOKEN -> (batch,) valid UTF-8, up to the first stop text."""
+    def text(self, written: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        """(batch, tokens) ids or NO_TOKEN, and those that they follow -> (batch,) valid UTF-8, up to a stop text."""
         text = self._detokenizer(written)
-        return tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "") if self.stops else text
+        if self.stops:
+            text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
+        return self._detokenizer.opened(text, given)

@@ -32,7 +32,7 @@ class CausalDecoder:
     """A causal language model as a `kerasft.models.decoder.Decoder`: an answer follows its prompt in one row.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         max_length: tokens of a prompt and its answer together.
     """
 
@@ -77,10 +77,11 @@ def _largest(values: tf.Tensor) -> tf.Tensor:
 
 def check_decoder(backbone: keras.Model) -> None:
     """Raises UserError where texts are not written with this backbone here."""
-    if not isinstance(backbone, (keras_hub.models.GPT2Backbone, keras_hub.models.LlamaBackbone)):
+    models = keras_hub.models
+    if not isinstance(backbone, (models.GPT2Backbone, models.LlamaBackbone, models.MistralBackbone)):
         raise UserError(
-            f"model.preset: texts are written with GPT-2 and Llama models here, not with a {type(backbone).__name__}; "
-            "use one of these"
+            "model.preset: texts are written with GPT-2, Llama and Mistral models here, not with a "
+            f"{type(backbone).__name__}; use one of these"
         )
 
 
@@ -88,7 +89,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     """Reads rows from their start.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         token_ids: (batch, length), what stands behind a row's own tokens is of no account.
         capacity: tokens a row can come to, `length` or more.
 
@@ -97,7 +98,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     """
     length = tf.shape(token_ids)[1]
     places = tf.range(length)[tf.newaxis]  # (1, length)
-    seen = tf.range(length) <= places[..., tf.newaxis]  # (1, to, from)
+    seen = _seen(backbone, places, length)  # (1, to, from)
     x, cache = _embed(backbone, token_ids, places), []
     for layer in backbone.transformer_layers:
         form = _FORMS[type(layer).__name__]
@@ -115,7 +116,7 @@ def read_token(
     """Reads one more token of each row.
 
     Args:
-        backbone: GPT-2 or Llama.
+        backbone: GPT-2, Llama or Mistral.
         token_ids: (batch,).
         places: (batch,) int32 tokens that stand before it in its row.
         cache: of those.
@@ -123,7 +124,7 @@ def read_token(
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    seen = (tf.range(tf.shape(cache[0].keys)[2]) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, capacity)
+    seen = _seen(backbone, places[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
     x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
     for layer, kept in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
@@ -155,18 +156,34 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf
     return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
 
 
-def attend(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor) -> tf.Tensor:
+def _seen(backbone: keras.Model, places: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
+    """(batch or 1, to) places -> (batch or 1, to, room) bool: those up to each; Mistral sees a window of the newest."""
+    at, to = tf.range(room), places[..., tf.newaxis]
+    window = getattr(backbone, "sliding_window", None)
+    return at <= to if window is None else (at <= to) & (to < at + window)
+
+
+def attend(
+    query: tf.Tensor, kept: KeysValues, seen: tf.Tensor, scale: float | None = None, bias: tf.Tensor | None = None
+) -> tf.Tensor:
     """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
 
     Llama's query heads share key heads, several neighbours one.
+
+    Args:
+        scale: of scores; None: by the root of the width.
+        bias: (batch or 1, heads, to, from), added to them.
     """
     batch, length = tf.shape(query)[0], tf.shape(query)[1]
     shared, heads, width = kept.keys.shape[1], query.shape[2], query.shape[3]
     grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
     flat = tf.reshape(grouped, [batch, shared, -1, width])
-    scores = tf.matmul(flat * width**-0.5, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
+    flat *= width**-0.5 if scale is None else scale
+    scores = tf.matmul(flat, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
     scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])
+    if bias is not None:
+        scores += tf.cast(tf.reshape(bias, tf.concat([tf.shape(bias)[:1], tf.shape(scores)[1:]], 0)), scores.dtype)
     scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
     weights = tf.cast(tf.nn.softmax(scores), query.dtype)
     weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])
@@ -191,7 +208,7 @@ class _GPT2:
 
 
 class _Llama:
-    """KerasHub's LlamaTransformerDecoder: rotary positions, a gated feed-forward part."""
+    """KerasHub's LlamaTransformerDecoder, and Mistral's: rotary positions, a gated feed-forward part."""
 
     @staticmethod
     def project(layer, x, places):
@@ -210,4 +227,4 @@ class _Llama:
         return x + layer._feedforward_output_dense(inner * tf.cast(gate, inner.dtype))
 
 
-_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama}
+_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}

@@ -10,6 +10,7 @@ import keras_hub
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
 from kerasft.models.byte_pair import byte_characters
+from kerasft.models.sentence_piece_trainer import train_sentence_pieces
 
 Texts = Callable[[], Iterable[str]]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -147,11 +148,13 @@ def start_from_scratch(
         positions: tokens that a text can have, where the architecture does not say.
 
     Raises:
-        UserError: see `train_tokenizer`, `train_byte_pairs` and `character_tokenizer`.
+        UserError: see `train_tokenizer`, `train_byte_pairs`, `character_tokenizer` and `train_sentence_pieces`.
     """
     sizes = model.architecture
     if sizes.family == "bert":
         tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
+    elif sizes.tokens == "sentencepiece":
+        tokenizer = train_sentence_pieces(texts, sizes.vocabulary_size)
     else:
         train = character_tokenizer if sizes.tokens == "characters" else train_byte_pairs
         tokenizer = train(texts, sizes.vocabulary_size, sizes.family)

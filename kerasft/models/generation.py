@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasft.config.text_generation import Decoding
 from kerasft.models.answer_rules import AnswerRules
 from kerasft.models.beam_search import BeamSearch
-from kerasft.models.decoder import Decoder
+from kerasft.models.decoder import Begun, Decoder
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
 from kerasft.models.sampling import choose, seeds_of_prompts
 
@@ -100,8 +100,11 @@ class Generator:
         Returns:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
-        written = self._written(features, wishes)  # (batch, steps)
-        return {"text": self._rules.text(written), "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1)}
+        written, given = self._written(features, wishes)  # (batch, steps), (batch, longest)
+        return {
+            "text": self._rules.text(written, given),
+            "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1),
+        }
 
     def stream(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> Iterator[int]:
         """Eagerly, for one row: the ids of `__call__`'s answer, each as soon as it is there.
@@ -122,20 +125,21 @@ class Generator:
             *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
         )
 
-    def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tf.Tensor:
-        """(batch, steps) ids, NO_TOKEN from a row's end on."""
+    def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[tf.Tensor, tf.Tensor]:
+        """(batch, steps) ids, NO_TOKEN from a row's end on, and (batch, longest) those that they follow."""
+        limits = self._limits(wishes)
+        begun = self.decoder.begin(features, limits)
         if self.decoding.beams > 1:
-            limits = self._limits(wishes)
             search = BeamSearch(self.decoder, self._rules, self.decoding.beams, self.decoding.length_penalty)
-            return search(self.decoder.begin(features, limits), limits)
-        request, first = self._begin(features, wishes)
+            return search(begun, limits), _given(begun)
+        request, first = self._first(begun, limits, wishes)
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
             lambda state: (self._go_on(request, state),),
             (first,),
             parallel_iterations=1,
         )
-        return tf.transpose(last.written)
+        return tf.transpose(last.written), _given(begun)
 
     def _limits(self, wishes: Wishes) -> tf.Tensor:
         return tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)
@@ -143,13 +147,14 @@ class Generator:
     def _begin(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[_Request, _State]:
         """Reads what is given and writes the first token of each row."""
         limits = self._limits(wishes)
-        token_ids, lengths, hidden, cache, shared = self.decoder.begin(features, limits)
+        return self._first(self.decoder.begin(features, limits), limits, wishes)
+
+    def _first(self, begun: Begun, limits: tf.Tensor, wishes: Wishes) -> tuple[_Request, _State]:
         rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
-        request = _Request(lengths, limits, wishes.seed, wishes.temperature, wishes.top_p, shared)
-        nothing = tf.fill([steps, rows], NO_TOKEN)
-        given = tf.where(tf.sequence_mask(lengths, tf.shape(token_ids)[1]), token_ids, NO_TOKEN)
-        start = _State(tf.constant(0), nothing[0], limits < 1, self._rules.noted(None, given), nothing, cache)
-        return request, self._write(request, start, hidden, cache)
+        request = _Request(begun.lengths, limits, wishes.seed, wishes.temperature, wishes.top_p, begun.shared)
+        nothing, present = tf.fill([steps, rows], NO_TOKEN), self._rules.noted(None, _given(begun))
+        start = _State(tf.constant(0), nothing[0], limits < 1, present, nothing, begun.cache)
+        return request, self._write(request, start, begun.hidden, begun.cache)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
         """Reads the newest token of each row and writes one more."""
@@ -171,3 +176,9 @@ class Generator:
         ended |= (count >= request.limits) | stopped
         present = self._rules.noted(state.present, token[:, tf.newaxis])
         return _State(count, token, ended, present, written, cache)
+
+
+def _given(begun: Begun) -> tf.Tensor:
+    """(batch, longest) what an answer follows in its row, NO_TOKEN behind it."""
+    here = tf.sequence_mask(begun.lengths, tf.shape(begun.token_ids)[1])
+    return tf.where(here, begun.token_ids, NO_TOKEN)

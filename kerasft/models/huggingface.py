@@ -31,6 +31,26 @@ def tokenizer_settings(resolved: str) -> dict[str, Any]:
     return {}
 
 
+def sentence_piece_file(resolved: str) -> str | None:
+    """The SentencePiece model of a Llama in Hugging Face form; None: it has none, or is no Llama.
+
+    KerasHub (0.25 to 0.32) reads the tokenizer of every Llama as Llama 3's, byte by byte.
+
+    Raises:
+        OSError, ValueError: a file can't be read, or the tokenizer is SentencePiece's and its model is not there.
+    """
+    config = read_json(resolved, "config.json") or {}
+    if config.get("model_type") != "llama":
+        return None
+    tokenizer = read_json(resolved, "tokenizer.json")
+    if tokenizer is not None and "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer")):
+        return None
+    path = _file(resolved, "tokenizer.model")
+    if path is None and tokenizer is not None:
+        raise ValueError("its tokenizer.json is no byte-level BPE, and there is no tokenizer.model of SentencePiece's")
+    return None if path is None else str(path)
+
+
 def _wordpiece(tokenizer: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     # Where both speak, tokenizer_config.json wins: transformers makes the normalizer anew from it.
     normalizer = _find(tokenizer.get("normalizer"), "BertNormalizer")
@@ -105,6 +125,11 @@ def read_json(resolved: str, name: str) -> dict[str, Any] | None:
     Raises:
         OSError, ValueError: it can't be fetched, or is not JSON.
     """
+    path = _file(resolved, name)
+    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+
+def _file(resolved: str, name: str) -> Path | None:
     if resolved.startswith(HF_PREFIX):
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -117,4 +142,4 @@ def read_json(resolved: str, name: str) -> dict[str, Any] | None:
             return None
     else:
         path = Path(resolved) / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return path if path.is_file() else None

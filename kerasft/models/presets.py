@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kerasft.data.packages import fetch_package_path
 from kerasft.errors import UserError
 from kerasft.models.gguf_file import read_gguf
-from kerasft.models.huggingface import HF_PREFIX, check_architecture, read_json, tokenizer_settings
+from kerasft.models.huggingface import (
+    HF_PREFIX,
+    check_architecture,
+    read_json,
+    sentence_piece_file,
+    tokenizer_settings,
+)
 
 if TYPE_CHECKING:  # a preset that can't be had must be found without waiting for TensorFlow
     import keras
@@ -195,6 +201,8 @@ def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
             from kerasft.models.gguf_llama import gguf_tokenizer
 
             return gguf_tokenizer(resolved)
+        if pieces := sentence_piece_file(resolved):
+            return keras_hub.models.LlamaTokenizer(proto=pieces)
         return keras_hub.tokenizers.Tokenizer.from_preset(resolved, **tokenizer_settings(resolved))
 
     return _load(load, resolved)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasft.data.prepared import NO_TARGET
 from kerasft.models.detokenizer import Detokenizer
 from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.tokenization import clean
+from kerasft.models.tokenization import Encoder, clean, running_text_encoder
 
 Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
@@ -22,6 +22,7 @@ class PromptPreprocessor(tf.Module):
 
     Args:
         plain: the preprocessor of texts that are cut.
+        encoder: of running text.
         detokenizer: of its tokenizer.
         inputs: the string columns.
         join: in graph: those columns -> (batch,) prompts.
@@ -34,14 +35,23 @@ class PromptPreprocessor(tf.Module):
         begin, end: ids of the tokens before and after a document; GPT-2 has one for both.
         detokenizer: as above.
         token_bytes: (vocabulary,) how many bytes each token spells.
+        opening_bytes: how many of them, of the first token of a text, are none of it.
     """
 
-    def __init__(self, plain: TextPreprocessor, detokenizer: Detokenizer, inputs: tuple[str, ...], join: Join):
+    def __init__(
+        self,
+        plain: TextPreprocessor,
+        encoder: Encoder,
+        detokenizer: Detokenizer,
+        inputs: tuple[str, ...],
+        join: Join,
+    ):
         super().__init__(name="prompt_preprocessor")
         self.inputs, self._join = inputs, join
         self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.opening_bytes = int(detokenizer.opening is not None)
         self.max_length, self.pad_values, self.detokenizer = plain.max_length, plain.pad_values, detokenizer
-        self.encoder, layout = plain.encoder, plain.layout
+        self.encoder, layout = encoder, plain.layout
         self.begin, self.end = int((layout.start or layout.end)[0]), int(layout.end[0])
         # GPT-2's has parted documents and never stood before a text's first words alone.
         self.prefix = np.array(layout.start[:1], np.int32)
@@ -49,6 +59,11 @@ class PromptPreprocessor(tf.Module):
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """In graph: (batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
         ids = self.encoder(clean(text))
+        return ids.flat_values, ids.row_lengths()
+
+    def behind(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `tokens`, of texts that stand behind others, such as answers behind prompts."""
+        ids = getattr(self.encoder, "behind", self.encoder)(clean(text))
         return ids.flat_values, ids.row_lengths()
 
     def pairs(self, ids: np.ndarray) -> np.ndarray:
@@ -101,4 +116,5 @@ def prompt_preprocessor(
 ) -> PromptPreprocessor:
     """Builds the preprocessor of a backbone; arguments and errors of its class, `text_preprocessor`, `Detokenizer`."""
     detokenizer = Detokenizer(tokenizer, backbone.token_embedding.input_dim)
-    return PromptPreprocessor(text_preprocessor(backbone, tokenizer, max_length), detokenizer, inputs, join)
+    plain = text_preprocessor(backbone, tokenizer, max_length)
+    return PromptPreprocessor(plain, running_text_encoder(tokenizer, plain.encoder), detokenizer, inputs, join)

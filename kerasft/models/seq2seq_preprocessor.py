@@ -37,6 +37,7 @@ class Seq2SeqPreprocessor(tf.Module):
         end: id of the token behind an output.
         detokenizer: as above.
         token_bytes: (vocabulary,) how many bytes each token spells.
+        opening_bytes: how many of them, of the first token of a text, are none of it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Seq2SeqPreprocessor(tf.Module):
         self.encoder, self.pad_values = plain.encoder, plain.pad_values
         self.begin, self.end = np.array(layout.decoder_begin, np.int32), layout.encoder.end[0]
         self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.opening_bytes = int(detokenizer.opening is not None)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """In graph: (batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""

@@ -64,7 +64,7 @@ class TextGeneration(WritesTexts, Task):
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
         told = self.config.task.decoding
-        stop = [*told.stop, *self.mode.stops({*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])})]
+        stop = [*told.stop, *self.mode.stops(made.detokenizer.special_tokens)]
         decoder = CausalDecoder(backbone, made.max_length)
         self.generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
         return made
@@ -94,8 +94,9 @@ class TextGeneration(WritesTexts, Task):
         cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
         samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
-            truth = self.mode.without_end(detokenizer.text(sample.rest))
-            yield {"prompt": detokenizer.text(sample.prompt), "truth": truth, "text": text}
+            special = detokenizer.special[sample.prompt]
+            truth = self.mode.without_end(detokenizer.text(sample.rest, opens=special.all()))
+            yield {"prompt": detokenizer.text(sample.prompt, opens=special[0]), "truth": truth, "text": text}
 
     @property
     def kind(self) -> str:

@@ -22,6 +22,7 @@ class Letters:
     pad_values = {"token_ids": 9, "padding_mask": 0}
     max_length, max_output_length = 7, 6
     token_bytes = np.array([0] * 10 + [1] * 118 + [2] * 128)
+    opening_bytes = 0
 
     def measured(self, columns):
         ids = tf.strings.unicode_decode(columns["input"], "UTF-8")

@@ -31,7 +31,9 @@ def pairs(ids):
 
 WIDTHS = np.array([0] * 3 + [1] * 125 + [2] * 128)  # bytes of each code point
 PADS = {"token_ids": 0, "padding_mask": 0}
-READER = SimpleNamespace(tokens=tokens, pairs=pairs, max_length=8, pad_values=PADS, token_bytes=WIDTHS)
+READER = SimpleNamespace(
+    tokens=tokens, behind=tokens, pairs=pairs, max_length=8, pad_values=PADS, token_bytes=WIDTHS, opening_bytes=0
+)
 
 
 def prepared(texts, across=True):

@@ -75,7 +75,7 @@ def spelt(answer) -> str:
 def letters() -> Detokenizer:
     made = Detokenizer.__new__(Detokenizer)  # without a tokenizer
     made.special = np.arange(len(LETTERS)) == END
-    made.ordinary = ~made.special
+    made.ordinary, made.opening = ~made.special, None
     made.spelt = [bytes([letter]) for letter in LETTERS[:END]] + [b""]
     return made
 
@@ -132,5 +132,5 @@ def test_answers_are_those_of_transformers(case, tmp_path):
     generator = Generator(CausalDecoder(load_backbone(path, dtype="float32"), 32), detokenizer, told)
     ids = tf.ragged.constant(GOLDEN["prompts"], dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-    written = tf.function(generator._written)(features, generator.wishes(features)).numpy()
+    written = tf.function(generator._written)(features, generator.wishes(features))[0].numpy()
     assert [row[row >= 0].tolist() for row in written] == case["answers"]

@@ -30,7 +30,13 @@ def llama(tied: bool):
     )
 
 
-MAKERS = {"gpt2": gpt2, "llama": lambda: llama(False), "tied llama": lambda: llama(True)}
+def mistral():
+    """One whose window is shorter than its rows."""
+    sizes = {"num_layers": 2, "num_query_heads": 4, "num_key_value_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
+    return keras_hub.models.MistralBackbone(vocabulary_size=50, sliding_window=5, rope_max_wavelength=1000, **sizes)
+
+
+MAKERS = {"gpt2": gpt2, "llama": lambda: llama(False), "tied llama": lambda: llama(True), "mistral": mistral}
 
 
 @pytest.fixture(params=MAKERS)
@@ -58,7 +64,7 @@ def test_token_by_token_is_the_whole_row(backbone):
         np.testing.assert_allclose(found[row], wanted[row, length - 1 : length + 4], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral"])
 def test_no_op_of_it_needs_xla(name):
     backbone = MAKERS[name]()
 
@@ -74,5 +80,5 @@ def test_no_op_of_it_needs_xla(name):
 
 
 def test_other_families_are_refused(make_backbone):
-    with pytest.raises(UserError, match="GPT-2 and Llama models here, not with a BertBackbone"):
+    with pytest.raises(UserError, match="GPT-2, Llama and Mistral models here, not with a BertBackbone"):
         check_decoder(make_backbone("bert"))

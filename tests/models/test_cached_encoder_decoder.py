@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_bart import POSITIONS, TEXTS, make_bart
+from tiny_t5 import make_t5
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.cached_encoder_decoder import EncoderDecoder
+from kerasft.models.cached_encoder_decoder import _T5, EncoderDecoder
 from kerasft.models.detokenizer import NO_TOKEN
 from kerasft.models.encoder_decoder import EncoderDecoderLM
 from kerasft.models.generation import Generator, Wishes
@@ -15,9 +16,9 @@ from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
 INPUTS = [*TEXTS, "", "x" * 50]
 BOTH = [f"{side}_{name}" for side in ("encoder", "decoder") for name in ("token_ids", "padding_mask")]
 IDS = tf.TensorSpec([None, None], tf.int32)
-LONGEST = POSITIONS - 1  # two tokens begin an answer, the last of it is not read
+MAKERS = {"bart": make_bart, "t5": make_t5, "t5 1.1": lambda strong=True: make_t5(tied=False, strong=strong)}
 WAYS = {
-    "greedy": {"max_new_tokens": LONGEST},
+    "greedy": {"max_new_tokens": 2 * POSITIONS},
     "wild": {"max_new_tokens": 6, "temperature": 2.0, "repetition_penalty": 1.3},
     "short": {"max_new_tokens": 4},
     "beams": {"max_new_tokens": 4, "beams": 4},
@@ -27,12 +28,15 @@ WAYS = {
 class Writer:
     """A model that answers; each way of decoding is traced once for all numbers and lengths of inputs."""
 
-    def __init__(self, ways=WAYS, strong=True):
-        self.backbone, tokenizer = make_bart(strong=strong)
+    def __init__(self, ways=WAYS, strong=True, make=make_bart):
+        self.backbone, tokenizer = make(strong=strong)
         self.model = tf.function(EncoderDecoderLM(self.backbone), input_signature=[dict.fromkeys(BOTH, IDS)])
         self.end = tokenizer.end_token_id
         join = lambda columns: columns["input"]  # noqa: E731
         self.reader = seq2seq_preprocessor(self.backbone, tokenizer, POSITIONS, POSITIONS, ("input",), join)
+        # The tokens that begin an answer are read, its last one is not.
+        self.longest = POSITIONS + 1 - len(self.reader.begin)
+        self.known = self.reader.detokenizer.ordinary | self.reader.detokenizer.special
         self.ways = {way: self.traced(decoding) for way, decoding in ways.items()}
         self.read = tf.function(self.reader, input_signature=[{"input": tf.TensorSpec([None], tf.string)}])
 
@@ -48,7 +52,7 @@ class Writer:
     def ids(self, features, way, told=None) -> np.ndarray:
         """(rows, tokens) that are written, NO_TOKEN from a row's end on."""
         made, written = self.ways[way]
-        return written(features, made.wishes(features)._replace(**(told or {}))).numpy()
+        return written(features, made.wishes(features)._replace(**(told or {})))[0].numpy()
 
     def without_a_cache(self, text, count) -> list[int]:
         features = {name: values.numpy() for name, values in self.features([text]).items()}
@@ -56,7 +60,7 @@ class Writer:
         while len(said) < len(self.reader.begin) + count:
             decoder = {"decoder_token_ids": [said], "decoder_padding_mask": [[1] * len(said)]}
             inputs = {name: tf.constant(values, tf.int32) for name, values in {**features, **decoder}.items()}
-            said.append(int(self.model(inputs).numpy()[0, -1].argmax()))
+            said.append(int(np.where(self.known, self.model(inputs).numpy()[0, -1], -np.inf).argmax()))
             if self.reader.detokenizer.special[said[-1]]:
                 said.pop()
                 break
@@ -78,18 +82,18 @@ def gathered(nest, rows):
     return tf.nest.map_structure(lambda values: tf.gather(values, rows), nest)
 
 
-@pytest.fixture(scope="module")
-def writer() -> Writer:
-    return Writer()
+@pytest.fixture(scope="module", params=MAKERS)
+def writer(request) -> Writer:
+    return Writer(make=MAKERS[request.param])
 
 
 def test_greedy_answers_to_the_last_position_are_those_without_a_cache(writer):
     features = writer.features(INPUTS)
     found = writer.ids(features, "greedy")
-    wanted = [writer.without_a_cache(text, LONGEST) for text in INPUTS]
+    wanted = [writer.without_a_cache(text, writer.longest) for text in INPUTS]
     assert [[token for token in row if token != NO_TOKEN] for row in found.tolist()] == wanted
-    assert max(map(len, wanted)) == LONGEST and len({*map(tuple, wanted)}) == len(INPUTS)
-    more = {"max_new_tokens": tf.fill([len(INPUTS)], 2 * POSITIONS)}
+    assert max(map(len, wanted)) == writer.longest and len({*map(tuple, wanted)}) >= len(INPUTS) - 1
+    more = {"max_new_tokens": tf.fill([len(INPUTS)], 3 * POSITIONS)}
     np.testing.assert_array_equal(writer.ids(features, "greedy", more), found)
 
 
@@ -120,7 +124,7 @@ def test_a_seed_draws_the_same_for_the_same_input(writer):
 def test_rows_of_the_cache_can_be_put_in_another_order(writer):
     decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
     begun = decoder.begin(writer.features(TEXTS), tf.constant([3, 3, 3]))
-    tokens, places, order = tf.constant([20, 30, 40]), tf.constant([2, 2, 2]), tf.constant([2, 0, 0])
+    tokens, places, order = tf.constant([20, 25, 30]), tf.constant([2, 2, 2]), tf.constant([2, 0, 0])
     straight, _ = decoder.go_on(tf.gather(tokens, order), places, begun.cache, begun.shared)
     cache, shared = gathered((begun.cache, begun.shared), order)
     turned, _ = decoder.go_on(tf.gather(tokens, order), places, cache, shared)
@@ -141,6 +145,15 @@ def test_answers_that_grow_from_one_input_read_one_copy_of_it(writer):
     np.testing.assert_allclose(one, copied, atol=1e-5)
     # What beams repeat and put in order has room for an answer, and nothing of the input.
     assert {kept.shape[2] for kept in tf.nest.flatten(after)} == {len(writer.reader.begin) + 3}
+
+
+def test_a_bias_by_distance_is_that_of_the_whole_row():
+    backbone, _ = make_t5()
+    whole = backbone.decoder_transformer_layers[0].self_attention.compute_bias(200, 200)[0].numpy()
+    places = np.array([0, 7, 60, 199])
+    found = _T5.bias(backbone, tf.constant(places, tf.int32), 200)
+    for place, row in zip(places, found.numpy()):
+        np.testing.assert_array_equal(row[:, 0], whole[:, place])
 
 
 def test_numbers_of_a_request(writer):

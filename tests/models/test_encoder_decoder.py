@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_bart import write_huggingface
+from tiny_t5 import make_t5
 
 from kerasft.errors import UserError
 from kerasft.models.causal_lm import causal_lm_loss
 from kerasft.models.encoder_decoder import EncoderDecoderLM, encoder_decoder_layout
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.presets import load_backbone, load_tokenizer, save_preset
 
 INPUT, OUTPUT = [0, 20, 130, 7, 2, 1, 1], [2, 0, 44, 9]
 # transformers 5.23, torch 2.13: benchmarks/peers/hf_bart_logits.py prints these, ids 40 to 45 at each token of OUTPUT.
@@ -56,11 +57,32 @@ def test_a_model_that_kerashub_would_read_as_another(tmp_path, change, reason):
         load_backbone(str(tmp_path))
 
 
-def test_a_t5_is_refused_for_what_is_missing():
-    backbone = keras_hub.models.T5Backbone(
-        vocabulary_size=9, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_t5_says_what_kerashubs_says_and_is_saved(tied, tmp_path):
+    """KerasHub's logits are those of transformers 5.23 (docs/tasks/seq2seq.md)."""
+    backbone, tokenizer = make_t5(tied)
+    random = np.random.default_rng(2)
+    inputs = {
+        "encoder_token_ids": random.integers(0, 30, (2, 150)),
+        "decoder_token_ids": random.integers(0, 30, (2, 140)),
+    }
+    masks = {"encoder_padding_mask": np.ones((2, 150), np.int32), "decoder_padding_mask": np.ones((2, 140), np.int32)}
+    masks["encoder_padding_mask"][0, 100:] = 0
+    theirs = keras_hub.models.T5Seq2SeqLM(backbone, None)(inputs | masks)
+    np.testing.assert_allclose(EncoderDecoderLM(backbone)(inputs | masks), theirs, atol=1e-4)
+    layout = encoder_decoder_layout(backbone, tokenizer)
+    assert layout.encoder == ((), (1,), (1,), 0) and layout.decoder_begin == (0,)
+    save_preset(backbone, tokenizer, str(tmp_path))
+    again = EncoderDecoderLM(load_backbone(str(tmp_path)))(inputs | masks)
+    np.testing.assert_allclose(again, theirs, atol=1e-4)
+    assert load_tokenizer(str(tmp_path)).proto == tokenizer.proto
+
+
+def test_other_families_are_refused():
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=9, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4, max_sequence_length=4
     )
-    with pytest.raises(UserError, match="a T5 is not trained here: .* relative positions .* SentencePiece"):
+    with pytest.raises(UserError, match="seq2seq takes BART and T5 models, not a GPT2Backbone"):
         EncoderDecoderLM(backbone)
 
 

@@ -131,7 +131,7 @@ def test_an_answer_ends_before_a_stop_text(parts, greedy):
 
 def ids_of(writer, prompts) -> np.ndarray:
     features = padded(prompts)
-    return tf.function(writer.generator._written)(features, writer.generator.wishes(features)).numpy()
+    return tf.function(writer.generator._written)(features, writer.generator.wishes(features))[0].numpy()
 
 
 def test_an_end_token_ends_an_answer(tiny_tokenizer, greedy):

@@ -7,6 +7,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_sentence_pieces import write_huggingface
 
 from kerasft.errors import UserError
 from kerasft.models import presets
@@ -214,3 +215,24 @@ def test_a_llama_keeps_its_output_layer(tied, tiny_tokenizer, tmp_path):
     for loaded in (load_backbone(str(tmp_path)), load_backbone(str(tmp_path), dropout=0.3)):
         assert len(loaded.weights) == len(backbone.weights)
         np.testing.assert_array_equal(loaded.token_embedding(hidden, reverse=True), wanted)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "mistral"])
+def test_sentence_pieces_of_a_hugging_face_folder(model_type, tmp_path):
+    """KerasHub reads the tokenizer of every Llama as Llama 3's; that of a Llama 2 is its tokenizer.model."""
+    proto = write_huggingface(tmp_path, model_type)
+    resolved = resolve_preset(str(tmp_path))
+    backbone, tokenizer = load_backbone(resolved), load_tokenizer(resolved)
+    assert tokenizer.proto == proto and tokenizer.vocabulary_size() == backbone.vocabulary_size
+    save_preset(backbone, tokenizer, str(tmp_path / "saved"))
+    again = load_tokenizer(str(tmp_path / "saved"))
+    assert type(again) is type(tokenizer) and again.proto == proto
+    one, other = backbone.get_weights(), load_backbone(str(tmp_path / "saved")).get_weights()
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+def test_a_llama_without_its_sentence_pieces(tmp_path):
+    write_huggingface(tmp_path, "llama")
+    (tmp_path / "tokenizer.model").unlink()
+    with pytest.raises(UserError, match="its tokenizer.json is no byte-level BPE, and there is no tokenizer.model"):
+        load_tokenizer(resolve_preset(str(tmp_path)))

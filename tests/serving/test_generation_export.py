@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tiny_bart import POSITIONS, make_bart
+from tiny_sentence_pieces import make_llama
+from tiny_t5 import make_t5
 
 from kerasft.config.schema import Config
 from kerasft.errors import ServableError
@@ -43,7 +45,7 @@ def made(**decoding) -> tuple:
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
 
 
-def made_of_two(**decoding) -> tuple:
+def made_of_two(make=make_bart, **decoding) -> tuple:
     """A model that reads with an encoder."""
     config = {
         "name": "tiny",
@@ -51,7 +53,7 @@ def made_of_two(**decoding) -> tuple:
         "model": {"preset": "tiny", "max_length": POSITIONS},
         "data": {"train": "train.jsonl", "columns": {"input": "input", "output": "output"}},
     }
-    task, (backbone, tokenizer) = Seq2Seq(Config.model_validate(config)), make_bart()
+    task, (backbone, tokenizer) = Seq2Seq(Config.model_validate(config)), make()
     return task, task.preprocessor(backbone, tokenizer), task.build(backbone)
 
 
@@ -99,10 +101,11 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
     assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
 
 
-@pytest.mark.parametrize("name", ["text_generation", "seq2seq"])
+@pytest.mark.parametrize("name", ["text_generation", "seq2seq", "t5"])
 def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     decoding = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}
-    task, preprocessor, model = made(**decoding) if name == "text_generation" else made_of_two(**decoding)
+    makers = {"text_generation": made, "seq2seq": made_of_two, "t5": lambda **how: made_of_two(make_t5, **how)}
+    task, preprocessor, model = makers[name](**decoding)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
     (column,), texts = task.inputs, [text.encode() for text in TEXTS]
     features = tf.function(preprocessor)({column: tf.constant(texts)})
@@ -110,6 +113,32 @@ def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     found = ask(exported, "generate", **{column: texts}, max_new_tokens=np.array([NEW, 2, 0], np.int32))
     assert found[0] == wanted[0] != "" and found[1] != wanted[1] and found[2] == ""
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
+
+
+@pytest.mark.parametrize("name", ["Llama", "Mistral"])
+def test_sentence_pieces_are_written_in_the_served_graph(tmp_path, name):
+    """An answer keeps the space that stands before it, a text of its own loses that of the tokenizer."""
+    told = {"name": "tiny", "task": {"name": "text_generation", "decoding": {"max_new_tokens": NEW, "stop": ["~"]}}}
+    told |= {"model": {"preset": "tiny", "max_length": LENGTH}, "data": {"train": "t", "columns": {"text": "text"}}}
+    task, (backbone, tokenizer) = TextGeneration(Config.model_validate(told)), make_llama(name)
+    preprocessor, model = task.preprocessor(backbone, tokenizer), task.build(backbone)
+    exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
+    texts = [*TEXTS, "", " a", "b ", "x</s>y"]
+    features = tf.function(preprocessor)({"prompt": tf.constant(texts)})
+    wanted, known = [], preprocessor.detokenizer.ordinary | preprocessor.detokenizer.special
+    for row, length in zip(features["token_ids"].numpy(), features["lengths"].numpy()):
+        ids = row[:length].tolist()[-(LENGTH - NEW) :]
+        begun = len(ids)
+        while len(ids) < begun + NEW:
+            inputs = {"token_ids": np.array([ids]), "padding_mask": np.ones((1, len(ids)))}
+            best = int(np.where(known, model(inputs).numpy()[0, -1], -np.inf).argmax())
+            if preprocessor.detokenizer.special[best]:
+                break
+            ids.append(best)
+        wanted.append(preprocessor.detokenizer.text(ids[begun:], opens=begun == 1).split("~")[0])
+    prompts = [text.encode() for text in texts]
+    assert ask(exported, "serving_default", prompt=prompts) == wanted and len(set(wanted)) > 2
+    assert ask(exported, "generate", prompt=prompts, **numbers(len(prompts))) == wanted
 
 
 def test_a_request_is_drawn_by_its_seed_in_any_process(exported):

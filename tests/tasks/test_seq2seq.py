@@ -3,17 +3,20 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
 from tiny_bart import POSITIONS, TEXTS, make_bart
+from tiny_t5 import make_t5
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
 from kerasft.data.prepared import NO_TARGET
 from kerasft.data.table import Table
 from kerasft.evaluation.evaluate import Evaluator
+from kerasft.models.presets import save_preset
 from kerasft.tasks.registry import create_task
 
 WORDS = dict(zip("one two three four".split(), "一 二 三 四".split()))
@@ -79,6 +82,25 @@ def test_from_pairs_of_texts_to_a_model_that_translates(folder, capsys):
         assert [answer["text"] for answer in answers] == ["三", "一"]
 
 
+@pytest.mark.parametrize("start", ["t5", "sentencepiece"])
+def test_sentence_pieces_are_learnt_and_served(folder, capsys, start):
+    """What is written has no space before it, in a run and in an export of it."""
+    model = {"architecture": {**SCRATCH, "tokens": "sentencepiece", "vocabulary_size": 400}}
+    if start == "t5":
+        keras.utils.set_random_seed(0)
+        save_preset(*make_t5(False, False, [*WORDS, *WORDS.values()]), "t5")
+        model = {"architecture": None, "preset": "t5"}
+    assert train.main([write(settings(model=model, training={"steps": 300}))]) == 0, capsys.readouterr().err
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
+    assert metrics["perplexity"] < 1.3 and metrics["exact_match"] == 1.0
+    capsys.readouterr()
+    Path("in.txt").write_text("three\none\n")
+    for place in ("runs/tiny", "saved_models/tiny"):
+        assert predict.main([place, "--input", "in.txt"]) == 0
+        answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [answer["text"] for answer in answers] == ["三", "一"]
+
+
 def parts(**changes) -> tuple:
     backbone, tokenizer = make_bart()
     changes = {"max_length": POSITIONS, "preset": "bart", "architecture": None}
@@ -126,7 +148,7 @@ REFUSED = [
     ({"task": {"template": "Translate."}}, "task.template: {input} is not in it"),
     ({"model": {"architecture": {**SCRATCH, "positions": 12}}, "task": {"max_output_length": 20}}, "positions: 12"),
     ({"training": {"class_weights": "balanced"}}, "training.class_weights: not for task seq2seq"),
-    ({"model": {"architecture": None, "preset": "encoder"}}, "seq2seq takes BART models, not a BertBackbone"),
+    ({"model": {"architecture": None, "preset": "encoder"}}, "seq2seq takes BART and T5 models, not a BertBackbone"),
 ]
 
 

@@ -105,6 +105,24 @@ def test_from_plain_text_to_a_model_that_goes_on(folder, capsys):
     assert [answers[0][row]["tokens"] for row in (0, 2, 4)] == [6] * 3
 
 
+def test_sentence_pieces_go_on_in_a_run_and_in_an_export(folder, capsys):
+    words = ["one", "two", "three", "four", "five", "six"]
+    Path("train.txt").write_text("".join(f"{' '.join((words * 3)[i % 6 : i % 6 + 8])}\n" for i in range(120)))
+    Path("test.txt").write_text("one two three four five six\n")
+    model = {"architecture": {**SCRATCH, "tokens": "sentencepiece", "vocabulary_size": 300}}
+    assert train.main([write(settings(training={"steps": 100}, **model))]) == 0, capsys.readouterr().err
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
+    bits = metrics["log_loss"] * metrics["tokens"] / np.log(2) / len("one two three four five six")
+    assert metrics["bits_per_byte"] == pytest.approx(bits)
+    capsys.readouterr()
+    Path("in.txt").write_text("one two\none two \n two thr😀\n\n")
+    answers = []
+    for place in ("runs/tiny", "saved_models/tiny"):
+        assert predict.main([place, "--input", "in.txt", "--format", "txt"]) == 0
+        answers.append([json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()])
+    assert answers[0] == answers[1] and len(answers[0]) == 4 and answers[0][0].startswith(" three four five")
+
+
 def test_a_run_from_scratch_is_the_same_twice_and_a_preset_for_another_task(folder, capsys):
     config = write(settings(training={"steps": 4}, architecture=SCRATCH) | {"export": {"enabled": False}})
     for name in ("tiny", "again"):
@@ -219,7 +237,7 @@ ROWS = {"train": "rows.jsonl", "columns": {"input": "i", "output": "o"}}
             {"data": {"train": "blank.txt", "format": "document", "columns": {"text": "text"}}},
             "blank.txt: empty: there is no example in it",
         ),
-        ({"model": {"preset": "bert"}}, "with GPT-2 and Llama models here, not with a BertBackbone"),
+        ({"model": {"preset": "bert"}}, "with GPT-2, Llama and Mistral models here, not with a BertBackbone"),
         (
             {"model": {"preset": None, "architecture": {**SCRATCH, "vocabulary_size": 200}, "max_length": 16}},
             "vocabulary_size: 200 is less than the 258 tokens that the 256 bytes",
