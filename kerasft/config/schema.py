@@ -127,6 +127,9 @@ class Optimizer(Section):
         "adamw", description="As Keras has them."
     )
     learning_rate: float = Field(5e-5, gt=0, description="The highest, reached at the end of the warm-up.")
+    head_learning_rate: Optional[float] = Field(
+        None, gt=0, description="That of the layers a task puts on the backbone; null: learning_rate."
+    )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled; biases and normalisation weights are left out.")
     schedule: Literal["linear", "cosine", "constant", "polynomial"] = Field(
         "linear", description="How the learning rate falls after the warm-up."
@@ -224,6 +227,11 @@ class Training(Section):
         "same update with less memory and about a third more work.",
     )
     optimizer: Optimizer = Optimizer()
+    fit_head: bool = Field(
+        False,
+        description="Begin with a head that is fitted to what the backbone gives as it is, for text_classification "
+        "with one label a text.",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
     class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(
         None, description="Label -> weight in the loss; balanced: the rarer the heavier; null: all alike."
@@ -310,6 +318,14 @@ class Config(Section):
     def ragged_tokens(self) -> Optional[int]:
         """Tokens of a batch whose rows differ in length, so that their number does; None: it is batch_size."""
         return self.training.tokens_per_batch if getattr(self.task, "packing", None) == "none" else None
+
+    @model_validator(mode="after")
+    def _head_of_one_label(self) -> "Config":
+        if self.training.fit_head and getattr(self.task, "problem", None) != "single_label":
+            raise ValueError(
+                "training.fit_head: true is for text_classification with problem single_label; leave it false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_shape_on_tpu(self) -> "Config":

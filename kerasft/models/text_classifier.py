@@ -4,6 +4,8 @@ import keras
 import keras_hub
 from keras import ops
 
+HEAD = "classifier"  # the last layer's name
+
 
 def build_classifier(
     backbone: keras.Model, outputs: int, pooling: str = "auto", dropout: float | None = None
@@ -39,7 +41,7 @@ def build_classifier(
                 vector.shape[-1], activation="tanh", kernel_initializer=_initializer(), name="pooler"
             )(vector)
     vector = keras.layers.Dropout(rate, name="classifier_dropout")(vector)
-    logits = keras.layers.Dense(outputs, kernel_initializer=_initializer(), dtype="float32", name="classifier")(vector)
+    logits = keras.layers.Dense(outputs, kernel_initializer=_initializer(), dtype="float32", name=HEAD)(vector)
     return keras.Model(inputs, logits, name="text_classifier")
 
 

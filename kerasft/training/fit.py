@@ -17,6 +17,7 @@ from kerasft.data.cache import FeatureCache
 from kerasft.data.dataset import wants_one_shape
 from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.table import Table
+from kerasft.errors import UserError
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
 from kerasft.models.from_scratch import start_from_scratch
 from kerasft.models.presets import load_backbone, load_tokenizer
@@ -127,6 +128,7 @@ def prepare(
     strategy = create_strategy(config, cluster, wanted_microbatches(config, task))
     workers = workers_of(strategy)
     workers.together(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
+    workers.together(lambda: _check_fit_head(config, workers))
     policy = layer_policy(config.training.precision)
     with strategy.scope():
         built = build_model(config, task, tables["train"], preset, policy)
@@ -154,6 +156,11 @@ def prepare(
         recomputed=recomputed_layers(config, backbone),
     )
     return Ready(trainer, prepared, built, cache)
+
+
+def _check_fit_head(config: Config, workers: Workers) -> None:
+    if config.training.fit_head and workers.count > 1:
+        raise UserError("training.fit_head: true is for one process, and this run has several workers; leave it false")
 
 
 def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layers.Layer]:

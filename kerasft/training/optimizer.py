@@ -62,12 +62,18 @@ def create_optimizer(
     if spared:
         optimizer.exclude_from_weight_decay(var_list=spared)
     optimizer.build(variables)
-    top = max(depths.values(), default=0) + 1
-    optimizer.factors = {
-        optimizer._var_key(v): chosen.layer_decay ** (top - depths.get(v.path, top)) for v in variables
-    }
+    factors = _factors(chosen, variables, depths)
+    optimizer.factors = {optimizer._var_key(v): factor for v, factor in zip(variables, factors)}
     optimizer.defer(deferred, steps)
     return optimizer
+
+
+def _factors(config: schema.Optimizer, variables: Sequence, depths: Mapping[str, int]) -> Iterator[float]:
+    """What the learning rate of each variable is multiplied by."""
+    top = max(depths.values(), default=0) + 1
+    head = (config.head_learning_rate or config.learning_rate) / config.learning_rate
+    for variable in variables:
+        yield config.layer_decay ** (top - depths[variable.path]) if variable.path in depths else head
 
 
 class _FineTuning:

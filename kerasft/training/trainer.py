@@ -26,6 +26,7 @@ from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.deferred_rows import deferrable_layers
+from kerasft.training.fitted_head import fit_head
 from kerasft.training.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.microbatches import chosen_microbatches
@@ -112,6 +113,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         saving = training.checkpoint
         with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
             self.watch = watch
+            if training.fit_head and self.checkpoints.step == 0:
+                self._fit_head()
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
@@ -200,6 +203,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
                 stops = self._evaluation_after(step), (step // saving + 1) * saving
                 controller.train(min(self.steps, *stops), checkpoint_at_completion=False)
+
+    def _fit_head(self) -> None:
+        size = self.config.training.evaluation_batch_size
+        with bfloat16_products(self.rewrites):
+            fit_head(self.model, self.train_data, self.strategy, size, self.microbatches, self.forms, self.terminal)
 
     def _evaluation_after(self, step: int) -> int:
         """The next step behind this one that is validated."""

@@ -71,6 +71,18 @@ def test_layer_decay_scales_step_and_weight_decay_by_depth():
         np.testing.assert_allclose(variable.numpy(), kept - rate * gradient.numpy(), rtol=1e-5, atol=1e-7)
 
 
+def test_the_head_has_a_learning_rate_of_its_own():
+    model = layer_model()
+    depths = {v.path: 0 for v in model.variables if "top" not in v.path}
+    before, gradients = values(model), gradients_of(model)
+    config = training(name="sgd", momentum=0.0, head_learning_rate=0.5, layer_decay=0.5, weight_decay=0.2)
+    create_optimizer(config, 10, model, depths).apply(gradients, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients):
+        rate = 0.5 if "top" in variable.path else 0.05
+        kept = before[variable.path] * (1 - rate * 0.2 * variable.path.endswith("kernel"))
+        np.testing.assert_allclose(variable.numpy(), kept - rate * gradient.numpy(), rtol=1e-5, atol=1e-7)
+
+
 def test_clipping_is_by_the_norm_over_all_variables():
     model = layer_model()
     before, gradients = values(model), gradients_of(model, 100.0)
