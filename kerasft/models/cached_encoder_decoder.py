@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.models.cached_decoder import KeysValues, attend, next_token_logits, with_token
+from kerasft.models.cached_decoder import KeysValues, attend, next_token_logits, own_room, with_token
 from kerasft.models.decoder import Begun
 
 
@@ -56,7 +56,8 @@ class EncoderDecoder:
         cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
             heads, width = layer.num_heads, encoded.shape[2] // layer.num_heads
-            cache.append(KeysValues(*(tf.zeros([rows, heads, room, width], encoded.dtype) for _ in KeysValues._fields)))
+            shape = [rows, heads, room, width]
+            cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
             found = (tf.transpose(part, [0, 2, 1, 3]) for part in _projected(layer._cross_attention_layer, encoded))
             read.layers.append(KeysValues(*found))
         for place in range(count):

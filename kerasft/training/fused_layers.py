@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator
 import keras
 import tensorflow as tf
 
+from kerasft.models.layer_classes import as_classes
 from kerasft.training.compiled_activations import compiled_activations
 from kerasft.training.deferred_rows import EMBEDDINGS
 from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
-from kerasft.training.layer_classes import as_classes
 from kerasft.training.precision import on_accelerator
 
 
