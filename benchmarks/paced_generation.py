@@ -72,6 +72,7 @@ def generation(args: argparse.Namespace) -> Callable[[], object]:
     detokenizer.special[:] = False
     decoder = CausalDecoder(backbone, args.length + args.new)
     generator = Generator(decoder, detokenizer, Decoding(max_new_tokens=args.new))
+    generator.bfloat16 = args.precision == "bfloat16"
     ids = np.random.default_rng(0).integers(10, backbone.vocabulary_size, (args.rows, args.length))
     features = {"token_ids": tf.constant(ids, tf.int32), "lengths": tf.fill([args.rows], args.length)}
     answer = tf.function(lambda given: generator(given, generator.wishes(given)))

@@ -63,9 +63,18 @@ def sorted_answers(
             batches = min(2 * batches, most_batches)
 
 
-def cheapened(answerer: Trained | Servable) -> Trained | Servable:
-    """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is."""
-    if isinstance(answerer, Trained) and not answerer.task.writes:  # a decoder's calls have a form of their own
+def cheapened(answerer: Trained | Servable, bfloat16: bool = False) -> Trained | Servable:
+    """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is.
+
+    Args:
+        answerer: not asked yet.
+        bfloat16: whether products are to be of this type on a CPU; see `kerasft.training.precision`.
+    """
+    if not isinstance(answerer, Trained):
+        return answerer
+    if answerer.task.writes:  # a decoder's calls have a form of their own
+        answerer.task.generator.bfloat16 = bfloat16
+    else:
         # Activations would be compiled anew for each length of texts.
         forms = [form for form in chosen_forms(None) if form != ACTIVATIONS]
         with fused_layers(answerer.model, forms):

@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors, but not "
-        "where texts are written",
+        help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors",
     )
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
     parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
@@ -83,7 +82,7 @@ def predict(
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
-    answerer, terminal = cheapened(opened.load()), Terminal(verbose)
+    answerer, terminal = cheapened(opened.load(), rewrites(precision)), Terminal(verbose)
     with bfloat16_products(rewrites(precision)):
         if corpus is None:
             answers = plain_answers(answerer.task)

@@ -2,7 +2,7 @@
 
 KerasHub's own cached path (0.25 to 0.32) writes with `keras.ops.slice_update`, which is an Xla op on TensorFlow, at one
 place for the whole batch, and copies the cache at each layer. Here each row writes at its own place, so rows need no
-padding between a prompt and its answer, and TensorFlow updates in place. The layers and weights are KerasHub's; which
+padding between a prompt and its answer, and nothing is copied. The layers and weights are KerasHub's; which
 of its attributes are read is known to this file alone.
 """
 
@@ -136,11 +136,29 @@ def read_token(
 
 
 def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValues:
-    """What is kept with one token more of each row, (batch, 1, key heads, width), at (batch,) places."""
-    # (batch, key heads, 3) where each head's key and value go
-    row, head = tf.meshgrid(tf.range(tf.shape(places)[0]), tf.range(kept.keys.shape[1]), indexing="ij")
-    at = tf.stack([row, head, tf.broadcast_to(places[:, tf.newaxis], tf.shape(row))], axis=2)
-    return KeysValues(*(tf.tensor_scatter_nd_update(old, at, part[:, 0]) for old, part in zip(kept, new)))
+    """What is kept with one token more of each row, (batch, 1, key heads, width), at (batch,) places.
+
+    It is written where `kept` stands, which is not to be read as it was any more: TensorFlow (2.20) copies all that is
+    kept at each TensorScatterUpdate. A place is written before anything that sees it reads it, so none is read halfway.
+    """
+    batch, capacity, heads = tf.shape(kept.keys)[0], tf.shape(kept.keys)[2], kept.keys.shape[1]
+    rows = tf.range(batch * heads) * capacity + tf.repeat(places, heads)  # where each head's key and value go
+    return KeysValues(*(_written(old, rows, part) for old, part in zip(kept, new)))
+
+
+def _written(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    width = old.shape[3]
+    flat, values = tf.reshape(old, [-1, width]), tf.cast(tf.reshape(new, [-1, width]), old.dtype)
+    if tf.config.list_logical_devices("TPU"):  # XLA has no such op, and updates in place by itself
+        return tf.reshape(tf.tensor_scatter_nd_update(flat, rows[:, tf.newaxis], values), tf.shape(old))
+    found = tf.reshape(tf.raw_ops.InplaceUpdate(x=flat, i=rows, v=values), tf.shape(old))
+    found.set_shape(old.shape)
+    return found
+
+
+def own_room(shape: list, dtype: tf.DType) -> tf.Tensor:
+    """Zeros that no other tensor shares, whatever TensorFlow finds to be alike, for `with_token` to write to."""
+    return tf.raw_ops.Empty(shape=shape, dtype=dtype, init=True)
 
 
 def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
@@ -179,15 +197,16 @@ def attend(
     grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
     flat = tf.reshape(grouped, [batch, shared, -1, width])
-    flat *= width**-0.5 if scale is None else scale
+    flat = tf.cast(flat * (width**-0.5 if scale is None else scale), kept.keys.dtype)
     scores = tf.matmul(flat, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
     scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])
     if bias is not None:
         scores += tf.cast(tf.reshape(bias, tf.concat([tf.shape(bias)[:1], tf.shape(scores)[1:]], 0)), scores.dtype)
     scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
-    weights = tf.cast(tf.nn.softmax(scores), query.dtype)
+    weights = tf.cast(tf.nn.softmax(scores), kept.values.dtype)
     weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])
-    found = tf.reshape(tf.matmul(weights, kept.values), tf.shape(grouped))
+    found = tf.cast(tf.matmul(weights, kept.values), query.dtype)
+    found = tf.reshape(found, tf.shape(grouped))
     return tf.reshape(tf.transpose(found, [0, 3, 1, 2, 4]), [batch, length, heads, width])
 
 

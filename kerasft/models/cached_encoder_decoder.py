@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.models.cached_decoder import KeysValues, attend, with_token
+from kerasft.models.cached_decoder import KeysValues, attend, own_room, with_token
 from kerasft.models.decoder import Begun
 from kerasft.models.encoder_decoder import output_logits
 
@@ -58,8 +58,8 @@ class EncoderDecoder:
         cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
             found = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in self._form.looked_up(layer, encoded)))
-            heads, width = found.keys.shape[1], found.keys.shape[3]
-            cache.append(KeysValues(*(tf.zeros([rows, heads, room, width], encoded.dtype) for _ in KeysValues._fields)))
+            shape = [rows, found.keys.shape[1], room, found.keys.shape[3]]
+            cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
             read.layers.append(found)
         for place in range(count):
             hidden, cache = self.go_on(token_ids[:, place], tf.fill([rows], place), cache, read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import keras
 import tensorflow as tf
 
 
@@ -33,9 +34,11 @@ class Decoder(Protocol):
     """A model with an answer's row: a prompt and its answer, or, behind an encoder, a start token and the answer.
 
     Attributes:
+        backbone: whose layers read; for `Generator.bfloat16` alone.
         max_length: most tokens of such a row.
     """
 
+    backbone: keras.Model
     max_length: int
 
     def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -56,7 +59,7 @@ class Decoder(Protocol):
         Args:
             token_ids: (batch,) int32.
             places: (batch,) int32 tokens that stand before it in its row.
-            cache: of those.
+            cache: of those; it may be written where it stands, so that it is of no use any more.
             shared: as begun; of as many rows, or of fewer, each of which has the same number of neighbouring rows here.
 
         Returns:

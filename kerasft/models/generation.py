@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from kerasft.models.answer_rules import AnswerRules
 from kerasft.models.beam_search import BeamSearch
 from kerasft.models.decoder import Begun, Decoder
 from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.held_weights import held_weights
 from kerasft.models.sampling import choose, seeds_of_prompts
 
 
@@ -68,7 +70,13 @@ class Generator:
         decoder: how the model reads.
         detokenizer: of its tokenizer.
         decoding: what is the same for all requests, and for those that wish for nothing.
+
+    Attributes:
+        bfloat16: whether products are in bfloat16 while an answer goes on, of weights that are cast once a call and of
+            keys and values that are kept so; not of `stream`. What is read first is left to the graph's caller.
     """
+
+    bfloat16 = False
 
     def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: Decoding):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
@@ -131,15 +139,27 @@ class Generator:
         begun = self.decoder.begin(features, limits)
         if self.decoding.beams > 1:
             search = BeamSearch(self.decoder, self._rules, self.decoding.beams, self.decoding.length_penalty)
-            return search(begun, limits), _given(begun)
+            begun = begun._replace(cache=self._kept(begun.cache), shared=self._kept(begun.shared))
+            with self._products():
+                return search(begun, limits), _given(begun)
         request, first = self._first(begun, limits, wishes)
-        (last,) = tf.while_loop(
-            lambda state: ~tf.reduce_all(state.ended),
-            lambda state: (self._go_on(request, state),),
-            (first,),
-            parallel_iterations=1,
-        )
+        request = request._replace(shared=self._kept(request.shared))
+        with self._products():
+            (last,) = tf.while_loop(
+                lambda state: ~tf.reduce_all(state.ended),
+                lambda state: (self._go_on(request, state),),
+                (first._replace(cache=self._kept(first.cache)),),
+                parallel_iterations=1,
+            )
         return tf.transpose(last.written), _given(begun)
+
+    def _products(self) -> contextlib.AbstractContextManager[None]:
+        return held_weights(self.decoder.backbone) if self.bfloat16 else contextlib.nullcontext()
+
+    def _kept(self, parts: Any) -> Any:
+        """What a decoder looks up at each token, in the type of its products."""
+        cast = lambda part: tf.cast(part, tf.bfloat16) if part.dtype == tf.float32 else part  # noqa: E731
+        return tf.nest.map_structure(cast, parts) if self.bfloat16 else parts
 
     def _limits(self, wishes: Wishes) -> tf.Tensor:
         return tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.config import schema
-from kerasft.training.layer_classes import as_classes
+from kerasft.models.layer_classes import as_classes
 
 EMBEDDINGS = "embeddings"  # in `training.fused`
 LEAST_ROWS = 1024  # a smaller table is no work for the usual update

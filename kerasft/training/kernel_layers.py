@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_and_attention_mask
 
 from kerasft.kernels import operations
-from kerasft.training.layer_classes import Changes
+from kerasft.models.layer_classes import Changes
 from kerasft.training.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
 from kerasft.training.precision import product_type
 

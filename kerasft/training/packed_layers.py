@@ -20,7 +20,7 @@ from keras_hub.src.models.deberta_v3.disentangled_attention_encoder import Disen
 
 from kerasft.data.pack_plan import OFFSET, ROW, RowShape
 from kerasft.errors import UserError
-from kerasft.training.layer_classes import as_classes
+from kerasft.models.layer_classes import as_classes
 from kerasft.training.packed_rows import PackedRows
 
 _traced = threading.local()  # `current`: a _Pass; replicas are traced in threads of their own, which take turns

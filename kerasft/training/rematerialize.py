@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
-from kerasft.training.layer_classes import as_classes
+from kerasft.models.layer_classes import as_classes
 
 
 @contextlib.contextmanager

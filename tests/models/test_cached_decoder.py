@@ -76,7 +76,9 @@ def test_no_op_of_it_needs_xla(name):
     specs = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
     graph = step.get_concrete_function(*specs).graph.as_graph_def()
     ops = {node.op for node in graph.node} | {node.op for f in graph.library.function for node in f.node_def}
-    assert "TensorScatterUpdate" in ops and not [op for op in ops if op.startswith("Xla")]
+    assert (
+        "InplaceUpdate" in ops and "TensorScatterUpdate" not in ops and not [op for op in ops if op.startswith("Xla")]
+    )
 
 
 def test_other_families_are_refused(make_backbone):

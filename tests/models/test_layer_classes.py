@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from kerasft.training.layer_classes import as_classes
+from kerasft.models.layer_classes import as_classes
 
 
 class Doubled(keras.layers.Dense):
