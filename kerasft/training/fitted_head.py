@@ -19,8 +19,8 @@ from kerasft.models.text_classifier import HEAD
 from kerasft.terminal import Terminal
 from kerasft.training.fused_layers import ACTIVATIONS, fused_layers
 
-# Chosen by validation of Banking77 and Reuters R8 (docs/performance.md). Vectors have a variance of 1 when it applies, so
-# that it means the same for any backbone.
+# Chosen by validation of Banking77 and Reuters R8 (docs/performance.md). Vectors have a variance of 1 when it applies,
+# so that it means the same for any backbone.
 PENALTY = 3e-3
 ITERATIONS = 30  # 100 gave the same validation accuracy on both
 
