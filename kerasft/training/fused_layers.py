@@ -35,12 +35,15 @@ ACTIVATIONS, FIRST_TOKEN, KERNELS = "activations", "first_token", "kernels"
 NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN, EMBEDDINGS, KERNELS)  # of `training.fused`
 
 
-def chosen_forms(fused: Collection[str] | None, say: Callable[[str], None] = lambda line: None) -> tuple[str, ...]:
+def chosen_forms(
+    fused: Collection[str] | None, say: Callable[[str], None] = lambda line: None, here: bool = True
+) -> tuple[str, ...]:
     """`training.fused` of a config -> some of NAMES.
 
     Args:
         fused: null: all on a CPU, kernels where they can be compiled; none where XLA or a GPU has its own.
         say: told of what takes time, and of what is missing.
+        here: steps run in this process, which has the kernels, and not on other machines that it drives.
 
     Raises:
         UserError: kernels are named and this machine can't have them.
@@ -48,9 +51,11 @@ def chosen_forms(fused: Collection[str] | None, say: Callable[[str], None] = lam
     if fused is None and on_accelerator():
         return ()
     names = NAMES if fused is None else tuple(fused)
+    if fused is None and not here:
+        names = tuple(name for name in names if name != KERNELS)
     if KERNELS not in names:
         return names
-    if on_accelerator():
+    if on_accelerator() or not here:
         raise UserError("training.fused: kernels are for CPUs; take the name out")
     try:
         library.load(say)

@@ -73,4 +73,8 @@ def _next_batch(iterator: Iterator, before: tf.Tensor, timed: bool) -> tuple[Any
         begun = tf.timestamp()
     batch = next(iterator)
     with tf.control_dependencies([begun, *tf.nest.flatten(batch, expand_composites=True)]):
-        return batch, tf.cast(tf.timestamp() - begun, tf.float32)
+        ended = tf.timestamp()
+    # Nothing of the step begins before the clock was read: where threads are few, it would be read after the step.
+    with tf.control_dependencies([ended]):
+        batch = tf.nest.map_structure(tf.identity, batch, expand_composites=True)
+    return batch, tf.cast(ended - begun, tf.float32)

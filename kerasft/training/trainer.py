@@ -78,7 +78,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         replicas = strategy.num_replicas_in_sync
         self.batches = Batches.of(config, model, train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
-        forms = self.forms = chosen_forms(training.fused, terminal.line)
+        forms = self.forms = chosen_forms(training.fused, terminal.line, here=not remote_hosts(strategy))
         rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
         with strategy.scope():
             self.optimizer = create_optimizer(training, self.steps, model, depths, rows)

@@ -168,3 +168,9 @@ def test_without_a_compiler_there_are_the_other_forms_and_a_word_of_it(monkeypat
     assert len(said) == 1 and "no C++ compiler is installed" in said[0]
     with pytest.raises(UserError, match="training.fused: kernels can't be had, no C\\+\\+ compiler is installed"):
         chosen_forms([KERNELS])
+
+
+def test_kernels_stay_in_the_process_that_has_them():
+    assert KERNELS not in chosen_forms(None, here=False)
+    with pytest.raises(UserError, match="training.fused: kernels are for CPUs"):
+        chosen_forms([KERNELS], here=False)
