@@ -177,9 +177,9 @@ def start_from_scratch(
 def spread_kernels(backbone: keras.Model) -> None:
     """Draws the kernels of the layers anew, as wide as their inputs and outputs ask for (Glorot and Bengio 2010).
 
-    KerasHub draws a BART's with a deviation of 0.02 whatever its width, which is made for 1024 units. At 256 a layer's
-    attention says a tenth of what the residual beside it says, normalisation behind each sum makes that less again from
-    layer to layer, and a decoder learns to do without its encoder before it has found it.
+    KerasHub draws a BART's with a deviation of 0.02 whatever its width, which is made for 1024 units. At 256 what an
+    attention layer's values and outputs let through is a tenth of what stands beside it in the residual, and a decoder
+    takes longer to make use of its encoder; docs/tasks/seq2seq.md has figures.
 
     Args:
         backbone: BART; its embeddings stay as they are.
