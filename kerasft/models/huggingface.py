@@ -31,16 +31,17 @@ def tokenizer_settings(resolved: str) -> dict[str, Any]:
     return {}
 
 
-def sentence_piece_file(resolved: str) -> str | None:
-    """The SentencePiece model of a Llama in Hugging Face form; None: it has none, or is no Llama.
+def sentence_piece_file(resolved: str) -> tuple[str, str] | None:
+    """The kind of model and the SentencePiece file of a Llama or Mistral in Hugging Face form; None: it has none.
 
-    KerasHub (0.25 to 0.32) reads the tokenizer of every Llama as Llama 3's, byte by byte.
+    KerasHub (0.25 to 0.32) reads the tokenizer of every Llama as Llama 3's, byte by byte, and that of a Mistral, where
+    it knows two kinds, as whichever of them Python lists first.
 
     Raises:
         OSError, ValueError: a file can't be read, or the tokenizer is SentencePiece's and its model is not there.
     """
-    config = read_json(resolved, "config.json") or {}
-    if config.get("model_type") != "llama":
+    kind = (read_json(resolved, "config.json") or {}).get("model_type")
+    if kind not in ("llama", "mistral"):
         return None
     tokenizer = read_json(resolved, "tokenizer.json")
     if tokenizer is not None and "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer")):
@@ -48,7 +49,7 @@ def sentence_piece_file(resolved: str) -> str | None:
     path = _file(resolved, "tokenizer.model")
     if path is None and tokenizer is not None:
         raise ValueError("its tokenizer.json is no byte-level BPE, and there is no tokenizer.model of SentencePiece's")
-    return None if path is None else str(path)
+    return None if path is None else (kind, str(path))
 
 
 def _wordpiece(tokenizer: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

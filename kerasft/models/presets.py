@@ -201,8 +201,9 @@ def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
             from kerasft.models.gguf_llama import gguf_tokenizer
 
             return gguf_tokenizer(resolved)
-        if pieces := sentence_piece_file(resolved):
-            return keras_hub.models.LlamaTokenizer(proto=pieces)
+        if found := sentence_piece_file(resolved):
+            kinds = {"llama": keras_hub.models.LlamaTokenizer, "mistral": keras_hub.models.MistralTokenizer}
+            return kinds[found[0]](proto=found[1])
         return keras_hub.tokenizers.Tokenizer.from_preset(resolved, **tokenizer_settings(resolved))
 
     return _load(load, resolved)
