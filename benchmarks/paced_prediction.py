@@ -27,7 +27,7 @@ def main() -> None:
     from kerasft.training.precision import bfloat16_products, rewrites
 
     share_threads(AT_ONCE)
-    answerer, pace = cheapened(Run.open(Path(folder)).load()), Pace()
+    answerer, pace = cheapened(Run.open(Path(folder)).load(), rewrites(precision)), Pace()
     count = len(Path(texts).read_text(encoding="utf-8").splitlines())
     with bfloat16_products(rewrites(precision)):
         pace.begin()
