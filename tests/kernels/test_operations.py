@@ -6,7 +6,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasft.kernels import operations
+from kerasft.kernels import library, operations
+
+try:
+    library.load()
+except library.Unavailable as reason:
+    pytest.skip(f"no kernels: {reason}", allow_module_level=True)
 
 SEED = tf.constant([3, -7], tf.int32)
 SIZES = st.tuples(st.integers(1, 70), st.integers(1, 90))

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasft.kernels import library
 from kerasft.training import kernel_layers
 from kerasft.training.fused_layers import KERNELS, fused_layers
 from kerasft.training.precision import bfloat16_products
+
+try:
+    library.load()
+except library.Unavailable as reason:
+    pytest.skip(f"no kernels: {reason}", allow_module_level=True)
 
 
 def make_model(dropout: float = 0.0, **settings) -> keras.Model:
