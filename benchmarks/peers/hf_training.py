@@ -35,6 +35,7 @@ def arguments(description):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="fewer where other work shares the cores")
     parser.add_argument("--pad-to-max", action="store_true", help="each row to --max-length, in random order")
+    parser.add_argument("--float32", action="store_true", help="matrix products, too")
     parser.add_argument("--paced", action="store_true", help="take the steps that are ordered; see pacing.py")
     return parser
 
@@ -64,7 +65,7 @@ def train(args, model, rows, collator, score=None):
         per_device_train_batch_size=args.batch_size,
         warmup_steps=int(args.warmup * steps),
         use_cpu=True,
-        bf16=True,
+        bf16=not args.float32,
         seed=args.seed,
         save_strategy="no",
         report_to=[],

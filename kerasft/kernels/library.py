@@ -20,7 +20,12 @@ from types import ModuleType
 import tensorflow as tf
 
 SOURCE = "kernels.cc"
-HEADERS = ("activation.h", "attention.h", "loops.h", "matrix.h", "normalization.h", "philox.h", "products.h", "rows.h")
+HEADERS = ("activation.h", "attention.h", "half_products.h", "loops.h", "matrix.h", "normalization.h") + (
+    "pair_products.h",
+    "philox.h",
+    "products.h",
+    "rows.h",
+)
 COMPILERS = ("g++", "clang++", "c++")
 # Sums may be taken in lanes; what is no number stays none.
 OPTIONS = ("-O3", "-shared", "-fPIC", "-w", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros") + (

@@ -11,8 +11,7 @@ namespace kerasft {
 
 using tensorflow::bfloat16;
 
-constexpr int64_t kRows = 96;    // of the left operand at a time: they stay near while all panels go by
-constexpr int64_t kTurned = 48;  // columns that are its rows, where it is turned over
+constexpr int64_t kInner = 1024;  // rows of a gradient's operands at a time, so that a panel of them stays near
 
 void in_parallel(OpKernelContext* context, int64_t count, int64_t cost, const std::function<void(int64_t)>& body) {
   auto* threads = context->device()->tensorflow_cpu_worker_threads()->workers;
@@ -21,8 +20,8 @@ void in_parallel(OpKernelContext* context, int64_t count, int64_t cost, const st
   });
 }
 
-const uint32_t* packed(OpKernelContext* context, int index) {
-  return reinterpret_cast<const uint32_t*>(context->input(index).flat<bfloat16>().data());
+const uint16_t* packed(OpKernelContext* context, int index) {
+  return reinterpret_cast<const uint16_t*>(context->input(index).flat<bfloat16>().data());
 }
 
 // A weight for products by it (inner, columns), and for those by what it is turned over, which go back.
@@ -39,10 +38,10 @@ class Pack : public OpKernel {
     auto* back = made<bfloat16>(context, 1, TensorShape({packed_size(columns, inner)}));
     if (!context->status().ok()) return;
     in_parallel(context, panels(columns), 2 * inner * kPanel, [&](int64_t panel) {
-      pack_panel(from, inner, columns, panel, reinterpret_cast<uint32_t*>(forward));
+      pack_panel(from, inner, columns, panel, reinterpret_cast<uint16_t*>(forward));
     });
     in_parallel(context, panels(inner), 2 * columns * kPanel, [&](int64_t panel) {
-      pack_turned_panel(from, inner, columns, panel, reinterpret_cast<uint32_t*>(back));
+      pack_turned_panel(from, inner, columns, panel, reinterpret_cast<uint16_t*>(back));
     });
   }
 };
@@ -62,21 +61,13 @@ class Product : public OpKernel {
     OP_REQUIRES(context, context->input(1).NumElements() == packed_size(inner, columns_) &&
                              (biases == 0 || biases == columns_),
                 tensorflow::errors::InvalidArgument("a weight that was packed for other sizes"));
-    const auto* left = reinterpret_cast<const uint32_t*>(read<bfloat16>(context, 0));
-    const uint32_t* right = packed(context, 1);
+    const auto* left = read<bfloat16>(context, 0);
+    const uint16_t* right = packed(context, 1);
     const float* bias = biases ? read<float>(context, 2) : nullptr;
     auto* y = made<bfloat16>(context, 0, TensorShape({rows, columns_}));
     if (y == nullptr) return;
-    const Sums sums{y, nullptr, bias, false, columns_};
-    const int64_t count = pairs(inner);
     in_parallel(context, (rows + kRows - 1) / kRows, kRows * inner * columns_ / 32, [&](int64_t block) {
-      const int64_t end = std::min(rows, (block + 1) * kRows);
-      for (int64_t panel = 0; panel < panels(columns_); ++panel) {
-        for (int64_t row = block * kRows; row < end; row += kTile) {
-          multiply_some(std::min<int64_t>(kTile, end - row), left + row * count, count, 1,
-                        right + panel * count * kPanel, count, sums, row, panel * kPanel, columns_);
-        }
-      }
+      multiply_rows(left, inner, block * kRows, std::min(rows, (block + 1) * kRows), right, columns_, bias, y);
     });
   }
 
@@ -100,28 +91,30 @@ class ProductGrad : public OpKernel {
     if (!context->status().ok()) return;
     std::fill(bias, bias + columns, 0.0f);
     if (rows == 0) std::fill(weight, weight + inner * columns, 0.0f);
-    std::vector<uint32_t> rights(panels(columns) * pairs(std::min(rows, kInner)) * kPanel);
+    Tensor room;
+    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_UINT16,
+                                                   TensorShape({packed_size(std::min(rows, kInner), columns)}), &room));
+    uint16_t* rights = room.flat<uint16_t>().data();
     for (int64_t first = 0; first < rows; first += kInner) {
-      const int64_t taken = std::min(kInner, rows - first), count = pairs(taken);
+      const int64_t taken = std::min(kInner, rows - first);
+      const Bfloat16 *of_left = left + first * inner, *of_right = right + first * columns;
       in_parallel(context, panels(columns), 4 * taken * kPanel, [&](int64_t panel) {
+        pack_right(of_right, taken, columns, panel, rights);
         const int64_t column = panel * kPanel, own = std::min<int64_t>(kPanel, columns - column);
-        uint32_t* to = &rights[panel * count * kPanel];
-        pack_rows(right + first * columns + column, columns, taken, own, kPanel, to);
-        add_pairs(to, count, own, bias + column);
+        for (int64_t row = 0; row < taken; ++row) add_row(of_right + row * columns + column, own, bias + column);
       });
-      const Sums sums{nullptr, weight, nullptr, first > 0, columns};
       in_parallel(context, (inner + kTurned - 1) / kTurned, kTurned * taken * columns / 32, [&](int64_t block) {
-        const int64_t begin = block * kTurned, own = std::min(kTurned, inner - begin);
-        std::vector<uint32_t> lefts(count * kTurned);
-        pack_rows(left + first * inner + begin, inner, taken, own, kTurned, lefts.data());
-        for (int64_t panel = 0; panel < panels(columns); ++panel) {
-          for (int64_t row = 0; row < own; row += kTile) {
-            multiply_some(std::min<int64_t>(kTile, own - row), &lefts[row], 1, kTurned, &rights[panel * count * kPanel],
-                          count, sums, begin + row, panel * kPanel, columns);
-          }
-        }
+        const int64_t begin = block * kTurned, end = std::min(inner, begin + kTurned);
+        multiply_turned(of_left, inner, taken, begin, end, rights, columns, first > 0, weight);
       });
     }
+  }
+
+ private:
+  static void add_row(const Bfloat16* row, int64_t count, float* sum) {
+    float wide[kPanel];
+    bring(row, wide, count);
+    for (int64_t i = 0; i < count; ++i) sum[i] += wide[i];
   }
 };
 

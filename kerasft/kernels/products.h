@@ -1,156 +1,21 @@
-// Matrix products in bfloat16 by AVX512-BF16 (`vdpbf16ps`: two products a lane, summed in float32).
+// Which instructions our matrix products in bfloat16 are made of: the fastest that this processor has.
 //
-// Operands are packed so that both are read in order: 64 columns side by side, pairs of the inner dimension beside each
-// other. A weight is packed once a step for all products that read it. With AMX oneDNN has faster products; without
-// either there are none of ours.
+// With AMX oneDNN has faster products than these; without any of the instructions there are none of ours. A header of
+// products gives, for operands in bfloat16 and sums that end in float32:
+//
+//     kRows, kTurned       rows of the left operand at a time, as they are and turned over; they stay near
+//     panels, packed_size  of a right operand (inner, columns): side by side, and its numbers of 16 bits once packed
+//     pack_panel           a panel of a weight (inner, columns); pack_turned_panel: of what (columns, inner) is turned over
+//     multiply_rows        rows of x by a packed weight, plus a bias
+//     pack_right           a panel of rows (inner, columns) in bfloat16
+//     multiply_turned      columns of x, turned over, by packed rows
 #pragma once
 
 #if defined(__AVX512BF16__) && defined(__AVX512VL__) && !defined(__AMX_BF16__)
 #define KERASFT_PRODUCTS 1
-
-#include <immintrin.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
-
-#include "loops.h"
-
-namespace kerasft {
-
-constexpr int kPanel = 64;  // columns
-constexpr int kTile = 6;    // rows: 24 registers of sums, 4 of columns and one of rows make 29 of 32
-constexpr int kVectors = kPanel / 16;
-constexpr int64_t kInner = 1024;  // of the inner dimension at a time, so that a panel stays near
-
-inline int64_t panels(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
-inline int64_t pairs(int64_t inner) { return (inner + 1) / 2; }
-inline int64_t packed_size(int64_t inner, int64_t columns) { return panels(columns) * pairs(inner) * kPanel * 2; }
-
-// In the upper half.
-inline uint32_t rounded(float value) { return uint32_t{to_bfloat16(value).bits} << 16; }
-
-// A panel of a weight (inner, columns): pairs of its rows.
-inline void pack_panel(const float* from, int64_t inner, int64_t columns, int64_t panel, uint32_t* to) {
-  const int64_t first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first);
-  uint32_t* out = to + panel * pairs(inner) * kPanel;
-  for (int64_t pair = 0; pair < pairs(inner); ++pair, out += kPanel) {
-    const bool whole = 2 * pair + 1 < inner;
-    const float *low = from + 2 * pair * columns + first, *high = whole ? low + columns : low;
-    const uint32_t kept = whole ? 0xFFFF0000 : 0;
-    for (int64_t n = 0; n < count; ++n) out[n] = rounded(low[n]) >> 16 | (rounded(high[n]) & kept);
-    for (int64_t n = count; n < kPanel; ++n) out[n] = 0;
-  }
-}
-
-// A panel of what a weight (columns, inner) is turned over: pairs of its columns, as many of them at a time as stay near.
-inline void pack_turned_panel(const float* from, int64_t columns, int64_t inner, int64_t panel, uint32_t* to) {
-  constexpr int64_t kNear = 32;
-  const int64_t first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first), all = pairs(inner);
-  uint32_t* out = to + panel * all * kPanel;
-  if (count < kPanel) std::fill(out, out + all * kPanel, 0u);
-  uint32_t found[kNear] = {};
-  for (int64_t begin = 0; begin < all; begin += kNear) {
-    const int64_t taken = std::min(kNear, all - begin);
-    for (int64_t n = 0; n < count; ++n) {
-      const float* row = from + (first + n) * inner + 2 * begin;
-      const int64_t whole = std::min(taken, inner / 2 - begin);
-      for (int64_t pair = 0; pair < whole; ++pair) {
-        found[pair] = rounded(row[2 * pair]) >> 16 | (rounded(row[2 * pair + 1]) & 0xFFFF0000);
-      }
-      if (whole < taken) found[whole] = rounded(row[2 * whole]) >> 16;
-      for (int64_t pair = 0; pair < taken; ++pair) out[(begin + pair) * kPanel + n] = found[pair];
-    }
-  }
-}
-
-// `count` columns of rows that are the inner dimension: (inner, width) -> (pairs, across), rest 0.
-inline void pack_rows(const Bfloat16* from, int64_t width, int64_t inner, int64_t count, int64_t across, uint32_t* to) {
-  for (int64_t pair = 0; pair < pairs(inner); ++pair, to += across) {
-    const bool whole = 2 * pair + 1 < inner;
-    const Bfloat16 *low = from + 2 * pair * width, *high = whole ? low + width : low;
-    const uint32_t kept = whole ? 0xFFFF0000 : 0;
-    for (int64_t n = 0; n < count; ++n) to[n] = low[n].bits | ((uint32_t{high[n].bits} << 16) & kept);
-    for (int64_t n = count; n < across; ++n) to[n] = 0;
-  }
-}
-
-// Sums over packed rows, added to `out`.
-inline void add_pairs(const uint32_t* packed, int64_t count, int64_t columns, float* out) {
-  for (int64_t pair = 0; pair < count; ++pair, packed += kPanel) {
-    for (int64_t n = 0; n < columns; ++n) {
-      const uint32_t low = packed[n] << 16, high = packed[n] & 0xFFFF0000;
-      float first, second;
-      std::memcpy(&first, &low, sizeof first);
-      std::memcpy(&second, &high, sizeof second);
-      out[n] += first + second;
-    }
-  }
-}
-
-struct Sums {  // where a tile's sums go
-  Bfloat16* rounded;   // with `bias`, or
-  float* exact;        // added to what is there where `more`
-  const float* bias;   // or null
-  bool more;
-  int64_t width;       // of a row there
-};
-
-// A tile of ROWS by 64: rows[i * by_row + k * by_pair] holds a pair, `panel` has the columns.
-template <int ROWS>
-inline void multiply(const uint32_t* rows, int64_t by_row, int64_t by_pair, const uint32_t* panel, int64_t count,
-                     const Sums& sums, int64_t at, int64_t column, int64_t columns) {
-  __m512 sum[ROWS][kVectors];
-#pragma GCC unroll 8
-  for (int i = 0; i < ROWS; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[i][j] = _mm512_setzero_ps();
-  }
-  for (int64_t k = 0; k < count; ++k) {
-    __m512bh right[kVectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) right[j] = (__m512bh)_mm512_loadu_si512(panel + k * kPanel + j * 16);
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; ++i) {
-      const __m512bh left = (__m512bh)_mm512_set1_epi32(static_cast<int>(rows[i * by_row + k * by_pair]));
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < kVectors; ++j) {
-    const int64_t left = columns - column - 16 * j;
-    if (left <= 0) break;
-    const __mmask16 mask = left >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << left) - 1);
-    const int64_t place = at * sums.width + column + 16 * j;
-    const __m512 bias = sums.bias ? _mm512_maskz_loadu_ps(mask, sums.bias + column + 16 * j) : _mm512_setzero_ps();
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; ++i) {
-      __m512 found = _mm512_add_ps(sum[i][j], bias);
-      if (sums.rounded) {
-        const __m256i halves = (__m256i)_mm512_cvtneps_pbh(found);
-        _mm256_mask_storeu_epi16(sums.rounded + place + i * sums.width, mask, halves);
-      } else {
-        float* out = sums.exact + place + i * sums.width;
-        if (sums.more) found = _mm512_add_ps(found, _mm512_maskz_loadu_ps(mask, out));
-        _mm512_mask_storeu_ps(out, mask, found);
-      }
-    }
-  }
-}
-
-inline void multiply_some(int count_rows, const uint32_t* rows, int64_t by_row, int64_t by_pair, const uint32_t* panel,
-                          int64_t count, const Sums& sums, int64_t at, int64_t column, int64_t columns) {
-  switch (count_rows) {
-    case 6: return multiply<6>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-    case 5: return multiply<5>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-    case 4: return multiply<4>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-    case 3: return multiply<3>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-    case 2: return multiply<2>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-    case 1: return multiply<1>(rows, by_row, by_pair, panel, count, sums, at, column, columns);
-  }
-}
-
-}  // namespace kerasft
-
+#ifdef __AVX512FP16__
+#include "half_products.h"
+#else
+#include "pair_products.h"
+#endif
 #endif

@@ -212,32 +212,37 @@ def test_no_rows():
 
 
 class TestProduct:
-    """Of bfloat16 operands, summed in float32."""
+    """Of operands in bfloat16: as near to the exact product as TensorFlow's own in bfloat16."""
 
     @pytest.fixture(autouse=True)
     def _processor(self):
         if not operations.has_products():
             pytest.skip("this processor's products are oneDNN's")
 
+    @staticmethod
+    def near(found: tf.Tensor, left: tf.Tensor, right: tf.Tensor, **turned: bool) -> None:
+        """Whether found is the product of left and right, compared with theirs in bfloat16."""
+        exact = tf.matmul(*(tf.cast(part, tf.float64) for part in (left, right)), **turned).numpy()
+        plain = tf.matmul(*(tf.cast(part, tf.bfloat16) for part in (left, right)), **turned)
+        errors = [np.linalg.norm(tf.cast(each, tf.float64) - exact) for each in (found, plain)]
+        assert errors[0] <= 1.2 * errors[1] + 2e-3 * np.linalg.norm(exact)
+
     @settings(deadline=None, max_examples=40, derandomize=True)
-    @given(rows=st.integers(0, 120), inner=st.integers(1, 50), outer=st.integers(1, 80))
+    @given(rows=st.integers(0, 120), inner=st.integers(1, 200), outer=st.integers(1, 80))
     def test_values_and_gradients(self, rows, inner, outer):
         x = tf.cast(random(rows, 2 * inner), tf.bfloat16)
         kernel, bias = random(2 * inner, 2 * outer, seed=1), random(2 * outer)
-        known = tf.cast(tf.cast(kernel, tf.bfloat16), tf.float32)  # as it is packed
-        packed = operations.pack(kernel)
-        result = operations.product(x, kernel, packed, bias)
-        exact = tf.cast(x, tf.float32) @ known + bias
-        agree([tf.cast(result, tf.float32).numpy()], [exact.numpy()], 4e-3)
         upstream = tf.cast(random(rows, 2 * outer, seed=2), tf.bfloat16)
         with tf.GradientTape() as tape:
             tape.watch((x, kernel, bias))
-            result = operations.product(x, kernel, packed, bias)
+            result = operations.product(x, kernel, operations.pack(kernel), bias)
         dx, dkernel, dbias = tape.gradient(result, (x, kernel, bias), upstream)
-        up = tf.cast(upstream, tf.float32)
-        agree([tf.cast(dx, tf.float32).numpy()], [tf.matmul(up, known, transpose_b=True).numpy()], 4e-3)
-        agree([dkernel.numpy()], [tf.matmul(tf.cast(x, tf.float32), up, transpose_a=True).numpy()])
-        agree([dbias.numpy()], [tf.reduce_sum(up, 0).numpy()])
+        self.near(operations.product(x, kernel, operations.pack(kernel), None), x, kernel)
+        with_ones = tf.concat([tf.cast(x, tf.float32), tf.ones((rows, 1))], 1), tf.concat([kernel, bias[None]], 0)
+        self.near(result, *with_ones)
+        self.near(dx, upstream, kernel, transpose_b=True)
+        self.near(dkernel, x, upstream, transpose_a=True)
+        agree([dbias.numpy()], [tf.reduce_sum(tf.cast(upstream, tf.float32), 0).numpy()])
 
     def test_more_rows_than_are_taken_at_a_time(self):
         x, upstream = (tf.cast(random(2501, 70, seed=seed), tf.bfloat16) for seed in (0, 1))
@@ -245,8 +250,53 @@ class TestProduct:
         with tf.GradientTape() as tape:
             tape.watch(kernel)
             result = operations.product(x, kernel, operations.pack(kernel), None)
-        expected = tf.matmul(tf.cast(x, tf.float32), tf.cast(upstream, tf.float32), transpose_a=True)
-        agree([tape.gradient(result, kernel, upstream).numpy()], [expected.numpy()])
+        self.near(tape.gradient(result, kernel, upstream), x, upstream, transpose_a=True)
+
+    @pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12])
+    def test_rows_of_any_size_are_as_exact_as_others(self, size):
+        x = random(30, 200) * tf.where(tf.range(30)[:, None] % 2 == 0, 1.0, size)
+        kernel = random(200, 40, seed=1)
+        for large in (1.0, 1e3):
+            found = operations.product(tf.cast(x, tf.bfloat16), large * kernel, operations.pack(large * kernel), None)
+            for rows in (slice(0, None, 2), slice(1, None, 2)):
+                self.near(found[rows], tf.cast(x, tf.bfloat16)[rows], large * kernel)
+
+    @pytest.mark.parametrize("size", [1e-30, 1e-8, 1e8])
+    def test_gradients_of_any_size(self, size):
+        x, upstream = (tf.cast(random(50, 64, seed=seed), tf.bfloat16) for seed in (0, 1))
+        kernel, upstream = random(64, 64), upstream * tf.cast(size, tf.bfloat16)
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            result = operations.product(x, kernel, operations.pack(kernel), None)
+        dx, dkernel = tape.gradient(result, (x, kernel), upstream)
+        self.near(dx, upstream, kernel, transpose_b=True)
+        self.near(dkernel, x, upstream, transpose_a=True)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_what_is_no_number_is_not_hidden(self, value):
+        x, kernel, upstream = (random(64, 64, seed=seed).numpy() for seed in range(3))
+        upstream[7, 9] = x[5, 3] = value
+        x, upstream = (tf.constant(part, tf.bfloat16) for part in (x, upstream))
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel := tf.constant(kernel)))
+            result = operations.product(x, kernel, operations.pack(kernel), None)
+        dx, dkernel = tape.gradient(result, (x, kernel), upstream)
+        for found, row in ((result, 5), (dx, 7), (dkernel, 3)):
+            finite = np.isfinite(tf.cast(found, tf.float32))
+            assert not finite[row].any()
+        broken = kernel.numpy()
+        broken[2, 4] = value
+        packed = operations.pack(tf.constant(broken))
+        found = operations.product(tf.ones((3, 64), tf.bfloat16), tf.constant(broken), packed, None)
+        assert not np.isfinite(tf.cast(found, tf.float32)[:, 4]).any()
+
+    def test_nothing_by_something_is_nothing(self):
+        kernel = random(64, 64)
+        found = operations.product(tf.zeros((5, 64), tf.bfloat16), kernel, operations.pack(kernel), None)
+        np.testing.assert_array_equal(tf.cast(found, tf.float32), 0)
+        kernel = tf.zeros((64, 64))
+        found = operations.product(tf.cast(random(5, 64), tf.bfloat16), kernel, operations.pack(kernel), None)
+        np.testing.assert_array_equal(tf.cast(found, tf.float32), 0)
 
     def test_a_weight_packed_for_other_sizes_is_refused(self):
         x, kernel = tf.zeros((3, 4), tf.bfloat16), random(6, 8)
