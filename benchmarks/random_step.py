@@ -13,7 +13,7 @@ from kerasft.models.presets import load_backbone, resolve_preset
 from kerasft.tasks.registry import create_task
 from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fit import recomputed_layers
-from kerasft.training.fused_layers import chosen_forms
+from kerasft.training.fused_layers import KERNELS, chosen_forms
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 
@@ -35,7 +35,7 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
         backbone = load_backbone(resolve_preset(config.model.preset), dtype="float32")
         model = task.build(backbone)
         deferred = deferrable_layers(training, model, forms, 1)
-        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone), deferred)
+        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone), deferred, KERNELS in forms)
     random = np.random.default_rng(0)
     known = {
         "token_ids": random.integers(1, backbone.vocabulary_size, (rows, length)),

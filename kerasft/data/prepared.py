@@ -15,8 +15,7 @@ from kerasft.data.table import Table
 
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
-LENGTH_STEP = 8  # padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
-CPU_LENGTH_STEP = 4  # of batches on a CPU: short texts have less padding, and more shapes cost it little
+LENGTH_STEP = 8  # on a GPU padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class Prepared:
 
     def padded_length(self, longest: int) -> int:
         """The length of a batch whose longest row has so many tokens, where shapes may differ."""
-        step = LENGTH_STEP if tf.config.list_physical_devices("GPU") else CPU_LENGTH_STEP
+        step = LENGTH_STEP if tf.config.list_physical_devices("GPU") else 1
         return min(-(-longest // step) * step, self.longest)
 
     def token_index(self, rows: np.ndarray) -> np.ndarray:

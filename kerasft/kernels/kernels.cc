@@ -1,6 +1,7 @@
 // The kernels as operations of TensorFlow. kerasft/kernels/operations.py has their gradients and what they are for.
 
 #include "activation.h"
+#include "adam.h"
 #include "attention.h"
 #include "matrix.h"
 #include "normalization.h"
@@ -66,6 +67,16 @@ REGISTER_OP("KerasftSoftmaxGrad")
     .Input("upstream: T").Input("weights: T").Input("seed: int32").Output("scores: T")
     .Attr("scale: float").Attr("dropped: int").OF_TYPE.SetShapeFn(like_first);
 
+REGISTER_OP("KerasftAdam")
+    .Input("weight: resource").Input("first: resource").Input("second: resource").Input("gradient: float")
+    .Input("scale: float").Input("rate: float").Input("kept: float")
+    .Attr("beta1: float").Attr("beta2: float").Attr("epsilon: float").SetIsStateful()
+    .SetShapeFn([](InferenceContext* context) {
+      tensorflow::shape_inference::ShapeHandle scalar;
+      for (int i = 4; i < 7; ++i) TF_RETURN_IF_ERROR(context->WithRank(context->input(i), 0, &scalar));
+      return absl::OkStatus();
+    });
+
 #define ON_CPU(NAME, ...) REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU), __VA_ARGS__)
 #define OF(NAME, TYPE, ...) \
   REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU).TypeConstraint<TYPE>("T"), __VA_ARGS__)
@@ -78,6 +89,7 @@ REGISTER_OP("KerasftSoftmaxGrad")
   OF("KerasftSoftmax", TYPE, Softmax<TYPE>);               \
   OF("KerasftSoftmaxGrad", TYPE, SoftmaxGrad<TYPE>)
 
+ON_CPU("KerasftAdam", Adam);
 ON_CPU("KerasftDropout", Dropout);
 ON_CPU("KerasftNorm", Norm);
 ON_CPU("KerasftNormGrad", NormGrad);

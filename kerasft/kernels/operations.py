@@ -70,6 +70,25 @@ def attention_weights(scores, bias, seed, rate: float, scale: float) -> tf.Tenso
     return load().kerasft_softmax(scores=scores, bias=bias, seed=seed, **settings).kept
 
 
+def adam(weight, moments, gradient, scale, rate, kept, betas: tuple[float, float], epsilon: float) -> tf.Operation:
+    """A step of AdamW on a variable, in place: m += (g - m) (1 - beta1), v += (g² - v) (1 - beta2),
+    w = kept w - rate m / (sqrt(v) + epsilon), g being scale times the gradient.
+
+    Args:
+        weight: a float32 variable.
+        moments: two more of its shape, m and v.
+        gradient: dense, of its shape.
+        scale: a number; so is each that follows.
+        rate: the learning rate with the correction for young moments.
+        kept: 1 less the share of the weights that decays.
+        betas: of the moments.
+        epsilon: of Adam.
+    """
+    settings = {"beta1": betas[0], "beta2": betas[1], "epsilon": epsilon}
+    places = {"weight": weight.handle, "first": moments[0].handle, "second": moments[1].handle}
+    return load().kerasft_adam(**places, gradient=gradient, scale=scale, rate=rate, kept=kept, **settings)
+
+
 def has_products() -> bool:
     """Whether this processor multiplies in bfloat16 faster by our kernels than by oneDNN's; see products.h."""
     return hasattr(load(), "kerasft_product")

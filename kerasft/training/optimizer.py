@@ -14,13 +14,16 @@ from keras import ops
 
 from kerasft.config import schema
 from kerasft.errors import UserError
+from kerasft.kernels import operations
 from kerasft.training.deferred_rows import DeferredRows
 
 # Biases and the weights of normalisation layers are not decayed, as in every BERT recipe: they hold an offset or a
 # scale that is right at any size, so that pulling them to zero fits worse and generalises no better.
 NOT_DECAYED = ("bias", "gamma", "beta", "norm")
 
-_traced = threading.local()  # `norm`: of the gradient; replicas are traced in threads of their own
+# `norm`: of the gradient, `scale`: what clipping multiplies it by, `young`: what corrects for moments that began at
+# nothing; replicas are traced in threads of their own
+_traced = threading.local()
 
 
 def create_optimizer(
@@ -29,6 +32,7 @@ def create_optimizer(
     model: keras.Model,
     depths: Mapping[str, int],
     deferred: Sequence[keras.layers.Layer] = (),
+    kernels: bool = False,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer for the model's trainable variables.
 
@@ -38,6 +42,7 @@ def create_optimizer(
         model: already frozen as the config says.
         depths: variable path -> depth in the backbone; a variable it lacks belongs to the head.
         deferred: embedding layers of which a step updates the rows it uses alone; see `deferrable_layers`.
+        kernels: Adam and AdamW clip, decay and update in one pass of our own (`kerasft.kernels`); for one replica.
     """
     chosen = config.optimizer
     common = dict(
@@ -65,6 +70,7 @@ def create_optimizer(
     factors = _factors(chosen, variables, depths)
     optimizer.factors = {optimizer._var_key(v): factor for v, factor in zip(variables, factors)}
     optimizer.defer(deferred, steps)
+    optimizer.in_one_pass = kernels and isinstance(optimizer, keras.optimizers.Adam)
     return optimizer
 
 
@@ -88,6 +94,7 @@ class _FineTuning:
     clip_after_sum: float | None = None
     factors: Mapping[str, float] = {}
     deferred: tuple[tuple[keras.layers.Layer, DeferredRows], ...] = ()
+    in_one_pass = False
 
     def defer(self, layers: Sequence[keras.layers.Layer], steps: int) -> None:
         """From now on the gradient of these layers' tables has the rows that a batch uses; for Adam's forms."""
@@ -116,18 +123,39 @@ class _FineTuning:
         reduced = super()._all_reduce_sum_gradients(grads_and_vars)
         gradients, variables = zip(*reduced)
         norm = _traced.norm = tf.linalg.global_norm(gradients)
+        if self.in_one_pass:
+            step = tf.cast(self.iterations + 1, tf.float32)
+            _traced.young = tf.sqrt(1.0 - tf.pow(self.beta_2, step)) / (1.0 - tf.pow(self.beta_1, step))
+            _traced.scale = self._clip_scale(norm)
+            return reduced
         if self.clip_after_sum is None:
             return reduced
         return list(zip(tf.clip_by_global_norm(gradients, self.clip_after_sum, norm)[0], variables))
+
+    def _clip_scale(self, norm: tf.Tensor) -> tf.Tensor:
+        """As `tf.clip_by_global_norm` has it: no number where the norm is none."""
+        most = self.clip_after_sum
+        return tf.ones([]) if most is None else most * tf.minimum(1.0 / norm, 1.0 / most) + (norm - norm)
 
     def update_step(self, gradient, variable, learning_rate):
         rate = learning_rate * self._factor(variable)
         if table := self._table(variable):
             decay = rate * (self.weight_decay or 0.0) * self._use_weight_decay(variable)
+            if self.in_one_pass:
+                gradient = tf.IndexedSlices(gradient.values * _traced.scale, gradient.indices, gradient.dense_shape)
             return table.update(gradient, rate, decay, self.iterations.value)
+        if self.in_one_pass:
+            return self._one_pass(gradient, variable, rate)
         if isinstance(self, keras.optimizers.Adam):
             return self._fused_adam(gradient, variable, rate)
         return super().update_step(gradient, variable, rate)
+
+    def _one_pass(self, gradient, variable, rate):
+        index, decays = self._get_variable_index(variable), self.weight_decay and self._use_weight_decay(variable)
+        moments = self._momentums[index].value, self._velocities[index].value
+        kept = 1.0 - rate * self.weight_decay if decays else tf.ones([])
+        numbers = _traced.scale, rate * _traced.young, kept
+        return operations.adam(variable, moments, gradient, *numbers, (self.beta_1, self.beta_2), self.epsilon)
 
     def _fused_adam(self, gradient, variable, rate):
         """Adam's update in one pass over memory, where Keras makes some ten; the same formula and slots."""
@@ -146,7 +174,7 @@ class _FineTuning:
         )
 
     def _apply_weight_decay(self, variables):
-        if not self.weight_decay:  # nothing to do, and a pass over all weights to save
+        if not self.weight_decay or self.in_one_pass:  # nothing to do, and a pass over all weights to save
             return
         rate = self.learning_rate * self.weight_decay
 

@@ -27,7 +27,7 @@ from kerasft.training.batches import Batches
 from kerasft.training.checkpoint import Checkpoints
 from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fitted_head import fit_head
-from kerasft.training.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
+from kerasft.training.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.training.optimizer import create_optimizer, exported_weights
@@ -80,8 +80,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.steps = self.batches.steps
         forms = self.forms = chosen_forms(training.fused, terminal.line, here=not remote_hosts(strategy))
         rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
+        kernels = KERNELS in forms and replicas == 1
         with strategy.scope():
-            self.optimizer = create_optimizer(training, self.steps, model, depths, rows)
+            self.optimizer = create_optimizer(training, self.steps, model, depths, rows, kernels)
             kept, hosts = training.checkpoint.keep, remote_hosts(strategy)
             # Without a word from us each host would write its variables to its own disk.
             written_by = HERE if hosts else None

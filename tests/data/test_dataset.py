@@ -22,5 +22,5 @@ def test_a_row_that_only_fills_up_may_be_longer_than_all_others(mirrored):
     )
     (batch,) = distribute(prepared, lambda: [np.array([1])], mirrored)
     features, _, weights = (mirrored.experimental_local_results(part) for part in (batch[0]["token_ids"], *batch[1:]))
-    assert [tuple(part.shape) for part in features] == [(1, 20), (1, 20)]
+    assert [tuple(part.shape) for part in features] == [(1, 19), (1, 19)]
     assert [part.numpy().tolist() for part in weights] == [[1.0], [0.0]]

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import UserError
+from kerasft.kernels import library
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer, swapped_averages
 
 
@@ -47,6 +48,57 @@ def test_with_nothing_added_it_is_the_optimizer_of_keras(name):
         plain.apply(gradients_of(ours, step + 1.0), reference.trainable_variables)
     for one, other in zip(ours.get_weights(), reference.get_weights()):
         np.testing.assert_allclose(one, other, rtol=3e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name, clip", [("adamw", None), ("adamw", 0.7), ("adam", 0.7)])
+def test_by_kernels_it_is_that_of_keras_over_a_hundred_steps(name, clip):
+    kernels_or_skip()
+    ours, reference = layer_model(), layer_model()
+    reference.set_weights(ours.get_weights())
+    keys = {"name": name, "learning_rate": 0.01, "weight_decay": 0.1, "clip_norm": clip, "head_learning_rate": 0.02}
+    fast = create_optimizer(training(**keys), 100, ours, {"none": 0}, kernels=True)
+    plain = create_optimizer(training(**keys), 100, reference, {"none": 0})
+    assert fast.in_one_pass and not plain.in_one_pass
+    steps = [
+        tf.function(lambda gradients, own=own, to=to: own.apply_measured(gradients, to.trainable_variables))
+        for own, to in ((fast, ours), (plain, reference))
+    ]
+    for step in range(100):
+        gradients = gradients_of(ours, 1.0 + step % 7)
+        norms = [float(take(gradients)) for take in steps]
+        assert norms[0] == pytest.approx(norms[1])
+    for one, other in zip(fast.variables + ours.weights, plain.variables + reference.weights):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6, err_msg=one.path)
+
+
+def test_what_was_read_of_a_weight_stays_as_it_was():
+    kernels_or_skip()
+    model = layer_model()
+    optimizer = create_optimizer(training(name="adamw"), 10, model, {}, kernels=True)
+    kept = [tf.convert_to_tensor(v.value) for v in model.trainable_variables]
+    before = [value.numpy().copy() for value in kept]
+    optimizer.apply(gradients_of(model), model.trainable_variables)
+    for value, was, variable in zip(kept, before, model.trainable_variables):
+        np.testing.assert_array_equal(value, was)
+        assert not np.array_equal(variable.numpy(), was)
+
+
+def test_a_gradient_that_is_no_number_leaves_no_number():
+    kernels_or_skip()
+    model = layer_model()
+    optimizer = create_optimizer(training(name="adamw", clip_norm=1.0), 10, model, {}, kernels=True)
+    gradients = gradients_of(model)
+    gradients[0] = gradients[0] * np.inf
+    norm = optimizer.apply_measured(gradients, model.trainable_variables)
+    assert not np.isfinite(norm)
+    assert all(np.isnan(v.numpy()).all() for v in model.trainable_variables)
+
+
+def kernels_or_skip() -> None:
+    try:
+        library.load()
+    except library.Unavailable as reason:
+        pytest.skip(f"no kernels: {reason}")
 
 
 def test_decay_is_decoupled_and_spares_biases_and_norms():
