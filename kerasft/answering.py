@@ -21,7 +21,7 @@ from kerasft.serving.text_index import TextIndex
 from kerasft.tasks.base import Task
 from kerasft.terminal import Terminal
 from kerasft.training.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
-from kerasft.training.kernel_layers import kernels_packed_once
+from kerasft.training.kernel_layers import kernels_ready
 from kerasft.training.precision import bfloat16_products
 
 FIRST_BATCHES = 8  # of the first window: answers come soon, and batches of it have little padding
@@ -80,7 +80,7 @@ def cheapened(answerer: Trained | Servable, bfloat16: bool = False) -> Trained |
         # Activations would be compiled anew for each length of texts.
         forms = [form for form in chosen_forms(None) if form != ACTIVATIONS]
         # Weights stay as they are now: those that kernels read are packed here, once for all answers.
-        with bfloat16_products(bfloat16), fused_layers(answerer.model, forms), kernels_packed_once(answerer.model):
+        with bfloat16_products(bfloat16), fused_layers(answerer.model, forms), kernels_ready(answerer.model):
             answerer.trace()
     return answerer
 

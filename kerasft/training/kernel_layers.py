@@ -19,7 +19,8 @@ from kerasft.models.layer_classes import Changes
 from kerasft.training.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
 from kerasft.training.precision import product_type
 
-_traced = threading.local()  # `packed`: kernels, by the variable's id; replicas are traced in threads of their own
+# `ready`: kernels in the form of products, by the variable's id; replicas are traced in threads of their own
+_traced = threading.local()
 
 
 class KernelDropout(keras.layers.Dropout):
@@ -110,23 +111,46 @@ def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf
     """x (rows, inner) by the layer's kernel (inner..., outer...) -> (rows, outer)."""
     kernel = as_matrix(layer)
     bias = tf.reshape(tf.convert_to_tensor(layer.bias), [-1]) if biased else None
-    if x.dtype == tf.bfloat16 and operations.has_products() and not any(size % 2 for size in kernel.shape):
-        packed = getattr(_traced, "packed", {}).get(id(layer.kernel)) or operations.pack(kernel)
-        return operations.product(x, kernel, packed, bias)
-    outputs = tf.matmul(x, tf.cast(kernel, x.dtype))
+    ready = getattr(_traced, "ready", {}).get(id(layer.kernel)) if x.dtype == tf.bfloat16 else None
+    if x.dtype == tf.bfloat16 and multiplies(kernel):
+        return operations.product(x, kernel, ready or operations.pack(kernel), bias)
+    outputs = tf.matmul(x, tf.cast(kernel, x.dtype)) if ready is None else by_cast(x, kernel, ready)
     return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, x.dtype))
 
 
+def multiplies(kernel: tf.Tensor) -> bool:
+    """Whether products by it are our own."""
+    return operations.has_products() and not any(size % 2 for size in kernel.shape)
+
+
+def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
+    """x (rows, inner) by what a kernel (inner, outer) was cast to; the gradient is the kernel's."""
+
+    @tf.custom_gradient
+    def multiplied(x, kernel):
+        def gradient(upstream):
+            inward = tf.matmul(upstream, cast, transpose_b=True)
+            return inward, tf.cast(tf.matmul(x, upstream, transpose_a=True), kernel.dtype)
+
+        return tf.matmul(x, cast), gradient
+
+    return multiplied(x, kernel)
+
+
 @contextlib.contextmanager
-def kernels_packed_once(model: keras.layers.Layer) -> Iterator[None]:
+def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
     """Weights of encoder layers are brought into the form of products here, and not by each part of a batch inside."""
     layers = [dense for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) for dense in denses(layer)]
-    if layers and product_type() == tf.bfloat16 and operations.has_products():
-        _traced.packed = {id(dense.kernel): operations.pack(as_matrix(dense)) for dense in layers}
+    if product_type() == tf.bfloat16:
+        kernels = {id(dense.kernel): as_matrix(dense) for dense in layers}
+        _traced.ready = {
+            key: operations.pack(kernel) if multiplies(kernel) else tf.cast(kernel, tf.bfloat16)
+            for key, kernel in kernels.items()
+        }
     try:
         yield
     finally:
-        _traced.packed = {}
+        _traced.ready = {}
 
 
 def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, training) -> tf.Tensor:

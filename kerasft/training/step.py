@@ -13,7 +13,7 @@ from kerasft.data.dataset import part_of
 from kerasft.tasks.base import Task
 from kerasft.training.deferred_rows import Uses, deferring, rows_used
 from kerasft.training.fused_layers import fused_layers
-from kerasft.training.kernel_layers import kernels_packed_once
+from kerasft.training.kernel_layers import kernels_ready
 from kerasft.training.microbatches import added
 from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.rematerialize import rematerialized
@@ -80,7 +80,7 @@ def make_train_step(
         total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
         compute = side_by_side if accumulation == 1 else accumulated
-        with kernels_packed_once(model):
+        with kernels_ready(model):
             loss, gradients = compute(features, targets, weights, total)
         norm = optimizer.apply_measured(gradients, variables)
         return tf.where(tf.math.is_finite(norm), loss, math.nan)

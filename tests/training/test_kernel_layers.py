@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.kernels import library
+from kerasft.kernels import library, operations
 from kerasft.training import kernel_layers
 from kerasft.training.fused_layers import KERNELS, fused_layers
 from kerasft.training.precision import bfloat16_products
@@ -34,7 +34,7 @@ def outputs_and_gradients(model: keras.Model, forms, bfloat16: bool) -> list[np.
 
     @tf.function(autograph=False)
     def compute():
-        with fused_layers(model, forms), kernel_layers.kernels_packed_once(model), tf.GradientTape() as tape:
+        with fused_layers(model, forms), kernel_layers.kernels_ready(model), tf.GradientTape() as tape:
             tape.watch(values)
             outputs = tf.boolean_mask(model([values, mask], training=True), tf.cast(mask, bool))
             loss = tf.reduce_sum(tf.sin(outputs))
@@ -44,7 +44,10 @@ def outputs_and_gradients(model: keras.Model, forms, bfloat16: bool) -> list[np.
         return [value.numpy() for value in compute()]
 
 
-def test_in_bfloat16_it_is_as_near_to_float32_as_the_rewrite():
+@pytest.mark.parametrize("own_products", [True, False])
+def test_in_bfloat16_it_is_as_near_to_float32_as_the_rewrite(own_products, monkeypatch):
+    if not own_products:
+        monkeypatch.setattr(operations, "has_products", lambda: False)  # as with AMX
     model = make_model()
     exact = outputs_and_gradients(model, (), False)
     rewritten, ours = (outputs_and_gradients(model, forms, True) for forms in ((), (KERNELS,)))
