@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "loops.h"
+#include "small_products.h"
 
 namespace kerasft {
 
@@ -118,36 +119,6 @@ void pack_right(const T* from, int64_t inner, int64_t columns, int64_t panel, ui
 
 inline void pack_panel(const float* from, int64_t inner, int64_t columns, int64_t panel, uint16_t* packed) {
   pack_right(from, inner, columns, panel, packed);
-}
-
-// Rows and columns of 16 by 16 numbers change places: by pairs, by fours, then by quarters of a register.
-inline void turn(__m512* rows) {
-  __m512 pairs[16], fours[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
-    pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-#pragma GCC unroll 2
-    for (int j = 0; j < 2; ++j) {
-      const __m512d first = _mm512_castps_pd(pairs[i + j]), second = _mm512_castps_pd(pairs[i + j + 2]);
-      fours[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(first, second));
-      fours[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(first, second));
-    }
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const __m512 even = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
-    const __m512 odd = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xDD);
-    const __m512 later_even = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
-    const __m512 later_odd = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xDD);
-    rows[i] = _mm512_shuffle_f32x4(even, later_even, 0x88);
-    rows[i + 4] = _mm512_shuffle_f32x4(odd, later_odd, 0x88);
-    rows[i + 8] = _mm512_shuffle_f32x4(even, later_even, 0xDD);
-    rows[i + 12] = _mm512_shuffle_f32x4(odd, later_odd, 0xDD);
-  }
 }
 
 inline void pack_turned_panel(const float* from, int64_t columns, int64_t inner, int64_t panel, uint16_t* packed) {

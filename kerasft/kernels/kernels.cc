@@ -96,6 +96,31 @@ ON_CPU("KerasftNormGrad", NormGrad);
 OF_BOTH(float);
 OF_BOTH(tensorflow::bfloat16);
 
+#ifdef KERASFT_ATTENTION
+
+REGISTER_OP("KerasftAttention")
+    .Input("query: T").Input("key: T").Input("value: T").Input("bias: float").Input("seed: int32")
+    .Output("y: T").Output("weights: T")
+    .Attr("heads: int").Attr("scale: float").Attr("dropped: int").OF_TYPE
+    .SetShapeFn([](InferenceContext* context) {
+      context->set_output(0, context->input(0));
+      context->set_output(1, context->UnknownShapeOfRank(4));
+      return absl::OkStatus();
+    });
+REGISTER_OP("KerasftAttentionGrad")
+    .Input("dy: T").Input("query: T").Input("key: T").Input("value: T").Input("weights: T").Input("seed: int32")
+    .Output("dquery: T").Output("dkey: T").Output("dvalue: T")
+    .Attr("heads: int").Attr("scale: float").Attr("dropped: int").OF_TYPE.SetShapeFn(like_first);
+
+#define ATTENTION_OF(TYPE)                          \
+  OF("KerasftAttention", TYPE, WholeAttention<TYPE>); \
+  OF("KerasftAttentionGrad", TYPE, WholeAttentionGrad<TYPE>)
+
+ATTENTION_OF(float);
+ATTENTION_OF(tensorflow::bfloat16);
+
+#endif
+
 #ifdef KERASFT_PRODUCTS
 
 REGISTER_OP("KerasftPack")

@@ -25,6 +25,7 @@ HEADERS = ("activation.h", "adam.h", "attention.h", "half_products.h", "loops.h"
     "philox.h",
     "products.h",
     "rows.h",
+    "small_products.h",
 )
 COMPILERS = ("g++", "clang++", "c++")
 # Sums may be taken in lanes; what is no number stays none.

@@ -70,6 +70,28 @@ def attention_weights(scores, bias, seed, rate: float, scale: float) -> tf.Tenso
     return load().kerasft_softmax(scores=scores, bias=bias, seed=seed, **settings).kept
 
 
+def has_attention() -> bool:
+    """Whether this processor has `attention`."""
+    return hasattr(load(), "kerasft_attention")
+
+
+def attention(query, key, value, bias, seed, heads: int, rate: float, scale: float) -> tf.Tensor:
+    """dropout(softmax(query key^T * scale + bias)) value, head by head, summed in float32.
+
+    Args:
+        query: (batch * length, heads * width), float32 or bfloat16; so are key and value, and the result.
+        key: like query.
+        value: like query.
+        bias: (batch, 1 or length, length), alike for all heads.
+        seed: int32, (2,).
+        heads: side by side in a row.
+        rate: of dropout.
+        scale: of the scores.
+    """
+    settings = {"heads": heads, "scale": scale, "dropped": dropped_bytes(rate)}
+    return load().kerasft_attention(query=query, key=key, value=value, bias=bias, seed=seed, **settings).y
+
+
 def adam(weight, moments, gradient, scale, rate, kept, betas: tuple[float, float], epsilon: float) -> tf.Operation:
     """A step of AdamW on a variable, in place: m += (g - m) (1 - beta1), v += (g² - v) (1 - beta2),
     w = kept w - rate m / (sqrt(v) + epsilon), g being scale times the gradient.
@@ -151,6 +173,13 @@ def _(op, _, upstream):
     settings = {"scale": op.get_attr("scale"), "dropped": op.get_attr("dropped")}
     found = load().kerasft_softmax_grad(upstream=upstream, weights=op.outputs[0], seed=op.inputs[2], **settings)
     return found, None, None
+
+
+@tf.RegisterGradient("KerasftAttention")
+def _(op, upstream, _):
+    settings = {name: op.get_attr(name) for name in ("heads", "scale", "dropped")}
+    known = dict(zip(("query", "key", "value"), op.inputs), weights=op.outputs[1], seed=op.inputs[4])
+    return [*load().kerasft_attention_grad(dy=upstream, **known, **settings), None, None]
 
 
 @tf.RegisterGradient("KerasftGelu")

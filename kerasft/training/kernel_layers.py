@@ -156,12 +156,17 @@ def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
 def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, training) -> tf.Tensor:
     """x (batch * length, hidden) -> (batch * length, hidden), before the output's projection."""
     heads, width = attention._num_heads, attention._key_dim
+    layers = attention._query_dense, attention._key_dense, attention._value_dense
+    if operations.has_attention() and (x.dtype == tf.float32 or operations.has_products()):
+        parts = (product(x, layer, biased=True) for layer in layers)
+        dropout = attention._dropout_layer if attention._dropout > 0.0 else None
+        seed, rate = drawn(dropout, training)
+        return operations.attention(*parts, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
 
     def projected(layer: keras.layers.Layer) -> tf.Tensor:
         parts = product(x, layer, biased=True)
         return tf.transpose(tf.reshape(parts, [shape[0], shape[1], heads, width]), [0, 2, 1, 3])
 
-    layers = attention._query_dense, attention._key_dense, attention._value_dense
     query, key, value = (projected(layer) for layer in layers)  # (batch, heads, length, width)
     weights = attention_weights(attention, query, key, mask, training)
     return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, heads * width])
@@ -176,12 +181,16 @@ def joined(x, layer: keras.layers.Layer, residual, dropout, norm, training) -> t
 def attention_weights(attention: keras.layers.MultiHeadAttention, query, key, mask, training) -> tf.Tensor:
     """query, key (batch, heads, to or from, width), mask (batch, 1 or to, from) -> (batch, heads, to, from)."""
     scores = tf.matmul(query, key, transpose_b=True)
-    if mask is None:
-        bias = tf.zeros([tf.shape(scores)[0], 1, tf.shape(scores)[3]])
-    else:
-        bias = (tf.cast(mask, tf.float32) - 1.0) * 1e9
+    bias = bias_of(mask, tf.gather(tf.shape(scores), [0, 3]))
     dropout = attention._dropout_layer if attention._dropout > 0.0 else None
     return operations.attention_weights(scores, bias, *drawn(dropout, training), attention._inverse_sqrt_key_dim)
+
+
+def bias_of(mask: tf.Tensor | None, shape: tf.Tensor) -> tf.Tensor:
+    """What is added to scores: mask (batch, 1 or to, from) -> the same; shape begins with batch and from."""
+    if mask is None:
+        return tf.zeros([shape[0], 1, shape[1]])
+    return (tf.cast(mask, tf.float32) - 1.0) * 1e9
 
 
 def possible(rate: float) -> bool:
