@@ -140,6 +140,7 @@ class WholeAttention : public HeadByHead {
     const Tensor& masks = context->input(3);
     OP_REQUIRES(context, masks.dims() == 3 && shape.dims() == 2 && shape.dim_size(1) % heads_ == 0 &&
                              masks.dim_size(0) * masks.dim_size(2) == shape.dim_size(0) &&
+                             (masks.dim_size(1) == 1 || masks.dim_size(1) == masks.dim_size(2)) &&
                              context->input(1).shape() == shape && context->input(2).shape() == shape,
                 tensorflow::errors::InvalidArgument("a mask of ", masks.shape().DebugString(), " for queries of ",
                                                     shape.DebugString()));

@@ -15,6 +15,7 @@
 
 #include "loops.h"
 #include "small_products.h"
+#include "stretches.h"
 
 namespace kerasft {
 
@@ -59,13 +60,6 @@ inline uint32_t most(const Bfloat16* values, int64_t count, uint32_t found) {
   return std::max(found, static_cast<uint32_t>(own) << 16);
 }
 
-template <typename T>
-float scale_of(const T* values, int64_t width, int64_t rows, int64_t columns) {
-  uint32_t found = 0;
-  for (int64_t row = 0; row < rows; ++row) found = most(values + row * width, columns, found);
-  return scale_of(found);
-}
-
 inline __mmask16 some(int64_t count) { return count >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << count) - 1); }
 
 inline __m512 sixteen(const float* from, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, from); }
@@ -108,37 +102,65 @@ inline float scale_behind(const uint16_t* panel, int64_t inner) {
   return back;
 }
 
-template <typename T>
-void pack_right(const T* from, int64_t inner, int64_t columns, int64_t panel, uint16_t* packed) {
-  const int64_t first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first);
-  uint16_t* to = packed + panel * panel_size(inner);
-  const float scale = scale_of(from + first, columns, inner, count);
-  for (int64_t k = 0; k < inner; ++k) once(from + k * columns + first, scale, count, to + k * kPanel);
-  put_scale(scale, to + inner * kPanel);
+inline uint32_t most(const Bfloat16* values, int64_t across, int64_t rows, int64_t columns) {
+  uint32_t found = 0;
+  for (int64_t row = 0; row < rows; ++row) found = most(values + row * across, columns, found);
+  return found;
 }
 
-inline void pack_panel(const float* from, int64_t inner, int64_t columns, int64_t panel, uint16_t* packed) {
-  pack_right(from, inner, columns, panel, packed);
-}
-
-inline void pack_turned_panel(const float* from, int64_t columns, int64_t inner, int64_t panel, uint16_t* packed) {
-  const int64_t first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first);
-  uint16_t* to = packed + panel * panel_size(inner);
-  const float scale = scale_of(from + first * inner, inner, count, inner);
-  for (int64_t n = 0; n < kPanel; n += 16) {
-    for (int64_t k = 0; k < inner; k += 16) {
-      __m512 rows[16];
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i) {
-        const __mmask16 mask = n + i < count ? some(inner - k) : 0;
-        rows[i] = sixteen(from + (first + n + i) * inner + k, mask);
-      }
-      turn(rows);
-      const int64_t taken = std::min<int64_t>(16, inner - k);
-      for (int64_t i = 0; i < taken; ++i) _mm256_storeu_epi16(to + (k + i) * kPanel + n, halves(rows[i], scale));
+// Rows [first, first + 16) of a weight (inner, columns), which is read once for both forms. Behind the last row there is
+// nothing, up to a whole panel.
+inline void pack_sixteen(const float* from, int64_t inner, int64_t columns, int64_t first, float scale,
+                         uint16_t* forward, uint16_t* back) {
+  const int64_t rows = std::clamp<int64_t>(inner - first, 0, 16);
+  for (int64_t row = first; row < first + rows; ++row) {
+    for (int64_t panel = 0; panel < panels(columns); ++panel) {
+      const int64_t column = panel * kPanel;
+      once(from + row * columns + column, scale, columns - column, forward + panel * panel_size(inner) + row * kPanel);
     }
   }
-  put_scale(scale, to + inner * kPanel);
+  uint16_t* to = back + first / kPanel * panel_size(columns) + first % kPanel;
+  for (int64_t column = 0; column < columns; column += 16) {
+    __m512 block[16];
+    const __mmask16 mask = some(columns - column);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) block[i] = sixteen(from + (first + i) * columns + column, i < rows ? mask : 0);
+    turn(block);
+    const int64_t taken = std::min<int64_t>(16, columns - column);
+    for (int64_t i = 0; i < taken; ++i) _mm256_storeu_epi16(to + (column + i) * kPanel, halves(block[i], scale));
+  }
+}
+
+inline void pack_weight(const float* from, int64_t inner, int64_t columns, uint16_t* forward, uint16_t* back,
+                        const Parallel& parallel) {
+  const float scale = scale_of(most(from, inner * columns, 0));
+  parallel(panels(inner) * kPanel / 16, 64 * columns, [&](int64_t block) {
+    pack_sixteen(from, inner, columns, 16 * block, scale, forward, back);
+  });
+  for (int64_t panel = 0; panel < panels(columns); ++panel) {
+    put_scale(scale, forward + panel * panel_size(inner) + inner * kPanel);
+  }
+  for (int64_t panel = 0; panel < panels(inner); ++panel) {
+    put_scale(scale, back + panel * panel_size(columns) + columns * kPanel);
+  }
+}
+
+inline int64_t inner_of(const std::vector<Stretch>& stretches) {
+  int64_t rows = 0;
+  for (const Stretch& stretch : stretches) rows += stretch.rows;
+  return rows;
+}
+
+inline void pack_right(const std::vector<Stretch>& stretches, int64_t columns, int64_t panel, uint16_t* packed) {
+  const int64_t inner = inner_of(stretches), first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first);
+  uint16_t *start = packed + panel * panel_size(inner), *to = start;
+  uint32_t largest = 0;
+  for (const Stretch& part : stretches) largest = std::max(largest, most(part.right + first, columns, part.rows, count));
+  const float scale = scale_of(largest);
+  for (const Stretch& part : stretches) {
+    for (int64_t k = 0; k < part.rows; ++k, to += kPanel) once(part.right + k * columns + first, scale, count, to);
+  }
+  put_scale(scale, start + inner * kPanel);
 }
 
 // A tile of ROWS by a panel: left[i * by_row + k * by_inner] holds a number twice. Sums go to, or are added to, `sums`.
@@ -230,16 +252,21 @@ inline void multiply_rows(const Bfloat16* x, int64_t inner, int64_t begin, int64
   }
 }
 
-// Columns [begin, end) of x (rows, inner), turned over, by packed rows -> weight (inner, columns), added where `more`.
-inline void multiply_turned(const Bfloat16* x, int64_t inner, int64_t rows, int64_t begin, int64_t end,
+// Columns [begin, end) of the left operands (rows, inner), turned over, by packed rows -> weight (inner, columns), added
+// where `more`.
+inline void multiply_turned(const std::vector<Stretch>& stretches, int64_t inner, int64_t begin, int64_t end,
                             const uint16_t* packed, int64_t columns, bool more, float* weight) {
   alignas(64) float sums[kTurned * kPanel];
-  const int64_t own = end - begin;
+  const int64_t rows = inner_of(stretches), own = end - begin;
   const std::unique_ptr<uint32_t[]> left(new uint32_t[rows * own]);
-  const float scale = scale_of(x + begin, inner, rows, own), back = 1.0f / scale;
+  uint32_t largest = 0, *to = left.get();
+  for (const Stretch& part : stretches) largest = std::max(largest, most(part.left + begin, inner, part.rows, own));
+  const float scale = scale_of(largest), back = 1.0f / scale;
+  for (const Stretch& part : stretches) {
+    for (int64_t row = 0; row < part.rows; ++row, to += own) twice(part.left + row * inner + begin, scale, own, to);
+  }
   // Whole lines of memory go there without being read first.
   const bool lines = !more && columns % 16 == 0 && reinterpret_cast<uintptr_t>(weight) % 64 == 0;
-  for (int64_t row = 0; row < rows; ++row) twice(x + row * inner + begin, scale, own, &left[row * own]);
   for (int64_t panel = 0; panel < panels(columns); ++panel) {
     const uint16_t* right = packed + panel * panel_size(rows);
     const __m512 whole = _mm512_mul_ps(_mm512_set1_ps(back), _mm512_set1_ps(scale_behind(right, rows)));

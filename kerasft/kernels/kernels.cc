@@ -138,9 +138,10 @@ REGISTER_OP("KerasftProduct")
       return absl::OkStatus();
     });
 REGISTER_OP("KerasftProductGrad")
-    .Input("x: bfloat16").Input("dy: bfloat16").Output("dweight: float").Output("dbias: float")
+    .Input("x: parts * bfloat16").Input("dy: parts * bfloat16").Output("dweight: float").Output("dbias: float")
+    .Attr("parts: int >= 1")
     .SetShapeFn([](InferenceContext* context) {
-      const auto columns = context->Dim(context->input(1), 1);
+      const auto columns = context->Dim(context->input(context->num_inputs() / 2), 1);
       context->set_output(0, context->Matrix(context->Dim(context->input(0), 1), columns));
       context->set_output(1, context->Vector(columns));
       return absl::OkStatus();

@@ -26,6 +26,7 @@ HEADERS = ("activation.h", "adam.h", "attention.h", "half_products.h", "loops.h"
     "products.h",
     "rows.h",
     "small_products.h",
+    "stretches.h",
 )
 COMPILERS = ("g++", "clang++", "c++")
 # Sums may be taken in lanes; what is no number stays none.

@@ -37,12 +37,10 @@ class Pack : public OpKernel {
     auto* forward = made<bfloat16>(context, 0, TensorShape({packed_size(inner, columns)}));
     auto* back = made<bfloat16>(context, 1, TensorShape({packed_size(columns, inner)}));
     if (!context->status().ok()) return;
-    in_parallel(context, panels(columns), 2 * inner * kPanel, [&](int64_t panel) {
-      pack_panel(from, inner, columns, panel, reinterpret_cast<uint16_t*>(forward));
-    });
-    in_parallel(context, panels(inner), 2 * columns * kPanel, [&](int64_t panel) {
-      pack_turned_panel(from, inner, columns, panel, reinterpret_cast<uint16_t*>(back));
-    });
+    pack_weight(from, inner, columns, reinterpret_cast<uint16_t*>(forward), reinterpret_cast<uint16_t*>(back),
+                [&](int64_t count, int64_t cost, const std::function<void(int64_t)>& body) {
+                  in_parallel(context, count, cost, body);
+                });
   }
 };
 
@@ -75,37 +73,45 @@ class Product : public OpKernel {
   int64_t columns_ = 0;
 };
 
-// The gradient of a weight, x (rows, inner) turned over by dy (rows, columns), and of a bias, the sum of dy's rows.
+// The gradient of a weight, x (rows, inner) turned over by dy (rows, columns), summed over all x and dy, and of a bias,
+// the sum of all rows of dy.
 class ProductGrad : public OpKernel {
  public:
   using OpKernel::OpKernel;
 
   void Compute(OpKernelContext* context) override {
-    const Tensor &x = context->input(0), &dy = context->input(1);
-    OP_REQUIRES(context, x.dims() == 2 && dy.dims() == 2 && x.dim_size(0) == dy.dim_size(0),
-                tensorflow::errors::InvalidArgument("operands are matrices of as many rows"));
-    const int64_t rows = x.dim_size(0), inner = x.dim_size(1), columns = dy.dim_size(1);
-    const auto *left = read<bfloat16>(context, 0), *right = read<bfloat16>(context, 1);
+    const int parts = context->num_inputs() / 2;
+    const int64_t inner = context->input(0).dim_size(1), columns = context->input(parts).dim_size(1);
+    std::vector<Stretch> all;
+    for (int i = 0; i < parts; ++i) {
+      const Tensor &x = context->input(i), &dy = context->input(parts + i);
+      OP_REQUIRES(context, x.dims() == 2 && dy.dims() == 2 && x.dim_size(0) == dy.dim_size(0) &&
+                               x.dim_size(1) == inner && dy.dim_size(1) == columns,
+                  tensorflow::errors::InvalidArgument("operands are matrices of as many rows"));
+      all.push_back({read<bfloat16>(context, i), read<bfloat16>(context, parts + i), x.dim_size(0)});
+    }
     float* weight = made<float>(context, 0, TensorShape({inner, columns}));
     float* bias = made<float>(context, 1, TensorShape({columns}));
     if (!context->status().ok()) return;
     std::fill(bias, bias + columns, 0.0f);
-    if (rows == 0) std::fill(weight, weight + inner * columns, 0.0f);
-    Tensor room;
-    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_UINT16,
-                                                   TensorShape({packed_size(std::min(rows, kInner), columns)}), &room));
-    uint16_t* rights = room.flat<uint16_t>().data();
-    for (int64_t first = 0; first < rows; first += kInner) {
-      const int64_t taken = std::min(kInner, rows - first);
-      const Bfloat16 *of_left = left + first * inner, *of_right = right + first * columns;
+    const auto groups = in_groups(all, inner, columns, kInner);
+    if (groups.empty()) std::fill(weight, weight + inner * columns, 0.0f);
+    for (const std::vector<Stretch>& group : groups) {
+      Tensor room;
+      const int64_t taken = inner_of(group);
+      OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_UINT16, TensorShape({packed_size(taken, columns)}),
+                                                     &room));
+      uint16_t* rights = room.flat<uint16_t>().data();
       in_parallel(context, panels(columns), 4 * taken * kPanel, [&](int64_t panel) {
-        pack_right(of_right, taken, columns, panel, rights);
+        pack_right(group, columns, panel, rights);
         const int64_t column = panel * kPanel, own = std::min<int64_t>(kPanel, columns - column);
-        for (int64_t row = 0; row < taken; ++row) add_row(of_right + row * columns + column, own, bias + column);
+        for (const Stretch& part : group) {
+          for (int64_t row = 0; row < part.rows; ++row) add_row(part.right + row * columns + column, own, bias + column);
+        }
       });
       in_parallel(context, (inner + kTurned - 1) / kTurned, kTurned * taken * columns / 32, [&](int64_t block) {
         const int64_t begin = block * kTurned, end = std::min(inner, begin + kTurned);
-        multiply_turned(of_left, inner, taken, begin, end, rights, columns, first > 0, weight);
+        multiply_turned(group, inner, begin, end, rights, columns, &group != &groups.front(), weight);
       });
     }
   }

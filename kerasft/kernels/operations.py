@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
 from kerasft.kernels.library import load
@@ -122,7 +124,13 @@ def pack(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return found.forward, found.back
 
 
-def product(x: tf.Tensor, kernel: tf.Tensor, packed: tuple[tf.Tensor, tf.Tensor], bias: tf.Tensor | None) -> tf.Tensor:
+def product(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    packed: tuple[tf.Tensor, tf.Tensor],
+    bias: tf.Tensor | None,
+    later: Callable[[tf.Tensor, tf.Tensor], None] | None = None,
+) -> tf.Tensor:
     """x (rows, inner) by kernel (inner, outer), plus bias (outer) -> (rows, outer), x and the result in bfloat16.
 
     Args:
@@ -130,6 +138,8 @@ def product(x: tf.Tensor, kernel: tf.Tensor, packed: tuple[tf.Tensor, tf.Tensor]
         kernel: float32; the gradient, in float32, is its own.
         packed: what `pack` made of it.
         bias: float32.
+        later: given x and the gradient of the result, of which it has `product_gradients` made; kernel and bias have no
+            gradient then.
     """
     empty = tf.zeros([0])
 
@@ -138,13 +148,23 @@ def product(x: tf.Tensor, kernel: tf.Tensor, packed: tuple[tf.Tensor, tf.Tensor]
         inner, outer = kernel.shape
 
         def gradient(upstream):
-            found = load().kerasft_product_grad(x=x, dy=upstream)
             inward = load().kerasft_product(x=upstream, packed=back, bias=empty, columns=inner)
-            return inward, found.dweight, found.dbias if bias.shape[0] else None, None, None
+            if later is not None:
+                later(x, upstream)
+                return inward, None, None, None, None
+            dkernel, dbias = product_gradients([x], [upstream])
+            return inward, dkernel, dbias if bias.shape[0] else None, None, None
 
         return load().kerasft_product(x=x, packed=forward, bias=bias, columns=outer), gradient
 
     return multiplied(x, kernel, empty if bias is None else bias, *packed)
+
+
+def product_gradients(xs: Sequence[tf.Tensor], upstreams: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of a kernel (inner, outer) and a bias (outer), summed over several products: xs (rows, inner), upstreams (rows,
+    outer), all in bfloat16; in float32."""
+    found = load().kerasft_product_grad(x=list(xs), dy=list(upstreams))
+    return found.dweight, found.dbias
 
 
 @tf.RegisterGradient("KerasftDropout")

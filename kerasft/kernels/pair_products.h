@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "loops.h"
+#include "stretches.h"
 
 namespace kerasft {
 
@@ -63,6 +64,14 @@ inline void pack_turned_panel(const float* from, int64_t columns, int64_t inner,
   }
 }
 
+inline void pack_weight(const float* from, int64_t inner, int64_t columns, uint16_t* forward, uint16_t* back,
+                        const Parallel& parallel) {
+  parallel(panels(columns), 2 * inner * kPanel,
+           [&](int64_t panel) { pack_panel(from, inner, columns, panel, forward); });
+  parallel(panels(inner), 2 * columns * kPanel,
+           [&](int64_t panel) { pack_turned_panel(from, inner, columns, panel, back); });
+}
+
 // `count` columns of rows that are the inner dimension: (inner, width) -> (pairs, across), rest 0.
 inline void pack_rows(const Bfloat16* from, int64_t width, int64_t inner, int64_t count, int64_t across, uint32_t* to) {
   for (int64_t pair = 0; pair < pairs(inner); ++pair, to += across) {
@@ -74,10 +83,20 @@ inline void pack_rows(const Bfloat16* from, int64_t width, int64_t inner, int64_
   }
 }
 
-inline void pack_right(const Bfloat16* from, int64_t inner, int64_t columns, int64_t panel, uint16_t* packed) {
+// Of each stretch the last row is a pair with nothing where there is an odd number.
+inline int64_t inner_of(const std::vector<Stretch>& stretches) {
+  int64_t count = 0;
+  for (const Stretch& stretch : stretches) count += pairs(stretch.rows);
+  return 2 * count;
+}
+
+inline void pack_right(const std::vector<Stretch>& stretches, int64_t columns, int64_t panel, uint16_t* packed) {
   const int64_t first = panel * kPanel, count = std::min<int64_t>(kPanel, columns - first);
-  uint32_t* to = reinterpret_cast<uint32_t*>(packed) + panel * panel_size(inner);
-  pack_rows(from + first, columns, inner, count, kPanel, to);
+  uint32_t* to = reinterpret_cast<uint32_t*>(packed) + panel * panel_size(inner_of(stretches));
+  for (const Stretch& part : stretches) {
+    pack_rows(part.right + first, columns, part.rows, count, kPanel, to);
+    to += pairs(part.rows) * kPanel;
+  }
 }
 
 struct Sums {  // where a tile's sums go
@@ -163,13 +182,19 @@ inline void multiply_rows(const Bfloat16* x, int64_t inner, int64_t begin, int64
   multiply_panels(left, pairs(inner), 1, end - begin, packed, inner, sums, begin, columns);
 }
 
-// Columns [begin, end) of x (rows, inner), turned over, by packed rows -> weight (inner, columns), added where `more`.
-inline void multiply_turned(const Bfloat16* x, int64_t inner, int64_t rows, int64_t begin, int64_t end,
+// Columns [begin, end) of the left operands (rows, inner), turned over, by packed rows -> weight (inner, columns), added
+// where `more`.
+inline void multiply_turned(const std::vector<Stretch>& stretches, int64_t inner, int64_t begin, int64_t end,
                             const uint16_t* packed, int64_t columns, bool more, float* weight) {
-  std::vector<uint32_t> left(pairs(rows) * kTurned);
-  pack_rows(x + begin, inner, rows, end - begin, kTurned, left.data());
+  const int64_t all = inner_of(stretches);
+  std::vector<uint32_t> left(pairs(all) * kTurned);
+  uint32_t* to = left.data();
+  for (const Stretch& part : stretches) {
+    pack_rows(part.left + begin, inner, part.rows, end - begin, kTurned, to);
+    to += pairs(part.rows) * kTurned;
+  }
   const Sums sums{nullptr, weight, nullptr, more, columns};
-  multiply_panels(left.data(), 1, kTurned, end - begin, packed, rows, sums, begin, columns);
+  multiply_panels(left.data(), 1, kTurned, end - begin, packed, all, sums, begin, columns);
 }
 
 }  // namespace kerasft

@@ -5,9 +5,9 @@
 //
 //     kRows, kTurned       rows of the left operand at a time, as they are and turned over; they stay near
 //     panels, packed_size  of a right operand (inner, columns): side by side, and its numbers of 16 bits once packed
-//     pack_panel           a panel of a weight (inner, columns); pack_turned_panel: of what (columns, inner) is turned over
+//     pack_weight          a weight (inner, columns) for products by it, and for those by what it is turned over, which go back
 //     multiply_rows        rows of x by a packed weight, plus a bias
-//     pack_right           a panel of rows (inner, columns) in bfloat16
+//     inner_of, pack_right of stretches of rows (inner, columns) in bfloat16: how many they are, and a panel of them
 //     multiply_turned      columns of x, turned over, by packed rows
 #pragma once
 

@@ -23,7 +23,7 @@ struct Left {  // rows[i * by_row + k * by_inner]
 template <int ROWS, int VECTORS>
 void small_tile(const Left& left, const float* right, int64_t across, int64_t inner, float* out, int64_t width) {
   __m512 sum[ROWS][VECTORS];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) sum[i][j] = _mm512_setzero_ps();
@@ -32,32 +32,37 @@ void small_tile(const Left& left, const float* right, int64_t across, int64_t in
     __m512 columns[VECTORS];
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) columns[j] = _mm512_loadu_ps(right + k * across + 16 * j);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
       const __m512 own = _mm512_set1_ps(left.numbers[i * left.by_row + k * left.by_inner]);
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j) sum[i][j] = _mm512_fmadd_ps(own, columns[j], sum[i][j]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) _mm512_storeu_ps(out + i * width + 16 * j, sum[i][j]);
   }
 }
 
+// As many rows at a time as registers hold sums of.
+template <int ROWS, int VECTORS>
+void small_rest(const Left& left, int64_t rows, const float* right, int64_t across, int64_t inner, float* out,
+                int64_t width) {
+  if (rows == ROWS) return small_tile<ROWS, VECTORS>(left, right, across, inner, out, width);
+  if constexpr (ROWS > 1) small_rest<ROWS - 1, VECTORS>(left, rows, right, across, inner, out, width);
+}
+
 template <int VECTORS>
 void small_rows(Left left, int64_t rows, const float* right, int64_t across, int64_t inner, float* out, int64_t width) {
-  for (; rows >= 6; rows -= 6, left.numbers += 6 * left.by_row, out += 6 * width) {
-    small_tile<6, VECTORS>(left, right, across, inner, out, width);
+  constexpr int kRowsAtOnce = VECTORS == 1 ? 14 : VECTORS == 2 ? 12 : VECTORS == 3 ? 8 : 6;
+  for (; rows >= kRowsAtOnce; rows -= kRowsAtOnce) {
+    small_tile<kRowsAtOnce, VECTORS>(left, right, across, inner, out, width);
+    left.numbers += kRowsAtOnce * left.by_row;
+    out += kRowsAtOnce * width;
   }
-  switch (rows) {
-    case 5: return small_tile<5, VECTORS>(left, right, across, inner, out, width);
-    case 4: return small_tile<4, VECTORS>(left, right, across, inner, out, width);
-    case 3: return small_tile<3, VECTORS>(left, right, across, inner, out, width);
-    case 2: return small_tile<2, VECTORS>(left, right, across, inner, out, width);
-    case 1: return small_tile<1, VECTORS>(left, right, across, inner, out, width);
-  }
+  small_rest<kRowsAtOnce - 1, VECTORS>(left, rows, right, across, inner, out, width);
 }
 
 // left (rows, inner) by right (inner, columns) -> out (rows, columns). Rows of `right` and `out` are `across` and `width`
@@ -77,7 +82,7 @@ inline void small_product(const Left& left, int64_t rows, const float* right, in
 // Rows and columns of 16 by 16 numbers change places: by pairs, by fours, then by quarters of a register.
 inline void turn(__m512* rows) {
   __m512 pairs[16], fours[16];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < 16; i += 2) {
     pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
     pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);

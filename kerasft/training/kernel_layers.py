@@ -19,7 +19,8 @@ from kerasft.models.layer_classes import Changes
 from kerasft.training.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
 from kerasft.training.precision import product_type
 
-# `ready`: kernels in the form of products, by the variable's id; replicas are traced in threads of their own
+# `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
+# are traced in threads of their own
 _traced = threading.local()
 
 
@@ -113,7 +114,9 @@ def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf
     bias = tf.reshape(tf.convert_to_tensor(layer.bias), [-1]) if biased else None
     ready = getattr(_traced, "ready", {}).get(id(layer.kernel)) if x.dtype == tf.bfloat16 else None
     if x.dtype == tf.bfloat16 and multiplies(kernel):
-        return operations.product(x, kernel, ready or operations.pack(kernel), bias)
+        together = getattr(_traced, "together", None)
+        later = functools.partial(together.add, layer, biased) if together else None
+        return operations.product(x, kernel, ready or operations.pack(kernel), bias, later)
     outputs = tf.matmul(x, tf.cast(kernel, x.dtype)) if ready is None else by_cast(x, kernel, ready)
     return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, x.dtype))
 
@@ -151,6 +154,39 @@ def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
         yield
     finally:
         _traced.ready = {}
+
+
+class Together:
+    """Gradients of kernels that are made for all parts of a batch at once: a kernel's is written once, not added up."""
+
+    def __init__(self):
+        self._layers: dict[int, tuple[keras.layers.Layer, bool]] = {}  # by the kernel's id; whether the bias is in it
+        self._operands: dict[int, list[tuple[tf.Tensor, tf.Tensor]]] = {}
+
+    def add(self, layer: keras.layers.Layer, biased: bool, x: tf.Tensor, upstream: tf.Tensor) -> None:
+        self._layers[id(layer.kernel)] = layer, biased
+        self._operands.setdefault(id(layer.kernel), []).append((x, upstream))
+
+    def gradients(self) -> dict[int, tf.Tensor]:
+        """By the id of the variable."""
+        found = {}
+        for key, (layer, biased) in self._layers.items():
+            dkernel, dbias = operations.product_gradients(*zip(*self._operands[key]))
+            found[key] = tf.reshape(dkernel, layer.kernel.shape)
+            if biased:
+                found[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)
+        return found
+
+
+@contextlib.contextmanager
+def kernels_together(wanted: bool) -> Iterator[Together]:
+    """Gradients that are taken inside have none of the kernels of our products; `Together` has those of them all."""
+    found = Together()
+    _traced.together = found if wanted else None
+    try:
+        yield found
+    finally:
+        _traced.together = None
 
 
 def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, training) -> tf.Tensor:

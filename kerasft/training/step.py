@@ -13,7 +13,7 @@ from kerasft.data.dataset import part_of
 from kerasft.tasks.base import Task
 from kerasft.training.deferred_rows import Uses, deferring, rows_used
 from kerasft.training.fused_layers import fused_layers
-from kerasft.training.kernel_layers import kernels_ready
+from kerasft.training.kernel_layers import kernels_ready, kernels_together
 from kerasft.training.microbatches import added
 from kerasft.training.packed_layers import PackedLayers
 from kerasft.training.rematerialize import rematerialized
@@ -57,13 +57,18 @@ def make_train_step(
                 logits = model(inputs, training=True)
                 loss = task.loss_sum(targets, logits, weights) / total
             gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
-        return loss, [_whole(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
+        return loss, [_dense_or_rows(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
 
     def side_by_side(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         parts = [part_of((features, targets, weights), i, microbatches) for i in range(microbatches)]
         # They know nothing of each other before their gradients are added, so that each has a thread of its own.
-        losses, gradients = zip(*[gradient_of(*part, total) for part in parts])
-        return tf.add_n(losses), [added(of_parts) for of_parts in zip(*gradients)]
+        # A layer that is computed again on the way back is so in a graph of its own, whose tensors can't be read here.
+        with kernels_together(not recomputed) as together:
+            losses, gradients = zip(*[gradient_of(*part, total) for part in parts])
+        made = together.gradients()
+        return tf.add_n(losses), [
+            _whole([*of_parts, made.get(id(v))], v) for v, of_parts in zip(variables, zip(*gradients))
+        ]
 
     def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
         def body(i, loss, gradients):
@@ -99,15 +104,23 @@ def make_train_step(
     return step
 
 
-def _whole(gradient, variable: keras.Variable, uses: Uses, of_rows: Sequence) -> tf.Tensor | tf.IndexedSlices:
+def _dense_or_rows(
+    gradient, variable: keras.Variable, uses: Uses, of_rows: Sequence
+) -> tf.Tensor | tf.IndexedSlices | None:
     """The gradient of a variable: of a deferred table's rows that are used, once each, of any other one dense.
 
-    Dense, because the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong. Zeros of what the
+    Dense, because the rows of a text's tokens repeat, and a norm over unsummed rows would be wrong. None of what the
     loss doesn't depend on, such as a language model's output layer under another head.
     """
     table = next((table for table in uses.tables if table.variable is variable), None)
     if table is None:
-        return tf.zeros(variable.shape, variable.dtype) if gradient is None else tf.convert_to_tensor(gradient)
+        return None if gradient is None else tf.convert_to_tensor(gradient)
     if gradient is not None:
         raise RuntimeError(f"{variable.path} is read as a whole, too; its layer must not be deferred")
     return uses.gradient(table, of_rows)
+
+
+def _whole(parts: Sequence[tf.Tensor | tf.IndexedSlices | None], variable: keras.Variable):
+    """The sum of a variable's gradients; zeros where there are none."""
+    known = [part for part in parts if part is not None]
+    return added(known) if known else tf.zeros(variable.shape, variable.dtype)

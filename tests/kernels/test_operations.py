@@ -123,6 +123,60 @@ def test_a_mask_of_another_size_is_refused():
         operations.attention_weights(random(3, 2, 5, 7), tf.zeros((3, 1, 6)), SEED, 0.0, 1.0)
 
 
+class TestAttention:
+    @pytest.fixture(autouse=True)
+    def _processor(self):
+        if not operations.has_attention():
+            pytest.skip("this processor has no AVX512")
+
+    @staticmethod
+    def plain(query, key, value, bias, heads, kept=1.0, scale=0.4):
+        """By TensorFlow's operations, in float32."""
+        batch, length = bias.shape[0], bias.shape[2]
+
+        def split(x):
+            x = tf.reshape(tf.cast(x, tf.float32), (batch, length, heads, -1))
+            return tf.transpose(x, [0, 2, 1, 3])
+
+        query, key, value = map(split, (query, key, value))
+        weights = kept * tf.nn.softmax(scale * tf.matmul(query, key, transpose_b=True) + bias[:, None])
+        return tf.reshape(tf.transpose(weights @ value, [0, 2, 1, 3]), (batch * length, -1))
+
+    @pytest.mark.parametrize("own", [False, True])
+    @settings(deadline=None, max_examples=25, derandomize=True)
+    @given(length=st.integers(1, 70), heads=st.integers(1, 3), width=st.integers(1, 70))
+    def test_values_and_gradients(self, own, length, heads, width):
+        """One mask for every token that looks, or one for each."""
+        inputs = [random(2 * length, heads * width, seed=seed) for seed in range(3)]
+        mask = np.random.default_rng(width).random((2, length if own else 1, length)) < 0.6
+        mask[..., 0] = True
+        bias = tf.constant(np.where(mask, 0, -1e9), tf.float32)
+        found = with_gradients(lambda *a: operations.attention(*a, bias, SEED, heads, 0.0, 0.4), *inputs)
+        agree(found, with_gradients(lambda *a: self.plain(*a, bias, heads), *inputs), 2e-5)
+
+    def test_dropout(self):
+        inputs, bias = [random(3 * 21, 2 * 8, seed=seed) for seed in range(3)], tf.zeros((3, 1, 21))
+        kept = operations.dropout(tf.ones((3, 2, 21, 21)), SEED, 0.25)
+        found = with_gradients(lambda *a: operations.attention(*a, bias, SEED, 2, 0.25, 0.4), *inputs)
+        agree(found, with_gradients(lambda *a: self.plain(*a, bias, 2, kept), *inputs), 2e-5)
+
+    def test_in_bfloat16(self):
+        inputs = [tf.cast(random(3 * 21, 2 * 8, seed=seed), tf.bfloat16) for seed in range(3)]
+        bias = tf.zeros((3, 1, 21))
+        found = with_gradients(lambda *a: operations.attention(*a, bias, SEED, 2, 0.0, 0.4), *inputs)
+        agree(found, with_gradients(lambda *a: self.plain(*a, bias, 2), *inputs), 1e-2)
+
+    def test_no_texts(self):
+        nothing = tf.zeros((0, 16))
+        assert operations.attention(nothing, nothing, nothing, tf.zeros((0, 1, 5)), SEED, 2, 0.1, 1.0).shape == (0, 16)
+
+    @pytest.mark.parametrize("mask", [(3, 1, 6), (2, 1, 7), (3, 2, 7)])
+    def test_a_mask_of_another_size_is_refused(self, mask):
+        rows = random(21, 8)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="mask"):
+            operations.attention(rows, rows, rows, tf.zeros(mask), SEED, 2, 0.0, 1.0)
+
+
 class TestBfloat16:
     """The same numbers as in float32, rounded once at the end: within half of the last of 8 bits."""
 
@@ -251,6 +305,15 @@ class TestProduct:
             tape.watch(kernel)
             result = operations.product(x, kernel, operations.pack(kernel), None)
         self.near(tape.gradient(result, kernel, upstream), x, upstream, transpose_a=True)
+
+    def test_gradients_of_several_products_are_their_sum(self):
+        sizes = 33, 1, 1500
+        xs = [tf.cast(random(rows, 70), tf.bfloat16) for rows in sizes]
+        upstreams = [tf.cast(random(rows, 130, seed=1), tf.bfloat16) for rows in sizes]
+        dkernel, dbias = operations.product_gradients(xs, upstreams)
+        whole = [tf.cast(tf.concat(parts, 0), tf.float32) for parts in (xs, upstreams)]
+        self.near(dkernel, *whole, transpose_a=True)
+        agree([dbias.numpy()], [tf.reduce_sum(whole[1], 0).numpy()])
 
     @pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12])
     def test_rows_of_any_size_are_as_exact_as_others(self, size):

@@ -58,6 +58,35 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_the_rewrite(own_products, monke
         assert distance > 0 or not true.any()  # rounded: it does run in bfloat16
 
 
+def test_gradients_of_kernels_that_are_made_together_are_those_of_each_part():
+    if not operations.has_products():
+        pytest.skip("this processor's products are oneDNN's")
+    model = make_model()
+    parts = [tf.random.stateless_normal((rows, 7, 32), [rows, 2]) for rows in (2, 3)]
+    kept = {id(v): i for i, v in enumerate(model.trainable_variables)}
+
+    @tf.function(autograph=False)
+    def compute(together):
+        with fused_layers(model, (KERNELS,)), kernel_layers.kernels_ready(model):
+            sums = [tf.zeros(v.shape) for v in model.trainable_variables]
+            with kernel_layers.kernels_together(together) as made:
+                for part in parts:
+                    with tf.GradientTape() as tape:
+                        outputs = model([part, tf.ones(part.shape[:2], tf.int32)], training=True)
+                        loss = tf.reduce_sum(tf.sin(outputs))
+                    found = tape.gradient(loss, model.trainable_variables)
+                    sums = [total if new is None else total + new for total, new in zip(sums, found)]
+            for key, gradient in made.gradients().items():
+                sums[kept[key]] += gradient
+        return sums
+
+    with bfloat16_products(True):
+        for one, other in zip(compute(True), compute(False)):
+            scale = np.abs(other).max()
+            np.testing.assert_allclose(one / scale, other / scale, atol=1e-2)
+            assert scale > 0
+
+
 def test_dropout_drops_and_differs_from_step_to_step():
     model = make_model(dropout=0.5)
     first, second = (outputs_and_gradients(model, (KERNELS,), False)[0] for _ in range(2))
