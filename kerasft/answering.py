@@ -65,12 +65,15 @@ def sorted_answers(
             batches = min(2 * batches, most_batches)
 
 
-def cheapened(answerer: Trained | Servable, bfloat16: bool = False) -> Trained | Servable:
+def cheapened(
+    answerer: Trained | Servable, bfloat16: bool = False, say: Callable[[str], None] = lambda line: None
+) -> Trained | Servable:
     """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is.
 
     Args:
         answerer: not asked yet.
         bfloat16: whether products are to be of this type on a CPU; see `kerasft.training.precision`.
+        say: told of what takes time, and of what is missing.
     """
     if not isinstance(answerer, Trained):
         return answerer
@@ -78,7 +81,7 @@ def cheapened(answerer: Trained | Servable, bfloat16: bool = False) -> Trained |
         answerer.task.generator.bfloat16 = bfloat16
     else:
         # Activations would be compiled anew for each length of texts.
-        forms = [form for form in chosen_forms(None) if form != ACTIVATIONS]
+        forms = [form for form in chosen_forms(None, say) if form != ACTIVATIONS]
         # Weights stay as they are now: those that kernels read are packed here, once for all answers.
         with bfloat16_products(bfloat16), fused_layers(answerer.model, forms), kernels_ready(answerer.model):
             answerer.trace()

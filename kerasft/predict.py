@@ -82,7 +82,8 @@ def predict(
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
-    answerer, terminal = cheapened(opened.load(), rewrites(precision)), Terminal(verbose)
+    terminal = Terminal(verbose)
+    answerer = cheapened(opened.load(), rewrites(precision), terminal.line)
     with bfloat16_products(rewrites(precision)):
         if corpus is None:
             answers = plain_answers(answerer.task)

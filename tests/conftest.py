@@ -26,6 +26,17 @@ def seeded():
 
 
 @pytest.fixture
+def kernels() -> None:
+    """Skips a test where there is no C++ compiler."""
+    from kerasft.kernels import library
+
+    try:
+        library.load()
+    except library.Unavailable as reason:
+        pytest.skip(f"no kernels: {reason}")
+
+
+@pytest.fixture
 def mirrored() -> tf.distribute.Strategy:
     from kerasft.training.strategy import mirrored_over
 

@@ -44,12 +44,14 @@ def outputs_and_gradients(model: keras.Model, features, forms) -> tuple[np.ndarr
     return kept.numpy(), [gradient.numpy() for gradient in gradients]
 
 
-def test_outputs_and_gradients_are_those_of_keras(family, make_backbone):
+def test_outputs_and_gradients_are_those_of_keras(family, make_backbone, kernels):
     agrees(make_backbone(family), NAMES)
 
 
 @pytest.mark.parametrize("form", NAMES)
-def test_each_form_alone(form, make_backbone):
+def test_each_form_alone(form, make_backbone, request):
+    if form == KERNELS:
+        request.getfixturevalue("kernels")
     agrees(make_backbone("bert"), [form])
 
 
@@ -76,7 +78,7 @@ def test_the_layers_of_an_encoder_are_found(make_backbone):
     assert found == set(FORMS)
 
 
-def test_the_layers_are_put_back_after_an_error(make_backbone):
+def test_the_layers_are_put_back_after_an_error(make_backbone, kernels):
     model = make_backbone("bert")
     before = [type(layer) for layer in model._flatten_layers()]
     with pytest.raises(KeyError), fused_layers(model, NAMES):
@@ -84,7 +86,7 @@ def test_the_layers_are_put_back_after_an_error(make_backbone):
     assert [type(layer) for layer in model._flatten_layers()] == before
 
 
-def test_gelu_and_other_activations_are_kept():
+def test_gelu_and_other_activations_are_kept(kernels):
     layer = keras.layers.Dense(5, activation="gelu")
     values = tf.random.normal((2, 3, 4))
     expected = layer(values)
@@ -92,7 +94,7 @@ def test_gelu_and_other_activations_are_kept():
         np.testing.assert_allclose(layer(values), expected, atol=1e-6)
 
 
-def test_low_rank_adapters_are_not_lost():
+def test_low_rank_adapters_are_not_lost(kernels):
     layer = keras.layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de")
     values = tf.random.normal((2, 3, 4))
     layer(values)
@@ -154,7 +156,7 @@ class TestDropout:
         np.testing.assert_array_equal(tape.gradient(result, values), result)
 
 
-def test_what_a_config_leaves_open_is_all_on_a_cpu():
+def test_what_a_config_leaves_open_is_all_on_a_cpu(kernels):
     assert chosen_forms(None) == NAMES and chosen_forms([]) == () and chosen_forms(["dropout"]) == ("dropout",)
 
 

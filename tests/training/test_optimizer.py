@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import UserError
-from kerasft.kernels import library
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer, swapped_averages
 
 
@@ -51,8 +50,7 @@ def test_with_nothing_added_it_is_the_optimizer_of_keras(name):
 
 
 @pytest.mark.parametrize("name, clip", [("adamw", None), ("adamw", 0.7), ("adam", 0.7)])
-def test_by_kernels_it_is_that_of_keras_over_a_hundred_steps(name, clip):
-    kernels_or_skip()
+def test_by_kernels_it_is_that_of_keras_over_a_hundred_steps(name, clip, kernels):
     ours, reference = layer_model(), layer_model()
     reference.set_weights(ours.get_weights())
     keys = {"name": name, "learning_rate": 0.01, "weight_decay": 0.1, "clip_norm": clip, "head_learning_rate": 0.02}
@@ -71,8 +69,7 @@ def test_by_kernels_it_is_that_of_keras_over_a_hundred_steps(name, clip):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6, err_msg=one.path)
 
 
-def test_what_was_read_of_a_weight_stays_as_it_was():
-    kernels_or_skip()
+def test_what_was_read_of_a_weight_stays_as_it_was(kernels):
     model = layer_model()
     optimizer = create_optimizer(training(name="adamw"), 10, model, {}, kernels=True)
     kept = [tf.convert_to_tensor(v.value) for v in model.trainable_variables]
@@ -83,8 +80,7 @@ def test_what_was_read_of_a_weight_stays_as_it_was():
         assert not np.array_equal(variable.numpy(), was)
 
 
-def test_a_gradient_that_is_no_number_leaves_no_number():
-    kernels_or_skip()
+def test_a_gradient_that_is_no_number_leaves_no_number(kernels):
     model = layer_model()
     optimizer = create_optimizer(training(name="adamw", clip_norm=1.0), 10, model, {}, kernels=True)
     gradients = gradients_of(model)
@@ -92,13 +88,6 @@ def test_a_gradient_that_is_no_number_leaves_no_number():
     norm = optimizer.apply_measured(gradients, model.trainable_variables)
     assert not np.isfinite(norm)
     assert all(np.isnan(v.numpy()).all() for v in model.trainable_variables)
-
-
-def kernels_or_skip() -> None:
-    try:
-        library.load()
-    except library.Unavailable as reason:
-        pytest.skip(f"no kernels: {reason}")
 
 
 def test_decay_is_decoupled_and_spares_biases_and_norms():
