@@ -1,10 +1,10 @@
 """How long training takes to the test accuracy that the Hugging Face Trainer ends with, on the same machine.
 
     python -m benchmarks.time_to_accuracy [--data banking77] [--seeds 3] [--first-seed 0] [--sides kerasft peer]
-        [--peer-python PATH] [--results time_to_accuracy.jsonl]
+        [--peer-python PATH] [--peer-float32] [--results time_to_accuracy.jsonl]
 
 The peer trains by the settings of configs/ (three epochs, first token) at its best (bf16, rows of like length together,
-padded to the longest), on all training rows. kerasft trains by `RECIPES`, chosen on the validation split for the same
+padded to the longest; --peer-float32 where a processor is slow in bf16), on all training rows. kerasft trains by `RECIPES`, chosen on the validation split for the same
 weights and data; it always validates, on a hundredth of the rows here, once at the end. Both are tested with their
 last weights.
 
@@ -21,6 +21,7 @@ import json
 import os
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--peer-python", help="of an environment with torch, transformers, accelerate, scikit-learn")
+    parser.add_argument("--peer-float32", action="store_true", help="faster where products in bf16 are slow")
     parser.add_argument("--results", type=Path, default=Path("time_to_accuracy.jsonl"))
     args = parser.parse_args()
     python = args.peer_python or (make_peer() if "peer" in args.sides else "")
     seeds = range(args.first_seed, args.first_seed + args.seeds)
-    print(table([run(args.results, *key, python) for key in planned(args.data, seeds, args.sides)]))
+    flags = ["float32"] if args.peer_float32 else []
+    print(table([run(args.results, *key, python, flags) for key in planned(args.data, seeds, args.sides)]))
 
 
 def planned(data: list[str], seeds: range, sides: list[str]) -> list[tuple[str, int, str]]:
@@ -61,10 +64,10 @@ def planned(data: list[str], seeds: range, sides: list[str]) -> list[tuple[str, 
     return [(name, seed, side) for name in data for seed in seeds for side in sides]
 
 
-def run(results: Path, name: str, seed: int, side: str, python: str) -> dict[str, Any]:
+def run(results: Path, name: str, seed: int, side: str, python: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     """One run's line of the results file, added to it if it isn't there."""
     file, recipe = RECIPES[name]
-    recipe = [*recipe, *LAST_WEIGHTS] if side == "kerasft" else []
+    recipe = [*recipe, *LAST_WEIGHTS] if side == "kerasft" else list(flags)
     wanted = {"data": name, "seed": seed, "side": side, "recipe": recipe}
     lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
     for row in map(json.loads, lines):
@@ -77,6 +80,7 @@ def run(results: Path, name: str, seed: int, side: str, python: str) -> dict[str
         loaded = load_config(config, [])
         with tempfile.TemporaryDirectory() as folder:
             options = peer_settings(loaded) | peer_files(loaded, Path(folder)) | {"seed": seed}
+            options |= dict.fromkeys(flags, True)
             found = run_peer(python, "hf_text_classification.py", options)
     row = wanted | {key: found[key] for key in ("accuracy", "macro_f1", "seconds")}
     row["load"] = round(os.getloadavg()[0], 1)
