@@ -4,9 +4,9 @@
         [--peer-python PATH] [--peer-float32] [--results time_to_accuracy.jsonl]
 
 The peer trains by the settings of configs/ (three epochs, first token) at its best (bf16, rows of like length together,
-padded to the longest; --peer-float32 where a processor is slow in bf16), on all training rows. kerasft trains by `RECIPES`, chosen on the validation split for the same
-weights and data; it always validates, on a hundredth of the rows here, once at the end. Both are tested with their
-last weights.
+padded to the longest; --peer-float32 where a processor is slow in bf16), on all training rows. kerasft trains by
+`RECIPES`, chosen on the validation split for the same weights and data; it always validates, on a hundredth of the rows
+here, once at the end. Both are tested with their last weights.
 
 The time of both sides runs from a model that is built and rows that are tokenized to the last update. For kerasft it
 holds the fit of the head, the tracing of the step, and that validation; for the peer all of `Trainer.train`. In neither
