@@ -3,10 +3,11 @@
     python -m benchmarks.roofline [--config CONFIG] [--rows 32] [--lengths 16 128] [--rounds 5]
 
 The step is the trainer's own on random tokens; FLOPs are those of its dense layers and of attention, forward and back,
-counted from the model. Seconds are processor seconds of all threads, so that what else the machine does counts less;
-ops are timed by TensorFlow's profiler, by the clock, and told as shares. Regions that XLA compiled (`training.fused`:
-activations) have no ops of their own and are not among them. Run it on one core (`taskset -c 0`): threads
-that wait for each other count as processor time.
+counted from the model. The peak is that of the products which the step is made of: kerasft's own where this processor
+has them, oneDNN's elsewhere. Seconds are processor seconds of all threads, so that what else the machine does counts
+less; ops are timed by TensorFlow's profiler, by the clock, and told as shares. Regions that XLA compiled
+(`training.fused`: activations) have no ops of their own and are not among them. Run it on one core (`taskset -c 0`):
+threads that wait for each other count as processor time.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from benchmarks.random_step import random_step
 from benchmarks.sides import ROOT
 from kerasft.config.load import load_config
+from kerasft.kernels import operations
 from kerasft.models.blocks import transformer_blocks
 from kerasft.models.presets import load_backbone, resolve_preset
+from kerasft.training.fused_layers import KERNELS, chosen_forms
 from kerasft.training.precision import bfloat16_products
 
 PASSES = 3  # forward, and back to the inputs and to the weights, as many FLOPs each
 GROUPS = {  # op -> what it is part of; the others are element-wise
     "matrix products": ("MatMul", "Einsum", "KerasftProduct", "KerasftPack"),
-    "Adam": ("ResourceApplyAdam",),
+    "Adam": ("ResourceApplyAdam", "KerasftAdam"),
     "norm of the gradient": ("L2Loss",),
     "random numbers": ("StatelessRandom",),
-    "softmax": ("Softmax",),
+    "attention between its projections": ("KerasftAttention", "Softmax"),
     "normalisation, GELU": ("KerasftNorm", "KerasftResidual", "KerasftGelu", "KerasftActivation"),
     "moving data": ("Transpose", "Cast", "Gather", "Reshape", "Concat", "Slice", "Pack"),
     "sums over rows": ("BiasAddGrad", "UnsortedSegmentSum", "Mean", "Sum", "AddN"),
@@ -84,18 +87,25 @@ def flops(backbone: keras.Model, rows: int, length: int) -> float:
 
 
 def product_peak(shapes: list[tuple[int, int]], tokens: int, precision: str, rounds: int) -> float:
-    """FLOP/s of the dense layers' three products alone, one after the other, operands ready in the type they need."""
+    """FLOP/s of the dense layers' three products alone, one after the other, operands ready in the form they need."""
     dtype = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
+    own = dtype == tf.bfloat16 and KERNELS in chosen_forms(None) and operations.has_products()
     random = np.random.default_rng(0)
 
     def values(*shape: int) -> tf.Tensor:
         return tf.cast(tf.constant(random.normal(size=shape), tf.float32), dtype)
 
-    kinds = [(values(tokens, a), values(a, b), values(tokens, b)) for a, b in sorted(set(shapes))]
+    def ready(kernel: tf.Tensor):
+        return operations.pack(tf.cast(kernel, tf.float32)) if own else kernel
+
+    kinds = [(values(tokens, a), values(tokens, b), ready(values(a, b))) for a, b in sorted(set(shapes))]
     counts = [shapes.count(shape) for shape in sorted(set(shapes))]
 
     @tf.function
-    def three(x, kernel, upstream):
+    def three(x, upstream, kernel):
+        if own:
+            sides = ((x, kernel[0], upstream.shape[1]), (upstream, kernel[1], x.shape[1]))
+            return *(operations.by_packed(*side) for side in sides), *operations.product_gradients([x], [upstream])
         to_inputs, to_weights = tf.matmul(upstream, kernel, transpose_b=True), tf.matmul(x, upstream, transpose_a=True)
         return x @ kernel, to_inputs, to_weights
 

@@ -141,23 +141,27 @@ def product(
         later: given x and the gradient of the result, of which it has `product_gradients` made; kernel and bias have no
             gradient then.
     """
-    empty = tf.zeros([0])
 
     @tf.custom_gradient
     def multiplied(x, kernel, bias, forward, back):
         inner, outer = kernel.shape
 
         def gradient(upstream):
-            inward = load().kerasft_product(x=upstream, packed=back, bias=empty, columns=inner)
+            inward = by_packed(upstream, back, inner)
             if later is not None:
                 later(x, upstream)
                 return inward, None, None, None, None
             dkernel, dbias = product_gradients([x], [upstream])
             return inward, dkernel, dbias if bias.shape[0] else None, None, None
 
-        return load().kerasft_product(x=x, packed=forward, bias=bias, columns=outer), gradient
+        return by_packed(x, forward, outer, bias), gradient
 
-    return multiplied(x, kernel, empty if bias is None else bias, *packed)
+    return multiplied(x, kernel, tf.zeros([0]) if bias is None else bias, *packed)
+
+
+def by_packed(x: tf.Tensor, packed: tf.Tensor, columns: int, bias: tf.Tensor | None = None) -> tf.Tensor:
+    """x (rows, inner) by one of the forms that `pack` made -> (rows, columns); without a gradient."""
+    return load().kerasft_product(x=x, packed=packed, bias=tf.zeros([0]) if bias is None else bias, columns=columns)
 
 
 def product_gradients(xs: Sequence[tf.Tensor], upstreams: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
