@@ -32,8 +32,8 @@ SIDES = ("peer", "kerasft")
 LAST_WEIGHTS = ("data.validation=0.01", "training.early_stopping=null", "training.evaluate_every=1000000")
 RECIPES = {  # what else was tried stands in docs/performance.md
     # The mean over tokens, as the weights were trained to be read, and a faster head: half of the peer's epochs.
-    # Validation accuracy 97.7 (seed 0, three tenths of the rows); one epoch 97.1, two of 64 tokens 97.2, the first token
-    # for an epoch 95.3.
+    # Validation accuracy 97.7 (seed 0, three tenths of the rows); one epoch 97.1, two of 64 tokens 97.2, one with the
+    # first token 95.3.
     "r8": (
         "quickstart.yaml",
         (
