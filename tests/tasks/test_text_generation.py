@@ -110,7 +110,7 @@ def test_sentence_pieces_go_on_in_a_run_and_in_an_export(folder, capsys):
     Path("train.txt").write_text("".join(f"{' '.join((words * 3)[i % 6 : i % 6 + 8])}\n" for i in range(120)))
     Path("test.txt").write_text("one two three four five six\n")
     model = {"architecture": {**SCRATCH, "tokens": "sentencepiece", "vocabulary_size": 300}}
-    assert train.main([write(settings(training={"steps": 100}, **model))]) == 0, capsys.readouterr().err
+    assert train.main([write(settings(training={"steps": 200}, **model))]) == 0, capsys.readouterr().err
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())["test"]
     bits = metrics["log_loss"] * metrics["tokens"] / np.log(2) / len("one two three four five six")
     assert metrics["bits_per_byte"] == pytest.approx(bits)
