@@ -15,7 +15,8 @@ from kerasft.data.table import Table
 
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
-LENGTH_STEP = 8  # on a GPU padded lengths are multiples of this: fewer distinct shapes, and matrix units like them
+# Padded lengths are multiples of this, but for batches on a CPU: fewer distinct shapes, and matrix units like them.
+LENGTH_STEP = 8
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ class Adam : public OpKernel {  // weight, moments: variables; gradient; scale, 
     tensorflow::core::RefCountPtr<tensorflow::Var> variables[3];
     for (int i = 0; i < 3; ++i) {
       OP_REQUIRES_OK(context, tensorflow::LookupResource(context, tensorflow::HandleFromInput(context, i), &variables[i]));
-      OP_REQUIRES(context, i == 0 || variables[i].get() != variables[0].get(),
-                  tensorflow::errors::InvalidArgument("a variable is no moment of itself"));
     }
-    // in the order of places, and the weight is no moment: two updates can't wait for each other
+    const tensorflow::Var *one = variables[0].get(), *other = variables[1].get(), *third = variables[2].get();
+    OP_REQUIRES(context, one != other && one != third && other != third,  // each is locked below
+                tensorflow::errors::InvalidArgument("a weight and its moments are three variables"));
     tensorflow::mutex_lock weight(*variables[0]->mu()), first(*variables[1]->mu()), second(*variables[2]->mu());
     float* values[3];
     for (int i = 0; i < 3; ++i) {

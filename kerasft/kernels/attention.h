@@ -112,7 +112,7 @@ class HeadByHead : public Attention {
   }
 
  protected:
-  // body(head, room for three matrices of scores and six of vectors, in float32)
+  // body(head, room for three matrices of scores, and for four of vectors, in float32)
   void run(OpKernelContext* context, int64_t texts, int64_t length, int64_t width,
            const std::function<void(const Head&, float*, float*)>& body) const {
     auto* threads = context->device()->tensorflow_cpu_worker_threads()->workers;
@@ -121,7 +121,7 @@ class HeadByHead : public Attention {
       const Head any{0, 0, length, width, heads};
       const int64_t lanes = any.lanes(), across = any.across();
       const int64_t square = across * across, row = across * lanes;
-      const std::unique_ptr<float[]> room(new float[3 * square + 6 * row]);
+      const std::unique_ptr<float[]> room(new float[3 * square + 4 * row]);
       for (int64_t i = begin; i < end; ++i) body({i / heads, i % heads, length, width, heads}, &room[0], &room[3 * square]);
     });
   }

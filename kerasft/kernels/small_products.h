@@ -11,11 +11,9 @@
 
 namespace kerasft {
 
-constexpr int64_t kLanes16 = 16;
+inline int64_t in_lanes(int64_t count) { return (count + 15) / 16 * 16; }
 
-inline int64_t in_lanes(int64_t count) { return (count + kLanes16 - 1) / kLanes16 * kLanes16; }
-
-struct Left {  // rows[i * by_row + k * by_inner]
+struct Left {  // numbers[i * by_row + k * by_inner]
   const float* numbers;
   int64_t by_row, by_inner;
 };

@@ -160,18 +160,17 @@ class Together:
     """Gradients of kernels that are made for all parts of a batch at once: a kernel's is written once, not added up."""
 
     def __init__(self):
-        self._layers: dict[int, tuple[keras.layers.Layer, bool]] = {}  # by the kernel's id; whether the bias is in it
-        self._operands: dict[int, list[tuple[tf.Tensor, tf.Tensor]]] = {}
+        # by the kernel's id: its layer, whether the bias is in its products, and the operands of each
+        self._products: dict[int, tuple[keras.layers.Layer, bool, list[tuple[tf.Tensor, tf.Tensor]]]] = {}
 
     def add(self, layer: keras.layers.Layer, biased: bool, x: tf.Tensor, upstream: tf.Tensor) -> None:
-        self._layers[id(layer.kernel)] = layer, biased
-        self._operands.setdefault(id(layer.kernel), []).append((x, upstream))
+        self._products.setdefault(id(layer.kernel), (layer, biased, []))[2].append((x, upstream))
 
     def gradients(self) -> dict[int, tf.Tensor]:
         """By the id of the variable."""
         found = {}
-        for key, (layer, biased) in self._layers.items():
-            dkernel, dbias = operations.product_gradients(*zip(*self._operands[key]))
+        for key, (layer, biased, operands) in self._products.items():
+            dkernel, dbias = operations.product_gradients(*zip(*operands))
             found[key] = tf.reshape(dkernel, layer.kernel.shape)
             if biased:
                 found[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)

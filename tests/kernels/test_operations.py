@@ -298,6 +298,24 @@ class TestProduct:
         self.near(dkernel, x, upstream, transpose_a=True)
         agree([dbias.numpy()], [tf.reduce_sum(tf.cast(upstream, tf.float32), 0).numpy()])
 
+    @settings(deadline=None, max_examples=40, derandomize=True)
+    @given(rows=st.integers(1, 120), inner=st.integers(1, 100), outer=st.integers(1, 140))
+    def test_small_whole_numbers_are_exact(self, rows, inner, outer):
+        """Whatever the sums are taken in: they and the operands have few bits."""
+        random = np.random.default_rng((rows, inner, outer))
+        sizes = (rows, 2 * inner), (2 * inner, 2 * outer), (2 * outer,), (rows, 2 * outer)
+        x, kernel, bias, upstream = (random.integers(-3, 4, size).astype("float32") for size in sizes)
+        rounded, ups = tf.constant(x, tf.bfloat16), tf.constant(upstream, tf.bfloat16)
+        kernel, bias = tf.constant(kernel), tf.constant(bias)
+        with tf.GradientTape() as tape:
+            tape.watch((rounded, kernel, bias))
+            result = operations.product(rounded, kernel, operations.pack(kernel), bias)
+        dx, dkernel, dbias = tape.gradient(result, (rounded, kernel, bias), ups)
+        np.testing.assert_array_equal(result, tf.cast(x @ kernel + bias, tf.bfloat16))
+        np.testing.assert_array_equal(dx, tf.cast(tf.matmul(upstream, kernel, transpose_b=True), tf.bfloat16))
+        np.testing.assert_array_equal(dkernel, x.T @ upstream)
+        np.testing.assert_array_equal(dbias, upstream.sum(0))
+
     def test_more_rows_than_are_taken_at_a_time(self):
         x, upstream = (tf.cast(random(2501, 70, seed=seed), tf.bfloat16) for seed in (0, 1))
         kernel = random(70, 70)
