@@ -9,8 +9,8 @@ import pathlib
 # Why: TF_CPP_MIN_LOG_LEVEL governs TensorFlow's own log only. XLA's compiler, the CUDA plug-ins and gRPC write to
 # Abseil's (`WARNING: All log messages before absl::InitializeLog() is called are written to STDERR`), which reads
 # no environment variable; absl::SetMinLogLevel is its only switch.
-# Holds for tensorflow 2.20 on Linux, which carries Abseil's release 20250127. tests/test_terminal.py fails when the
-# symbol moves; a run then merely says more than it should.
+# Holds for tensorflow 2.20 on Linux, which carries Abseil's release 20250127. tests/console/test_terminal.py fails
+# when the symbol moves; a run then merely says more than it should.
 LIBRARY = "libtensorflow_framework.so.2"
 SET_MIN_LOG_LEVEL = "_ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE"
 FATAL = 3

@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop
-from kerasft.progress import BAR_WIDTHS, Phase
-from kerasft.tensorflow_log import silence_abseil
 
 if TYPE_CHECKING:
     import rich.table

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kerasft.cluster import Cluster
+from kerasft.distribution.cluster import Cluster
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
 
 SECONDS = 600.0  # nodes of a batch system come one after the other

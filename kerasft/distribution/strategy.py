@@ -5,13 +5,13 @@ import os
 
 import tensorflow as tf
 
-from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
-from kerasft.data.pack_plan import rounded
+from kerasft.data.batching.pack_plan import rounded
+from kerasft.distribution import coordination
+from kerasft.distribution.cluster import Cluster
+from kerasft.distribution.tpu import tpu_strategy
 from kerasft.errors import UserError
-from kerasft.training import coordination
 from kerasft.training.microbatches import share_threads
-from kerasft.training.tpu import tpu_strategy
 
 
 def create_strategy(config: Config, cluster: Cluster | None = None, microbatches: int = 1) -> tf.distribute.Strategy:

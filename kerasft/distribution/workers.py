@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.cluster import training_command
+from kerasft.distribution.cluster import training_command
+from kerasft.distribution.tpu import silent_host, slice_hosts
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
-from kerasft.training.tpu import silent_host, slice_hosts
 
 # What TensorFlow raises where a collective's other end is gone. An error of any other kind is none of a worker's loss.
 _LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)

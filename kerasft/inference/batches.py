@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.batching import MEGA_BATCH
-from kerasft.data.sources import Record
-from kerasft.models.token_counts import token_counts
+from kerasft.console.terminal import Terminal
+from kerasft.data.batching.batching import MEGA_BATCH
+from kerasft.data.sources.sources import Record
+from kerasft.inference.export import Servable
+from kerasft.inference.text_index import TextIndex
+from kerasft.models.tokenizers.token_counts import token_counts
 from kerasft.runs import Trained
-from kerasft.serving.reference import SIGNATURE
-from kerasft.serving.saved_model import Servable
-from kerasft.serving.text_index import TextIndex
+from kerasft.serving.drift.reference import SIGNATURE
 from kerasft.tasks.base import Task
-from kerasft.terminal import Terminal
-from kerasft.training.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
-from kerasft.training.kernel_layers import kernels_ready
-from kerasft.training.precision import bfloat16_products
+from kerasft.training.layers.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
+from kerasft.training.layers.kernel_layers import kernels_ready
+from kerasft.training.layers.precision import bfloat16_products
 
 FIRST_BATCHES = 8  # of the first window: answers come soon, and batches of it have little padding
 AT_ONCE = 2  # batches: one is in the model while the other is tokenized or written down
@@ -72,7 +72,7 @@ def cheapened(
 
     Args:
         answerer: not asked yet.
-        bfloat16: whether products are to be of this type on a CPU; see `kerasft.training.precision`.
+        bfloat16: whether products are to be of this type on a CPU; see `kerasft.training.layers.precision`.
         say: told of what takes time, and of what is missing.
     """
     if not isinstance(answerer, Trained):

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from kerasft.models.chat_template import SYSTEM, Message
-from kerasft.models.streamed_text import streamed_text
-from kerasft.models.token_counts import CHARACTERS
+from kerasft.inference.export import Servable
+from kerasft.models.generation.streamed_text import streamed_text
+from kerasft.models.preprocessing.chat_template import SYSTEM, Message
+from kerasft.models.tokenizers.token_counts import CHARACTERS
 from kerasft.runs import Trained
-from kerasft.serving import reference
-from kerasft.serving.saved_model import Servable
+from kerasft.serving.drift import reference
 from kerasft.tasks.text_generation import TextGeneration
 
 

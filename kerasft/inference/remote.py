@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.sources import Record
+from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.serving.client import SCHEMES, Client, Credentials, Which
 from kerasft.serving.status import ServingError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kerasft.data.sources import Record
-from kerasft.data.table import Table
+from kerasft.data.sources.sources import Record
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.nearest import nearest
 from kerasft.tasks.columns import text_identity

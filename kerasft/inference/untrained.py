@@ -10,7 +10,7 @@ from typing import Any
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Trained
 from kerasft.tasks.registry import create_task
 
@@ -45,7 +45,7 @@ class Untrained:
 
     def load(self) -> Trained:
         """The preset in float32 with the task's pooling."""
-        from kerasft.models.presets import load_backbone, load_tokenizer
+        from kerasft.models.presets.presets import load_backbone, load_tokenizer
 
         task = create_task(self.config)
         backbone = load_backbone(self.preset, dtype="float32")

@@ -11,9 +11,9 @@ import textwrap
 import pytest
 import rich.table
 
+from kerasft.console.progress import Phase, duration
+from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import Interrupted, UserError
-from kerasft.progress import Phase, duration
-from kerasft.terminal import Terminal, run_program
 
 
 class Clock:
@@ -191,7 +191,7 @@ def test_a_program_that_works_returns_its_code():
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():
-    done = python("from kerasft.terminal import run_program; run_program(lambda: 1 / 0)")
+    done = python("from kerasft.console.terminal import run_program; run_program(lambda: 1 / 0)")
     assert done.returncode == 1
     assert "Traceback" in done.stderr and done.stderr.endswith("ZeroDivisionError: division by zero\n")
 
@@ -199,7 +199,7 @@ def test_a_mistake_of_ours_keeps_its_traceback():
 def test_a_reader_that_leaves_is_no_error():
     code = """
     import sys
-    from kerasft.terminal import run_program
+    from kerasft.console.terminal import run_program
     sys.exit(run_program(lambda: print("x\\n" * 10**6) or 0))
     """
     program = subprocess.Popen(
@@ -214,7 +214,7 @@ def test_a_reader_that_leaves_is_no_error():
 def test_progress_on_a_real_terminal_leaves_stdout_alone():
     controller, terminal = pty.openpty()
     code = """
-    from kerasft.terminal import Terminal
+    from kerasft.console.terminal import Terminal
     terminal = Terminal()
     with terminal.progress("train", 2) as phase:
         phase.update(1)
@@ -231,10 +231,11 @@ def test_progress_on_a_real_terminal_leaves_stdout_alone():
     assert "1/2 steps" in shown and "train: 2 steps" in shown and "\x1b[2K" in shown
 
 
-# jit_compile makes XLA write to Abseil's log, which no environment variable silences: see kerasft/tensorflow_log.py.
+# jit_compile makes XLA write to Abseil's log, which no environment variable silences: see
+# kerasft/console/tensorflow_log.py.
 CHATTY = """
     import warnings
-    from kerasft.terminal import quiet_tensorflow
+    from kerasft.console.terminal import quiet_tensorflow
     quiet_tensorflow(verbose={verbose})
     import tensorflow as tf
     import keras
@@ -258,7 +259,8 @@ def test_tensorflow_is_quiet_unless_verbose(verbose):
 
 def test_saying_things_needs_no_tensorflow():
     code = (
-        "import sys, kerasft.terminal; print([m for m in ('tensorflow', 'keras', 'absl', 'rich') if m in sys.modules])"
+        "import sys, kerasft.console.terminal;"
+        "print([m for m in ('tensorflow', 'keras', 'absl', 'rich') if m in sys.modules])"
     )
     assert python(code).stdout == "[]\n"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kerasft.cluster import Cluster, expand_nodes, find_cluster, speaking
 from kerasft.config.schema import Config
+from kerasft.distribution.cluster import Cluster, expand_nodes, find_cluster, speaking
 from kerasft.errors import Diverged, EndedElsewhere, Stop, UserError, WorkerLost
 
 SLURM = {

@@ -3,11 +3,11 @@
 import threading
 import time
 
-from kerasft import meeting as module
-from kerasft.cluster import Cluster
+from kerasft.distribution import rendezvous as module
+from kerasft.distribution.cluster import Cluster
+from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
 from kerasft.launch import free_addresses
-from kerasft.meeting import meeting
 
 
 def meet(count: int, mistakes: dict[int, Stop], absent: tuple[int, ...] = (), seconds: float = 20) -> dict:

@@ -1,8 +1,8 @@
 import pytest
 
 from kerasft.config.schema import Config
+from kerasft.distribution.strategy import check_batch, choose_strategy
 from kerasft.errors import UserError
-from kerasft.training.strategy import check_batch, choose_strategy
 
 
 def config(batching="auto", **training) -> Config:

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from kerasft.distribution.tpu import await_hosts, slice_hosts
 from kerasft.errors import UserError
-from kerasft.training.tpu import await_hosts, slice_hosts
 
 
 def test_a_name_holds_the_addresses_of_a_slice():
@@ -30,5 +30,5 @@ def test_a_host_that_does_not_answer_is_named():
 def test_hosts_that_come_late_are_waited_for(monkeypatch):
     with socket.socket() as late:
         late.bind(("127.0.0.1", 0))
-        monkeypatch.setattr("kerasft.training.tpu.time.sleep", lambda seconds: late.listen())
+        monkeypatch.setattr("kerasft.distribution.tpu.time.sleep", lambda seconds: late.listen())
         await_hosts([f"127.0.0.1:{late.getsockname()[1]}"], 30.0)

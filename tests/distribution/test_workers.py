@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasft.distribution.workers import Workers, digest_of, telling_losses
 from kerasft.errors import Diverged, EndedElsewhere, UserError, WorkerLost
-from kerasft.training.workers import Workers, digest_of, telling_losses
 
 
 class Table:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasft.answering import sorted_answers
+from kerasft.inference.batches import sorted_answers
 
 
 def lengths(rows):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.batching import pad_rows
-from kerasft.data.pack_plan import OFFSET, ROW, Packing
-from kerasft.data.prepared import Prepared
-from kerasft.data.remote_hosts import HERE, SentBatches, remote_hosts
+from kerasft.data.batching.batching import pad_rows
+from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing
+from kerasft.data.batching.remote_hosts import HERE, SentBatches, remote_hosts
+from kerasft.data.prepared.prepared import Prepared
 
 
 def distribute(

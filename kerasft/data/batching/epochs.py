@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kerasft.data.batching import epoch_batches, steps_per_epoch
-from kerasft.data.token_batches import TokenLimit, token_batches
+from kerasft.data.batching.batching import epoch_batches, steps_per_epoch
+from kerasft.data.batching.token_batches import TokenLimit, token_batches
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Epochs:
     Attributes:
         lengths: (rows,) tokens of each row.
         size: rows of a batch.
-        method: of `kerasft.data.batching`.
+        method: of `kerasft.data.batching.batching`.
         seed: of the run.
         limit: of a batch, where its size is a number of tokens; None: it is one of rows.
     """

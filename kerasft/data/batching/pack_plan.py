@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasft.data.batching import pad_rows
-from kerasft.data.prepared import LENGTH_STEP
+from kerasft.data.batching.batching import pad_rows
+from kerasft.data.prepared.prepared import LENGTH_STEP
 
 # A row may be longer than the longest text: less of it stays empty, while attention takes more.
 STRETCH = (1, 1.25, 1.5, 2, 3, 4)

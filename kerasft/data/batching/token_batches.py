@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasft.data.batching import MEGA_BATCH, pad_rows
-from kerasft.data.pack_plan import Packing, rounded
-from kerasft.data.prepared import LENGTH_STEP
+from kerasft.data.batching.batching import MEGA_BATCH, pad_rows
+from kerasft.data.batching.pack_plan import Packing, rounded
+from kerasft.data.prepared.prepared import LENGTH_STEP
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ import numpy as np
 import tensorflow as tf
 
 import kerasft
-from kerasft.data.groups import GroupedPrepared
-from kerasft.data.inputs_outputs import InputsOutputs
-from kerasft.data.masked_rows import MaskedRows
-from kerasft.data.masking import Masking
-from kerasft.data.next_tokens import NextTokens
-from kerasft.data.prepared import Prepared
-from kerasft.data.questions import PreparedQuestions
-from kerasft.data.shards import PART, Damaged, Form, Shard, read_arrays, write_arrays
-from kerasft.data.spans import Spans
-from kerasft.data.table import Table
-from kerasft.data.windows import PreparedWindows
+from kerasft.data.cache.shards import PART, Damaged, Form, Shard, read_arrays, write_arrays
+from kerasft.data.prepared.groups import GroupedPrepared
+from kerasft.data.prepared.inputs_outputs import InputsOutputs
+from kerasft.data.prepared.masked_rows import MaskedRows
+from kerasft.data.prepared.masking import Masking
+from kerasft.data.prepared.next_tokens import NextTokens
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.prepared.questions import PreparedQuestions
+from kerasft.data.prepared.spans import Spans
+from kerasft.data.prepared.windows import PreparedWindows
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 INDEX = "features.json"  # written last: without it a folder holds nothing

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import TokenStore
+from kerasft.data.prepared.prepared import TokenStore
 
 PIECE_BYTES = 1 << 20  # of a record
 SHARD_RECORDS = 64  # of a shard, so that one fits into memory while its digest is taken

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasft.data.prepared import NO_TARGET
+from kerasft.data.prepared.prepared import NO_TARGET
 
 
 class Turn(NamedTuple):

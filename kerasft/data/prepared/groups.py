@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.prepared import Prepared, prepare
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import Prepared, prepare
+from kerasft.data.tables.table import Table
 
 
 @dataclass(frozen=True)

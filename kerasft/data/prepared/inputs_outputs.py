@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.prepared import TEXTS_A_BATCH, Prepared, TokenStore, prepare, tokenized
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore, prepare, tokenized
+from kerasft.data.tables.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
 
     Args:
         table: rows with a column `output` and those of the input.
-        preprocessor: see `kerasft.models.seq2seq_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.seq2seq_preprocessor`.
     """
     nothing = np.broadcast_to(np.float32(0), (len(table),))
     encoder = _named(prepare(table, preprocessor, nothing, nothing), "encoder")

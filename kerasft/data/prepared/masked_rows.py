@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.masking import Masking
-from kerasft.data.packing import pack
-from kerasft.data.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore, tokenized
-from kerasft.data.table import Table
+from kerasft.data.prepared.masking import Masking
+from kerasft.data.prepared.packing import pack
+from kerasft.data.prepared.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore, tokenized
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 
@@ -111,7 +111,7 @@ def prepare_masked_rows(table: Table, preprocessor: Any, masking: Masking, acros
 
     Args:
         table: rows with a column `text`, each a document.
-        preprocessor: see `kerasft.models.masked_lm_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.masked_lm_preprocessor`.
         masking: what is hidden.
         across: whether rows go on across documents.
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.dialogues import Turn, dialogue_rows
-from kerasft.data.packing import pack
-from kerasft.data.prepared import TEXTS_A_BATCH, Prepared, TokenStore, tokenized
-from kerasft.data.spoken import Spoken
-from kerasft.data.table import Table
+from kerasft.data.prepared.dialogues import Turn, dialogue_rows
+from kerasft.data.prepared.packing import pack
+from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore, tokenized
+from kerasft.data.prepared.spoken import Spoken
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 NOTHING = np.empty((0, 2), np.int32)  # between documents: each begins with the token that parts them
@@ -45,7 +45,7 @@ def prepare_documents(table: Table, preprocessor: Any, across: bool) -> NextToke
 
     Args:
         table: rows with a column `text`, each a document.
-        preprocessor: see `kerasft.models.prompt_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.prompt_preprocessor`.
         across: whether rows go on across documents.
 
     Raises:
@@ -69,7 +69,7 @@ def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str,
 
     Args:
         table: rows with a column `output` and those of the prompt.
-        preprocessor: see `kerasft.models.prompt_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.prompt_preprocessor`.
         render: a row -> its prompt.
     """
     full_lengths: list[int] = []
@@ -96,7 +96,7 @@ def prepare_dialogues(
 
     Args:
         table: rows, each a dialogue.
-        preprocessor: see `kerasft.models.prompt_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.prompt_preprocessor`.
         between: what stands behind each turn.
         spoken: a row -> its turns.
         leading: the role whose turn, where a dialogue begins with it, stands before each row.

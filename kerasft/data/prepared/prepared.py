@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.table import Table
+from kerasft.data.tables.table import Table
 
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
@@ -142,7 +142,8 @@ def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.nd
 
     Args:
         table: rows with the preprocessor's string columns.
-        preprocessor: string columns -> features padded to the longest row; see `kerasft.models.preprocessor`.
+        preprocessor: string columns -> features padded to the longest row; see
+            `kerasft.models.preprocessing.preprocessor`.
         targets: (rows, ...).
         weights: (rows,).
     """

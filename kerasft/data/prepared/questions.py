@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import TEXTS_A_BATCH, Prepared, TokenStore
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore
+from kerasft.data.tables.table import Table
 
 TargetsOf = Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
 PLACES = {"starts": np.int32, "ends": np.int32, "owned": np.bool_, "null": np.bool_}
@@ -45,7 +45,7 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targe
 
     Args:
         table: rows with `question`, `context`, `starts` and `ends`.
-        preprocessor: see `kerasft.models.question_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.question_preprocessor`.
         learnt: (rows, 2) int32 start and end of the answer that the model learns, -1 and -1 for none.
         targets_of: features, (batch,) starts and (batch,) ends -> (windows, longest) int32, in graph.
     """

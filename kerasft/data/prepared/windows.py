@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore
-from kerasft.data.spans import Spans
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore
+from kerasft.data.prepared.spans import Spans
+from kerasft.data.tables.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def prepare_windows(
 
     Args:
         table: rows with a column `text`.
-        preprocessor: see `kerasft.models.window_preprocessor`.
+        preprocessor: see `kerasft.models.preprocessing.window_preprocessor`.
         gold: what is true.
         words: the tokens of the data, or None.
         tags_of: the units of the split -> (units,) int32 the tag of each.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import IO, Any
 
-from kerasft.data.files import decode_lines
+from kerasft.data.sources.files import decode_lines
 from kerasft.errors import UserError
 
 # A field larger than this is a quote that was never closed; without a limit it would swallow the rest of the file.

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from kerasft.data.files import UTF8_BOM, decode_lines, not_utf8
+from kerasft.data.sources.files import UTF8_BOM, decode_lines, not_utf8
 from kerasft.errors import UserError
 
 FIRST_READ = 1 << 16

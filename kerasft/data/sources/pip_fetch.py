@@ -8,7 +8,7 @@ is no network, while a slow download is still given pip's usual time.
 Private to pip, checked with pip 22.0, 23.0, 23.2, 24.2 and 26.3: `DownloadCommand.get_default_session`,
 `DownloadCommand._build_package_finder`, `PackageFinder.find_all_candidates`, and the debug message "Could not fetch
 URL". Where they have moved the answer is `moved`, and packages.py falls back to `pip download` of wheels.
-tests/data/test_packages.py fails then.
+tests/data/sources/test_packages.py fails then.
 
 The module imports nothing of kerasft and nothing outside pip and the standard library.
 """

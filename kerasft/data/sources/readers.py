@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kerasft.data import delimited, json_rows, squad_rows
-from kerasft.data.files import UTF8_BOM, decode_lines, is_folder, names_in, not_utf8, open_bytes
+from kerasft.data.sources import delimited, json_rows, squad_rows
+from kerasft.data.sources.files import UTF8_BOM, decode_lines, is_folder, names_in, not_utf8, open_bytes
 from kerasft.errors import UserError
 
 Row = tuple[dict[str, Any], str]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kerasft.data.files import expand, is_folder
-from kerasft.data.packages import fetch_package_path
-from kerasft.data.readers import STREAM_READERS, detect_format, read_path
-from kerasft.data.tfds_rows import read_tfds
+from kerasft.data.sources.files import expand, is_folder
+from kerasft.data.sources.packages import fetch_package_path
+from kerasft.data.sources.readers import STREAM_READERS, detect_format, read_path
+from kerasft.data.sources.tfds_rows import read_tfds
 from kerasft.errors import UserError
 
 FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kerasft.data.files import UTF8_BOM
-from kerasft.data.json_rows import JsonText, Row
+from kerasft.data.sources.files import UTF8_BOM
+from kerasft.data.sources.json_rows import JsonText, Row
 from kerasft.errors import UserError
 
 _BEGINNING = re.compile(

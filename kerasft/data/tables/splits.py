@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.schema import Config, Sources
-from kerasft.data.sources import Record, read_records
-from kerasft.data.table import Table
+from kerasft.data.sources.sources import Record, read_records
+from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
 
 if TYPE_CHECKING:  # data lies below tasks: the contract is all that is known here

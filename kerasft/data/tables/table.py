@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kerasft.data.digest import digest_batches
-from kerasft.data.store import CHUNK_ROWS, Store, record_batches, spill
+from kerasft.data.tables.digest import digest_batches
+from kerasft.data.tables.store import CHUNK_ROWS, Store, record_batches, spill
 
 GATHER_ROWS = 512  # rows of several chunks that are joined at a time
 SPILL_BYTES = 256 << 20

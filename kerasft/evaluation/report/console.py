@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from kerasft.evaluation.wording import OUT_OF_SCOPE, SCORES, score, title
+from kerasft.evaluation.report.labels import OUT_OF_SCOPE, SCORES, score, title
 
 MOST_CLASSES = 30
 WORST_SHOWN = 10
@@ -21,7 +21,7 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
 
     Args:
         metrics: of one split, as kerasft.evaluation.metrics makes them.
-        problem: a key of kerasft.evaluation.wording.SCORES; classes may be types of entities.
+        problem: a key of kerasft.evaluation.report.labels.SCORES; classes may be types of entities.
     """
     if problem == "question_answering":
         return _answers_table(metrics)

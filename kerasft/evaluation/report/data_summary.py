@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.prepared import Prepared
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
 from kerasft.tasks.base import Task
 
 BINS = 30
 
 
 def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str, Prepared]) -> dict[str, Any]:
-    """The `data_summary` of `kerasft.evaluation.contents.Report`.
+    """The `data_summary` of `kerasft.evaluation.report.blocks.Report`.
 
     Args:
         task: names the text columns and counts the classes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kerasft.evaluation.contents import Facts, Report, Section, Table
-from kerasft.evaluation.wording import OUT_OF_SCOPE, score, title
+from kerasft.evaluation.report.blocks import Facts, Report, Section, Table
+from kerasft.evaluation.report.labels import OUT_OF_SCOPE, score, title
 
 
 def per_relation(report: Report) -> Section | None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import UserError
-from kerasft.evaluation.cautions import cautions
-from kerasft.evaluation.contents import Report
-from kerasft.evaluation.sections import sections
-from kerasft.evaluation.wording import SCORES, duration, magnitude, percent, score, title
+from kerasft.evaluation.report.blocks import Report
+from kerasft.evaluation.report.labels import SCORES, duration, magnitude, percent, score, title
+from kerasft.evaluation.report.sections import sections
+from kerasft.evaluation.report.warnings import cautions
 
 __all__ = ["Report", "report_page", "write_report"]
 

@@ -12,12 +12,21 @@ from typing import Any
 
 import yaml
 
-from kerasft.evaluation import plots
-from kerasft.evaluation.confusion import confusion_svg, most_confused
-from kerasft.evaluation.contents import Code, Examples, Facts, Figure, Report, Section, Table
-from kerasft.evaluation.structure import levels, out_of_scope, per_relation
-from kerasft.evaluation.tables import MOST_CLASSES, by_f1
-from kerasft.evaluation.wording import LOWER_IS_BETTER, MISTAKES, SCORES, WRITTEN, duration, magnitude, score, title
+from kerasft.evaluation.report import plots
+from kerasft.evaluation.report.blocks import Code, Examples, Facts, Figure, Report, Section, Table
+from kerasft.evaluation.report.confusion import confusion_svg, most_confused
+from kerasft.evaluation.report.console import MOST_CLASSES, by_f1
+from kerasft.evaluation.report.label_sections import levels, out_of_scope, per_relation
+from kerasft.evaluation.report.labels import (
+    LOWER_IS_BETTER,
+    MISTAKES,
+    SCORES,
+    WRITTEN,
+    duration,
+    magnitude,
+    score,
+    title,
+)
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kerasft.evaluation.contents import Report
+from kerasft.evaluation.report.blocks import Report
 
 MOST_TRUNCATED = 0.10  # share of rows
 FEWEST_EXAMPLES = 10  # of a class in train

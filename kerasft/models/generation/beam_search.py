@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasft.models.answer_rules import AnswerRules
-from kerasft.models.decoder import Begun, Decoder
-from kerasft.models.detokenizer import NO_TOKEN
+from kerasft.models.generation.decoder import Begun, Decoder
+from kerasft.models.generation.stopping import AnswerRules
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN
 
 _NEVER = float("-inf")
 

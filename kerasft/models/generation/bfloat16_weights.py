@@ -1,7 +1,8 @@
 """Weights that stand ready in bfloat16 while an answer is written, so that no token waits for them to be cast.
 
-TensorFlow's rewrite for bfloat16 (`kerasft.training.precision`) casts a product's float32 weights where the product is,
-which within a loop is at every step. A step that reads one token of a few rows does little else than read weights.
+TensorFlow's rewrite for bfloat16 (`kerasft.training.layers.precision`) casts a product's float32 weights where the
+product is, which within a loop is at every step. A step that reads one token of a few rows does little else than read
+weights.
 """
 
 from __future__ import annotations

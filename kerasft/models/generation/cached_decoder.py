@@ -16,7 +16,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.decoder import Begun
+from kerasft.models.generation.decoder import Begun
 
 _MASKED = -1e9
 
@@ -29,7 +29,7 @@ class KeysValues(NamedTuple):
 
 
 class CausalDecoder:
-    """A causal language model as a `kerasft.models.decoder.Decoder`: an answer follows its prompt in one row.
+    """A causal language model as a `kerasft.models.generation.decoder.Decoder`: prompt and answer share one row.
 
     Args:
         backbone: GPT-2, Llama or Mistral.

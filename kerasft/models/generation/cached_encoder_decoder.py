@@ -1,7 +1,8 @@
 """Decoders that read what an encoder gives and go on by one token: keys and values of the input are computed once.
 
-As in `kerasft.models.cached_decoder`, the layers and weights are KerasHub's, each row writes at its own place, and no
-op is used that servers lack; which attributes of KerasHub's layers are read is known to these two files alone.
+As in `kerasft.models.generation.cached_decoder`, the layers and weights are KerasHub's, each row writes at its own
+place, and no op is used that servers lack; which attributes of KerasHub's layers are read is known to these two files
+alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.models.cached_decoder import KeysValues, attend, own_room, with_token
-from kerasft.models.decoder import Begun
-from kerasft.models.encoder_decoder import output_logits
+from kerasft.models.generation.cached_decoder import KeysValues, attend, own_room, with_token
+from kerasft.models.generation.decoder import Begun
+from kerasft.models.heads.seq2seq_lm import output_logits
 
 
 class ReadInput(NamedTuple):
@@ -26,7 +27,7 @@ class ReadInput(NamedTuple):
 
 
 class EncoderDecoder:
-    """BART or T5 as a `kerasft.models.decoder.Decoder`: an answer's row begins with the tokens that the family has.
+    """BART or T5 as a `kerasft.models.generation.decoder.Decoder`: answers begin with the tokens that the family has.
 
     Args:
         backbone: BART or T5.

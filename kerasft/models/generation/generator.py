@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.answer_rules import AnswerRules
-from kerasft.models.beam_search import BeamSearch
-from kerasft.models.decoder import Begun, Decoder
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.held_weights import held_weights
-from kerasft.models.sampling import choose, seeds_of_prompts
+from kerasft.models.generation.beam_search import BeamSearch
+from kerasft.models.generation.bfloat16_weights import held_weights
+from kerasft.models.generation.decoder import Begun, Decoder
+from kerasft.models.generation.sampling import choose, seeds_of_prompts
+from kerasft.models.generation.stopping import AnswerRules
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
 
 
 class Wishes(NamedTuple):

@@ -7,8 +7,8 @@ import re
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.detokenizer import Detokenizer
-from kerasft.models.sampling import penalised
+from kerasft.models.generation.sampling import penalised
+from kerasft.models.tokenizers.detokenizer import Detokenizer
 
 
 class AnswerRules:

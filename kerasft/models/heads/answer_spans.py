@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kerasft.models.question_preprocessor import NOWHERE
+from kerasft.models.preprocessing.question_preprocessor import NOWHERE
 
 # An earlier window wins by this much. Windows of a text that repeats itself have the same logits but for rounding,
 # which would otherwise decide, differently in every batch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from kerasft.models.cached_decoder import check_decoder
+from kerasft.models.generation.cached_decoder import check_decoder
 
 
 class CausalLM(keras.Model):
@@ -15,7 +15,7 @@ class CausalLM(keras.Model):
     layer of its own, such as large Llamas, KerasHub keeps it in the same place, and it is used.
 
     Args:
-        backbone: a KerasHub decoder; see `kerasft.models.cached_decoder`.
+        backbone: a KerasHub decoder; see `kerasft.models.generation.cached_decoder`.
 
     Raises:
         UserError: it is none that texts are written with here.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kerasft.models.crf import Chain, best_tags, iob2_rules, tag_probabilities
+from kerasft.models.heads.crf import Chain, best_tags, iob2_rules, tag_probabilities
 
 
 class Entities(NamedTuple):

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from kerasft.data.batching import steps_per_epoch
-from kerasft.data.masked_rows import MaskedRows, prepare_masked_rows
-from kerasft.data.masking import Masking
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
-from kerasft.models.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
-from kerasft.models.masked_lm_weights import HEAD, load_head
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.models.vocabulary import Vocabulary
+from kerasft.data.batching.batching import steps_per_epoch
+from kerasft.data.prepared.masked_rows import MaskedRows, prepare_masked_rows
+from kerasft.data.prepared.masking import Masking
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
+from kerasft.models.preprocessing.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
+from kerasft.models.presets.masked_lm_weights import HEAD, load_head
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
+from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 MEASURED = 5  # most likely tokens that an evaluation keeps
 
@@ -85,7 +85,7 @@ class MaskedLM(keras.Model):
         Args:
             texts: documents.
             batch_size: rows a batch.
-            probability, whole_word, seed: see `kerasft.data.masking.Masking`.
+            probability, whole_word, seed: see `kerasft.data.prepared.masking.Masking`.
             across: whether rows go on across documents.
         """
         table = Table.from_rows(({"text": text} for text in texts), pa.schema([("text", pa.large_string())]))

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from kerasft.models.answer_spans import answers, best_spans, choose
-from kerasft.models.answer_targets import answer_targets
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.models.question_preprocessor import QuestionPreprocessor, question_preprocessor
+from kerasft.models.heads.answer_spans import answers, best_spans, choose
+from kerasft.models.heads.answer_targets import answer_targets
+from kerasft.models.preprocessing.question_preprocessor import QuestionPreprocessor, question_preprocessor
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
 class QuestionAnswerer(keras.Model):

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasft.models.added_tokens import add_tokens
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.models.relation_preprocessor import RelationPreprocessor, relation_preprocessor
-from kerasft.models.text_classifier import Pooling, is_decoder
+from kerasft.models.heads.text_classifier import Pooling, is_decoder
+from kerasft.models.preprocessing.relation_preprocessor import RelationPreprocessor, relation_preprocessor
+from kerasft.models.presets.added_tokens import add_tokens
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 MARKERS = ("<e1>", "</e1>", "<e2>", "</e2>")
 

@@ -8,7 +8,7 @@ import keras
 import keras_hub
 
 from kerasft.errors import UserError
-from kerasft.models.preprocessor import Layout
+from kerasft.models.preprocessing.preprocessor import Layout
 
 
 class EncoderDecoderLayout(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kerasft.models.crf import Chain, log_partition, path_score
+from kerasft.models.heads.crf import Chain, log_partition, path_score
 
 
 def tag_loss(targets: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:

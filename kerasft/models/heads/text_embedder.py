@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import ops
 
 from kerasft.errors import UserError
-from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.models.text_classifier import Pooling, is_decoder
+from kerasft.models.heads.text_classifier import Pooling, is_decoder
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
 class TextEmbedder(keras.Model):
@@ -17,7 +17,7 @@ class TextEmbedder(keras.Model):
 
     Sentence-BERT, Reimers and Gurevych 2019, arXiv:1908.10084. It has no weights of its own: a backbone that was
     trained this way answers at once. To train one with `fit`, map a dataset of (batch, texts) strings through
-    `preprocess` and take a loss of `kerasft.models.embedding_losses`.
+    `preprocess` and take a loss of `kerasft.models.heads.embedding_losses`.
 
     Call it with the backbone's inputs, (batch, length) -> (batch, hidden) float32, or with several texts an example,
     (batch, texts, length) -> (batch, texts, hidden): the backbone then runs once over all batch * texts rows.

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from kerasft.models.crf import Chain
-from kerasft.models.entities import answers, find_entities, unit_logits
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.models.tag_loss import chain_loss, tag_loss
-from kerasft.models.units import Kind
-from kerasft.models.window_preprocessor import WindowPreprocessor, window_preprocessor
+from kerasft.models.heads.crf import Chain
+from kerasft.models.heads.entities import answers, find_entities, unit_logits
+from kerasft.models.heads.tag_loss import chain_loss, tag_loss
+from kerasft.models.preprocessing.units import Kind
+from kerasft.models.preprocessing.window_preprocessor import WindowPreprocessor, window_preprocessor
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
 def build_token_classifier(

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from kerasft.config.text_generation import Chat
-from kerasft.data.spoken import Spoken
+from kerasft.data.prepared.spoken import Spoken
 from kerasft.errors import UserError
-from kerasft.models.prompt_template import PromptTemplate
+from kerasft.models.preprocessing.prompt_template import PromptTemplate
 
 SYSTEM = "system"
 

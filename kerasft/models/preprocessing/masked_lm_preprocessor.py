@@ -8,9 +8,9 @@ import keras
 import keras_hub
 import tensorflow as tf
 
-from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.tokenization import clean, piece_encoder
-from kerasft.models.vocabulary import Vocabulary
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 
 class MaskedLMPreprocessor(tf.Module):

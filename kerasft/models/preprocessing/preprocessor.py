@@ -10,7 +10,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 FEATURES = ("token_ids", "padding_mask", "segment_ids")
 
@@ -28,7 +28,7 @@ class TextPreprocessor(tf.Module):
     """The one object that turns strings into features, in training and in the SavedModel.
 
     Args:
-        encoder: (batch,) strings -> (batch, tokens) int32; see `kerasft.models.tokenization`.
+        encoder: (batch,) strings -> (batch, tokens) int32; see `kerasft.models.tokenizers.encoder`.
         layout: special tokens of the family.
         features: names of the backbone's inputs.
         max_length: tokens a row is cut to, special tokens included.

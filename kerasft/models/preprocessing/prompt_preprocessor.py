@@ -9,10 +9,10 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import NO_TARGET
-from kerasft.models.detokenizer import Detokenizer
-from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.tokenization import Encoder, clean, running_text_encoder
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.tokenizers.detokenizer import Detokenizer
+from kerasft.models.tokenizers.encoder import Encoder, clean, running_text_encoder
 
 Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 

@@ -9,12 +9,12 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.pieces import Pieces
-from kerasft.models.preprocessor import TextPreprocessor, repeated, side_by_side, text_preprocessor
-from kerasft.models.text_classifier import is_decoder
-from kerasft.models.tokenization import clean, piece_encoder
-from kerasft.models.units import Segmenter
-from kerasft.models.windows import Windows, cover, owned, positions
+from kerasft.models.heads.text_classifier import is_decoder
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, repeated, side_by_side, text_preprocessor
+from kerasft.models.preprocessing.units import Segmenter
+from kerasft.models.preprocessing.windows import Windows, cover, owned, positions
+from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.offsets import Pieces
 
 INPUTS = ("question", "context")
 NOWHERE = -1  # the start and the end of a token that no answer can begin or end with

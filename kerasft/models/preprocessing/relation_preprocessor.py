@@ -9,8 +9,8 @@ import keras
 import keras_hub
 import tensorflow as tf
 
-from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.tokenization import clean
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.tokenizers.encoder import clean
 
 FEWEST_TOKENS = 6  # of a text: four markers and a token of each entity
 _KEPT, _FAR = -1, 2**30

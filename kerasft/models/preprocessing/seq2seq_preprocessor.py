@@ -9,13 +9,13 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import NO_TARGET
+from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.errors import UserError
-from kerasft.models.detokenizer import Detokenizer
-from kerasft.models.encoder_decoder import EncoderDecoderLayout, encoder_decoder_layout
-from kerasft.models.preprocessor import TextPreprocessor
-from kerasft.models.prompt_preprocessor import Join
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.heads.seq2seq_lm import EncoderDecoderLayout, encoder_decoder_layout
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor
+from kerasft.models.preprocessing.prompt_preprocessor import Join
+from kerasft.models.tokenizers.detokenizer import Detokenizer
+from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 
 class Seq2SeqPreprocessor(tf.Module):

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.scripts import UNSPACED
-from kerasft.models import unicode_table
-from kerasft.models.pieces import Pieces
+from kerasft.data.sources.scripts import UNSPACED
+from kerasft.models.tokenizers import unicode_table
+from kerasft.models.tokenizers.offsets import Pieces
 
 Kind = Literal["tokens", "words", "pieces", "spaces"]
 

@@ -9,10 +9,10 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.preprocessor import TextPreprocessor, text_preprocessor
-from kerasft.models.tokenization import clean, piece_encoder
-from kerasft.models.units import Kind, Segmenter
-from kerasft.models.windows import cover, owned, positions
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.units import Kind, Segmenter
+from kerasft.models.preprocessing.windows import cover, owned, positions
+from kerasft.models.tokenizers.encoder import clean, piece_encoder
 
 
 class WindowPreprocessor(tf.Module):
@@ -21,7 +21,7 @@ class WindowPreprocessor(tf.Module):
     Args:
         plain: the preprocessor of texts that are cut, for the encoder, the special tokens and the features.
         stride: tokens that neighbouring windows share.
-        units: what gets a tag; see `kerasft.models.units`.
+        units: what gets a tag; see `kerasft.models.preprocessing.units`.
 
     Attributes:
         inputs: `("text",)`.

@@ -10,8 +10,8 @@ import keras_hub
 
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
-from kerasft.models.byte_pair import byte_characters
-from kerasft.models.sentence_piece_trainer import train_sentence_pieces
+from kerasft.models.tokenizers.byte_pair import byte_characters
+from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces
 
 Texts = Callable[[], Iterable[str]]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

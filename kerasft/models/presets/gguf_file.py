@@ -25,7 +25,7 @@ class LlamaFile(NamedTuple):
     Attributes:
         sizes: arguments of KerasHub's LlamaBackbone.
         tensors: name in llama.cpp -> a tensor of the library `gguf`, still quantised.
-        tokenizer: arguments of `kerasft.models.byte_level_tokenizer.ByteLevelTokenizer`.
+        tokenizer: arguments of `kerasft.models.tokenizers.byte_level_tokenizer.ByteLevelTokenizer`.
         chat_template: the Jinja text that the file carries for dialogues, if it does.
     """
 

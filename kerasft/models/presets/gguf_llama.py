@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras_hub
 import numpy as np
 
-from kerasft.models.byte_level_tokenizer import ByteLevelTokenizer
-from kerasft.models.gguf_file import dequantised, read_gguf
+from kerasft.models.presets.gguf_file import dequantised, read_gguf
+from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
 
 
 def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub.models.Backbone:
@@ -18,7 +18,7 @@ def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub
         load_weights: False: random ones.
 
     Raises:
-        UserError: see `kerasft.models.gguf_file.read_gguf`.
+        UserError: see `kerasft.models.presets.gguf_file.read_gguf`.
     """
     file = read_gguf(path)
     # KerasHub's converter of Hugging Face folders (0.25 to 0.32) leaves the epsilon at 1e-6; `sizes` has the file's.

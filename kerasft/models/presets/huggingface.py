@@ -16,7 +16,7 @@ def tokenizer_settings(resolved: str) -> dict[str, Any]:
         resolved: a local folder or a hub's handle; one in KerasHub's form needs nothing and gets {}.
 
     Raises:
-        OSError, ValueError: a file can't be read or is not JSON; see `kerasft.models.presets`.
+        OSError, ValueError: a file can't be read or is not JSON; see `kerasft.models.presets.presets`.
     """
     config = read_json(resolved, "config.json")
     if config is None or "model_type" not in config:

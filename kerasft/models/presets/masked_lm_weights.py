@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.huggingface import HF_PREFIX
+from kerasft.models.presets.huggingface import HF_PREFIX
 
 HEAD = "masked_lm_head"  # the layer's name
 WEIGHTS = "model.safetensors"

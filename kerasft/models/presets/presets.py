@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
-from kerasft.models.gguf_file import read_gguf
-from kerasft.models.huggingface import (
+from kerasft.models.presets.gguf_file import read_gguf
+from kerasft.models.presets.huggingface import (
     HF_PREFIX,
     check_architecture,
     read_json,
@@ -153,7 +153,7 @@ def load_backbone(
 
     def load() -> keras_hub.models.Backbone:
         if resolved.endswith(GGUF_ENDING):
-            from kerasft.models.gguf_llama import gguf_backbone
+            from kerasft.models.presets.gguf_llama import gguf_backbone
 
             return gguf_backbone(resolved, dtype, load_weights)
         check_architecture(resolved)
@@ -194,11 +194,11 @@ def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     """
     import keras_hub
 
-    import kerasft.models.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
+    import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
 
     def load() -> keras_hub.tokenizers.Tokenizer:
         if resolved.endswith(GGUF_ENDING):
-            from kerasft.models.gguf_llama import gguf_tokenizer
+            from kerasft.models.presets.gguf_llama import gguf_tokenizer
 
             return gguf_tokenizer(resolved)
         if found := sentence_piece_file(resolved):

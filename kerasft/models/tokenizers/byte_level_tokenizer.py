@@ -10,7 +10,7 @@ import keras_hub
 
 @keras.saving.register_keras_serializable("kerasft")
 class ByteLevelTokenizer(keras_hub.tokenizers.BytePairTokenizer):
-    """Keeps vocabulary, merges and settings; `kerasft.models.byte_pair.BytePairEncoder` makes the ids.
+    """Keeps vocabulary, merges and settings; `kerasft.models.tokenizers.byte_pair.BytePairEncoder` makes the ids.
 
     KerasHub's families name their special tokens in code, and their own calls know nothing of `split_digits`.
 

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models import unicode_table
-from kerasft.models.pieces import Pieces, opening, pieces_from_bytes, utf8_widths
-from kerasft.models.special_tokens import SpecialTokens
+from kerasft.models.tokenizers import unicode_table
+from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
+from kerasft.models.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     import keras_hub
@@ -63,8 +63,8 @@ class BytePairEncoder(tf.Module):
 
     It differs from `tokenizers` on letters and digits assigned in Unicode versions newer than this Python's, on
     noncharacters such as U+FDD0, and on vocabularies made for another pattern (Llama 3, Qwen: digits). A tokenizer
-    whose `split_digits` is true (`kerasft.models.byte_level_tokenizer`) has each digit cut off before: `\p{N}` one by
-    one, as SmolLM and StarCoder have it.
+    whose `split_digits` is true (`kerasft.models.tokenizers.byte_level_tokenizer`) has each digit cut off before:
+    `\p{N}` one by one, as SmolLM and StarCoder have it.
 
     Args:
         tokenizer: a KerasHub byte-pair tokenizer. Its `vocabulary`, `merges`, `unsplittable_tokens`,

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.byte_pair import token_bytes
-from kerasft.models.sentence_piece import PieceSpelling, piece_spelling
-from kerasft.models.tokenization import clean
+from kerasft.models.tokenizers.byte_pair import token_bytes
+from kerasft.models.tokenizers.encoder import clean
+from kerasft.models.tokenizers.sentence_piece import PieceSpelling, piece_spelling
 
 NO_TOKEN = -1  # fills rows of ids up; its text is empty
 

@@ -14,10 +14,10 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.byte_pair import BytePairEncoder
-from kerasft.models.pieces import Pieces
-from kerasft.models.sentence_piece import RunningTextEncoder, SentencePieceEncoder
-from kerasft.models.wordpiece import WordPieceEncoder
+from kerasft.models.tokenizers.byte_pair import BytePairEncoder
+from kerasft.models.tokenizers.offsets import Pieces
+from kerasft.models.tokenizers.sentence_piece import RunningTextEncoder, SentencePieceEncoder
+from kerasft.models.tokenizers.wordpiece import WordPieceEncoder
 
 Encoder = Callable[[tf.Tensor], tf.RaggedTensor]
 

@@ -12,7 +12,7 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
 from kerasft.errors import UserError
-from kerasft.models.sentence_piece import SPACE
+from kerasft.models.tokenizers.sentence_piece import SPACE
 
 # SentencePiece leaves out what is longer than 4,192 bytes; a character has four at most.
 LONGEST_LINE = 1000

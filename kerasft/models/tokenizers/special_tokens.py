@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.unicode_table import SPACES
+from kerasft.models.tokenizers.unicode_table import SPACES
 
 # Unicode keeps these noncharacters for a program's own use (Unicode standard, section 23.7).
 STANDINS = tuple([*range(0xFDD0, 0xFDF0), *(plane << 16 | low for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))])

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasft.models.tokenization import clean
+from kerasft.models.tokenizers.encoder import clean
 
 # Characters of a text that are looked at. Whatever a client sends, a count costs no more than these.
 CHARACTERS = 4096

@@ -8,7 +8,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.byte_pair import token_bytes
+from kerasft.models.tokenizers.byte_pair import token_bytes
 
 
 class Vocabulary:

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from kerasft.models import unicode_table
-from kerasft.models.pieces import Pieces, opening, pieces_from_bytes, utf8_widths
-from kerasft.models.special_tokens import SpecialTokens
+from kerasft.models.tokenizers import unicode_table
+from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
+from kerasft.models.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     import keras_hub

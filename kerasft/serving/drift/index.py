@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasft.serving.measures import Bins
+from kerasft.serving.drift.measures import Bins
 
 SMOOTHING = 0.5  # rows added to each bin: an empty one would make the index infinite
 DRAWS = 400

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.serving.drift import Distribution
-from kerasft.serving.measures import Bins, answer_rows, choose_bins, text_rows
+from kerasft.serving.drift.index import Distribution
+from kerasft.serving.drift.measures import Bins, answer_rows, choose_bins, text_rows
 
 if TYPE_CHECKING:
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
 
 FILE = "reference.json"  # of a run
@@ -56,7 +56,7 @@ def _counts(bins: Bins, rows: list) -> list[int]:
 def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, np.ndarray]]:
     import tensorflow as tf
 
-    from kerasft.models.token_counts import token_counts
+    from kerasft.models.tokenizers.token_counts import token_counts
 
     if not set(task.inputs) <= set(table.schema.names):
         return  # a corpus has no prompts

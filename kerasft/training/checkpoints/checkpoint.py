@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.distribution.workers import Workers
 from kerasft.errors import UserError
-from kerasft.training.ring import Entry, Ring
-from kerasft.training.workers import Workers
+from kerasft.training.checkpoints.checkpoint_files import Entry, Ring
 
 
 class Progress(tf.train.experimental.PythonState):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
-from kerasft.data.table import Table
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run, check_same_config, fingerprints
 

@@ -14,11 +14,11 @@ import keras
 from kerasft.errors import UserError
 from kerasft.kernels import library
 from kerasft.models.layer_classes import Changes, as_classes
-from kerasft.training import kernel_layers, plain_layers
-from kerasft.training.compiled_activations import compiled_activations
-from kerasft.training.deferred_rows import EMBEDDINGS
-from kerasft.training.first_token import FirstTokenEncoder, last_layer_of_first_token
-from kerasft.training.precision import on_accelerator
+from kerasft.training.layers import kernel_layers, plain_layers
+from kerasft.training.layers.compiled_activations import compiled_activations
+from kerasft.training.layers.deferred_rows import EMBEDDINGS
+from kerasft.training.layers.first_token import FirstTokenEncoder, last_layer_of_first_token
+from kerasft.training.layers.precision import on_accelerator
 
 Classes = Mapping[type[keras.layers.Layer], type[keras.layers.Layer]]
 

@@ -16,8 +16,8 @@ from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_
 
 from kerasft.kernels import operations
 from kerasft.models.layer_classes import Changes
-from kerasft.training.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
-from kerasft.training.precision import product_type
+from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
+from kerasft.training.layers.precision import product_type
 
 # `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
 # are traced in threads of their own

@@ -3,7 +3,7 @@
 A batch and all that stands around the transformer layers keep one text a row: embeddings, positions and segments
 below, pooling, head and loss above. Before the first of them the vectors of tokens are moved together into fewer rows,
 in which a token attends to those of its own text alone, and behind the last one they are moved back. A model's layers
-do so while a training step is traced, no longer; `kerasft.data.pack_plan` says where each text goes.
+do so while a training step is traced, no longer; `kerasft.data.batching.pack_plan` says where each text goes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import keras_hub
 import tensorflow as tf
 from keras_hub.src.models.deberta_v3.disentangled_attention_encoder import DisentangledAttentionEncoder
 
-from kerasft.data.pack_plan import OFFSET, ROW, RowShape
+from kerasft.data.batching.pack_plan import OFFSET, ROW, RowShape
 from kerasft.errors import UserError
 from kerasft.models.layer_classes import as_classes
-from kerasft.training.packed_rows import PackedRows
+from kerasft.training.layers.packed_rows import PackedRows
 
 _traced = threading.local()  # `current`: a _Pass; replicas are traced in threads of their own, which take turns
 

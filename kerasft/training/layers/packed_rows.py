@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kerasft.data.pack_plan import RowShape
-from kerasft.data.prepared import LENGTH_STEP
+from kerasft.data.batching.pack_plan import RowShape
+from kerasft.data.prepared.prepared import LENGTH_STEP
 
 
 class PackedRows:

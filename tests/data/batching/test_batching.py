@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.batching import epoch_batches, pad_rows, sorted_batches, steps_per_epoch
+from kerasft.data.batching.batching import epoch_batches, pad_rows, sorted_batches, steps_per_epoch
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.asarray)
 METHODS = st.sampled_from(["pad", "bucket", "pack"])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kerasft.data.dataset import distribute
-from kerasft.data.prepared import Prepared
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.prepared.prepared import Prepared
 
 LENGTHS = np.array([19, 3, 4])
 

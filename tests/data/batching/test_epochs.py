@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.epochs import Epochs
-from kerasft.data.token_batches import TokenLimit
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.batching.token_batches import TokenLimit
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=200).map(np.asarray)
 METHODS = st.sampled_from(["pad", "bucket", "pack"])

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.batching import epoch_batches, pad_rows
-from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape, best_shape, place
+from kerasft.data.batching.batching import epoch_batches, pad_rows
+from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing, RowShape, best_shape, place
 
 TEXTS = st.lists(st.lists(st.integers(0, 60), min_size=12, max_size=12), min_size=1, max_size=5).map(np.array)
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=120).map(np.asarray)

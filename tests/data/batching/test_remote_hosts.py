@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.remote_hosts import HERE, SentBatches, remote_hosts, sent_batch
-from kerasft.training.strategy import mirrored_over
+from kerasft.data.batching.remote_hosts import HERE, SentBatches, remote_hosts, sent_batch
+from kerasft.distribution.strategy import mirrored_over
 
 HOSTS = (HERE, HERE)
 

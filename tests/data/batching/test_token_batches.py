@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.batching import pad_rows
-from kerasft.data.pack_plan import Packing, RowShape, place
-from kerasft.data.token_batches import TokenLimit, rows_needed, token_batches
+from kerasft.data.batching.batching import pad_rows
+from kerasft.data.batching.pack_plan import Packing, RowShape, place
+from kerasft.data.batching.token_batches import TokenLimit, rows_needed, token_batches
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=200).map(np.asarray)
 METHODS = ["pad", "bucket", "pack"]

@@ -13,15 +13,15 @@ from training.test_packed_step import TASKS, settings  # noqa: F401
 
 from kerasft import train
 from kerasft.config.schema import Config
-from kerasft.data import cache as cache_module
-from kerasft.data import prepared as prepared_module
-from kerasft.data import shards
-from kerasft.data.cache import INDEX, FeatureCache
-from kerasft.data.prepared import Prepared
-from kerasft.data.splits import load_splits
-from kerasft.data.table import Table
+from kerasft.data.cache import cache as cache_module
+from kerasft.data.cache import shards
+from kerasft.data.cache.cache import INDEX, FeatureCache
+from kerasft.data.prepared import prepared as prepared_module
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.splits import load_splits
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.models.tokenizer_digest import reader_digest
+from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.tasks.registry import create_task
 from kerasft.training.fit import build_model
 

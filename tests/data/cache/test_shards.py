@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasft.data import shards
+from kerasft.data.cache import shards
 
 
 def test_arrays_of_all_forms_come_back(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.dialogues import Turn, dialogue_rows
-from kerasft.data.prepared import NO_TARGET
+from kerasft.data.prepared.dialogues import Turn, dialogue_rows
+from kerasft.data.prepared.prepared import NO_TARGET
 
 NONE = np.empty(0, np.int32)
 END = 7  # behind each turn

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from kerasft.data.dataset import _signature
-from kerasft.data.inputs_outputs import InputsOutputs, prepare_pairs
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
+from kerasft.data.batching.dataset import _signature
+from kerasft.data.prepared.inputs_outputs import InputsOutputs, prepare_pairs
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
 
 PAIRS = [("abc", "wxyzuv"), ("", "q"), ("abcdefghij", ""), ("hé", "s")]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.masking import LONGEST_WORD, Masking
+from kerasft.data.prepared.masking import LONGEST_WORD, Masking
 
 VOCABULARY, MASK = 200, 4
 ORDINARY = np.arange(VOCABULARY) >= 5

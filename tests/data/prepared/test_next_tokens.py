@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from kerasft.data.next_tokens import prepare_answers, prepare_documents
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
+from kerasft.data.prepared.next_tokens import prepare_answers, prepare_documents
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 BEGIN, END = 1, 2

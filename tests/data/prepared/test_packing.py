@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.data.packing import pack
+from kerasft.data.prepared.packing import pack
 
 SEPARATOR = np.array([-1])
 DOCUMENTS = st.lists(st.integers(0, 40), max_size=30).map(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.prepared import Prepared
+from kerasft.data.prepared.prepared import Prepared
 
 
 def rows_of(*lengths: int) -> Prepared:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kerasft.data.markers import Markers
+from kerasft.data.sources.markers import Markers
 from kerasft.errors import BadRow
 
 MARKERS = Markers(("e1", "e2"))
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "semeval2010_task8"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "semeval2010_task8"
 GOOD = "the <e1>mill</e1> by the <e2>river</e2>"
 
 

@@ -13,8 +13,8 @@ import zipfile
 
 import pytest
 
-from kerasft.data import packages, unpack
-from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources import packages, unpack
+from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
 
 WHEEL = "toy_data-1.0-py3-none-any.whl"
@@ -160,7 +160,7 @@ def test_unreachable_index_is_told_within_two_seconds(links, monkeypatch):
 
 def test_two_processes_at_once(links, cache):
     write_wheel(links)
-    code = "from kerasft.data.packages import *; print(fetch_package_path('pypi:toy-data==1.0/toy/train.csv'))"
+    code = "from kerasft.data.sources.packages import *; print(fetch_package_path('pypi:toy-data==1.0/toy/train.csv'))"
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0].strip() for process in running]
     assert [process.returncode for process in running] == [0, 0]

@@ -17,9 +17,9 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kerasft.data.files import open_bytes
-from kerasft.data.json_rows import read_json
-from kerasft.data.sources import Record, read_records
+from kerasft.data.sources.files import open_bytes
+from kerasft.data.sources.json_rows import read_json
+from kerasft.data.sources.sources import Record, read_records
 from kerasft.errors import UserError
 
 # Python 3.10's csv refuses NUL
@@ -131,7 +131,7 @@ def test_long_fields(tmp_path):
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.dictionaries(st.text(CHARACTERS, max_size=5), st.text(CHARACTERS) | st.integers() | st.none())))
 def test_json_array_whatever_the_reads_cut(tmp_path_factory, rows):
-    from kerasft.data import json_rows
+    from kerasft.data.sources import json_rows
 
     class OneByte(io.BufferedReader):
         def read(self, size=-1):
@@ -309,7 +309,7 @@ def test_broken_array_element_does_not_read_the_rest(tmp_path):
 
 
 def test_package_source_names_the_package_in_places(tmp_path, monkeypatch):
-    from kerasft.data import sources
+    from kerasft.data.sources import sources
 
     path = write(tmp_path / "train.csv", "text\na\n")
     monkeypatch.setattr(sources, "fetch_package_path", lambda spec: pathlib.Path(path))
@@ -320,7 +320,8 @@ def test_package_source_names_the_package_in_places(tmp_path, monkeypatch):
 def test_local_sources_do_not_import_tensorflow(tmp_path):
     path = write(tmp_path / "a.csv", "text\na\n")
     code = (
-        f"import sys; from kerasft.data.sources import read_records; from kerasft.data.table import Table\n"
+        f"import sys; from kerasft.data.tables.table import Table\n"
+        f"from kerasft.data.sources.sources import read_records\n"
         f"list(read_records({path!r})); sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
@@ -345,7 +346,7 @@ def test_paths_of_tf_io_gfile(tmp_path, place, request):
         read_records(f"{root}/b.csv")
 
 
-SHARED = pathlib.Path(os.environ.get("KERASFT_SHARED_DATA", pathlib.Path(__file__).parents[2] / "../shared/data"))
+SHARED = pathlib.Path(os.environ.get("KERASFT_SHARED_DATA", pathlib.Path(__file__).parents[3] / "../shared/data"))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared data sets here")

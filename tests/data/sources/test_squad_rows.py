@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kerasft.data.sources import read_records
+from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
 
 ANSWER = {"text": "Anna", "answer_start": 9}

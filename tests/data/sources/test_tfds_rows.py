@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from kerasft.data.sources import read_records
+from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasft.config.schema import Config
-from kerasft.data.splits import held_out_share, load_splits
+from kerasft.data.tables.splits import held_out_share, load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

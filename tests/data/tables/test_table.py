@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasft.data import store, table
-from kerasft.data.table import Table
+from kerasft.data.tables import store, table
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 SCHEMA = pa.schema(

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from kerasft.evaluation.metrics import multi_label_metrics, regression_metrics, single_label_metrics
-from kerasft.evaluation.tables import console_table
+from kerasft.evaluation.report.console import console_table
 
 
 def single_label(labels, rows):

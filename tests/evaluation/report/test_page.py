@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from kerasft.errors import UserError
-from kerasft.evaluation.contents import Report
 from kerasft.evaluation.intervals import bootstrap_interval
 from kerasft.evaluation.metrics import multi_label_metrics, regression_metrics, single_label_metrics
-from kerasft.evaluation.report import report_page, write_report
-from kerasft.evaluation.sections import best_step, sections
+from kerasft.evaluation.report.blocks import Report
+from kerasft.evaluation.report.page import report_page, write_report
+from kerasft.evaluation.report.sections import best_step, sections
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 

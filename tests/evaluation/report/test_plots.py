@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib import pyplot
 
-from kerasft.evaluation import plots
-from kerasft.evaluation.confusion import confusion_svg, most_confused, shortened, text_width
+from kerasft.evaluation.report import plots
+from kerasft.evaluation.report.confusion import confusion_svg, most_confused, shortened, text_width
 
 
 def test_most_confused_pairs_by_hand():

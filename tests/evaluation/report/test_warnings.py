@@ -1,7 +1,7 @@
 """Each caution fires for its reason and only then."""
 
-from kerasft.evaluation.cautions import cautions
-from kerasft.evaluation.contents import Report
+from kerasft.evaluation.report.blocks import Report
+from kerasft.evaluation.report.warnings import cautions
 
 CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
 

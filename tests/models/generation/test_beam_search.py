@@ -10,13 +10,13 @@ import tensorflow as tf
 from tiny_gguf import undecided_weights, write_gguf
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.cached_decoder import CausalDecoder
-from kerasft.models.decoder import Begun
-from kerasft.models.detokenizer import Detokenizer
-from kerasft.models.generation import Generator
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.generation.cached_decoder import CausalDecoder
+from kerasft.models.generation.decoder import Begun
+from kerasft.models.generation.generator import Generator
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
+from kerasft.models.tokenizers.detokenizer import Detokenizer
 
-GOLDEN = json.loads((Path(__file__).parent / "hf_beams.json").read_text())  # see hf_beams.py
+GOLDEN = json.loads((Path(__file__).parents[1] / "hf_beams.json").read_text())  # see hf_beams.py
 LETTERS = b"abcd."  # the last one ends an answer
 END = len(LETTERS) - 1
 

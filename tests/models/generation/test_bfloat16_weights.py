@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.cached_decoder import next_token_logits, read_prompt, read_token
-from kerasft.models.generation import Generator
-from kerasft.models.held_weights import held_weights
-from tests.models.test_cached_decoder import MAKERS, strengthened
+from kerasft.models.generation.bfloat16_weights import held_weights
+from kerasft.models.generation.cached_decoder import next_token_logits, read_prompt, read_token
+from kerasft.models.generation.generator import Generator
+from tests.models.generation.test_cached_decoder import MAKERS, strengthened
 
 
 @pytest.fixture(params=MAKERS)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.cached_decoder import check_decoder, next_token_logits, read_prompt, read_token
-from kerasft.models.causal_lm import CausalLM
+from kerasft.models.generation.cached_decoder import check_decoder, next_token_logits, read_prompt, read_token
+from kerasft.models.heads.causal_lm import CausalLM
 
 
 def strengthened(model):

@@ -7,11 +7,11 @@ from tiny_bart import POSITIONS, TEXTS, make_bart
 from tiny_t5 import make_t5
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.cached_encoder_decoder import _T5, EncoderDecoder
-from kerasft.models.detokenizer import NO_TOKEN
-from kerasft.models.encoder_decoder import EncoderDecoderLM
-from kerasft.models.generation import Generator, Wishes
-from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
+from kerasft.models.generation.cached_encoder_decoder import _T5, EncoderDecoder
+from kerasft.models.generation.generator import Generator, Wishes
+from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
+from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN
 
 INPUTS = [*TEXTS, "", "x" * 50]
 BOTH = [f"{side}_{name}" for side in ("encoder", "decoder") for name in ("token_ids", "padding_mask")]

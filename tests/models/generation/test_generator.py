@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
-from kerasft.models.cached_decoder import CausalDecoder
-from kerasft.models.causal_lm import CausalLM
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.generation import Generator, Wishes
+from kerasft.models.generation.cached_decoder import CausalDecoder
+from kerasft.models.generation.generator import Generator, Wishes
+from kerasft.models.heads.causal_lm import CausalLM
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
 
 LENGTH = 32
 PROMPTS = [[5, 9, 30], [70], list(range(40, 60)), [12, 12, 12, 12, 80, 3]]

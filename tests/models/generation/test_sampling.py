@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.sampling import choose, gumbel_noise, penalised, seeds_of_prompts
+from kerasft.models.generation.sampling import choose, gumbel_noise, penalised, seeds_of_prompts
 
 MASK = 2**64 - 1
 

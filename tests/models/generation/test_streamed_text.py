@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.models.streamed_text import streamed_text
+from kerasft.models.generation.streamed_text import streamed_text
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.answer_spans import NOWHERE, WINDOW_COST, answers, best_spans, choose
-from kerasft.models.answer_targets import OUTSIDE, answer_loss
-from kerasft.models.question_answerer import QuestionAnswerer
+from kerasft.models.heads.answer_spans import NOWHERE, WINDOW_COST, answers, best_spans, choose
+from kerasft.models.heads.answer_targets import OUTSIDE, answer_loss
+from kerasft.models.heads.question_answerer import QuestionAnswerer
 
 
 def random_windows(seed):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.causal_lm import CausalLM, causal_lm_loss, condense
+from kerasft.models.heads.causal_lm import CausalLM, causal_lm_loss, condense
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 2, 7)).astype(np.float32)
 LOGS = LOGITS - np.log(np.exp(LOGITS).sum(-1, keepdims=True))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.crf import Chain, best_tags, iob2_rules, log_partition, path_score, tag_probabilities
-from kerasft.models.tag_loss import chain_loss, tag_loss
+from kerasft.models.heads.crf import Chain, best_tags, iob2_rules, log_partition, path_score, tag_probabilities
+from kerasft.models.heads.tag_loss import chain_loss, tag_loss
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.embedding_losses import contrastive_loss, cosent_loss, cosine_loss
+from kerasft.models.heads.embedding_losses import contrastive_loss, cosent_loss, cosine_loss
 
 TEMPERATURE = 0.2
 

@@ -10,12 +10,12 @@ import tensorflow as tf
 from safetensors.numpy import save_file
 
 from kerasft.errors import UserError
-from kerasft.models.masked_lm import MaskedLM, condense, fill, masked_lm_loss
-from kerasft.models.masked_lm_preprocessor import masked_lm_preprocessor
-from kerasft.models.masked_lm_weights import load_head
-from kerasft.models.presets import save_preset
-from kerasft.models.tokenization import token_encoder
-from kerasft.models.vocabulary import Vocabulary
+from kerasft.models.heads.masked_lm import MaskedLM, condense, fill, masked_lm_loss
+from kerasft.models.preprocessing.masked_lm_preprocessor import masked_lm_preprocessor
+from kerasft.models.presets.masked_lm_weights import load_head
+from kerasft.models.presets.presets import save_preset
+from kerasft.models.tokenizers.encoder import token_encoder
+from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 FAMILIES = pytest.mark.parametrize("name", ["bert", "distil_bert", "electra", "roberta"])
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.models.relation_classifier import RelationClassifier
+from kerasft.models.heads.relation_classifier import RelationClassifier
 
 
 def test_it_learns_by_fit_which_entity_comes_first(tiny_preset):

@@ -10,9 +10,9 @@ from tiny_bart import write_huggingface
 from tiny_t5 import make_t5
 
 from kerasft.errors import UserError
-from kerasft.models.causal_lm import causal_lm_loss
-from kerasft.models.encoder_decoder import EncoderDecoderLM, encoder_decoder_layout
-from kerasft.models.presets import load_backbone, load_tokenizer, save_preset
+from kerasft.models.heads.causal_lm import causal_lm_loss
+from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM, encoder_decoder_layout
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 
 INPUT, OUTPUT = [0, 20, 130, 7, 2, 1, 1], [2, 0, 44, 9]
 # transformers 5.23, torch 2.13: benchmarks/peers/hf_bart_logits.py prints these, ids 40 to 45 at each token of OUTPUT.

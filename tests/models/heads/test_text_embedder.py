@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.embedding_losses import cosine_loss
-from kerasft.models.text_embedder import TextEmbedder
+from kerasft.models.heads.embedding_losses import cosine_loss
+from kerasft.models.heads.text_embedder import TextEmbedder
 
 TEXTS = ["goal", "bank of the market", "match team score coach goal match"]
 

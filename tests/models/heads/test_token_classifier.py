@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.token_classifier import TokenClassifier
+from kerasft.models.heads.token_classifier import TokenClassifier
 
 NAMES = ("oil", "bank", "cup", "goal")
 

@@ -8,9 +8,9 @@ from tiny_gguf import SMOLLM
 
 from kerasft.config.text_generation import Chat
 from kerasft.errors import UserError
-from kerasft.models.chat_template import ChatTemplate, Message
-from kerasft.models.gguf_file import read_gguf
-from kerasft.models.presets import resolve_preset
+from kerasft.models.preprocessing.chat_template import ChatTemplate, Message
+from kerasft.models.presets.gguf_file import read_gguf
+from kerasft.models.presets.presets import resolve_preset
 
 DIALOGUE = [Message("user", "Hi"), Message("assistant", "Hello\nyou"), Message("user", "Who?")]
 SMOL = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tokenizers import Encoding, Tokenizer
 
 from kerasft.errors import UserError
-from kerasft.models.preprocessor import (
+from kerasft.models.preprocessing.preprocessor import (
     Layout,
     TextPreprocessor,
     longest_first,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.prepared import NO_TARGET
-from kerasft.models.prompt_preprocessor import prompt_preprocessor
-from kerasft.models.prompt_template import PromptTemplate
-from kerasft.models.tokenization import token_encoder
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
+from kerasft.models.preprocessing.prompt_template import PromptTemplate
+from kerasft.models.tokenizers.encoder import token_encoder
 
 TEXTS = [
     "The quick brown fox, doesn't it? 12345 times!",

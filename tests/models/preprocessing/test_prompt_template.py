@@ -3,7 +3,7 @@
 import pytest
 
 from kerasft.errors import UserError
-from kerasft.models.prompt_template import PromptTemplate, plain_template
+from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 
 
 def test_without_a_template_each_column_is_a_line():

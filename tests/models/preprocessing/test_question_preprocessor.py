@@ -9,13 +9,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models.conftest import BACKBONES, byte_pair_arguments, train_byte_pair, train_wordpiece, wordpiece_vocabulary
-from models.test_tokenization import MINILM, NASTY
+from models.tokenizers.test_encoder import MINILM, NASTY
 
-from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
-from kerasft.models.answer_targets import CLOSES, OPENS, OUTSIDE, answer_targets
-from kerasft.models.presets import load_tokenizer
-from kerasft.models.question_preprocessor import NOWHERE, question_preprocessor
+from kerasft.models.heads.answer_targets import CLOSES, OPENS, OUTSIDE, answer_targets
+from kerasft.models.preprocessing.question_preprocessor import NOWHERE, question_preprocessor
+from kerasft.models.presets.presets import load_tokenizer
 
 FRAGMENTS = [
     "the",

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from models.conftest import BACKBONES, SENTENCES, make_tokenizer
 
-from kerasft.models.added_tokens import add_tokens
-from kerasft.models.preprocessor import text_preprocessor
-from kerasft.models.relation_preprocessor import relation_preprocessor, well_marked
+from kerasft.models.preprocessing.preprocessor import text_preprocessor
+from kerasft.models.preprocessing.relation_preprocessor import relation_preprocessor, well_marked
+from kerasft.models.presets.added_tokens import add_tokens
 
 TOKENS = ("<e1>", "</e1>", "<e2>", "</e2>")
 MAX_LENGTH = 16

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from tiny_bart import POSITIONS, TEXTS, make_bart
 
-from kerasft.data.prepared import NO_TARGET
+from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.errors import UserError
-from kerasft.models.prompt_template import PromptTemplate
-from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
+from kerasft.models.preprocessing.prompt_template import PromptTemplate
+from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
 
 TEMPLATE = PromptTemplate("{input}", ("input",))
 

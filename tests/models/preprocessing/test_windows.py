@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.test_tokenization import NASTY
+from models.tokenizers.test_encoder import NASTY
 
 from kerasft.errors import UserError
-from kerasft.models.window_preprocessor import window_preprocessor
-from kerasft.models.windows import cover
+from kerasft.models.preprocessing.window_preprocessor import window_preprocessor
+from kerasft.models.preprocessing.windows import cover
 
 ROOM = 10
 
@@ -122,7 +122,7 @@ def test_units_are_cut_where_they_should_be(preprocess):
 
 def test_a_long_text_has_the_logits_of_its_own_windows(preprocess):
     """Feeding each token's id as its logit brings the ids of the text back, whatever the windows."""
-    from kerasft.models.entities import unit_logits
+    from kerasft.models.heads.entities import unit_logits
 
     texts = ["the quick brown fox jumps over the lazy dog " * 5, "fox", ""]
     long, whole = preprocess("pieces", 12, 4), preprocess("pieces", 32, 0)

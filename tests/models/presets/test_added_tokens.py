@@ -7,9 +7,9 @@ from keras.ops import convert_to_numpy
 from models.conftest import BACKBONES, make_tokenizer
 
 from kerasft.errors import UserError
-from kerasft.models.added_tokens import add_tokens
-from kerasft.models.presets import load_backbone, load_tokenizer, save_preset
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.presets.added_tokens import add_tokens
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
+from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 TOKENS = ("<e1>", "</e1>", "<e2>", "</e2>")
 FAMILIES = ["bert", "distil_bert", "electra", "roberta", "gpt2", "llama3"]

@@ -12,8 +12,13 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
-from kerasft.models.from_scratch import character_tokenizer, start_from_scratch, train_byte_pairs, train_tokenizer
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.presets.from_scratch import (
+    character_tokenizer,
+    start_from_scratch,
+    train_byte_pairs,
+    train_tokenizer,
+)
+from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog, doesn't it? 12345 times!",
@@ -24,7 +29,7 @@ SENTENCES = [
 ]
 TRAIN = """
 import json, sys
-from kerasft.models.from_scratch import train_byte_pairs, train_tokenizer
+from kerasft.models.presets.from_scratch import train_byte_pairs, train_tokenizer
 texts = lambda: json.loads(sys.argv[1])
 pairs = train_byte_pairs(texts, 280)
 print(json.dumps([train_tokenizer(texts, 300, True).get_vocabulary(), pairs.vocabulary, pairs.merges]))

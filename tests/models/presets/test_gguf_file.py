@@ -5,8 +5,8 @@ import pytest
 from tiny_gguf import EPSILON, HIDDEN, SPECIAL, TEMPLATE, THETA, random_weights, vocabulary, write_gguf
 
 from kerasft.errors import UserError
-from kerasft.models.gguf_file import read_gguf
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.gguf_file import read_gguf
+from kerasft.models.presets.presets import resolve_preset
 
 
 def test_a_file_is_read(tmp_path):

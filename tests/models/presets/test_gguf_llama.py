@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from tiny_gguf import SMOLLM, llama_logits, vocabulary, write_gguf
 
-from kerasft.models.causal_lm import CausalLM
-from kerasft.models.gguf_llama import gguf_backbone, gguf_tokenizer
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset, save_preset
-from kerasft.models.prompt_preprocessor import prompt_preprocessor
-from kerasft.models.tokenization import token_encoder
+from kerasft.models.heads.causal_lm import CausalLM
+from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
+from kerasft.models.presets.gguf_llama import gguf_backbone, gguf_tokenizer
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset, save_preset
+from kerasft.models.tokenizers.encoder import token_encoder
 
 IDS = [5, 80, 3, 200, 17, 17, 260, 4]
 

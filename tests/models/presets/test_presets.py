@@ -10,9 +10,9 @@ import tensorflow as tf
 from tiny_sentence_pieces import write_huggingface
 
 from kerasft.errors import UserError
-from kerasft.models import presets
-from kerasft.models.preprocessor import text_preprocessor
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset, save_preset
+from kerasft.models.preprocessing.preprocessor import text_preprocessor
+from kerasft.models.presets import presets
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset, save_preset
 
 TEXTS = {"text": ["The quick brown fox", "我们 doesn't café", ""]}
 

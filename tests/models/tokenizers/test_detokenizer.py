@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.tokenization import token_encoder
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.tokenizers.encoder import token_encoder
 
 TEXTS = [
     "The quick brown fox, doesn't it? 12345 times!",

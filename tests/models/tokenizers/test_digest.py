@@ -2,7 +2,7 @@
 
 import keras_hub
 
-from kerasft.models.tokenizer_digest import tokenizer_digest
+from kerasft.models.tokenizers.digest import tokenizer_digest
 
 
 def test_a_tokenizer_is_known_by_all_that_it_does():

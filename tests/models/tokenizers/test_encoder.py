@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tiny_gguf import SMOLLM
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from kerasft.data.packages import fetch_package_path
-from kerasft.data.sources import read_records
+from kerasft.data.sources.packages import fetch_package_path
+from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
-from kerasft.models.gguf_file import read_gguf
-from kerasft.models.presets import load_tokenizer, resolve_preset, save_preset
-from kerasft.models.special_tokens import STANDINS, SpecialTokens
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.presets.gguf_file import read_gguf
+from kerasft.models.presets.presets import load_tokenizer, resolve_preset, save_preset
+from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.special_tokens import STANDINS, SpecialTokens
 
 WORDPIECE = ["uncased", "cased", "uncased_accents"]
 BYTE_PAIR = ["gpt2", "roberta", "roberta_prefix", "smollm"]
@@ -181,7 +181,7 @@ def test_merge_without_its_token():
         unsplittable_tokens = None
         add_prefix_space = False
 
-    from kerasft.models.byte_pair import BytePairEncoder
+    from kerasft.models.tokenizers.byte_pair import BytePairEncoder
 
     with pytest.raises(UserError, match="model.preset: merge 0 .*needs the token 'ab'"):
         BytePairEncoder(Broken())
@@ -284,7 +284,7 @@ def test_minilm_on_real_texts(request):
         for split in ("train", "test")
     }
     assert [len(texts) for texts in sets.values()] == [5485, 2189]
-    root = Path(__file__).parents[2].parent / "shared" / "data"
+    root = Path(__file__).parents[3].parent / "shared" / "data"
     if root.is_dir():
         sets |= {name: lines(request.getfixturevalue("shared_data"), file) for name, file in SHARED.items()}
     sets["nasty"] = NASTY
@@ -317,7 +317,7 @@ def test_smollm_on_real_texts(request):
         "x = [1, 22, 333]  # 4\n\tif y==0:\n        return f'{z:0.2f}'",
         "<|im_start|>user\n你好，2024年！<|im_end|>\n",
     ]
-    if (Path(__file__).parents[2].parent / "shared" / "data").is_dir():
+    if (Path(__file__).parents[3].parent / "shared" / "data").is_dir():
         data = request.getfixturevalue("shared_data")
         for name in ("banking77/train.jsonl", "chatterbot_corpus/train.zh.jsonl", "dailydialog/train.jsonl"):
             texts += lines(data, name)[:2000]

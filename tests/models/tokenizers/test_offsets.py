@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.test_tokenization import BYTE_PAIR, NASTY, SHARED, STANDINS, WORDPIECE, lines, texts_of
+from models.tokenizers.test_encoder import BYTE_PAIR, NASTY, SHARED, STANDINS, WORDPIECE, lines, texts_of
 
 from kerasft.errors import UserError
-from kerasft.models.tokenization import clean, piece_encoder
+from kerasft.models.tokenizers.encoder import clean, piece_encoder
 
 OWN = {chr(code) for code in STANDINS}
 MORE = [
@@ -89,7 +89,7 @@ def test_words_open_where_the_tokenizer_splits(reference):
 def test_byte_outside_the_vocabulary_shifts_nothing():
     import keras_hub
 
-    from kerasft.models.tokenization import token_encoder
+    from kerasft.models.tokenizers.encoder import token_encoder
 
     tokenizer = keras_hub.models.GPT2Tokenizer(vocabulary={"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3}, merges=["a b"])
     found = tf.function(piece_encoder(token_encoder(tokenizer)))(tf.constant(["xéabéxb", ""]))
@@ -98,7 +98,7 @@ def test_byte_outside_the_vocabulary_shifts_nothing():
 
 
 def test_sentence_piece_has_no_offsets(tiny_tokenizer):
-    from kerasft.models.tokenization import token_encoder
+    from kerasft.models.tokenizers.encoder import token_encoder
 
     with pytest.raises(UserError, match="model.preset: .*SentencePiece.* offsets"):
         piece_encoder(token_encoder(tiny_tokenizer("albert")))

@@ -7,14 +7,14 @@ import tensorflow as tf
 from tiny_sentence_pieces import TEXTS, make_llama, train_pieces
 
 from kerasft.config.text_generation import Decoding
-from kerasft.data.next_tokens import prepare_answers, prepare_dialogues, prepare_documents
-from kerasft.data.spoken import Spoken
+from kerasft.data.prepared.next_tokens import prepare_answers, prepare_dialogues, prepare_documents
+from kerasft.data.prepared.spoken import Spoken
 from kerasft.errors import UserError
-from kerasft.models.cached_decoder import CausalDecoder
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.generation import Generator
-from kerasft.models.prompt_preprocessor import prompt_preprocessor
-from kerasft.models.sentence_piece import RunningTextEncoder
+from kerasft.models.generation.cached_decoder import CausalDecoder
+from kerasft.models.generation.generator import Generator
+from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.tokenizers.sentence_piece import RunningTextEncoder
 
 PARTS = [*TEXTS, "", " ", "  two", "trail ", "🎈 unseen 龍", "Paris"]
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from kerasft.config.schema import Model
 from kerasft.errors import UserError
-from kerasft.models.detokenizer import NO_TOKEN, Detokenizer
-from kerasft.models.from_scratch import start_from_scratch
-from kerasft.models.presets import load_backbone, load_tokenizer, save_preset
-from kerasft.models.sentence_piece_trainer import LONGEST_LINE, train_sentence_pieces
-from kerasft.models.tokenization import clean, running_text_encoder, token_encoder
+from kerasft.models.presets.from_scratch import start_from_scratch
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
+from kerasft.models.tokenizers.encoder import clean, running_text_encoder, token_encoder
+from kerasft.models.tokenizers.sentence_piece_trainer import LONGEST_LINE, train_sentence_pieces
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog, doesn't it? 12345 times!",
@@ -37,7 +37,7 @@ UNSEEN = [
 ]
 TRAIN = """
 import hashlib, json, sys
-from kerasft.models.sentence_piece_trainer import train_sentence_pieces
+from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces
 print(hashlib.sha256(train_sentence_pieces(lambda: json.loads(sys.argv[1]), 450).proto).hexdigest())
 """
 

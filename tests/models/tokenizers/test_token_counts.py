@@ -6,8 +6,8 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from kerasft.models.token_counts import CHARACTERS, token_counts
-from kerasft.models.tokenization import token_encoder
+from kerasft.models.tokenizers.encoder import token_encoder
+from kerasft.models.tokenizers.token_counts import CHARACTERS, token_counts
 
 TEXTS = ["the quick fox", "", "\u4e16\u754c the \U0001f40d", "the  the\u0000the"]
 PAIRS = ["a", "\u4e16", "", "the fox"]

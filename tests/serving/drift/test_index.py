@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasft.serving.drift import Distribution, Window, by_chance, look, stability_index
-from kerasft.serving.measures import Bins
+from kerasft.serving.drift.index import Distribution, Window, by_chance, look, stability_index
+from kerasft.serving.drift.measures import Bins
 
 THRESHOLD = 0.25
 

@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
-from kerasft.serving import measures
-from kerasft.serving.measures import NONE, OTHER, Bins, answer_rows, choose_bins, method_rows, plain_bins, text_rows
+from kerasft.serving.drift import measures
+from kerasft.serving.drift.measures import (
+    NONE,
+    OTHER,
+    Bins,
+    answer_rows,
+    choose_bins,
+    method_rows,
+    plain_bins,
+    text_rows,
+)
 
 LABELS = ["sport", "trade"]
 

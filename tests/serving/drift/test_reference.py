@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-sys.path.insert(0, str(Path(__file__).parent / "server"))  # tiny_models
+sys.path.insert(0, str(Path(__file__).parents[1] / "server"))  # tiny_models
 
 from tiny_models import TASKS, export_tiny, make_task, make_tiny
 
-from kerasft.data.table import Table
+from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.serving.measures import answer_rows, text_rows
-from kerasft.serving.reference import make_reference, read_reference
+from kerasft.serving.drift.measures import answer_rows, text_rows
+from kerasft.serving.drift.reference import make_reference, read_reference
 from kerasft.serving.server.loaded_model import LoadedModel
 
 SENTENCES = ["goal match team", "the bank of zzz 世界", "", "stock price trade in a market"] * 5

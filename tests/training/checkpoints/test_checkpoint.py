@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import StorageError, UserError
-from kerasft.training.checkpoint import Checkpoints, Progress
+from kerasft.training.checkpoints.checkpoint import Checkpoints, Progress
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.trainer import Trainer
 

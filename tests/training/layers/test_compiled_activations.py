@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras_hub.src.utils.keras_utils import gelu_approximate
 
-from kerasft.training.compiled_activations import compiled, compiled_activations
+from kerasft.training.layers.compiled_activations import compiled, compiled_activations
 
 
 @pytest.mark.parametrize("activation", [keras.activations.gelu, gelu_approximate, keras.activations.silu])

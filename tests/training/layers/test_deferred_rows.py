@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import UserError
-from kerasft.training import deferred_rows
-from kerasft.training.checkpoint import Checkpoints
-from kerasft.training.deferred_rows import deferrable_layers
+from kerasft.training.checkpoints.checkpoint import Checkpoints
+from kerasft.training.layers import deferred_rows
+from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer, exported_weights
 from kerasft.training.step import make_train_step
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.models.text_classifier import build_classifier
-from kerasft.training.first_token import last_layer_of_first_token
-from kerasft.training.fused_layers import NAMES, fused_layers
+from kerasft.models.heads.text_classifier import build_classifier
+from kerasft.training.layers.first_token import last_layer_of_first_token
+from kerasft.training.layers.fused_layers import NAMES, fused_layers
 from tests.models.conftest import BACKBONES
 
 

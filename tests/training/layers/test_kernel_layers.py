@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from kerasft.kernels import library, operations
-from kerasft.training import kernel_layers
-from kerasft.training.fused_layers import KERNELS, fused_layers
-from kerasft.training.precision import bfloat16_products
+from kerasft.training.layers import kernel_layers
+from kerasft.training.layers.fused_layers import KERNELS, fused_layers
+from kerasft.training.layers.precision import bfloat16_products
 
 try:
     library.load()

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.models.blocks import transformer_blocks
-from kerasft.training.fused_layers import NAMES, fused_layers
-from kerasft.training.rematerialize import rematerialized
+from kerasft.training.layers.fused_layers import NAMES, fused_layers
+from kerasft.training.layers.rematerialize import rematerialized
 from tests.models.conftest import BACKBONES
 
 FAMILIES = ("bert", "distil_bert", "roberta", "gpt2", "albert", "deberta_v3", "llama3")
