@@ -11,7 +11,7 @@ import keras_hub
 from keras.src.ops.numpy import GetItem
 from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_and_attention_mask
 
-from kerasft.models.heads.text_classifier import Pooling
+from kerasft.models.heads.pooling import Pooling
 
 
 def last_layer_of_first_token(model: keras.Model) -> list[keras.layers.Layer]:
