@@ -25,22 +25,17 @@ def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     return blocks
 
 
-def set_trainable(model: keras.Model, backbone: keras.Model, which: str) -> None:
-    """Freezes a part of a model.
+def set_trainable(backbone: keras.Model, which: str) -> None:
+    """Freezes a part of a model, and thaws nothing: what something else froze, such as LoRA, stays frozen.
 
     Args:
-        model: the whole model, with the head.
-        backbone: its backbone.
+        backbone: of the model that is trained.
         which: `all`; `head`: nothing of the backbone; `last_N_layers`: its last N transformer layers and what
             lies above them (final normalisation, pooler) besides the head.
 
     Raises:
         UserError: N is more than there are layers.
     """
-    for part in (backbone, model):
-        # Through False, because Keras skips setting a value that is there already, with all that lies below it.
-        part.trainable = False
-        part.trainable = True
     if which == "head":
         backbone.trainable = False
     if which in ("all", "head"):
@@ -54,7 +49,8 @@ def set_trainable(model: keras.Model, backbone: keras.Model, which: str) -> None
         )
     first = len(blocks) - count + 1
     for layer, depth in _depth_of_layers(backbone):
-        layer.trainable = depth >= first
+        if depth < first:
+            layer.trainable = False
 
 
 def layer_depths(backbone: keras.Model) -> dict[str, int]:
