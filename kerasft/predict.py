@@ -75,9 +75,9 @@ def predict(
     records = read_input(source, format)
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
+    from kerasft.distribution.threads import share_threads
     from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
     from kerasft.training.layers.precision import bfloat16_products, rewrites
-    from kerasft.training.microbatches import share_threads
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)

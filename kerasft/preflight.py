@@ -60,7 +60,7 @@ def preflight(
     quiet_tensorflow(verbose)
     from kerasft.accelerators.examine import examine
     from kerasft.accelerators.lowering import Programs
-    from kerasft.distribution.strategy import check_batch
+    from kerasft.training.batches import check_batch
 
     check_batch(resolved, wanted.chips, static=True)
     programs = Programs(resolved, task, tables, preset, wanted.chips)
