@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
 from kerasft.serving.serving_versions import NEWEST, lacking_ops
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

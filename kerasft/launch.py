@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
-from kerasft.cluster import COMMAND, Cluster
 from kerasft.config.load import load_config
+from kerasft.console.terminal import Parser, run_program
+from kerasft.distribution.cluster import COMMAND, Cluster
 from kerasft.errors import Stop, UserError, WorkerLost
-from kerasft.terminal import Parser, run_program
 from kerasft.train import add_arguments
 
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
-from kerasft.terminal import Parser, quiet_tensorflow, run_program
 
 if TYPE_CHECKING:
     import argparse

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.data.splits import load_splits
+from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.data.tables.splits import load_splits
 from kerasft.errors import Stop, UserError
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,8 +12,8 @@ from pydantic_core import PydanticUndefined
 from kerasft.config.load import config_json_schema, dump_config, load_config
 from kerasft.config.mistakes import sections
 from kerasft.config.schema import Config
+from kerasft.console.terminal import Parser, Terminal, run_program
 from kerasft.errors import UserError
-from kerasft.terminal import Parser, Terminal, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
