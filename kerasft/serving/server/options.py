@@ -37,6 +37,7 @@ class Options:
         tls: certificate and key; None: neither port has TLS.
         token_file: bearer tokens, one a line; None: nobody is asked for one.
         log_texts: whether texts are logged, masked.
+        trust: whether models may reach files, networks and processes.
         requests: that may be under way at a time, of each port.
         batch: see BatchLimits.
         request: see RequestLimits.
@@ -58,6 +59,7 @@ class Options:
     tls: Tls | None = None
     token_file: Path | None = None
     log_texts: bool = False
+    trust: bool = False
     requests: int = 1024
     batch: BatchLimits = field(default_factory=BatchLimits)
     request: RequestLimits = field(default_factory=RequestLimits)
