@@ -34,17 +34,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stop", action="append", metavar="TEXT", help="an answer ends before it; can be repeated")
     for name, (kind, words) in OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{words}; without it, the config's")
+    parser.add_argument("--trust", action="store_true", help="run a SavedModel that reaches files or networks, too")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
     told = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     wishes = [f"task.decoding.{name}={json.dumps(value)}" for name, value in told.items()]
     overrides = [*args.overrides, *([] if args.stop is None else [f"task.decoding.stop={json.dumps(args.stop)}"])]
     return run_program(
-        lambda: chat(args.model, overrides, wishes, args.system, args.verbose), "the dialogue is not kept"
+        lambda: chat(args.model, overrides, wishes, args.system, args.verbose, args.trust), "the dialogue is not kept"
     )
 
 
-def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: str | None, verbose: bool) -> int:
+def chat(
+    model: Path,
+    overrides: Sequence[str],
+    wishes: Sequence[str],
+    system: str | None,
+    verbose: bool,
+    trust: bool = False,
+) -> int:
     """Answers each line of stdin as it is read, until there is none.
 
     Args:
@@ -53,8 +61,9 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
         wishes: those that an export can follow too.
         system: the first turn's text.
         verbose: let TensorFlow talk.
+        trust: an export may reach files or networks.
     """
-    opened = _open(model, overrides, wishes)
+    opened = _open(model, overrides, wishes, trust)
     if opened.config.task.name != "text_generation" or opened.config.task.mode != "chat":
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
     exported, beams = isinstance(opened, Export), opened.config.task.decoding.beams
@@ -75,12 +84,12 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
     return 0
 
 
-def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str]) -> Run | Untrained | Export:
+def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
         return Untrained.open(model, [*overrides, *wishes])
     if (model / "config.yaml").is_file():
         return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
-    export = Export.open(model)
+    export = Export.open(model, trust)
     if overrides:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in OPTIONS)
         raise UserError(f"{overrides[0]}: {model} is an export and stays as it is; it can be told {options}")

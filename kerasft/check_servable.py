@@ -1,5 +1,7 @@
 """`python -m kerasft.check_servable DIR`: would TensorFlow Serving load this SavedModel, and what would it refuse?
 
+It is read, and not run unless --run: a SavedModel is a program of whoever made it.
+
 Exit code 0: it can be served; 1: it cannot, a line for each reason; 2: no SavedModel there, or an unknown release.
 """
 
@@ -17,17 +19,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("kerasft check-servable", description=__doc__)
     parser.add_argument("saved_model", type=Path, metavar="DIR", help="a version folder, such as saved_models/NAME/1")
     parser.add_argument("--tf-serving", default=NEWEST, metavar="RELEASE", help=f"of the server; default: {NEWEST}")
+    parser.add_argument("--run", action="store_true", help="load it too, and run its warm-up requests: it is a program")
+    parser.add_argument("--trust", action="store_true", help="allow that it reaches files, networks or processes")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
-    return run_program(lambda: check_servable(args.saved_model, args.tf_serving, args.verbose))
+    return run_program(
+        lambda: check_servable(args.saved_model, args.tf_serving, args.verbose, run=args.run, trust=args.trust)
+    )
 
 
-def check_servable(saved_model: Path, release: str, verbose: bool) -> int:
+def check_servable(saved_model: Path, release: str, verbose: bool, run: bool = False, trust: bool = False) -> int:
     lacking = lacking_ops(release)
     quiet_tensorflow(verbose)
     from kerasft.serving.inspection import inspect
 
-    found = inspect(saved_model, lacking)
+    found = inspect(saved_model, lacking, run, trust)
     terminal = Terminal(verbose)
     for remark in found.remarks:
         terminal.line(f"{saved_model}: {remark}")

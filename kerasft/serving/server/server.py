@@ -55,7 +55,7 @@ class Server:
         self._log = log
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
-        self.manager = Manager(self._scheduler, log)
+        self.manager = Manager(self._scheduler, log, options.trust)
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None
