@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from kerasft.arguments import Parser
 from kerasft.config.load import load_config, override_config
+from kerasft.config.spelling import suggest_key
 from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.terminal import quiet_tensorflow, run_program
 from kerasft.untrained import Untrained, is_config
 
 OPTIONS = {
@@ -25,9 +27,8 @@ OPTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        "kerasft chat", description=__doc__, epilog="/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
-    )
+    hint = "/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
+    parser = Parser("chat", __doc__, "runs/NAME", suggest_key, hint)
     parser.add_argument("model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example task.decoding.top_k=40")
     parser.add_argument("--system", help="the system turn's text, instead of the config's")

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasft.arguments import Parser
+from kerasft.serving.saved_model import find_version
 from kerasft.serving.serving_versions import NEWEST, lacking_ops
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft check-servable", description=__doc__)
-    parser.add_argument("saved_model", type=Path, metavar="DIR", help="a version folder, such as saved_models/NAME/1")
+    parser = Parser("check-servable", __doc__, "saved_models/NAME")
+    parser.add_argument(
+        "saved_model", type=Path, metavar="DIR", help="saved_models/NAME, its newest version, or NAME/1"
+    )
     parser.add_argument("--tf-serving", default=NEWEST, metavar="RELEASE", help=f"of the server; default: {NEWEST}")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
@@ -23,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check_servable(saved_model: Path, release: str, verbose: bool) -> int:
-    lacking = lacking_ops(release)
+    """Checks a version folder, or the newest version of a folder of them; the exit code."""
+    lacking, saved_model = lacking_ops(release), find_version(saved_model)
     quiet_tensorflow(verbose)
     from kerasft.serving.inspection import inspect
 

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasft.arguments import Parser
+from kerasft.config.spelling import suggest_key
 from kerasft.data.splits import load_splits, read_split
 from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.untrained import Untrained, is_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft evaluate", description=__doc__)
+    parser = Parser("evaluate", __doc__, "runs/NAME --data more.csv", suggest_key)
     parser.add_argument("model", type=Path, help="a run, such as runs/NAME, or a config: its preset before training")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of a config, for example data.test=FILE")
     parser.add_argument("--data", help="a source like data.test, with the same columns; default: the run's own split")

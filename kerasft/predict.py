@@ -7,20 +7,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasft.arguments import Parser
 from kerasft.data.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.serving.remote import Remote, is_address, read_token
 from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.untrained import Untrained, is_config
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft predict", description=__doc__)
+    parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
         help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",

@@ -6,19 +6,21 @@ import os
 import sys
 from collections.abc import Sequence
 
+from kerasft.arguments import Parser
 from kerasft.cluster import find_cluster, speaking
 from kerasft.config.load import load_config
+from kerasft.config.spelling import suggest_key
 from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.meeting import meeting
 from kerasft.models.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Parser, Silent, Terminal, quiet_tensorflow, run_program
+from kerasft.terminal import Silent, Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft train", description=__doc__)
+    parser = Parser("train", __doc__, "my.yaml training.epochs=1", suggest_key)
     add_arguments(parser)
     args = parser.parse_intermixed_args(argv)
     return run_program(lambda: train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from kerasft.cluster import training_command
 from kerasft.config.schema import Checkpoint
 from kerasft.errors import Interrupted, Terminated
+from kerasft.invocation import training_command
 from kerasft.terminal import Terminal
 from kerasft.training.checkpoint import Checkpoints
 
@@ -104,7 +104,7 @@ class Watch:
         kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
         raise kind(
             f"{word} at step {self.checkpoints.step} of {self.steps}; to go on: "
-            f"{training_command()} {self.folder}/config.yaml --resume"
+            f"{training_command(self.folder / 'config.yaml', '--resume')}"
         )
 
     def _signalled(self) -> bool:
