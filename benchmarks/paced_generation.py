@@ -19,9 +19,9 @@ from benchmarks.gguf_perplexity import PRESET
 from benchmarks.peers.pacing import Pace
 from benchmarks.random_step import random_step
 from kerasft.config.schema import Config
-from kerasft.models.presets import load_backbone, load_tokenizer, resolve_preset
-from kerasft.terminal import quiet_tensorflow
-from kerasft.training.precision import bfloat16_products
+from kerasft.console.terminal import quiet_tensorflow
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
+from kerasft.training.layers.precision import bfloat16_products
 
 
 def main() -> None:
@@ -61,9 +61,9 @@ def generation(args: argparse.Namespace) -> Callable[[], object]:
     import tensorflow as tf
 
     from kerasft.config.text_generation import Decoding
-    from kerasft.models.cached_decoder import CausalDecoder
-    from kerasft.models.detokenizer import Detokenizer
-    from kerasft.models.generation import Generator
+    from kerasft.models.generation.cached_decoder import CausalDecoder
+    from kerasft.models.generation.generator import Generator
+    from kerasft.models.tokenizers.detokenizer import Detokenizer
 
     preset = resolve_preset(PRESET)
     backbone = load_backbone(preset, dtype="float32")

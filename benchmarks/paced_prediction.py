@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.peers.pacing import Pace
-from kerasft.data.sources import read_input
+from kerasft.console.terminal import quiet_tensorflow
+from kerasft.data.sources.sources import read_input
 from kerasft.runs import Run
-from kerasft.terminal import quiet_tensorflow
 
 BATCH = 64  # the program's own
 
@@ -22,9 +22,9 @@ BATCH = 64  # the program's own
 def main() -> None:
     folder, texts, precision = sys.argv[1:]
     quiet_tensorflow(False)
-    from kerasft.answering import AT_ONCE, answer_lines, cheapened, plain_answers
+    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers
+    from kerasft.training.layers.precision import bfloat16_products, rewrites
     from kerasft.training.microbatches import share_threads
-    from kerasft.training.precision import bfloat16_products, rewrites
 
     share_threads(AT_ONCE)
     answerer, pace = cheapened(Run.open(Path(folder)).load(), rewrites(precision)), Pace()

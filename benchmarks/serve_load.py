@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sides import PEERS
-from kerasft.data.sources import read_input
+from kerasft.console.terminal import quiet_tensorflow
+from kerasft.data.sources.sources import read_input
+from kerasft.inference.export import find_version
 from kerasft.serving.client import Client
-from kerasft.serving.saved_model import find_version
 from kerasft.serving.status import ServingError
-from kerasft.terminal import quiet_tensorflow
 
 Ask = Callable[[str], None]  # raises where there is no good answer
 Figures = dict[tuple[str, int], dict[str, float]]  # of a side and a number of clients

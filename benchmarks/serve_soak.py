@@ -33,9 +33,9 @@ import numpy as np
 
 from benchmarks.askers import Askers
 from benchmarks.serve_load import process
-from kerasft.data.sources import read_input
+from kerasft.data.sources.sources import read_input
+from kerasft.inference.export import find_version
 from kerasft.serving.bundle import METRICS_PATH
-from kerasft.serving.saved_model import find_version
 
 Found = tuple[dict[str, Any], dict[str, bool]]
 PATH = "/v1/models/model:predict"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.config.schema import Config
-from kerasft.data.packages import fetch_package_path
-from kerasft.data.sources import read_records
+from kerasft.data.sources.packages import fetch_package_path
+from kerasft.data.sources.sources import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = Path(__file__).parent / "peers"

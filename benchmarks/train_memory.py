@@ -49,7 +49,7 @@ def main() -> None:
 def measured(path: str, rows: int, length: int, rounds: int, overrides: list[str]) -> dict[str, float]:
     from benchmarks.random_step import random_step
     from kerasft.config.load import load_config
-    from kerasft.training.precision import bfloat16_products
+    from kerasft.training.layers.precision import bfloat16_products
 
     config = load_config(path, overrides)
     step = random_step(config, rows, length)

@@ -19,8 +19,8 @@ from benchmarks.random_step import random_step
 from benchmarks.sides import ROOT
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
-from kerasft.training.fused_layers import NAMES
-from kerasft.training.precision import bfloat16_products
+from kerasft.training.layers.fused_layers import NAMES
+from kerasft.training.layers.precision import bfloat16_products
 
 VARIANTS = {"Keras": (), **{name: (name,) for name in NAMES}, "all of them": NAMES}
 

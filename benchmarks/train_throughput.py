@@ -38,8 +38,8 @@ from benchmarks.peers.pacing import MARK
 from benchmarks.sides import PEERS, ROOT, make_peer
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
-from kerasft.data.packages import fetch_package_path
-from kerasft.data.sources import read_records
+from kerasft.data.sources.packages import fetch_package_path
+from kerasft.data.sources.sources import read_records
 
 HELD_OUT = 64  # rows that stand for splits which nothing is measured on
 PADDED = 128  # tokens, as Hugging Face's examples pad

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
 from kerasft.config.load import load_config, override_config
 from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.inference.export import Export
+from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
-from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import quiet_tensorflow, run_program
-from kerasft.untrained import Untrained, is_config
 
 OPTIONS = {
     "temperature": (float, "0: always the likeliest token"),
@@ -65,7 +65,7 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
             "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
     quiet_tensorflow(verbose)
-    from kerasft.conversation import Conversation, Streaming, Whole
+    from kerasft.inference.chat import Conversation, Streaming, Whole
 
     conversation = Conversation((Whole if exported else Streaming)(opened.load()), system)
     for line in _lines():

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
-from kerasft.serving.saved_model import find_version
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.inference.export import find_version
 from kerasft.serving.serving_versions import NEWEST, lacking_ops
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 
 from kerasft import __version__
+from kerasft.console.terminal import run_program
 from kerasft.errors import UserError
-from kerasft.terminal import run_program
 from kerasft.versions import version
 
 # Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
 from kerasft.config.spelling import suggest_key
-from kerasft.data.splits import load_splits, read_split
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.tables.splits import load_splits, read_split
 from kerasft.errors import UserError
+from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
-from kerasft.untrained import Untrained, is_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,10 +45,10 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
         table = tables[split]
 
     quiet_tensorflow(verbose)
-    from kerasft.evaluation.tables import console_table
+    from kerasft.distribution.strategy import create_strategy
+    from kerasft.evaluation.report.console import console_table
     from kerasft.results import evaluate_split
     from kerasft.training.microbatches import wanted_microbatches
-    from kerasft.training.strategy import create_strategy
 
     strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
     with strategy.scope():

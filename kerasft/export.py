@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.paths import check_folder, check_no_pattern, expand_home
 from kerasft.runs import Run
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +52,8 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
         ServableError: the SavedModel would not be served; nothing was written.
     """
     from kerasft.serving.bundle import FOLDER, write_bundle
+    from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
-    from kerasft.serving.reference import FILE, KEY
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config

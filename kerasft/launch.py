@@ -14,13 +14,13 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
-from kerasft.arguments import Parser
-from kerasft.cluster import Cluster
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import run_program
+from kerasft.distribution.cluster import Cluster
 from kerasft.errors import Stop, UserError, WorkerLost
 from kerasft.invocation import TRAINING_COMMAND, command
-from kerasft.terminal import run_program
 from kerasft.train import add_arguments
 
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
-from kerasft.data.sources import read_input, read_records
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
+from kerasft.inference.export import Export
+from kerasft.inference.remote import Remote, is_address, read_token
+from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
-from kerasft.serving.remote import Remote, is_address, read_token
-from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
-from kerasft.untrained import Untrained, is_config
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -76,9 +76,9 @@ def predict(
     records = read_input(source, format)
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
-    from kerasft.answering import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.training.layers.precision import bfloat16_products, rewrites
     from kerasft.training.microbatches import share_threads
-    from kerasft.training.precision import bfloat16_products, rewrites
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
 from kerasft.accelerators.report import Report
-from kerasft.arguments import Parser
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
-from kerasft.data.splits import load_splits
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def preflight(
     quiet_tensorflow(verbose)
     from kerasft.accelerators.examine import examine
     from kerasft.accelerators.lowering import Programs
-    from kerasft.training.strategy import check_batch
+    from kerasft.distribution.strategy import check_batch
 
     check_batch(resolved, wanted.chips, static=True)
     programs = Programs(resolved, task, tables, preset, wanted.chips)

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import Prepared
-from kerasft.data.table import Table
-from kerasft.evaluation.data_summary import data_summary
+from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.evaluation.report import Report, write_report
-from kerasft.evaluation.tables import console_table
+from kerasft.evaluation.report.console import console_table
+from kerasft.evaluation.report.data_summary import data_summary
+from kerasft.evaluation.report.page import Report, write_report
 from kerasft.runs import Run, Trained
-from kerasft.serving import reference
+from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
-from kerasft.terminal import Terminal
 from kerasft.training.fit import Fitted
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.versions import version

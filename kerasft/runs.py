@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.data.files import is_remote
+from kerasft.data.sources.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.invocation import command, training_command
 from kerasft.paths import check_folder, check_home, check_no_pattern
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -155,7 +155,7 @@ class Run:
         """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
         import numpy as np
 
-        from kerasft.models.presets import save_preset
+        from kerasft.models.presets.presets import save_preset
 
         folder = self.folder / "model"
         parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
@@ -181,7 +181,7 @@ class Run:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
         import numpy as np
 
-        from kerasft.models.presets import load_backbone, load_tokenizer
+        from kerasft.models.presets.presets import load_backbone, load_tokenizer
         from kerasft.tasks.registry import create_task
 
         folder = self.folder / "model"

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasft.arguments import Parser
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
-from kerasft.terminal import quiet_tensorflow, run_program
 
 if TYPE_CHECKING:
     import argparse

@@ -6,17 +6,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from kerasft.arguments import Parser
-from kerasft.cluster import find_cluster, speaking
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
-from kerasft.data.splits import load_splits
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow, run_program
+from kerasft.data.tables.splits import load_splits
+from kerasft.distribution.cluster import find_cluster, speaking
+from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
-from kerasft.meeting import meeting
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Silent, Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,9 +51,9 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
 
     quiet_tensorflow(verbose)
+    from kerasft.distribution.workers import telling_losses
     from kerasft.results import finish
     from kerasft.training.fit import fit
-    from kerasft.training.workers import telling_losses
 
     with speaking(cluster), run.interruptible(), telling_losses(run.folder):
         fitted = fit(run, task, tables, preset, terminal, resume, overwrite, cluster)

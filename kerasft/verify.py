@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.arguments import Parser
-from kerasft.data.splits import load_splits
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.tables.splits import load_splits
 from kerasft.errors import Stop, UserError
-from kerasft.models.presets import resolve_preset
+from kerasft.models.presets.presets import resolve_preset
 from kerasft.paths import check_no_pattern
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal, quiet_tensorflow, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from chaos import WORDS, _in_a_fork, _make_decoder, _make_encoder_decoder, _make_preset, _preload
 from slice_hosts import imitate_slice, serving_hosts
 
-from kerasft.cluster import Cluster
+from kerasft.distribution.cluster import Cluster
 from kerasft.launch import free_addresses
 
 STEPS = 50

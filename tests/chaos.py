@@ -155,7 +155,7 @@ def _make_preset() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras_hub
 
-    from kerasft.models.presets import save_preset
+    from kerasft.models.presets.presets import save_preset
 
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     backbone = keras_hub.models.BertBackbone(
@@ -169,8 +169,8 @@ def _make_decoder() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras_hub
 
-    from kerasft.models.byte_pair import byte_characters
-    from kerasft.models.presets import save_preset
+    from kerasft.models.presets.presets import save_preset
+    from kerasft.models.tokenizers.byte_pair import byte_characters
 
     vocabulary = {token: number for number, token in enumerate([*byte_characters(), "th", "<|endoftext|>"])}
     backbone = keras_hub.models.GPT2Backbone(
@@ -184,7 +184,7 @@ def _make_encoder_decoder() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from tiny_bart import make_bart
 
-    from kerasft.models.presets import save_preset
+    from kerasft.models.presets.presets import save_preset
 
     save_preset(*make_bart(32, strong=False), "bart")
 

@@ -38,7 +38,7 @@ def kernels() -> None:
 
 @pytest.fixture
 def mirrored() -> tf.distribute.Strategy:
-    from kerasft.training.strategy import mirrored_over
+    from kerasft.distribution.strategy import mirrored_over
 
     return mirrored_over(("/cpu:0", "/cpu:1"))
 
@@ -83,7 +83,7 @@ def tiny_preset(tmp_path_factory) -> Path:
 
 def make_tiny_preset(folder: Path) -> Path:
     """Writes the preset above to a folder."""
-    from kerasft.models.presets import save_preset
+    from kerasft.models.presets.presets import save_preset
 
     keras.utils.set_random_seed(0)
     letters = [mark + letter for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]

@@ -11,11 +11,11 @@ from tiny_gguf import write_gguf
 
 from kerasft import chat
 from kerasft.config.load import load_config
-from kerasft.conversation import Conversation, Streaming, Whole
-from kerasft.models.chat_template import Message
+from kerasft.inference.chat import Conversation, Streaming, Whole
+from kerasft.inference.export import Export
+from kerasft.inference.untrained import Untrained
+from kerasft.models.preprocessing.chat_template import Message
 from kerasft.serving.exporter import save
-from kerasft.serving.saved_model import Export
-from kerasft.untrained import Untrained
 
 
 @pytest.fixture(scope="module")

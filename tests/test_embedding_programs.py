@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from kerasft import evaluate, predict, train
+from kerasft.inference.export import Export
+from kerasft.inference.untrained import Untrained
 from kerasft.serving.exporter import export
-from kerasft.serving.saved_model import Export
-from kerasft.untrained import Untrained
 
 ROOT = Path(__file__).parents[1]
 STSB = ROOT.parent / "shared" / "data" / "stsb"

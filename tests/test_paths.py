@@ -7,10 +7,10 @@ import pytest
 
 from kerasft import check_servable, export, serve, verify
 from kerasft.config.load import load_config
+from kerasft.console.terminal import run_program
 from kerasft.errors import UserError
 from kerasft.paths import check_folder, check_home, check_no_pattern, expand_home
 from kerasft.runs import Run
-from kerasft.terminal import run_program
 
 TEXT = """\
 name: news

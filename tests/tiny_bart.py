@@ -8,7 +8,7 @@ import keras_hub
 import numpy as np
 from safetensors.numpy import save_file
 
-from kerasft.models.from_scratch import train_byte_pairs
+from kerasft.models.presets.from_scratch import train_byte_pairs
 
 TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 我们在这里 😀"]
 POSITIONS = 12

@@ -4,7 +4,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.models.preprocessor import text_preprocessor
+from kerasft.models.preprocessing.preprocessor import text_preprocessor
 
 LABELS = ["sport", "trade", "two\nlines"]
 MAX_LENGTH = 16

@@ -23,7 +23,7 @@ def vocabulary() -> list[str]:
 
 def random_weights(tied: bool) -> dict[str, np.ndarray]:
     """Name in Hugging Face's form of llama.cpp's -> (out, in)."""
-    from kerasft.models.gguf_file import tensor_shapes
+    from kerasft.models.presets.gguf_file import tensor_shapes
 
     sizes = {"vocabulary_size": len(vocabulary()), "num_layers": LAYERS, "num_query_heads": HEADS}
     sizes |= {"num_key_value_heads": SHARED, "hidden_dim": HIDDEN, "intermediate_dim": INNER}

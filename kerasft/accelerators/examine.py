@@ -8,7 +8,7 @@ from kerasft.accelerators.compiler import compile_program
 from kerasft.accelerators.lowering import Programs
 from kerasft.accelerators.report import Report, Shape
 from kerasft.config.schema import Config
-from kerasft.terminal import Terminal
+from kerasft.console.terminal import Terminal
 
 ROWS = 8  # a chip's share of the batches that are tried is a multiple of it, as the matrix units like
 

@@ -13,10 +13,10 @@ import tensorflow as tf
 from kerasft.accelerators.bounds import Length, Refused
 from kerasft.accelerators.compiler import refusal
 from kerasft.config.schema import Config
-from kerasft.data.batching import steps_per_epoch
-from kerasft.data.pack_plan import Packing
-from kerasft.data.prepared import Prepared
-from kerasft.data.table import Table
+from kerasft.data.batching.batching import steps_per_epoch
+from kerasft.data.batching.pack_plan import Packing
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task

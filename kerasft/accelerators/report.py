@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 if TYPE_CHECKING:
     import rich.table
 
-    from kerasft.data.pack_plan import Filling
+    from kerasft.data.batching.pack_plan import Filling
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from kerasft.arguments import Parser
 from kerasft.config.load import config_json_schema, dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.config.sections import sections
 from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import UserError
-from kerasft.terminal import Terminal, run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:

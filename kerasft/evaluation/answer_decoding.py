@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.questions import PLACES, PreparedQuestions
+from kerasft.data.prepared.questions import PLACES, PreparedQuestions
 from kerasft.evaluation.squad import answer_scores
-from kerasft.models.answer_spans import Spans, best_spans, choose
-from kerasft.models.question_preprocessor import NOWHERE
+from kerasft.models.heads.answer_spans import Spans, best_spans, choose
+from kerasft.models.preprocessing.question_preprocessor import NOWHERE
 
 WINDOWS_AT_ONCE = 256
 

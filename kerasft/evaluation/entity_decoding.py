@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.spans import Spans
-from kerasft.data.windows import PreparedWindows
-from kerasft.models.crf import Chain
-from kerasft.models.entities import Entities, find_entities
+from kerasft.data.prepared.spans import Spans
+from kerasft.data.prepared.windows import PreparedWindows
+from kerasft.models.heads.crf import Chain
+from kerasft.models.heads.entities import Entities, find_entities
 
 
 def decode_split(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.spans import Spans
+from kerasft.data.prepared.spans import Spans
 from kerasft.evaluation.metrics import averages_and_classes
 from kerasft.evaluation.scores import Counts, single_label_counts
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.batching import sorted_batches
-from kerasft.data.dataset import distribute, part_of, wants_one_shape
-from kerasft.data.prepared import Prepared
+from kerasft.data.batching.batching import sorted_batches
+from kerasft.data.batching.dataset import distribute, part_of, wants_one_shape
+from kerasft.data.prepared.prepared import Prepared
 
 
 class Evaluator:

@@ -25,7 +25,7 @@ def masked_lm_metrics(targets: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
 
     Args:
         targets: (rows, masks) true ids, or negative: none.
-        kept: (rows, masks, 1 + 2 * k), as `kerasft.models.masked_lm.condense` has them.
+        kept: (rows, masks, 1 + 2 * k), as `kerasft.models.heads.masked_lm.condense` has them.
 
     Returns:
         log_loss in nats a hidden token, perplexity, accuracy, top_5_accuracy (None where nothing is hidden), rows and

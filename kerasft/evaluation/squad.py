@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.data.scripts import unspaced
+from kerasft.data.sources.scripts import unspaced
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

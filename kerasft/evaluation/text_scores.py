@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kerasft.data.scripts import apart, kana, unspaced
+from kerasft.data.sources.scripts import apart, kana, unspaced
 
 SOME_KANA = 0.1  # Japanese has more than this share of syllables among its characters, Chinese none
 ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.next_tokens import NextTokens
-from kerasft.data.prepared import Prepared
+from kerasft.data.prepared.next_tokens import NextTokens
+from kerasft.data.prepared.prepared import Prepared
 
 if TYPE_CHECKING:
-    from kerasft.models.generation import Generator
+    from kerasft.models.generation.generator import Generator
 
 WRITTEN_AT_ONCE = 8  # samples a call of the model
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasft
 from kerasft.errors import UserError
-from kerasft.serving import reference
+from kerasft.serving.drift import reference
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 from kerasft.serving.warm_up import warm_up
@@ -75,7 +75,7 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
     """Writes the SavedModel alone, unchecked, to `path`; the arguments are those of `export`."""
     import tensorflow as tf
 
-    from kerasft.models.token_counts import token_counts
+    from kerasft.models.tokenizers.token_counts import token_counts
 
     module = tf.Module(name="servable")
     module.preprocessor = preprocessor
@@ -110,7 +110,7 @@ def expected_answers(
     """What Keras answers in this process, model and task run eagerly: {signature: {output: (batch, ...)}}."""
     import tensorflow as tf
 
-    from kerasft.models.token_counts import token_counts
+    from kerasft.models.tokenizers.token_counts import token_counts
 
     # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
     texts = {name: tf.constant(list(rows)) for name, rows in inputs.items()}

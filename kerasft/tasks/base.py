@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
     import pyarrow as pa
     import tensorflow as tf
 
-    from kerasft.data.prepared import Prepared
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 
 DECODED_AT_ONCE = 256  # rows
@@ -74,7 +74,7 @@ class Task(abc.ABC):
 
     @property
     def kind(self) -> str:
-        """Which sections the report and which table the terminal has; see `evaluation/sections.py`."""
+        """Which sections the report and which table the terminal has; see `evaluation/report/sections.py`."""
         return self.config.task.name
 
     @property
@@ -148,7 +148,7 @@ class Task(abc.ABC):
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
         """A table as the model reads it; `weighted` in training."""
-        from kerasft.data.prepared import prepare
+        from kerasft.data.prepared.prepared import prepare
 
         targets = self.targets(table)
         weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
@@ -176,7 +176,7 @@ class Task(abc.ABC):
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         """The object that turns `inputs` into features, in `prepare` and in the SavedModel alike."""
-        from kerasft.models.preprocessor import text_preprocessor
+        from kerasft.models.preprocessing.preprocessor import text_preprocessor
 
         return text_preprocessor(backbone, tokenizer, self.config.model.max_length, self.inputs)
 
@@ -189,7 +189,7 @@ class Task(abc.ABC):
 
         Args:
             model: what `build` returned.
-            preset: resolved; see `kerasft.models.presets`.
+            preset: resolved; see `kerasft.models.presets.presets`.
         """
 
     @abc.abstractmethod

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kerasft.errors import BadRow, UserError
 
 if TYPE_CHECKING:
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 def text_of(value: Any, column: str, where: str) -> str:

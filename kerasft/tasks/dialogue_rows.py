@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.config.text_generation import Chat
 from kerasft.errors import BadRow
-from kerasft.models.chat_template import Message
+from kerasft.models.preprocessing.chat_template import Message
 
 if TYPE_CHECKING:
-    from kerasft.data.sources import Record
+    from kerasft.data.sources.sources import Record
 
 ROLES = ("messages", "turns")  # of columns that hold a dialogue
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.models.chat_template import SYSTEM, ChatTemplate, Message
-from kerasft.models.prompt_template import PromptTemplate, plain_template
+from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Message
+from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 from kerasft.tasks.base import Column
 from kerasft.tasks.columns import check_some_text, first_text, text_of
 from kerasft.tasks.dialogue_rows import ROLES, messages_of
 
 if TYPE_CHECKING:
-    from kerasft.data.next_tokens import NextTokens
-    from kerasft.data.sources import Record
-    from kerasft.data.spoken import Spoken
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.prepared.spoken import Spoken
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 PROMPT = ("instruction", "input")  # roles of columns that a prompt is made of
 
@@ -61,7 +61,7 @@ class Corpus:
         check_some_text(splits, self.texts[-1])
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
-        from kerasft.data.next_tokens import prepare_documents
+        from kerasft.data.prepared.next_tokens import prepare_documents
 
         return prepare_documents(table, preprocessor, self.config.task.packing == "documents")
 
@@ -105,7 +105,7 @@ class PromptCompletion(Corpus):
         self.template  # noqa: B018  is checked when it is made
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
-        from kerasft.data.next_tokens import prepare_answers
+        from kerasft.data.prepared.next_tokens import prepare_answers
 
         return prepare_answers(table, preprocessor, self.template.render)
 
@@ -173,7 +173,7 @@ class Dialogues(Corpus):
                 )
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
-        from kerasft.data.next_tokens import prepare_dialogues
+        from kerasft.data.prepared.next_tokens import prepare_dialogues
 
         return prepare_dialogues(table, preprocessor, self.template.between, self._spoken, SYSTEM)
 

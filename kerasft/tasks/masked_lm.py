@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.masked_rows import MaskedRows
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.masked_rows import MaskedRows
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 AROUND = 12  # tokens on either side of a hidden one that a sample shows
 
@@ -69,8 +69,8 @@ class MaskedLM(Task):
         return np.empty((len(table), 0), np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> MaskedRows:
-        from kerasft.data.masked_rows import prepare_masked_rows
-        from kerasft.models.masked_lm import masking_of
+        from kerasft.data.prepared.masked_rows import prepare_masked_rows
+        from kerasft.models.heads.masked_lm import masking_of
 
         task = self.config.task
         masking = masking_of(preprocessor, task.mask_probability, task.whole_word, self.config.seed)
@@ -81,35 +81,35 @@ class MaskedLM(Task):
         return super().features_made_from(weighted) | {"seed": self.config.seed}
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.masked_lm_preprocessor import masked_lm_preprocessor
+        from kerasft.models.preprocessing.masked_lm_preprocessor import masked_lm_preprocessor
 
         made = masked_lm_preprocessor(backbone, tokenizer, self.config.model.max_length)
         self.vocabulary = made.vocabulary  # the decoder, which sees logits alone, reads its tokens here
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.masked_lm import MaskedLM as Model
+        from kerasft.models.heads.masked_lm import MaskedLM as Model
 
         return Model(backbone)
 
     def load_head(self, model: keras.Model, preset: str) -> None:
-        from kerasft.models.masked_lm_weights import load_head
+        from kerasft.models.presets.masked_lm_weights import load_head
 
         load_head(model, preset)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.masked_lm import masked_lm_loss
+        from kerasft.models.heads.masked_lm import masked_lm_loss
 
         return masked_lm_loss(targets, logits)
 
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.masked_lm import condense
+        from kerasft.models.heads.masked_lm import condense
 
         return condense(targets, logits)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """(batch, masks, vocabulary) logits of a text's mask tokens -> what could stand there."""
-        from kerasft.models.masked_lm import fill
+        from kerasft.models.heads.masked_lm import fill
 
         found = fill(logits, features["masks"], self.vocabulary, self.config.task.top)
         return {"text": features["texts"]} | found

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.questions import PreparedQuestions
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.questions import PreparedQuestions
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
     from kerasft.evaluation.answer_decoding import Decoded
 
 NO_ANSWER = "(no answer)"
@@ -85,24 +85,24 @@ class QuestionAnswering(Task):
         return np.asarray([(starts[0], ends[0]) if starts else (-1, -1) for starts, ends in places], np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedQuestions:
-        from kerasft.data.questions import prepare_questions
-        from kerasft.models.answer_targets import answer_targets
+        from kerasft.data.prepared.questions import prepare_questions
+        from kerasft.models.heads.answer_targets import answer_targets
 
         return prepare_questions(table, preprocessor, self.targets(table), answer_targets)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.question_preprocessor import question_preprocessor
+        from kerasft.models.preprocessing.question_preprocessor import question_preprocessor
 
         task, length = self.config.task, self.config.model.max_length
         return question_preprocessor(backbone, tokenizer, length, task.stride, task.max_question_length)
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.question_answerer import QuestionAnswerer
+        from kerasft.models.heads.question_answerer import QuestionAnswerer
 
         return QuestionAnswerer(backbone, self.config.model.dropout)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.answer_targets import answer_loss
+        from kerasft.models.heads.answer_targets import answer_loss
 
         return answer_loss(targets, logits)
 
@@ -111,7 +111,7 @@ class QuestionAnswering(Task):
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """(windows, length, 2) logits -> the answer to each question; `features` are the preprocessor's."""
-        from kerasft.models.answer_spans import answers, best_spans, choose
+        from kerasft.models.heads.answer_spans import answers, best_spans, choose
 
         spans = best_spans(logits, features, self.config.task.n_best, self.config.task.max_answer_length)
         return answers(choose(spans, self._threshold), features["texts"])

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.data.markers import Markers
+from kerasft.data.sources.markers import Markers
 from kerasft.errors import BadRow, UserError
 from kerasft.tasks.base import Column, Task
 from kerasft.tasks.problems.labels import classify_outputs, lists
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.prepared import Prepared
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 FEWEST_TOKENS = 8  # four markers, a token of each entity, and a special token at either end
 ENTITIES = ("e1", "e2")
@@ -97,20 +97,20 @@ class RelationExtraction(Task):
         return self.labels.weights(targets)
 
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:
-        from kerasft.models.added_tokens import add_tokens
+        from kerasft.models.presets.added_tokens import add_tokens
 
         backbone, tokenizer, ids = add_tokens(backbone, tokenizer, self.markers.tokens, self.config.seed)
         self.state["marker_ids"] = ids
         return backbone, tokenizer
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.relation_preprocessor import relation_preprocessor
+        from kerasft.models.preprocessing.relation_preprocessor import relation_preprocessor
 
         length = self.config.model.max_length
         return relation_preprocessor(backbone, tokenizer, length, self.markers.tokens, self.state["marker_ids"])
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.relation_classifier import build_relation_classifier
+        from kerasft.models.heads.relation_classifier import build_relation_classifier
 
         ids, dropout = self.state["marker_ids"], self.config.model.dropout
         return build_relation_classifier(backbone, self.labels.outputs(), ids, dropout)
@@ -122,7 +122,7 @@ class RelationExtraction(Task):
         """A text whose entities are not well marked has the relation "" and zeros: a batch must not fail for it."""
         import tensorflow as tf
 
-        from kerasft.models.relation_preprocessor import well_marked
+        from kerasft.models.preprocessing.relation_preprocessor import well_marked
 
         answer = self.labels.decode(logits)
         marked = well_marked(tf.convert_to_tensor(features["token_ids"]), self.state["marker_ids"])

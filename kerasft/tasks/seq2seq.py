@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.inputs_outputs import InputsOutputs
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.inputs_outputs import InputsOutputs
+    from kerasft.data.tables.table import Table
 
 COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they are
 
@@ -78,14 +78,14 @@ class Seq2Seq(WritesTexts, Task):
             )
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> InputsOutputs:
-        from kerasft.data.inputs_outputs import prepare_pairs
+        from kerasft.data.prepared.inputs_outputs import prepare_pairs
 
         return prepare_pairs(table, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.cached_encoder_decoder import EncoderDecoder
-        from kerasft.models.generation import Generator
-        from kerasft.models.seq2seq_preprocessor import seq2seq_preprocessor
+        from kerasft.models.generation.cached_encoder_decoder import EncoderDecoder
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
 
         lengths = self.config.model.max_length, self.max_output_length
         made = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
@@ -94,12 +94,12 @@ class Seq2Seq(WritesTexts, Task):
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.encoder_decoder import EncoderDecoderLM
+        from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
 
         return EncoderDecoderLM(backbone)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.causal_lm import causal_lm_loss
+        from kerasft.models.heads.causal_lm import causal_lm_loss
 
         return causal_lm_loss(targets, logits, self.config.training.label_smoothing)
 

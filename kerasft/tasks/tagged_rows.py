@@ -6,12 +6,12 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
-from kerasft.data.scripts import unspaced
+from kerasft.data.sources.scripts import unspaced
 from kerasft.errors import BadRow
 from kerasft.tasks.tags import IllFormed, spans_of_tags
 
 if TYPE_CHECKING:
-    from kerasft.data.sources import Record
+    from kerasft.data.sources.sources import Record
 
 
 def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.prepared import Prepared
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 
 class TextClassification(Task):
@@ -75,7 +75,7 @@ class TextClassification(Task):
         return self.problem.weights(targets)
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.text_classifier import build_classifier
+        from kerasft.models.heads.text_classifier import build_classifier
 
         model = self.config.model
         return build_classifier(backbone, self.problem.outputs(), self.config.task.pooling, model.dropout)

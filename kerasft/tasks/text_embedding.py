@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.prepared import Prepared
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 
 class TextEmbedding(Task):
@@ -136,13 +136,13 @@ class TextEmbedding(Task):
         return np.asarray(rows, np.int64)  # (rows, texts)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
-        from kerasft.data.groups import prepare_groups
+        from kerasft.data.prepared.groups import prepare_groups
 
         targets = self.targets(table)
         return prepare_groups(table, preprocessor, self.texts, targets, np.ones(len(targets), np.float32))
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.text_embedder import TextEmbedder
+        from kerasft.models.heads.text_embedder import TextEmbedder
 
         return TextEmbedder(backbone, self.config.task.pooling)
 
@@ -157,7 +157,7 @@ class TextEmbedding(Task):
         return tf.reduce_sum(self._losses(targets, logits, weights) * weights)
 
     def _losses(self, targets: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        from kerasft.models import embedding_losses
+        from kerasft.models.heads import embedding_losses
 
         if self.objective == "contrastive":
             return embedding_losses.contrastive_loss(targets, vectors, weights, self.config.task.temperature)

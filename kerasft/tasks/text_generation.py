@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.chat_template import Message
+from kerasft.models.preprocessing.chat_template import Message
 from kerasft.tasks.base import Column, Task
 from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
 from kerasft.tasks.written_texts import WritesTexts, drawn_samples
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.next_tokens import NextTokens
-    from kerasft.data.table import Table
+    from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.tables.table import Table
 
 
 class TextGeneration(WritesTexts, Task):
@@ -58,9 +58,9 @@ class TextGeneration(WritesTexts, Task):
         return self.mode.prepare(table, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.cached_decoder import CausalDecoder
-        from kerasft.models.generation import Generator
-        from kerasft.models.prompt_preprocessor import prompt_preprocessor
+        from kerasft.models.generation.cached_decoder import CausalDecoder
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
         told = self.config.task.decoding
@@ -70,12 +70,12 @@ class TextGeneration(WritesTexts, Task):
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.causal_lm import CausalLM
+        from kerasft.models.heads.causal_lm import CausalLM
 
         return CausalLM(backbone)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.causal_lm import causal_lm_loss
+        from kerasft.models.heads.causal_lm import causal_lm_loss
 
         return causal_lm_loss(targets, logits)
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasft.data.sources import Record
-    from kerasft.data.spans import Spans
-    from kerasft.data.table import Table
-    from kerasft.data.windows import PreparedWindows
+    from kerasft.data.prepared.spans import Spans
+    from kerasft.data.prepared.windows import PreparedWindows
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
 
 _PAIRS = (("tokens", "tags"), ("text", "spans"))
 _FIELDS = ("start", "end", "type")
@@ -91,15 +91,15 @@ class TokenClassification(Task):
 
     def targets(self, table: Table) -> Spans:
         """The true entities of every text."""
-        from kerasft.data.spans import Spans
+        from kerasft.data.prepared.spans import Spans
 
         ids = {label: number for number, label in enumerate(self.state["labels"])}
         types = [[ids[label] for label in labels] for labels in table.column("label")]
         return Spans.of_rows(table.column("starts"), table.column("ends"), types)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedWindows:
-        from kerasft.data.spans import Spans
-        from kerasft.data.windows import prepare_windows
+        from kerasft.data.prepared.spans import Spans
+        from kerasft.data.prepared.windows import prepare_windows
         from kerasft.evaluation.entity_metrics import word_tags
 
         gold, words = self.targets(table), None
@@ -108,13 +108,13 @@ class TokenClassification(Task):
         return prepare_windows(table, preprocessor, gold, words, lambda units: word_tags(gold, units))
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
-        from kerasft.models.window_preprocessor import window_preprocessor
+        from kerasft.models.preprocessing.window_preprocessor import window_preprocessor
 
         task = self.config.task
         return window_preprocessor(backbone, tokenizer, self.config.model.max_length, task.stride, task.units)
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.token_classifier import build_token_classifier
+        from kerasft.models.heads.token_classifier import build_token_classifier
 
         outputs = 1 + 2 * len(self.state["labels"])
         # The chain's weights are the model's; the loss and the decoder, which see logits alone, read them here.
@@ -122,7 +122,7 @@ class TokenClassification(Task):
         return model
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.tag_loss import chain_loss, tag_loss
+        from kerasft.models.heads.tag_loss import chain_loss, tag_loss
 
         if self.chain is not None:
             return chain_loss(targets, logits, self.chain)
@@ -133,7 +133,7 @@ class TokenClassification(Task):
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """(windows, length, tags) logits -> entities of each text; `features` are the preprocessor's."""
-        from kerasft.models.entities import answers, find_entities, unit_logits
+        from kerasft.models.heads.entities import answers, find_entities, unit_logits
 
         labels = self.state["labels"]
         places = (features[name] for name in ("units", "unit_starts", "unit_ends"))

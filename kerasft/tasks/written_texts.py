@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import tensorflow as tf
 
-    from kerasft.data.inputs_outputs import InputsOutputs
-    from kerasft.data.next_tokens import NextTokens
-    from kerasft.data.sources import Record
-    from kerasft.data.table import Table
-    from kerasft.models.generation import Generator
+    from kerasft.data.prepared.inputs_outputs import InputsOutputs
+    from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+    from kerasft.models.generation.generator import Generator
     from kerasft.tasks.generation_modes import Corpus
 
 
@@ -67,7 +67,7 @@ class WritesTexts:
         return np.empty((len(table), 0), np.int32)
 
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        from kerasft.models.causal_lm import condense
+        from kerasft.models.heads.causal_lm import condense
 
         return condense(targets, logits)
 
@@ -104,7 +104,7 @@ class WritesTexts:
 
 
 def request_numbers(told: Decoding) -> dict[str, dict[str, Number]]:
-    """The signature `generate`, with wishes as `kerasft.models.generation.Wishes` has them; beams draw nothing."""
+    """The signature `generate`, with wishes of `kerasft.models.generation.generator.Wishes`; beams draw nothing."""
     limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
     if told.beams > 1:
         return {"generate": limit}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kerasft.config.schema import Checkpoint
+from kerasft.console.terminal import Terminal
 from kerasft.errors import Interrupted, Terminated
 from kerasft.invocation import training_command
-from kerasft.terminal import Terminal
-from kerasft.training.checkpoint import Checkpoints
+from kerasft.training.checkpoints.checkpoint import Checkpoints
 
 CURVE_POINTS = 200  # of the training loss: more would not show in a plot
 

@@ -11,12 +11,12 @@ import keras
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.data.epochs import Epochs
-from kerasft.data.pack_plan import Filling, Packing, RowShape, rounded
-from kerasft.data.prepared import Prepared
-from kerasft.data.token_batches import TokenLimit
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.batching.pack_plan import Filling, Packing, RowShape, rounded
+from kerasft.data.batching.token_batches import TokenLimit
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.errors import UserError
-from kerasft.training.packed_layers import PackedLayers
+from kerasft.training.layers.packed_layers import PackedLayers
 
 PAYS = 0.9  # `auto` packs where the transformer layers then cost less than this share of what they cost with padding
 

@@ -11,27 +11,27 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasft.cluster import Cluster
 from kerasft.config.schema import Config
-from kerasft.data.cache import FeatureCache
-from kerasft.data.dataset import wants_one_shape
-from kerasft.data.prepared import TEXTS_A_BATCH, Prepared
-from kerasft.data.table import Table
+from kerasft.console.terminal import Terminal
+from kerasft.data.batching.dataset import wants_one_shape
+from kerasft.data.cache.cache import FeatureCache
+from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared
+from kerasft.data.tables.table import Table
+from kerasft.distribution.cluster import Cluster
+from kerasft.distribution.strategy import check_batch, create_strategy
+from kerasft.distribution.workers import Workers, digest_of, workers_of
 from kerasft.errors import UserError
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
-from kerasft.models.from_scratch import start_from_scratch
-from kerasft.models.presets import load_backbone, load_tokenizer
-from kerasft.models.tokenizer_digest import reader_digest
+from kerasft.models.presets.from_scratch import start_from_scratch
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
+from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
-from kerasft.terminal import Terminal
+from kerasft.training.checkpoints.checkpoint_folder import Place, checkpoint_folder
+from kerasft.training.layers.packed_layers import PackedLayers
+from kerasft.training.layers.precision import dtype_policy, layer_policy
 from kerasft.training.microbatches import wanted_microbatches
-from kerasft.training.packed_layers import PackedLayers
-from kerasft.training.place import Place, checkpoint_folder
-from kerasft.training.precision import dtype_policy, layer_policy
-from kerasft.training.strategy import check_batch, create_strategy
 from kerasft.training.trainer import Trainer
-from kerasft.training.workers import Workers, digest_of, workers_of
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def prepare(
         run: planned.
         task: has learnt its state from the tables.
         tables: train, validation and perhaps test.
-        preset: resolved; see `kerasft.models.presets`. None: from scratch.
+        preset: resolved; see `kerasft.models.presets.presets`. None: from scratch.
         terminal: shows progress.
         cluster: of workers that train together; None: this process alone.
     """

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared import Prepared
+from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.models.text_classifier import HEAD
-from kerasft.terminal import Terminal
-from kerasft.training.fused_layers import ACTIVATIONS, fused_layers
+from kerasft.models.heads.text_classifier import HEAD
+from kerasft.training.layers.fused_layers import ACTIVATIONS, fused_layers
 
 # Chosen by validation of Banking77 and Reuters R8 (docs/performance.md). Vectors have a variance of 1 when it applies,
 # so that it means the same for any backbone.

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasft.data.remote_hosts import SentBatches, sent_batch
+from kerasft.data.batching.remote_hosts import SentBatches, sent_batch
 
 Found = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 

@@ -14,11 +14,11 @@ import keras
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import wants_one_shape
+from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
-from kerasft.training.deferred_rows import each_row_once
-from kerasft.training.precision import on_accelerator
+from kerasft.training.layers.deferred_rows import each_row_once
+from kerasft.training.layers.precision import on_accelerator
 
 AUTO = 2
 LEAST_WEIGHTS = 1_000_000  # a smaller model gains nothing, and its step takes longer to trace

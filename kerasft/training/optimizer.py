@@ -15,7 +15,7 @@ from keras import ops
 from kerasft.config import schema
 from kerasft.errors import UserError
 from kerasft.kernels import operations
-from kerasft.training.deferred_rows import DeferredRows
+from kerasft.training.layers.deferred_rows import DeferredRows
 
 # Biases and the weights of normalisation layers are not decayed, as in every BERT recipe: they hold an offset or a
 # scale that is right at any size, so that pulling them to zero fits worse and generalises no better.

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from kerasft.data.dataset import part_of
+from kerasft.data.batching.dataset import part_of
 from kerasft.tasks.base import Task
-from kerasft.training.deferred_rows import Uses, deferring, rows_used
-from kerasft.training.fused_layers import fused_layers
-from kerasft.training.kernel_layers import kernels_ready, kernels_together
+from kerasft.training.layers.deferred_rows import Uses, deferring, rows_used
+from kerasft.training.layers.fused_layers import fused_layers
+from kerasft.training.layers.kernel_layers import kernels_ready, kernels_together
+from kerasft.training.layers.packed_layers import PackedLayers
+from kerasft.training.layers.rematerialize import rematerialized
 from kerasft.training.microbatches import added
-from kerasft.training.packed_layers import PackedLayers
-from kerasft.training.rematerialize import rematerialized
 
 
 def make_train_step(

@@ -15,26 +15,26 @@ import orbit
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute, wants_one_shape
-from kerasft.data.prepared import Prepared
-from kerasft.data.remote_hosts import HERE, remote_hosts
+from kerasft.console.terminal import Terminal
+from kerasft.data.batching.dataset import distribute, wants_one_shape
+from kerasft.data.batching.remote_hosts import HERE, remote_hosts
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.distribution.workers import Workers
 from kerasft.errors import Diverged
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.tasks.base import Task
-from kerasft.terminal import Terminal
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
-from kerasft.training.checkpoint import Checkpoints
-from kerasft.training.deferred_rows import deferrable_layers
+from kerasft.training.checkpoints.checkpoint import Checkpoints
+from kerasft.training.checkpoints.checkpoint_files import Entry
 from kerasft.training.fitted_head import fit_head
-from kerasft.training.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
 from kerasft.training.inner_loop import InnerLoop
+from kerasft.training.layers.deferred_rows import deferrable_layers
+from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
+from kerasft.training.layers.precision import bfloat16_products, rewrites
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.training.optimizer import create_optimizer, exported_weights
-from kerasft.training.precision import bfloat16_products, rewrites
-from kerasft.training.ring import Entry
 from kerasft.training.step import make_train_step
-from kerasft.training.workers import Workers
 
 
 class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):

@@ -6,7 +6,7 @@ import pytest
 from kerasft.accelerators.bounds import Refused
 from kerasft.accelerators.chips import GIB
 from kerasft.accelerators.report import Shape, duration, gib
-from kerasft.data.pack_plan import Filling
+from kerasft.data.batching.pack_plan import Filling
 
 
 def too_large(report):

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 from agreement import CACHED, ON_SLICES, RECIPES, ROWS, STEPS, WAYS
 
-from kerasft.data.cache import INDEX
+from kerasft.data.cache.cache import INDEX
 
 TESTS = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasft.training.coordination import HEARTBEAT_SECONDS
+from kerasft.distribution.coordination import HEARTBEAT_SECONDS
 
 TESTS = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 from sklearn.metrics import classification_report
 
-from kerasft.data.spans import Spans
+from kerasft.data.prepared.spans import Spans
 from kerasft.evaluation.entity_metrics import counts_by_text, entity_metrics, f1_of_counts
 from kerasft.tasks.tags import spans_of_tags
 

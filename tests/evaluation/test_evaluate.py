@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.data.prepared import Prepared
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.evaluation.evaluate import Evaluator
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from kerasft.data.prepared import NO_TARGET
+from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.evaluation.written_samples import answered, halves
 
 BEGIN = 0

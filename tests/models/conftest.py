@@ -11,8 +11,8 @@ import sentencepiece
 import tensorflow as tf
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from kerasft.models.byte_level_tokenizer import ByteLevelTokenizer
-from kerasft.models.tokenization import clean, token_encoder
+from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
+from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog, doesn't it? 12345 times!",

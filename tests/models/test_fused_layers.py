@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.kernels import library
-from kerasft.training.fused_layers import FORMS, KERNELS, NAMES, chosen_forms, fused_layers
+from kerasft.training.layers.fused_layers import FORMS, KERNELS, NAMES, chosen_forms, fused_layers
 
 
 def features_of(backbone: keras.Model) -> dict[str, tf.Tensor]:

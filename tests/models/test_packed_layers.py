@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from tiny_bart import make_bart
 
-from kerasft.data.pack_plan import OFFSET, ROW, Packing, RowShape
+from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing, RowShape
 from kerasft.errors import UserError
 from kerasft.models.blocks import transformer_blocks
-from kerasft.training.fused_layers import NAMES as FUSED
-from kerasft.training.fused_layers import fused_layers
-from kerasft.training.packed_layers import FORMS, PackedLayers
-from kerasft.training.rematerialize import rematerialized
+from kerasft.training.layers.fused_layers import NAMES as FUSED
+from kerasft.training.layers.fused_layers import fused_layers
+from kerasft.training.layers.packed_layers import FORMS, PackedLayers
+from kerasft.training.layers.rematerialize import rematerialized
 
 LENGTHS = np.array([9, 4, 1, 7, 2, 3, 5])
 KNOWN = ("bert", "distil_bert", "electra", "roberta", "gpt2", "albert", "deberta_v3", "xlm_roberta")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasft.config.schema import Config
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.inference.export import Export
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.runs import Trained
 from kerasft.serving.exporter import export
-from kerasft.serving.saved_model import Export
 from kerasft.tasks.registry import create_task
 
 N_BEST = 5

@@ -6,8 +6,8 @@ import time
 import pytest
 from grpc import StatusCode
 
+from kerasft.inference.remote import Remote, read_token
 from kerasft.serving import Client, ServingError
-from kerasft.serving.remote import Remote, read_token
 
 
 class Flaky:

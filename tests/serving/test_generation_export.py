@@ -14,7 +14,7 @@ from tiny_t5 import make_t5
 
 from kerasft.config.schema import Config
 from kerasft.errors import ServableError
-from kerasft.models.from_scratch import train_byte_pairs
+from kerasft.models.presets.from_scratch import train_byte_pairs
 from kerasft.serving import capi
 from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect

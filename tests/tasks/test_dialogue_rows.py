@@ -3,7 +3,7 @@
 import pytest
 
 from kerasft.config.text_generation import Chat
-from kerasft.data.sources import Record
+from kerasft.data.sources.sources import Record
 from kerasft.errors import BadRow
 from kerasft.tasks.dialogue_rows import messages_of
 

@@ -10,9 +10,9 @@ from tiny_gguf import vocabulary, write_gguf
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
 
 SCRATCH = {"family": "gpt2", "layers": 1, "heads": 2, "hidden": 32, "intermediate": 64, "vocabulary_size": 290}

@@ -11,13 +11,13 @@ import yaml
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute
-from kerasft.data.epochs import Epochs
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
 
 WORDS = "goal match team coach bank market price stock".split()
@@ -251,7 +251,7 @@ def test_an_evaluation_keeps_what_is_measured_under_every_strategy(tiny_preset, 
 def test_a_tokenizer_without_a_mask_is_refused():
     import keras_hub
 
-    from kerasft.models.vocabulary import Vocabulary
+    from kerasft.models.tokenizers.vocabulary import Vocabulary
 
     vocabulary = {"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3}
     with pytest.raises(UserError, match="GPT2Tokenizer has no mask token"):

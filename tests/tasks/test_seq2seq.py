@@ -13,10 +13,10 @@ from tiny_t5 import make_t5
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.models.presets import save_preset
+from kerasft.models.presets.presets import save_preset
 from kerasft.tasks.registry import create_task
 
 WORDS = dict(zip("one two three four".split(), "一 二 三 四".split()))

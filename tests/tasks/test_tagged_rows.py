@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kerasft.config.schema import Config
-from kerasft.data.sources import Record
-from kerasft.data.splits import load_splits
+from kerasft.data.sources.sources import Record
+from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 from kerasft.tasks.tagged_rows import join, read_spans, read_tagged

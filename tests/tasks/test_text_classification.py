@@ -4,8 +4,8 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from kerasft.config.schema import Config
-from kerasft.data.sources import Record
-from kerasft.data.table import Table
+from kerasft.data.sources.sources import Record
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute
-from kerasft.data.epochs import Epochs
-from kerasft.data.groups import GroupedPrepared
-from kerasft.data.sources import Record
-from kerasft.data.table import Table
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.prepared.groups import GroupedPrepared
+from kerasft.data.sources.sources import Record
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.columns import text_identity
 from kerasft.tasks.registry import create_task
 from kerasft.training.optimizer import create_optimizer

@@ -13,10 +13,10 @@ import yaml
 
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
-from kerasft.data.prepared import NO_TARGET
-from kerasft.data.table import Table
+from kerasft.data.prepared.prepared import NO_TARGET
+from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.registry import create_task
 
 SCRATCH = {"family": "gpt2", "layers": 1, "heads": 2, "hidden": 32, "intermediate": 64, "vocabulary_size": 290}
@@ -57,8 +57,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="session")
 def decoder(tmp_path_factory) -> Path:
     """A random GPT-2 that reads letters, as a folder that any config can name."""
-    from kerasft.models.from_scratch import character_tokenizer
-    from kerasft.models.presets import save_preset
+    from kerasft.models.presets.from_scratch import character_tokenizer
+    from kerasft.models.presets.presets import save_preset
 
     keras.utils.set_random_seed(0)
     tokenizer = character_tokenizer(lambda: ["abc"], 400)

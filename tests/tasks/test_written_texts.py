@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasft.config.text_generation import Decoding
 from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
-from tests.models.test_generation import SPECS
+from tests.models.generation.test_generator import SPECS
 
 
 def test_samples_are_drawn_by_the_seed_alone():

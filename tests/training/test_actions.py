@@ -5,12 +5,12 @@ import signal
 import pytest
 
 from kerasft.config import schema
+from kerasft.console.terminal import Terminal
+from kerasft.distribution.workers import Workers
 from kerasft.errors import Interrupted, Terminated
-from kerasft.terminal import Terminal
 from kerasft.training import actions
 from kerasft.training.actions import StopEvaluation, Watch
-from kerasft.training.checkpoint import Progress
-from kerasft.training.workers import Workers
+from kerasft.training.checkpoints.checkpoint import Progress
 
 
 class Kept:

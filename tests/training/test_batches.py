@@ -9,10 +9,10 @@ import tensorflow as tf
 from training.test_packed_step import DEVICE, SLOW, TASKS, Run, settings  # noqa: F401
 
 from kerasft.config.schema import Config
-from kerasft.data.prepared import Prepared
+from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal
 from kerasft.training.batches import Batches
 from kerasft.training.trainer import Trainer
 

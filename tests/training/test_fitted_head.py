@@ -9,9 +9,9 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from kerasft.config import schema
-from kerasft.data.prepared import Prepared
-from kerasft.models.text_classifier import HEAD, build_classifier
-from kerasft.terminal import Terminal
+from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.models.heads.text_classifier import HEAD, build_classifier
 from kerasft.training import fitted_head
 from kerasft.training.fitted_head import PENALTY, fit_head, logistic_regression
 from tests.models.conftest import BACKBONES

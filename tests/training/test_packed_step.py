@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute
-from kerasft.data.splits import load_splits
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 from kerasft.training.fit import build_model
-from kerasft.training.fused_layers import NAMES
+from kerasft.training.layers.fused_layers import NAMES
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 

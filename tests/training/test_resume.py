@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.test_cache import configured, settings  # noqa: F401
+from data.cache.test_cache import configured, settings  # noqa: F401
 
 from kerasft import train
-from kerasft.models.presets import load_backbone
+from kerasft.models.presets.presets import load_backbone
 from kerasft.training.trainer import Trainer
 
 

@@ -4,17 +4,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.test_cache import configured, settings  # noqa: F401
+from data.cache.test_cache import configured, settings  # noqa: F401
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute
-from kerasft.data.epochs import Epochs
-from kerasft.data.prepared import Prepared
-from kerasft.data.splits import load_splits
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.batching.epochs import Epochs
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 from kerasft.training.fit import build_model
-from kerasft.training.fused_layers import NAMES
+from kerasft.training.layers.fused_layers import NAMES
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import make_train_step
 

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.schema import Config
-from kerasft.data.dataset import distribute
-from kerasft.data.prepared import Prepared
+from kerasft.console.terminal import Terminal
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.distribution.strategy import create_strategy
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
-from kerasft.terminal import Terminal
-from kerasft.training.strategy import create_strategy
 from kerasft.training.trainer import Trainer
 
 ROWS = 21

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kerasft.serving.reference import SIGNATURE
+from kerasft.serving.drift.reference import SIGNATURE
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.loaded_model import Arrays, bytes_of, rows_of
 from kerasft.serving.server.manager import Manager

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
-from kerasft.serving.drift import Distribution, Drift, Window, look
-from kerasft.serving.measures import Bins, answer_rows, method_rows, plain_bins, text_rows
-from kerasft.serving.reference import KEY, SIGNATURE, read_reference
+from kerasft.serving.drift.index import Distribution, Drift, Window, look
+from kerasft.serving.drift.measures import Bins, answer_rows, method_rows, plain_bins, text_rows
+from kerasft.serving.drift.reference import KEY, SIGNATURE, read_reference
 from kerasft.serving.servable_graph import METHODS
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, INPUTS

@@ -13,7 +13,7 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 def fit_labels(config: Config, state: dict[str, Any], found: set[str]) -> None:

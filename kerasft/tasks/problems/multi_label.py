@@ -15,7 +15,7 @@ from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, top_
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 class MultiLabel:

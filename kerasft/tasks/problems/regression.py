@@ -14,7 +14,7 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 class Regression:

@@ -15,7 +15,7 @@ from kerasft.tasks.problems.labels import check_unknown, check_weight_names, fit
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 class SingleLabel:

@@ -14,7 +14,7 @@ from kerasft.tasks.problems.single_label import SingleLabel, softmax
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasft.data.table import Table
+    from kerasft.data.tables.table import Table
 
 
 class StructuredLabel(SingleLabel):

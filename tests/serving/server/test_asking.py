@@ -9,8 +9,8 @@ import pytest
 from grpc import StatusCode
 
 from kerasft import predict
+from kerasft.inference.export import Export
 from kerasft.serving import Client, ServingError, Which
-from kerasft.serving.saved_model import Export
 
 TEXTS = ["goal match", "", "the bank \U0001f40d", "stock"]
 

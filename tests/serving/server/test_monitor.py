@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_models import export_tiny, make_tiny
 
-from kerasft.data.table import Table
-from kerasft.serving.reference import make_reference
+from kerasft.data.tables.table import Table
+from kerasft.serving.drift.reference import make_reference
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.watch import MonitorLimits
 

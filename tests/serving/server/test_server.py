@@ -22,7 +22,7 @@ from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from kerasft.errors import ServableError, UserError
-from kerasft.serving.saved_model import Export
+from kerasft.inference.export import Export
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.server import Server
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from kerasft.serving.drift import Drift
+from kerasft.serving.drift.index import Drift
 from kerasft.serving.server.watch import FILE, MonitorLimits, Watch
 
 

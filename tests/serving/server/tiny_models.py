@@ -9,7 +9,7 @@ import numpy as np
 from tiny_bart import make_bart
 
 from kerasft.config.schema import Config
-from kerasft.models.presets import load_backbone, load_tokenizer
+from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.serving.exporter import save
 from kerasft.serving.warm_up import request, requests, write
 from kerasft.tasks.registry import create_task

@@ -1,0 +1,234 @@
+"""What a program says and how it ends: results, progress, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.tensorflow_log import silence_abseil
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
+from kerasft.paths import check_home
+
+if TYPE_CHECKING:
+    import rich.table
+
+CLEAR_LINE = "\r\x1b[2K"
+BROKEN_PIPE_EXIT = 141  # 128 + SIGPIPE, as every other Unix program
+
+
+def quiet_tensorflow(verbose: bool) -> None:
+    """Chooses Keras' TensorFlow backend and, unless `verbose`, stops TensorFlow's chatter; call it before their import.
+
+    An own TF_CPP_MIN_LOG_LEVEL in the environment is left as it is.
+
+    Raises:
+        UserError: this user has no home folder, which libraries beside TensorFlow want at their import.
+    """
+    check_home()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if verbose:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    silence_abseil()
+    import absl.logging  # its logger must be absl's own class, so getLogger("absl") may not come first
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    for name in ("tensorflow", "keras", "tensorflow_datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+class Terminal:
+    """Results on stdout, everything else on stderr: a live line a phase where someone watches, plain lines elsewhere.
+
+    Args:
+        verbose: TensorFlow talks too, so phases are plain lines that do not get in its way.
+        stream: where progress and remarks go; None: stderr.
+        output: where results go; None: stdout.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        verbose: bool = False,
+        stream: TextIO | None = None,
+        output: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.stream = stream or sys.stderr
+        self.output = output or sys.stdout
+        self._clock = clock
+        self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._color = self.live and not os.environ.get("NO_COLOR")
+        self._phases: list[Phase] = []
+        self._drawn = False  # whether the cursor stands behind a live line
+
+    def line(self, text: str) -> None:
+        """A remark on stderr."""
+        with self._cleared():
+            _write(self.stream, text + "\n")
+
+    def result(self, text: str) -> None:
+        """What the program was asked for, on stdout."""
+        with self._cleared():
+            _write(self.output, text + "\n")
+
+    def table(self, table: rich.table.Table) -> None:
+        """A table on stdout; cells are taken as they are, brackets included."""
+        from rich.console import Console
+
+        # Without a terminal rich assumes 80 columns, which would cut long labels.
+        width = None if self.output.isatty() else 120
+        with self._cleared():
+            console = Console(file=self.output, width=width, markup=False, emoji=False, highlight=False)
+            console.print(table)
+            self.output.flush()
+
+    @contextlib.contextmanager
+    def progress(self, phase: str, total: int | None, unit: str = "steps") -> Iterator[Phase]:
+        """The context of one phase; ends with one line that stays.
+
+        Args:
+            phase: its name.
+            total: how many units there are; None where nobody knows.
+            unit: plural of what is counted.
+        """
+        shown = Phase(phase, total, unit, self._show, self._clock)
+        self._phases.append(shown)
+        finished = False
+        try:
+            self._redraw()
+            yield shown
+            finished = True
+        finally:
+            self._phases.remove(shown)
+            self.line(shown.summary(finished))
+
+    def _show(self, phase: Phase) -> None:
+        if self.live:
+            if phase.due_live():
+                self._redraw()
+        elif phase.due_plain():
+            _write(self.stream, f"{phase.name}: {phase.text()}\n")
+
+    @contextlib.contextmanager
+    def _cleared(self) -> Iterator[None]:
+        if self._drawn:
+            _write(self.stream, CLEAR_LINE)
+            self._drawn = False
+        yield
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Draws the innermost phase: validation inside training hides training's line until it is over."""
+        if not self.live or not self._phases:
+            return
+        phase = self._phases[-1]
+        width = _width(self.stream) - 1
+        text = phase.text()
+        room = width - len(phase.name) - len(text) - 3
+        full, empty = ("━", "─") if _can_write(self.stream, "━─") else ("=", "-")
+        # One of few widths: a bar that gave way to each digit of the text would tremble.
+        bar = phase.bar(next((wide for wide in BAR_WIDTHS if wide <= room), 0), full, empty)
+        head = f"{phase.name} "[:width]
+        tail = f" {text}"[: max(0, width - len(head) - len(bar))]
+        if self._color:
+            bar = f"\x1b[32m{bar}\x1b[0m"
+        _write(self.stream, f"{CLEAR_LINE}{head}{bar}{tail}")
+        self._drawn = True
+
+
+class Silent(Terminal):
+    """Says nothing: that of a worker which is not the chief."""
+
+    def __init__(self):
+        nowhere = io.StringIO()
+        super().__init__(stream=nowhere, output=nowhere)
+
+    def line(self, text: str) -> None:
+        pass
+
+    def result(self, text: str) -> None:
+        pass
+
+    def table(self, table: rich.table.Table) -> None:
+        pass
+
+    def _show(self, phase: Phase) -> None:
+        pass
+
+
+def run_program(program: Callable[[], int], if_interrupted: str = "nothing was written") -> int:
+    """Runs a program and turns the ways it can end into its exit code.
+
+    A Stop (see kerasft.errors) is one line on stderr and its exit code. Any other exception is a mistake of ours and
+    passes as it is, with its traceback.
+
+    Args:
+        program: the whole work, returns the exit code.
+        if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
+    """
+    try:
+        code = program()
+        sys.stdout.flush()
+        return code
+    except Interrupted as error:
+        _write(sys.stderr, f"{one_line(str(error))}\n")
+        return error.exit_code
+    except EndedElsewhere as error:
+        return error.exit_code
+    except Stop as error:
+        for line in error.lines:
+            _write(sys.stderr, f"error: {one_line(line)}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _write(sys.stderr, f"interrupted: {if_interrupted}\n")
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted. What is still buffered would fail again when Python exits.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return BROKEN_PIPE_EXIT
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
+        return UserError.exit_code
+
+
+def one_line(text: str) -> str:
+    """The text with spaces for what does not print, line breaks among it."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # A label in Chinese must not end a run on a terminal that knows ASCII only.
+    if not _can_write(stream, text):
+        encoding = stream.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    stream.write(text)
+    stream.flush()
+
+
+def _can_write(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _width(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:  # a stream without a descriptor
+        return 80

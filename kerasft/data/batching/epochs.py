@@ -1,0 +1,78 @@
+"""The batches of a run, epoch after epoch, from any step on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kerasft.data.batching.batching import epoch_batches, steps_per_epoch
+from kerasft.data.batching.token_batches import TokenLimit, token_batches
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Which rows form the batch of each step: a pure function of these attributes.
+
+    Attributes:
+        lengths: (rows,) tokens of each row.
+        size: rows of a batch.
+        method: of `kerasft.data.batching.batching`.
+        seed: of the run.
+        limit: of a batch, where its size is a number of tokens; None: it is one of rows.
+    """
+
+    lengths: np.ndarray
+    size: int
+    method: str
+    seed: int
+    limit: TokenLimit | None = None
+    _counted: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """The rows of each batch of an epoch."""
+        if self.limit is None:
+            return epoch_batches(self.lengths, self.size, self.method, self.seed, epoch)
+        found = token_batches(self.lengths, self.limit, self.method, self.seed, epoch)
+        self._counted[epoch] = len(found)
+        return found
+
+    def steps(self, epoch: int) -> int:
+        """Of an epoch; with a number of tokens a batch, epochs have more or fewer."""
+        if self.limit is None:
+            return steps_per_epoch(len(self.lengths), self.size)
+        return self._counted[epoch] if epoch in self._counted else len(self.batches(epoch))
+
+    def steps_of(self, epochs: float) -> int:
+        """Of so many epochs from the first on."""
+        if self.limit is None:
+            return math.ceil(epochs * self.steps(0))
+        whole = int(epochs)
+        share = epochs - whole
+        return sum(map(self.steps, range(whole))) + (math.ceil(share * self.steps(whole)) if share else 0)
+
+    def end_after(self, step: int) -> int:
+        """The first step behind this one that ends an epoch."""
+        epoch, first = self._place(step)
+        return first + self.steps(epoch)
+
+    def from_step(self, first_step: int) -> Iterator[np.ndarray]:
+        """The rows of each batch, one a step, without end."""
+        epoch, first = self._place(first_step)
+        skip = first_step - first
+        while True:
+            yield from self.batches(epoch)[skip:]
+            epoch, skip = epoch + 1, 0
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """The epoch of the step that follows so many, and how many steps precede that epoch."""
+        if self.limit is None:
+            epoch = step // self.steps(0)
+            return epoch, epoch * self.steps(0)
+        epoch, first = 0, 0
+        while first + self.steps(epoch) <= step:
+            first += self.steps(epoch)
+            epoch += 1
+        return epoch, first

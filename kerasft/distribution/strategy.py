@@ -1,0 +1,123 @@
+"""The tf.distribute strategy that a config names, on the devices that this machine has."""
+
+import functools
+import os
+
+import tensorflow as tf
+
+from kerasft.config.schema import Config
+from kerasft.data.batching.pack_plan import rounded
+from kerasft.distribution import coordination
+from kerasft.distribution.cluster import Cluster
+from kerasft.distribution.tpu import tpu_strategy
+from kerasft.errors import UserError
+from kerasft.training.microbatches import share_threads
+
+
+def create_strategy(config: Config, cluster: Cluster | None = None, microbatches: int = 1) -> tf.distribute.Strategy:
+    """Creates the strategy.
+
+    Must be called before TensorFlow touches a device: logical CPU devices and the connections of workers are fixed
+    from then on, and so are threads.
+
+    Args:
+        config: the resolved config.
+        cluster: the workers that train; None: this process works alone, on what a `multi_worker` config finds here.
+        microbatches: that a CPU may work through side by side.
+
+    Raises:
+        UserError: no such devices.
+    """
+    training = config.training
+    gpus = tf.config.list_physical_devices("GPU")
+    name = "multi_worker" if cluster else choose_strategy(training.strategy, len(gpus), training.devices)
+    if name == "one_device":
+        share_threads(1 if gpus else microbatches)
+        strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    elif name == "mirrored":
+        strategy = mirrored_over(_devices(gpus, training.devices))
+    elif name == "multi_worker":
+        strategy = _multi_worker(cluster, gpus, training.devices)
+    else:
+        strategy = _tpu(config)
+    return strategy
+
+
+@functools.cache
+def mirrored_over(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """The one mirrored strategy of this process over these devices.
+
+    Each new one would number its collectives from the start again, and two that differ in shape under one
+    number abort each other (TensorFlow 2.20).
+    """
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
+    """What `auto` stands for where there are no other workers: a Cloud TPU VM's chips, several devices, or one."""
+    if name not in ("auto", "multi_worker"):
+        return name
+    if "TPU_NAME" in os.environ or "TPU_ACCELERATOR_TYPE" in os.environ:
+        return "tpu"
+    return "mirrored" if (devices or gpus) > 1 else "one_device"
+
+
+def check_batch(config: Config, replicas: int, static: bool) -> None:
+    """Raises UserError, with the nearest sizes that do, where a batch does not divide or has no room for its parts.
+
+    Args:
+        config: the resolved config.
+        replicas: that share a batch.
+        static: the device wants one shape; otherwise batches of tokens are cut so that they divide.
+    """
+    training, length = config.training, config.model.max_length
+    parts = replicas * training.gradient_accumulation
+    over = f"{replicas} replicas"
+    if training.gradient_accumulation > 1:
+        over += f" x {training.gradient_accumulation} gradient accumulation steps"
+    if (tokens := config.ragged_tokens()) is not None and not static:
+        row = rounded(length) if config.data.batching == "pack" else length
+        if tokens // row < parts:
+            raise UserError(
+                f"training.tokens_per_batch: {tokens} has no room for {parts} rows of {row} tokens, one for each of "
+                f"{over}; use {parts * row} or more"
+            )
+    elif training.batch_size % parts:
+        below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts
+        unit = length if training.tokens_per_batch else 1
+        mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
+        key = "training.tokens_per_batch" if training.tokens_per_batch else "training.batch_size"
+        rows = f" rows of model.max_length {length} do" if training.tokens_per_batch else " does"
+        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {mend}")
+
+
+def _devices(gpus: list, wanted: int | None) -> tuple[str, ...]:
+    if gpus:
+        if wanted is not None and wanted > len(gpus):
+            raise UserError(f"training.devices: {wanted}, but this machine has {len(gpus)} GPUs")
+        return tuple(f"/gpu:{i}" for i in range(wanted or len(gpus)))
+    if wanted is None:
+        raise UserError("training.strategy: mirrored without a GPU needs training.devices, the number of logical CPUs")
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or [0]) != wanted:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
+    return tuple(f"/cpu:{i}" for i in range(wanted))
+
+
+def _multi_worker(cluster: Cluster, gpus: list, wanted: int | None) -> tf.distribute.Strategy:
+    """Every worker's GPUs, or its one CPU."""
+    if wanted is not None and wanted > max(1, len(gpus)):
+        raise UserError(
+            f"training.devices: {wanted}, but this worker has {len(gpus)} GPUs; a worker without one has one replica"
+        )
+    if gpus:
+        tf.config.set_visible_devices(gpus[:wanted], "GPU")
+    os.environ["TF_CONFIG"] = cluster.tf_config
+    coordination.configure(len(cluster.addresses))
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _tpu(config: Config) -> tf.distribute.Strategy:
+    if problem := config.many_shapes():  # where `auto` found a TPU
+        raise UserError(problem)
+    return tpu_strategy()

@@ -1,0 +1,61 @@
+"""What a reader of a report should know of the data: sizes, lengths, balance, repeated texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
+from kerasft.tasks.base import Task
+
+BINS = 30
+
+
+def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str, Prepared]) -> dict[str, Any]:
+    """The `data_summary` of `kerasft.evaluation.report.blocks.Report`.
+
+    Args:
+        task: names the text columns and counts the classes.
+        tables: the splits' rows.
+        prepared: the same splits, tokenized.
+    """
+    texts = {split: list(_keys(table, task.texts)) for split, table in tables.items()}
+    seen = set(texts["train"])
+    return {
+        "limits": task.limits,
+        "shared_train_test": sum(key in seen for key in texts.get("test", [])),
+        "duplicates_train": len(texts["train"]) - len(seen),
+        "splits": {split: _split(task, table, prepared[split]) for split, table in tables.items()},
+    }
+
+
+def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
+    return {
+        "rows": len(table),
+        "sides": {name: _lengths(side) for name, side in zip(task.limits, prepared.sides, strict=True)},
+        "classes": task.class_counts(prepared),
+    }
+
+
+def _lengths(side: Prepared) -> dict[str, Any]:
+    lengths = side.full_lengths
+    counts, edges = np.histogram(lengths, bins=min(BINS, max(1, int(lengths.max() - lengths.min()))))
+    return {
+        "lengths": {
+            "min": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "p95": float(np.quantile(lengths, 0.95)),
+            "max": int(lengths.max()),
+        },
+        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+        "truncated": side.truncated,
+    }
+
+
+def _keys(table: Table, texts: tuple[str, ...]) -> Iterator[int]:
+    """A hash of each row's texts: sets of hashes stay small where texts are long."""
+    for batch in table.batches(4096, list(texts)):
+        yield from map(hash, zip(*(batch[name] for name in texts)))

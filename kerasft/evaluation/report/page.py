@@ -1,0 +1,85 @@
+"""`report.html`: one self-contained page about a run, for a person to read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kerasft.errors import UserError
+from kerasft.evaluation.report.blocks import Report
+from kerasft.evaluation.report.labels import SCORES, duration, magnitude, percent, score, title
+from kerasft.evaluation.report.sections import sections
+from kerasft.evaluation.report.warnings import cautions
+
+__all__ = ["Report", "report_page", "write_report"]
+
+_TILES = 4
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Writes the page; a reader sees the old one or the new one, never half of one.
+
+    Args:
+        path: of the page; its folder exists.
+        report: what to show.
+
+    Raises:
+        UserError: the page cannot be written there.
+    """
+    page = report_page(report).encode("utf-8", "replace")  # a lone surrogate in a text must not lose the report
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(page)
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"{path}: the report cannot be written ({error.strerror}); mend the folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def report_page(report: Report) -> str:
+    """The page as HTML: no scripts and nothing fetched from elsewhere; every text of the data is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only the end of a run needs it
+
+    # autoescape=True and not select_autoescape, which goes by the file's ending and would pass .j2 by
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(score=score, percent=percent)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        headline=_headline(report),
+        tiles=_tiles(report),
+        cautions=cautions(report),
+        sections=sections(report),
+    )
+
+
+def _headline(report: Report) -> dict[str, Any]:
+    interval = report.scores.get("interval") or {}
+    known = interval.get("low") is not None and interval.get("metric", report.headline) == report.headline
+    rows = report.scores.get("rows")
+    return {
+        "title": title(report.headline),
+        "value": score(report.scores.get(report.headline)),
+        "interval": f"{score(interval['low'])} to {score(interval['high'])}" if known else None,
+        "level": f"{interval['level']:.0%}".replace("%", " %") if known else None,
+        "where": f"on {rows:,} {report.split} examples" if rows else f"on the {report.split} split",
+    }
+
+
+def _tiles(report: Report) -> list[tuple[str, str]]:
+    """The next best figures, and what they cost."""
+    names = [name for name in SCORES[report.problem] if name != report.headline and name in report.scores]
+    tiles = [(title(name), score(report.scores[name])) for name in names[:_TILES]]
+    training, model = report.metrics.get("training", {}), report.metrics.get("model", {})
+    if training.get("seconds") is not None:
+        tiles.append(("Training time", duration(training["seconds"])))
+    if model.get("parameters") is not None:
+        tiles.append(("Parameters", magnitude(model["parameters"])))
+    return tiles

@@ -1,0 +1,315 @@
+"""What stands on a report's page, in order: a list of section builders for each problem.
+
+A builder takes the report and answers a Section, or None where the report has nothing for it. A new
+problem is one more entry in `SECTIONS`, with builders of its own where it needs them; the page's
+template knows blocks, not problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import yaml
+
+from kerasft.evaluation.report import plots
+from kerasft.evaluation.report.blocks import Code, Examples, Facts, Figure, Report, Section, Table
+from kerasft.evaluation.report.confusion import confusion_svg, most_confused
+from kerasft.evaluation.report.console import MOST_CLASSES, by_f1
+from kerasft.evaluation.report.label_sections import levels, out_of_scope, per_relation
+from kerasft.evaluation.report.labels import (
+    LOWER_IS_BETTER,
+    MISTAKES,
+    SCORES,
+    WRITTEN,
+    duration,
+    magnitude,
+    score,
+    title,
+)
+
+MOST_MISTAKES = 25
+LONGEST_TEXT = 500  # signs of a text that is shown as an example
+
+
+def sections(report: Report) -> list[Section]:
+    """The sections that this report has something for."""
+    built = [build(report) for build in SECTIONS[report.problem]]
+    return [section for section in built if section is not None]
+
+
+def best_step(report: Report) -> int | None:
+    """The step of the checkpoint that was kept: as training says, otherwise the best headline figure's."""
+    told = report.metrics.get("training", {}).get("best_step")
+    if told is not None:
+        return told
+    sign = -1 if report.headline in LOWER_IS_BETTER else 1
+    checked = [
+        (sign * row["validation"][report.headline], -row["step"])
+        for row in report.history
+        if row.get("validation", {}).get(report.headline) is not None
+    ]
+    return -max(checked)[1] if checked else None
+
+
+def learning_curves(report: Report) -> Section | None:
+    """Loss and validation metrics by step."""
+    step = best_step(report)
+    scores = [name for name in SCORES[report.problem] if name not in LOWER_IS_BETTER and name != report.headline]
+    # A headline such as perplexity has a scale of its own and is drawn alone.
+    beside = () if report.headline in LOWER_IS_BETTER else scores[:2]
+    names = {name: title(name) for name in (report.headline, *beside)}
+    drawn = [
+        (plots.loss_curve(report.history, step), "Loss by training step."),
+        (plots.validation_curve(report.history, names, step), "Metrics on the validation split by training step."),
+    ]
+    figures = [Figure(svg, caption) for svg, caption in drawn if svg is not None]
+    return Section("Learning curves", figures) if figures else None
+
+
+def scores_by_split(report: Report) -> Section | None:
+    """All averages, a column a split."""
+    splits = [name for name in ("validation", "test") if name in report.metrics]
+    names = [name for name in SCORES[report.problem] if any(name in report.metrics[split] for split in splits)]
+    if not names:
+        return None
+    rows = [(title(name), *(report.metrics[split].get(name) for split in splits)) for name in names]
+    return Section("All scores", [Table([("metric", "text"), *((split, "score") for split in splits)], rows)])
+
+
+def per_class(report: Report) -> Section | None:
+    """Precision, recall, F1 and support, a row a class."""
+    classes = report.scores.get("per_class")
+    if not classes:
+        return None
+    multi = report.problem == "multi_label"
+    extra = ("threshold", "average_precision") if multi else ()
+    many = len(classes) > MOST_CLASSES
+    ordered = by_f1(classes) if many else list(classes.items())
+    rows = [
+        (label, row["f1"], row["precision"], row["recall"], row["support"], *(row[name] for name in extra))
+        for label, row in ordered
+    ]
+    columns = [("class", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
+    columns += [(name.replace("_", " "), "score") for name in extra]
+    averaged = report.scores.get("classes_averaged", len(classes))
+    note = f"On the {report.split} split{', the lowest F1 first' if many else ''}."
+    if averaged < len(classes):
+        note += f" Macro averages run over the {averaged} classes that occur in truth or prediction."
+    return Section("Per class", [Table(columns, rows, shown=20 if many else len(rows))], note)
+
+
+def confusion(report: Report) -> Section | None:
+    """The confusion matrix, and the pairs that are confused most."""
+    matrix = report.scores.get("confusion_matrix")
+    if not matrix:
+        return None
+    caption = "Rows are true classes, columns predictions; a deeper colour is a larger share of the true class."
+    pairs = most_confused(matrix, report.labels) if len(report.labels) > 2 else []  # two classes show all by themselves
+    wide = not (pairs and len(report.labels) <= 8)  # a small matrix and its table fit side by side
+    blocks: list[Any] = [Figure(confusion_svg(matrix, report.labels), caption, wide)]
+    if pairs:
+        columns = [("true", "text"), ("predicted as", "text"), ("examples", "count"), ("share", "percent")]
+        blocks.append(Table(columns, pairs, "Most often confused, share of the true class", shown=10, wide=wide))
+    return Section("Confusion", blocks)
+
+
+def reliability(report: Report) -> Section | None:
+    """Whether confidence can be taken for probability."""
+    svg = plots.reliability_diagram(report.scores.get("reliability", ()))
+    if svg is None:
+        return None
+    error = score(report.scores["expected_calibration_error"])
+    caption = f"Expected calibration error {error} over 15 equal-width bins (Guo et al. 2017, arXiv:1706.04599)."
+    facts = [
+        ("Calibration error", error),
+        ("Mean confidence", score(report.scores["mean_confidence"])),
+        ("Accuracy", score(report.scores["accuracy"])),
+        ("Log loss", score(report.scores["log_loss"])),
+    ]
+    return Section("Reliability", [Figure(svg, caption), Facts(facts)], "Is it right as often as it is sure?")
+
+
+def per_tag(report: Report) -> Section | None:
+    """Token-level precision, recall, F1 and support, a row a tag, with the averages below."""
+    tokens = report.scores.get("token")
+    if not tokens:
+        return None
+    names = ("f1", "precision", "recall")
+    rows = [(tag, *(row[name] for name in names), row["support"]) for tag, row in tokens["per_class"].items()]
+    total = sum(row["support"] for tag, row in tokens["per_class"].items() if tag != "O")
+    for average in ("micro", "macro", "weighted"):
+        rows.append((f"{average} average", *(tokens[f"{average}_{name}"] for name in names), total))
+    columns = [("tag", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
+    note = f"Over {tokens['tokens']:,} tokens, {score(tokens['accuracy'])} of them right. Averages leave O out."
+    return Section("Tags of tokens", [Table(columns, rows, shown=max(30, len(rows)))], note)
+
+
+def scatter(report: Report) -> Section | None:
+    """Predicted against true numbers."""
+    svg = plots.prediction_scatter(report.points)
+    if svg is None:
+        return None
+    facts = [(title(name), score(report.scores.get(name))) for name in SCORES[report.problem]]
+    return Section("Predictions", [Figure(svg, f"Examples of the {report.split} split."), Facts(facts)])
+
+
+def mistakes(report: Report) -> Section | None:
+    """The examples on which the model was most confidently wrong."""
+    if not report.mistakes:
+        return None
+    rows = [
+        {key: _shown(value) for key, value in mistake.items() if value is not None}
+        for mistake in report.mistakes[:MOST_MISTAKES]
+    ]
+    heading, measure = MISTAKES.get(report.problem, ("Most confidently wrong", "score"))
+    note = "Often the quickest way to a better model: some of these labels may be wrong."
+    return Section(heading, [Examples(rows, measure)], note)
+
+
+def masked_texts(report: Report) -> Section | None:
+    """Some hidden tokens with what the model would put there."""
+    if not report.mistakes:
+        return None
+    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    note = f"One hidden token of each of the first rows of the {report.split} split, and the likeliest five."
+    return Section("Masked texts", [Examples(rows, "probability of the first")], note)
+
+
+def written_texts(report: Report) -> Section | None:
+    """Some texts that the model went on from, with what the data has there."""
+    if not report.mistakes:
+        return None
+    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    note = f"Rows of the {report.split} split drawn by the run's seed: what was there, and what was written."
+    return Section("Written texts", [Examples(rows)], note)
+
+
+def beside_copies(report: Report) -> Section | None:
+    """What was written beside the inputs as they are, and how both were measured."""
+    copied = report.scores.get("copy_baseline")
+    if not copied:
+        return None
+    rows = [(title(name), report.scores.get(name), copied.get(name)) for name in WRITTEN]
+    columns = [("metric", "text"), ("written", "score"), ("the input itself", "score")]
+    signatures = [(title(name), str(report.scores[f"{name}_signature"])) for name in ("bleu", "chrf")]
+    note = f"{report.scores['answers']:,} outputs of the {report.split} split, and their inputs taken for outputs."
+    return Section("Beside copies of the input", [Table(columns, rows), Facts(signatures, "sacreBLEU")], note)
+
+
+def data(report: Report) -> Section | None:
+    """Sizes, lengths and class balance of the splits."""
+    if not report.splits:
+        return None
+    train = report.splits.get("train", {})
+    blocks = [_lengths(report), *_histograms(report), *_overlap(report), *_balance(train.get("classes"))]
+    return Section("Data", blocks)
+
+
+def _lengths(report: Report) -> Table:
+    lengths = ("min", "median", "p95", "max")
+    rows = [
+        (
+            f"{name}, {side}" if len(split["sides"]) > 1 else name,
+            split["rows"], *(found["lengths"][key] for key in lengths), found["truncated"],
+        )
+        for name, split in report.splits.items()
+        for side, found in split["sides"].items()
+    ]  # fmt: skip
+    columns = [("split", "text"), ("rows", "count"), ("shortest", "count"), ("median", "count")]
+    columns += [("95 %", "count"), ("longest", "count"), ("cut", "percent")]
+    return Table(columns, rows, "Lengths in tokens")
+
+
+def _histograms(report: Report) -> Iterator[Figure]:
+    """Of each side of the training split, beside its own limit."""
+    limits = report.data_summary["limits"]
+    for side, found in report.splits.get("train", {"sides": {}})["sides"].items():
+        histogram = found["histogram"]
+        svg = plots.length_histogram(histogram["edges"], histogram["counts"], limits[side], side)
+        if svg is not None:
+            yield Figure(svg, f"Lengths of the training {side}.")
+
+
+def setup(report: Report) -> Section | None:
+    """What it takes to do this run again."""
+    blocks: list[Any] = []
+    if report.versions:
+        blocks.append(Facts([(name, str(version)) for name, version in report.versions.items()], "Versions"))
+    cost = _cost(report)
+    if cost:
+        blocks.append(Facts(cost, "Training"))
+    if report.config:
+        text = yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True)
+        blocks.append(Code("The resolved config", text))
+    return Section("How it was made", blocks) if blocks else None
+
+
+def _cost(report: Report) -> list[tuple[str, str]]:
+    forms: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "steps": ("Steps", magnitude),
+        "seconds": ("Time", duration),
+        "examples_per_second": ("Examples a second", magnitude),
+        "real_tokens_per_second": ("Tokens a second, padding not counted", magnitude),
+        "input_wait": ("Steps waited for input", "{:.1%}".format),
+        "parameters": ("Parameters", magnitude),
+        "trainable_parameters": ("Trained parameters", magnitude),
+    }
+    known = {**report.metrics.get("training", {}), **report.metrics.get("model", {})}
+    return [(name, write(known[key])) for key, (name, write) in forms.items() if known.get(key) is not None]
+
+
+def _overlap(report: Report) -> list[Facts]:
+    names = {
+        "shared_train_test": "Test texts that are also in train",
+        "duplicates_train": "Repeated texts in train",
+    }
+    rows = [(name, f"{report.data_summary[key]:,}") for key, name in names.items() if key in report.data_summary]
+    return [Facts(rows, "Repeated texts")] if rows else []
+
+
+def _balance(classes: Any) -> list[Table]:
+    if not classes:
+        return []
+    ordered = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+    largest = max(ordered[0][1], 1)
+    rows = [(label, count, count / largest) for label, count in ordered]
+    columns = [("class", "text"), ("training examples", "count"), ("", "bar only")]
+    return [Table(columns, rows, "Class balance", shown=20)]
+
+
+def _shown(value: Any) -> str:
+    """Any value as text for a page: control signs visible, long texts cut."""
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(map(str, value)) or "(none)"
+    text = score(value) if isinstance(value, float) else str(value)
+    text = "".join(sign if sign >= " " or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
+
+
+_CLASSIFICATION = (
+    learning_curves,
+    out_of_scope,
+    levels,
+    per_class,
+    confusion,
+    reliability,
+    mistakes,
+    scores_by_split,
+    data,
+    setup,
+)
+_NUMBERS = (learning_curves, scatter, mistakes, scores_by_split, data, setup)
+SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
+    "single_label": _CLASSIFICATION,
+    "relation_extraction": (learning_curves, per_relation, *_CLASSIFICATION[1:]),
+    "multi_label": _CLASSIFICATION,
+    "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
+    "question_answering": (learning_curves, mistakes, scores_by_split, data, setup),
+    "regression": _NUMBERS,
+    "scored_pairs": _NUMBERS,
+    "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
+    "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
+    "text_generation": (learning_curves, written_texts, scores_by_split, data, setup),
+    "written_answers": (learning_curves, written_texts, beside_copies, scores_by_split, data, setup),
+}

@@ -1,0 +1,62 @@
+"""What a reader should know before trusting the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kerasft.evaluation.report.blocks import Report
+
+MOST_TRUNCATED = 0.10  # share of rows
+FEWEST_EXAMPLES = 10  # of a class in train
+WORST_CALIBRATION = 0.10  # expected calibration error
+FEWEST_FOR_CALIBRATION = 100  # rows; with fewer, chance alone makes gaps
+
+
+def cautions(report: Report) -> list[str]:
+    """One sentence for each thing that weakens the figures, with its mend; empty where all is well."""
+    found = [_shared(report), *_truncated(report), _rare_classes(report), _calibration(report)]
+    return [caution for caution in found if caution]
+
+
+def _shared(report: Report) -> str | None:
+    shared = report.data_summary.get("shared_train_test", 0)
+    if not shared:
+        return None
+    rows = report.splits.get("test", {}).get("rows")
+    share = f" ({shared / rows:.1%})" if rows else ""
+    return (
+        f"{shared:,} test texts{share} are also in the training data, so the test figures are too good. "
+        "Remove them from data.train."
+    )
+
+
+def _truncated(report: Report) -> Iterator[str]:
+    for side, (key, limit) in report.data_summary.get("limits", {}).items():
+        shares = {name: split["sides"][side]["truncated"] for name, split in report.splits.items()}
+        cut = [f"{share:.0%} of {name}" for name, share in shares.items() if share > MOST_TRUNCATED]
+        if cut:
+            yield (
+                f"{side.capitalize()} are cut at {limit} tokens: {', '.join(cut)}. What stands after that is never "
+                f"read; a larger {key} may help."
+            )
+
+
+def _rare_classes(report: Report) -> str | None:
+    classes = report.splits.get("train", {}).get("classes") or {}
+    rare = sorted((count, label) for label, count in classes.items() if count < FEWEST_EXAMPLES)
+    if not rare:
+        return None
+    named = ", ".join(f"{label} ({count})" for count, label in rare[:5])
+    more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+    return f"Fewer than {FEWEST_EXAMPLES} training examples: {named}{more}. Expect little of these classes."
+
+
+def _calibration(report: Report) -> str | None:
+    error = report.scores.get("expected_calibration_error")
+    if error is None or error <= WORST_CALIBRATION or report.scores.get("rows", 0) < FEWEST_FOR_CALIBRATION:
+        return None
+    sure, right = report.scores["mean_confidence"], report.scores["accuracy"]
+    return (
+        f"The model is {'over' if sure > right else 'under'}confident: it is {sure:.0%} sure on average and right "
+        f"{right:.0%} of the time (calibration error {error:.2f}). Do not read its scores as probabilities."
+    )

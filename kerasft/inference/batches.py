@@ -1,0 +1,137 @@
+"""Answers to many texts: batches of texts of like length, two at a time, and the answers in the order of the texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.console.terminal import Terminal
+from kerasft.data.batching.batching import MEGA_BATCH
+from kerasft.data.sources.sources import Record
+from kerasft.inference.export import Servable
+from kerasft.inference.text_index import TextIndex
+from kerasft.models.tokenizers.token_counts import token_counts
+from kerasft.runs import Trained
+from kerasft.serving.drift.reference import SIGNATURE
+from kerasft.tasks.base import Task
+from kerasft.training.layers.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
+from kerasft.training.layers.kernel_layers import kernels_ready
+from kerasft.training.layers.precision import bfloat16_products
+
+FIRST_BATCHES = 8  # of the first window: answers come soon, and batches of it have little padding
+AT_ONCE = 2  # batches: one is in the model while the other is tokenized or written down
+
+Rows = list[dict[str, str]]
+Columns = Mapping[str, list[str]]
+Answers = Callable[[Rows, Mapping[str, Any]], list[dict[str, Any]]]  # rows of input, outputs -> of output
+
+
+def sorted_answers(
+    rows: Iterable[dict[str, str]],
+    lengths: Callable[[Rows], Sequence[int]],
+    answers: Callable[[Rows], list[Any]],
+    batch_size: int,
+    most_batches: int,
+) -> Iterator[Any]:
+    """One answer a row, in the order of the rows.
+
+    Rows are read in windows of 8 batches, then 16 and so on up to `most_batches`; a window is answered before the next
+    is read. In one of several batches the longest rows come first.
+
+    Args:
+        rows: of input.
+        lengths: rows -> how long the model's input is for each.
+        answers: a batch of rows -> their answers; it is called by two threads at the same time.
+        batch_size: rows a batch.
+        most_batches: 1: each batch is answered before the next is read.
+    """
+    rows, batches = iter(rows), min(FIRST_BATCHES, most_batches)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        while window := list(islice(rows, batches * batch_size)):
+            order = list(range(len(window)))
+            if len(window) > batch_size:
+                order = np.argsort(-np.asarray(lengths(window)), kind="stable").tolist()
+            parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+            asked = [[window[i] for i in part] for part in parts]
+            found = threads.map(answers, asked)
+            placed = dict(pair for part, given in zip(parts, found) for pair in zip(part, given))
+            yield from (placed[i] for i in range(len(window)))
+            batches = min(2 * batches, most_batches)
+
+
+def cheapened(
+    answerer: Trained | Servable, bfloat16: bool = False, say: Callable[[str], None] = lambda line: None
+) -> Trained | Servable:
+    """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is.
+
+    Args:
+        answerer: not asked yet.
+        bfloat16: whether products are to be of this type on a CPU; see `kerasft.training.layers.precision`.
+        say: told of what takes time, and of what is missing.
+    """
+    if not isinstance(answerer, Trained):
+        return answerer
+    if answerer.task.writes:  # a decoder's calls have a form of their own
+        answerer.task.generator.bfloat16 = bfloat16
+    else:
+        # Activations would be compiled anew for each length of texts.
+        forms = [form for form in chosen_forms(None, say) if form != ACTIVATIONS]
+        # Weights stay as they are now: those that kernels read are packed here, once for all answers.
+        with bfloat16_products(bfloat16), fused_layers(answerer.model, forms), kernels_ready(answerer.model):
+            answerer.trace()
+    return answerer
+
+
+def token_lengths(answerer: Trained | Servable) -> Callable[[Columns], np.ndarray]:
+    """Counts the tokens of texts: string columns -> (rows,); characters where an older export counts no tokens."""
+    names = answerer.task.inputs
+    if isinstance(answerer, Trained):
+        signature = {name: tf.TensorSpec([None], tf.string) for name in names}
+        graph = tf.function(lambda texts: token_counts(answerer.preprocessor, texts), [signature], autograph=False)
+    elif counts := answerer.loaded.signatures.get(SIGNATURE):
+        graph = lambda texts: counts(**texts)  # noqa: E731
+    else:
+        return lambda columns: np.array([sum(map(len, row)) for row in zip(*(columns[name] for name in names))])
+    return lambda columns: graph({name: tf.constant(columns[name], tf.string) for name in names})["tokens"].numpy()
+
+
+def answer_lines(
+    answerer: Trained | Servable, records: Iterator[Record], answers: Answers, batch_size: int, waits: bool
+) -> Iterator[str]:
+    """A line of JSON for each record; where somebody waits for each answer, a batch is read only after the last."""
+    task, count = answerer.task, token_lengths(answerer)
+
+    def columns(rows: Rows) -> Columns:
+        return {name: [row[name] for row in rows] for name in task.inputs}
+
+    def answered(batch: Rows) -> list[str]:
+        return [json.dumps(answer, ensure_ascii=False) for answer in answers(batch, answerer.answer(columns(batch)))]
+
+    rows = (task.parse_inputs(record) for record in records)
+    most = 1 if waits else MEGA_BATCH
+    yield from sorted_answers(rows, lambda window: count(columns(window)), answered, batch_size, most)
+
+
+def plain_answers(task: Task) -> Answers:
+    """The task's own."""
+    return lambda batch, outputs: task.rows(outputs)
+
+
+def searched_answers(
+    answerer: Trained | Servable, corpus: Iterator[Record], batch_size: int, top: int, terminal: Terminal
+) -> Answers:
+    """The index is made first; then each text is answered with its nearest ones."""
+    index = TextIndex(answerer, corpus, batch_size)
+    terminal.line(f"index: {len(index):,} texts")
+
+    def answers(batch: list[dict[str, str]], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = index.search(outputs["embedding"], top)
+        return [{**row, "nearest": nearest} for row, nearest in zip(batch, found)]
+
+    return answers

@@ -1,0 +1,122 @@
+"""A dialogue with a trained model: what was said, as far as there is room, and the answer as it is written."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from kerasft.inference.export import Servable
+from kerasft.models.generation.streamed_text import streamed_text
+from kerasft.models.preprocessing.chat_template import SYSTEM, Message
+from kerasft.models.tokenizers.token_counts import CHARACTERS
+from kerasft.runs import Trained
+from kerasft.serving.drift import reference
+from kerasft.tasks.text_generation import TextGeneration
+
+
+class Writer(Protocol):
+    """What answers: `task` is what it was made for."""
+
+    task: TextGeneration
+
+    def length(self, prompt: str) -> int:
+        """Tokens of a prompt."""
+
+    def write(self, prompt: str) -> Iterator[str]:
+        """Pieces of what follows it."""
+
+
+class Streaming:
+    """A model in this process: an answer is there token by token."""
+
+    def __init__(self, trained: Trained):
+        self.task: TextGeneration = trained.task
+        self._read = tf.function(
+            trained.preprocessor, input_signature=[{"prompt": tf.TensorSpec([None], tf.string)}], autograph=False
+        )
+        self._features = functools.lru_cache(1)(lambda prompt: self._read({"prompt": tf.constant([prompt])}))
+
+    def length(self, prompt: str) -> int:
+        return int(self._features(prompt)["lengths"][0])
+
+    def write(self, prompt: str) -> Iterator[str]:
+        generator, features = self.task.generator, self._features(prompt)
+        spelt = generator.detokenizer.spelt
+        tokens = (spelt[token] for token in generator.stream(features, generator.wishes(features)))
+        return streamed_text(tokens, generator.decoding.stop)
+
+
+class Whole:
+    """An export, by its signatures alone: an answer is there at its end."""
+
+    def __init__(self, servable: Servable):
+        self.task: TextGeneration = servable.task
+        self._servable = servable
+
+    def length(self, prompt: str) -> int:
+        """One more than are counted, for a token before all; no fewer where a part ends within a word."""
+        parts = [prompt[start : start + CHARACTERS] for start in range(0, len(prompt), CHARACTERS)]
+        return 1 + int(self._servable.ask(reference.SIGNATURE, {"prompt": parts})["tokens"].sum())
+
+    def write(self, prompt: str) -> Iterator[str]:
+        wishes: dict[str, Any] = {
+            name: np.array(number.values[:1], number.dtype) for name, number in self.task.numbers["generate"].items()
+        }
+        if "seed" in wishes:  # as it stands it would draw alike at every turn
+            wishes["seed"] += zlib.crc32(prompt.encode("utf-8"))
+        (text,) = self._servable.ask("generate", {"prompt": [prompt], **wishes})["text"].tolist()
+        yield text.decode("utf-8")
+
+
+class Conversation:
+    """Turns of a user and of a model of mode chat.
+
+    Args:
+        writer: the model.
+        system: the first turn's content; None: the config's.
+    """
+
+    def __init__(self, writer: Writer, system: str | None = None):
+        self._writer, config = writer, writer.task.config
+        self._template, self._user = writer.task.mode.template, config.task.chat.turns[0]
+        self._room = config.model.max_length - config.task.decoding.max_new_tokens
+        self._messages = [] if system is None else [Message(SYSTEM, system)]
+
+    def ask(self, text: str) -> Iterator[str]:
+        """Pieces of the answer. The turn and what was written of its answer are then part of the dialogue.
+
+        Where an iteration is left early, the answer is what there was by then.
+        """
+        self._messages.append(Message(self._user, text))
+        prompt = self._prompt()
+        written: list[str] = []
+        try:
+            for piece in self._writer.write(prompt):
+                written.append(piece)
+                yield piece
+        finally:
+            self._messages.append(Message(self._template.speaker, "".join(written).strip()))
+
+    def forget(self) -> None:
+        """Begins anew, with the system turn alone."""
+        self._messages = [message for message in self._messages[:1] if message.role == SYSTEM]
+
+    def _prompt(self) -> str:
+        """The dialogue as text; its oldest turns are forgotten where an answer would have no room."""
+        while True:
+            prompt = self._template.prompt(self._messages)
+            if self._writer.length(prompt) <= self._room or not self._drop_oldest():
+                return prompt
+
+    def _drop_oldest(self) -> bool:
+        """Forgets the oldest turn of a user and all up to the next one; False: only the newest is left."""
+        places = [place for place, message in enumerate(self._messages) if message.role == self._user]
+        if len(places) < 2:
+            return False
+        del self._messages[places[0] : places[1]]
+        return True

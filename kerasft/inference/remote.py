@@ -1,0 +1,118 @@
+"""Answers of a server for a stream of records, in order: `kerasft predict http://HOST:8501/v1/models/NAME`."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasft.data.sources.sources import Record
+from kerasft.errors import StorageError, UserError
+from kerasft.serving.client import SCHEMES, Client, Credentials, Which
+from kerasft.serving.status import ServingError
+
+ADDRESS = re.compile(
+    rf"((?:{'|'.join(SCHEMES)})://[^/]+)/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/?", re.ASCII
+)
+IN_FLIGHT = 4  # batches: while one is answered the next are on their way
+
+
+def is_address(model: str) -> bool:
+    """Whether that is a server's, not a folder's."""
+    return "://" in model
+
+
+def read_token(file: Path) -> str:
+    """The first line of a file. Raises UserError where there is none."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--token-file: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    if not lines or not lines[0].strip():
+        raise UserError(f"--token-file: {file}: its first line is empty")
+    return lines[0].strip()
+
+
+class Remote:
+    """A model on a server.
+
+    Args:
+        address: http://HOST:8501/v1/models/NAME, or grpc://..., or with /versions/N or /labels/L behind it.
+        token: a bearer token.
+        ca: PEM file of the authority that signed the server's certificate.
+
+    Raises:
+        UserError: the address has another form, or the server does not have the model.
+    """
+
+    def __init__(self, address: str, token: str | None = None, ca: Path | None = None):
+        found = ADDRESS.fullmatch(address)
+        if found is None:
+            raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
+        self._address = address
+        self._which = Which(found[2], int(found[3]) if found[3] else None, found[4])
+        self._client = Client(found[1], credentials=Credentials(ca=ca, token=token))
+        try:
+            signatures = self._client.signatures(self._which)
+        except ServingError as error:
+            raise UserError(f"{address}: {error.code.name}: {error.message}") from error
+        if "serving_default" not in signatures:
+            raise UserError(f"{address}: has no signature serving_default")
+        self.inputs = sorted(signatures["serving_default"]["inputs"])
+
+    def answers(self, records: Iterable[Record], batch_size: int) -> Iterator[dict[str, Any]]:
+        """One answer a record, in order; a few batches are under way at a time.
+
+        Raises:
+            UserError: a record lacks an input, or the server refuses what it is asked.
+            StorageError: the server cannot be reached or does not answer in time.
+        """
+        rows = iter(records)
+        waiting: deque = deque()
+        with ThreadPoolExecutor(IN_FLIGHT) as threads:
+            try:
+                while batch := list(islice(rows, batch_size)):
+                    columns = {name: [_text(record, name) for record in batch] for name in self.inputs}
+                    waiting.append((batch[0].where, threads.submit(self._client.predict, self._which, columns)))
+                    if len(waiting) == IN_FLIGHT:
+                        yield from self._take(*waiting.popleft())
+                while waiting:
+                    yield from self._take(*waiting.popleft())
+            finally:
+                for _, answer in waiting:
+                    answer.cancel()
+
+    def _take(self, where: str, answer) -> list[dict[str, Any]]:
+        try:
+            outputs = answer.result()
+        except ServingError as error:
+            message = f"{self._address}: the batch from {where} on: {error.code.name}: {error.message}"
+            raise (UserError if error.http_status < 500 else StorageError)(message) from error
+        columns = {name: _plain(array) for name, array in outputs.items()}
+        return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        self._client.close()
+
+
+def _text(record: Record, name: str) -> str:
+    value = record.values.get(name)
+    if not isinstance(value, str):
+        raise UserError(f"{record.where}: the model asks for {name!r}, a text; there is {value!r}")
+    # A lone surrogate, which JSON Lines can hold, has no UTF-8 form.
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    if array.dtype != object:
+        return array.tolist()
+    return np.vectorize(lambda value: value.decode("utf-8", "replace"), otypes=[object])(array).tolist()

@@ -1,0 +1,58 @@
+"""A config's preset as it is, before any training, to be measured and asked like a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasft.config.load import load_config
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.models.presets.presets import resolve_preset
+from kerasft.runs import Trained
+from kerasft.tasks.registry import create_task
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """Stands where a `Run` does: a config, a state and `load`."""
+
+    config: Config
+    preset: str
+
+    @classmethod
+    def open(cls, path: Path, overrides: Sequence[str] = ()) -> Untrained:
+        """Reads a config and finds its preset, without TensorFlow.
+
+        Raises:
+            UserError: the config is not valid, or its task has weights that mean nothing before training.
+        """
+        config = load_config(path, overrides)
+        task = create_task(config)
+        task.check_config()
+        if task.needs_training:
+            run = Path(config.output.dir) / config.name
+            raise UserError(f"{path}: {config.task.name} has to be trained first; give its run, such as {run}")
+        if config.model.preset is None:
+            raise UserError(f"{path}: model.preset is null: there is nothing to measure before training; train first")
+        return cls(config, resolve_preset(config.model.preset))
+
+    def load_state(self) -> dict[str, Any]:
+        """Nothing was learnt from data."""
+        return {}
+
+    def load(self) -> Trained:
+        """The preset in float32 with the task's pooling."""
+        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+
+        task = create_task(self.config)
+        backbone = load_backbone(self.preset, dtype="float32")
+        preprocessor = task.preprocessor(backbone, load_tokenizer(self.preset))
+        return Trained(task, preprocessor, task.build(backbone))
+
+
+def is_config(path: Path) -> bool:
+    """Whether a command was given a config file rather than a run or a SavedModel."""
+    return path.suffix in (".yaml", ".yml")

@@ -1,0 +1,152 @@
+"""Beam search, in graph: the likeliest answer among several that grow beside each other, for each row by itself.
+
+As Hugging Face's generate has it (transformers 5, `early_stopping=False`): an answer's score is the sum of its tokens'
+log-probabilities, with that of what ends it, over its length to the power of `length_penalty`; it counts as an answer
+only if it is among the best continuations when it ends; a row ends once its best beam, at the length it has, could not
+come among the answers that it has. A repetition penalty is for log-probabilities, as there. One thing is otherwise:
+where several tokens can end an answer, the likeliest stands for all of them, so that no answer is counted twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kerasft.models.generation.decoder import Begun, Decoder
+from kerasft.models.generation.stopping import AnswerRules
+from kerasft.models.tokenizers.detokenizer import NO_TOKEN
+
+_NEVER = float("-inf")
+
+
+class _Beams(NamedTuple):
+    """Between two tokens.
+
+    Attributes:
+        step: how many tokens the beams have.
+        scores: (batch, beams), best first.
+        written: (batch, beams, steps) ids.
+        present: (batch * beams, vocabulary), of a repetition penalty.
+        cache: of batch * beams rows.
+        found: (batch, beams), scores of answers, best first.
+        answers: (batch, beams, steps) ids.
+        ended: (batch,) bool.
+    """
+
+    step: tf.Tensor
+    scores: tf.Tensor
+    written: tf.Tensor
+    present: tf.Tensor
+    cache: Any
+    found: tf.Tensor
+    answers: tf.Tensor
+    ended: tf.Tensor
+
+
+class BeamSearch:
+    """Searches for likely answers.
+
+    Args:
+        decoder: how the model reads.
+        rules: of every answer.
+        beams: how many grow beside each other, 2 or more.
+        length_penalty: 0: the likeliest answer; the larger, the longer.
+    """
+
+    def __init__(self, decoder: Decoder, rules: AnswerRules, beams: int, length_penalty: float):
+        self._decoder, self._rules, self._width, self._length_penalty = decoder, rules, beams, length_penalty
+
+    def __call__(self, begun: Begun, limits: tf.Tensor) -> tf.Tensor:
+        """The best answer of each row.
+
+        Args:
+            begun: what the answers follow.
+            limits: (batch,) int32, most tokens of each.
+
+        Returns:
+            (batch, steps) int32 ids, NO_TOKEN from an answer's end on.
+        """
+        rows = tf.shape(limits)[0]
+        steps = tf.reduce_max(tf.concat([limits, [1]], 0))
+        each = tf.repeat(tf.range(rows), self._width)  # (batch * beams,) rows that beams belong to
+        nothing = tf.fill([rows, self._width, steps], NO_TOKEN)
+        none = tf.fill([rows, self._width], _NEVER)
+        # All beams begin alike: one is enough for the first step.
+        scores = tf.concat([tf.zeros_like(none[:, :1]), none[:, 1:]], axis=1)
+        given = tf.where(tf.sequence_mask(begun.lengths, tf.shape(begun.token_ids)[1]), begun.token_ids, NO_TOKEN)
+        present = tf.gather(self._rules.noted(None, given), each)
+        start = _Beams(
+            tf.constant(0), scores, nothing, present, _gathered(begun.cache, each), none, nothing, limits < 1
+        )
+        first = self._grow(start, limits, tf.gather(begun.hidden, each))
+        (last,) = tf.while_loop(
+            lambda state: ~tf.reduce_all(state.ended),
+            lambda state: (self._go_on(state, begun, limits),),
+            (first,),
+            parallel_iterations=1,
+        )
+        return last.answers[:, 0]
+
+    def _go_on(self, state: _Beams, begun: Begun, limits: tf.Tensor) -> _Beams:
+        """Reads the newest token of each beam and lets all grow by one."""
+        # A row that has ended reads on to no effect, within the cache.
+        places = tf.repeat(begun.lengths + tf.minimum(state.step, limits) - 1, self._width)
+        newest = tf.reshape(state.written[:, :, state.step - 1], [-1])
+        hidden, cache = self._decoder.go_on(tf.maximum(newest, 0), places, state.cache, begun.shared)
+        return self._grow(state._replace(cache=cache), limits, hidden)
+
+    def _grow(self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor) -> _Beams:
+        """One token more, from (batch * beams, hidden) of what the beams have so far."""
+        ending, scores, origin, token = self._continued(state, hidden)
+        written = tf.gather(state.written, origin, batch_dims=1)  # (batch, candidates, steps)
+        here = tf.range(tf.shape(written)[2]) == state.step
+        written = tf.where(here, token[..., tf.newaxis], written)
+        count = state.step + 1
+        newest = written[:, :, self._rules.recent(count) : count]
+        stopped = tf.reshape(self._rules.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
+        last = count >= limits
+        found, answers = self._answered(state, ending, scores, written, stopped | last[:, tf.newaxis])
+
+        scores, chosen = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
+        written, origin, token = (tf.gather(each, chosen, batch_dims=1) for each in (written, origin, token))
+        flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])
+        present = self._rules.noted(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
+        ended = state.ended | last | (self._normal(scores[:, 0], count) <= found[:, -1])
+        return _Beams(count, scores, written, present, _gathered(state.cache, flat), found, answers, ended)
+
+    def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
+        likely = tf.nn.log_softmax(self._rules.known(self._decoder.logits(hidden)))
+        likely = self._rules.penalised(likely, state.present)
+        size = likely.shape[1]
+        total = state.scores[..., tf.newaxis] + tf.reshape(likely, [-1, self._width, size])
+        ends = tf.constant(self._rules.special)
+        ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)
+        going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])
+        # Of those that complete a stop text none goes on; others then take their place.
+        scores, places = tf.math.top_k(going, min(1 + self._rules.stops, size) * self._width)
+        return ending, scores, places // size, places % size
+
+    def _answered(
+        self, state: _Beams, ending: tf.Tensor, scores: tf.Tensor, written: tf.Tensor, complete: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores and ids of the best answers so far, with those that end at this step."""
+        best, places = tf.math.top_k(tf.concat([ending, scores], axis=1), self._width)
+        ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), places, batch_dims=1)
+        new = tf.where(ends, self._normal(best, state.step + 1), _NEVER)
+        grown = tf.gather(tf.concat([state.written, written], axis=1), places, batch_dims=1)
+        found, places = tf.math.top_k(tf.concat([state.found, new], axis=1), self._width)
+        answers = tf.gather(tf.concat([state.answers, grown], axis=1), places, batch_dims=1)
+        ended = state.ended
+        return (
+            tf.where(ended[:, tf.newaxis], state.found, found),
+            tf.where(ended[:, tf.newaxis, tf.newaxis], state.answers, answers),
+        )
+
+    def _normal(self, scores: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return scores / tf.cast(length, tf.float32) ** self._length_penalty
+
+
+def _gathered(cache: Any, rows: tf.Tensor) -> Any:
+    return tf.nest.map_structure(lambda kept: tf.gather(kept, rows), cache)

@@ -1,0 +1,233 @@
+"""Texts or pairs of texts -> what a backbone reads, in graph: tokens, special tokens, truncation, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import keras
+import keras_hub
+import tensorflow as tf
+
+from kerasft.errors import UserError
+from kerasft.models.tokenizers.encoder import clean, token_encoder
+
+FEATURES = ("token_ids", "padding_mask", "segment_ids")
+
+
+class Layout(NamedTuple):
+    """The special tokens around and between texts, as ids."""
+
+    start: tuple[int, ...]
+    separator: tuple[int, ...]
+    end: tuple[int, ...]
+    pad: int
+
+
+class TextPreprocessor(tf.Module):
+    """The one object that turns strings into features, in training and in the SavedModel.
+
+    Args:
+        encoder: (batch,) strings -> (batch, tokens) int32; see `kerasft.models.tokenizers.encoder`.
+        layout: special tokens of the family.
+        features: names of the backbone's inputs.
+        max_length: tokens a row is cut to, special tokens included.
+        inputs: the string columns, `("text",)` or `("text", "text_pair")`.
+
+    Attributes:
+        inputs: as above.
+        max_length: as above.
+        pad_values: feature -> its value at a position without a token.
+    """
+
+    def __init__(
+        self, encoder: tf.Module, layout: Layout, features: Iterable[str], max_length: int, inputs: Iterable[str]
+    ):
+        super().__init__(name="text_preprocessor")
+        self.encoder = encoder
+        self.layout = layout
+        self.inputs = tuple(inputs)
+        self.max_length = max_length
+        self.pad_values = {name: layout.pad if name == "token_ids" else 0 for name in FEATURES if name in set(features)}
+        call = tf.function(self._features, reduce_retracing=True, autograph=False)
+        # Behind a plain function: an attribute that is a tf.function would be written into every SavedModel, once
+        # for each shape it has seen.
+        self._compute = lambda columns: call(columns)
+
+    # AutoGraph has nothing to convert here and takes three times as long as the tracing itself.
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Strings -> features, eagerly or in graph.
+
+        Args:
+            columns: name -> (batch,) strings, of any bytes, for each name in `inputs`.
+
+        Returns:
+            The backbone's inputs among `token_ids`, `padding_mask` and `segment_ids`, each (batch, longest row)
+            int32 and at least one token long; `padding_mask` is 1 at tokens.
+        """
+        return self.measured(columns)[0]
+
+    def lengths(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """As `__call__`, -> (batch,) int32 tokens before truncation, special tokens included."""
+        return self.measured(columns)[1]
+
+    @tf.autograph.experimental.do_not_convert
+    def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Features and lengths in one pass over the texts."""
+        compute = self._compute if tf.executing_eagerly() else self._features
+        return compute(self._checked(columns))
+
+    def _checked(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        if set(columns) != set(self.inputs):
+            raise ValueError(f"columns are {sorted(columns)} and have to be {sorted(self.inputs)}")
+        return {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
+
+    def _segments(self, columns: Mapping[str, tf.Tensor]) -> list[tf.RaggedTensor]:
+        if len(self.inputs) == 1:
+            return [self.encoder(clean(columns[self.inputs[0]]))]
+        first, second = (columns[name] for name in self.inputs)
+        rows = tf.size(first)
+        message = f"{' and '.join(self.inputs)} need the same number of texts"
+        tf.debugging.assert_equal(tf.size(second), rows, message=message)
+        # One pass over both is a smaller graph, and faster, than one for each.
+        ids = self.encoder(clean(tf.concat([first, second], 0)))  # (2 * batch, tokens)
+        return [ids[:rows], ids[rows:]]
+
+    def _special(self) -> int:
+        """Special tokens of a row."""
+        between = len(self.layout.separator) * (len(self.inputs) - 1)
+        return len(self.layout.start) + between + len(self.layout.end)
+
+    def _features(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        segments = self._segments(columns)
+        lengths = tf.add_n([tf.cast(segment.row_lengths(), tf.int32) for segment in segments]) + self._special()
+        budget = max(self.max_length - self._special(), 0)
+        segments = self._fit(segments, budget)
+        rows = segments[0].nrows()
+        parts = [repeated(self.layout.start, rows)]
+        for number, segment in enumerate(segments):
+            last = number == len(segments) - 1
+            parts += [segment, repeated(self.layout.end if last else self.layout.separator, rows)]
+        tokens = side_by_side(parts)
+        token_ids = tokens.to_tensor(self.layout.pad)  # (batch, longest)
+        position = tf.range(tf.shape(token_ids)[1])[tf.newaxis]
+        mask = position < tf.cast(tokens.row_lengths(), tf.int32)[:, tf.newaxis]
+        # The first text and what stands around it are segment 0.
+        first = tf.add_n([tf.cast(part.row_lengths(), tf.int32) for part in parts[:3]])
+        features = {
+            "token_ids": token_ids,
+            "padding_mask": tf.cast(mask, tf.int32),
+            "segment_ids": tf.cast(mask & (position >= first[:, tf.newaxis]), tf.int32),
+        }
+        return {name: features[name] for name in self.pad_values}, lengths
+
+    def _fit(self, segments: list[tf.RaggedTensor], budget: int) -> list[tf.RaggedTensor]:
+        """Cuts the texts of each row to `budget` tokens together."""
+        if len(segments) == 1:
+            return [segments[0][:, :budget]]
+        counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
+        return [_cut(segment, count) for segment, count in zip(segments, counts)]
+
+
+def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Tokens that each text of a pair keeps, by the `longest_first` rule of the Rust tokenizers, in closed form.
+
+    The shorter text stays whole where it takes at most half the room; otherwise both get half, and an odd token
+    goes to the longer one (to the second where they are equal).
+
+    Args:
+        first, second: (batch,) tokens of each text.
+        budget: tokens there is room for.
+
+    Returns:
+        (batch,) and (batch,), together at most `budget`.
+    """
+    budget = tf.cast(budget, first.dtype)
+    half, rest = budget // 2, budget - budget // 2
+    shorter = tf.minimum(first, second)
+    fits = first + second <= budget
+    whole = shorter <= half
+    short = tf.where(whole, shorter, half)
+    long = tf.where(whole, budget - shorter, rest)
+    kept_first = tf.where(first <= second, short, long)
+    kept_second = tf.where(first <= second, long, short)
+    return tf.where(fits, first, kept_first), tf.where(fits, second, kept_second)
+
+
+def _cut(segment: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
+    """(batch, tokens) -> (batch, at most `counts` tokens)."""
+    lengths = segment.row_lengths()
+    position = tf.range(tf.size(segment.flat_values, out_type=tf.int64)) - tf.repeat(segment.row_starts(), lengths)
+    kept = tf.boolean_mask(segment.flat_values, position < tf.repeat(counts, lengths))
+    return tf.RaggedTensor.from_row_lengths(kept, tf.minimum(counts, lengths), validate=False)
+
+
+def repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
+    """The same ids in each row, (rows, len(ids)) int32."""
+    values = tf.tile(tf.constant(ids, tf.int32, shape=[len(ids)]), [tf.cast(rows, tf.int32)])
+    return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows, validate=False)
+
+
+def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
+    """[(batch, n), (batch, m), ...] -> (batch, n + m + ...), without the assertions of `tf.concat(parts, axis=1)`."""
+    rows, count = parts[0].nrows(), len(parts)
+    order = tf.transpose(tf.reshape(tf.range(rows * count), [count, rows]))  # (batch, parts)
+    flat = tf.gather(tf.concat(parts, axis=0), tf.reshape(order, [-1]))
+    return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
+
+
+def text_preprocessor(
+    backbone: keras.Model,
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    max_length: int,
+    inputs: Iterable[str] = ("text",),
+) -> TextPreprocessor:
+    """Builds the preprocessor of a backbone.
+
+    Args:
+        backbone: a KerasHub text backbone.
+        tokenizer: its tokenizer.
+        max_length: tokens a row is cut to, special tokens included.
+        inputs: the string columns, `("text",)` or `("text", "text_pair")`.
+
+    Raises:
+        UserError: the backbone has fewer positions than `max_length`, or reads something other than text.
+    """
+    names = [tensor.name for tensor in backbone.inputs]
+    if not {"token_ids"} <= set(names) <= set(FEATURES):
+        raise UserError(
+            f"model.preset: {type(backbone).__name__} reads {', '.join(names)}; use a model that reads "
+            f"token_ids and otherwise only {' and '.join(FEATURES[1:])}"
+        )
+    limit = getattr(backbone, "max_sequence_length", None)
+    if limit is not None and max_length > limit:
+        raise UserError(
+            f"model.max_length: {max_length} is more than the {limit} positions of this {type(backbone).__name__}; "
+            f"use {limit} or less"
+        )
+    layout = special_token_layout(backbone, tokenizer)
+    return TextPreprocessor(token_encoder(tokenizer), layout, names, max_length, inputs)
+
+
+def special_token_layout(backbone: keras.Model, tokenizer: keras_hub.tokenizers.Tokenizer) -> Layout:
+    """The special tokens of a family: those of KerasHub's classifier preprocessor, where the family has one.
+
+    For other families (ELECTRA, decoders) the tokenizer's own: its start token unless that is the end token too
+    (GPT-2), and its end token after each text.
+    """
+    for family in vars(keras_hub.models).values():
+        if (
+            isinstance(family, type)
+            and issubclass(family, keras_hub.models.TextClassifierPreprocessor)
+            and family.backbone_cls is type(backbone)
+        ):
+            # KerasHub makes the packer in `build`, whose argument it does not read (0.25 to 0.32).
+            preprocessor = family(tokenizer)
+            preprocessor.build(None)
+            packer = preprocessor.packer
+            values = (packer.start_value, packer.sep_value, packer.end_value)
+            return Layout(*(tuple(int(i) for i in value) for value in values), pad=int(packer.pad_value))
+    end = (int(tokenizer.end_token_id),)
+    start = (int(tokenizer.start_token_id),)
+    return Layout(() if start == end else start, end, end, int(tokenizer.pad_token_id))

@@ -1,0 +1,103 @@
+"""The head of a masked language model, from where a preset has it: Hugging Face's checkpoint, or a run of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasft.errors import UserError
+from kerasft.models.presets.huggingface import HF_PREFIX
+
+HEAD = "masked_lm_head"  # the layer's name
+WEIGHTS = "model.safetensors"
+# Dense kernel and bias, normalisation scale and offset, and the output's bias, as families of transformers call them.
+_NAMES = (
+    (
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+        "cls.predictions.bias",
+    ),
+    ("lm_head.dense.weight", "lm_head.dense.bias", "lm_head.layer_norm.weight", "lm_head.layer_norm.bias")
+    + ("lm_head.bias",),
+    ("vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias")
+    + ("vocab_projector.bias",),
+)
+_OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+
+def load_head(model: keras.Model, resolved: str) -> bool:
+    """Gives a `MaskedLM` the head of its preset. A preset without one leaves it as it is.
+
+    Args:
+        model: a `MaskedLM`.
+        resolved: what `resolve_preset` returned.
+
+    Returns:
+        Whether the preset has a head.
+
+    Raises:
+        UserError: its head has other shapes than its backbone.
+    """
+    values = _from_run(Path(resolved)) or _from_hugging_face(resolved)
+    if values is None:
+        return False
+    head = model.get_layer(HEAD)
+    tied = {id(variable) for variable in head.token_embedding.variables}
+    variables = [variable for variable in head.weights if id(variable) not in tied]
+    shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            f"model.preset: {resolved}: its masked language model head has the shapes {shapes[1]}, but its backbone "
+            f"needs {shapes[0]}; fetch the model again"
+        )
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    return True
+
+
+def _from_run(folder: Path) -> list[np.ndarray] | None:
+    told = folder / "task.json"
+    if not told.is_file() or json.loads(told.read_text(encoding="utf-8")).get("task") != "masked_lm":
+        return None
+    with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
+        return [saved[f"v{number}"] for number in range(len(saved.files))]
+
+
+def _from_hugging_face(resolved: str) -> list[np.ndarray] | None:
+    path = _weights_file(resolved)
+    if path is None:
+        return None
+    from safetensors import safe_open
+
+    with safe_open(str(path), "np") as saved:
+        known = set(saved.keys())
+        for names in _NAMES:
+            found = [name if name in known else _old_name(name) for name in names]
+            if known.issuperset(found):
+                kernel, *others, bias = (saved.get_tensor(name).astype(np.float32) for name in found)
+                # As KerasHub's layer has them; PyTorch's dense layers are (outputs, inputs).
+                return [bias, kernel.T, *others]
+    return None
+
+
+def _old_name(name: str) -> str:
+    return next((name.replace(new, old) for new, old in _OLD_NAMES.items() if name.endswith(new)), name)
+
+
+def _weights_file(resolved: str) -> Path | None:
+    """None where the weights are in several files, too: models with this head are small."""
+    if resolved.startswith(HF_PREFIX):
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+
+        try:
+            return Path(hf_hub_download(resolved.removeprefix(HF_PREFIX), WEIGHTS))
+        except EntryNotFoundError:
+            return None
+    path = Path(resolved) / WEIGHTS
+    return path if path.is_file() else None

@@ -1,0 +1,94 @@
+"""What a model was validated on, as a server watches it: made once a run is measured, kept with its export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.serving.drift.index import Distribution
+from kerasft.serving.drift.measures import Bins, answer_rows, choose_bins, text_rows
+
+if TYPE_CHECKING:
+    from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Task
+
+FILE = "reference.json"  # of a run
+KEY = "reference"  # of assets.extra/kerasft.json
+SIGNATURE = "tokens"  # of an export: texts -> their counts
+MOST_ROWS = 10_000
+AT_ONCE = 256
+
+
+def make_reference(
+    task: Task, preprocessor: Any, table: Table, answers: Iterable[Mapping[str, np.ndarray]]
+) -> dict[str, Any]:
+    """A split's distributions, JSON-able.
+
+    Args:
+        task: of the model.
+        preprocessor: for its tokenizer.
+        table: the split; of the texts the first 10,000 are counted.
+        answers: what the model says of the rows in order, some rows at a time, as `Task.watched` has it.
+    """
+    rows: dict[str, list] = {}
+    labels = task.state.get("labels")
+    parts = [answer_rows(outputs, labels) for outputs in answers]
+    parts += [text_rows(counts) for counts in _counted(task, preprocessor, table)]
+    for part in parts:
+        for measure, found in part.items():
+            rows.setdefault(measure, []).extend(found)
+    chosen = {measure: choose_bins(measure, found) for measure, found in rows.items()}
+    measures = {
+        measure: bins.as_json() | {"counts": _counts(bins, rows[measure]), "rows": len(rows[measure])}
+        for measure, bins in chosen.items()
+        if bins is not None
+    }
+    return {"rows": len(table), "measures": measures}
+
+
+def _counts(bins: Bins, rows: list) -> list[int]:
+    places = [place for row in bins.places(rows) for place in row]
+    return np.bincount(np.array(places, np.int64), minlength=len(bins)).tolist()
+
+
+def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, np.ndarray]]:
+    import tensorflow as tf
+
+    from kerasft.models.tokenizers.token_counts import token_counts
+
+    if not set(task.inputs) <= set(table.schema.names):
+        return  # a corpus has no prompts
+
+    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in task.inputs}])
+    def count(columns):
+        return token_counts(preprocessor, columns)
+
+    done = 0
+    for batch in table.batches(AT_ONCE, list(task.inputs)):
+        room = MOST_ROWS - done
+        if room <= 0:
+            return
+        columns = {name: tf.constant(batch[name][:room], tf.string) for name in task.inputs}
+        done += len(batch[task.inputs[0]])
+        yield {name: values.numpy() for name, values in count(columns).items()}
+
+
+def read_reference(facts: Mapping[str, Any]) -> dict[str, Distribution]:
+    """What assets.extra/kerasft.json says -> the distribution of each measure; none in older exports.
+
+    Raises:
+        ValueError: it is not in the form that `make_reference` gives it.
+    """
+    try:
+        found = {
+            measure: Distribution(Bins.of_json(value), tuple(map(int, value["counts"])), int(value["rows"]))
+            for measure, value in (facts.get(KEY) or {}).get("measures", {}).items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{KEY}: {type(error).__name__}: {error}") from error
+    for measure, each in found.items():
+        if len(each.counts) != len(each.bins) or min(each.counts) < 0:
+            raise ValueError(f"{KEY}: {measure}: {len(each.counts)} counts for {len(each.bins)} bins")
+    return found

@@ -1,0 +1,184 @@
+"""The whole state of a training run in one checkpoint, and the best weights in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.distribution.workers import Workers
+from kerasft.errors import UserError
+from kerasft.training.checkpoints.checkpoint_files import Entry, Ring
+
+
+class Progress(tf.train.experimental.PythonState):
+    """What a run knows beside its variables: losses, validations, the best of them, what it took.
+
+    Attributes:
+        history: rows of the learning curves, JSON-able.
+        losses: since the last row of the history.
+        best: {"step", "value"} of the best validation so far, or empty.
+        waited: validations since then.
+        validated: the step of the last validation.
+        spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
+        parts: see `kerasft.training.batches.Batches.going_on`.
+        forms: of layers that its steps run, see `fused_layers`.
+    """
+
+    KEPT = ("history", "losses", "best", "waited", "validated", "spent", "parts", "forms")
+
+    def __init__(self):
+        self.history: list[dict[str, Any]] = []
+        self.losses: list[float] = []
+        self.best: dict[str, Any] = {}
+        self.waited = 0
+        self.validated = 0
+        self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
+        self.parts: int | None = None
+        self.forms: list[str] | None = None
+
+    def serialize(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)
+
+    def deserialize(self, string_value: bytes) -> None:
+        # only names of ours: a checkpoint is data, and must not set what it likes
+        for name, value in json.loads(string_value).items():
+            if name in self.KEPT:
+                setattr(self, name, value)
+
+
+class Checkpoints:
+    """Writes and restores a run's state: weights, optimizer, random states and progress.
+
+    The state is the same in every worker: the chief writes it, and all read what the chief chose.
+
+    Args:
+        folder: that of a run's checkpoints, local or gs://.
+        model: its weights and the states of its random seeds are kept.
+        optimizer: built.
+        keep: how many checkpoints stay.
+        workers: of the run; None: this process alone.
+        written_by: see `Ring`.
+    """
+
+    def __init__(
+        self,
+        folder: Any,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        keep: int,
+        workers: Workers | None = None,
+        written_by: str | None = None,
+    ):
+        self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
+        self.model, self.optimizer = model, optimizer
+        state = _state(model.variables) | {"progress": self.progress}
+        whole = tf.train.Checkpoint(model=_Group(state), optimizer=_Group(_state(optimizer.variables)))
+        weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
+        # Of the best there are two while a newer one is written, and one otherwise.
+        self.states = Ring(self.folder, whole, keep, written_by)
+        self.best = Ring(f"{self.folder}/best", weights, 1, written_by)
+
+    @property
+    def step(self) -> int:
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+
+    def prepare(self) -> None:
+        """Makes the folders."""
+        if not self.workers.chief:
+            return
+        tf.io.gfile.makedirs(f"{self.folder}/best")
+
+    def save(self) -> None:
+        if self.workers.chief:
+            self.states.save(self.step)
+
+    def save_best(self) -> None:
+        """Keeps the weights as they stand: those of the moving average while they are swapped in."""
+        if self.workers.chief:
+            self.best.save(self.step)
+
+    def restore(self) -> list[str]:
+        """Continues from the newest checkpoint that is whole, or from the first step where there is none at all.
+
+        Returns:
+            What is wrong with newer ones.
+
+        Raises:
+            UserError: there are checkpoints and all of them are damaged.
+        """
+        good, damaged = self.states.entries()
+        number = self.workers.share(good[0].number if good else 0)[0]
+        if number:
+            self.load(self._chosen(number, good))
+            if self.workers.chief:
+                self.states.discard_after(good[0])
+        elif damaged:
+            raise UserError(f"{damaged[0]}, and no other checkpoint is whole; start anew with --overwrite")
+        return damaged
+
+    def _chosen(self, number: int, good: list[Entry]) -> Entry:
+        """The checkpoint that the chief goes on from, as this worker finds it."""
+        mine = next((entry for entry in good if entry.number == number), None)
+        found = self.workers.share(int(mine is not None))
+        if mine is None or 0 in found:
+            self.workers.part()
+            raise UserError(
+                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
+                "file system that all workers share"
+            )
+        return mine
+
+    def load(self, entry: Entry) -> None:
+        """The state of one checkpoint.
+
+        Raises:
+            UserError: of a run whose optimizer keeps other things, such as the rows that are deferred.
+        """
+        try:
+            self.states.read(entry).assert_consumed()
+        except AssertionError as error:
+            raise UserError(
+                f"{entry.prefix}: its run kept other variables: it was by another version of kerasft, or on another "
+                "number of devices; go on with those, or start anew with --overwrite"
+            ) from error
+
+    def restore_best(self) -> None:
+        """The weights of the best validation."""
+        if not self.progress.best:
+            return
+        good, damaged = self.best.entries()
+        for entry in good:
+            if entry.step == self.progress.best["step"]:
+                self.best.read(entry).assert_existing_objects_matched()
+                return
+        wrong = damaged[0] if damaged else f"{self.folder}/best is gone"
+        raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")
+
+    def sha256(self) -> str:
+        """Of every bit of the training state: weights, random states, optimizer."""
+        found = hashlib.sha256()
+        for variable in [*self.model.variables, *self.optimizer.variables]:
+            found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+        return found.hexdigest()
+
+
+class _Group(tf.Module):
+    """Holds variables under given names."""
+
+    def __init__(self, members: dict[str, Any]):
+        super().__init__()
+        self.members = members
+
+
+def _state(variables: list[keras.Variable]) -> dict[str, Any]:
+    # by position, since names of layers depend on what else the process has built
+    return {f"v{i}": v.value if isinstance(v, keras.Variable) else v for i, v in enumerate(variables)}
+
+
+def _plain(value: Any) -> Any:
+    return value.item()  # a NumPy number

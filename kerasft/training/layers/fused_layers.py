@@ -1,0 +1,84 @@
+"""Cheaper forms of the layers that KerasHub's models are made of: same weights, same result, fewer passes over memory.
+
+A model's layers take these forms while a training step is traced, no longer. Evaluation and export run the layers as
+Keras has them. Each form leaves what it was not made for (other types, LoRA, more outputs) to its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import keras
+
+from kerasft.errors import UserError
+from kerasft.kernels import library
+from kerasft.models.layer_classes import Changes, as_classes
+from kerasft.training.layers import kernel_layers, plain_layers
+from kerasft.training.layers.compiled_activations import compiled_activations
+from kerasft.training.layers.deferred_rows import EMBEDDINGS
+from kerasft.training.layers.first_token import FirstTokenEncoder, last_layer_of_first_token
+from kerasft.training.layers.precision import on_accelerator
+
+Classes = Mapping[type[keras.layers.Layer], type[keras.layers.Layer]]
+
+FORMS: dict[str, Classes] = {
+    "dropout": {keras.layers.Dropout: plain_layers.Dropout},
+    "normalization": {keras.layers.LayerNormalization: plain_layers.LayerNormalization},
+    "projections": {
+        keras.layers.Dense: plain_layers.Dense,
+        keras.layers.EinsumDense: plain_layers.EinsumDense,
+    },
+    "attention": {keras.layers.MultiHeadAttention: plain_layers.MultiHeadAttention},
+}
+ACTIVATIONS, FIRST_TOKEN, KERNELS = "activations", "first_token", "kernels"
+NAMES = (*FORMS, ACTIVATIONS, FIRST_TOKEN, EMBEDDINGS, KERNELS)  # of `training.fused`
+
+
+def chosen_forms(
+    fused: Collection[str] | None, say: Callable[[str], None] = lambda line: None, here: bool = True
+) -> tuple[str, ...]:
+    """`training.fused` of a config -> some of NAMES.
+
+    Args:
+        fused: null: all on a CPU, kernels where they can be compiled; none where XLA or a GPU has its own.
+        say: told of what takes time, and of what is missing.
+        here: steps run in this process, which has the kernels, and not on other machines that it drives.
+
+    Raises:
+        UserError: kernels are named and this machine can't have them.
+    """
+    if fused is None and on_accelerator():
+        return ()
+    names = NAMES if fused is None else tuple(fused)
+    if fused is None and not here:
+        names = tuple(name for name in names if name != KERNELS)
+    if KERNELS not in names:
+        return names
+    if on_accelerator() or not here:
+        raise UserError("training.fused: kernels are for CPUs; take the name out")
+    try:
+        library.load(say)
+    except library.Unavailable as reason:
+        if fused is not None:
+            mend = "mend that, or take the name out"
+            raise UserError(f"training.fused: kernels can't be had, {reason}; {mend}") from None
+        say(f"no compiled kernels, which save a seventh of the time, on some processors half: {reason}")
+        return tuple(name for name in names if name != KERNELS)
+    return names
+
+
+@contextlib.contextmanager
+def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
+    """Layers of the model, however deep, take their cheaper forms inside."""
+    first_token = last_layer_of_first_token(model) if FIRST_TOKEN in forms else []
+    replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
+    changes: Changes = [(layer, FirstTokenEncoder) for layer in first_token]
+    if KERNELS in forms:
+        replaced |= kernel_layers.FORMS
+        changes += kernel_layers.encoders(model, leave=first_token)
+    changes += [(layer, replaced[type(layer)]) for layer in model._flatten_layers() if type(layer) in replaced]
+    leave = kernel_layers.is_gelu if KERNELS in forms else lambda activation: False
+    activations = compiled_activations(model, leave) if ACTIVATIONS in forms else contextlib.nullcontext()
+    with as_classes(changes), activations:
+        yield

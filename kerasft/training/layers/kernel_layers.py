@@ -1,0 +1,286 @@
+"""Forms of layers that run on kernels of our own (`kerasft.kernels`): see `fused_layers`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import threading
+from collections.abc import Callable, Collection, Iterator
+
+import keras
+import keras_hub
+import numpy as np
+import tensorflow as tf
+from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_and_attention_mask
+
+from kerasft.kernels import operations
+from kerasft.models.layer_classes import Changes
+from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
+from kerasft.training.layers.precision import product_type
+
+# `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
+# are traced in threads of their own
+_traced = threading.local()
+
+
+class KernelDropout(keras.layers.Dropout):
+    """One pass; the rate becomes the nearest multiple of 1/256."""
+
+    def call(self, inputs, training=False):
+        if not training or inputs.dtype != tf.float32 or self.noise_shape is not None or not possible(self.rate):
+            return super().call(inputs, training=training)
+        return operations.dropout(inputs, next_seed(self), self.rate)
+
+
+class KernelLayerNormalization(keras.layers.LayerNormalization):
+    """One pass forward and one back."""
+
+    def call(self, inputs):
+        if not normalizes_last(self, inputs):
+            return super().call(inputs)
+        return operations.norm(inputs, *scale_and_offset(self), self.epsilon)
+
+
+class KernelDense(Dense):
+    """With GELU as one pass that adds the bias, too."""
+
+    def call(self, inputs, training=None):
+        approximate = None if self.bias is None or adapted(self) else gelu_of(self.activation)
+        if approximate is None:
+            return super().call(inputs, training=training)
+        outputs = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), tf.convert_to_tensor(self.kernel))
+        outputs = operations.gelu(outputs, tf.convert_to_tensor(self.bias), approximate)
+        result = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [self.units]], 0))
+        result.set_shape([*inputs.shape[:-1], self.units])
+        return result
+
+
+class KernelMultiHeadAttention(MultiHeadAttention):
+    """Mask, softmax and dropout as one pass."""
+
+    def shares(self, query, key, attention_mask, training):
+        return attention_weights(self, query, key, attention_mask, training)
+
+
+class KernelEncoder(keras_hub.layers.TransformerEncoder):
+    """What stands between two matrix products is one pass, in the type that they read and give."""
+
+    def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):
+        approximate = gelu_of(self._feedforward_intermediate_dense.activation)
+        if return_attention_scores or approximate is None or not plain_encoder(self, inputs):
+            return super().call(inputs, padding_mask, attention_mask, training, return_attention_scores)
+        mask = merge_padding_and_attention_mask(inputs, padding_mask, attention_mask)
+        attention, inner, outer = (
+            self._self_attention_layer,
+            self._feedforward_intermediate_dense,
+            self._feedforward_output_dense,
+        )
+        width, kind = inputs.shape[-1], product_type()
+        flat = tf.reshape(inputs, [-1, width])  # (batch * length, hidden)
+        found = attended(attention, tf.cast(flat, kind), tf.shape(inputs), mask, training)
+        joins = self._self_attention_dropout, self._self_attention_layer_norm
+        last = attention._output_dense
+        found, operand = joined(product(found, last), last, flat, *joins, training)
+        active = operations.gelu(product(operand, inner), tf.convert_to_tensor(inner.bias), approximate)
+        joins = self._feedforward_dropout, self._feedforward_layer_norm
+        found, _ = joined(product(active, outer), outer, found, *joins, training)
+        result = tf.reshape(found, tf.shape(inputs))
+        result.set_shape(inputs.shape)
+        return result
+
+
+def plain_encoder(layer: keras_hub.layers.TransformerEncoder, inputs: tf.Tensor) -> bool:
+    """Whether it is BERT's: normalised behind each residual, all in float32, no adapters."""
+    whole = all(dense.bias is not None and not adapted(dense) for dense in denses(layer))
+    norms = layer._self_attention_layer_norm, layer._feedforward_layer_norm
+    return whole and not layer.normalize_first and all(normalizes_last(norm, inputs) for norm in norms)
+
+
+def denses(layer: keras_hub.layers.TransformerEncoder) -> list[keras.layers.Layer]:
+    attention = layer._self_attention_layer
+    projections = attention._query_dense, attention._key_dense, attention._value_dense, attention._output_dense
+    return [*projections, layer._feedforward_intermediate_dense, layer._feedforward_output_dense]
+
+
+def as_matrix(layer: keras.layers.Layer) -> tf.Tensor:
+    """The kernel (inner..., outer...) -> (inner, outer); the bias has as many numbers as there are outer ones."""
+    return tf.reshape(tf.convert_to_tensor(layer.kernel), [-1, math.prod(layer.bias.shape)])
+
+
+def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf.Tensor:
+    """x (rows, inner) by the layer's kernel (inner..., outer...) -> (rows, outer)."""
+    kernel = as_matrix(layer)
+    bias = tf.reshape(tf.convert_to_tensor(layer.bias), [-1]) if biased else None
+    ready = getattr(_traced, "ready", {}).get(id(layer.kernel)) if x.dtype == tf.bfloat16 else None
+    if x.dtype == tf.bfloat16 and multiplies(kernel):
+        together = getattr(_traced, "together", None)
+        later = functools.partial(together.add, layer, biased) if together else None
+        return operations.product(x, kernel, ready or operations.pack(kernel), bias, later)
+    outputs = tf.matmul(x, tf.cast(kernel, x.dtype)) if ready is None else by_cast(x, kernel, ready)
+    return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, x.dtype))
+
+
+def multiplies(kernel: tf.Tensor) -> bool:
+    """Whether products by it are our own."""
+    return operations.has_products() and not any(size % 2 for size in kernel.shape)
+
+
+def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
+    """x (rows, inner) by what a kernel (inner, outer) was cast to; the gradient is the kernel's."""
+
+    @tf.custom_gradient
+    def multiplied(x, kernel):
+        def gradient(upstream):
+            inward = tf.matmul(upstream, cast, transpose_b=True)
+            return inward, tf.cast(tf.matmul(x, upstream, transpose_a=True), kernel.dtype)
+
+        return tf.matmul(x, cast), gradient
+
+    return multiplied(x, kernel)
+
+
+@contextlib.contextmanager
+def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
+    """Weights of encoder layers are brought into the form of products here, and not by each part of a batch inside."""
+    layers = [dense for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) for dense in denses(layer)]
+    if product_type() == tf.bfloat16:
+        kernels = {id(dense.kernel): as_matrix(dense) for dense in layers}
+        _traced.ready = {
+            key: operations.pack(kernel) if multiplies(kernel) else tf.cast(kernel, tf.bfloat16)
+            for key, kernel in kernels.items()
+        }
+    try:
+        yield
+    finally:
+        _traced.ready = {}
+
+
+class Together:
+    """Gradients of kernels that are made for all parts of a batch at once: a kernel's is written once, not added up."""
+
+    def __init__(self):
+        # by the kernel's id: its layer, whether the bias is in its products, and the operands of each
+        self._products: dict[int, tuple[keras.layers.Layer, bool, list[tuple[tf.Tensor, tf.Tensor]]]] = {}
+
+    def add(self, layer: keras.layers.Layer, biased: bool, x: tf.Tensor, upstream: tf.Tensor) -> None:
+        self._products.setdefault(id(layer.kernel), (layer, biased, []))[2].append((x, upstream))
+
+    def gradients(self) -> dict[int, tf.Tensor]:
+        """By the id of the variable."""
+        found = {}
+        for key, (layer, biased, operands) in self._products.items():
+            dkernel, dbias = operations.product_gradients(*zip(*operands))
+            found[key] = tf.reshape(dkernel, layer.kernel.shape)
+            if biased:
+                found[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)
+        return found
+
+
+@contextlib.contextmanager
+def kernels_together(wanted: bool) -> Iterator[Together]:
+    """Gradients that are taken inside have none of the kernels of our products; `Together` has those of them all."""
+    found = Together()
+    _traced.together = found if wanted else None
+    try:
+        yield found
+    finally:
+        _traced.together = None
+
+
+def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, training) -> tf.Tensor:
+    """x (batch * length, hidden) -> (batch * length, hidden), before the output's projection."""
+    heads, width = attention._num_heads, attention._key_dim
+    layers = attention._query_dense, attention._key_dense, attention._value_dense
+    if operations.has_attention() and (x.dtype == tf.float32 or operations.has_products()):
+        parts = (product(x, layer, biased=True) for layer in layers)
+        dropout = attention._dropout_layer if attention._dropout > 0.0 else None
+        seed, rate = drawn(dropout, training)
+        return operations.attention(*parts, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
+
+    def projected(layer: keras.layers.Layer) -> tf.Tensor:
+        parts = product(x, layer, biased=True)
+        return tf.transpose(tf.reshape(parts, [shape[0], shape[1], heads, width]), [0, 2, 1, 3])
+
+    query, key, value = (projected(layer) for layer in layers)  # (batch, heads, length, width)
+    weights = attention_weights(attention, query, key, mask, training)
+    return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, heads * width])
+
+
+def joined(x, layer: keras.layers.Layer, residual, dropout, norm, training) -> tuple[tf.Tensor, tf.Tensor]:
+    """norm(dropout(x + bias) + residual), the layer's bias; in float32 and in the type of products."""
+    joins = *scale_and_offset(norm), *drawn(dropout, training), norm.epsilon
+    return operations.residual_norm(x, tf.convert_to_tensor(layer.bias), residual, *joins)
+
+
+def attention_weights(attention: keras.layers.MultiHeadAttention, query, key, mask, training) -> tf.Tensor:
+    """query, key (batch, heads, to or from, width), mask (batch, 1 or to, from) -> (batch, heads, to, from)."""
+    scores = tf.matmul(query, key, transpose_b=True)
+    bias = bias_of(mask, tf.gather(tf.shape(scores), [0, 3]))
+    dropout = attention._dropout_layer if attention._dropout > 0.0 else None
+    return operations.attention_weights(scores, bias, *drawn(dropout, training), attention._inverse_sqrt_key_dim)
+
+
+def bias_of(mask: tf.Tensor | None, shape: tf.Tensor) -> tf.Tensor:
+    """What is added to scores: mask (batch, 1 or to, from) -> the same; shape begins with batch and from."""
+    if mask is None:
+        return tf.zeros([shape[0], 1, shape[1]])
+    return (tf.cast(mask, tf.float32) - 1.0) * 1e9
+
+
+def possible(rate: float) -> bool:
+    """Whether a byte an element can draw it."""
+    return 0 < operations.dropped_bytes(rate) < operations.BYTES
+
+
+def drawn(dropout: keras.layers.Dropout | None, training: bool) -> tuple[tf.Tensor, float]:
+    """The seed and the rate by which a kernel drops; 0: it doesn't."""
+    if dropout is None or not training or not possible(dropout.rate):
+        return tf.zeros([2], tf.int32), 0.0
+    return next_seed(dropout), dropout.rate
+
+
+def next_seed(layer: keras.layers.Dropout) -> tf.Tensor:
+    return tf.cast(layer.seed_generator.next(), tf.int32)
+
+
+def scale_and_offset(norm: keras.layers.LayerNormalization) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
+
+
+@functools.cache
+def gelu_of(activation: Callable) -> bool | None:
+    """Whether an activation is GELU by tanh (True) or exactly (False); None: another one.
+
+    It is told from its values: KerasHub's models have it as functions and lambdas of their own.
+    """
+    points = np.linspace(-6, 6, 97, dtype="float32")
+    with tf.init_scope():
+        values = np.asarray(activation(tf.constant(points)))
+        for approximate in (True, False):
+            if np.allclose(values, tf.nn.gelu(points, approximate), rtol=0, atol=1e-6):
+                return approximate
+    return None
+
+
+def is_gelu(activation: Callable) -> bool:
+    return gelu_of(activation) is not None
+
+
+FORMS: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
+    keras.layers.Dropout: KernelDropout,
+    keras.layers.LayerNormalization: KernelLayerNormalization,
+    keras.layers.Dense: KernelDense,
+    keras.layers.MultiHeadAttention: KernelMultiHeadAttention,
+}
+
+
+def encoders(model: keras.layers.Layer, leave: Collection[keras.layers.Layer]) -> Changes:
+    """The encoder layers of a model, but for those to leave; the class that one has for a packed batch stays first."""
+    changes, kept = [], {id(layer) for layer in leave}
+    for layer in model._flatten_layers():
+        kind = type(layer)
+        if isinstance(layer, keras_hub.layers.TransformerEncoder) and id(layer) not in kept:
+            plain = kind is keras_hub.layers.TransformerEncoder
+            changes.append((layer, KernelEncoder if plain else type(kind.__name__, (kind, KernelEncoder), {})))
+    return changes

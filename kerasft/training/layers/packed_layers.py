@@ -1,0 +1,176 @@
+"""Transformer layers that work on rows of several texts, where the batch has a row for each.
+
+A batch and all that stands around the transformer layers keep one text a row: embeddings, positions and segments
+below, pooling, head and loss above. Before the first of them the vectors of tokens are moved together into fewer rows,
+in which a token attends to those of its own text alone, and behind the last one they are moved back. A model's layers
+do so while a training step is traced, no longer; `kerasft.data.batching.pack_plan` says where each text goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import keras
+import keras_hub
+import tensorflow as tf
+from keras_hub.src.models.deberta_v3.disentangled_attention_encoder import DisentangledAttentionEncoder
+
+from kerasft.data.batching.pack_plan import OFFSET, ROW, RowShape
+from kerasft.errors import UserError
+from kerasft.models.layer_classes import as_classes
+from kerasft.training.layers.packed_rows import PackedRows
+
+_traced = threading.local()  # `current`: a _Pass; replicas are traced in threads of their own, which take turns
+
+
+class PackedLayers:
+    """The transformer layers of a model, which take several texts a row where a batch says so.
+
+    Args:
+        model: features -> logits.
+        shape: of the rows, for devices that compile each shape; None: as the texts of a batch need.
+
+    Raises:
+        UserError: the model has layers that can't, or whose tokens know of each other by more than attention.
+    """
+
+    def __init__(self, model: keras.Model, shape: RowShape | None = None):
+        self.calls, self.shape = _calls(model), shape
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """The layers can take packed rows inside."""
+        layers = {id(layer): layer for layer in self.calls}.values()
+        with as_classes([(layer, FORMS[type(layer)]) for layer in layers]):
+            yield
+
+    @contextlib.contextmanager
+    def rows_of(self, features: Mapping[str, tf.Tensor]) -> Iterator[dict[str, tf.Tensor]]:
+        """The model runs on the rows that a batch has been packed into, inside; gives the features it is called with.
+
+        Args:
+            features: of a batch, with ROW and OFFSET.
+        """
+        mask = features["padding_mask"]
+        mask = tf.reshape(mask, [-1, tf.shape(mask)[-1]]) if mask.shape.rank > 2 else mask
+        row, offset = (tf.reshape(features[name], [-1]) for name in (ROW, OFFSET))
+        _traced.current = _Pass(PackedRows(row, offset, mask, self.shape), self.calls)
+        try:
+            yield {name: value for name, value in features.items() if name not in (ROW, OFFSET)}
+        finally:
+            _traced.current = None
+
+
+class _Pass:
+    """One pass through a model: which of its calls of a transformer layer is the first, which the last."""
+
+    def __init__(self, rows: PackedRows, calls: list[keras.layers.Layer]):
+        self.rows, self.calls, self.seen = rows, calls, Counter()
+
+    def enter(self, layer: keras.layers.Layer, vectors: tf.Tensor) -> tuple[int, tf.Tensor]:
+        """Which call this is, and what the layer reads: packed by the first call."""
+        turns = [turn for turn, called in enumerate(self.calls) if called is layer]
+        turns += turns[::-1]  # a rematerialized layer is called again on the way back
+        turn = turns[self.seen[id(layer)]]
+        self.seen[id(layer)] += 1
+        return turn, self.rows.pack(vectors) if turn == 0 else vectors
+
+    def leave(self, turn: int, vectors: tf.Tensor) -> tf.Tensor:
+        """What the model gets of a call's result: unpacked after the last call."""
+        return self.rows.unpack(vectors) if turn == len(self.calls) - 1 else vectors
+
+
+def _running() -> _Pass | None:
+    return getattr(_traced, "current", None)
+
+
+class _Encoder(keras_hub.layers.TransformerEncoder):
+    """Of BERT and its kin."""
+
+    def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):
+        found = _running()
+        if found is None:
+            return super().call(inputs, padding_mask, attention_mask, training, return_attention_scores)
+        turn, vectors = found.enter(self, inputs)
+        vectors = super().call(vectors, attention_mask=found.rows.attention_mask, training=training)
+        return found.leave(turn, vectors)
+
+
+class _Decoder(keras_hub.layers.TransformerDecoder):
+    """Of GPT-2; the causal mask of a row is that of each text in it, too."""
+
+    def call(
+        self,
+        decoder_sequence,
+        encoder_sequence=None,
+        decoder_padding_mask=None,
+        decoder_attention_mask=None,
+        encoder_padding_mask=None,
+        encoder_attention_mask=None,
+        self_attention_cache=None,
+        self_attention_cache_update_index=None,
+        cross_attention_cache=None,
+        cross_attention_cache_update_index=None,
+        use_causal_mask=True,
+        training=None,
+    ):
+        found = _running()
+        if found is None:
+            return super().call(
+                decoder_sequence,
+                encoder_sequence,
+                decoder_padding_mask,
+                decoder_attention_mask,
+                encoder_padding_mask,
+                encoder_attention_mask,
+                self_attention_cache,
+                self_attention_cache_update_index,
+                cross_attention_cache,
+                cross_attention_cache_update_index,
+                use_causal_mask,
+                training,
+            )
+        turn, vectors = found.enter(self, decoder_sequence)
+        vectors = super().call(vectors, decoder_attention_mask=found.rows.attention_mask, training=training)
+        return found.leave(turn, vectors)
+
+
+class _DisentangledEncoder(DisentangledAttentionEncoder):
+    """Of DeBERTa: two tokens of a text are as far apart in a row as they were before."""
+
+    def call(self, inputs, rel_embeddings, padding_mask=None, attention_mask=None):
+        found = _running()
+        if found is None:
+            return super().call(inputs, rel_embeddings, padding_mask, attention_mask)
+        turn, vectors = found.enter(self, inputs)
+        distances = tf.repeat(rel_embeddings[:1], tf.shape(vectors)[0], axis=0)  # alike for every row
+        return found.leave(turn, super().call(vectors, distances, attention_mask=found.rows.attention_mask))
+
+
+# A layer belongs here if its tokens know of each other through attention alone, and of their places through their
+# vectors or through their distances.
+FORMS: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
+    keras_hub.layers.TransformerEncoder: _Encoder,
+    keras_hub.layers.TransformerDecoder: _Decoder,
+    DisentangledAttentionEncoder: _DisentangledEncoder,
+}
+
+
+def _calls(model: keras.Model) -> list[keras.layers.Layer]:
+    """The transformer layers in the order that the model calls them; ALBERT calls the same one again and again."""
+    for part in [model, *model._flatten_layers()]:
+        by_depth = getattr(part, "_nodes_by_depth", {})  # of a functional model
+        nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+        nodes = [node for node in nodes if type(node.operation) in FORMS]
+        # A decoder that reads what an encoder gives takes two texts, whose rows would have to be the same.
+        crossed = any(getattr(node.operation, "_cross_attention_layer", None) is not None for node in nodes)
+        if nodes and not crossed and all(before in after.parent_nodes for before, after in zip(nodes, nodes[1:])):
+            return [node.operation for node in nodes]
+    kinds = sorted({type(layer).__name__ for layer in model._flatten_layers() if "Transformer" in type(layer).__name__})
+    found = f" (it has {', '.join(kinds)})" if kinds else ""
+    raise UserError(
+        f"data.batching: pack does not know the transformer layers of this model{found}; use bucket, or pad on a TPU"
+    )

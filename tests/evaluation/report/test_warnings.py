@@ -1,0 +1,56 @@
+"""Each caution fires for its reason and only then."""
+
+from kerasft.evaluation.report.blocks import Report
+from kerasft.evaluation.report.warnings import cautions
+
+CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
+
+
+def said(scores=None, shared=0, **train):
+    limits = {"inputs": ("model.max_length", 128), "outputs": ("task.max_output_length", 32)}
+    cut = {"inputs": 0.02, "outputs": 0.1, **train.pop("cut", {})}
+    train = {
+        "rows": 500,
+        "classes": {"a": 50, "b": 10},
+        "sides": {side: {"truncated": cut[side]} for side in limits},
+    } | train
+    test = {"rows": 200, "sides": {side: {"truncated": 0.1} for side in limits}}
+    summary = {"limits": limits, "shared_train_test": shared, "splits": {"train": train, "test": test}}
+    metrics = {"test": {**CALM, **(scores or {})}}
+    return cautions(
+        Report(
+            name="x", created="now", problem="single_label", headline="accuracy", metrics=metrics, data_summary=summary
+        )
+    )
+
+
+def test_nothing_to_say_where_all_is_well():
+    assert said() == []
+    assert cautions(Report(name="x", created="now", problem="regression", headline="pearson")) == []
+
+
+def test_texts_in_both_train_and_test():
+    (caution,) = said(shared=12)
+    assert caution.startswith("12 test texts (6.0%) are also in the training data")
+
+
+def test_truncated_texts():
+    (caution,) = said(cut={"inputs": 0.25})
+    assert caution.startswith("Inputs are cut at 128 tokens: 25% of train. ") and "model.max_length" in caution
+    (caution,) = said(cut={"outputs": 0.25})
+    assert caution.startswith("Outputs are cut at 32 tokens: ") and "a larger task.max_output_length" in caution
+
+
+def test_classes_with_few_examples():
+    (caution,) = said(classes={"enough": 10, "few": 9, "fewer": 2})
+    assert "fewer (2), few (9)." in caution and "enough" not in caution
+    (caution,) = said(classes={f"c{index}": index for index in range(9)})
+    assert "c0 (0), c1 (1), c2 (2), c3 (3), c4 (4) and 4 more" in caution
+
+
+def test_poor_calibration_needs_enough_rows_to_be_seen():
+    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.9})
+    assert "overconfident: it is 90% sure on average and right 70%" in caution
+    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.5})
+    assert "underconfident" in caution
+    assert said({"expected_calibration_error": 0.2, "mean_confidence": 0.9, "rows": 99}) == []

@@ -1,0 +1,86 @@
+"""Reading token by token gives what the backbone gives for the whole row; this fails when KerasHub's layers move."""
+
+import keras_hub
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasft.errors import UserError
+from kerasft.models.generation.cached_decoder import check_decoder, next_token_logits, read_prompt, read_token
+from kerasft.models.heads.causal_lm import CausalLM
+
+
+def strengthened(model):
+    """Weights large enough that what a token says depends on every other."""
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(0, 0.4, weight.shape) for weight in model.weights])
+    return model
+
+
+def gpt2():
+    return keras_hub.models.GPT2Backbone(
+        vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=16
+    )
+
+
+def llama(tied: bool):
+    sizes = {"num_layers": 2, "num_query_heads": 4, "num_key_value_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
+    return keras_hub.models.Llama3Backbone(
+        vocabulary_size=50, tie_word_embeddings=tied, rope_max_wavelength=1000, **sizes
+    )
+
+
+def mistral():
+    """One whose window is shorter than its rows."""
+    sizes = {"num_layers": 2, "num_query_heads": 4, "num_key_value_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
+    return keras_hub.models.MistralBackbone(vocabulary_size=50, sliding_window=5, rope_max_wavelength=1000, **sizes)
+
+
+MAKERS = {"gpt2": gpt2, "llama": lambda: llama(False), "tied llama": lambda: llama(True), "mistral": mistral}
+
+
+@pytest.fixture(params=MAKERS)
+def backbone(request):
+    return strengthened(MAKERS[request.param]())
+
+
+def test_token_by_token_is_the_whole_row(backbone):
+    ids = np.random.default_rng(1).integers(0, 50, (3, 11)).astype(np.int32)
+    lengths = np.array([4, 7, 1], np.int32)
+    wanted = CausalLM(backbone)({"token_ids": ids, "padding_mask": np.ones_like(ids)}).numpy()
+
+    @tf.function
+    def logits_of(token_ids, lengths):
+        hidden, cache = read_prompt(backbone, token_ids[:, :7], tf.constant(13))
+        found = [next_token_logits(backbone, tf.gather(hidden, lengths - 1, batch_dims=1))]
+        for step in range(4):  # each row goes on at its own place
+            new = tf.gather(token_ids, lengths + step, batch_dims=1)
+            hidden, cache = read_token(backbone, new, lengths + step, cache)
+            found.append(next_token_logits(backbone, hidden))
+        return tf.stack(found, axis=1)
+
+    found = logits_of(tf.constant(ids), tf.constant(lengths)).numpy()
+    for row, length in enumerate(lengths):
+        np.testing.assert_allclose(found[row], wanted[row, length - 1 : length + 4], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral"])
+def test_no_op_of_it_needs_xla(name):
+    backbone = MAKERS[name]()
+
+    @tf.function
+    def step(ids, places):
+        _, cache = read_prompt(backbone, ids, tf.constant(9))
+        return read_token(backbone, ids[:, 0], places, cache)[0]
+
+    specs = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
+    graph = step.get_concrete_function(*specs).graph.as_graph_def()
+    ops = {node.op for node in graph.node} | {node.op for f in graph.library.function for node in f.node_def}
+    assert (
+        "InplaceUpdate" in ops and "TensorScatterUpdate" not in ops and not [op for op in ops if op.startswith("Xla")]
+    )
+
+
+def test_other_families_are_refused(make_backbone):
+    with pytest.raises(UserError, match="GPT-2, Llama and Mistral models here, not with a BertBackbone"):
+        check_decoder(make_backbone("bert"))
