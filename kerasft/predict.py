@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
@@ -20,7 +21,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft predict", description=__doc__)
+    parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
         help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ NEEDS = "pip install 'kerasft[serve]'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft serve", description=__doc__)
+    parser = Parser("serve", __doc__, "saved_models/NAME")
     add = parser.add_argument
     add("folders", nargs="*", type=Path, metavar="FOLDER", help="saved_models/NAME, which holds versions 1, 2, ...")
     add("--model-config-file", type=Path, metavar="FILE", help="a ModelServerConfig instead of folders")
@@ -75,6 +77,8 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError("give either saved_models/NAME (one or more) or --model-config-file FILE")
     if bool(args.tls_cert) != bool(args.tls_key) or (args.client_ca and not args.tls_cert):
         raise UserError("--tls-cert, --tls-key: give both; --client-ca goes with them")
+    for folder in args.folders:
+        check_no_pattern(folder, "FOLDER")
     quiet_tensorflow(args.verbose)
     try:
         from kerasft.serving.server.event_log import EventLog
