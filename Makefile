@@ -1,7 +1,7 @@
 # make demo    fine-tune MiniLM on Reuters R8 and export it for TensorFlow Serving
 # make test    the test suite
 # make lint    ruff
-# make docs    write the tables of docs/config.md anew, from the schema
+# make docs    the tables of docs/config.md from the schema, and the site in build/site
 # make pins    write requirements/py*.txt anew (PYTHONS: one interpreter of each version)
 # make clean   remove .venv and everything else that these make; runs and exports stay
 # PYTHON=...   the interpreter that .venv is made with; otherwise the first of 3.11 to 3.13 that is found
@@ -26,9 +26,10 @@ lint: .venv/.test
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 
-docs: .venv/.runtime
+docs: .venv/.docs
 	sed -i '/<!-- keys -->/q' docs/config.md
 	$(BIN) -m kerasft config --keys >> docs/config.md
+	NO_MKDOCS_2_WARNING=1 $(BIN) -m mkdocs build --quiet
 
 pins: .venv/.runtime
 	$(BIN) requirements/pin.py $(PYTHONS)
@@ -56,4 +57,9 @@ clean:
 .venv/.test: .venv/.runtime
 	@echo "installing what its tests need"
 	@$(PIP) --constraint $(PINS) --editable '.[test]'
+	@touch $@
+
+.venv/.docs: .venv/.runtime
+	@echo "installing what the site of docs/ needs"
+	@$(PIP) --constraint $(PINS) --editable '.[docs]'
 	@touch $@

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from kerasft.distribution.cluster import training_command
 from kerasft.errors import Interrupted, Terminated
+from kerasft.invocation import training_command
 from kerasft.training.actions.base import Action, Training
 
 
@@ -61,7 +61,7 @@ class StopOnSignal(Action):
         kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
         raise kind(
             f"{word} at step {checkpoints.step} of {training.steps}; to go on: "
-            f"{training_command()} {training.folder}/config.yaml --resume"
+            f"{training_command(training.folder / 'config.yaml', '--resume')}"
         )
 
     def _on_signal(self, number: int, frame: Any) -> None:
