@@ -37,7 +37,7 @@ def set_trainable(backbone: keras.Model, which: str) -> None:
         UserError: N is more than there are layers.
     """
     if which == "head":
-        backbone.trainable = False
+        _freeze(backbone)
     if which in ("all", "head"):
         return
     blocks = transformer_blocks(backbone)
@@ -50,7 +50,13 @@ def set_trainable(backbone: keras.Model, which: str) -> None:
     first = len(blocks) - count + 1
     for layer, depth in _depth_of_layers(backbone):
         if depth < first:
-            layer.trainable = False
+            _freeze(layer)
+
+
+def _freeze(layer: keras.layers.Layer) -> None:
+    """Freezes a layer and all that is in it: Keras stops at a part that is frozen, and LoRA thaws parts within it."""
+    for part in layer._flatten_layers():
+        part.trainable = False
 
 
 def layer_depths(backbone: keras.Model) -> dict[str, int]:

@@ -180,7 +180,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             first_step,
             batches.packing,
         )
-        self.iterator, self.plan = iter(dataset), batches.from_step(first_step)
+        self.iterator, self.rows = iter(dataset), batches.from_step(first_step)
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
@@ -241,7 +241,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun
         spent["input_seconds"] += waited
-        for rows in itertools.islice(self.plan, int(num_steps)):
+        for rows in itertools.islice(self.rows, int(num_steps)):
             spent["examples"] += len(rows)
             spent["tokens"] += int(self.train_data.tokens[rows].sum())
         return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
