@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.tables.splits import load_splits, read_split
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
+from kerasft.errors import UserError
+from kerasft.inference.untrained import Untrained, is_config
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
@@ -138,3 +140,52 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
     terminal.result(serve_commands(place, config.name))
     terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version
+
+
+def measure(
+    model: Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    split: str = "test",
+    terminal: Terminal | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The metrics of a trained model, or of a config's preset before training, and the kind of its task.
+
+    Args:
+        model: a run's folder or a config file.
+        overrides: `key=value`, of a config.
+        data: a source like `data.test`, with the same columns; None: the model's own split.
+        split: of its own data.
+        terminal: shows progress; None: stderr.
+
+    Raises:
+        UserError: there is no such model or split, or a row can't be used.
+    """
+    terminal = terminal or Terminal()
+    if overrides and not is_config(model):
+        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
+    task = create_task(run.config, run.load_state())
+    if data is not None:
+        table = read_split(run.config, task, data, "test")
+        task.check_targets({"test": table})
+    else:
+        tables = load_splits(run.config, create_task(run.config))
+        if split not in tables:
+            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
+        table = tables[split]
+
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.distribution.strategy import create_strategy
+    from kerasft.results import evaluate_split
+    from kerasft.training.microbatches import wanted_microbatches
+
+    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
+    with strategy.scope():
+        trained = run.load()
+    prepared = task.prepare(table, trained.preprocessor)
+    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    if trained.task.measures_answers:
+        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
+    return metrics, task.kind
