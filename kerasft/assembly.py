@@ -31,10 +31,10 @@ from kerasft.models.named_weights import by_path, load_variables, save_variables
 from kerasft.models.parts import PARTS, Part
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
+from kerasft.models.savable import Made, variables_of
 from kerasft.tasks.base import Task
 
 HEAD, FACTS = "head.weights.npz", "task.json"
-LORA = ("lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b")
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,6 @@ class Assembled:
     preprocessor: Any
     parts: tuple[Part, ...] = ()
     made: Made | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Made:
-    """The layers and variables of a model as a task made it, by their ids."""
-
-    layers: dict[int, keras.layers.Layer]
-    variables: dict[int, keras.Variable]
-
-    @classmethod
-    def of(cls, model: keras.Model, backbone: keras.Model) -> Made:
-        variables = {id(variable): variable for variable in (*model.weights, *backbone.weights)}
-        return cls({id(layer): layer for layer in _layers(model, backbone)}, variables)
 
 
 # Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
@@ -161,26 +148,8 @@ def load_facts(folder: Path) -> dict[str, Any]:
 
 def check_savable(assembled: Assembled) -> None:
     """Raises UserError for a layer or variable that belongs to no part of the model, which would not be saved."""
-    made = assembled.made
-    if made is None:
-        return
-    layers = made.layers.keys() | {id(layer) for part in assembled.parts for layer in _with_inner(part.layers)}
-    for layer in _layers(assembled.model, assembled.backbone):
-        if id(layer) not in layers:
-            raise UserError(
-                f"{layer.name}: this {type(layer).__name__} was put into the model and could not be saved with it; "
-                "save it as a part (kerasft.models.parts.Part)"
-            )
-        if getattr(layer, "quantization_mode", None):
-            raise UserError(f"{layer.name}: is quantized and can't be trained and saved so; leave it in float32")
-    variables = made.variables.keys() | {id(variable) for part in assembled.parts for variable in _variables_of(part)}
-    variables |= {id(variable) for variable in _merged(assembled.backbone)}
-    for variable in (*assembled.model.weights, *assembled.backbone.weights):
-        if id(variable) not in variables:
-            raise UserError(
-                f"{variable.path}: this variable was put into the model and could not be saved with it; save it as a "
-                "part (kerasft.models.parts.Part)"
-            )
+    if assembled.made is not None:
+        assembled.made.check(assembled.model, assembled.backbone, assembled.parts)
 
 
 @contextlib.contextmanager
@@ -238,24 +207,5 @@ def _file_of(part: Part, folder: Path) -> Path:
 def _head(assembled: Assembled) -> dict[str, keras.Variable]:
     """The variables that the task put on the backbone, by path."""
     others = {id(variable) for variable in assembled.backbone.variables}
-    others |= {id(variable) for part in assembled.parts for variable in _variables_of(part)}
+    others |= {id(variable) for part in assembled.parts for variable in variables_of(part)}
     return by_path(variable for variable in assembled.model.weights if id(variable) not in others)
-
-
-def _layers(*models: keras.Model) -> list[keras.layers.Layer]:
-    return _with_inner(models)
-
-
-def _with_inner(layers) -> list[keras.layers.Layer]:
-    """Layers and all that is in them."""
-    return [inner for layer in layers for inner in layer._flatten_layers()]
-
-
-def _variables_of(part: Part) -> list[keras.Variable]:
-    return [*part.variables.values(), *(weight for layer in part.layers for weight in layer.weights)]
-
-
-def _merged(backbone: keras.Model) -> list[keras.Variable]:
-    """Weights of LoRA by Keras' own `enable_lora`: saving a layer adds them to its kernel."""
-    adapted = [layer for layer in backbone._flatten_layers() if getattr(layer, "lora_enabled", False)]
-    return [getattr(layer, name) for layer in adapted for name in LORA if hasattr(layer, name)]

@@ -40,14 +40,13 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def __init__(self, plan: TrainingPlan):
         self.plan, self.config, self.task, self.model = plan, plan.config, plan.task, plan.model
         self.strategy, self.workers, self.terminal = plan.strategy, plan.workers, plan.terminal
-        self.train_data = plan.train
+        self.train_data, self.objective = plan.train, plan.objective or TaskLoss(plan.model, plan.task)
         training, self.rewrites = plan.config.training, rewrites(plan.config.training.precision)
         self.static = wants_one_shape(plan.strategy)
         replicas, hosts = plan.strategy.num_replicas_in_sync, remote_hosts(plan.strategy)
         self.batches = Batches.of(plan.config, plan.model, plan.train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
         self.forms = chosen_forms(training.fused, plan.terminal.line, here=not hosts)
-        self.objective = plan.objective or TaskLoss(plan.model, plan.task)
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
@@ -111,7 +110,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.checkpoints.prepare()
         for damaged in self.checkpoints.restore() if resume else ():
             self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
-        self._same_forms()
+        if changed := self.progress.take_forms(self.forms):
+            self.terminal.line(changed)
         if self.batches.filling:
             self.terminal.line(str(self.batches.filling))
         seen = Training(
@@ -149,14 +149,6 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.checkpoints.restore_best()
         self.task.state.update(self.progress.best["state"])
 
-    def _same_forms(self) -> None:
-        """Says so where what a run's steps were made of before is not what they are made of here."""
-        before, now = self.progress.forms, list(self.forms)
-        if before not in (None, now):
-            other = ", ".join(sorted(set(before) ^ set(now)))
-            self.terminal.line(f"training.fused was another before ({other}): the bits will differ from there on")
-        self.progress.forms = now
-
     def replay(self, entry: Entry, last_step: int) -> str:
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
         self.checkpoints.load(entry)
@@ -188,13 +180,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         `input_wait` is the share of `step_seconds` in which a step had no batch yet, None where that is not known (a
         TPU of one host); `sha256` that of the whole state after the last step.
         """
-        spent = self.progress.spent
         return {
-            "seconds": spent["seconds"],
-            "step_seconds": spent["step_seconds"],
+            **self.progress.rates(),
             "input_wait": self.input_wait if self.run_steps.timed else None,
-            "examples_per_second": spent["examples"] / spent["step_seconds"],
-            "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
             "steps": self.checkpoints.step,
             "best_step": self.progress.best["step"],
             "sha256": self.sha256,

@@ -42,6 +42,24 @@ class Progress(tf.train.experimental.PythonState):
         self.parts: int | None = None
         self.forms: list[str] | None = None
 
+    def rates(self) -> dict[str, float]:
+        """Seconds of the run and of its steps, and what these did a second."""
+        seconds = self.spent["step_seconds"]
+        return {
+            "seconds": self.spent["seconds"],
+            "step_seconds": seconds,
+            "examples_per_second": self.spent["examples"] / seconds,
+            "real_tokens_per_second": self.spent["tokens"] / seconds,
+        }
+
+    def take_forms(self, forms: Sequence[str]) -> str | None:
+        """Keeps what steps are made of from here on; says so where that is not what they were made of before."""
+        before, self.forms = self.forms, list(forms)
+        if before in (None, self.forms):
+            return None
+        other = ", ".join(sorted(set(before) ^ set(self.forms)))
+        return f"training.fused was another before ({other}): the bits will differ from there on"
+
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)
 
