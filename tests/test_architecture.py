@@ -78,7 +78,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/models/tokenizers/sentence_piece.py": "the model in TensorFlow Text's tokenizer",
     "kerasft/training/layers/compiled_activations.py": "all layers within a model",
     "kerasft/training/layers/deferred_rows.py": "calls of a layer in a functional model",
-    "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of KerasHub's encoder layers",
+    "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of encoder layers",
     "kerasft/training/layers/fused_layers.py": "all layers within a model",
     "kerasft/training/layers/kernel_layers.py": "parts of KerasHub's encoder layers",
     "kerasft/training/layers/packed_layers.py": "calls of a layer in a functional model, DeBERTa's layers",

@@ -193,10 +193,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         saving = self.config.training.checkpoint.every_steps or self.steps
         while True:
             step = self.checkpoints.step
-            due = step == self._evaluation_after(step - 1) or step >= self.steps
+            over = step >= self.steps or self.running.training.enough
+            due = over or step == self._evaluation_after(step - 1)
             if due and step > self.progress.validated:
                 controller.evaluate(steps=-1)
-            elif step >= self.steps or self.selection.enough or self.running.training.enough:
+            elif over or self.selection.enough:
                 return
             else:
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.

@@ -27,7 +27,7 @@ class Training:
         folder: of the run.
         terminal: shows progress.
         model: that is trained.
-        enough: set to True, it ends the training after the next validation; every worker must do so alike.
+        enough: set to True, it ends the training soon, after a validation; every worker must do so alike.
     """
 
     checkpoints: Checkpoints
