@@ -216,8 +216,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""
-        begun = time.monotonic()
-        first = self.checkpoints.step + 1
+        begun, first = time.monotonic(), self.checkpoints.step + 1
         with bfloat16_products(self.rewrites):
             loss, good, waited = self.run_steps(self.iterator, int(num_steps))
         if good < int(num_steps):
