@@ -73,6 +73,11 @@ class Whole:
         yield text.decode("utf-8")
 
 
+def writer_of(answerer: Trained | Servable) -> Writer:
+    """What writes: token by token in this process, whole by an export."""
+    return Whole(answerer) if isinstance(answerer, Servable) else Streaming(answerer)
+
+
 class Conversation:
     """Turns of a user and of a model of mode chat.
 
