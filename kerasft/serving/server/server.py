@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from kerasft.errors import ServableError, UserError
 from kerasft.serving.bundle import METRICS_PATH
+from kerasft.serving.server import openapi
 from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.admission import Memory, Shares
 from kerasft.serving.server.batching import Scheduler
@@ -33,7 +34,7 @@ from kerasft.serving.server.webhook import Webhook
 from kerasft.serving.status import ServingError
 
 PROBES = LIVE, READY = "/healthz/live", "/healthz/ready"
-DRIFT = "/monitoring/drift"
+DRIFT, OPENAPI = "/monitoring/drift", "/openapi.json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -157,6 +158,8 @@ class Server:
         if request.method in ("GET", "HEAD"):
             if path == "/":
                 return page(self.manager)
+            if path == OPENAPI:
+                return json_response(openapi.document(self.manager, self._tokens is not None))
             if path == METRICS_PATH:
                 return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
             if path == DRIFT:
