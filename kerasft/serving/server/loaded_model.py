@@ -12,6 +12,7 @@ import tensorflow_text  # noqa: F401  registers the tokenizers' ops
 from grpc import StatusCode
 
 from kerasft.errors import ServableError
+from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_graph import NO_PYTHON, REFUSED_OPS, batching_remarks, op_faults, read_meta_graph
 from kerasft.serving.status import BY_NUMBER, ServingError, invalid
 
@@ -27,20 +28,22 @@ class LoadedModel:
 
     Args:
         folder: a version folder.
+        trust: the user vouches for it: it may reach files, networks and processes.
 
     Raises:
-        ServableError: TensorFlow Serving would not load it either; the message says why.
+        ServableError: TensorFlow Serving would not load it either, or nobody vouches for it; the message says why.
 
     Attributes:
         signatures: those a client can name.
         unbatchable: of these, the ones of which requests are not put together.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, trust: bool = False):
         meta_graph = read_meta_graph(folder)
         # What the wheel would run and TensorFlow Serving would not. Tables that grow are no reason for either.
         for fault in op_faults(meta_graph, {op: reason for op, reason in REFUSED_OPS.items() if reason is NO_PYTHON}):
             raise ServableError(fault)
+        check_trusted(folder, trust)
         self.signatures: Mapping[str, SignatureDef] = {
             key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")
         }

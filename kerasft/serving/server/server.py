@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 from aiohttp import web
@@ -35,6 +35,7 @@ from kerasft.serving.status import ServingError
 
 PROBES = LIVE, READY = "/healthz/live", "/healthz/ready"
 DRIFT, OPENAPI = "/monitoring/drift", "/openapi.json"
+EVERYWHERE = ("0.0.0.0", "::")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -45,18 +46,20 @@ class Server:
     Args:
         options: every setting.
         log: is told what happens.
+        greet: is told, in a line for people, which page to open.
 
     Attributes:
         rest_port: where it listens, once started.
         grpc_port: where it listens, once started.
     """
 
-    def __init__(self, options: Options, log: EventLog):
+    def __init__(self, options: Options, log: EventLog, greet: Callable[[str], None] = lambda line: None):
         self._options = options
         self._log = log
+        self._greet = greet
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
-        self.manager = Manager(self._scheduler, log)
+        self.manager = Manager(self._scheduler, log, options.trust)
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None
@@ -130,6 +133,15 @@ class Server:
         handlers = [calls.service(each.NAME, each, each.LARGE, each.SMALL) for each in services]
         self._grpc.add_generic_rpc_handlers((*handlers, calls.health(self._health)))
         self.grpc_port = await open_grpc(self._grpc, options)
+        self._greet(f"open {self.page} in a browser; gRPC is on port {self.grpc_port}, Ctrl+C ends the server")
+        self._log("listening", page=self.page, rest_port=self.rest_port, grpc_port=self.grpc_port)
+
+    @property
+    def page(self) -> str:
+        """The address of the page, as a browser on this machine finds it."""
+        host = "localhost" if self._options.host in (*LOOPBACK, *EVERYWHERE) else self._options.host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._options.tls else 'http'}://{host}:{self.rest_port}/"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.path in PROBES:  # they have no token, and come through whatever others do
