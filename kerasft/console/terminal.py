@@ -177,28 +177,50 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
-    try:
-        code = _run(program, if_interrupted)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader (`| head`) has what it wanted
-        _discard_output()
-        return BROKEN_PIPE_EXIT
-    except OSError as error:
-        if not _output_fails():
+    with contextlib.redirect_stdout(_Output(sys.stdout)):
+        try:
+            code = _run(program, if_interrupted)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader (`| head`) has what it wanted
+            _discard_output()
+            return BROKEN_PIPE_EXIT
+        except OutputError as error:
+            _discard_output()
+            _write(sys.stderr, f"error: {error}\n")
+            return error.exit_code
+
+
+class OutputError(StorageError):
+    """Standard output takes no more."""
+
+
+class _Output:
+    """Standard output, whose failures are told from those of files."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._telling():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._telling():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
             raise
-        _discard_output()
-        _write(sys.stderr, f"error: standard output: {error.strerror}; what was printed is not complete\n")
-        return StorageError.exit_code
-
-
-def _output_fails() -> bool:
-    """Whether standard output still holds what it could not write."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
+        except OSError as error:
+            reason = f"standard output: {error.strerror}; what was printed is not complete"
+            raise OutputError(reason) from error
 
 
 def _discard_output() -> None:
@@ -213,6 +235,8 @@ def _run(program: Callable[[], int], if_interrupted: str) -> int:
     except Interrupted as error:
         _write(sys.stderr, f"{one_line(str(error))}\n")
         return error.exit_code
+    except OutputError:
+        raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:

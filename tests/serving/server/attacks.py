@@ -119,7 +119,7 @@ def grpc() -> dict[str, tuple[str, Callable[[], bytes]]]:
         "no message": (classify, lambda: b"\xff" * SIZE),
         "texts of a row": (PREDICTION + "Predict", lambda: tensor(shape(empty) + b"\x42\x00" * empty)),
         "texts that do not fit": (PREDICTION + "Predict", lambda: tensor(shape(2) + b"\x42\x00" * empty)),
-        "numbers that do not fit": (PREDICTION + "Predict", lambda: tensor(shape(2) + field(7, b"\x01" * (SIZE - 100)))),
+        "numbers of no use": (PREDICTION + "Predict", lambda: tensor(shape(2) + field(7, b"\x01" * (SIZE - 100)))),
         "a shape of many sizes": (PREDICTION + "Predict", lambda: tensor(field(2, b"\x12\x00" * empty))),
         "a shape beyond reason": (PREDICTION + "Predict", lambda: tensor(shape(2**62, 2**62, 2**62))),
         "many inputs": (PREDICTION + "Predict", lambda: model + named(2)),

@@ -5,6 +5,7 @@ KERASFT_ATTACK_SECONDS=600 pytest -m long tests/serving/server/test_attacks.py  
 """
 
 import contextlib
+import gc
 import http.client
 import os
 import random
@@ -34,7 +35,9 @@ def attacked(exported, start):
         # Graphs are traced and memory is taken by the first requests, whoever they are of.
         for name in ("single_label", "seq2seq"):
             assert running.rest(f"/v1/models/{name}:predict", {"instances": ["goal"]})[0] == 200
+        gc.freeze()  # as the program does
         yield running
+        gc.unfreeze()
         assert running.rest(attacks.PREDICT, {"instances": ["goal"]})[0] == 200
         assert not running.told("mistake")
 
@@ -108,7 +111,7 @@ def test_a_call_by_grpc(attacked, name):
     with attacked.channel() as channel:
         code, longest = attack(attacked, lambda: call(channel, method, body))
     assert longest < LONGEST_SECONDS
-    assert code in REFUSED
+    assert code in ({CODE.OK} if name in attacks.TEXTS else REFUSED)
 
 
 def test_a_stream_of_small_requests(attacked):
@@ -127,7 +130,7 @@ def test_bodies_that_do_not_end_leave_room_for_probes(exported, start):
         for _ in range(70):
             slow = open_.enter_context(socket.create_connection(("127.0.0.1", running.server.rest_port)))
             slow.sendall(head)
-        running.until(lambda: running.server._callers.count == 60)
+        running.until(lambda: running.server.routes.callers.count == 60)
         assert running.rest(attacks.PREDICT, {"instances": ["a"]})[0] == 503
         for path in (LIVE, "/healthz/ready"):
             assert running.rest(path)[0] == 200
