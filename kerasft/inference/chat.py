@@ -46,8 +46,8 @@ class Streaming:
 
     def write(self, prompt: str) -> Iterator[str]:
         generator, features = self.task.generator, self._features(prompt)
-        spelt = generator.detokenizer.spelt
-        tokens = (spelt[token] for token in generator.stream(features, generator.wishes(features)))
+        token_bytes = generator.detokenizer.token_bytes
+        tokens = (token_bytes[token] for token in generator.stream(features, generator.sampling_params(features)))
         return streamed_text(tokens, generator.decoding.stop)
 
 
