@@ -137,7 +137,8 @@ def version_of(asked: re.Match[str]) -> ModelSpec:
     if asked[2]:
         digits = asked[2].lstrip("0") or "0"
         if len(digits) > INT64_DIGITS or int(digits) > INT64_MAX:  # Python reads no number of 5,000 digits
-            raise invalid(f"Failed to convert version: {asked[2]} to numeric.")
+            shown = asked[2] if len(asked[2]) <= 2 * INT64_DIGITS else f"{asked[2][:INT64_DIGITS]}..."
+            raise invalid(f"Failed to convert version: {shown} to numeric.")
         spec.version.value = int(digits)
     if asked[3]:
         spec.version_label = unquote(asked[3])
