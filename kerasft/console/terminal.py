@@ -66,7 +66,7 @@ class Terminal:
     ):
         self.stream = stream or sys.stderr
         self.output = output or sys.stdout
-        self._clock = clock
+        self._clock, self.verbose = clock, verbose
         self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._color = self.live and not os.environ.get("NO_COLOR")
         self._phases: list[Phase] = []
