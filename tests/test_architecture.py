@@ -49,7 +49,6 @@ LONG_FILES: dict[str, int] = {
     "kerasft/models/presets/presets.py": 277,
     "kerasft/runs.py": 277,
     "kerasft/serving/capi.py": 264,
-    "kerasft/serving/server/server.py": 252,
     "kerasft/tasks/base.py": 305,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,

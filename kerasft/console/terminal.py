@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.standard_output import OutputError, StandardOutput, discard
 from kerasft.console.tensorflow_log import silence_abseil
-from kerasft.errors import EndedElsewhere, Interrupted, Stop, StorageError, UserError
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
 from kerasft.paths import check_home
 
 if TYPE_CHECKING:
@@ -177,56 +178,18 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
-    with contextlib.redirect_stdout(_Output(sys.stdout)):
+    with contextlib.redirect_stdout(StandardOutput(sys.stdout)):
         try:
             code = _run(program, if_interrupted)
             sys.stdout.flush()
             return code
         except BrokenPipeError:  # the reader (`| head`) has what it wanted
-            _discard_output()
+            discard()
             return BROKEN_PIPE_EXIT
         except OutputError as error:
-            _discard_output()
+            discard()
             _write(sys.stderr, f"error: {error}\n")
             return error.exit_code
-
-
-class OutputError(StorageError):
-    """Standard output takes no more."""
-
-
-class _Output:
-    """Standard output, whose failures are told from those of files."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with self._telling():
-            return self._stream.write(text)
-
-    def flush(self) -> None:
-        with self._telling():
-            self._stream.flush()
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            reason = f"standard output: {error.strerror}; what was printed is not complete"
-            raise OutputError(reason) from error
-
-
-def _discard_output() -> None:
-    """What is still buffered would fail again when Python exits."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _run(program: Callable[[], int], if_interrupted: str) -> int:
