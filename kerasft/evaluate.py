@@ -9,9 +9,11 @@ from pathlib import Path
 
 from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits, read_split
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
+from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 
@@ -37,29 +39,64 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
         table = read_split(run.config, task, data, "test")
         task.check_targets({"test": table})
     else:
-        tables = load_splits(run.config, create_task(run.config))
-        if split not in tables:
-            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-        table = tables[split]
+        table = _own_split(run, model, task, split, terminal)
 
     quiet_tensorflow(verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.console import console_table
+    from kerasft.evaluation.report.warnings import unreachable_warnings
     from kerasft.results import evaluate_split
     from kerasft.training.microbatches import wanted_microbatches
 
     strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
     with strategy.scope():
         trained = run.load()
-    prepared = task.prepare(table, trained.preprocessor)
+    prepared = trained.task.prepare(table, trained.preprocessor)
+    cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
+    for caution in cautions:
+        terminal.line(f"caution: {caution}")
     logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
+    if cautions:
+        metrics["cautions"] = cautions
     if as_json:
         terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
     else:
         terminal.table(console_table(metrics, task.kind))
     return 0
+
+
+def _own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
+    """The split of the run's own data, which has to be the one that the run held out.
+
+    Raises:
+        UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
+    """
+    tables = load_splits(run.config, create_task(run.config))
+    if split not in tables:
+        raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
+    changed = run.changed_splits(tables) if isinstance(run, Run) else []
+    wrong = ""
+    if split in changed:
+        trained_on = ", and the model may have been trained on some" if _is_share(run, split) else ""
+        wrong = (
+            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; bring it "
+            "back as it was, or measure on rows that the model has not seen with --data FILE"
+        )
+    try:
+        task.check_targets({split: tables[split]})
+    except UserError as error:
+        raise UserError(f"{error}. {wrong}" if wrong else str(error)) from error
+    if wrong:
+        raise UserError(wrong)
+    if changed:
+        terminal.line(f"data.{', data.'.join(changed)}: changed since {model} was trained; data.{split} is as it was")
+    return tables[split]
+
+
+def _is_share(run: Run | Untrained, split: str) -> bool:
+    return isinstance(getattr(run.config.data, split), float)
 
 
 if __name__ == "__main__":

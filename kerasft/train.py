@@ -47,6 +47,8 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         tables = load_splits(config, task)
         preset = resolve_preset(config.model.preset)
         terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+        for warning in task.data_warnings():
+            terminal.line(f"warning: {warning}")
 
     quiet_tensorflow(verbose)
     from kerasft.distribution.workers import telling_losses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from kerasft.distribution.cluster import Cluster
 from kerasft.distribution.strategy import check_batch, create_strategy
 from kerasft.distribution.workers import Workers, digest_of, workers_of
 from kerasft.errors import UserError
+from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
@@ -45,6 +46,7 @@ class Fitted:
         history: rows of the learning curves.
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
+        warnings: what is odd about the names in the data.
     """
 
     prepared: dict[str, Prepared]
@@ -53,6 +55,7 @@ class Fitted:
     history: list[dict[str, Any]]
     training: dict[str, Any]
     model: dict[str, Any]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ def prepare(
     cache = FeatureCache(config.data.cache) if config.data.cache else None
     reader = reader_digest(backbone, tokenizer) if cache else None
     prepared = workers.together(lambda: _tokenized(task, tables, preprocessor, terminal, cache, reader))
+    for warning in unreachable_warnings({name: task.unreachable(split) for name, split in prepared.items()}, tables):
+        terminal.line(f"warning: {warning}")
     if workers.count > 1:
         workers.check_same(_digest(config, task, prepared), "a config, data or a tokenizer")
     trainer = Trainer(
@@ -227,7 +232,8 @@ def fit(
     workers.by_chief(lambda: run.save_model(trainer.model, built.backbone, built.tokenizer, task))
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
-    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes)
+    warnings = task.data_warnings()
+    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
 
 
 def _start(

@@ -29,7 +29,11 @@ from kerasft.evaluation.report.labels import (
 )
 
 MOST_MISTAKES = 25
+MOST_PAIRS = 100
+MOST_ROWS = 200  # classes of a table; a browser shows thousands slowly, and nobody reads them
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
+
+_PAIR_COLUMNS = [("true", "text"), ("predicted as", "text"), ("examples", "count"), ("share", "percent")]
 
 
 def sections(report: Report) -> list[Section]:
@@ -88,12 +92,14 @@ def per_class(report: Report) -> Section | None:
     ordered = by_f1(classes) if many else list(classes.items())
     rows = [
         (label, row["f1"], row["precision"], row["recall"], row["support"], *(row[name] for name in extra))
-        for label, row in ordered
+        for label, row in ordered[:MOST_ROWS]
     ]
     columns = [("class", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
     columns += [(name.replace("_", " "), "score") for name in extra]
     averaged = report.scores.get("classes_averaged", len(classes))
     note = f"On the {report.split} split{', the lowest F1 first' if many else ''}."
+    if len(classes) > MOST_ROWS:
+        note += f" {MOST_ROWS} of {len(classes):,}; all are in metrics.json."
     if averaged < len(classes):
         note += f" Macro averages run over the {averaged} classes that occur in truth or prediction."
     return Section("Per class", [Table(columns, rows, shown=20 if many else len(rows))], note)
@@ -103,15 +109,29 @@ def confusion(report: Report) -> Section | None:
     """The confusion matrix, and the pairs that are confused most."""
     matrix = report.scores.get("confusion_matrix")
     if not matrix:
-        return None
+        return _many_confusions(report)
     caption = "Rows are true classes, columns predictions; a deeper colour is a larger share of the true class."
     pairs = most_confused(matrix, report.labels) if len(report.labels) > 2 else []  # two classes show all by themselves
     wide = not (pairs and len(report.labels) <= 8)  # a small matrix and its table fit side by side
     blocks: list[Any] = [Figure(confusion_svg(matrix, report.labels), caption, wide)]
     if pairs:
-        columns = [("true", "text"), ("predicted as", "text"), ("examples", "count"), ("share", "percent")]
-        blocks.append(Table(columns, pairs, "Most often confused, share of the true class", shown=10, wide=wide))
+        blocks.append(Table(_PAIR_COLUMNS, pairs, "Most often confused, share of the true class", shown=10, wide=wide))
     return Section("Confusion", blocks)
+
+
+def _many_confusions(report: Report) -> Section | None:
+    """Of too many classes for a matrix the pairs alone."""
+    pairs = report.scores.get("confused_pairs")
+    if not pairs:
+        return None
+    support = {label: row["support"] for label, row in report.scores["per_class"].items()}
+    rows = [
+        (pair["true"], pair["predicted"], pair["count"], pair["count"] / support[pair["true"]])
+        for pair in pairs[:MOST_PAIRS]
+    ]
+    note = f"{len(support):,} classes have no readable matrix; {report.scores['confused_pairs_in_all']:,} pairs occur."
+    table = Table(_PAIR_COLUMNS, rows, "Most often confused, share of the true class", shown=20)
+    return Section("Confusion", [table], note)
 
 
 def reliability(report: Report) -> Section | None:
@@ -273,9 +293,14 @@ def _balance(classes: Any) -> list[Table]:
         return []
     ordered = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
     largest = max(ordered[0][1], 1)
+    caption = "Class balance"
+    if len(ordered) > MOST_ROWS:
+        half = MOST_ROWS // 2
+        caption = f"Class balance: the {half} largest and the {half} smallest of {len(ordered):,} classes"
+        ordered = ordered[:half] + ordered[-half:]
     rows = [(label, count, count / largest) for label, count in ordered]
     columns = [("class", "text"), ("training examples", "count"), ("", "bar only")]
-    return [Table(columns, rows, "Class balance", shown=20)]
+    return [Table(columns, rows, caption, shown=20)]
 
 
 def _shown(value: Any) -> str:
