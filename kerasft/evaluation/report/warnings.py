@@ -47,8 +47,8 @@ def unreachable_warnings(
         if tables is not None and missed.row is not None:
             place = f" (the first: {tables[name].rows([missed.row])[0]['where']})"
         found.append(
-            f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{place}. No answer can equal them, and they count "
-            f"as missed. {missed.mend}"
+            f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{place}. No answer can equal them, and they "
+            f"count as missed. {missed.mend}"
         )
     return found
 

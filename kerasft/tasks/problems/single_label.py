@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.data.sources.literals import read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
-from kerasft.data.sources.literals import read_list
 from kerasft.tasks.names import distinct, identity, indices, name_warnings, read_name
 from kerasft.tasks.problems.labels import (
     check_unknown,
