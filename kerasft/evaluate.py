@@ -81,8 +81,8 @@ def _own_split(run: Run | Untrained, model: Path, task: Task, split: str, termin
     if split in changed:
         trained_on = ", and the model may have been trained on some" if _is_share(run, split) else ""
         wrong = (
-            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; bring "
-            "it back as it was, or measure on rows that the model has not seen with --data FILE"
+            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; "
+            "bring it back as it was, or measure on rows that the model has not seen with --data FILE"
         )
     try:
         task.check_targets({split: tables[split]})

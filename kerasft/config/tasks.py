@@ -76,8 +76,8 @@ class TextClassification(Section):
     top: Optional[int] = Field(
         None,
         ge=1,
-        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where there "
-        "are more than 200.",
+        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
+        "there are more than 200.",
     )
 
     @model_validator(mode="after")
@@ -115,8 +115,8 @@ class RelationExtraction(Section):
     top: Optional[int] = Field(
         None,
         ge=1,
-        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where there "
-        "are more than 200.",
+        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
+        "there are more than 200.",
     )
 
     @field_validator("tags")

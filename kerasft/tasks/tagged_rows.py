@@ -150,7 +150,7 @@ def _read_tags(record: Record, column: str, scheme: str) -> list[str]:
         raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed")
     if tags and all(isinstance(tag, int) or (scheme != "plain" and str(tag).isdecimal()) for tag in tags):
         raise BadRow(
-            f"{where}: column {column!r} is {quoted(value)}, the numbers of tags; names are needed, such as O and B-PER: "
+            f"{where}: column {column!r} is {quoted(value)}, numbers of tags; names are needed, such as O and B-PER: "
             "put the name of each number there, which the data set's own list has",
             "numbers for tags",
         )
@@ -165,8 +165,8 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
     parts = [part for part in re.split(r"[,;|\s]+", name) if part]
     if len(parts) > 1 and all(tag_form(part) for part in parts):
         raise BadRow(
-            f"{where}: {quoted(name)} in column {column!r} is several tags; put spaces between them, or write a list in "
-            "JSON",
+            f"{where}: {quoted(name)} in column {column!r} is several tags; put spaces between them, or write a list "
+            "in JSON",
             "tags without spaces between them",
         )
     return name

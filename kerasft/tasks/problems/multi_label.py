@@ -51,15 +51,15 @@ class MultiLabel:
             bracketed = looks_like_list(bare) or (bare.startswith("[") and bare.endswith("]") and "," in bare)
             if written is None and bracketed and separator not in bare:
                 raise BadRow(
-                    f"{where}: the labels are {quoted(value)}, a list that can't be read; write it in JSON, or the labels "
-                    f"with {quoted(separator)} between them (task.label_separator)",
+                    f"{where}: the labels are {quoted(value)}, a list that can't be read; write it in JSON, or the "
+                    f"labels with {quoted(separator)} between them (task.label_separator)",
                     "a list that can't be read",
                 )
             return [part for part in value.split(separator) if trimmed(part)] if written is None else written
         if not isinstance(value, list):
             raise BadRow(
-                f"{where}: the labels are {quoted(value)}; a list, or a text with {quoted(separator)} between the labels "
-                "(task.label_separator), is needed",
+                f"{where}: the labels are {quoted(value)}; a list, or a text with {quoted(separator)} between the "
+                "labels (task.label_separator), is needed",
                 "no list of labels",
             )
         return value

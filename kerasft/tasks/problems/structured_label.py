@@ -50,8 +50,8 @@ class StructuredLabel(SingleLabel):
             raise UserError(f"data.validation: every row has the label {quoted(label)}; add rows that are in scope")
         if self.scope.max_accuracy_loss is None and not any(outside):
             raise UserError(
-                f"task.out_of_scope: no row of data.validation has the label {quoted(label)}, so the threshold can't be "
-                "balanced; add some, or set max_accuracy_loss"
+                f"task.out_of_scope: no row of data.validation has the label {quoted(label)}, so the threshold can't "
+                "be balanced; add some, or set max_accuracy_loss"
             )
         self.state["threshold"] = 0.0
 
