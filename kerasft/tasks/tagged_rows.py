@@ -143,9 +143,8 @@ def _token(token: Any, number: int, where: str) -> str:
 
 def _read_tags(record: Record, column: str, scheme: str) -> list[str]:
     value, where = record.get(column, "tags"), record.where
-    tags = _listed(value)
-    if tags is None and isinstance(value, str):
-        tags = read_list(value)
+    # A tag never begins with a bracket, as a token may.
+    tags = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else _listed(value)
     if tags is None:
         raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed")
     if tags and all(isinstance(tag, int) or (scheme != "plain" and str(tag).isdecimal()) for tag in tags):

@@ -74,7 +74,10 @@ def test_names_that_look_alike_are_told_with_what_differs(name, other, how):
 
 
 def test_good_names_need_no_word():
-    assert name_warnings(["体育", "财经", "café", "Sci/Tech", "a|b", "Cause(e1,e2)"], separator="task.label_separator") == []
+    assert (
+        name_warnings(["体育", "财经", "café", "Sci/Tech", "a|b", "Cause(e1,e2)"], separator="task.label_separator")
+        == []
+    )
 
 
 def test_names_that_are_missing_values_lists_or_several_in_one():
@@ -132,7 +135,9 @@ def test_a_label_that_train_lacks_is_told_beside_the_one_it_looks_like(tmp_path)
     (tmp_path / "test.csv").write_text("text,label\na,Ja\nb,ja\n", encoding="utf-8")
     columns = {"text": "text", "label": "label"}
     config = config_of(tmp_path, {"name": "text_classification"}, columns, test=str(tmp_path / "test.csv"))
-    with pytest.raises(UserError, match=r"test.csv:3: the label 'ja' does not occur in data.train; 'Ja' does, which diff"):
+    with pytest.raises(
+        UserError, match=r"test.csv:3: the label 'ja' does not occur in data.train; 'Ja' does, which diff"
+    ):
         load_splits(config, create_task(config))
 
 

@@ -43,7 +43,17 @@ def test_scalars_of_numpy():
 
 @pytest.mark.parametrize(
     "text",
-    ["[a, b]", "['a'", "['a' ... 'b']", "[" * 2000, "[__import__('os')]", "[open('x')]", "['a'] b", "['\\x']", "[{'a'}]"],
+    [
+        "[a, b]",
+        "['a'",
+        "['a' ... 'b']",
+        "[" * 2000,
+        "[__import__('os')]",
+        "[open('x')]",
+        "['a'] b",
+        "['\\x']",
+        "[{'a'}]",
+    ],
 )
 def test_what_is_no_list_is_not_read(text):
     with pytest.raises(NoLiteral):
