@@ -39,7 +39,7 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
         table = read_split(run.config, task, data, "test")
         task.check_targets({"test": table})
     else:
-        table = _own_split(run, model, task, split, terminal)
+        table = read_own_split(run, model, task, split, terminal)
 
     quiet_tensorflow(verbose)
     from kerasft.distribution.strategy import create_strategy
@@ -67,7 +67,7 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
     return 0
 
 
-def _own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
+def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
     """The split of the run's own data, which has to be the one that the run held out.
 
     Raises:
