@@ -6,18 +6,10 @@ import io
 import os
 from collections.abc import Callable, Iterator
 
+from kerasft.data.sources import conll_rows, delimited, json_rows, parquet_rows, squad_rows, text_rows, workbook_rows
 from kerasft.data.sources.files import is_folder, open_bytes
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.signatures import refuse_ending
-from kerasft.data.sources.sources import (
-    conll_rows,
-    delimited,
-    json_rows,
-    parquet_rows,
-    squad_rows,
-    text_rows,
-    workbook_rows,
-)
 from kerasft.data.sources.text_streams import as_text
 from kerasft.errors import UserError
 

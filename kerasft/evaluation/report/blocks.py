@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Union
 
 from markupsafe import Markup
 
+MOST_ROWS = 200  # classes of a table: a browser shows thousands slowly, and nobody reads them
+
 
 @dataclass(frozen=True)
 class Report:
