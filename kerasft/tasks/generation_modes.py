@@ -12,9 +12,11 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Message
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
+from kerasft.quoting import listed
 from kerasft.tasks.base import Column
 from kerasft.tasks.columns import check_some_text, first_text, text_of
 from kerasft.tasks.dialogue_rows import ROLES, messages_of
+from kerasft.tasks.names import name_warnings
 
 if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens
@@ -59,6 +61,10 @@ class Corpus:
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         check_some_text(splits, self.texts[-1])
+
+    def data_warnings(self) -> list[str]:
+        """What is odd about the names in the data."""
+        return []
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_documents
@@ -117,6 +123,7 @@ class Dialogues(Corpus):
     """Turns of speakers, one of whom answers; a prompt is a dialogue as one text, as a client renders it too."""
 
     columns = tuple(Column(role, required=False) for role in ROLES)
+    roles: frozenset[str] = frozenset()  # of all turns, once the data is read
 
     @functools.cached_property
     def template(self) -> ChatTemplate:
@@ -166,11 +173,15 @@ class Dialogues(Corpus):
         learnt = self.template.learnt
         for split, table in splits.items():
             found = {role for roles in table.column("roles") for role in roles}
+            self.roles |= found
             if not found & learnt:
                 raise UserError(
-                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {', '.join(sorted(found))}; "
+                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {listed(sorted(found))}; "
                     "set task.chat.learn or task.chat.rename"
                 )
+
+    def data_warnings(self) -> list[str]:
+        return name_warnings(sorted(self.roles), "roles")
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_dialogues

@@ -48,11 +48,12 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
         cells = [score(metrics[f"{average}_{name}"]) for name in ("precision", "recall", "f1")]
         table.add_row(f"{average} average", *cells, support, style="bold" if average == "macro" else "")
     if many:
-        table.caption = (
-            f"The {WORST_SHOWN} classes with the lowest F1; "
-            f"all {len(classes)} are in the run's report.html and metrics.json."
-        )
+        table.caption = _left_out(len(classes), "classes")
     return table
+
+
+def _left_out(count: int, what: str) -> str:
+    return f"The {WORST_SHOWN} {what} with the lowest F1; all {count} are in the run's report.html and metrics.json."
 
 
 def by_f1(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -69,12 +70,16 @@ def _relations_table(metrics: Mapping[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     names = ("precision", "recall", "f1")
-    for relation, row in metrics["per_relation"].items():
+    relations = metrics["per_relation"]
+    many = len(relations) > MOST_CLASSES
+    for relation, row in by_f1(relations)[:WORST_SHOWN] if many else relations.items():
         table.add_row(Text(relation), *(score(row[name]) for name in names), f"{row['support']:,}")
     table.add_section()
     support = sum(row["support"] for row in metrics["per_relation"].values())
     table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")
     table.add_row("accuracy", "", "", score(metrics["accuracy"]), f"{metrics['rows']:,}")
+    if many:
+        table.caption = _left_out(len(relations), "relations")
     return table
 
 
