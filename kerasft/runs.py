@@ -28,6 +28,7 @@ from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.data.sources.files import is_remote
 from kerasft.distribution.cluster import training_command
+from kerasft.home import check_home
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.tasks.base import Task
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
+TASK_FILE = "kerasft_task.json"  # KerasHub has a task.json of its own
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -71,13 +73,14 @@ class Run:
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
         run = cls.begun(folder)
-        if not (folder / "model" / "task.json").is_file():
+        if not task_file(folder / "model").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
         return run
 
     @classmethod
     def begun(cls, folder: Path) -> Run:
         """A run that has at least begun."""
+        check_home()
         if not (folder / "config.yaml").is_file():
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
@@ -164,7 +167,7 @@ class Run:
         save_preset(backbone, tokenizer, str(parts))
         np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
         told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
+        write_atomically(parts / TASK_FILE, json.dumps(told, indent=2, ensure_ascii=False))
         os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(parts, folder)
@@ -172,7 +175,7 @@ class Run:
 
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
-        return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+        return json.loads(task_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
 
     def load_json(self, name: str) -> Any:
         """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""
@@ -256,6 +259,12 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def task_file(folder: Path) -> Path:
+    """What a task learnt from data, in a model's folder; runs of before have it under another name."""
+    old = folder / "task.json"
+    return old if old.is_file() and not (folder / TASK_FILE).is_file() else folder / TASK_FILE
 
 
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 FEATURES = ("token_ids", "padding_mask", "segment_ids")
 
@@ -206,6 +207,12 @@ def text_preprocessor(
             f"model.max_length: {max_length} is more than the {limit} positions of this {type(backbone).__name__}; "
             f"use {limit} or less"
         )
+    if len(tuple(inputs)) > 1 and "segment_ids" in names and getattr(backbone, "num_segments", 2) < 2:
+        raise UserError(
+            f"model.preset: this {type(backbone).__name__} has one type of segments, and a pair of texts needs two; "
+            "use a model with two (type_vocab_size of its config.json)"
+        )
+    check_vocabulary(backbone, tokenizer)
     layout = special_token_layout(backbone, tokenizer)
     return TextPreprocessor(token_encoder(tokenizer), layout, names, max_length, inputs)
 
