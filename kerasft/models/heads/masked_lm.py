@@ -16,6 +16,7 @@ from kerasft.data.prepared.masking import Masking
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.data.tables.table import Table
 from kerasft.models.preprocessing.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
+from kerasft.models.presets.layer_settings import head_settings
 from kerasft.models.presets.masked_lm_weights import HEAD, load_head
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 from kerasft.models.tokenizers.vocabulary import Vocabulary
@@ -41,8 +42,7 @@ class MaskedLM(keras.Model):
         positions = keras.Input((None,), dtype="int32", name="mask_positions")
         head = keras_hub.layers.MaskedLMHead(
             token_embedding=backbone.token_embedding,
-            intermediate_activation="gelu",
-            layer_norm_epsilon=1e-12,  # as BERT's and RoBERTa's
+            **head_settings(backbone),
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             # Under a mixed policy KerasHub (0.25 to 0.32) fails where it adds the bias, and a loss over a vocabulary
             # wants more digits than bfloat16 has. The product with the embedding table keeps the backbone's policy.

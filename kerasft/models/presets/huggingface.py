@@ -93,7 +93,9 @@ def load_huggingface_backbone(
     settings = dict(told.settings)
     if loader is not None:
         if above := loader.finish(backbone):
-            remarks.append(f"{resolved}: {len(above)} weights are of no part that is known and are left aside: {above[0]}")
+            remarks.append(
+                f"{resolved}: {len(above)} weights are of no part that is known and are left aside: {above[0]}"
+            )
         if loader.missing:
             settings["missing"] = loader.missing
             remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they begin anew")

@@ -33,7 +33,7 @@ ACTIVATIONS = {
 }
 # Families whose layers take another activation: the others have it in code.
 _ACTIVATION_CAN_CHANGE = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "gpt2", "bart")
-_MAY_BE_NULL = {"n_inner", "head_dim", "num_key_value_heads"}
+_WITH_MASKS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert")
 # Argument of the backbone for positions that are scaled by one number.
 _LINEAR = dict.fromkeys(("mistral", "mixtral", "qwen2", "qwen3"), "rope_scaling_factor")
 _ROPE_KEYS = {"rope_theta", "rope_scaling", "rope_parameters", "rope_local_base_freq"}
@@ -192,6 +192,8 @@ def _layers(
         raise wrong(key, values[key], f"is built with {known}")
     if name != built:
         settings["activation"] = name
+    # A RoBERTa's head has GELU whatever its layers have; DistilBERT's epsilon stands in code.
+    head = {"activation": "gelu" if "roberta" in kind else name, "epsilon": 1e-12}
     if family.epsilon:
         key, built_epsilon = family.epsilon
         epsilon = values[key]
@@ -201,6 +203,9 @@ def _layers(
             arguments["layer_norm_epsilon"] = float(epsilon)
         elif epsilon != built_epsilon:
             settings["epsilon"] = float(epsilon)
+        head["epsilon"] = float(epsilon)
+    if kind in _WITH_MASKS and head != {"activation": "gelu", "epsilon": 1e-12}:
+        settings["head"] = head
     return settings
 
 

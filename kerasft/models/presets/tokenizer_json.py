@@ -70,7 +70,9 @@ def read_tokenizer_json(content: Mapping[str, Any], settings: Mapping[str, Any])
     for token in added:
         known = vocabulary.setdefault(token["content"], token["id"])
         if known != token["id"]:
-            raise Refused(f"the added token {token['content']!r} has the id {token['id']}", f"its vocabulary says {known}")
+            raise Refused(
+                f"the added token {token['content']!r} has the id {token['id']}", f"its vocabulary says {known}"
+            )
     merges, found = [], {}
     if kind == WORDPIECE:
         found = _word_piece(content, settings)
@@ -108,13 +110,19 @@ def _check_added(added: list[Mapping[str, Any]], kind: str, normalizes: bool) ->
     for token in added:
         name = token["content"]
         if token.get("single_word"):
-            raise Refused(f"the added token {name!r} is found as a whole word only (single_word)", "tokens are found anywhere")
+            raise Refused(
+                f"the added token {name!r} is found as a whole word only (single_word)", "tokens are found anywhere"
+            )
         if token.get("rstrip") and kind != WORDPIECE:  # white space is nothing to WordPiece
             raise Refused(f"the added token {name!r} takes white space behind it (rstrip)", "that stays here")
         if normalizes and token.get("normalized") and not token.get("special") and name != name.lower():
-            raise Refused(f"the added token {name!r} is found in normalized text", "tokens are found as they are written")
+            raise Refused(
+                f"the added token {name!r} is found in normalized text", "tokens are found as they are written"
+            )
         if kind in (UNIGRAM, SENTENCE_PIECE) and not token.get("special"):
-            raise Refused(f"{name!r} is an added token and not special", "a SentencePiece model has its own pieces alone")
+            raise Refused(
+                f"{name!r} is an added token and not special", "a SentencePiece model has its own pieces alone"
+            )
 
 
 def _word_piece(content: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +136,11 @@ def _word_piece(content: Mapping[str, Any], settings: Mapping[str, Any]) -> dict
     names = [part["type"] for part in before]
     if names != ["BertPreTokenizer"]:
         raise Refused(f"its pre_tokenizer is {' and '.join(names) or 'null'}", "WordPiece has BertPreTokenizer here")
-    for key, value in {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "unk_token": "[UNK]"}.items():
+    for key, value in {
+        "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100,
+        "unk_token": "[UNK]",
+    }.items():
         if model.get(key, value) != value:
             raise Refused(f"{key} is {model[key]!r}", f"it is {value!r} here")
     return word_piece_settings(settings, normalizers[0])
