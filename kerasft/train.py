@@ -14,6 +14,7 @@ from kerasft.data.tables.splits import load_splits
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
@@ -43,6 +44,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
     cluster = find_cluster(config, os.environ)
     terminal = Terminal(verbose) if cluster is None or cluster.chief else Silent()
     with speaking(cluster), meeting(cluster):
+        config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()

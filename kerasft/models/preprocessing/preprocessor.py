@@ -169,6 +169,11 @@ def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
 
 
+def fitting_length(backbone: keras.Model, wished: int | None, usual: int) -> int:
+    """The tokens of a row: as many as are wished for; None: the usual number, or the backbone's positions if fewer."""
+    return min(usual, getattr(backbone, "max_sequence_length", None) or usual) if wished is None else wished
+
+
 def text_preprocessor(
     backbone: keras.Model,
     tokenizer: keras_hub.tokenizers.Tokenizer,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
-from kerasft.paths import check_home, expand_home
 from kerasft.models.presets import huggingface, keras_files
 from kerasft.models.presets.gguf_file import read_gguf
 from kerasft.models.presets.huggingface_config import read_config
 from kerasft.models.presets.huggingface_files import HF_PREFIX, read_json
 from kerasft.models.presets.huggingface_tokenizer import find_tokenizer, make_tokenizer
 from kerasft.models.presets.weight_files import read_json_object
+from kerasft.paths import check_home, expand_home
 
 if TYPE_CHECKING:  # a preset that can't be had must be found without waiting for TensorFlow
     import keras

@@ -66,7 +66,7 @@ def read_tokenizer_json(content: Mapping[str, Any], settings: Mapping[str, Any])
     else:
         vocabulary = dict(model["vocab"])
     added = content.get("added_tokens", [])
-    _check_added(added, kind, normalizes=kind == WORDPIECE)
+    _check_added(added, kind)
     for token in added:
         known = vocabulary.setdefault(token["content"], token["id"])
         if known != token["id"]:
@@ -76,6 +76,7 @@ def read_tokenizer_json(content: Mapping[str, Any], settings: Mapping[str, Any])
     merges, found = [], {}
     if kind == WORDPIECE:
         found = _word_piece(content, settings)
+        _check_as_written(added, found)
     if kind == BYTE_PAIR:
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
         found = _byte_pair(content)
@@ -106,7 +107,7 @@ def _parts(component: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
     return [component] if inside is None else [part for one in inside for part in _parts(one)]
 
 
-def _check_added(added: list[Mapping[str, Any]], kind: str, normalizes: bool) -> None:
+def _check_added(added: list[Mapping[str, Any]], kind: str) -> None:
     for token in added:
         name = token["content"]
         if token.get("single_word"):
@@ -115,14 +116,21 @@ def _check_added(added: list[Mapping[str, Any]], kind: str, normalizes: bool) ->
             )
         if token.get("rstrip") and kind != WORDPIECE:  # white space is nothing to WordPiece
             raise Refused(f"the added token {name!r} takes white space behind it (rstrip)", "that stays here")
-        if normalizes and token.get("normalized") and not token.get("special") and name != name.lower():
-            raise Refused(
-                f"the added token {name!r} is found in normalized text", "tokens are found as they are written"
-            )
         if kind in (UNIGRAM, SENTENCE_PIECE) and not token.get("special"):
             raise Refused(
                 f"{name!r} is an added token and not special", "a SentencePiece model has its own pieces alone"
             )
+
+
+def _check_as_written(added: list[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+    """Tokens that the library finds in lower-cased text are found in the text as it is written here."""
+    changes = settings["lowercase"] or settings["strip_accents"]
+    found = next((token["content"] for token in added if token.get("normalized") and changes), None)
+    if found is not None:
+        raise Refused(
+            f"the added token {found!r} is found in normalized text (normalized: true)",
+            "tokens are found in the text as it is written",
+        )
 
 
 def _word_piece(content: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
