@@ -51,7 +51,7 @@ IGNORED = frozenset(
     "initializer_range initializer_factor init_std use_cache gradient_checkpointing output_attentions output_past "
     "output_hidden_states return_dict classifier_dropout classifier_dropout_prob classif_dropout seq_classif_dropout "
     "qa_dropout is_encoder_decoder tokenizer_class prefix torchscript chunk_size_feed_forward pretraining_tp "
-    "tie_encoder_decoder tie_word_embeddings cross_attention_hidden_size use_bfloat16 language directionality "
+    "tie_encoder_decoder tie_word_embeddings tie_weights_ cross_attention_hidden_size use_bfloat16 language directionality "
     "max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k "
     "top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids "
     "num_return_sequences output_scores return_dict_in_generate remove_invalid_values suppress_tokens "

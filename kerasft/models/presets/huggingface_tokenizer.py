@@ -33,6 +33,7 @@ _CLASSES: dict[str, dict[str, str]] = {
     SENTENCE_PIECE: {"llama": "LlamaTokenizer", "mistral": "MistralTokenizer", "mixtral": "MixtralTokenizer"}
     | {"gemma": "GemmaTokenizer", "gemma2": "GemmaTokenizer", "gemma3_text": "Gemma3Tokenizer"},
 }
+_SHIFTED = "XLMRobertaTokenizer"
 # Where SentencePiece's own model lies.
 _PIECES = {"xlm-roberta": "sentencepiece.bpe.model", "bert": "sentencepiece.bpe.model", "albert": "spiece.model"}
 _END_OF_GPT2 = "<|endoftext|>"
@@ -70,6 +71,9 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
     content = read_json(resolved, "tokenizer.json")
     settings = read_json(resolved, "tokenizer_config.json") or {}
     try:
+        pieces = _own_pieces(resolved, model_type, content, settings)
+        if pieces is not None:
+            return _from_pieces(model_type, content, pieces)
         told = None if content is None else read_tokenizer_json(content, settings)
         return _found(resolved, model_type, told, settings)
     except Refused as error:
@@ -82,62 +86,73 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
 
 
 def _found(resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
-    name = _PIECES.get(model_type, "tokenizer.model")
-    pieces = preset_file(resolved, name) if model_type in {**_PIECES, **dict.fromkeys(_DECODERS)} else None
-    kind = told.kind if told else _kind_of_files(resolved, model_type, pieces, settings)
-    classes = _CLASSES[kind]
-    if model_type not in classes:
+    kind = told.kind if told else _kind_of_files(resolved, model_type)
+    if model_type not in _CLASSES[kind]:
         raise Refused(f"it is {kind}", f"a {model_type} is read with {_kinds_of(model_type)}")
-    if kind in (UNIGRAM, SENTENCE_PIECE):
-        return _sentence_piece(kind, model_type, told, pieces)
     if kind == WORDPIECE:
-        return _word_piece(resolved, classes[model_type], told, settings)
-    return _byte_pair(resolved, model_type, told, settings)
+        return _word_piece(resolved, _CLASSES[kind][model_type], told, settings)
+    if kind == BYTE_PAIR:
+        return _byte_pair(resolved, model_type, told, settings)
+    from kerasft.models.presets import sentence_piece_json
+
+    if kind == UNIGRAM:
+        proto = sentence_piece_json.unigram_model(told.content, _CLASSES[kind][model_type] == _SHIFTED)
+    else:
+        proto = sentence_piece_json.merges_model(told.content)
+    return _of_model(kind, model_type, proto, sentence_piece_json.piece_names(proto, None))
+
+
+def _own_pieces(
+    resolved: str, model_type: str, content: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> Path | None:
+    """SentencePiece's own model, where the folder has it and its tokenizer is no byte-level BPE."""
+    if model_type not in {**_CLASSES[UNIGRAM], **_CLASSES[SENTENCE_PIECE]}:
+        return None
+    if content is not None and "ByteLevel" in json.dumps(content.get("pre_tokenizer")):
+        return None
+    if model_type == "bert" and "XLMRoberta" not in str(settings.get("tokenizer_class")):
+        return None
+    return preset_file(resolved, _PIECES.get(model_type, "tokenizer.model"))
+
+
+def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Path) -> FoundTokenizer:
+    from kerasft.models.presets.sentence_piece_json import piece_names
+
+    kind = UNIGRAM if model_type in _CLASSES[UNIGRAM] else SENTENCE_PIECE
+    proto = pieces.read_bytes()
+    known = piece_names(proto, pieces)
+    told = _of_model(kind, model_type, proto, known)
+    if told.name == _SHIFTED:
+        known |= {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
+    added = [token["content"] for token in (content or {}).get("added_tokens", [])]
+    if unknown := [token for token in added if token not in known]:
+        raise Refused(f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it")
+    return told
+
+
+def _of_model(kind: str, model_type: str, proto: bytes, known: set[str]) -> FoundTokenizer:
+    name = _CLASSES[kind][model_type]
+    # XLM-R's ids are the model's and one, and its mask is behind them all.
+    return FoundTokenizer(kind, name, len(known) + (1 if name == _SHIFTED else -1), {"proto": proto})
 
 
 def _kinds_of(model_type: str) -> str:
     return " or ".join(kind for kind, classes in _CLASSES.items() if model_type in classes) or "none"
 
 
-def _kind_of_files(resolved: str, model_type: str, pieces: Path | None, settings: Mapping[str, Any]) -> str:
-    """Of a folder without tokenizer.json."""
-    if pieces is not None and (model_type != "bert" or "XLMRoberta" in str(settings.get("tokenizer_class"))):
-        return UNIGRAM if model_type in _PIECES else SENTENCE_PIECE
-    if preset_file(resolved, "vocab.txt") is not None and model_type in _CLASSES[WORDPIECE]:
+def _kind_of_files(resolved: str, model_type: str) -> str:
+    """Of a folder without tokenizer.json and without SentencePiece's model."""
+    if model_type in _CLASSES[WORDPIECE] and preset_file(resolved, "vocab.txt") is not None:
         return WORDPIECE
-    if preset_file(resolved, "vocab.json") is not None and model_type in _CLASSES[BYTE_PAIR]:
+    if model_type in _CLASSES[BYTE_PAIR] and preset_file(resolved, "vocab.json") is not None:
         return BYTE_PAIR
-    wanted = {"WordPiece": "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
-    files = [
-        wanted.get(kind, _PIECES.get(model_type, "tokenizer.model"))
-        for kind in _CLASSES
-        if model_type in _CLASSES[kind]
-    ]
+    wanted = {WORDPIECE: "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
+    pieces = _PIECES.get(model_type, "tokenizer.model")
+    files = dict.fromkeys(wanted.get(kind, pieces) for kind in _CLASSES if model_type in _CLASSES[kind])
     raise UserError(
         f"model.preset: {resolved} has no tokenizer: neither tokenizer.json nor {' nor '.join(files)}; put it beside "
         "the weights, as the tokenizer's save_pretrained writes it"
     )
-
-
-def _sentence_piece(kind: str, model_type: str, told: TokenizerJson | None, pieces: Path | None) -> FoundTokenizer:
-    from kerasft.models.presets.presets import sentence_piece_json
-
-    if pieces is not None:
-        proto = pieces.read_bytes()
-    elif kind == UNIGRAM:
-        proto = sentence_piece_json.unigram_model(told.content, "xlm-roberta" if model_type == "bert" else model_type)
-    else:
-        proto = sentence_piece_json.merges_model(told.content)
-    known = sentence_piece_json.piece_names(proto, pieces)
-    name = _CLASSES[kind][model_type]
-    shifted = name == "XLMRobertaTokenizer"  # its ids are the model's and one, and its mask is last
-    if told and pieces is not None:
-        special = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"} if shifted else set()
-        if unknown := [token for token in told.added if token not in known and token not in special]:
-            raise Refused(
-                f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it, and its pieces alone are known"
-            )
-    return FoundTokenizer(kind, name, len(known) + (1 if shifted else -1), {"proto": proto})
 
 
 def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:

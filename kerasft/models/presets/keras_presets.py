@@ -14,7 +14,14 @@ import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one
 from kerasft.models.presets.huggingface_weights import check_finite
 from kerasft.models.presets.keras_files import check_config
 from kerasft.models.presets.layer_settings import KEY, apply_settings, change_what_is_computed, settings_of
-from kerasft.models.presets.weight_files import HDF5, HDF5_INDEX, check_hdf5_file, check_name, read_json_object
+from kerasft.models.presets.weight_files import (
+    HDF5,
+    HDF5_INDEX,
+    check_hdf5,
+    check_hdf5_file,
+    check_name,
+    read_json_object,
+)
 
 _TOKENS = "kerasft_tokens"  # in tokenizer.json
 
@@ -35,9 +42,11 @@ def load_saved_backbone(resolved: str, dtype: str | None, load_weights: bool) ->
     config = loader.config
     check_config(config, Path(f"{resolved}/config.json"), "Backbone")
     settings = config.pop(KEY, None) or config["config"].pop(KEY, None) or {}
-    if load_weights and "://" in resolved:  # a local folder was looked at before
+    if load_weights and "://" in resolved:
         for file in _weight_files(resolved):
             check_hdf5_file(file)
+    elif load_weights:  # also a run's folder, which nobody has looked at before
+        check_hdf5(Path(resolved))
     backbone = loader.load_backbone(loader.check_backbone_class(), load_weights, dtype=dtype)
     if load_weights:
         for variable in backbone.weights:

@@ -23,12 +23,12 @@ _Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
 _LEFT_ALONE = ("Cn", "Cs", "Co")  # categories without a normal form: unassigned, surrogates, private
 
 
-def unigram_model(tokenizer: Mapping[str, Any], family: str) -> bytes:
+def unigram_model(tokenizer: Mapping[str, Any], fairseq: bool) -> bytes:
     """The model of a `Unigram` tokenizer.
 
     Args:
         tokenizer: tokenizer.json.
-        family: `model_type`; XLM-R's ids are SentencePiece's and one, behind four special tokens.
+        fairseq: whether it is for KerasHub's XLM-R, whose ids are SentencePiece's and one, behind four special tokens.
 
     Raises:
         Refused: it asks for what SentencePiece does not do.
@@ -37,7 +37,7 @@ def unigram_model(tokenizer: Mapping[str, Any], family: str) -> bytes:
     pieces = [(str(piece), float(score)) for piece, score in model["vocab"]]
     unknown = pieces[model["unk_id"]][0]
     special = {token["content"] for token in tokenizer.get("added_tokens", [])}
-    if family == "xlm-roberta":
+    if fairseq:
         pieces = _without_fairseq_ids(pieces)
     proto = _model(pieces, special, unknown, sentencepiece_model_pb2.TrainerSpec.UNIGRAM)
     _set_spaces(proto, tokenizer, split=True)
