@@ -260,6 +260,6 @@ def _loading_errors() -> tuple[type[Exception], ...]:
 
 def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:
     """Writes a preset in KerasHub's form; see `kerasft.models.presets.keras_presets.save_preset`."""
-    from kerasft.models.presets.presets import keras_presets
+    from kerasft.models.presets import keras_presets
 
     keras_presets.save_preset(backbone, tokenizer, folder)
