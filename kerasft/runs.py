@@ -29,6 +29,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.invocation import command, training_command
+from kerasft.models.presets.facts import facts_file
 from kerasft.paths import check_folder, check_home, check_no_pattern
 from kerasft.tasks.base import Task
 
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
 
 
-TASK_FILE = "kerasft_task.json"  # KerasHub has a task.json of its own
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -70,7 +71,7 @@ class Run:
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
         run = cls.begun(folder)
-        if not task_file(folder / "model").is_file():
+        if not facts_file(folder / "model").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
         return run
 
@@ -153,26 +154,21 @@ class Run:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
 
-    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
-        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import save_preset
+    def save_model(self, assembled: Assembled, task: Task) -> Path:
+        """Writes model/: the parts of a model, see `kerasft.assembly`."""
+        from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_preset(backbone, tokenizer, str(parts))
-        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / TASK_FILE, json.dumps(told, indent=2, ensure_ascii=False))
-        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_model(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(parts, folder)
+        os.replace(draft, folder)
         return folder
 
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
-        return json.loads(task_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
+        return json.loads(facts_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
 
     def load_json(self, name: str) -> Any:
         """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""
@@ -181,20 +177,12 @@ class Run:
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import load_model
         from kerasft.tasks.registry import create_task
 
-        folder = self.folder / "model"
         task = create_task(self.config, self.load_state())
-        backbone = load_backbone(str(folder), dtype="float32")
-        tokenizer = load_tokenizer(str(folder))
-        model = task.build(backbone)
-        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-            for i, variable in enumerate(_head(model, backbone)):
-                variable.assign(saved[f"v{i}"])
-        return Trained(task, task.preprocessor(backbone, tokenizer), model)
+        assembled = load_model(self.folder / "model", task)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
     def _check_resumable(self) -> None:
         """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
@@ -258,12 +246,6 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def task_file(folder: Path) -> Path:
-    """What a task learnt from data, in a model's folder; runs of before have it under another name."""
-    old = folder / "task.json"
-    return old if old.is_file() and not (folder / TASK_FILE).is_file() else folder / TASK_FILE
-
-
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
     """Split -> digest of its rows."""
     return {split: table.fingerprint() for split, table in tables.items()}
@@ -274,11 +256,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
-    inside = {id(variable) for variable in backbone.variables}
-    return [variable for variable in model.weights if id(variable) not in inside]
 
 
 def _check_folders(config: Config) -> None:

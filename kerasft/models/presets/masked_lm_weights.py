@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from kerasft.errors import UserError
+from kerasft.models.named_weights import by_path, load_variables
+from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.huggingface_files import HF_PREFIX
 from kerasft.models.presets.huggingface_weights import check_finite
 
@@ -51,13 +53,16 @@ def load_head(model: keras.Model, resolved: str) -> bool:
         UserError: its head has other shapes than its backbone, an output layer that is not the token embedding, or
             numbers that are none.
     """
-    table = keras.ops.convert_to_numpy(model.get_layer(HEAD).token_embedding.embeddings)
-    values = _from_run(Path(resolved)) or _from_hugging_face(resolved, np.asarray(table))
-    if values is None:
-        return False
     head = model.get_layer(HEAD)
     tied = {id(variable) for variable in head.token_embedding.variables}
     variables = [variable for variable in head.weights if id(variable) not in tied]
+    if _is_masked_lm(Path(resolved)):
+        load_variables(Path(resolved) / "head.weights.npz", by_path(variables))
+        return True
+    table = keras.ops.convert_to_numpy(head.token_embedding.embeddings)
+    values = _from_hugging_face(resolved, np.asarray(table))
+    if values is None:
+        return False
     shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -69,13 +74,10 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     return True
 
 
-def _from_run(folder: Path) -> list[np.ndarray] | None:
-    # As `kerasft.runs` writes it; the second name is that of runs of before.
-    told = next((folder / name for name in ("kerasft_task.json", "task.json") if (folder / name).is_file()), None)
-    if told is None or json.loads(told.read_text(encoding="utf-8")).get("task") != "masked_lm":
-        return None
-    with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-        return [saved[f"v{number}"] for number in range(len(saved.files))]
+def _is_masked_lm(folder: Path) -> bool:
+    """Whether the folder is the `model/` of a run of this task."""
+    facts = facts_file(folder)
+    return facts.is_file() and json.loads(facts.read_text(encoding="utf-8")).get("task") == "masked_lm"
 
 
 def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | None:

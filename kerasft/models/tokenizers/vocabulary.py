@@ -73,5 +73,5 @@ def check_vocabulary(backbone: keras.Model, tokenizer: keras_hub.tokenizers.Toke
 
 
 def _as_text(token: str) -> str:
-    spelt = token_bytes(token)
-    return token if spelt is None else spelt.decode("utf-8", "replace")
+    spelling = token_bytes(token)
+    return token if spelling is None else spelling.decode("utf-8", "replace")
