@@ -6,6 +6,7 @@ layers. Here a preset is a KerasHub backbone and a KerasHub tokenizer, and nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from kerasft.models.presets.huggingface_tokenizer import highest_id_of_assets
 from kerasft.models.presets.weight_files import HDF5, HDF5_INDEX, check_hdf5, read_json_object
 
 _PACKAGES = ("keras", "keras_hub", "keras_nlp", "builtins")
-_OURS = ("kerasft>ByteLevelTokenizer",)
+# Names that kerasft writes: a tokenizer of its own, and KerasHub's backbones with other settings of their layers.
+_OUR_TOKENIZER, _OUR_BACKBONES = "kerasft>ByteLevelTokenizer", re.compile(r"kerasft>\w+Backbone")
 # Keras' own classes that run code of the file, or open other files.
 _RUN_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "GraphModule")
 _FILES = ("vocabulary", "merges", "proto")  # arguments that may be a path
@@ -59,7 +61,8 @@ def check_config(config: Mapping[str, Any], path: Path, kind: str) -> None:
     if not isinstance(name, str) or not isinstance(inside, Mapping):
         raise UserError(f"model.preset: {path} has no registered_name with a config; fetch the model again")
     package = name.partition(">")[0]
-    if name not in _OURS and (package not in ("keras_hub", "keras_nlp") or not name.endswith(kind)):
+    ours = name == _OUR_TOKENIZER if kind == "Tokenizer" else _OUR_BACKBONES.fullmatch(name)
+    if not ours and (package not in ("keras_hub", "keras_nlp") or not name.endswith(kind)):
         raise _strange(path, name, f"a {kind} of KerasHub")
     for part in _objects(config):
         _check_object(part, path)
@@ -74,11 +77,13 @@ def _check_object(part: Mapping[str, Any], path: Path) -> None:
     for called in (name, registered):
         if isinstance(called, str) and called.rpartition(">")[2] in _RUN_CODE:
             raise _strange(path, called, "layers without code of their own")
-    if registered in _OURS:
+    if registered == _OUR_TOKENIZER:
         return
     if isinstance(module, str) and module.partition(".")[0] not in _PACKAGES:
         raise _strange(path, f"{module}.{name}", "classes of Keras and KerasHub")
     if isinstance(registered, str) and ">" in registered and registered.partition(">")[0] not in _PACKAGES:
+        if _OUR_BACKBONES.fullmatch(registered):
+            return
         raise _strange(path, registered, "classes of Keras and KerasHub")
 
 

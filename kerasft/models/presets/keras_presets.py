@@ -23,6 +23,7 @@ from kerasft.models.presets.weight_files import (
     read_json_object,
 )
 
+_KERASHUBS, _OURS = "keras_hub>", "kerasft>"  # packages of registered names
 _TOKENS = "kerasft_tokens"  # in tokenizer.json
 
 
@@ -41,7 +42,8 @@ def load_saved_backbone(resolved: str, dtype: str | None, load_weights: bool) ->
     loader = get_preset_loader(resolved)
     config = loader.config
     check_config(config, Path(f"{resolved}/config.json"), "Backbone")
-    settings = config.pop(KEY, None) or config["config"].pop(KEY, None) or {}
+    settings = config.pop(KEY, {})
+    config["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
     if load_weights and "://" in resolved:
         for file in _weight_files(resolved):
             check_hdf5_file(file)
@@ -71,7 +73,7 @@ def load_saved_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     path = Path(get_file(resolved, "tokenizer.json"))
     config = read_json_object(path)
     check_config(config, path, "Tokenizer")
-    tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(resolved)
+    tokenizer = get_preset_loader(resolved).load_tokenizer(keras_hub.tokenizers.Tokenizer)
     told = config.get(_TOKENS, {})
     if "strip_left" in told:
         tokenizer.strip_left = list(told["strip_left"])
@@ -81,8 +83,8 @@ def load_saved_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
 def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:
     """Writes a preset in KerasHub's form that loads in float32 and untrained layers thawed.
 
-    KerasHub alone loads it, too, unless layers have settings that change what is computed: then it says that it
-    doesn't know them.
+    KerasHub alone loads it, too, unless layers have settings that change what is computed: then the backbone has a
+    name that KerasHub does not know.
 
     Args:
         backbone: in any dtype policy, with any layers frozen.
@@ -96,9 +98,10 @@ def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokeni
     tied = getattr(backbone, "tie_word_embeddings", None)
     if tied is not None:  # KerasHub's own config leaves this one out (0.25 to 0.32), and that of the tokenizer below
         inside["tie_word_embeddings"] = tied
-    outside: dict[str, Any] = {}
-    if settings := settings_of(backbone):
-        (inside if change_what_is_computed(settings) else outside)[KEY] = settings
+    settings = settings_of(backbone)
+    outside: dict[str, Any] = {KEY: settings} if settings else {}
+    if change_what_is_computed(settings):
+        outside["registered_name"] = f"{_OURS}{type(backbone).__name__}"
     _update_config(Path(folder) / "config.json", inside, outside)
     cjk = {"split_on_cjk": tokenizer.split_on_cjk} if hasattr(tokenizer, "split_on_cjk") else {}
     left = getattr(tokenizer, "strip_left", None)
