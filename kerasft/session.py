@@ -16,6 +16,7 @@ from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
@@ -76,6 +77,7 @@ def train_run(
     shown = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
     with speaking(cluster), meeting(cluster):
+        config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()

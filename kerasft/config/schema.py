@@ -78,13 +78,28 @@ class Model(Section):
         "local folder; null: model.architecture, from scratch."
     )
     architecture: Optional[Architecture] = None
-    max_length: int = Field(128, ge=4, description="Tokens a text is cut to, special tokens included.")
+    max_length: int = Field(
+        128,
+        ge=4,
+        description="Tokens a text is cut to, special tokens included; where it is not named, no more than the preset "
+        "has positions.",
+    )
     dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
     trainable: str = Field(
         "all",
         pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
         description="Which weights are updated: all, head, or last_N_layers.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_long_as_positions(cls, values: Any) -> Any:
+        """The default of max_length is no more than the positions of an architecture."""
+        architecture = values.get("architecture") if isinstance(values, dict) else None
+        positions = architecture.get("positions") if isinstance(architecture, dict) else None
+        if isinstance(positions, int) and "max_length" not in values:
+            values = {**values, "max_length": min(positions, cls.model_fields["max_length"].default)}
+        return values
 
     @model_validator(mode="after")
     def _one_start(self) -> "Model":
