@@ -13,6 +13,7 @@ from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.printable import printable
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
@@ -105,7 +106,7 @@ def _answer(pieces: Iterator[str]) -> None:
     """Writes pieces as they come; Ctrl-C where someone watches ends the answer, and not the dialogue."""
     try:
         for piece in pieces:
-            sys.stdout.write(piece)
+            sys.stdout.write(printable(piece, layout=True))
             sys.stdout.flush()
     except KeyboardInterrupt:
         if not sys.stdin.isatty():

@@ -34,10 +34,10 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
     run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
     task = create_task(run.config, run.load_state())
     if data is not None:
-        table = read_split(run.config, task, data, "test")
+        table = read_split(run.config, task, data, "test", terminal.line)
         task.check_targets({"test": table})
     else:
-        tables = load_splits(run.config, create_task(run.config))
+        tables = load_splits(run.config, create_task(run.config), terminal.line)
         if split not in tables:
             raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
         table = tables[split]

@@ -44,7 +44,7 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
-        tables = load_splits(config, task)
+        tables = load_splits(config, task, terminal.line)
         preset = resolve_preset(config.model.preset)
         terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
 

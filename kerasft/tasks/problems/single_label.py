@@ -30,6 +30,8 @@ class SingleLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> str:
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]  # a list of labels with one in it, as doccano and Label Studio write
         if value is None or isinstance(value, (list, dict)) or str(value).strip() == "":
             raise UserError(f"{where}: the label is {value!r}; one label is needed")
         return str(value).strip()
