@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasft.config.load import load_config, override_config
-from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
+from kerasft.inference.predictor import is_run, open_model
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.printable import printable
 from kerasft.runs import Run
@@ -26,26 +29,33 @@ OPTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        "kerasft chat", description=__doc__, epilog="/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
-    )
+    hint = "/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
+    parser = Parser("chat", __doc__, "runs/NAME", suggest_key, hint)
     parser.add_argument("model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example task.decoding.top_k=40")
     parser.add_argument("--system", help="the system turn's text, instead of the config's")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="an answer ends before it; can be repeated")
     for name, (kind, words) in OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{words}; without it, the config's")
+    parser.add_argument("--trust", action="store_true", help="run a SavedModel that reaches files or networks, too")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
     told = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     wishes = [f"task.decoding.{name}={json.dumps(value)}" for name, value in told.items()]
     overrides = [*args.overrides, *([] if args.stop is None else [f"task.decoding.stop={json.dumps(args.stop)}"])]
     return run_program(
-        lambda: chat(args.model, overrides, wishes, args.system, args.verbose), "the dialogue is not kept"
+        lambda: chat(args.model, overrides, wishes, args.system, args.verbose, args.trust), "the dialogue is not kept"
     )
 
 
-def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: str | None, verbose: bool) -> int:
+def chat(
+    model: Path,
+    overrides: Sequence[str],
+    wishes: Sequence[str],
+    system: str | None,
+    verbose: bool,
+    trust: bool = False,
+) -> int:
     """Answers each line of stdin as it is read, until there is none.
 
     Args:
@@ -54,8 +64,9 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
         wishes: those that an export can follow too.
         system: the first turn's text.
         verbose: let TensorFlow talk.
+        trust: an export may reach files or networks.
     """
-    opened = _open(model, overrides, wishes)
+    opened = _open(model, overrides, wishes, trust)
     if opened.config.task.name != "text_generation" or opened.config.task.mode != "chat":
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
     exported, beams = isinstance(opened, Export), opened.config.task.decoding.beams
@@ -65,9 +76,9 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
             "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
     quiet_tensorflow(verbose)
-    from kerasft.inference.chat import Conversation, Streaming, Whole
+    from kerasft.inference.chat import Conversation, writer_of
 
-    conversation = Conversation((Whole if exported else Streaming)(opened.load()), system)
+    conversation = Conversation(writer_of(opened.load()), system)
     for line in _lines():
         if line == "/forget":
             conversation.forget()
@@ -76,12 +87,12 @@ def chat(model: Path, overrides: Sequence[str], wishes: Sequence[str], system: s
     return 0
 
 
-def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str]) -> Run | Untrained | Export:
+def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
-        return Untrained.open(model, [*overrides, *wishes])
-    if (model / "config.yaml").is_file():
+        return open_model(model, [*overrides, *wishes])
+    if is_run(model):
         return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
-    export = Export.open(model)
+    export = Export.open(model, trust)
     if overrides:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in OPTIONS)
         raise UserError(f"{overrides[0]}: {model} is an export and stays as it is; it can be told {options}")

@@ -7,21 +7,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
-from kerasft.inference.export import Export
+from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import Remote, is_address, read_token
-from kerasft.inference.untrained import Untrained, is_config
-from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft predict", description=__doc__)
+    parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
         help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",
@@ -39,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="a server's bearer token, on its first line")
     parser.add_argument("--ca", type=Path, metavar="PEM", help="the authority of a server's certificate")
+    parser.add_argument("--trust", action="store_true", help="run a SavedModel that reaches files or networks, too")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
     if is_address(args.model):
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
     ask = (Path(args.model), args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
-    return run_program(lambda: predict(*ask, args.precision))
+    return run_program(lambda: predict(*ask, args.precision, args.trust))
 
 
 def predict(
@@ -64,12 +64,13 @@ def predict(
     top: int,
     verbose: bool,
     precision: str = PRECISIONS[0],
+    trust: bool = False,
 ) -> int:
     """Streams: a window of batches is read, answered and written before the next is read; from a pipe, one batch."""
     for option, value in (("--batch-size", batch_size), ("--top", top)):
         if value < 1:
             raise UserError(f"{option}: {value} is too few; use 1 or more")
-    opened = _open(model)
+    opened = open_model(model, trust=trust)
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
@@ -80,20 +81,20 @@ def predict(
     records = read_input(source, format, reading)
     corpus = None if index is None else read_records(index, reading=reading)
     quiet_tensorflow(verbose)
-    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.distribution.threads import share_threads
+    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, searched_answers
+    from kerasft.inference.local import LocalPredictor
     from kerasft.training.layers.precision import bfloat16_products, rewrites
-    from kerasft.training.microbatches import share_threads
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
-    answerer = cheapened(opened.load(), rewrites(precision), terminal.line)
+    predictor = LocalPredictor(cheapened(opened.load(), rewrites(precision), terminal.line))
     with bfloat16_products(rewrites(precision)):
-        if corpus is None:
-            answers = plain_answers(answerer.task)
-        else:
-            answers = searched_answers(answerer, corpus, batch_size, top, terminal)
-        for line in answer_lines(answerer, records, answers, batch_size, waits):
+        answers = predictor.answer_batch
+        if corpus is not None:
+            answers = searched_answers(predictor, corpus, batch_size, top, terminal)
+        for line in answer_lines(predictor, records, answers, batch_size, waits):
             terminal.result(line)
     return 0
 
@@ -111,12 +112,6 @@ def predict_remote(
         for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0
-
-
-def _open(model: Path) -> Run | Export | Untrained:
-    if is_config(model):
-        return Untrained.open(model)
-    return Run.open(model) if (model / "config.yaml").is_file() else Export.open(model)
 
 
 if __name__ == "__main__":

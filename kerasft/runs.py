@@ -27,14 +27,16 @@ from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.data.sources.files import is_remote
-from kerasft.distribution.cluster import training_command
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
+from kerasft.invocation import command, training_command
+from kerasft.paths import check_folder, check_home, check_no_pattern
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
 
 
@@ -55,16 +57,13 @@ class Run:
         Raises:
             UserError: the run exists, can't be resumed, or a folder can't be written.
         """
+        check_home()
+        _check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         if resume:
             run._check_resumable()
         elif run.folder.exists() and not overwrite:
             raise UserError(f"{run.folder} exists; choose another name=..., or add --resume or --overwrite")
-        _check_writable(run.folder, "output.dir")
-        if config.export.enabled:
-            _check_writable(Path(config.export.dir) / config.name, "export.dir")
-        if config.data.cache is not None and not is_remote(config.data.cache):
-            _check_writable(Path(config.data.cache).expanduser(), "data.cache")
         return run
 
     @classmethod
@@ -139,12 +138,12 @@ class Run:
                 ) from error
 
     def _how_to_go_on(self) -> str:
-        again = f"{training_command()} {self.folder}/config.yaml"
+        config = self.folder / "config.yaml"
         if (self.folder / "metrics.json").is_file():
-            return f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
+            return f"the run is complete but not exported; to export: {command('export', self.folder)}"
         if self.config.training.checkpoint.dir or list(self.folder.glob("checkpoints/*.json")):
-            return f"to go on from the newest checkpoint: {again} --resume"
-        return f"nothing was trained; to start again: {again} --overwrite"
+            return f"to go on from the newest checkpoint: {training_command(config, '--resume')}"
+        return f"nothing was trained; to start again: {training_command(config, '--overwrite')}"
 
     def write_json(self, name: str, value: Any) -> Path:
         return write_atomically(self.folder / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
@@ -153,21 +152,16 @@ class Run:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
 
-    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
-        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import save_preset
+    def save_model(self, assembled: Assembled, task: Task) -> Path:
+        """Writes model/: the parts of a model, see `kerasft.assembly`."""
+        from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_preset(backbone, tokenizer, str(parts))
-        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
-        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_model(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(parts, folder)
+        os.replace(draft, folder)
         return folder
 
     def load_state(self) -> dict[str, Any]:
@@ -181,20 +175,12 @@ class Run:
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import load_model
         from kerasft.tasks.registry import create_task
 
-        folder = self.folder / "model"
         task = create_task(self.config, self.load_state())
-        backbone = load_backbone(str(folder), dtype="float32")
-        tokenizer = load_tokenizer(str(folder))
-        model = task.build(backbone)
-        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-            for i, variable in enumerate(_head(model, backbone)):
-                variable.assign(saved[f"v{i}"])
-        return Trained(task, task.preprocessor(backbone, tokenizer), model)
+        assembled = load_model(self.folder / "model", task)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
     def _check_resumable(self) -> None:
         """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
@@ -270,20 +256,17 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
 
 
-def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
-    inside = {id(variable) for variable in backbone.variables}
-    return [variable for variable in model.weights if id(variable) not in inside]
-
-
-def _check_writable(folder: Path, key: str) -> None:
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    if not existing.is_dir():
-        raise UserError(f"{key}: {existing} is a file; name a folder")
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UserError(f"{key}: {existing} can't be written ({error.strerror}); name another folder") from error
+def _check_folders(config: Config) -> None:
+    """Raises UserError where a folder that the run is to write to can't be."""
+    folders = {"output.dir": config.output.dir, "training.checkpoint.dir": config.training.checkpoint.dir}
+    folders["export.dir"] = config.export.dir if config.export.enabled else None
+    for key, folder in folders.items():
+        if folder is not None:
+            check_no_pattern(folder, key)
+            if key != "training.checkpoint.dir" or not is_remote(folder):
+                check_folder(f"{folder}/{config.name}", key)
+    if config.data.cache is not None and not is_remote(config.data.cache):
+        check_folder(config.data.cache, "data.cache")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import resource
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
     import argparse
 
+OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
 NEEDS = "pip install 'kerasft[serve]'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft serve", description=__doc__)
+    parser = Parser("serve", __doc__, "saved_models/NAME")
     add = parser.add_argument
     add("folders", nargs="*", type=Path, metavar="FOLDER", help="saved_models/NAME, which holds versions 1, 2, ...")
     add("--model-config-file", type=Path, metavar="FILE", help="a ModelServerConfig instead of folders")
@@ -37,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of this authority (mutual TLS)")
     add("--token-file", type=Path, metavar="FILE", help="only clients with one of these bearer tokens, one a line")
     add("--log-texts", action="store_true", help="log texts, with e-mail addresses, phone and id numbers masked")
+    add("--trust", action="store_true", help="serve models that reach files, networks or processes, too")
     add("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
     return run_program(lambda: serve(args), if_interrupted="before the server was ready")
@@ -51,7 +57,12 @@ LIMITS = (
     ("--max-header-bytes", "N", "bytes of a request's head"),
     ("--max-rows", "N", "rows of a request"),
     ("--max-text-bytes", "N", "bytes of one text"),
+    ("--max-values", "N", "values of a request's JSON, elements of a tensor by gRPC"),
+    ("--max-input-bytes", "N", "bytes of a request's inputs once they are read"),
     ("--max-requests", "N", "requests under way at a time, of each port"),
+    ("--max-connection-requests", "N", "of these, those of one gRPC connection"),
+    ("--max-watches", "N", "gRPC health watches at a time, with a token, and as many without"),
+    ("--max-pending-bytes", "N", "bytes of all requests under way, but for the first 64 KiB of each"),
     ("--header-seconds", "S", "until a connection must have sent the head of a request"),
     ("--body-seconds", "S", "until it must have sent the body"),
     ("--answer-seconds", "S", "until an answer must be there, for clients that name no deadline"),
@@ -69,6 +80,8 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError("give either saved_models/NAME (one or more) or --model-config-file FILE")
     if bool(args.tls_cert) != bool(args.tls_key) or (args.client_ca and not args.tls_cert):
         raise UserError("--tls-cert, --tls-key: give both; --client-ca goes with them")
+    for folder in args.folders:
+        check_no_pattern(folder, "FOLDER")
     quiet_tensorflow(args.verbose)
     try:
         from kerasft.serving.server.event_log import EventLog
@@ -79,7 +92,18 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError(f"the server needs the package {error.name}; {NEEDS}") from error
     log = EventLog()
     quote_nothing(log)
-    return asyncio.run(_serve(Server(from_arguments(vars(args)), log)))
+    _prepare_process()
+    return asyncio.run(_serve(Server(from_arguments(vars(args)), log, Terminal().result)))
+
+
+def _prepare_process() -> None:
+    """Room for connections, and short pauses."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(most, OPEN_FILES)), most))
+    # The million objects of what was imported live as long as the process: Python need not look through them each time
+    # that a request makes many.
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(server) -> int:

@@ -40,11 +40,13 @@ def modern(tmp_path_factory):
     return save(tmp_path_factory.mktemp("modern") / "1", trimmed)
 
 
-def test_a_good_model_of_any_exporter_passes(good, capsys):
-    assert main([str(good)]) == 0
+@pytest.mark.parametrize("options", [[], ["--run"]])
+def test_a_good_model_of_any_exporter_passes(good, capsys, options):
+    assert main([str(good), *options]) == 0
     said = capsys.readouterr()
     assert "TensorFlow Serving 2.20.0 can load it" in said.out
-    assert said.err == ""
+    assert ("read and not run, which --run does" in said.out) == (not options)
+    assert said.err == "" or "could not take from it" in said.err
 
 
 def test_numbers_as_inputs_are_no_fault(tmp_path, capsys):
@@ -94,7 +96,9 @@ def test_no_saved_model_and_a_broken_one(tmp_path, capsys):
 def test_warm_up_requests_that_fail_are_a_fault(tmp_path, capsys):
     path = save(tmp_path / "1", lambda text: {"number": tf.strings.to_number(text)})
     write(path, [request("m", "serving_default", {"text": [text]}) for text in (b"1", b"one")])
-    assert main([str(path)]) == 1
+    assert main([str(path)]) == 0  # nothing of it is run unasked
+    assert "2 warm-up requests; read and not run" in capsys.readouterr().out
+    assert main([str(path), "--run"]) == 1
     assert "record 2 fails, so no server would load this version" in capsys.readouterr().err
 
 
@@ -104,5 +108,5 @@ def test_an_export_of_ours_gets_the_whole_check(tmp_path, capsys):
     save_export(*make_parts(task), path)
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / "kerasft.json").write_text('{"max_length": 16}')
-    assert main([str(path)]) == 0
+    assert main([str(path), "--run"]) == 0
     assert "signatures classify, serving_default, tokens, 10 texts" in capsys.readouterr().out

@@ -137,7 +137,7 @@ def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, c
     served = Path("saved_models/tiny/serving")
     assert 'key: "stable" value: 2' in (served / "models.config").read_text()
     assert "to operate it: saved_models/tiny/serving/README.md" in capsys.readouterr().out
-    assert check_servable.main(["saved_models/tiny/2"]) == 0
+    assert check_servable.main(["saved_models/tiny/2", "--run"]) == 0
     assert ", 9 warm-up requests; servable: " in capsys.readouterr().out
     assert not list(served.glob("*.new"))
 

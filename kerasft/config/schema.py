@@ -4,7 +4,7 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator, model_validator
 
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
 Sources = Union[str, list[str]]
@@ -138,7 +138,7 @@ class Data(Section):
         "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
     )
 
-    cache: Optional[str] = Field(
+    cache: Optional[Folder] = Field(
         None,
         min_length=1,
         description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
@@ -213,7 +213,7 @@ class Checkpoint(Section):
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
-    dir: Optional[str] = Field(
+    dir: Optional[Folder] = Field(
         None,
         min_length=1,
         description="A folder, such as gs://BUCKET/FOLDER, that outlives the machine: checkpoints go to DIR/NAME; "
@@ -316,13 +316,13 @@ class Training(Section):
 class Output(Section):
     """Where runs land: DIR/NAME."""
 
-    dir: str = Field("runs", description="The folder of run folders.")
+    dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
 
 
 class Export(Section):
     """Where SavedModels land: DIR/NAME/VERSION."""
 
-    dir: str = Field("saved_models", description="The folder of exported models.")
+    dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
     enabled: bool = Field(True, description="Whether training ends with an export.")
 
 
@@ -331,7 +331,8 @@ class Config(Section):
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Names the run and the served model: letters, digits, . _ -",
+        max_length=200,
+        description="Names the run and the served model: ASCII letters and digits, and after the first also . _ -",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Of splits, shuffling, initial weights and dropout.")
     task: Task

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -11,11 +11,12 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.progress import BAR_WIDTHS, Phase
 from kerasft.console.tensorflow_log import silence_abseil
-from kerasft.errors import EndedElsewhere, Interrupted, Stop
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, StorageError, UserError
+from kerasft.paths import check_home
 from kerasft.printable import printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ def quiet_tensorflow(verbose: bool) -> None:
     """Chooses Keras' TensorFlow backend and, unless `verbose`, stops TensorFlow's chatter; call it before their import.
 
     An own TF_CPP_MIN_LOG_LEVEL in the environment is left as it is.
+
+    Raises:
+        UserError: this user has no home folder, which libraries beside TensorFlow want at their import.
     """
+    check_home()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if verbose:
         return
@@ -64,7 +69,7 @@ class Terminal:
     ):
         self.stream = stream or sys.stderr
         self.output = output or sys.stdout
-        self._clock = clock
+        self._clock, self.verbose = clock, verbose
         self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._color = self.live and not os.environ.get("NO_COLOR")
         self._phases: list[Phase] = []
@@ -167,46 +172,94 @@ class Silent(Terminal):
         pass
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with a mistake told in one line like every other."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {_one_line(message)}; see {self.prog} --help\n")
-
-
 def run_program(program: Callable[[], int], if_interrupted: str = "nothing was written") -> int:
     """Runs a program and turns the ways it can end into its exit code.
 
-    A Stop (see kerasft.errors) is one line on stderr and its exit code. Any other exception is a mistake of ours and
-    passes as it is, with its traceback.
+    A Stop (see kerasft.errors) is one line on stderr and its exit code, and so is a standard output that takes no more,
+    as on a full disk. Any other exception is a mistake of ours and passes as it is, with its traceback.
 
     Args:
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
+    with contextlib.redirect_stdout(_Output(sys.stdout)):
+        try:
+            code = _run(program, if_interrupted)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader (`| head`) has what it wanted
+            _discard_output()
+            return BROKEN_PIPE_EXIT
+        except OutputError as error:
+            _discard_output()
+            _write(sys.stderr, f"error: {error}\n")
+            return error.exit_code
+
+
+class OutputError(StorageError):
+    """Standard output takes no more."""
+
+
+class _Output:
+    """Standard output, whose failures are told from those of files."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._telling():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._telling():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            reason = f"standard output: {error.strerror}; what was printed is not complete"
+            raise OutputError(reason) from error
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again when Python exits."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _run(program: Callable[[], int], if_interrupted: str) -> int:
     try:
-        code = program()
-        sys.stdout.flush()
-        return code
+        return program()
     except Interrupted as error:
-        _write(sys.stderr, f"{_one_line(str(error))}\n")
+        _write(sys.stderr, f"{one_line(str(error))}\n")
         return error.exit_code
+    except OutputError:
+        raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
-        _write(sys.stderr, f"error: {_one_line(str(error))}\n")
+        for line in error.lines:
+            _write(sys.stderr, f"error: {one_line(line)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")
         return Interrupted.exit_code
-    except BrokenPipeError:
-        # The reader (`| head`) has what it wanted. What is still buffered would fail again when Python exits.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return BROKEN_PIPE_EXIT
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
+        return UserError.exit_code
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text with spaces for line breaks, and escapes for what would steer a terminal."""
     return printable(" ".join(text.split("\n")))
 
 

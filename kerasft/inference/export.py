@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.paths import check_no_pattern
+from kerasft.serving.outside_ops import check_trusted
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -21,8 +23,9 @@ def find_version(folder: Path) -> Path:
     """saved_models/NAME -> its newest version, as TensorFlow Serving chooses; a version folder -> itself.
 
     Raises:
-        UserError: neither is there.
+        UserError: neither is there, or TensorFlow would read the path as a pattern.
     """
+    check_no_pattern(folder, "SavedModel")
     if (folder / "saved_model.pb").is_file():
         return folder
     versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]
@@ -33,17 +36,24 @@ def find_version(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Export:
-    """An export on disk and the task it was made for; TensorFlow is not needed to read it."""
+    """An export on disk and the task it was made for; TensorFlow is not needed to read it.
+
+    Attributes:
+        folder: of the version.
+        task: that it answers.
+        trust: the user vouches for it, so that it may reach out of its graph, see `serving/outside_ops.py`.
+    """
 
     folder: Path
     task: Task
+    trust: bool = False
 
     @property
     def config(self) -> Config:
         return self.task.config
 
     @classmethod
-    def open(cls, folder: Path) -> Export:
+    def open(cls, folder: Path, trust: bool = False) -> Export:
         """Raises UserError where the folder was not written by kerasft."""
         file = find_version(folder) / "assets.extra" / "kerasft.json"
         try:
@@ -52,14 +62,19 @@ class Export:
         except (OSError, ValueError, KeyError) as error:
             reason = type(error).__name__
             raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error
-        return cls(file.parent.parent, create_task(config, facts["state"]))
+        return cls(file.parent.parent, create_task(config, facts["state"]), trust)
 
     def load(self) -> Servable:
-        """Loads the graph and its weights."""
+        """Loads the graph and its weights.
+
+        Raises:
+            ServableError: it would read or write files, or the like, and nobody vouches for it.
+        """
         import tensorflow as tf
         import tensorflow_text  # noqa: F401  registers the tokenizers' ops
 
-        loaded = tf.saved_model.load(str(self.folder))
+        check_trusted(self.folder, self.trust)
+        loaded = tf.saved_model.load(str(self.folder), tags=["serve"])
         return Servable(self.task, loaded.signatures["serving_default"], loaded)
 
 

@@ -217,6 +217,8 @@ def to_array(value: dict[str, Any]) -> np.ndarray:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Lists the kernels of `ops`, loads `saved_model` and does its `runs`, each its own failure or arrays.
 
+    Without a `saved_model` it only lists kernels: loading one runs its initialiser.
+
     What it took is in the answer too: wall seconds and CPU seconds (of all threads) of each run, seconds to load, and
     the most memory the process had held, in bytes: before the load, after it, and after each run.
     """
@@ -225,10 +227,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     # TensorFlow had a hand in.
     reply: dict[str, Any] = {
         "imported_tensorflow": "tensorflow" in sys.modules,
+        "not_confined": os.environ.get("KERASFT_NOT_CONFINED"),  # None: nobody confined it, see confinement.py
         "kernels": {op: encode(library.kernels(op)) for op in request["ops"]},
         "peak_bytes": _peak_bytes(),
         "runs": [],
     }
+    if request["saved_model"] is None:
+        return reply
     start = time.monotonic()
     try:
         session = Session(library, request["saved_model"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import kerasft
 from kerasft.errors import UserError
 from kerasft.serving.drift import reference
+from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 from kerasft.serving.warm_up import warm_up
@@ -60,6 +61,7 @@ def export(
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             numbers = probe_numbers(task.numbers, rows_of(inputs))
+            check_trusted(draft)  # or `kerasft serve` would ask whether it is to be trusted
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
             measured = warm_up(draft, task.config.name, task.sample(), task.config.model.max_length, task.numbers)
             _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})

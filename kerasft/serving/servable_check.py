@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.serving import capi
+from kerasft.serving import capi, confinement
 from kerasft.serving.servable_graph import (
     METHODS,
     ServableError,
@@ -34,6 +34,7 @@ Arrays = Mapping[str, np.ndarray]
 TOLERANCE = 1e-4
 TIMEOUT_SECONDS = 300.0
 COMMAND = (sys.executable, "-I", capi.__file__)
+CONFINED_COMMAND = (sys.executable, "-I", confinement.__file__, capi.__file__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def check(
     expected: Mapping[str, Arrays] | None = None,
     timeout: float = TIMEOUT_SECONDS,
     numbers: Numbers | None = None,
+    confined: bool = False,
 ) -> Report:
     """Refuses a SavedModel that cannot be served.
 
@@ -72,6 +74,7 @@ def check(
             floats within 1e-4 (relative where above 1) and all else exactly. None: only rows are compared.
         timeout: seconds that the process may take.
         numbers: {signature: {input: (rows,)}}, for signatures that take numbers besides `inputs`.
+        confined: run it without rights, see `run_capi`.
 
     Raises:
         ServableError: names the op, the signature or the difference.
@@ -86,7 +89,7 @@ def check(
     rows = rows_of(inputs)
     batches = [list(range(rows)), *([row] for row in range(rows))]
     runs = [_run(key, signature, given[key], batch) for key, signature in signatures.items() for batch in batches]
-    reply = run_capi(saved_model, ops, runs, timeout)
+    reply = run_capi(saved_model, ops, runs, timeout, confined=confined)
     check_kernels(reply["kernels"])
     if "load_error" in reply:
         raise ServableError(f"the C API cannot load it: {reply['load_error']}")
@@ -156,15 +159,27 @@ def to_examples(columns: Inputs) -> list[bytes]:
     return examples
 
 
-def run_capi(saved_model: Path, ops: Sequence[str], runs: Sequence[Any], timeout: float) -> dict[str, Any]:
-    """Sends one request to `capi.py` in its own process; a crash, a hang or no answer is a ServableError."""
+def run_capi(
+    saved_model: Path | None, ops: Sequence[str], runs: Sequence[Any], timeout: float, confined: bool = False
+) -> dict[str, Any]:
+    """Sends one request to `capi.py` in its own process; a crash, a hang or no answer is a ServableError.
+
+    Args:
+        saved_model: what is loaded; None: nothing is, and only kernels are listed.
+        ops: whose kernels are listed.
+        runs: as `capi.py` takes them.
+        timeout: seconds that the process may take.
+        confined: without the rights to write files, reach the network or start programs, as far as the system can.
+    """
     # The kernels looked for are those of the CPU, so the run is held to them on a machine with a GPU too.
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    request = {"libraries": capi.find_libraries(), "saved_model": str(saved_model), "ops": ops, "runs": runs}
+    request = {"libraries": capi.find_libraries(), "saved_model": saved_model and str(saved_model)}
+    request |= {"ops": ops, "runs": runs}
     try:
         done = subprocess.run(
-            COMMAND, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, env=env
-        )
+            CONFINED_COMMAND if confined else COMMAND,
+            input=json.dumps(request).encode(), capture_output=True, timeout=timeout, env=env,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ServableError(f"the C API process did not answer within {timeout:g} s") from error
     if done.returncode:

@@ -47,7 +47,7 @@ def read_meta_graph(saved_model: Path) -> MetaGraphDef:
     except DecodeError as error:
         raise ServableError(f"{file}: not a SavedModel: {error}") from error
     for meta_graph in proto.meta_graphs:
-        if list(meta_graph.meta_info_def.tags) == ["serve"]:
+        if set(meta_graph.meta_info_def.tags) == {"serve"}:  # as loaders compare them: a tag twice is one tag
             return meta_graph
     raise ServableError(f"{file}: no graph has the one tag 'serve', the one that TensorFlow Serving loads")
 

@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
-import keras_hub
 import tensorflow as tf
 
-from kerasft.errors import UserError
-from kerasft.models.generation.decoder import Begun
+from kerasft.models.generation.decoder import PrefillState
 
 _MASKED = -1e9
 
@@ -39,10 +37,10 @@ class CausalDecoder:
     def __init__(self, backbone: keras.Model, max_length: int):
         self.backbone, self.max_length = backbone, max_length
 
-    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def prompt_ids(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         return features["token_ids"], features["lengths"]
 
-    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+    def prefill(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> PrefillState:
         """Where a prompt leaves too little room, its last tokens are kept.
 
         Args:
@@ -50,12 +48,12 @@ class CausalDecoder:
                 `lengths` (batch,) int32, 1 or more.
             limits: (batch,) int32, below max_length.
         """
-        token_ids, lengths = _last_tokens(*self.asked(features), self.max_length - limits)
+        token_ids, lengths = _last_tokens(*self.prompt_ids(features), self.max_length - limits)
         capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits))
         hidden, cache = read_prompt(self.backbone, token_ids, capacity)
-        return Begun(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+        return PrefillState(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
 
-    def go_on(
+    def decode_step(
         self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: tuple[()]
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         return read_token(self.backbone, token_ids, places, cache)
@@ -73,16 +71,6 @@ def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> t
 
 def _largest(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(tf.concat([values, [1]], 0))
-
-
-def check_decoder(backbone: keras.Model) -> None:
-    """Raises UserError where texts are not written with this backbone here."""
-    models = keras_hub.models
-    if not isinstance(backbone, (models.GPT2Backbone, models.LlamaBackbone, models.MistralBackbone)):
-        raise UserError(
-            "model.preset: texts are written with GPT-2, Llama and Mistral models here, not with a "
-            f"{type(backbone).__name__}; use one of these"
-        )
 
 
 def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor) -> tuple[tf.Tensor, list[KeysValues]]:

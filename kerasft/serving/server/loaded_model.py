@@ -12,6 +12,7 @@ import tensorflow_text  # noqa: F401  registers the tokenizers' ops
 from grpc import StatusCode
 
 from kerasft.errors import ServableError
+from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_graph import NO_PYTHON, REFUSED_OPS, batching_remarks, op_faults, read_meta_graph
 from kerasft.serving.status import BY_NUMBER, ServingError, invalid
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 Arrays = dict[str, np.ndarray]
+VALUE_BYTES = 16  # about those of a value's text
 
 
 class LoadedModel:
@@ -26,20 +28,22 @@ class LoadedModel:
 
     Args:
         folder: a version folder.
+        trust: the user vouches for it: it may reach files, networks and processes.
 
     Raises:
-        ServableError: TensorFlow Serving would not load it either; the message says why.
+        ServableError: TensorFlow Serving would not load it either, or nobody vouches for it; the message says why.
 
     Attributes:
         signatures: those a client can name.
         unbatchable: of these, the ones of which requests are not put together.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, trust: bool = False):
         meta_graph = read_meta_graph(folder)
         # What the wheel would run and TensorFlow Serving would not. Tables that grow are no reason for either.
         for fault in op_faults(meta_graph, {op: reason for op, reason in REFUSED_OPS.items() if reason is NO_PYTHON}):
             raise ServableError(fault)
+        check_trusted(folder, trust)
         self.signatures: Mapping[str, SignatureDef] = {
             key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")
         }
@@ -57,15 +61,23 @@ class LoadedModel:
         fetches = [signature.outputs[name].name for name in sorted(signature.outputs)]
         return self._session.make_callable(fetches, [info.name for info in signature.inputs.values()])
 
-    def run(self, key: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def run(self, key: str, inputs: Mapping[str, np.ndarray], seconds: float | None = None) -> Arrays:
         """All inputs of a signature -> all its outputs; strings are byte strings in object arrays.
 
+        Args:
+            key: of the signature.
+            inputs: by name.
+            seconds: after which it is stopped; None: never.
+
         Raises:
-            ServingError: with TensorFlow's own code and message.
+            ServingError: with TensorFlow's own code and message; DEADLINE_EXCEEDED where it was stopped.
         """
         signature = self.signatures[key]
+        options = None
+        if seconds is not None:
+            options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(seconds * 1000)))
         try:
-            values = self._calls[key](*(inputs[name] for name in signature.inputs))
+            values = self._calls[key](*(inputs[name] for name in signature.inputs), options=options)
         except tf.errors.OpError as error:
             code = BY_NUMBER.get(error.error_code, StatusCode.UNKNOWN)
             raise ServingError(code, _first_line(error.message)) from None
@@ -87,6 +99,11 @@ def rows_of(inputs: Mapping[str, np.ndarray]) -> int:
 def bytes_of(inputs: Mapping[str, np.ndarray]) -> int:
     """What the values take, strings by their length."""
     return sum(sum(map(len, array.ravel())) if array.dtype == object else array.nbytes for array in inputs.values())
+
+
+def size_of(arrays: Mapping[str, np.ndarray]) -> int:
+    """About the bytes of their text form, without a look at any of them."""
+    return sum(array.size for array in arrays.values()) * VALUE_BYTES
 
 
 def concatenate(parts: Sequence[Mapping[str, np.ndarray]]) -> Arrays:

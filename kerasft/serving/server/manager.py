@@ -16,7 +16,7 @@ from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.settings import ModelSettings
 from kerasft.serving.server.versions import State, Version, find_versions, fingerprint
-from kerasft.serving.server.warming import warm
+from kerasft.serving.server.warming import Warmed, warm
 from kerasft.serving.status import ServingError, invalid
 
 Say = Callable[..., None]  # (event, **facts)
@@ -61,12 +61,14 @@ class Manager:
     Args:
         scheduler: runs their batches.
         say: is told what happens to versions.
+        trust: see LoadedModel.
     """
 
-    def __init__(self, scheduler: Scheduler, say: Say):
+    def __init__(self, scheduler: Scheduler, say: Say, trust: bool = False):
         self.models: dict[str, ServedModel] = {}
         self._scheduler = scheduler
         self._say = say
+        self._trust = trust
         # One at a time: two versions that load at once would take the memory of three.
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._updating = asyncio.Lock()
@@ -168,7 +170,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            model, records = await loop.run_in_executor(self._loader, _load_warm, version)
+            model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust)
         except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
             known = isinstance(error, (ServableError, UserError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -176,7 +178,9 @@ class Manager:
             self._say("refused", **about, reason=reason)
             return
         version.open(model, self._scheduler)
-        self._say("available", **about, seconds=round(loop.time() - start, 3), warm_up_requests=records)
+        version.sample = warmed.sample
+        seconds = round(loop.time() - start, 3)
+        self._say("available", **about, seconds=seconds, warm_up_requests=warmed.requests)
 
     def _unload(self, version: Version) -> None:
         task = asyncio.get_running_loop().create_task(self._drain(version))
@@ -212,8 +216,8 @@ class Manager:
         }
 
 
-def _load_warm(version: Version) -> tuple[LoadedModel, int]:
-    model = LoadedModel(version.folder)
+def _load_warm(version: Version, trust: bool) -> tuple[LoadedModel, Warmed]:
+    model = LoadedModel(version.folder, trust)
     try:
         return model, warm(model, version.folder)
     except BaseException:

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import grpc
 from aiohttp import web
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from kerasft.errors import ServableError, UserError
-from kerasft.serving.bundle import METRICS_PATH
 from kerasft.serving.server.access import Tokens
+from kerasft.serving.server.admission import Memory
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.event_log import EventLog
-from kerasft.serving.server.grpc_api import HealthService, ModelService, PredictionService
+from kerasft.serving.server.grpc_api import ModelService, PredictionService
+from kerasft.serving.server.grpc_calls import Calls
+from kerasft.serving.server.grpc_health import HealthService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
 from kerasft.serving.server.options import Options
-from kerasft.serving.server.page import page
 from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
 from kerasft.serving.server.prediction import Prediction
-from kerasft.serving.server.rest import RestApi, json_response, refusal
+from kerasft.serving.server.rest import RestApi
+from kerasft.serving.server.routes import Routes
 from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
 from kerasft.serving.server.webhook import Webhook
 from kerasft.serving.status import ServingError
 
-LIVE, READY = "/healthz/live", "/healthz/ready"
-DRIFT = "/monitoring/drift"
+EVERYWHERE = ("0.0.0.0", "::")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -41,28 +42,30 @@ class Server:
     Args:
         options: every setting.
         log: is told what happens.
+        greet: is told, in a line for people, which page to open.
 
     Attributes:
         rest_port: where it listens, once started.
         grpc_port: where it listens, once started.
     """
 
-    def __init__(self, options: Options, log: EventLog):
+    def __init__(self, options: Options, log: EventLog, greet: Callable[[str], None] = lambda line: None):
         self._options = options
         self._log = log
+        self._greet = greet
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
-        self.manager = Manager(self._scheduler, log)
+        self.manager = Manager(self._scheduler, log, options.trust)
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None
-        self._monitor = Monitor(self.manager, options.monitor, log, self.metrics, post)
-        self.metrics.watch(self.manager, self._monitor)
-        answering = (self.manager, options.request, self.metrics, log, self._monitor, options.log_texts)
+        self.monitor = Monitor(self.manager, options.monitor, log, self.metrics, post)
+        self.metrics.watch(self.manager, self.monitor)
+        answering = (self.manager, options.request, self.metrics, log, self.monitor, options.log_texts)
         self._prediction = Prediction(*answering)
         self._tokens = Tokens(options.token_file) if options.token_file else None
-        self._under_way = 0
-        self._rest = RestApi(self._prediction, options)
+        self._memory = Memory(options.pending_bytes)
+        self.routes = Routes(self, RestApi(self._prediction, options, self._memory), options, self._tokens)
         self._settings: list[ModelSettings] = []
         self._reloaded: list[ModelSettings] | None = None
         self._changing = asyncio.Lock()  # what the folders say may not come after what a client said
@@ -82,12 +85,12 @@ class Server:
         """
         self._settings = self._read_settings()
         await self._listen()
-        await self._say_health(False)
+        self._say_health(False)
         await self.manager.update(self._settings)
         for each in self._settings:
             self._check_started(each)
-        await self._say_health(True)
-        self._monitor.start()
+        self._say_health(True)
+        self.monitor.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._log("ready", host=self._options.host, rest_port=self.rest_port, grpc_port=self.grpc_port)
 
@@ -111,50 +114,29 @@ class Server:
 
     async def _listen(self) -> None:
         options = self._options
-        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
-            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
-        self._runner = make_runner(self._handle, options)
+        self._runner = make_runner(self.routes.handle, options)
         await self._runner.setup()
         self.rest_port = await open_rest(self._runner, options)
-        self._grpc = make_grpc_server(options, self._tokens)
-        prediction = PredictionService(self._prediction, options.answer_seconds)
-        models = ModelService(self._prediction, options.answer_seconds, self._reload)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._grpc = make_grpc_server(options)
+        calls = Calls(options, self._tokens, self._memory, self._prediction.offload, self._log)
+        services = (
+            PredictionService(self._prediction, options.answer_seconds),
+            ModelService(self._prediction, options.answer_seconds, self._reload),
+        )
+        handlers = [calls.service(each.NAME, each, each.LARGE, each.SMALL) for each in services]
+        self._grpc.add_generic_rpc_handlers((*handlers, calls.health(self._health)))
         self.grpc_port = await open_grpc(self._grpc, options)
+        self._greet(f"open {self.page} in a browser; gRPC is on port {self.grpc_port}, Ctrl+C ends the server")
+        self._log("listening", page=self.page, rest_port=self.rest_port, grpc_port=self.grpc_port)
+        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
+            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        try:
-            if self._tokens and request.path not in (LIVE, READY):  # probes have no token
-                self._tokens.check(request.headers.get("Authorization"))
-            if self._under_way >= self._options.requests:
-                message = f"overloaded: {self._under_way} requests are under way; try again later"
-                raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-        except ServingError as error:
-            return refusal(error)
-        self._under_way += 1
-        try:
-            return await self._answer(request)
-        finally:
-            self._under_way -= 1
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        path = request.path
-        if path.lower().startswith("/v1/"):
-            return await self._rest.handle(request)
-        if request.method in ("GET", "HEAD"):
-            if path == "/":
-                return page(self.manager)
-            if path == LIVE:
-                return json_response({"live": True})
-            if path == READY:
-                return json_response({"ready": self.ready}, 200 if self.ready else 503)
-            if path == METRICS_PATH:
-                return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
-            if path == DRIFT:
-                return json_response(self._monitor.describe())
-        return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
+    @property
+    def page(self) -> str:
+        """The address of the page, as a browser on this machine finds it."""
+        host = "localhost" if self._options.host in (*LOOPBACK, *EVERYWHERE) else self._options.host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._options.tls else 'http'}://{host}:{self.rest_port}/"
 
     def _hooked(self, outcome: str) -> None:
         self.metrics.hook(outcome)
@@ -166,17 +148,22 @@ class Server:
         """Whether new requests are welcome."""
         return self.manager.ready and not self._ending
 
-    async def _say_health(self, serving: bool) -> None:
+    def _say_health(self, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse
         for name in SERVICES:
-            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+            self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def _reload(self, settings: Sequence[ModelSettings]) -> None:
         """A client's configuration: other versions and labels of the folders that this server was started with."""
-        known = {each.base_path.absolute() for each in self._settings}
+        left = Counter(each.base_path.absolute() for each in self._settings)
         for each in settings:
-            if each.base_path.absolute() not in known:
+            folder = each.base_path.absolute()
+            if folder not in left:
                 message = f"{each.name}: base_path is not one that this server was started with"
+                raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
+            left[folder] -= 1
+            if left[folder] < 0:  # each would take the memory of a model
+                message = f"{each.name}: base_path is served under another name too; this server was not started so"
                 raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
         async with self._changing:
             try:
@@ -226,13 +213,14 @@ class Server:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
-        await self._say_health(False)
+        self._say_health(False)
         ends = [self._runner.cleanup()] if self._runner else []
         ends += [self._grpc.stop(self._options.drain_seconds)] if self._grpc else []
         await asyncio.gather(*ends)
-        await self._monitor.close()
+        await self.monitor.close()
         await self.manager.close()
         self._scheduler.close()
+        self._prediction.offload.close()
         if self._webhook:
             await asyncio.get_running_loop().run_in_executor(None, self._webhook.close)
         if started:

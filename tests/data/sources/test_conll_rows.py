@@ -50,7 +50,6 @@ def test_comments_and_tokens_that_begin_with_a_hash(text, tokens):
 
 
 def test_universal_dependencies():
-    gap = "\t_" * 6
     words = ["# text = vámonos", "1-2 vámonos _ _", "1 vamos ir VERB", "2 nos yo PRON", "2.1 _ _ _"]
     lines = [word if word[0] == "#" else "\t".join(word.split(" ") + ["_"] * 6) for word in words]
     rows = read("\n".join(lines))
