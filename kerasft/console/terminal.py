@@ -17,7 +17,7 @@ from kerasft.console.progress import BAR_WIDTHS, Phase
 from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop, StorageError, UserError
 from kerasft.paths import check_home
-from kerasft.printable import printable
+from kerasft.printable import one_line, printable
 
 if TYPE_CHECKING:
     import rich.table
@@ -256,11 +256,6 @@ def _run(program: Callable[[], int], if_interrupted: str) -> int:
             raise
         _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
         return UserError.exit_code
-
-
-def one_line(text: str) -> str:
-    """The text with spaces for line breaks, and escapes for what would steer a terminal."""
-    return printable(" ".join(text.split("\n")))
 
 
 def _write(stream: TextIO, text: str) -> None:

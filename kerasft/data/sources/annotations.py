@@ -91,8 +91,8 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
         start, end = _code_points(text, start), _code_points(text, end)
         if text[start:end] != there:
             raise UserError(
-                f"{where}: the span {there[:40]!r} from {value['start']} to {value['end']} is not what stands there in the "
-                "text; export the task again"
+                f"{where}: the span {there[:40]!r} from {value['start']} to {value['end']} is not what stands there in "
+                "the text; export the task again"
             )
     return [{"start": start, "end": end, "label": label} for label in value["labels"]]
 
