@@ -20,7 +20,7 @@ demo: .venv/.runtime
 	$(BIN) -m kerasft.train configs/quickstart.yaml --overwrite
 
 test: .venv/.test
-	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: .venv/.test
 	$(BIN) -m ruff check .

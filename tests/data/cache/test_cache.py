@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_programs import project  # noqa: F401
 from training.test_packed_step import TASKS, settings  # noqa: F401
 
 from kerasft import train
@@ -255,7 +254,7 @@ def test_texts_count_and_their_place_does_not(made, tmp_path):
     assert Made(Config.model_validate(values)).through(tmp_path / "cache")[1].made
 
 
-def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):  # noqa: F811
+def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):
     project(rows=32, export={"enabled": False}, data={"cache": "kept", "test": None}, training={"epochs": 1})
     assert train.main(["config.yaml", "name=first"]) == 0
     said = capsys.readouterr()
@@ -271,7 +270,7 @@ def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):  # 
     assert made["made"] == read["read"] == ["train", "validation"] and made["bytes"] == read["bytes"] > 0
 
 
-def test_a_cache_that_can_not_be_is_known_before_the_model_loads(project, capsys):  # noqa: F811
+def test_a_cache_that_can_not_be_is_known_before_the_model_loads(project, capsys):
     project(data={"cache": "config.yaml"})
     assert train.main(["config.yaml"]) == 2
     assert "data.cache: config.yaml is a file; name a folder" in capsys.readouterr().err
