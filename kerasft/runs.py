@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
 
 
@@ -151,21 +152,16 @@ class Run:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
 
-    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
-        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import save_preset
+    def save_model(self, assembled: Assembled, task: Task) -> Path:
+        """Writes model/: the parts of a model, see `kerasft.assembly`."""
+        from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_preset(backbone, tokenizer, str(parts))
-        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
-        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_model(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(parts, folder)
+        os.replace(draft, folder)
         return folder
 
     def load_state(self) -> dict[str, Any]:
@@ -179,20 +175,12 @@ class Run:
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import load_model
         from kerasft.tasks.registry import create_task
 
-        folder = self.folder / "model"
         task = create_task(self.config, self.load_state())
-        backbone = load_backbone(str(folder), dtype="float32")
-        tokenizer = load_tokenizer(str(folder))
-        model = task.build(backbone)
-        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-            for i, variable in enumerate(_head(model, backbone)):
-                variable.assign(saved[f"v{i}"])
-        return Trained(task, task.preprocessor(backbone, tokenizer), model)
+        assembled = load_model(self.folder / "model", task)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
     def _check_resumable(self) -> None:
         """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
@@ -266,11 +254,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
-    inside = {id(variable) for variable in backbone.variables}
-    return [variable for variable in model.weights if id(variable) not in inside]
 
 
 def _check_folders(config: Config) -> None:
