@@ -27,9 +27,6 @@ class InnerLoop:
     """
 
     def __init__(self, step: Callable[[Any], tf.Tensor], timed: bool, hosts: Sequence[str] = ()):
-        # AutoGraph is for the loop alone: in a step there is nothing to convert, and it would take seconds.
-        step = tf.autograph.experimental.do_not_convert(step)
-
         def loop(next_batch: Callable[[tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor]], num_steps: tf.Tensor) -> Found:
             total, good, waited = tf.constant(0.0), tf.constant(0), tf.constant(0.0)
             for i in tf.range(num_steps):
