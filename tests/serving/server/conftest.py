@@ -8,7 +8,6 @@ import io
 import json
 import shutil
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,9 +15,6 @@ from pathlib import Path
 import grpc
 import pytest
 from support.shared import shared_folder
-
-sys.path.insert(0, str(Path(__file__).parent))  # tiny_models
-
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tiny_models import TASKS, export_tiny
 

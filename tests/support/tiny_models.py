@@ -1,4 +1,4 @@
-"""Tiny exports of every task: `python tests/serving/server/tiny_models.py FOLDER` writes them for another server."""
+"""Tiny exports of every task: `python tests/support/tiny_models.py FOLDER` writes them for another server."""
 
 import json
 import sys
