@@ -3,6 +3,7 @@
 import gc
 import os
 from pathlib import Path
+from unittest import mock
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,6 +16,7 @@ import tensorflow as tf
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
 from support.tiny_bert import make_tiny_preset
+from tensorflow.python.eager import context
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -48,7 +50,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    """Seeds all that draws numbers.
+
+    A seed makes TensorFlow throw its kernels away, so that every function that tests share, a served model or a
+    tokenizer, would be optimized again for each test, which takes up to a second. Here they stay: only kernels with a
+    state of their own need to go, and all but a few draws are stateless.
+    """
+    with mock.patch.object(context.pywrap_tfe, "TFE_ContextClearCaches"):
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
