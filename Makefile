@@ -21,7 +21,7 @@ demo: .venv/.runtime
 	$(BIN) -m kerasft.train configs/quickstart.yaml --overwrite
 
 test: .venv/.test
-	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-all: test
 	$(BIN) -m pytest -m long --durations 15

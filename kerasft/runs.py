@@ -225,7 +225,7 @@ class Trained:
 
         names = self.task.inputs  # one graph for every number and length of texts
 
-        @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}])
+        @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}], autograph=False)
         def answer(texts):
             return self.task.answer(self.model, self.preprocessor(texts))
 

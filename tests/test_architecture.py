@@ -249,3 +249,16 @@ def test_private_names_of_other_packages_stand_in_listed_files():
 @pytest.mark.parametrize("table", [LONG_FILES, LONG_FUNCTIONS, MANY_PARAMETERS])
 def test_tables_are_sorted(table):
     assert list(table) == sorted(table)
+
+
+def test_no_test_imports_another():
+    """What several tests share is in tests/support."""
+    found = {}
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
+                parts = {part for name in names for part in name.split(".")}
+                if any(part.startswith("test_") or part == "conftest" for part in parts):
+                    found[str(file.relative_to(ROOT))] = names
+    assert found == {}

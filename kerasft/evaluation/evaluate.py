@@ -48,7 +48,8 @@ class Evaluator:
             parts = [part_of((features, targets), i, microbatches) for i in range(microbatches)]
             return tf.concat([part_forward(*part) for part in parts], 0)
 
-        @tf.function(reduce_retracing=True)  # a trace for each length would take longer than a split of short texts
+        # A trace for each length would take longer than a split of short texts.
+        @tf.function(reduce_retracing=True, autograph=False)
         def forward(batch):
             with cheaper():
                 return strategy.run(replica_forward, args=batch)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.merges import Merges, shift
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
+from kerasft.models.tokenizers.shared_trace import traced_once
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class BytePairEncoder(tf.Module):
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
         return self.pieces(text).ids
 
+    @traced_once
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where they come from; an added space is where the next character is."""
         codes, spans = self._characters(text)

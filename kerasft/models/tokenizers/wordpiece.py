@@ -10,6 +10,7 @@ import tensorflow_text as tf_text
 
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
+from kerasft.models.tokenizers.shared_trace import traced_once
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class WordPieceEncoder(tf.Module):
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
         return self.pieces(text).ids
 
+    @traced_once
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where in the text they come from."""
         codes = tf.strings.unicode_decode(self._special.mark(text), "UTF-8")  # (batch, characters)
