@@ -34,7 +34,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation"),
+    ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("errors",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
@@ -44,12 +44,12 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 LONG_FILES: dict[str, int] = {
     "kerasft/config/schema.py": 394,
     "kerasft/evaluation/metrics.py": 254,
-    "kerasft/evaluation/report/sections.py": 315,
+    "kerasft/evaluation/report/sections.py": 267,
     "kerasft/models/presets/presets.py": 277,
     "kerasft/runs.py": 277,
     "kerasft/serving/capi.py": 264,
     "kerasft/serving/server/server.py": 252,
-    "kerasft/tasks/base.py": 305,
+    "kerasft/tasks/base.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,
 }

@@ -12,7 +12,6 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.literals import read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
-from kerasft.tasks.names import distinct, identity, indices, name_warnings, read_name
 from kerasft.tasks.problems.labels import (
     check_unknown,
     check_weights,
@@ -21,6 +20,7 @@ from kerasft.tasks.problems.labels import (
     probability_rows,
     top_label,
 )
+from kerasft.tasks.problems.names import distinct, identity, indices, name_warnings, read_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
