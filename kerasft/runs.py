@@ -29,6 +29,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.invocation import command, training_command
+from kerasft.models.presets.facts import facts_file
 from kerasft.paths import check_folder, check_home, check_no_pattern
 from kerasft.tasks.base import Task
 
@@ -70,13 +71,14 @@ class Run:
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
         run = cls.begun(folder)
-        if not (folder / "model" / "task.json").is_file():
+        if not facts_file(folder / "model").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
         return run
 
     @classmethod
     def begun(cls, folder: Path) -> Run:
         """A run that has at least begun."""
+        check_home()
         if not (folder / "config.yaml").is_file():
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
@@ -166,7 +168,7 @@ class Run:
 
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
-        return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+        return json.loads(facts_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
 
     def load_json(self, name: str) -> Any:
         """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""

@@ -16,6 +16,7 @@ from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run, fingerprints
 from kerasft.tasks.base import Task
@@ -76,11 +77,12 @@ def train_run(
     shown = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
     with speaking(cluster), meeting(cluster):
+        config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
         if tables is None:
-            tables = load_splits(config, task)
+            tables = load_splits(config, task, shown.line)
         else:
             task.fit(tables)
         preset = resolve_preset(config.model.preset)
@@ -171,7 +173,7 @@ def measure(
     run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
     task = create_task(run.config, run.load_state())
     if data is not None:
-        table = read_split(run.config, task, data, "test")
+        table = read_split(run.config, task, data, "test", terminal.line)
         task.check_targets({"test": table})
     else:
         table = read_own_split(run, model, task, split, terminal)
@@ -201,7 +203,7 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
     Raises:
         UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
     """
-    tables = load_splits(run.config, create_task(run.config))
+    tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:
         raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
     before, now = (run.load_json("data.json") or {}) if isinstance(run, Run) else {}, fingerprints(tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,7 @@ class PromptCompletion(Corpus):
         self._ending = ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
         self.texts = (*self.inputs, "output")
+        self._column_seen = False  # that of the input, in some row
 
     @functools.cached_property
     def template(self) -> PromptTemplate:
@@ -109,6 +111,31 @@ class PromptCompletion(Corpus):
         if not self.inputs:
             raise UserError("data.columns: a prompt is made of instruction or input; name one, such as input: NAME")
         self.template  # noqa: B018  is checked when it is made
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        return super().parse(self._with_input(record))
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return super().parse_inputs(self._with_input(record))
+
+    def _with_input(self, record: Record) -> Record:
+        """A record whose input may be null or missing, as in Alpaca's rows: beside an instruction, that is no input."""
+        if self.inputs != PROMPT:
+            return record
+        column = self.config.data.columns["input"]
+        self._column_seen |= column in record.values
+        if record.values.get(column, record.values.get("input")) is not None:
+            return record
+        return dataclasses.replace(record, values=record.values | {column: ""})
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        super().fit(splits)
+        if self.inputs == PROMPT and not self._column_seen:
+            column = self.config.data.columns["input"]
+            raise UserError(
+                f"data.columns.input: no row has a column {column!r}; correct its name, or remove the key where "
+                "instructions are all there is"
+            )
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_answers

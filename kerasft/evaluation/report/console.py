@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasft.evaluation.report.labels import OUT_OF_SCOPE, SCORES, score, title
+from kerasft.printable import printable
 
 MOST_CLASSES = 30
 WORST_SHOWN = 10
@@ -37,7 +38,7 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
     for label, row in by_f1(classes)[:WORST_SHOWN] if many else classes.items():
         cells = [score(row[name]) for name in ("precision", "recall", "f1")]
         thresholds = [score(row["threshold"])] if problem == "multi_label" else []
-        table.add_row(Text(label), *cells, f"{row['support']:,}", *thresholds)
+        table.add_row(Text(printable(label)), *cells, f"{row['support']:,}", *thresholds)
     table.add_section()
     support = f"{sum(row['support'] for row in classes.values()):,}"
     if problem == "single_label":
@@ -73,7 +74,7 @@ def _relations_table(metrics: Mapping[str, Any]) -> Table:
     relations = metrics["per_relation"]
     many = len(relations) > MOST_CLASSES
     for relation, row in by_f1(relations)[:WORST_SHOWN] if many else relations.items():
-        table.add_row(Text(relation), *(score(row[name]) for name in names), f"{row['support']:,}")
+        table.add_row(Text(printable(relation)), *(score(row[name]) for name in names), f"{row['support']:,}")
     table.add_section()
     support = sum(row["support"] for row in metrics["per_relation"].values())
     table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")

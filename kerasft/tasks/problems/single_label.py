@@ -40,6 +40,8 @@ class SingleLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> str:
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]  # a list of labels with one in it, as doccano and Label Studio write
         if isinstance(value, str) and value.lstrip().startswith("[") and read_list(value) is not None:
             raise BadRow(
                 f"{where}: the label is {quoted(value)}, a list; one label is needed, or task.problem: multi_label",
