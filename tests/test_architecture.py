@@ -46,7 +46,7 @@ LONG_FILES: dict[str, int] = {
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 267,
     "kerasft/models/presets/presets.py": 277,
-    "kerasft/runs.py": 277,
+    "kerasft/runs.py": 279,
     "kerasft/serving/capi.py": 264,
     "kerasft/tasks/base.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
