@@ -18,7 +18,7 @@ from kerasft.errors import UserError
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
-from kerasft.runs import Run
+from kerasft.runs import Run, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -206,7 +206,8 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
     tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:
         raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-    changed = run.changed_splits(tables) if isinstance(run, Run) else []
+    before, now = (run.load_json("data.json") or {}) if isinstance(run, Run) else {}, fingerprints(tables)
+    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
     wrong = ""
     if split in changed:
         share = isinstance(getattr(run.config.data, split), float)

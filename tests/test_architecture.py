@@ -35,6 +35,7 @@ RANKS = (
     ("config",),
     ("console",),
     ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("errors",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

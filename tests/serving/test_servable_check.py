@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.serving import capi, servable_check
-from kerasft.serving.servable_check import ServableError, check, in_order_of, probe_inputs, run_capi
+from kerasft.serving.rankings import in_order_of
+from kerasft.serving.servable_check import ServableError, check, probe_inputs, run_capi
 from kerasft.serving.servable_graph import METHODS, check_kernels
 
 TEXTS = probe_inputs(["text"], max_length=8)
