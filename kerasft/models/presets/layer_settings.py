@@ -38,7 +38,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
     Returns:
         The backbone.
     """
-    backbone._kerasft_layers = dict(settings)
+    backbone.kerasft_layers = dict(settings)
     for layer in backbone._flatten_layers(include_self=False):
         if "activation" in settings:
             _set_activation(layer, _ACTIVATIONS[settings["activation"]])
@@ -51,7 +51,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
 
 def settings_of(backbone: keras.Model) -> dict[str, Any]:
     """What `apply_settings` was given; {}: the backbone is as KerasHub builds it."""
-    return dict(getattr(backbone, "_kerasft_layers", {}))
+    return dict(getattr(backbone, "kerasft_layers", {}))
 
 
 def change_what_is_computed(settings: Mapping[str, Any]) -> bool:
