@@ -58,7 +58,7 @@ def preflight(
     resolved = fit_max_length(resolved)
     task = create_task(resolved)
     task.check_config()
-    tables = load_splits(resolved, task)
+    tables = load_splits(resolved, task, terminal.line)
     preset = resolve_preset(resolved.model.preset)
 
     quiet_tensorflow(verbose)

@@ -114,10 +114,13 @@ class Run:
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
-        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
-        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
-        if changed:
+        if changed := self.changed_splits(tables):
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+
+    def changed_splits(self, tables: Mapping[str, Table]) -> list[str]:
+        """Names of the splits whose rows are not those that the run began with."""
+        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
+        return sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""
