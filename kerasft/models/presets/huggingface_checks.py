@@ -22,13 +22,14 @@ class Refusal:
 
 
 def check_fixed(fixed: Mapping[str, tuple[Any, ...]], values: Mapping[str, Any], wrong: Refusal) -> None:
+    """Raises UserError for a key that has none of the values that are allowed; null is transformers' own."""
     for key, allowed in fixed.items():
         if key == "auto_map" and values.get(key):
             raise UserError(
                 f"model.preset: {wrong.place}: auto_map is {short(values[key])}: its layers are Python code of its "
                 "own, which is never run; use a model of transformers' own classes"
             )
-        if key in values and values[key] not in allowed:
+        if values.get(key) is not None and values[key] not in allowed:
             raise wrong(key, values[key], f"has {short(allowed[0])}")
 
 

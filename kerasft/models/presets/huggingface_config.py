@@ -71,7 +71,7 @@ def read_config(config: Mapping[str, Any], place: str) -> BackboneConfig:
         UserError: a key is missing, of a wrong kind, or asks for what KerasHub does not build.
     """
     kind = config.get("model_type")
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise UserError(
             f"model.preset: {place}: model_type is {str(kind)[:60]!r}, which is not read in Hugging Face form; "
             f"read are {', '.join(sorted(FAMILIES))}, and what KerasHub has saved"
