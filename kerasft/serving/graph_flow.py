@@ -69,9 +69,11 @@ class GraphFlow:
             if key != INIT_SIGNATURE
             for name in _tensors_of(signature.outputs.values())
         ]
-        starting = [*_tensors_of(meta_graph.signature_def[INIT_SIGNATURE].outputs.values())] if (
-            INIT_SIGNATURE in meta_graph.signature_def
-        ) else []
+        starting = (
+            [*_tensors_of(meta_graph.signature_def[INIT_SIGNATURE].outputs.values())]
+            if (INIT_SIGNATURE in meta_graph.signature_def)
+            else []
+        )
         for key in INIT_COLLECTIONS:
             if key in meta_graph.collection_def:
                 starting += meta_graph.collection_def[key].node_list.value

@@ -22,9 +22,11 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.distribution.workers import Workers
 from kerasft.errors import Diverged
 from kerasft.evaluation.evaluate import Evaluator
+from kerasft.evaluation.split_loss import split_loss
 from kerasft.tasks.base import Task
 from kerasft.training.actions import StopEvaluation, Watch
 from kerasft.training.batches import Batches
+from kerasft.training.checkpoints.best import BestRule
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
 from kerasft.training.fitted_head import fit_head
@@ -88,6 +90,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             written_by = HERE if hosts else None
             self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
         self.progress = self.checkpoints.progress
+        stopping = training.early_stopping
+        metric = stopping.metric if stopping else task.headline
+        self.rule = BestRule(metric, metric in task.falling, stopping)
         self.microbatches = chosen_microbatches(config, task, model, strategy)
         # Activations would be compiled anew for each length of texts.
         lasting = [form for form in forms if form != ACTIVATIONS]
@@ -112,7 +117,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         if self.batches.filling:
             self.terminal.line(str(self.batches.filling))
         saving = training.checkpoint
-        with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
+        with Watch(self.checkpoints, self.steps, self.rule.metric, saving, self.folder, self.terminal) as watch:
             self.watch = watch
             if training.fit_head and self.checkpoints.step == 0:
                 self._fit_head()
@@ -198,7 +203,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             due = step == self._evaluation_after(step - 1) or step >= self.steps
             if due and step > self.progress.validated:
                 controller.evaluate(steps=-1)
-            elif step >= self.steps or self._enough():
+            elif step >= self.steps or self.rule.is_enough(self.progress.waited):
                 return
             else:
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
@@ -242,14 +247,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             logits = self.evaluator.logits(self.validation, self.watch.within_evaluation)
             self.task.tune(self.validation, logits)
             metrics = self.task.metrics(self.validation, logits)
-            self.progress.validated = self.checkpoints.step
-            if self._improved(metrics[self.metric]):
-                state = dict(self.task.state)  # with the thresholds that belong to these weights
-                self.progress.best = {"step": self.checkpoints.step, "value": metrics[self.metric], "state": state}
-                self.progress.waited = 0
-                self.checkpoints.save_best()
-            else:
-                self.progress.waited += 1
+            self._compare(metrics[self.rule.metric], split_loss(self.task, self.validation, logits, metrics))
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
 
     @property
@@ -257,20 +255,15 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         """The share of the time in steps in which a step had no batch yet."""
         return self.progress.spent["input_seconds"] / self.progress.spent["step_seconds"]
 
-    @property
-    def metric(self) -> str:
-        stopping = self.config.training.early_stopping
-        return stopping.metric if stopping else self.task.headline
-
-    def _improved(self, value: float | None) -> bool:
-        if not self.progress.best or self.progress.best["value"] is None:
-            return True
-        if value is None:
-            return False
-        stopping = self.config.training.early_stopping
-        gain = value - self.progress.best["value"]
-        return (-gain if self.metric in self.task.falling else gain) > (stopping.min_delta if stopping else 0.0)
-
-    def _enough(self) -> bool:
-        stopping = self.config.training.early_stopping
-        return stopping is not None and self.progress.waited >= stopping.patience
+    def _compare(self, value: float | None, loss: float | None) -> None:
+        """Keeps the weights as they stand, if no validation before was better."""
+        progress, step = self.progress, self.checkpoints.step
+        progress.validated = step
+        if self.rule.counts(value, progress.counted):
+            progress.counted, progress.waited = value, 0
+        else:
+            progress.waited += 1
+        if self.rule.is_best(value, loss, progress.best):
+            state = dict(self.task.state)  # with the thresholds that belong to these weights
+            progress.best = {"step": step, "value": value, "loss": loss, "state": state}
+            self.checkpoints.save_best()

@@ -18,13 +18,16 @@ from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.server.loaded_model import LoadedModel
 
 # Words in the names of inputs and attributes that may mean a file, an address or a program.
-WORDS = set("""
+WORDS = set(
+    """
     file filename filenames files path paths dir dirs directory logdir url urls uri address addresses server prefix
     prefixes pattern patterns ckpt checkpoint graph mlir module stream region descriptor target command library scheme
     spec source vocab
-""".split())
+""".split()
+)
 # Ops with such words that were read and reach nothing.
-JUDGED = set("""
+JUDGED = set(
+    """
     ApproxTopK BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries
     BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize
     BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries
@@ -32,7 +35,8 @@ JUDGED = set("""
     ExperimentalSetStatsAggregatorDataset SetStatsAggregatorDataset NegTrain RegexFullMatch RegexReplace
     RegexSplitWithOffsets StaticRegexFullMatch StaticRegexReplace TensorArrayGrad TensorArrayGradV2 TensorArrayGradV3
     TensorArrayGradWithShape TensorSliceDataset WordpieceTokenizeWithOffsets XlaSelectAndScatter
-""".split())
+""".split()
+)
 
 
 @pytest.fixture(scope="module")
