@@ -47,14 +47,14 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
     quiet_tensorflow(verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.console import console_table
-    from kerasft.results import evaluate_split
+    from kerasft.results import evaluate_split, evaluator_of
     from kerasft.training.microbatches import wanted_microbatches
 
     strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
     with strategy.scope():
         trained = run.load()
     prepared = task.prepare(table, trained.preprocessor)
-    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
     if as_json:

@@ -10,7 +10,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.paths import check_folder, check_no_pattern, expand_home
-from kerasft.runs import Run
+from kerasft.runs import Run, Trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,13 +37,14 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     return 0
 
 
-def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Path:
+def export_run(run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None) -> Path:
     """Exports the model as it was saved, checked, and says how to serve it.
 
     Args:
         run: with a trained model.
         terminal: gets the commands.
         directory: instead of the config's `export.dir`.
+        trained: the run's model, where it is loaded already.
 
     Returns:
         DIR/NAME/VERSION.
@@ -57,7 +58,7 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config
-    trained = run.load()
+    trained = trained or run.load()
     place = Path(directory or config.export.dir) / config.name
     metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
     with terminal.progress("export", 1, unit="servable") as line:

@@ -15,7 +15,7 @@ from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
 from kerasft.models.presets.presets import resolve_preset
-from kerasft.runs import Run
+from kerasft.runs import Run, Trained
 from kerasft.tasks.registry import create_task
 
 
@@ -52,23 +52,23 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
 
     quiet_tensorflow(verbose)
     from kerasft.distribution.workers import telling_losses
-    from kerasft.results import finish
+    from kerasft.results import exportable, finish
     from kerasft.training.fit import fit
 
     with speaking(cluster), run.interruptible(), telling_losses(run.folder):
         fitted = fit(run, task, tables, preset, terminal, resume, overwrite, cluster)
-        finish(run, tables, fitted, terminal)
-        fitted.workers.by_chief(lambda: complete(run, terminal))
+        trained = finish(run, tables, fitted, terminal)
+        fitted.workers.by_chief(lambda: complete(run, exportable(trained, fitted.strategy), terminal))
         fitted.workers.part()
     return 0
 
 
-def complete(run: Run, terminal: Terminal) -> None:
-    """What is left once a run is trained and measured."""
+def complete(run: Run, trained: Trained | None, terminal: Terminal) -> None:
+    """What is left once a run is trained and measured; `trained` is exported, or None: what is loaded again."""
     from kerasft.export import export_run
 
     if run.config.export.enabled:
-        export_run(run, terminal)
+        export_run(run, terminal, trained=trained)
     run.end()
 
 
