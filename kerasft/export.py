@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.invocation import command, install_command
 from kerasft.paths import check_folder, check_no_pattern, expand_home
 from kerasft.runs import Run, Trained
 
@@ -67,7 +69,10 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None, train
     terminal.result(f"export: {version}")
     for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
-    terminal.result(f"to operate it: {place / FOLDER / 'README.md'}")
+    terminal.result(f"to ask it: {command('predict', place, '--input', 'texts.txt')}")
+    lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
+    terminal.result(f"to serve it on this machine: {command('serve', place)}{lacking}")
+    terminal.result(f"to operate it: {terminal.link(place / FOLDER / 'README.md')}")
     terminal.result(serve_commands(place, config.name))
     terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version

@@ -1,7 +1,7 @@
 """`python -m kerasft.preflight CONFIG --accelerator v5e-8`: would this training fit on a TPU, before renting one?
 
-The programs of training and evaluation are compiled for the chip, on a machine without one (pip install
-'kerasft[preflight]'). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
+The programs of training and evaluation are compiled for the chip, on a machine without one (the extra
+`preflight`). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
 """
 
 from __future__ import annotations

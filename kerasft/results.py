@@ -57,7 +57,7 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
 
     fitted.workers.by_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
-    terminal.result(f"report: {run.folder / 'report.html'}")
+    terminal.result(f"report: {terminal.link(run.folder / 'report.html')}")
     return trained
 
 

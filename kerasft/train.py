@@ -14,6 +14,7 @@ from kerasft.data.tables.splits import load_splits
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
+from kerasft.invocation import command
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run, Trained
 from kerasft.tasks.registry import create_task
@@ -69,6 +70,8 @@ def complete(run: Run, trained: Trained | None, terminal: Terminal) -> None:
 
     if run.config.export.enabled:
         export_run(run, terminal, trained=trained)
+    else:
+        terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.progress import BAR_WIDTHS, Phase
@@ -21,6 +22,8 @@ from kerasft.paths import check_home
 if TYPE_CHECKING:
     import rich.table
 
+# Set by terminals that know links; others may print the characters of one.
+LINKING = {"VTE_VERSION", "WT_SESSION", "KONSOLE_VERSION", "KITTY_WINDOW_ID", "TERM_PROGRAM", "ALACRITTY_WINDOW_ID"}
 CLEAR_LINE = "\r\x1b[2K"
 BROKEN_PIPE_EXIT = 141  # 128 + SIGPIPE, as every other Unix program
 
@@ -81,6 +84,12 @@ class Terminal:
         """What the program was asked for, on stdout."""
         with self._cleared():
             _write(self.output, text + "\n")
+
+    def link(self, path: Path) -> str:
+        """A file's path, which opens it where results go to a terminal that knows links (OSC 8) of this machine."""
+        if not self.output.isatty() or os.environ.get("SSH_CONNECTION") or not (LINKING & os.environ.keys()):
+            return str(path)
+        return f"\x1b]8;;{path.absolute().as_uri()}\x1b\\{path}\x1b]8;;\x1b\\"
 
     def table(self, table: rich.table.Table) -> None:
         """A table on stdout; cells are taken as they are, brackets included."""
