@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasft.config.header import saying_where_data_is
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
@@ -39,7 +40,8 @@ def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str
         table = read_split(run.config, task, data, "test")
         task.check_targets({"test": table})
     else:
-        tables = load_splits(run.config, create_task(run.config))
+        with saying_where_data_is(model if is_config(model) else model / "config.yaml"):
+            tables = load_splits(run.config, create_task(run.config))
         if split not in tables:
             raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
         table = tables[split]

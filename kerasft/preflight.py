@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
 from kerasft.accelerators.report import Report
+from kerasft.config.header import saying_where_data_is
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -56,7 +57,8 @@ def preflight(
     check_installed()
     task = create_task(resolved)
     task.check_config()
-    tables = load_splits(resolved, task)
+    with saying_where_data_is(config):
+        tables = load_splits(resolved, task)
     preset = resolve_preset(resolved.model.preset)
 
     quiet_tensorflow(verbose)

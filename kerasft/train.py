@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from kerasft.config.header import saying_where_data_is
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -47,7 +48,8 @@ def train(config_path: str, overrides: Sequence[str], resume: bool, overwrite: b
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
-        tables = load_splits(config, task)
+        with saying_where_data_is(config_path):
+            tables = load_splits(config, task)
         preset = resolve_preset(config.model.preset)
         terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
 
