@@ -103,9 +103,8 @@ def dailydialog(fetch: Fetch) -> Splits:
 
     held_out = {"validation": dialogues("data/en_dev_human.txt"), "test": dialogues("data/en_test_human.txt")}
     openings = {tuple(turns[:2]) for split in held_out.values() for turns in split}
-    train = [
-        turns for turns in dialogues("data/1k_part_data/dialogues_text_En.txt") if tuple(turns[:2]) not in openings
-    ]
+    found = dialogues("data/1k_part_data/dialogues_text_En.txt")
+    train = [turns for turns in found if tuple(turns[:2]) not in openings]
     return {split: [{"turns": turns} for turns in found] for split, found in {"train": train, **held_out}.items()}
 
 

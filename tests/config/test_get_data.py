@@ -11,6 +11,20 @@ SPEC = importlib.util.spec_from_file_location("get_data", FILE)
 get_data = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(get_data)
 
+SPLITS, PARTS = ("train", "validation", "test"), ("train", "dev", "test")
+CLINC = {f"{kind}{part}": [[kind + part, "x"]] for part in ("train", "val", "test") for kind in ("", "oos_")}
+SEMEVAL = """1\t"The <e1>a</e1> in 'the' <e2>b</e2>."
+Cause-Effect(e2,e1)
+Comment: x
+
+2\t"An <e1>c</e1> "of" <e2>d</e2>"
+Other
+Comment:
+
+"""
+WEIBO = "李0\tI-PER.NAM\n开1\tI-PER.NAM\n，0\tO\n"
+ENGLISH = "Hi . __eou__ Hello . __eou__ Bye .\nSeen ? __eou__ Yes . __eou__ Ah\n"
+PAPER = {"source": ["One.", "Two.\n"], "target": ["T.", "U."]}
 # name -> files as the sources have them (the beginnings of some), split -> rows
 SMALL = {
     "banking77": (
@@ -27,8 +41,8 @@ SMALL = {
         },
     ),
     "stsb": (
-        {f"data/stsb-en-{split}.csv": 'A boy.,"A boy, sitting.",2.615\n' for split in ("train", "dev", "test")},
-        dict.fromkeys(("train", "validation", "test"), [{"text_a": "A boy.", "text_b": "A boy, sitting.", "label": 2.615}]),
+        {f"data/stsb-en-{split}.csv": 'A boy.,"A boy, sitting.",2.615\n' for split in PARTS},
+        dict.fromkeys(SPLITS, [{"text_a": "A boy.", "text_b": "A boy, sitting.", "label": 2.615}]),
     ),
     "go_emotions": (
         {
@@ -44,7 +58,7 @@ SMALL = {
         },
     ),
     "clinc150": (
-        {"data/data_full.json": json.dumps({f"{oos}{s}": [[oos + s, "x"]] for s in ("train", "val", "test") for oos in ("", "oos_")})},
+        {"data/data_full.json": json.dumps(CLINC)},
         {
             split: [{"text": key, "label": "x"}, {"text": f"oos_{key}", "label": "x"}]
             for split, key in (("train", "train"), ("validation", "val"), ("test", "test"))
@@ -52,8 +66,7 @@ SMALL = {
     ),
     "semeval2010_task8": (
         {
-            f"SemEval2010_task8_all_data/{path}": '1\t"The <e1>a</e1> in \'the\' <e2>b</e2>."\nCause-Effect(e2,e1)\nComment: x\n\n'
-            '2\t"An <e1>c</e1> "of" <e2>d</e2>"\nOther\nComment:\n\n'
+            f"SemEval2010_task8_all_data/{path}": SEMEVAL
             for path in (
                 "SemEval2010_task8_training/TRAIN_FILE.TXT",
                 "SemEval2010_task8_testing_keys/TEST_FILE_FULL.TXT",
@@ -73,27 +86,27 @@ SMALL = {
             "on\tO\nRedondo\tB-location\n\n\nhi\tO\n",
         ),
         dict.fromkeys(
-            ("train", "validation", "test"),
+            SPLITS,
             [{"tokens": ["on", "Redondo"], "tags": ["O", "B-location"]}, {"tokens": ["hi"], "tags": ["O"]}],
         ),
     ),
     "weibo_ner": (
-        {f"data/weiboNER_2nd_conll.{split}": "李0\tI-PER.NAM\n开1\tI-PER.NAM\n，0\tO\n" for split in ("train", "dev", "test")},
+        {f"data/weiboNER_2nd_conll.{split}": WEIBO for split in PARTS},
         dict.fromkeys(
-            ("train", "validation", "test"),
+            SPLITS,
             [{"tokens": ["李", "开", "，"], "tags": ["B-PER.NAM", "I-PER.NAM", "O"]}],
         ),
     ),
     "scitldr": (
         {
-            f"SciTLDR-Data/SciTLDR-A/{split}.jsonl": json.dumps({"source": ["One.", "Two.\n"], "target": ["T.", "U."]}) + "\n"
-            for split in ("train", "dev", "test")
+            f"SciTLDR-Data/SciTLDR-A/{split}.jsonl": json.dumps(PAPER) + "\n"
+            for split in PARTS
         },
-        dict.fromkeys(("train", "validation", "test"), [{"document": "One. Two.", "summary": "T."}]),
+        dict.fromkeys(SPLITS, [{"document": "One. Two.", "summary": "T."}]),
     ),
     "dailydialog": (
         {
-            "data/1k_part_data/dialogues_text_En.txt": "Hi . __eou__ Hello . __eou__ Bye .\nSeen ? __eou__ Yes . __eou__ Ah\n",
+            "data/1k_part_data/dialogues_text_En.txt": ENGLISH,
             "data/en_dev_human.txt": "Seen ? __eou__ Yes . __eou__ Oh __eou__\n",
             "data/en_test_human.txt": "A __eou__ B\n",
         },
