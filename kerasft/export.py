@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
-from kerasft.invocation import command, install_command
 from kerasft.paths import check_folder, check_no_pattern, expand_home
-from kerasft.runs import Run, Trained
+from kerasft.runs import Run
+from kerasft.session import export_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,45 +36,6 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     quiet_tensorflow(verbose)
     export_run(run, Terminal(verbose), place)
     return 0
-
-
-def export_run(run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None) -> Path:
-    """Exports the model as it was saved, checked, and says how to serve it.
-
-    Args:
-        run: with a trained model.
-        terminal: gets the commands.
-        directory: instead of the config's `export.dir`.
-        trained: the run's model, where it is loaded already.
-
-    Returns:
-        DIR/NAME/VERSION.
-
-    Raises:
-        ServableError: the SavedModel would not be served; nothing was written.
-    """
-    from kerasft.serving.bundle import FOLDER, write_bundle
-    from kerasft.serving.drift.reference import FILE, KEY
-    from kerasft.serving.exporter import export as export_model
-    from kerasft.serving.tf_serving import ask_command, serve_commands
-
-    config = run.config
-    trained = trained or run.load()
-    place = Path(directory or config.export.dir) / config.name
-    metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
-    with terminal.progress("export", 1, unit="servable") as line:
-        version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
-        line.update(1)
-    terminal.result(f"export: {version}")
-    for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
-        terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
-    terminal.result(f"to ask it: {command('predict', place, '--input', 'texts.txt')}")
-    lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
-    terminal.result(f"to serve it on this machine: {command('serve', place)}{lacking}")
-    terminal.result(f"to operate it: {terminal.link(place / FOLDER / 'README.md')}")
-    terminal.result(serve_commands(place, config.name))
-    terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
-    return version
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.console import console_table
 from kerasft.evaluation.report.data_summary import data_summary
 from kerasft.evaluation.report.page import Report, write_report
+from kerasft.evaluation.report.warnings import cautions
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
@@ -29,11 +30,11 @@ WORST = 20  # mistakes that the report shows
 REFERENCE_SPLIT = "validation"
 
 
-def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> Trained:
+def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> tuple[dict[str, Any], Trained]:
     """Evaluates the saved model on validation and test; the chief writes metrics.json, predictions/ and report.html.
 
     Returns:
-        The model as it was loaded and measured.
+        What metrics.json holds, and the model as it was loaded and measured.
     """
     with fitted.strategy.scope():
         trained = run.load()
@@ -50,15 +51,19 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
         answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
         metrics[split] |= trained.task.answer_metrics(answers)
         run.write_predictions(split, answers)
+        report = _report(run, trained.task, tables, fitted, metrics, answers)
+        metrics["cautions"] = cautions(report)
         run.write_json("metrics.json", metrics)
         table = tables[REFERENCE_SPLIT]
         run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
-        write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
+        write_report(run.folder / "report.html", report)
 
     fitted.workers.by_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
-    terminal.result(f"report: {terminal.link(run.folder / 'report.html')}")
-    return trained
+    for caution in metrics.get("cautions", ()):  # the chief's alone
+        terminal.line(f"caution: {caution}")
+    terminal.file("report", run.folder / "report.html")
+    return metrics, trained
 
 
 def evaluator_of(trained: Trained, strategy: tf.distribute.Strategy) -> Evaluator:
@@ -106,7 +111,7 @@ def _report(
         problem=task.kind,
         labels=list(metrics["test" if "test" in metrics else "validation"].get("per_class", ())),
         headline=task.headline,
-        data_summary=data_summary(task, tables, fitted.prepared),
+        data_summary=data_summary(task, tables, fitted.prepared) | {"warnings": fitted.warnings},
         mistakes=task.mistakes(answers)[:WORST],
         points=task.points(answers),
     )

@@ -29,6 +29,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.invocation import command, training_command
+from kerasft.models.presets.facts import facts_file
 from kerasft.paths import check_folder, check_home, check_no_pattern
 from kerasft.tasks.base import Task
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
 
 
@@ -69,13 +71,14 @@ class Run:
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
         run = cls.begun(folder)
-        if not (folder / "model" / "task.json").is_file():
+        if not facts_file(folder / "model").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
         return run
 
     @classmethod
     def begun(cls, folder: Path) -> Run:
         """A run that has at least begun."""
+        check_home()
         if not (folder / "config.yaml").is_file():
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
@@ -111,10 +114,13 @@ class Run:
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
-        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
-        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
-        if changed:
+        if changed := self.changed_splits(tables):
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+
+    def changed_splits(self, tables: Mapping[str, Table]) -> list[str]:
+        """Names of the splits whose rows are not those that the run began with."""
+        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
+        return sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""
@@ -151,26 +157,21 @@ class Run:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
 
-    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
-        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import save_preset
+    def save_model(self, assembled: Assembled, task: Task) -> Path:
+        """Writes model/: the parts of a model, see `kerasft.assembly`."""
+        from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_preset(backbone, tokenizer, str(parts))
-        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
-        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_model(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(parts, folder)
+        os.replace(draft, folder)
         return folder
 
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
-        return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+        return json.loads(facts_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
 
     def load_json(self, name: str) -> Any:
         """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""
@@ -179,20 +180,12 @@ class Run:
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import load_model
         from kerasft.tasks.registry import create_task
 
-        folder = self.folder / "model"
         task = create_task(self.config, self.load_state())
-        backbone = load_backbone(str(folder), dtype="float32")
-        tokenizer = load_tokenizer(str(folder))
-        model = task.build(backbone)
-        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-            for i, variable in enumerate(_head(model, backbone)):
-                variable.assign(saved[f"v{i}"])
-        return Trained(task, task.preprocessor(backbone, tokenizer), model)
+        assembled = load_model(self.folder / "model", task)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
     def _check_resumable(self) -> None:
         """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
@@ -266,11 +259,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
-    inside = {id(variable) for variable in backbone.variables}
-    return [variable for variable in model.weights if id(variable) not in inside]
 
 
 def _check_folders(config: Config) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasft.console.arguments import Parser
-from kerasft.console.terminal import quiet_tensorflow, run_program
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.invocation import install_command
 from kerasft.paths import check_no_pattern
@@ -18,6 +20,8 @@ from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
     import argparse
+
+OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +92,18 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError(f"the server needs the package {error.name}; {install_command('serve')}") from error
     log = EventLog()
     quote_nothing(log)
-    return asyncio.run(_serve(Server(from_arguments(vars(args)), log)))
+    _prepare_process()
+    return asyncio.run(_serve(Server(from_arguments(vars(args)), log, Terminal().result)))
+
+
+def _prepare_process() -> None:
+    """Room for connections, and short pauses."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(most, OPEN_FILES)), most))
+    # The million objects of what was imported live as long as the process: Python need not look through them each time
+    # that a request makes many.
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(server) -> int:

@@ -31,14 +31,14 @@ def verify(folder: Path, verbose: bool) -> int:
     if run.config.training.strategy == "multi_worker":
         raise UserError(f"{folder} was trained by several workers, and its steps are replayed by one process only")
     task = create_task(run.config)
-    tables = load_splits(run.config, task)
+    tables = load_splits(run.config, task, terminal.line)
     run.check_data(tables)
     preset = resolve_preset(run.config.model.preset)
 
     quiet_tensorflow(verbose)
-    from kerasft.training.fit import prepare
+    from kerasft.training.fit import TrainingJob, prepare
 
-    trainer = prepare(run, task, tables, preset, terminal).trainer
+    trainer = prepare(TrainingJob(run, task, tables, preset, terminal)).trainer
     good, damaged = trainer.checkpoints.states.entries()
     for wrong in damaged:
         terminal.line(wrong)

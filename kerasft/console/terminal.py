@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from kerasft.console.links import linked
 from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.standard_output import OutputError, StandardOutput, discard
 from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
 from kerasft.paths import check_home
+from kerasft.printable import one_line, printable
 
 if TYPE_CHECKING:
     import rich.table
 
-# Set by terminals that know links; others may print the characters of one.
-LINKING = {"VTE_VERSION", "WT_SESSION", "KONSOLE_VERSION", "KITTY_WINDOW_ID", "TERM_PROGRAM", "ALACRITTY_WINDOW_ID"}
 CLEAR_LINE = "\r\x1b[2K"
 BROKEN_PIPE_EXIT = 141  # 128 + SIGPIPE, as every other Unix program
 
@@ -53,6 +54,8 @@ def quiet_tensorflow(verbose: bool) -> None:
 class Terminal:
     """Results on stdout, everything else on stderr: a live line a phase where someone watches, plain lines elsewhere.
 
+    Control characters that came with labels, texts and names of files are escaped (`kerasft.printable`).
+
     Args:
         verbose: TensorFlow talks too, so phases are plain lines that do not get in its way.
         stream: where progress and remarks go; None: stderr.
@@ -69,7 +72,7 @@ class Terminal:
     ):
         self.stream = stream or sys.stderr
         self.output = output or sys.stdout
-        self._clock = clock
+        self._clock, self.verbose = clock, verbose
         self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._color = self.live and not os.environ.get("NO_COLOR")
         self._phases: list[Phase] = []
@@ -78,28 +81,29 @@ class Terminal:
     def line(self, text: str) -> None:
         """A remark on stderr."""
         with self._cleared():
-            _write(self.stream, text + "\n")
+            _write(self.stream, printable(text, layout=True) + "\n")
 
     def result(self, text: str) -> None:
         """What the program was asked for, on stdout."""
         with self._cleared():
-            _write(self.output, text + "\n")
+            _write(self.output, printable(text, layout=True) + "\n")
 
-    def link(self, path: Path) -> str:
-        """A file's path, which opens it where results go to a terminal that knows links (OSC 8) of this machine."""
-        if not self.output.isatty() or os.environ.get("SSH_CONNECTION") or not (LINKING & os.environ.keys()):
-            return str(path)
-        return f"\x1b]8;;{path.absolute().as_uri()}\x1b\\{path}\x1b]8;;\x1b\\"
+    def file(self, what: str, path: Path) -> None:
+        """`WHAT: PATH` on stdout; the path is a link where the terminal knows links."""
+        with self._cleared():
+            _write(self.output, f"{what}: {linked(path, printable(str(path)), self.output)}\n")
 
     def table(self, table: rich.table.Table) -> None:
         """A table on stdout; cells are taken as they are, brackets included."""
         from rich.console import Console
+        from rich.segment import Segment, Segments
 
         # Without a terminal rich assumes 80 columns, which would cut long labels.
         width = None if self.output.isatty() else 120
         with self._cleared():
             console = Console(file=self.output, width=width, markup=False, emoji=False, highlight=False)
-            console.print(table)
+            drawn = console.render(table)  # what steers the terminal here, rich adds when it prints the segments
+            console.print(Segments(Segment(printable(part.text, layout=True), part.style) for part in drawn), end="")
             self.output.flush()
 
     @contextlib.contextmanager
@@ -127,7 +131,7 @@ class Terminal:
             if phase.due_live():
                 self._redraw()
         elif phase.due_plain():
-            _write(self.stream, f"{phase.name}: {phase.text()}\n")
+            _write(self.stream, printable(f"{phase.name}: {phase.text()}") + "\n")
 
     @contextlib.contextmanager
     def _cleared(self) -> Iterator[None]:
@@ -143,12 +147,12 @@ class Terminal:
             return
         phase = self._phases[-1]
         width = _width(self.stream) - 1
-        text = phase.text()
-        room = width - len(phase.name) - len(text) - 3
+        name, text = printable(phase.name), printable(phase.text())
+        room = width - len(name) - len(text) - 3
         full, empty = ("━", "─") if _can_write(self.stream, "━─") else ("=", "-")
         # One of few widths: a bar that gave way to each digit of the text would tremble.
         bar = phase.bar(next((wide for wide in BAR_WIDTHS if wide <= room), 0), full, empty)
-        head = f"{phase.name} "[:width]
+        head = f"{name} "[:width]
         tail = f" {text}"[: max(0, width - len(head) - len(bar))]
         if self._color:
             bar = f"\x1b[32m{bar}\x1b[0m"
@@ -179,20 +183,35 @@ class Silent(Terminal):
 def run_program(program: Callable[[], int], if_interrupted: str = "nothing was written") -> int:
     """Runs a program and turns the ways it can end into its exit code.
 
-    A Stop (see kerasft.errors) is one line on stderr and its exit code. Any other exception is a mistake of ours and
-    passes as it is, with its traceback.
+    A Stop (see kerasft.errors) is one line on stderr and its exit code, and so is a standard output that takes no more,
+    as on a full disk. Any other exception is a mistake of ours and passes as it is, with its traceback.
 
     Args:
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
+    with contextlib.redirect_stdout(StandardOutput(sys.stdout)):
+        try:
+            code = _run(program, if_interrupted)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader (`| head`) has what it wanted
+            discard()
+            return BROKEN_PIPE_EXIT
+        except OutputError as error:
+            discard()
+            _write(sys.stderr, f"error: {error}\n")
+            return error.exit_code
+
+
+def _run(program: Callable[[], int], if_interrupted: str) -> int:
     try:
-        code = program()
-        sys.stdout.flush()
-        return code
+        return program()
     except Interrupted as error:
         _write(sys.stderr, f"{one_line(str(error))}\n")
         return error.exit_code
+    except OutputError:
+        raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
@@ -202,21 +221,11 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")
         return Interrupted.exit_code
-    except BrokenPipeError:
-        # The reader (`| head`) has what it wanted. What is still buffered would fail again when Python exits.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return BROKEN_PIPE_EXIT
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
         _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
         return UserError.exit_code
-
-
-def one_line(text: str) -> str:
-    """The text with spaces for what does not print, line breaks among it."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _write(stream: TextIO, text: str) -> None:

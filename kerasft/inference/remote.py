@@ -14,12 +14,15 @@ import numpy as np
 
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
+from kerasft.inference.texts import Texts, rows_of
+from kerasft.quoting import quoted
 from kerasft.serving.client import SCHEMES, Client, Credentials, Which
 from kerasft.serving.status import ServingError
 
 ADDRESS = re.compile(
     rf"((?:{'|'.join(SCHEMES)})://[^/]+)/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/?", re.ASCII
 )
+BATCH = 64  # texts a request, in `answer`
 IN_FLIGHT = 4  # batches: while one is answered the next are on their way
 
 
@@ -66,6 +69,11 @@ class Remote:
             raise UserError(f"{address}: has no signature serving_default")
         self.inputs = sorted(signatures["serving_default"]["inputs"])
 
+    def answer(self, texts: Texts) -> list[dict[str, Any]]:
+        """What the server's default signature gives for each text; see `kerasft.inference.predictor.Predictor`."""
+        rows = rows_of(texts, self.inputs)
+        return list(self.answers((Record(dict(row), f"text {i}") for i, row in enumerate(rows)), BATCH))
+
     def answers(self, records: Iterable[Record], batch_size: int) -> Iterator[dict[str, Any]]:
         """One answer a record, in order; a few batches are under way at a time.
 
@@ -107,7 +115,7 @@ class Remote:
 def _text(record: Record, name: str) -> str:
     value = record.values.get(name)
     if not isinstance(value, str):
-        raise UserError(f"{record.where}: the model asks for {name!r}, a text; there is {value!r}")
+        raise UserError(f"{record.where}: the model asks for {name!r}, a text; there is {quoted(value)}")
     # A lone surrogate, which JSON Lines can hold, has no UTF-8 form.
     return value.encode("utf-8", "replace").decode("utf-8")
 

@@ -70,7 +70,7 @@ def test_data_that_are_not_there_end_with_the_line_that_gets_them(path, tmp_path
     monkeypatch.chdir(tmp_path)
     how = header_line(path, "data")
     if how:
-        monkeypatch.setattr("kerasft.train.resolve_preset", lambda preset: preset)
+        monkeypatch.setattr("kerasft.session.fit_max_length", lambda config: config)
         assert train.main([str(path)]) == 2
         assert capsys.readouterr().err.endswith(f": not found; get it by: {how}\n")
         assert train.main([str(path), "data.train=mine.csv"]) == 2

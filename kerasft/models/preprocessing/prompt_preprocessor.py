@@ -13,6 +13,7 @@ from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 from kerasft.models.tokenizers.encoder import Encoder, clean, running_text_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
@@ -48,7 +49,7 @@ class PromptPreprocessor(tf.Module):
     ):
         super().__init__(name="prompt_preprocessor")
         self.inputs, self._join = inputs, join
-        self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.token_bytes = np.array([len(spelling) for spelling in detokenizer.token_bytes])
         self.opening_bytes = int(detokenizer.opening is not None)
         self.max_length, self.pad_values, self.detokenizer = plain.max_length, plain.pad_values, detokenizer
         self.encoder, layout = encoder, plain.layout
@@ -115,6 +116,7 @@ def prompt_preprocessor(
     join: Join = lambda columns: tf.convert_to_tensor(columns["prompt"], tf.string),
 ) -> PromptPreprocessor:
     """Builds the preprocessor of a backbone; arguments and errors of its class, `text_preprocessor`, `Detokenizer`."""
+    check_vocabulary(backbone, tokenizer)
     detokenizer = Detokenizer(tokenizer, backbone.token_embedding.input_dim)
     plain = text_preprocessor(backbone, tokenizer, max_length)
     return PromptPreprocessor(plain, running_text_encoder(tokenizer, plain.encoder), detokenizer, inputs, join)

@@ -16,6 +16,7 @@ from kerasft.models.preprocessing.preprocessor import TextPreprocessor
 from kerasft.models.preprocessing.prompt_preprocessor import Join
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 
 class Seq2SeqPreprocessor(tf.Module):
@@ -54,7 +55,7 @@ class Seq2SeqPreprocessor(tf.Module):
         self.max_length, self.max_output_length = plain.max_length, max_output_length
         self.encoder, self.pad_values = plain.encoder, plain.pad_values
         self.begin, self.end = np.array(layout.decoder_begin, np.int32), layout.encoder.end[0]
-        self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.token_bytes = np.array([len(spelling) for spelling in detokenizer.token_bytes])
         self.opening_bytes = int(detokenizer.opening is not None)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -100,6 +101,7 @@ def seq2seq_preprocessor(
         UserError: the backbone has no encoder and decoder that are known here, has fewer positions, or has a tokenizer
             whose tokens are not written here.
     """
+    check_vocabulary(backbone, tokenizer)
     layout = encoder_decoder_layout(backbone, tokenizer)
     limit = getattr(backbone, "max_sequence_length", None)
     for key, value in (("model.max_length", max_length), ("task.max_output_length", max_output_length)):

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.evaluation import split_loss as module
-from kerasft.evaluation.split_loss import split_loss
 from kerasft.models.heads.tag_loss import tag_loss
+from kerasft.training import split_loss as module
+from kerasft.training.split_loss import split_loss
 
 
 class Tags:

@@ -1,0 +1,239 @@
+"""One run as a function: trained, measured and exported. Programs, searches and applications call it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kerasft.config.header import saying_where_data_is
+from kerasft.config.schema import Config
+from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
+from kerasft.data.tables.splits import load_splits, read_split
+from kerasft.data.tables.table import Table
+from kerasft.distribution.cluster import find_cluster, speaking
+from kerasft.distribution.rendezvous import meeting
+from kerasft.errors import UserError
+from kerasft.inference.untrained import Untrained, is_config
+from kerasft.invocation import command, install_command
+from kerasft.models.presets.positions import fit_max_length
+from kerasft.models.presets.presets import resolve_preset
+from kerasft.runs import Run, Trained
+from kerasft.tasks.base import Task
+from kerasft.tasks.registry import create_task
+
+if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
+    from kerasft.assembly import Start
+    from kerasft.training.actions import Action
+    from kerasft.training.objectives.base import MakeObjective
+
+Existing = Literal["refuse", "resume", "overwrite"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        run: on disk.
+        metrics: what its metrics.json holds.
+        model: the folder of the trained model; `run:FOLDER` as a preset starts from it.
+        export: the version's folder of the SavedModel; None: the config wants none, or another worker wrote it.
+    """
+
+    run: Run
+    metrics: dict[str, Any]
+    model: Path
+    export: Path | None
+
+
+def train_run(
+    config: Config,
+    *,
+    tables: Mapping[str, Table] | None = None,
+    start: Start | None = None,
+    actions: Sequence[Action] = (),
+    objective: MakeObjective | None = None,
+    existing: Existing = "refuse",
+    terminal: Terminal | None = None,
+) -> Outcome:
+    """Trains a config, measures what it wrote, and exports it.
+
+    Args:
+        config: the resolved config.
+        tables: train, validation and perhaps test, parsed by the config's task; None: they are read.
+        start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
+        actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
+        objective: makes what is minimised, such as a class of `Objective`; None: the task's loss.
+        existing: what becomes of a run of this name: nothing, it goes on, or it is replaced.
+        terminal: shows progress and results; None: stderr and stdout.
+
+    Raises:
+        UserError: for a mistake that the user can mend; nothing has been written then, as a rule.
+        Stop: for another end, see `kerasft.errors`.
+    """
+    terminal = terminal or Terminal()
+    cluster = find_cluster(config, os.environ)
+    shown = terminal if cluster is None or cluster.chief else Silent()
+    resume, overwrite = existing == "resume", existing == "overwrite"
+    with speaking(cluster), meeting(cluster):
+        config = fit_max_length(config)
+        run = Run.plan(config, overwrite, resume)
+        task = create_task(config)
+        task.check_config()
+        if tables is None:
+            tables = load_splits(config, task, shown.line)
+        else:
+            task.fit(tables)
+        preset = resolve_preset(config.model.preset)
+        shown.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+        for warning in task.data_warnings():
+            shown.line(f"warning: {warning}")
+
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.distribution.workers import telling_losses
+    from kerasft.results import exportable, finish
+    from kerasft.training.fit import TrainingJob, fit
+
+    with speaking(cluster), run.interruptible(), telling_losses(run.folder):
+        job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective)
+        fitted = fit(job, resume, overwrite)
+        metrics, trained = finish(run, tables, fitted, shown)
+        trained = exportable(trained, fitted.strategy)
+        exports: list[Path] = []
+        fitted.workers.by_chief(lambda: exports.extend(_complete(run, trained, shown)))
+        fitted.workers.part()
+    return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
+
+
+def _complete(run: Run, trained: Trained | None, terminal: Terminal) -> list[Path]:
+    """What is left once a run is trained and measured; the export, where the config wants one."""
+    exports = []
+    if run.config.export.enabled:
+        exports = [export_run(run, terminal, trained=trained)]
+    else:
+        terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
+    run.end()
+    return exports
+
+
+def export_run(run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None) -> Path:
+    """Exports the model as it was saved, checked, and says how to serve it.
+
+    Args:
+        run: with a trained model.
+        terminal: gets the commands.
+        directory: instead of the config's `export.dir`.
+        trained: the run's model, where it is loaded already.
+
+    Returns:
+        DIR/NAME/VERSION.
+
+    Raises:
+        ServableError: the SavedModel would not be served; nothing was written.
+    """
+    from kerasft.serving.bundle import FOLDER, write_bundle
+    from kerasft.serving.drift.reference import FILE, KEY
+    from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.tf_serving import ask_command, serve_commands
+
+    config = run.config
+    trained = trained or run.load()
+    place = Path(directory or config.export.dir) / config.name
+    metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+    with terminal.progress("export", 1, unit="servable") as line:
+        version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
+        line.update(1)
+    terminal.result(f"export: {version}")
+    for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
+        terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
+    terminal.result(f"to ask it: {command('predict', place, '--input', 'texts.txt')}")
+    lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
+    terminal.result(f"to serve it on this machine: {command('serve', place)}{lacking}")
+    terminal.file("to operate it", place / FOLDER / "README.md")
+    terminal.result(serve_commands(place, config.name))
+    terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
+    return version
+
+
+def measure(
+    model: Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    split: str = "test",
+    terminal: Terminal | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The metrics of a trained model, or of a config's preset before training, and the kind of its task.
+
+    Args:
+        model: a run's folder or a config file.
+        overrides: `key=value`, of a config.
+        data: a source like `data.test`, with the same columns; None: the model's own split.
+        split: of its own data.
+        terminal: shows progress; None: stderr.
+
+    Raises:
+        UserError: there is no such model or split, or a row can't be used.
+    """
+    terminal = terminal or Terminal()
+    if overrides and not is_config(model):
+        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
+    task = create_task(run.config, run.load_state())
+    if data is not None:
+        table = read_split(run.config, task, data, "test", terminal.line)
+        task.check_targets({"test": table})
+    else:
+        table = read_own_split(run, model, task, split, terminal)
+
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.distribution.strategy import create_strategy
+    from kerasft.evaluation.report.warnings import unreachable_warnings
+    from kerasft.results import evaluate_split, evaluator_of
+    from kerasft.training.microbatches import wanted_microbatches
+
+    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
+    with strategy.scope():
+        trained = run.load()
+    prepared = trained.task.prepare(table, trained.preprocessor)
+    cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
+    for caution in cautions:
+        terminal.line(f"caution: {caution}")
+    logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
+    if trained.task.measures_answers:
+        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
+    return metrics | ({"cautions": cautions} if cautions else {}), task.kind
+
+
+def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
+    """The split of the run's own data, which has to be the one that the run held out.
+
+    Raises:
+        UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
+    """
+    with saying_where_data_is(model if is_config(model) else model / "config.yaml"):
+        tables = load_splits(run.config, create_task(run.config), terminal.line)
+    if split not in tables:
+        raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
+    changed = run.changed_splits(tables) if isinstance(run, Run) else []
+    wrong = ""
+    if split in changed:
+        share = isinstance(getattr(run.config.data, split), float)
+        trained_on = ", and the model may have been trained on some" if share else ""
+        wrong = (
+            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; "
+            "bring it back as it was, or measure on rows that the model has not seen with --data FILE"
+        )
+    try:
+        task.check_targets({split: tables[split]})
+    except UserError as error:
+        raise UserError(f"{error}. {wrong}" if wrong else str(error)) from error
+    if wrong:
+        raise UserError(wrong)
+    if changed:
+        terminal.line(f"data.{', data.'.join(changed)}: changed since {model} was trained; data.{split} is as it was")
+    return tables[split]
