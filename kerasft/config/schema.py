@@ -5,6 +5,7 @@ from typing import Any, Literal, Optional, Union
 from pydantic import Field, model_validator
 
 from kerasft.config.data import Data
+from kerasft.config.early_stopping import EarlyStopping
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
@@ -121,21 +122,6 @@ class Optimizer(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."
-    )
-
-
-class EarlyStopping(Section):
-    """Stop when validation no longer improves."""
-
-    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
-    patience: int = Field(
-        2,
-        ge=1,
-        description="Evaluations one after the other without an improvement of the metric, after which training stops; "
-        "a lower loss at the same value is none.",
-    )
-    min_delta: float = Field(
-        0.0, ge=0, description="The metric has to be better by more than this to count as an improvement."
     )
 
 

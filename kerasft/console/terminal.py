@@ -207,16 +207,14 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
 def _run(program: Callable[[], int], if_interrupted: str) -> int:
     try:
         return program()
-    except Interrupted as error:
-        _write(sys.stderr, f"{one_line(str(error))}\n")
-        return error.exit_code
     except OutputError:
         raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
+        kind = "" if isinstance(error, Interrupted) else "error: "
         for line in error.lines:
-            _write(sys.stderr, f"error: {one_line(line)}\n")
+            _write(sys.stderr, f"{kind}{one_line(line)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")

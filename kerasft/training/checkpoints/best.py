@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerasft.config.schema import EarlyStopping
+from kerasft.config.early_stopping import EarlyStopping
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.config.schema import EarlyStopping
+from kerasft.config.early_stopping import EarlyStopping
 from kerasft.training.checkpoints.best import BestRule
 from kerasft.training.checkpoints.checkpoint import Progress
 
