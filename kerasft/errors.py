@@ -21,6 +21,10 @@ class UserError(Stop):
     exit_code = 2
 
 
+class NotFound(UserError):
+    """A file or folder that the user names is not there."""
+
+
 class UserErrors(UserError):
     """Several mistakes that are told together, a line each.
 

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.atomic import write_atomically
+from kerasft.config.folders import check_folders
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.data.sources.files import is_remote
 from kerasft.errors import Interrupted, StorageError, Terminated, UserError
 from kerasft.invocation import command, training_command
 from kerasft.models.presets.facts import facts_file
-from kerasft.paths import check_folder, check_home, check_no_pattern
+from kerasft.paths import check_home
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Run:
             UserError: the run exists, can't be resumed, or a folder can't be written.
         """
         check_home()
-        _check_folders(config)
+        check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         if resume:
             run._check_resumable()
@@ -256,19 +256,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _check_folders(config: Config) -> None:
-    """Raises UserError where a folder that the run is to write to can't be."""
-    folders = {"output.dir": config.output.dir, "training.checkpoint.dir": config.training.checkpoint.dir}
-    folders["export.dir"] = config.export.dir if config.export.enabled else None
-    for key, folder in folders.items():
-        if folder is not None:
-            check_no_pattern(folder, key)
-            if key != "training.checkpoint.dir" or not is_remote(folder):
-                check_folder(f"{folder}/{config.name}", key)
-    if config.data.cache is not None and not is_remote(config.data.cache):
-        check_folder(config.data.cache, "data.cache")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.invocation import install_command
 from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import argparse
 
 OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
-NEEDS = "pip install 'kerasft[serve]'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +89,7 @@ def serve(args: argparse.Namespace) -> int:
         from kerasft.serving.server.ports import quote_nothing
         from kerasft.serving.server.server import Server
     except ModuleNotFoundError as error:
-        raise UserError(f"the server needs the package {error.name}; {NEEDS}") from error
+        raise UserError(f"the server needs the package {error.name}; {install_command('serve')}") from error
     log = EventLog()
     quote_nothing(log)
     _prepare_process()

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from kerasft.config.architecture import Architecture
 from kerasft.config.data import Data
+from kerasft.config.early_stopping import EarlyStopping
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
@@ -79,14 +80,6 @@ class Optimizer(Section):
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."
     )
-
-
-class EarlyStopping(Section):
-    """Stop when validation no longer improves."""
-
-    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
-    patience: int = Field(2, ge=1, description="Evaluations without improvement that are waited for.")
-    min_delta: float = Field(0.0, ge=0, description="Least change that counts as an improvement.")
 
 
 class Checkpoint(Section):

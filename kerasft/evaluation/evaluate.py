@@ -69,6 +69,8 @@ class Evaluator:
         batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
         dataset = distribute(prepared, lambda: batches, self.strategy, self.microbatches, size)
+        # Of any shape that batches can have: the first one's own would make a second trace of the next.
+        self.forward.get_concrete_function(dataset.element_spec)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last
