@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
+from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
 from kerasft.data.sources.files import is_remote
 from kerasft.distribution.cluster import training_command
-from kerasft.errors import Interrupted, StorageError, Terminated, UserError
+from kerasft.errors import StorageError, UserError
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -124,12 +125,12 @@ class Run:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM say what there is by then and how to go on; so does a disk that is full."""
+        """Ctrl-C, SIGTERM and SIGHUP say what there is by then and how to go on; so does a disk that is full."""
         with _terminable():
             try:
                 yield
             except KeyboardInterrupt as error:
-                kind, word = (Terminated, "terminated") if error.args else (Interrupted, "interrupted")
+                kind, word = ENDS[error.args[0] if error.args else signal.SIGINT]
                 raise kind(f"{word}; {self._how_to_go_on()}") from None
             except OSError as error:
                 if error.errno not in _FULL:
@@ -243,19 +244,23 @@ class Trained:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the program as Ctrl-C does, where it has no other meaning."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, where they have no other meaning."""
 
     def on_signal(number: int, frame: Any) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
         raise KeyboardInterrupt(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, on_signal)
+    numbers = [number for number in signals_heeded() if number != signal.SIGINT]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config
 from kerasft.config.schema import Config
-from kerasft.errors import Interrupted, StorageError, Terminated, UserError
+from kerasft.errors import HungUp, Interrupted, StorageError, Terminated, UserError
 from kerasft.runs import Run
 
 
@@ -91,6 +91,9 @@ def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config):
         raise KeyboardInterrupt
     with pytest.raises(Terminated, match="terminated; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    with pytest.raises(HungUp, match="terminal was closed; .*--resume"), run.interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder / "model"))
     run.write_json("metrics.json", {})

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kerasft.config.schema import Checkpoint
+from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
 from kerasft.console.terminal import Terminal
 from kerasft.distribution.cluster import training_command
-from kerasft.errors import Interrupted, Terminated
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 
 CURVE_POINTS = 200  # of the training loss: more would not show in a plot
 
 
 class Watch:
-    """Orbit's actions of one run; also the context in which Ctrl-C and SIGTERM mean `save, then stop`.
+    """Orbit's actions of one run; also the context in which Ctrl-C, SIGTERM and SIGHUP mean `save, then stop`.
 
     Args:
         checkpoints: of the run; its progress is kept up to date here.
@@ -48,7 +48,7 @@ class Watch:
     def __enter__(self) -> Watch:
         self.before = {}
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+            self.before = {number: signal.signal(number, self._on_signal) for number in signals_heeded()}
         self.shown = self.terminal.progress("train", self.steps)
         self.line = self.shown.__enter__()
         return self
@@ -62,6 +62,8 @@ class Watch:
         self.signal = number
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
+        if number == signal.SIGHUP:
+            leave_terminal()
 
     def after_steps(self, output: dict[str, Any]) -> None:
         """After each call of the device."""
@@ -101,7 +103,7 @@ class Watch:
             self._save()
         self.checkpoints.workers.wait()  # a worker that went now could take those with it that still write
         self.checkpoints.workers.part()
-        kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
+        kind, word = ENDS[self.signal or signal.SIGINT]
         raise kind(
             f"{word} at step {self.checkpoints.step} of {self.steps}; to go on: "
             f"{training_command()} {self.folder}/config.yaml --resume"
