@@ -1,13 +1,13 @@
 # make demo    fine-tune MiniLM on Reuters R8 and export it for TensorFlow Serving
 # make test    the test suite
 # make lint    ruff
-# make docs    write the tables of docs/config.md anew, from the schema
+# make docs    the tables of docs/config.md from the schema, and the site in build/site
 # make pins    write requirements/py*.txt anew (PYTHONS: one interpreter of each version)
 # make clean   remove .venv and everything else that these make; runs and exports stay
-# PYTHON=...   the interpreter that .venv is made with; otherwise the first of 3.10 to 3.12 that is found
+# PYTHON=...   the interpreter that .venv is made with; otherwise the first of 3.11 to 3.13 that is found
 
 PYTHON ?=
-PYTHONS ?= python3.10 python3.11 python3.12
+PYTHONS ?= python3.11 python3.12 python3.13
 BIN := .venv/bin/python
 # Older pips build some packages by a way that current setuptools no longer knows, unless told otherwise.
 PIP := $(BIN) -m pip install --quiet --quiet --use-pep517 --disable-pip-version-check
@@ -26,9 +26,10 @@ lint: .venv/.test
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 
-docs: .venv/.runtime
+docs: .venv/.docs
 	sed -i '/<!-- keys -->/q' docs/config.md
 	$(BIN) -m kerasft config --keys >> docs/config.md
+	NO_MKDOCS_2_WARNING=1 $(BIN) -m mkdocs build --quiet
 
 pins: .venv/.runtime
 	$(BIN) requirements/pin.py $(PYTHONS)
@@ -38,14 +39,14 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	@for python in $(or $(PYTHON),python3 python3.11 python3.12 python3.10); do \
-	  if "$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then \
+	@for python in $(or $(PYTHON),python3 python3.12 python3.11 python3.13); do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
 	    echo "making .venv with $$("$$python" --version)"; \
 	    "$$python" -m venv .venv && exit; \
 	    rm -rf .venv; exit 1; \
 	  fi; \
 	done; \
-	echo "error: PYTHON=$(or $(PYTHON),python3) is not Python 3.10, 3.11 or 3.12; make PYTHON=/path/to/python3.11" >&2; \
+	echo "error: PYTHON=$(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python3.11" >&2; \
 	exit 2
 
 .venv/.runtime: $(NEEDS) | .venv/bin/python
@@ -56,4 +57,9 @@ clean:
 .venv/.test: .venv/.runtime
 	@echo "installing what its tests need"
 	@$(PIP) --constraint $(PINS) --editable '.[test]'
+	@touch $@
+
+.venv/.docs: .venv/.runtime
+	@echo "installing what the site of docs/ needs"
+	@$(PIP) --constraint $(PINS) --editable '.[docs]'
 	@touch $@

@@ -22,9 +22,9 @@ BATCH = 64  # the program's own
 def main() -> None:
     folder, texts, precision = sys.argv[1:]
     quiet_tensorflow(False)
+    from kerasft.distribution.threads import share_threads
     from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers
     from kerasft.training.layers.precision import bfloat16_products, rewrites
-    from kerasft.training.microbatches import share_threads
 
     share_threads(AT_ONCE)
     answerer, pace = cheapened(Run.open(Path(folder)).load(), rewrites(precision)), Pace()

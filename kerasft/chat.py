@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kerasft.config.load import load_config, override_config
-from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
 from kerasft.inference.untrained import Untrained, is_config
@@ -25,9 +27,8 @@ OPTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        "kerasft chat", description=__doc__, epilog="/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
-    )
+    hint = "/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
+    parser = Parser("chat", __doc__, "runs/NAME", suggest_key, hint)
     parser.add_argument("model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example task.decoding.top_k=40")
     parser.add_argument("--system", help="the system turn's text, instead of the config's")

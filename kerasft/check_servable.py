@@ -11,13 +11,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.inference.export import find_version
 from kerasft.serving.serving_versions import NEWEST, lacking_ops
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft check-servable", description=__doc__)
-    parser.add_argument("saved_model", type=Path, metavar="DIR", help="a version folder, such as saved_models/NAME/1")
+    parser = Parser("check-servable", __doc__, "saved_models/NAME")
+    parser.add_argument(
+        "saved_model", type=Path, metavar="DIR", help="saved_models/NAME, its newest version, or NAME/1"
+    )
     parser.add_argument("--tf-serving", default=NEWEST, metavar="RELEASE", help=f"of the server; default: {NEWEST}")
     parser.add_argument("--run", action="store_true", help="load it too, and run its warm-up requests: it is a program")
     parser.add_argument("--trust", action="store_true", help="allow that it reaches files, networks or processes")
@@ -29,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check_servable(saved_model: Path, release: str, verbose: bool, run: bool = False, trust: bool = False) -> int:
-    lacking = lacking_ops(release)
+    """Checks a version folder, or the newest version of a folder of them; the exit code."""
+    lacking, saved_model = lacking_ops(release), find_version(saved_model)
     quiet_tensorflow(verbose)
     from kerasft.serving.inspection import inspect
 

@@ -27,6 +27,8 @@ COMMANDS = {
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
+HELP = ("help", "-h", "--help")
+VERSION = ("version", "-V", "--version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,15 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if command in HELP and rest:  # `help train` is `train --help`
+        command, rest = rest[0], ["--help"]
+    if not command or command in HELP:
         print(_help())
-        return 0 if arguments else 2
-    command, rest = arguments[0], arguments[1:]
-    if command == "--version":
+        return 0 if command else 2
+    if command in VERSION:
         print(_versions())
         return 0
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
+        near = difflib.get_close_matches(command, [*COMMANDS, "help", "version"], 1)
         mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         raise UserError(f"kerasft {command}: unknown command; {mend}")
     return importlib.import_module(COMMANDS[command][0]).main(rest)
@@ -60,8 +64,8 @@ def _help() -> str:
     lines += [f"  {command:<15}{text}" for command, (_, text) in COMMANDS.items()]
     lines += [
         "",
-        "  --version      versions of kerasft and of what it stands on",
-        "  --help         this; kerasft COMMAND --help for one command",
+        "  version        versions of kerasft and of what it stands on",
+        "  help           this; kerasft help COMMAND for one command",
     ]
     return "\n".join(lines)
 

@@ -1,10 +1,17 @@
 """The ways a program ends early, each one line on stderr and an exit code; anything else is a bug of ours."""
 
+from collections.abc import Sequence
+
 
 class Stop(Exception):
     """Ends a program with a message for the user; the message is one line."""
 
     exit_code = 1
+
+    @property
+    def lines(self) -> list[str]:
+        """What is printed, a line each."""
+        return [str(self)]
 
 
 class UserError(Stop):
@@ -12,6 +19,22 @@ class UserError(Stop):
     mend."""
 
     exit_code = 2
+
+
+class UserErrors(UserError):
+    """Several mistakes that are told together, a line each.
+
+    Args:
+        messages: one line each.
+    """
+
+    def __init__(self, messages: Sequence[str]):
+        super().__init__("\n".join(messages))
+        self.messages = list(messages)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.messages
 
 
 class BadRow(UserError):

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits, read_split
 from kerasft.errors import UserError
 from kerasft.inference.untrained import Untrained, is_config
@@ -16,7 +18,7 @@ from kerasft.tasks.registry import create_task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft evaluate", description=__doc__)
+    parser = Parser("evaluate", __doc__, "runs/NAME --data more.csv", suggest_key)
     parser.add_argument("model", type=Path, help="a run, such as runs/NAME, or a config: its preset before training")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of a config, for example data.test=FILE")
     parser.add_argument("--data", help="a source like data.test, with the same columns; default: the run's own split")

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.errors import UserError
+from kerasft.paths import check_folder, check_no_pattern, expand_home
 from kerasft.runs import Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft export", description=__doc__)
+    parser = Parser("export", __doc__, "runs/NAME")
     parser.add_argument("run", type=Path, help="a run directory, for example runs/reuters-r8")
     parser.add_argument("--dir", help="where exports land, as DIR/NAME/VERSION; default: export.dir of the run")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
@@ -20,9 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def export(folder: Path, directory: str | None, verbose: bool) -> int:
+    """Exports, where the folder can be written to; the exit code."""
     run = Run.open(folder)
+    key = "export.dir" if directory is None else "--dir"
+    try:
+        place = expand_home(directory or run.config.export.dir)
+    except ValueError as error:
+        raise UserError(f"{key}: {error}") from error
+    check_no_pattern(place, key)
+    check_folder(f"{place}/{run.config.name}", key)
     quiet_tensorflow(verbose)
-    export_run(run, Terminal(verbose), directory)
+    export_run(run, Terminal(verbose), place)
     return 0
 
 

@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from kerasft.config.load import load_config
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
 from kerasft.console.signals import leave_terminal, left_terminal, signals_heeded
-from kerasft.console.terminal import Parser, run_program
-from kerasft.distribution.cluster import COMMAND, Cluster
+from kerasft.console.terminal import run_program
+from kerasft.distribution.cluster import Cluster
 from kerasft.errors import Stop, UserError, WorkerLost
+from kerasft.invocation import TRAINING_COMMAND, command
 from kerasft.train import add_arguments
 
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed
@@ -30,7 +33,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft launch", description=__doc__)
+    parser = Parser("launch", __doc__, "--workers 2 my.yaml", suggest_key)
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes; the first is the chief")
     add_arguments(parser)
     args = parser.parse_intermixed_args(argv)
@@ -50,13 +53,13 @@ def launch(workers: int, config: str, overrides: Sequence[str], flags: Sequence[
     strategy = load_config(config, overrides).training.strategy
     if strategy not in ("auto", "multi_worker"):
         raise UserError(f"training.strategy: {strategy} is of one process; set multi_worker for --workers {workers}")
-    command = f"python -m kerasft.launch --workers {workers}"
-    group = Group(workers, [config, *overrides, *flags], command)
+    started = command("launch", "--workers", workers)
+    group = Group(workers, [config, *overrides, *flags], started)
     index, code = group.wait()
     if code < 0 or code not in (0, *TOLD):
         again = [config, *overrides, *(flag for flag in flags if flag == "--verbose"), "--resume"]
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        failed = Stop(f"worker {index} {how}; to go on: {command} {shlex.join(again)}")
+        failed = Stop(f"worker {index} {how}; to go on: {started} {shlex.join(again)}")
         failed.exit_code = 128 - code if code < 0 else code
         raise failed
     return code
@@ -68,16 +71,16 @@ class Group:
     Args:
         workers: how many.
         arguments: of `kerasft.train`.
-        command: that started them, for their messages.
+        started: the command that started them, for their messages.
     """
 
-    def __init__(self, workers: int, arguments: Sequence[str], command: str):
+    def __init__(self, workers: int, arguments: Sequence[str], started: str):
         addresses = free_addresses(workers)
         share = str(max(1, len(os.sched_getaffinity(0)) // workers))
         self.processes: list[subprocess.Popen] = []
         self.signals = {number: signal.signal(number, self._forward) for number in signals_heeded()}
         for index in range(workers):
-            own = {"TF_CONFIG": Cluster(addresses, index).tf_config, COMMAND: command}
+            own = {"TF_CONFIG": Cluster(addresses, index).tf_config, TRAINING_COMMAND: started}
             environment = {**dict.fromkeys(THREADS, share), **os.environ, **own}
             self.processes.append(_start(arguments, environment, chief=index == 0))
         self.readers = [

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
@@ -20,7 +21,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft predict", description=__doc__)
+    parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
         help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",
@@ -77,9 +78,9 @@ def predict(
     records = read_input(source, format)
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
+    from kerasft.distribution.threads import share_threads
     from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
     from kerasft.training.layers.precision import bfloat16_products, rewrites
-    from kerasft.training.microbatches import share_threads
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)

@@ -15,7 +15,9 @@ from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
 from kerasft.accelerators.report import Report
 from kerasft.config.load import load_config
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets.presets import resolve_preset
@@ -23,7 +25,7 @@ from kerasft.tasks.registry import create_task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft preflight", description=__doc__)
+    parser = Parser("preflight", __doc__, "my.yaml --accelerator v5e-8", suggest_key)
     parser.add_argument("config", help="a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.batch_size=256")
     parser.add_argument("--accelerator", required=True, help="v5e-8, v6e-8, v4-8, v5p-8 and other sizes")
@@ -60,7 +62,7 @@ def preflight(
     quiet_tensorflow(verbose)
     from kerasft.accelerators.examine import examine
     from kerasft.accelerators.lowering import Programs
-    from kerasft.distribution.strategy import check_batch
+    from kerasft.training.batches import check_batch
 
     check_batch(resolved, wanted.chips, static=True)
     programs = Programs(resolved, task, tables, preset, wanted.chips)

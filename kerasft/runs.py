@@ -28,8 +28,9 @@ from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
 from kerasft.data.sources.files import is_remote
-from kerasft.distribution.cluster import training_command
 from kerasft.errors import StorageError, UserError
+from kerasft.invocation import command, training_command
+from kerasft.paths import check_folder, check_home, check_no_pattern
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -56,16 +57,13 @@ class Run:
         Raises:
             UserError: the run exists, can't be resumed, or a folder can't be written.
         """
+        check_home()
+        _check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         if resume:
             run._check_resumable()
         elif run.folder.exists() and not overwrite:
             raise UserError(f"{run.folder} exists; choose another name=..., or add --resume or --overwrite")
-        _check_writable(run.folder, "output.dir")
-        if config.export.enabled:
-            _check_writable(Path(config.export.dir) / config.name, "export.dir")
-        if config.data.cache is not None and not is_remote(config.data.cache):
-            _check_writable(Path(config.data.cache).expanduser(), "data.cache")
         return run
 
     @classmethod
@@ -140,12 +138,12 @@ class Run:
                 ) from error
 
     def _how_to_go_on(self) -> str:
-        again = f"{training_command()} {self.folder}/config.yaml"
+        config = self.folder / "config.yaml"
         if (self.folder / "metrics.json").is_file():
-            return f"the run is complete but not exported; to export: python -m kerasft.export {self.folder}"
+            return f"the run is complete but not exported; to export: {command('export', self.folder)}"
         if self.config.training.checkpoint.dir or list(self.folder.glob("checkpoints/*.json")):
-            return f"to go on from the newest checkpoint: {again} --resume"
-        return f"nothing was trained; to start again: {again} --overwrite"
+            return f"to go on from the newest checkpoint: {training_command(config, '--resume')}"
+        return f"nothing was trained; to start again: {training_command(config, '--overwrite')}"
 
     def write_json(self, name: str, value: Any) -> Path:
         return write_atomically(self.folder / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
@@ -280,15 +278,17 @@ def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
     return [variable for variable in model.weights if id(variable) not in inside]
 
 
-def _check_writable(folder: Path, key: str) -> None:
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    if not existing.is_dir():
-        raise UserError(f"{key}: {existing} is a file; name a folder")
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UserError(f"{key}: {existing} can't be written ({error.strerror}); name another folder") from error
+def _check_folders(config: Config) -> None:
+    """Raises UserError where a folder that the run is to write to can't be."""
+    folders = {"output.dir": config.output.dir, "training.checkpoint.dir": config.training.checkpoint.dir}
+    folders["export.dir"] = config.export.dir if config.export.enabled else None
+    for key, folder in folders.items():
+        if folder is not None:
+            check_no_pattern(folder, key)
+            if key != "training.checkpoint.dir" or not is_remote(folder):
+                check_folder(f"{folder}/{config.name}", key)
+    if config.data.cache is not None and not is_remote(config.data.cache):
+        check_folder(config.data.cache, "data.cache")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasft.console.arguments import Parser
 from kerasft.console.signals import leave_terminal, signals_heeded
-from kerasft.console.terminal import Parser, quiet_tensorflow, run_program
+from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ NEEDS = "pip install 'kerasft[serve]'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft serve", description=__doc__)
+    parser = Parser("serve", __doc__, "saved_models/NAME")
     add = parser.add_argument
     add("folders", nargs="*", type=Path, metavar="FOLDER", help="saved_models/NAME, which holds versions 1, 2, ...")
     add("--model-config-file", type=Path, metavar="FILE", help="a ModelServerConfig instead of folders")
@@ -53,7 +55,12 @@ LIMITS = (
     ("--max-header-bytes", "N", "bytes of a request's head"),
     ("--max-rows", "N", "rows of a request"),
     ("--max-text-bytes", "N", "bytes of one text"),
+    ("--max-values", "N", "values of a request's JSON, elements of a tensor by gRPC"),
+    ("--max-input-bytes", "N", "bytes of a request's inputs once they are read"),
     ("--max-requests", "N", "requests under way at a time, of each port"),
+    ("--max-connection-requests", "N", "of these, those of one gRPC connection"),
+    ("--max-watches", "N", "gRPC health watches at a time, with a token, and as many without"),
+    ("--max-pending-bytes", "N", "bytes of all requests under way, but for the first 64 KiB of each"),
     ("--header-seconds", "S", "until a connection must have sent the head of a request"),
     ("--body-seconds", "S", "until it must have sent the body"),
     ("--answer-seconds", "S", "until an answer must be there, for clients that name no deadline"),
@@ -71,6 +78,8 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError("give either saved_models/NAME (one or more) or --model-config-file FILE")
     if bool(args.tls_cert) != bool(args.tls_key) or (args.client_ca and not args.tls_cert):
         raise UserError("--tls-cert, --tls-key: give both; --client-ca goes with them")
+    for folder in args.folders:
+        check_no_pattern(folder, "FOLDER")
     quiet_tensorflow(args.verbose)
     try:
         from kerasft.serving.server.event_log import EventLog

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from kerasft.config.load import load_config
-from kerasft.console.terminal import Parser, Silent, Terminal, quiet_tensorflow, run_program
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
@@ -18,7 +20,7 @@ from kerasft.tasks.registry import create_task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft train", description=__doc__)
+    parser = Parser("train", __doc__, "my.yaml training.epochs=1", suggest_key)
     add_arguments(parser)
     args = parser.parse_intermixed_args(argv)
     return run_program(lambda: train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))

@@ -6,16 +6,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.console.terminal import Parser, Terminal, quiet_tensorflow, run_program
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import Stop, UserError
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.paths import check_no_pattern
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("kerasft verify", description=__doc__)
+    parser = Parser("verify", __doc__, "runs/NAME")
     parser.add_argument("run", type=Path, help="a run directory with two checkpoints of different steps")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
@@ -24,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verify(folder: Path, verbose: bool) -> int:
     """Exit code 0: every bit of weights, optimizer and random states is reproduced; 1: not. Writes nothing."""
+    check_no_pattern(folder, "RUN")
     run, terminal = Run.begun(folder), Terminal(verbose)
     if run.config.training.strategy == "multi_worker":
         raise UserError(f"{folder} was trained by several workers, and its steps are replayed by one process only")

@@ -26,10 +26,13 @@ def test_a_command_passes_its_arguments_on(command, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_has_its_own_help(command):
-    done = kerasft_command(command, "--help")
-    assert done.returncode == 0
-    assert done.stdout.startswith(f"usage: kerasft {command} ")
+def test_a_command_has_its_own_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: kerasft {command} ")
+    assert f"Example: kerasft {command} " in " ".join(shown.split())
 
 
 def test_help_lists_every_command(capsys):
@@ -39,8 +42,20 @@ def test_help_lists_every_command(capsys):
     assert main([]) == 2
 
 
-def test_version(capsys):
-    assert main(["--version"]) == 0
+@pytest.mark.parametrize("word", ["-h", "help"])
+def test_help_is_understood_as_people_ask_for_it(word, capsys, monkeypatch):
+    assert main([word]) == 0
+    assert "\n  train " in capsys.readouterr().out
+    seen = []
+    monkeypatch.setattr(importlib.import_module("kerasft.train"), "main", lambda argv: seen.append(argv) or 0)
+    assert main([word, "train"]) == 0
+    assert seen == [["--help"]]
+    assert main([word, "trian"]) == 2
+
+
+@pytest.mark.parametrize("word", ["--version", "-V", "version"])
+def test_version(word, capsys):
+    assert main([word]) == 0
     assert capsys.readouterr().out.startswith(f"kerasft {kerasft.__version__}, tensorflow 2.20")
 
 
@@ -56,12 +71,16 @@ def test_unknown_command(capsys, argument, line):
     assert capsys.readouterr().err == line
 
 
-def test_a_mistake_in_a_config_is_one_line_and_exit_code_2(tmp_path):
+def test_each_mistake_in_a_config_is_one_line_and_the_exit_code_is_2(tmp_path):
     path = tmp_path / "bad.yaml"
-    path.write_text("name: x\ntsk: {}\n")
+    path.write_text("name: x\ntsk: {}\nmodel: {preset: null}\n")
     done = kerasft_command("config", str(path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {path}:2: tsk: unknown key; did you mean task? (and 3 more)\n"
+    assert done.stderr == (
+        f"error: {path}:2: tsk: unknown key; did you mean task?\n"
+        f"error: {path}:3: model: preset and architecture are both null; give one and leave the other null\n"
+        f"error: {path}: data: missing; add it: Where the examples come from.\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "--schema"]])

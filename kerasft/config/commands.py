@@ -10,15 +10,17 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from kerasft.config.load import config_json_schema, dump_config, load_config
-from kerasft.config.mistakes import sections
 from kerasft.config.schema import Config
-from kerasft.console.terminal import Parser, Terminal, run_program
+from kerasft.config.sections import sections
+from kerasft.config.spelling import suggest_key
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`kerasft config CONFIG [key=value ...]`, `--schema` or `--keys`; returns the exit code."""
-    parser = Parser("kerasft config", description="Prints the resolved config with every default.")
+    parser = Parser("config", "Prints the resolved config with every default.", "my.yaml", suggest_key)
     parser.add_argument("config", nargs="?", help="a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example training.epochs=1")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of a config file instead")

@@ -1,22 +1,21 @@
-"""A YAML file and `key=value` overrides -> one frozen Config, or one line that says what is wrong."""
+"""A YAML file and `key=value` overrides -> one frozen Config, or a line for each thing that is wrong."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from kerasft.config.mistakes import KeyPath, explain, sections, shown
+from kerasft.config.mistakes import COMMAND_LINE, explain, shown
 from kerasft.config.references import escape_references, resolve_references
 from kerasft.config.schema import Config
+from kerasft.config.sections import KeyPath, sections
 from kerasft.config.yaml_text import Document, read_yaml, write_yaml
-from kerasft.errors import UserError
-
-COMMAND_LINE = "command line"
+from kerasft.errors import UserError, UserErrors
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
@@ -27,32 +26,38 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         overrides: `training.epochs=1` and the like: the key's dotted path, the first `=`, a value in YAML.
 
     Raises:
-        UserError: the file can't be read, or file and overrides together are no valid config. The message is one
-            line with the file and line (or `command line`), the key, the value and the mend.
+        UserError: the file can't be read, or file and overrides together are no valid config. The message has a line
+            for each mistake: the file and line (or `command line`), the key, the value and the mend.
     """
     file = str(path)
     document = read_yaml(_read_text(pathlib.Path(path)), file)
     if not isinstance(document.values, dict):
         found = "empty" if document.values is None else f"a {type(document.values).__name__}"
         raise UserError(f"{file}: {found}; a config is a section of keys that begins with name: and task:")
-    overridden = [_override(document.values, override) for override in overrides]
+    overridden, wrong = _override_all(document.values, overrides)
     places = _Places(file, document, overridden)
     values = resolve_references(document.values, places.of)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise UserError(explain(error, Config, values, places.of, places.order)) from error
+    return _validated(values, places.of, places.order, wrong)
 
 
 def override_config(config: Config, overrides: Sequence[str]) -> Config:
     """A config that was valid with `key=value` as `load_config` has them; raises UserError as that does."""
     values = config.model_dump(mode="python")
-    for override in overrides:
-        _override(values, override)
+    _, wrong = _override_all(values, overrides)
+    return _validated(values, lambda path: COMMAND_LINE, lambda path: 0, wrong)
+
+
+def _validated(
+    values: Any, place: Callable[[KeyPath], str], order: Callable[[KeyPath], int], wrong: Sequence[str]
+) -> Config:
+    """The config of some values; `place` and `order` are those of `explain`, `wrong` is what is known to be."""
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
-        raise UserError(explain(error, Config, values, lambda path: COMMAND_LINE, lambda path: 0)) from error
+        raise UserErrors([*explain(error, Config, values, place, order), *wrong]) from error
+    if wrong:
+        raise UserErrors(wrong)
+    return config
 
 
 def dump_config(config: Config) -> str:
@@ -120,6 +125,17 @@ def _nearest_file(path: pathlib.Path) -> str:
     if near:
         return f"; did you mean {by_name[near[0]]}?"
     return "; check the path" if not files else f"; there are {shown(', '.join(sorted(files)))}"
+
+
+def _override_all(values: dict[str, Any], overrides: Sequence[str]) -> tuple[list[KeyPath], list[str]]:
+    """Sets the keys of all `key=value` in `values`; their paths, and a line for each that can't be set."""
+    paths, wrong = [], []
+    for override in overrides:
+        try:
+            paths.append(_override(values, override))
+        except UserError as error:
+            wrong.append(str(error))
+    return paths, wrong
 
 
 def _override(values: dict[str, Any], override: str) -> KeyPath:

@@ -1,27 +1,34 @@
-"""What pydantic finds wrong with a config -> one line: the place, the key, the value, the mend."""
+"""What pydantic finds wrong with a config -> a line a mistake: the place, the key, the value, the mend.
+
+Pydantic's own sentences speak of Python's types, so none of them is passed on.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-KeyPath = tuple[Any, ...]
-Sections = list[tuple[str, type[BaseModel]]]
+from kerasft.config.sections import KeyPath, Sections, chosen_sections, describe, literals
+from kerasft.config.spelling import nearest_key, nearest_value
+from kerasft.config.yaml_text import write_yaml
 
+COMMAND_LINE = "command line"
+_SECTION = "a section of keys"
 # Beginning of pydantic's error type -> what the key wants.
 _WANTED = {
     "int_": "a whole number",
     "float_": "a number",
+    "finite_number": "a finite number",
     "bool_": "true or false",
     "string_type": "a text",
     "list_type": "a list",
-    "dict_type": "a section of keys",
-    "model_type": "a section of keys",
+    "dict_type": _SECTION,
+    "model_": _SECTION,
 }
 _LIMITS = {
     "greater_than": ("gt", "above"),
@@ -29,21 +36,7 @@ _LIMITS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
-
-
-def sections(model: type[BaseModel]) -> Sections:
-    """The dotted path and class of a config class and of every section below it, in the schema's order.
-
-    One that several tasks have, such as task.decoding, is there once.
-    """
-    return list(dict.fromkeys(_sections(model, "")))
-
-
-def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    yield path, model
-    for key, field in model.model_fields.items():
-        for inner in _models(field.annotation):
-            yield from _sections(inner, f"{path}.{key}".lstrip("."))
+_LENGTHS = ("string_too_short", "string_too_long", "too_short", "too_long")
 
 
 def explain(
@@ -52,8 +45,8 @@ def explain(
     values: Any,
     place: Callable[[KeyPath], str],
     order: Callable[[KeyPath], int],
-) -> str:
-    """All that is wrong -> the line for the first mistake, and how many more there are.
+) -> list[str]:
+    """All that is wrong, a line a mistake.
 
     Args:
         error: what validating `values` against `model` raised.
@@ -69,24 +62,17 @@ def explain(
     # A wrong item of a list is told once, at the item: not again for each other form the key could have.
     paths = [path for path in groups if not any(other[: len(path)] == path and other != path for other in groups)]
     paths.sort(key=lambda path: (groups[path][0]["type"] == "missing", order(path)))
-    path = paths[0]
-    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-    dotted = ".".join(str(part) for part in path)
-    message = _message(path, groups[path], list(_chosen(model, values)))
-    return ": ".join(part for part in (place(path), dotted, message) if part) + more
+    known = list(chosen_sections(model, values))
+    # A key that is there under a wrong name is not told as missing, too.
+    unknown = [path for path in paths if groups[path][0]["type"] == "extra_forbidden"]
+    meant = {(*path[:-1], near) for path in unknown if (near := _near(path, known))}
+    paths = [path for path in paths if path not in meant or groups[path][0]["type"] != "missing"]
+    return [_line(path, groups[path], known, place(path)) for path in paths]
 
 
-def _chosen(model: type[BaseModel], values: Any) -> Iterator[tuple[str, type[BaseModel]]]:
-    """`sections` without the forms of a section that its key `name` rules out."""
-    found = sections(model)
-    for path, section in found:
-        at = values
-        for part in path.split(".") if path else ():
-            at = at.get(part) if isinstance(at, dict) else None
-        name = at.get("name") if isinstance(at, dict) else None
-        several = sum(other == path for other, _ in found) > 1
-        if not several or name in get_args(section.model_fields["name"].annotation):
-            yield path, section
+def _line(path: KeyPath, found: list[Any], known: Sections, place: str) -> str:
+    message = _message(path, found, known, place == COMMAND_LINE)
+    return ": ".join(part for part in (place, _dotted(path), message) if part)
 
 
 def shown(value: Any) -> str:
@@ -109,63 +95,100 @@ def _key_path(loc: tuple[Any, ...], values: Any, kind: str) -> KeyPath:
     return tuple(path)
 
 
-def _message(path: KeyPath, found: list[Any], known: Sections) -> str:
+def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: bool) -> str:
     first = found[0]
     kind, value, context = first["type"], first["input"], first.get("ctx", {})
+    description = describe(path, known)
     if kind == "extra_forbidden":
         return _unknown(path, known)
     if kind == "missing":
-        description = _description(path, known)
         return f"missing; add it{': ' + description if description else ''}"
     if kind.startswith("union_tag"):
         given = value.get("name") if isinstance(value, dict) else value
-        names = re.findall(r"'([^']*)'", context["expected_tags"]) if "expected_tags" in context else []
-        if not names:
-            return "missing; add it: which task is to be learnt"
-        near = difflib.get_close_matches(str(given), names, 1)
-        return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else "")
+        names = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
+        return _not_one_of(given, names) if names else "missing; add it: which task is to be learnt"
     if kind == "value_error":
         return str(context["error"])
-    wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
-    if wanted and len(wanted) == len(found):
-        quote = "; put it in quotes" if "a text" in wanted and isinstance(value, (bool, int, float)) else ""
-        return f"{shown(value)} is not {' or '.join(dict.fromkeys(wanted))}{quote}"
     if kind == "literal_error":
-        near = difflib.get_close_matches(str(value), re.findall(r"'([^']*)'", context["expected"]), 1)
-        return f"{shown(value)} is not one of {context['expected']}" + (f"; did you mean {near[0]}?" if near else "")
+        return _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
     if kind in _LIMITS:
         name, word = _LIMITS[kind]
         return f"{shown(value)} is out of range; write a number {word} {context[name]:g}"
-    text = first["msg"][0].lower() + first["msg"][1:]
-    description = _description(path, known)
-    return f"{shown(value)}: {text}" + (f" ({description})" if description else "")
+    if kind in _LENGTHS:
+        return f"{shown(value)} {_wrong_length(value, context)}"
+    wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
+    if wanted:
+        kinds = " or ".join(dict.fromkeys(wanted))
+        return f"{shown(value)} is not {kinds}{_mend(path, value, wanted, known, on_command_line)}"
+    return f"{shown(value)} does not fit" + (f": {description}" if description else "")
 
 
-def _unknown(path: KeyPath, found: Sections) -> str:
-    key, section = str(path[-1]), ".".join(str(part) for part in path[:-1])
-    here = [name for at, inner in found if at == section for name in inner.model_fields]
-    elsewhere = [at or "the top level" for at, inner in found if at != section and key in inner.model_fields]
-    if elsewhere:
-        return f"unknown key; {key} stands under {' and '.join(dict.fromkeys(elsewhere))}"
-    near = difflib.get_close_matches(key, here, 1)
-    if near:
-        return f"unknown key; did you mean {near[0]}?"
-    return f"unknown key; there are {', '.join(dict.fromkeys(here))}"
+def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
+    """What is said of a text or a list that is too short or too long."""
+    unit = "character" if isinstance(value, str) else "item"
+    limit = f"{limits['min_length']} or more" if "min_length" in limits else f"{limits['max_length']} at most"
+    if not value:
+        return f"is empty; write {limits.get('min_length', 1)} {unit} or more"
+    return f"has {len(value)} {unit}{'s' if len(value) > 1 else ''}; write {limit}"
 
 
-def _description(path: KeyPath, found: Sections) -> str:
-    section = ".".join(str(part) for part in path[:-1])
-    for at, inner in found:
-        if at == section and path[-1] in inner.model_fields:
-            field = inner.model_fields[path[-1]]
-            # A section describes itself in its docstring.
-            return field.description or next((m.__doc__ or "" for m in _models(field.annotation)), "")
+def _not_one_of(given: Any, names: list[str]) -> str:
+    near = nearest_value(given, names)
+    return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
+
+
+def _mend(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
+    """What to write instead of a value of another kind."""
+    scalar = not isinstance(value, (dict, list)) and value is not None
+    if _SECTION in wanted and scalar:
+        return _as_section(path, value, known, on_command_line)
+    if "a text" in wanted and isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
+        return f"; put it in quotes: {_dotted(path)}='\"{text}\"'" if on_command_line else "; put it in quotes"
+    if "a list" in wanted and scalar:
+        return f"; write [{write_yaml(value).split(chr(10))[0]}]"
     return ""
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    else:
-        for inner in get_args(annotation):
-            yield from _models(inner)
+def _as_section(path: KeyPath, value: Any, known: Sections, on_command_line: bool) -> str:
+    """A value where a section belongs -> the key of that section which is meant: adam -> {name: adam}."""
+    at = _dotted(path)
+    fields = {key: field for section, inner in known if section == at for key, field in inner.model_fields.items()}
+    required = [key for key, field in fields.items() if field.is_required()]
+    key = next((key for key in ("name", "preset", "train", "dir", *required) if key in fields), None)
+    if at == "task":  # which of its forms is meant is not known before it has a name
+        key = "name"
+    if key is None or isinstance(value, bool):
+        description = describe(path, known)
+        return f"; it has the keys {', '.join(fields)}" if fields else f"; {description}" if description else ""
+    text = nearest_value(value, literals(f"{at}.{key}")) or value
+    if on_command_line:
+        return f"; write {at}.{key}={text}"
+    return f"; write {path[-1]}: {{{key}: {text}}}"
+
+
+def _near(path: KeyPath, found: Sections) -> str | None:
+    """The key of the same section that an unknown one is a slip for."""
+    near = difflib.get_close_matches(str(path[-1]), _keys(path, found), 1)
+    return near[0] if near else None
+
+
+def _keys(path: KeyPath, found: Sections) -> list[str]:
+    """Those that may stand where the last of a path does."""
+    section = _dotted(path[:-1])
+    return list(dict.fromkeys(name for at, inner in found if at == section for name in inner.model_fields))
+
+
+def _unknown(path: KeyPath, found: Sections) -> str:
+    key, section = str(path[-1]), _dotted(path[:-1])
+    elsewhere = [at or "the top level" for at, inner in found if at != section and key in inner.model_fields]
+    if elsewhere:
+        return f"unknown key; {key} stands under {' and '.join(dict.fromkeys(elsewhere))}"
+    meant = _near(path, found) or nearest_key(key)
+    if meant:
+        return f"unknown key; did you mean {meant}?"
+    return f"unknown key; there are {', '.join(_keys(path, found))}"
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path)

@@ -4,11 +4,26 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator, model_validator
 
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
 Sources = Union[str, list[str]]
-Format = Literal["auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds"]
+Format = Literal[
+    "auto",
+    "csv",
+    "tsv",
+    "tab",
+    "json",
+    "jsonl",
+    "squad",
+    "conll",
+    "xlsx",
+    "parquet",
+    "txt",
+    "document",
+    "folder",
+    "tfds",
+]
 
 
 class Architecture(Section):
@@ -98,6 +113,24 @@ class Data(Section):
     format: Format = Field(
         "auto", description="Of every source; auto: by the file's ending; document: a file is one text."
     )
+    encoding: str = Field(
+        "auto",
+        description="Of text files, as Python names it, such as gb18030 or utf-16; auto: UTF-8, or else UTF-16 or "
+        "GB18030 by a guess that is said.",
+    )
+    delimiter: str = Field(
+        "auto",
+        description="Between the fields of CSV and TSV, one character; auto: by the format, or else by the header, "
+        "which is said.",
+    )
+    quoting: Literal["auto", "minimal", "none"] = Field(
+        "auto",
+        description="Of CSV and TSV. minimal: double quotes around a field are no part of it; none: a quote is a "
+        "character like others, and each line a row; auto: minimal, but a quote that swallows rows is refused.",
+    )
+    max_row_bytes: int = Field(
+        16 << 20, ge=1, description="Bytes that one row, text or document may have; a longer one is refused."
+    )
     limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(
         "auto",
@@ -105,7 +138,7 @@ class Data(Section):
         "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
     )
 
-    cache: Optional[str] = Field(
+    cache: Optional[Folder] = Field(
         None,
         min_length=1,
         description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
@@ -117,6 +150,23 @@ class Data(Section):
     def _share(cls, value: Union[None, float, Sources]) -> Union[None, float, Sources]:
         if isinstance(value, float) and not 0 < value < 1:
             raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "a".encode(value if value != "auto" else "utf-8")
+            return value
+        except (LookupError, ValueError):
+            raise ValueError(f"{value!r} is no encoding; name one such as utf-8, gb18030, utf-16 or cp1252") from None
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        value = {"tab": "\t", "\\t": "\t"}.get(value, value)
+        if value != "auto" and (len(value) != 1 or value in '"\r\n\0'):
+            raise ValueError(f"{value!r} separates nothing; write one character, such as ';', tab, or auto")
         return value
 
 
@@ -163,7 +213,7 @@ class Checkpoint(Section):
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
-    dir: Optional[str] = Field(
+    dir: Optional[Folder] = Field(
         None,
         min_length=1,
         description="A folder, such as gs://BUCKET/FOLDER, that outlives the machine: checkpoints go to DIR/NAME; "
@@ -266,13 +316,13 @@ class Training(Section):
 class Output(Section):
     """Where runs land: DIR/NAME."""
 
-    dir: str = Field("runs", description="The folder of run folders.")
+    dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
 
 
 class Export(Section):
     """Where SavedModels land: DIR/NAME/VERSION."""
 
-    dir: str = Field("saved_models", description="The folder of exported models.")
+    dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
     enabled: bool = Field(True, description="Whether training ends with an export.")
 
 
@@ -281,7 +331,8 @@ class Config(Section):
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Names the run and the served model: letters, digits, . _ -",
+        max_length=200,
+        description="Names the run and the served model: ASCII letters and digits, and after the first also . _ -",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Of splits, shuffling, initial weights and dropout.")
     task: Task

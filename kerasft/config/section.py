@@ -1,6 +1,13 @@
-"""What every part of a config is."""
+"""What every part of a config is, and kinds of value that several have."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from kerasft.paths import expand_home
+
+# A folder on this machine or behind a URL; `~` is the home folder.
+Folder = Annotated[str, AfterValidator(expand_home)]
 
 
 class Section(BaseModel):

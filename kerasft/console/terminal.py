@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -11,12 +11,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.progress import BAR_WIDTHS, Phase
 from kerasft.console.signals import left_terminal
 from kerasft.console.tensorflow_log import silence_abseil
-from kerasft.errors import EndedElsewhere, Interrupted, Stop
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
+from kerasft.paths import check_home
 
 if TYPE_CHECKING:
     import rich.table
@@ -29,7 +30,11 @@ def quiet_tensorflow(verbose: bool) -> None:
     """Chooses Keras' TensorFlow backend and, unless `verbose`, stops TensorFlow's chatter; call it before their import.
 
     An own TF_CPP_MIN_LOG_LEVEL in the environment is left as it is.
+
+    Raises:
+        UserError: this user has no home folder, which libraries beside TensorFlow want at their import.
     """
+    check_home()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if verbose:
         return
@@ -163,13 +168,6 @@ class Silent(Terminal):
         pass
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with a mistake told in one line like every other."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {_one_line(message)}; see {self.prog} --help\n")
-
-
 def run_program(program: Callable[[], int], if_interrupted: str = "nothing was written") -> int:
     """Runs a program and turns the ways it can end into its exit code.
 
@@ -185,12 +183,13 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         sys.stdout.flush()
         return code
     except Interrupted as error:
-        _write(sys.stderr, f"{_one_line(str(error))}\n")
+        _write(sys.stderr, f"{one_line(str(error))}\n")
         return error.exit_code
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
-        _write(sys.stderr, f"error: {_one_line(str(error))}\n")
+        for line in error.lines:
+            _write(sys.stderr, f"error: {one_line(line)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")
@@ -200,9 +199,15 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return BROKEN_PIPE_EXIT
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
+        return UserError.exit_code
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text with spaces for what does not print, line breaks among it."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.errors import Diverged, EndedElsewhere, Interrupted, Stop, UserError
+from kerasft.invocation import command
 
 FIRST_PORT, PORTS = 20000, 12000  # below those that Linux gives to outgoing connections
 KUBERNETES_PORT = 8470
-COMMAND = "KERASFT_COMMAND"
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,6 @@ def speaking(cluster: Cluster | None) -> Iterator[None]:
         raise
 
 
-def training_command() -> str:
-    """What this process was started with, for messages that say how to go on: the launcher tells its workers."""
-    return os.environ.get(COMMAND, "python -m kerasft.train")
-
-
 def find_cluster(config: Config, environment: Mapping[str, str]) -> Cluster | None:
     """The cluster of a config's run; None: this process trains alone.
 
@@ -85,7 +79,7 @@ def find_cluster(config: Config, environment: Mapping[str, str]) -> Cluster | No
         return _from_kubernetes(environment)
     raise UserError(
         "training.strategy: multi_worker needs TF_CONFIG on each worker, srun of Slurm, or an indexed Job of "
-        "Kubernetes; on one machine: python -m kerasft.launch --workers N CONFIG"
+        f"Kubernetes; on one machine: {command('launch')} --workers N CONFIG"
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.distribution.cluster import training_command
 from kerasft.distribution.tpu import silent_host, slice_hosts
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
+from kerasft.invocation import training_command
 
 # What TensorFlow raises where a collective's other end is gone. An error of any other kind is none of a worker's loss.
 _LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
@@ -161,7 +161,7 @@ def telling_losses(folder: Path) -> Iterator[None]:
         reason = f"{host} does not answer" if host else _reason(error)
         raise WorkerLost(
             f"another worker is gone, or out of reach ({reason}); start all of them again to go on from the "
-            f"newest checkpoint: {training_command()} {folder}/config.yaml --resume"
+            f"newest checkpoint: {training_command(folder / 'config.yaml', '--resume')}"
         ) from error
 
 

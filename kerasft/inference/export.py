@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.paths import check_no_pattern
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -22,8 +23,9 @@ def find_version(folder: Path) -> Path:
     """saved_models/NAME -> its newest version, as TensorFlow Serving chooses; a version folder -> itself.
 
     Raises:
-        UserError: neither is there.
+        UserError: neither is there, or TensorFlow would read the path as a pattern.
     """
+    check_no_pattern(folder, "SavedModel")
     if (folder / "saved_model.pb").is_file():
         return folder
     versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()]

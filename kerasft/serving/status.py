@@ -37,6 +37,7 @@ BY_HTTP_STATUS = {
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.DEADLINE_EXCEEDED,
 }
+MOST_MESSAGE = 1000  # characters
 BY_NUMBER = {code.value[0]: code for code in StatusCode}
 
 
@@ -50,6 +51,8 @@ class ServingError(Exception):
     """
 
     def __init__(self, code: StatusCode, message: str, http_status: int | None = None):
+        # A name that a client made up may be as long as a request.
+        message = message if len(message) <= MOST_MESSAGE else f"{message[:MOST_MESSAGE]}..."
         super().__init__(message)
         self.code = code
         self.message = message

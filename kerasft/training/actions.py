@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from kerasft.config.schema import Checkpoint
 from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
 from kerasft.console.terminal import Terminal
-from kerasft.distribution.cluster import training_command
+from kerasft.invocation import training_command
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 
 CURVE_POINTS = 200  # of the training loss: more would not show in a plot
@@ -106,7 +106,7 @@ class Watch:
         kind, word = ENDS[self.signal or signal.SIGINT]
         raise kind(
             f"{word} at step {self.checkpoints.step} of {self.steps}; to go on: "
-            f"{training_command()} {self.folder}/config.yaml --resume"
+            f"{training_command(self.folder / 'config.yaml', '--resume')}"
         )
 
     def _signalled(self) -> bool:

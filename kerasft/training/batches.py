@@ -106,6 +106,35 @@ class Batches:
         return mine
 
 
+def check_batch(config: Config, replicas: int, static: bool) -> None:
+    """Raises UserError, with the nearest sizes that do, where a batch does not divide or has no room for its parts.
+
+    Args:
+        config: the resolved config.
+        replicas: that share a batch.
+        static: the device wants one shape; otherwise batches of tokens are cut so that they divide.
+    """
+    training, length = config.training, config.model.max_length
+    parts = replicas * training.gradient_accumulation
+    over = f"{replicas} replicas"
+    if training.gradient_accumulation > 1:
+        over += f" x {training.gradient_accumulation} gradient accumulation steps"
+    if (tokens := config.ragged_tokens()) is not None and not static:
+        row = rounded(length) if config.data.batching == "pack" else length
+        if tokens // row < parts:
+            raise UserError(
+                f"training.tokens_per_batch: {tokens} has no room for {parts} rows of {row} tokens, one for each of "
+                f"{over}; use {parts * row} or more"
+            )
+    elif training.batch_size % parts:
+        below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts
+        unit = length if training.tokens_per_batch else 1
+        mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
+        key = "training.tokens_per_batch" if training.tokens_per_batch else "training.batch_size"
+        rows = f" rows of model.max_length {length} do" if training.tokens_per_batch else " does"
+        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {mend}")
+
+
 def _by_epoch(batches: Batches) -> Iterator[list[np.ndarray]]:
     """The batches of each epoch of a run."""
     every = batches.from_step(0)

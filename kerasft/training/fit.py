@@ -18,7 +18,7 @@ from kerasft.data.cache.cache import FeatureCache
 from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import Cluster
-from kerasft.distribution.strategy import check_batch, create_strategy
+from kerasft.distribution.strategy import create_strategy
 from kerasft.distribution.workers import Workers, digest_of, workers_of
 from kerasft.errors import UserError
 from kerasft.models.blocks import layer_depths, set_trainable, transformer_blocks
@@ -27,6 +27,7 @@ from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
+from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import Place, checkpoint_folder
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import dtype_policy, layer_policy

@@ -7,8 +7,8 @@ import pytest
 
 from kerasft.config.commands import key_tables, main
 from kerasft.config.load import load_config
-from kerasft.config.mistakes import sections
 from kerasft.config.schema import Config
+from kerasft.config.sections import sections
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

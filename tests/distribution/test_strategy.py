@@ -1,8 +1,9 @@
 import pytest
 
 from kerasft.config.schema import Config
-from kerasft.distribution.strategy import check_batch, choose_strategy
+from kerasft.distribution.strategy import choose_strategy
 from kerasft.errors import UserError
+from kerasft.training.batches import check_batch
 
 
 def config(batching="auto", **training) -> Config:

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 from kerasft.config.schema import Config
+from kerasft.distribution.threads import share_threads
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
-from kerasft.training.microbatches import LEAST_WEIGHTS, chosen_microbatches, share_threads, wanted_microbatches
+from kerasft.training.microbatches import LEAST_WEIGHTS, chosen_microbatches, wanted_microbatches
 
 DEVICE = tf.distribute.OneDeviceStrategy("/cpu:0")
 PAIRS = ({"name": "text_embedding"}, {"text": "text", "text_pair": "pair"})
@@ -92,7 +93,7 @@ def test_several_replicas_have_parts_of_their_own(small, mirrored):
 def test_threads_are_shared_out_before_tensorflow_starts_and_left_alone_after():
     program = """
 import tensorflow as tf
-from kerasft.training.microbatches import share_threads
+from kerasft.distribution.threads import share_threads
 share_threads(2)
 tf.constant(1)
 share_threads(1000)

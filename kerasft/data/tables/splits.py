@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.config.schema import Config, Sources
+from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
+
+Remark = Callable[[str], None]
 
 if TYPE_CHECKING:  # data lies below tasks: the contract is all that is known here
     from kerasft.tasks.base import Task
 
 
-def load_splits(config: Config, task: Task) -> dict[str, Table]:
+def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dict[str, Table]:
     """Reads every split that the config names and lets the task learn from them.
+
+    Args:
+        config: names the sources and how they are read.
+        task: parses records.
+        remark: gets a line for each guess, such as a file's encoding; None: to stderr.
 
     Returns:
         `train`, `validation` and, where the config names one, `test`.
@@ -28,7 +36,7 @@ def load_splits(config: Config, task: Task) -> dict[str, Table]:
         UserError: for a row, a column or a split that can't be used; nothing has been written then.
     """
     check_columns(config, task)
-    train = read_split(config, task, config.data.train, "train")
+    train = read_split(config, task, config.data.train, "train", remark)
     if config.data.limit is not None and config.data.limit < len(train):
         rows = np.random.default_rng(config.seed).permutation(len(train))[: config.data.limit]
         train = train.select(np.sort(rows))
@@ -39,15 +47,16 @@ def load_splits(config: Config, task: Task) -> dict[str, Table]:
             learn, held = held_out_share(len(train), source, task.stratify(train), config.seed, split)
             train, splits[split] = train.select(learn), train.select(held)
         elif source is not None:
-            splits[split] = read_split(config, task, source, split)
+            splits[split] = read_split(config, task, source, split, remark)
     splits = {split: table for split, table in [("train", train), *reversed(splits.items())]}
     task.fit(splits)
     return splits
 
 
-def read_split(config: Config, task: Task, sources: Sources, split: str) -> Table:
-    """One source or several -> the rows that the task parses them to."""
-    table = Table.from_rows(_rows(config, task, sources), task.schema())
+def read_split(config: Config, task: Task, sources: Sources, split: str, remark: Remark | None = None) -> Table:
+    """One source or several -> the rows that the task parses them to. Arguments and errors as `load_splits` has."""
+    records = read_records(sources, config.data.format, Reading.of(config.data, remark))
+    table = Table.from_rows(_rows(records, task), task.schema())
     if len(table) == 0:
         raise UserError(f"data.{split}: no rows in {sources}; it needs at least one")
     return table
@@ -97,8 +106,7 @@ def check_columns(config: Config, task: Task) -> None:
             raise UserError(f"data.columns.{column.role}: missing; name the column, for example {column.role}: NAME")
 
 
-def _rows(config: Config, task: Task, sources: Sources) -> Iterator[dict[str, Any]]:
-    records = read_records(sources, config.data.format)
+def _rows(records: Iterator[Record], task: Task) -> Iterator[dict[str, Any]]:
     for record in records:
         try:
             row = task.parse(record)

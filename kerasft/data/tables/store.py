@@ -17,8 +17,7 @@ import pyarrow as pa
 from kerasft.errors import UserError
 
 CHUNK_ROWS = 4096
-CHUNK_BYTES = 16 << 20  # long rows come in smaller chunks, by the size of the rows before
-FIRST_ROWS = 256
+CHUNK_BYTES = 16 << 20  # long rows come in smaller chunks
 
 
 class Store:
@@ -85,13 +84,24 @@ def record_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterato
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its type.
     """
     rows = iter(rows)
-    count = min(FIRST_ROWS, CHUNK_ROWS)
-    while chunk := list(itertools.islice(rows, count)):
-        size = 0
-        for batch in _convert(chunk, schema):
-            size += batch.nbytes
-            yield batch
-        count = min(CHUNK_ROWS, max(1, CHUNK_BYTES * len(chunk) // max(1, size)))
+    while chunk := list(_chunk(rows)):
+        yield from _convert(chunk, schema)
+
+
+def _chunk(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows up to `CHUNK_ROWS` or about `CHUNK_BYTES`, whichever is less."""
+    room = CHUNK_BYTES
+    for row in itertools.islice(rows, CHUNK_ROWS):
+        yield row
+        room -= sum(_size(value) for value in row.values())
+        if room <= 0:
+            return
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    return sum(map(_size, value)) if isinstance(value, list) else 8
 
 
 def _convert(rows: list[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

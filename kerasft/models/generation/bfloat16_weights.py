@@ -15,7 +15,7 @@ import keras
 import keras_hub
 import tensorflow as tf
 
-from kerasft.models.layer_classes import as_classes
+from kerasft.models.layer_classes import Form, as_classes, as_made
 
 # Axes that a layer sums over, of its input the last ones and of its kernel the first.
 _SUMMED = {"abc,cde->abde": 1, "abcd,cde->abe": 2, "bqm,muh->bquh": 1, "bkm,mvh->bkvh": 1, "bquh,uhm->bqm": 2}
@@ -48,8 +48,7 @@ def _in_bfloat16(variable: keras.Variable) -> tf.Tensor:
 
 
 def _form(layer: keras.layers.Layer) -> type[keras.layers.Layer] | None:
-    changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    if changed or layer.compute_dtype != "float32":
+    if not as_made(layer) or layer.compute_dtype != "float32":
         return None
     form = _FORMS.get(type(layer))
     return None if form is _EinsumDense and layer.equation not in _SUMMED else form
@@ -74,21 +73,21 @@ def _affine(layer: keras.layers.Layer, inputs: tf.Tensor, summed: int) -> tf.Ten
     return found if layer.activation is None else layer.activation(found)
 
 
-class _Dense(keras.layers.Dense):
+class _Dense(Form, keras.layers.Dense):
     weight = "kernel"
 
     def call(self, inputs, training=None):
         return _affine(self, inputs, 1)
 
 
-class _EinsumDense(keras.layers.EinsumDense):
+class _EinsumDense(Form, keras.layers.EinsumDense):
     weight = "kernel"
 
     def call(self, inputs, training=None):
         return _affine(self, inputs, _SUMMED[self.equation])
 
 
-class _ReversibleEmbedding(keras.layers.ReversibleEmbedding):
+class _ReversibleEmbedding(Form, keras.layers.ReversibleEmbedding):
     """Its table is read as it is; the product with it, which gives logits, is that of held weights."""
 
     @property

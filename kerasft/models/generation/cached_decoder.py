@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
-import keras_hub
 import tensorflow as tf
 
-from kerasft.errors import UserError
 from kerasft.models.generation.decoder import Begun
 
 _MASKED = -1e9
@@ -73,16 +71,6 @@ def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> t
 
 def _largest(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(tf.concat([values, [1]], 0))
-
-
-def check_decoder(backbone: keras.Model) -> None:
-    """Raises UserError where texts are not written with this backbone here."""
-    models = keras_hub.models
-    if not isinstance(backbone, (models.GPT2Backbone, models.LlamaBackbone, models.MistralBackbone)):
-        raise UserError(
-            "model.preset: texts are written with GPT-2, Llama and Mistral models here, not with a "
-            f"{type(backbone).__name__}; use one of these"
-        )
 
 
 def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor) -> tuple[tf.Tensor, list[KeysValues]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from kerasft.models.generation.cached_decoder import check_decoder
+from kerasft.models.families import check_decoder
 
 
 class CausalLM(keras.Model):

@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasft.models.heads.text_classifier import Pooling, is_decoder
+from kerasft.models.families import is_decoder
+from kerasft.models.heads.pooling import Pooling
 from kerasft.models.preprocessing.relation_preprocessor import RelationPreprocessor, relation_preprocessor
 from kerasft.models.presets.added_tokens import add_tokens
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset

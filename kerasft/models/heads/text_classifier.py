@@ -1,8 +1,9 @@
 """A classification head for any KerasHub backbone: encoders by their first token, decoders by their last."""
 
 import keras
-import keras_hub
-from keras import ops
+
+from kerasft.models.families import is_decoder
+from kerasft.models.heads.pooling import Pooling
 
 HEAD = "classifier"  # the last layer's name
 
@@ -45,44 +46,5 @@ def build_classifier(
     return keras.Model(inputs, logits, name="text_classifier")
 
 
-def is_decoder(backbone: keras.Model) -> bool:
-    """Whether KerasHub has this family as a causal language model, so that only the last token has read all."""
-    families = _subclasses(keras_hub.models.CausalLM)
-    return any(isinstance(backbone, family.backbone_cls) for family in families if family.backbone_cls is not None)
-
-
-@keras.saving.register_keras_serializable(package="kerasft")
-class Pooling(keras.layers.Layer):
-    """One vector a text from the vectors of its tokens, padding left out.
-
-    Args:
-        method: `cls`, `mean` or `last`.
-    """
-
-    def __init__(self, method: str, **kwargs):
-        super().__init__(**kwargs)
-        self.method = method
-
-    def call(self, sequence, padding_mask):
-        # (batch, length, hidden), (batch, length) -> (batch, hidden)
-        if self.method == "cls":
-            return sequence[:, 0]
-        mask = ops.cast(padding_mask, sequence.dtype)
-        if self.method == "last":
-            # a one-hot product, not a gather: it has a cheap gradient on every device
-            after = ops.concatenate([mask[:, 1:], ops.zeros_like(mask[:, :1])], axis=1)
-            mask = mask * (1 - after)
-            return ops.einsum("bl,blh->bh", mask, sequence)
-        return ops.einsum("bl,blh->bh", mask, sequence) / ops.sum(mask, axis=1, keepdims=True)
-
-    def get_config(self):
-        return {**super().get_config(), "method": self.method}
-
-
 def _initializer() -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=0.02)
-
-
-def _subclasses(parent: type) -> set[type]:
-    direct = set(parent.__subclasses__())
-    return direct.union(*(_subclasses(child) for child in direct))

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import ops
 
 from kerasft.errors import UserError
-from kerasft.models.heads.text_classifier import Pooling, is_decoder
+from kerasft.models.families import is_decoder
+from kerasft.models.heads.pooling import Pooling
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 

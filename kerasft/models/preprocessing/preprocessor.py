@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import keras
 import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
+from kerasft.models.preprocessing.layout import Layout, special_token_layout
 from kerasft.models.tokenizers.encoder import clean, token_encoder
 
 FEATURES = ("token_ids", "padding_mask", "segment_ids")
-
-
-class Layout(NamedTuple):
-    """The special tokens around and between texts, as ids."""
-
-    start: tuple[int, ...]
-    separator: tuple[int, ...]
-    end: tuple[int, ...]
-    pad: int
 
 
 class TextPreprocessor(tf.Module):
@@ -208,26 +199,3 @@ def text_preprocessor(
         )
     layout = special_token_layout(backbone, tokenizer)
     return TextPreprocessor(token_encoder(tokenizer), layout, names, max_length, inputs)
-
-
-def special_token_layout(backbone: keras.Model, tokenizer: keras_hub.tokenizers.Tokenizer) -> Layout:
-    """The special tokens of a family: those of KerasHub's classifier preprocessor, where the family has one.
-
-    For other families (ELECTRA, decoders) the tokenizer's own: its start token unless that is the end token too
-    (GPT-2), and its end token after each text.
-    """
-    for family in vars(keras_hub.models).values():
-        if (
-            isinstance(family, type)
-            and issubclass(family, keras_hub.models.TextClassifierPreprocessor)
-            and family.backbone_cls is type(backbone)
-        ):
-            # KerasHub makes the packer in `build`, whose argument it does not read (0.25 to 0.32).
-            preprocessor = family(tokenizer)
-            preprocessor.build(None)
-            packer = preprocessor.packer
-            values = (packer.start_value, packer.sep_value, packer.end_value)
-            return Layout(*(tuple(int(i) for i in value) for value in values), pad=int(packer.pad_value))
-    end = (int(tokenizer.end_token_id),)
-    start = (int(tokenizer.start_token_id),)
-    return Layout(() if start == end else start, end, end, int(tokenizer.pad_token_id))

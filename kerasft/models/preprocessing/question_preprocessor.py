@@ -9,7 +9,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.heads.text_classifier import is_decoder
+from kerasft.models.families import is_decoder
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, repeated, side_by_side, text_preprocessor
 from kerasft.models.preprocessing.units import Segmenter
 from kerasft.models.preprocessing.windows import Windows, cover, owned, positions

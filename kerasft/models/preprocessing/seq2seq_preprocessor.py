@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.errors import UserError
-from kerasft.models.heads.seq2seq_lm import EncoderDecoderLayout, encoder_decoder_layout
+from kerasft.models.preprocessing.layout import EncoderDecoderLayout, encoder_decoder_layout
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor
 from kerasft.models.preprocessing.prompt_preprocessor import Join
 from kerasft.models.tokenizers.detokenizer import Detokenizer

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import tensorflow as tf
 
-from kerasft.errors import UserError
 from kerasft.models.tokenizers import unicode_table
+from kerasft.models.tokenizers.merges import Merges, shift
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
 
 if TYPE_CHECKING:
     import keras_hub
-
-_NO_MERGE = np.int64(2**62)
-_RANK = 1 << 31  # a merge is rank * _RANK + merged id, a pair left id * _RANK + right id
 
 
 def byte_characters() -> list[str]:
@@ -36,22 +32,6 @@ def token_bytes(token: str) -> bytes | None:
     return bytes(_BYTE_OF[character] for character in token)
 
 
-def _merge_table(vocabulary: dict[str, int], merges: list[str]) -> tf.lookup.StaticHashTable:
-    keys, values = [], []
-    for rank, merge in enumerate(merge for merge in merges if not merge.startswith("#version:")):
-        left, _, right = merge.partition(" ")
-        missing = [token for token in (left, right, left + right) if token not in vocabulary]
-        if missing:
-            raise UserError(
-                f"model.preset: merge {rank} of the tokenizer, {merge!r}, needs the token {missing[0]!r}, "
-                "which its vocabulary lacks; take vocabulary and merges from the same model"
-            )
-        keys.append(vocabulary[left] * _RANK + vocabulary[right])
-        values.append(rank * _RANK + vocabulary[left + right])
-    initializer = tf.lookup.KeyValueTensorInitializer(np.array(keys, np.int64), np.array(values, np.int64))
-    return tf.lookup.StaticHashTable(initializer, default_value=_NO_MERGE)
-
-
 class BytePairEncoder(tf.Module):
     r"""Texts -> byte-pair ids, as the Rust tokenizers have them for GPT-2's, RoBERTa's and BART's vocabularies.
 
@@ -60,6 +40,9 @@ class BytePairEncoder(tf.Module):
     by an approximation of it in graph and by Llama 3's pattern outside; it also keeps every word it has met in a
     table, which grows without bound in a server. Here nothing is kept: the distinct words of the batch are merged
     together (Sennrich et al. 2016, arXiv:1508.07909).
+
+    A word of any length costs what its bytes cost (see `merges`): words up to 1,024 bytes are always merged as one,
+    longer ones too unless a change at one place would reach further than that.
 
     It differs from `tokenizers` on letters and digits assigned in Unicode versions newer than this Python's, on
     noncharacters such as U+FDD0, and on vocabularies made for another pattern (Llama 3, Qwen: digits). A tokenizer
@@ -88,14 +71,11 @@ class BytePairEncoder(tf.Module):
         self._special_ids = tf.constant([vocabulary[token] for token in self._special.tokens], tf.int64)
         self._prefix_space = bool(tokenizer.add_prefix_space)
         self._split_digits = bool(getattr(tokenizer, "split_digits", False))  # KerasHub's own have none
-        self._merges = _merge_table(vocabulary, list(tokenizer.merges))
+        self._merges = Merges(vocabulary, list(tokenizer.merges))
         # A byte that the vocabulary lacks is left out, as `tokenizers` does without an unknown token.
         byte_ids = [vocabulary.get(char, -1) for char in byte_characters()]
         self._byte_ids = tf.constant(byte_ids, tf.int64)
         self._knows_every_byte = min(byte_ids) >= 0
-        sizes = np.zeros(max(vocabulary.values()) + 1, np.int64)  # a character of a token stands for a byte
-        sizes[list(vocabulary.values())] = [len(token) for token in vocabulary]
-        self._token_bytes = tf.constant(sizes)
         page_of, classes = unicode_table.class_table()
         self._page_of = tf.constant(page_of)
         self._classes = tf.constant(classes)
@@ -124,7 +104,7 @@ class BytePairEncoder(tf.Module):
         splits = tf.gather(tokens.row_splits, ends)
         ids = tf.RaggedTensor.from_row_splits(tf.cast(tokens.flat_values, tf.int32), splits, validate=False)
         # A special token is one stand-in, and counts as one byte in either reckoning.
-        sizes = tf.gather(self._token_bytes, tokens.flat_values)
+        sizes = self._merges.sizes(tokens.flat_values)
         sizes = tf.where(tf.gather(special, tokens.value_rowids()) >= 0, tf.ones_like(sizes), sizes)
         widths = tf.where(classes >= unicode_table.SPECIAL, tf.ones([], tf.int64), self._widths(codes.flat_values))
         after = tf.cumsum(sizes)
@@ -140,9 +120,9 @@ class BytePairEncoder(tf.Module):
         flat = codes.flat_values
         special = tf.reduce_any(flat[:, tf.newaxis] == tf.constant(self._special.standins, tf.int32), axis=1)
         first = tf.range(tf.size(flat, out_type=tf.int64)) == tf.repeat(codes.row_starts(), codes.row_lengths())
-        added = (first | _shift(special, -1, False)) & (flat != ord(" ")) & ~special
+        added = (first | shift(special, -1, False)) & (flat != ord(" ")) & ~special
         source = tf.repeat(tf.range(tf.size(flat)), 1 + tf.cast(added, tf.int32))
-        is_space = source == _shift(source, 1, -1)
+        is_space = source == shift(source, 1, -1)
         ends = tf.cumsum(tf.concat([[0], 1 + tf.cast(added, tf.int64)], 0))
         splits = tf.gather(ends, codes.row_splits)
         flat = tf.where(is_space, ord(" "), tf.gather(flat, source))
@@ -174,56 +154,8 @@ class BytePairEncoder(tf.Module):
         ids = tf.boolean_mask(ids, known)
         word_of = tf.boolean_mask(text.value_rowids(), known)
         count = tf.size(words, out_type=tf.int64)
-        merged, merged_of = _merge_all(self._merges, ids, word_of, count)
+        merged, merged_of = self._merges(ids, word_of, count)
         return tf.RaggedTensor.from_value_rowids(merged, merged_of, nrows=count, validate=False)
-
-
-def _merge_all(
-    merges: tf.lookup.StaticHashTable, ids: tf.Tensor, word_of: tf.Tensor, words: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """(symbols,) int64 ids and the words they are of -> (tokens,) the same when nothing more can be merged.
-
-    Words that are done leave the loop, so that a step costs what is still to be merged, and return to their
-    order at the end.
-    """
-
-    def step(ids: tf.Tensor, word_of: tf.Tensor, done: tf.Tensor, done_of: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        merge = merges.lookup(ids[:-1] * _RANK + ids[1:])
-        merge = tf.where(word_of[:-1] == word_of[1:], merge, _NO_MERGE)
-        best = tf.gather(tf.math.unsorted_segment_min(merge, word_of[:-1], words), word_of)  # (symbols,)
-        finished = best >= _NO_MERGE
-        done = tf.concat([done, tf.boolean_mask(ids, finished)], 0)
-        done_of = tf.concat([done_of, tf.boolean_mask(word_of, finished)], 0)
-        match = _without_overlaps((merge == best[:-1]) & ~finished[:-1])
-        left = tf.concat([match, [False]], 0)[: tf.size(ids)]
-        right = tf.concat([[False], match], 0)[: tf.size(ids)]
-        ids = tf.where(left, tf.concat([merge % _RANK, [0]], 0)[: tf.size(ids)], ids)
-        keep = ~(right | finished)
-        return tf.boolean_mask(ids, keep), tf.boolean_mask(word_of, keep), done, done_of
-
-    _, _, done, done_of = tf.while_loop(
-        lambda ids, word_of, done, done_of: tf.size(ids) > 0,
-        step,
-        (ids, word_of, tf.zeros([0], tf.int64), tf.zeros([0], tf.int64)),
-        shape_invariants=(tf.TensorShape([None]),) * 4,
-    )
-    order = tf.argsort(done_of, stable=True)
-    return tf.gather(done, order), tf.gather(done_of, order)
-
-
-def _without_overlaps(match: tf.Tensor) -> tf.Tensor:
-    """(pairs,) bool: of a run of matching pairs, as in "aaa", keeps the first, third, ..."""
-    position = tf.range(tf.size(match))
-    opens = match & ~_shift(match, -1, False)
-    opening = tf.concat([[0], tf.boolean_mask(position, opens)], 0)
-    in_run = position - tf.gather(opening, tf.cumsum(tf.cast(opens, tf.int32)))
-    return match & (in_run % 2 == 0)
-
-
-def _shift(values: tf.Tensor, by: int, fill: int | bool) -> tf.Tensor:
-    """(n,) -> (n,) whose element i is `values[i + by]`, or `fill` beyond the ends."""
-    edge = tf.fill([tf.minimum(abs(by), tf.size(values))], tf.cast(fill, values.dtype))
-    return tf.concat([values[by:], edge], 0) if by > 0 else tf.concat([edge, values[:by]], 0)
 
 
 def _word_starts(codes: tf.Tensor, classes: tf.Tensor, text_of: tf.Tensor, split_digits: bool) -> tf.Tensor:
@@ -231,17 +163,17 @@ def _word_starts(codes: tf.Tensor, classes: tf.Tensor, text_of: tf.Tensor, split
     special = classes >= unicode_table.SPECIAL
     if split_digits:  # a digit is apart from all around it, as a special token is
         special |= classes == unicode_table.NUMBER
-    piece_starts = special | _shift(special, -1, False) | (text_of != _shift(text_of, -1, -1))
+    piece_starts = special | shift(special, -1, False) | (text_of != shift(text_of, -1, -1))
     piece = tf.cumsum(tf.cast(piece_starts, tf.int32))  # texts cut at special tokens, and at digits
 
     def following(values: tf.Tensor, by: int) -> tf.Tensor:
-        return tf.where(_shift(piece, by, -1) == piece, _shift(values, by, -1), -1)
+        return tf.where(shift(piece, by, -1) == piece, shift(values, by, -1), -1)
 
     space = classes == unicode_table.SPACE
     # `\s+(?!\S)`: the last space before a word is not part of the run of spaces before it, and ` ?` joins it.
     last_space = space & (following(classes, 1) >= 0) & (following(classes, 1) != unicode_table.SPACE)
-    joined = _shift(last_space & (codes == ord(" ")), -1, False)
-    starts = (piece_starts | (classes != _shift(classes, -1, -1)) | last_space) & ~joined
+    joined = shift(last_space & (codes == ord(" ")), -1, False)
+    starts = (piece_starts | (classes != shift(classes, -1, -1)) | last_space) & ~joined
 
     after, second = following(codes, 1), following(codes, 2)
 
@@ -251,6 +183,6 @@ def _word_starts(codes: tf.Tensor, classes: tf.Tensor, text_of: tf.Tensor, split
     quote = starts & (codes == ord("'"))
     short = quote & one_of(after, "stmd")
     long = quote & ((one_of(after, "rv") & (second == ord("e"))) | ((after == ord("l")) & (second == ord("l"))))
-    starts &= ~_shift(short | long, -1, False)
-    ends = _shift(short, -2, False) | _shift(long, -3, False)
+    starts &= ~shift(short | long, -1, False)
+    ends = shift(short, -2, False) | shift(long, -3, False)
     return starts | ends

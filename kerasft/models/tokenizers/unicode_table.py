@@ -1,7 +1,7 @@
 """Unicode properties as small tables that a graph looks up: what a tokenizer does to each character.
 
 Characters come from Python's `unicodedata`, so a table holds for the Unicode version of the Python that built
-it (13.0 for 3.10, 14.0 for 3.11, 15.0 for 3.12), and is then part of the SavedModel.
+it (14.0 for 3.11, 15.0 for 3.12, 15.1 for 3.13), and is then part of the SavedModel.
 """
 
 from __future__ import annotations

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health
 
 from kerasft.errors import UserError
 from kerasft.serving.status import ServingError
 
 SCHEME = "bearer "
-HEALTH = f"/{health.SERVICE_NAME}/"
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,9 @@ class Tls:
 
 
 class Tokens:
-    """The bearer tokens of a file, one a line; a change of the file holds from the next request on.
+    """The bearer tokens of a file, one a line; a line that starts with `#` is a comment.
+
+    A change of the file holds from the next request on.
 
     Args:
         file: that only the server should be able to read.
@@ -73,7 +72,8 @@ class Tokens:
         status = self._file.stat()
         seen = (status.st_mtime_ns, status.st_size)
         if seen != self._seen:
-            self._tokens = [line.strip() for line in self._file.read_bytes().splitlines() if line.strip()]
+            lines = [line.strip() for line in self._file.read_bytes().splitlines()]
+            self._tokens = [line for line in lines if line and not line.startswith(b"#")]
             self._seen = seen
 
     def check(self, header: str | bytes | None) -> None:
@@ -88,26 +88,3 @@ class Tokens:
         matches = [hmac.compare_digest(token, known) for known in self._tokens]
         if scheme != SCHEME.encode() or not any(matches):
             raise ServingError(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed that this server knows")
-
-
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Lets through what has a token; health may be asked without one, as probes do. Args: check, of Tokens."""
-
-    def __init__(self, check: Callable[[str | bytes | None], None]):
-        self._check = check
-
-    async def intercept_service(self, continuation, details):
-        if details.method.startswith(HEALTH):
-            return await continuation(details)
-        try:
-            self._check(dict(details.invocation_metadata).get("authorization"))
-        except ServingError as error:
-            return _refusing(error)
-        return await continuation(details)
-
-
-def _refusing(error: ServingError) -> grpc.RpcMethodHandler:
-    async def refuse(request, context):
-        await context.abort(error.code, error.message)
-
-    return grpc.unary_unary_rpc_method_handler(refuse)

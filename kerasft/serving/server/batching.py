@@ -6,6 +6,7 @@ A batch is whatever waits when a thread becomes free, so a request never waits f
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,10 @@ import numpy as np
 from grpc import StatusCode
 
 from kerasft.serving.server.loaded_model import Arrays, bytes_of, concatenate, rows_of
+from kerasft.serving.server.offload import late
 from kerasft.serving.status import ServingError
 
-Run = Callable[[Mapping[str, np.ndarray]], Arrays]
+Run = Callable[[Mapping[str, np.ndarray], float], Arrays]  # inputs, seconds after which it is stopped
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,17 @@ class _Waiting:
     inputs: Mapping[str, np.ndarray]
     rows: int
     size: int
+    deadline: float  # by time.monotonic, which the batch's thread can ask
     answer: asyncio.Future[Arrays]
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         return tuple(array.shape[1:] for array in self.inputs.values())
+
+    @property
+    def seconds(self) -> float:
+        """Left; 0 where nobody waits for the answer any more."""
+        return 0.0 if self.answer.done() else max(0.0, self.deadline - time.monotonic())
 
 
 class Scheduler:
@@ -103,7 +111,7 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            results = await loop.run_in_executor(self._threads, _answers, run, [each.inputs for each in batch])
+            results = await loop.run_in_executor(self._threads, _answers, run, batch)
         finally:
             self._busy -= 1
             self._dispatch()
@@ -148,15 +156,16 @@ class Queue:
         """
         loop = asyncio.get_running_loop()
         if deadline <= loop.time():
-            raise _late()
-        each = _Waiting(inputs, rows_of(inputs), bytes_of(inputs), loop.create_future())
+            raise late()
+        left = deadline - loop.time()
+        each = _Waiting(inputs, rows_of(inputs), bytes_of(inputs), time.monotonic() + left, loop.create_future())
         self._scheduler.admit(each.rows, each.size)
         self.waiting.append(each)
         self._scheduler.wake(self)
         try:
             return await asyncio.wait_for(each.answer, deadline - loop.time())
         except asyncio.TimeoutError:
-            raise _late() from None
+            raise late() from None
         finally:
             if each in self.waiting:  # late, or cancelled by its client
                 self.waiting.remove(each)
@@ -176,23 +185,27 @@ class Queue:
         return batch
 
 
-def _late() -> ServingError:
-    return ServingError(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before there was an answer")
+def _answers(run: Run, batch: Sequence[_Waiting]) -> list[Arrays | BaseException]:
+    """An answer or an exception for each request; a request that fails does not fail those it was batched with.
 
-
-def _answers(run: Run, requests: Sequence[Mapping[str, np.ndarray]]) -> list[Arrays | BaseException]:
-    """An answer or an exception for each request; a request that fails does not fail those it was batched with."""
-    if len(requests) > 1:
+    What nobody waits for any more is not run, and what runs is stopped once nobody can wait for it.
+    """
+    wanted = [each for each in batch if each.seconds]
+    if len(wanted) > 1:
         try:
-            return _split(run(concatenate(requests)), [rows_of(inputs) for inputs in requests])
+            outputs = run(concatenate([each.inputs for each in wanted]), max(each.seconds for each in wanted))
+            answers = dict(zip(map(id, wanted), _split(outputs, [each.rows for each in wanted]), strict=True))
+            return [answers.get(id(each)) or late() for each in batch]
         except Exception:  # noqa: BLE001  which of them it was shows when each runs alone
             pass
-    return [_alone(run, inputs) for inputs in requests]
+    return [_alone(run, each) for each in batch]
 
 
-def _alone(run: Run, inputs: Mapping[str, np.ndarray]) -> Arrays | BaseException:
+def _alone(run: Run, each: _Waiting) -> Arrays | BaseException:
+    if not (seconds := each.seconds):
+        return late()
     try:
-        return run(inputs)
+        return run(each.inputs, seconds)
     except Exception as error:  # noqa: BLE001  it is raised where the request waits
         return error
 

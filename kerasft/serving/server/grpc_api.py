@@ -1,7 +1,6 @@
-"""TensorFlow Serving's gRPC services, with the stubs of tensorflow-serving-api, and gRPC's own of health.
+"""TensorFlow Serving's gRPC services, with the messages of tensorflow-serving-api.
 
-Every method is a coroutine, those that are not served too: gRPC runs any other in a thread beside the loop, and calls
-of such a one were seen to end at their deadline, unanswered.
+Every method is a coroutine, those that are not served too. How calls get here is in `grpc_calls`.
 """
 
 from __future__ import annotations
@@ -11,18 +10,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-from tensorflow_serving.apis.classification_pb2 import ClassificationResponse
-from tensorflow_serving.apis.model_management_pb2 import ReloadConfigResponse
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
+from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
-from tensorflow_serving.apis.predict_pb2 import PredictResponse
-from tensorflow_serving.apis.regression_pb2 import RegressionResponse
+from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
 
 from kerasft.serving.server import requests
+from kerasft.serving.server.loaded_model import Arrays, rows_of, size_of
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.proto_tensors import to_message
-from kerasft.serving.server.requests import DEFAULT_SIGNATURE
+from kerasft.serving.server.requests import DEFAULT_SIGNATURE, RequestLimits
 from kerasft.serving.server.settings import ModelSettings, from_message
 from kerasft.serving.server.versions import Version
 from kerasft.serving.status import ServingError, invalid
@@ -48,54 +49,33 @@ class _Service:
         return asyncio.get_running_loop().time() + (self._answer_seconds if remaining is None else remaining)
 
 
-class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
+class PredictionService(_Service):
     """Predict, Classify, Regress and GetModelMetadata; MultiInference is UNIMPLEMENTED."""
 
+    NAME = "tensorflow.serving.PredictionService"
+    LARGE = {"Predict": PredictRequest, "Classify": ClassificationRequest, "Regress": RegressionRequest}
+    SMALL = {"GetModelMetadata": GetModelMetadataRequest, "MultiInference": MultiInferenceRequest}
+
     async def Predict(self, request, context):
-        async def work() -> PredictResponse:
-            with self._prediction.find(request.model_spec).used() as version:
-                return await self._predict(version, request, self._deadline(context))
-
-        return await self._observed("predict", request.model_spec.name, context, work)
-
-    async def _predict(self, version: Version, request, deadline: float) -> PredictResponse:
-        key = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = version.model.signatures.get(key)
-        if signature is None:
-            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
-        requests.check_outputs(request.output_filter, signature)
-        inputs = requests.predict_inputs(request, signature, self._prediction.limits)
-        outputs = await self._prediction.answer(version, key, inputs, deadline)
-        response = PredictResponse(model_spec=_spec(version, key))
-        for name in request.output_filter or outputs:
-            response.outputs[name].CopyFrom(to_message(outputs[name], signature.outputs[name]))
-        return response
+        return await self._answer(request, context, "predict", _predict_inputs, _predict_response)
 
     async def Classify(self, request, context):
-        async def work() -> ClassificationResponse:
-            with self._prediction.find(request.model_spec).used() as version:
-                asked = (version, request.model_spec.signature_name, request.input, self._deadline(context))
-                key, labels, scores = await self._prediction.classify(*asked)
-                response = ClassificationResponse(model_spec=_spec(version, key))
-                for row, values in zip(labels, scores.tolist()):
-                    added = response.result.classifications.add()
-                    for label, score in zip(row, values):
-                        added.classes.add(label=label.decode("utf-8", "replace"), score=score)
-                return response
-
-        return await self._observed("classify", request.model_spec.name, context, work)
+        return await self._answer(request, context, "classify", _example_inputs, _classify_response)
 
     async def Regress(self, request, context):
-        async def work() -> RegressionResponse:
-            with self._prediction.find(request.model_spec).used() as version:
-                asked = (version, request.model_spec.signature_name, request.input, self._deadline(context))
-                key, values = await self._prediction.regress(*asked)
-                response = RegressionResponse(model_spec=_spec(version, key))
-                for value in values.tolist():
-                    response.result.regressions.add(value=value)
-                return response
+        return await self._answer(request, context, "regress", _example_inputs, _regress_response)
 
-        return await self._observed("regress", request.model_spec.name, context, work)
+    async def _answer(self, request, context, method: str, read, write):
+        async def work():
+            deadline, offload = self._deadline(context), self._prediction.offload
+            with self._prediction.find(request.model_spec).used() as version:
+                about = (request, version, method, self._prediction.limits)
+                key, inputs = await offload.run(request.ByteSize(), deadline, read, *about)
+                outputs = await self._prediction.answer(version, key, inputs, deadline)
+                rows = rows_of(inputs)
+                return await offload.run(size_of(outputs), deadline, write, request, version, key, outputs, rows)
+
+        return await self._observed(method, request.model_spec.name, context, work)
 
     async def GetModelMetadata(self, request, context):
         async def work():
@@ -110,12 +90,16 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         return await self._observed("multi_inference", "", context, work)
 
 
-class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
+class ModelService(_Service):
     """GetModelStatus and HandleReloadConfigRequest.
 
     Args:
         reload: serves these models from now on; raises ServingError where it may not or cannot.
     """
+
+    NAME = "tensorflow.serving.ModelService"
+    LARGE = {}
+    SMALL = {"GetModelStatus": GetModelStatusRequest, "HandleReloadConfigRequest": ReloadConfigRequest}
 
     def __init__(self, prediction: Prediction, answer_seconds: float, reload: Reload):
         super().__init__(prediction, answer_seconds)
@@ -139,11 +123,43 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
         return await self._observed("reload", "", context, work)
 
 
-class HealthService(health.aio.HealthServicer):
-    """Check and Watch; List, which grpcio-health-checking's stub has beside them, is UNIMPLEMENTED."""
+def _predict_inputs(request, version: Version, method: str, limits: RequestLimits) -> tuple[str, Arrays]:
+    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = version.model.signatures.get(key)
+    if signature is None:
+        raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+    requests.check_outputs(request.output_filter, signature)
+    return key, requests.predict_inputs(request, signature, limits)
 
-    async def List(self, request, context):
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "List is not served here; use Check")
+
+def _example_inputs(request, version: Version, method: str, limits: RequestLimits) -> tuple[str, Arrays]:
+    key = requests.method_signature(version.model.signatures, request.model_spec.signature_name, method)
+    return key, requests.example_inputs(request.input, limits)
+
+
+def _predict_response(request, version: Version, key: str, outputs: Arrays, rows: int) -> PredictResponse:
+    signature = version.model.signatures[key]
+    response = PredictResponse(model_spec=_spec(version, key))
+    for name in request.output_filter or outputs:
+        response.outputs[name].CopyFrom(to_message(outputs[name], signature.outputs[name]))
+    return response
+
+
+def _classify_response(request, version: Version, key: str, outputs: Arrays, rows: int) -> ClassificationResponse:
+    labels, scores = requests.classifications(outputs, rows)
+    response = ClassificationResponse(model_spec=_spec(version, key))
+    for row, values in zip(labels.tolist(), scores.tolist()):
+        added = response.result.classifications.add()
+        for label, score in zip(row, values):
+            added.classes.add(label=label.decode("utf-8", "replace"), score=score)
+    return response
+
+
+def _regress_response(request, version: Version, key: str, outputs: Arrays, rows: int) -> RegressionResponse:
+    response = RegressionResponse(model_spec=_spec(version, key))
+    for value in requests.regressions(outputs, rows).tolist():
+        response.result.regressions.add(value=value)
+    return response
 
 
 def _given(request) -> ModelSpec:

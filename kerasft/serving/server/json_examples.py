@@ -9,7 +9,8 @@ from tensorflow.core.example.example_pb2 import Example
 from tensorflow.core.example.feature_pb2 import Feature
 from tensorflow_serving.apis.input_pb2 import Input
 
-from kerasft.serving.server.json_tensors import is_base64, to_bytes, type_name
+from kerasft.serving.server.json_tensors import DEFAULT_LIMITS, is_base64, to_bytes, type_name
+from kerasft.serving.server.requests import RequestLimits, too_many
 from kerasft.serving.status import invalid
 
 CONTEXT_KEY, EXAMPLES_KEY = "context", "examples"
@@ -17,11 +18,13 @@ INT64 = range(-(2**63), 2**63)
 FLOAT32_MAX = 3.4028235e38
 
 
-def examples(document: Mapping[str, Any]) -> Input:
-    """A classify or regress request -> its examples. Raises ServingError."""
+def examples(document: Mapping[str, Any], limits: RequestLimits = DEFAULT_LIMITS) -> Input:
+    """A classify or regress request -> its examples, no more than the limits allow. Raises ServingError."""
     rows = document.get(EXAMPLES_KEY)
     if not isinstance(rows, list) or not rows:
         raise invalid(f"key '{EXAMPLES_KEY}' is expected, with a list that is not empty")
+    if len(rows) > limits.rows:
+        raise too_many(len(rows), limits)
     message = Input()
     if CONTEXT_KEY in document:
         _fill(message.example_list_with_context.context, document[CONTEXT_KEY])

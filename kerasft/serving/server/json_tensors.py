@@ -1,4 +1,4 @@
-"""The JSON of the REST API -> inputs of a signature, and answers -> JSON, after `json_tensor.cc` of tensorflow/serving.
+"""The JSON of the REST API -> inputs of a signature, after `json_tensor.cc` of tensorflow/serving.
 
 Texts of a request are not quoted in errors: they may end in somebody's log.
 """
@@ -15,18 +15,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from kerasft.serving.server.json_scan import contents
 from kerasft.serving.server.loaded_model import Arrays
-from kerasft.serving.server.proto_tensors import check_shape
+from kerasft.serving.server.proto_tensors import MOST_DIMENSIONS, check_shape
+from kerasft.serving.server.requests import RequestLimits, too_many
 from kerasft.serving.status import invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
-MOST_DIMENSIONS = 8
 BASE64_KEY = "b64"
-BYTES_SUFFIX = "_bytes"  # outputs of such names are written as base64
+KEYS_SHARE = 8  # a key costs as much as eight other values, where it is new
 SIGNATURE_KEY, ROW_KEY, COLUMN_KEY = "signature_name", "instances", "inputs"
+DEFAULT_LIMITS = RequestLimits()
 JSON_NAMES = {dict: "Object", list: "Array", str: "String", bool: "Bool", int: "Number", float: "Number"}
+
+
+def check_contents(body: bytes, limits: RequestLimits) -> None:
+    """Raises ServingError for a body with more values than a request may have, before any of them is made."""
+    if len(body) <= limits.values // KEYS_SHARE:  # a value takes a byte or more
+        return
+    found = contents(body)
+    most_keys = limits.values // KEYS_SHARE
+    for what, count, most in (("values", found.values, limits.values), ("keys", found.keys, most_keys)):
+        if count > most:
+            raise invalid(f"the request has {count} {what}; this server takes {most} at most")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -55,25 +68,32 @@ def signature_name(document: Mapping[str, Any]) -> str:
     return name
 
 
-def predict_inputs(document: Mapping[str, Any], signature: SignatureDef) -> tuple[Arrays, bool]:
+def predict_inputs(
+    document: Mapping[str, Any], signature: SignatureDef, limits: RequestLimits = DEFAULT_LIMITS
+) -> tuple[Arrays, bool]:
     """A predict request -> all inputs of the signature, and whether it came row by row. Raises ServingError."""
     infos = signature.inputs
     if ROW_KEY in document and COLUMN_KEY in document:
         raise invalid(f"expecting only one of '{COLUMN_KEY}' or '{ROW_KEY}' keys to exist")
     if ROW_KEY in document:
-        columns = _columns_of_rows(document[ROW_KEY], list(infos))
+        columns = _columns_of_rows(document[ROW_KEY], list(infos), limits)
     elif COLUMN_KEY in document:
         columns = _columns(document[COLUMN_KEY], list(infos))
     else:
         raise invalid(f"Missing '{COLUMN_KEY}' or '{ROW_KEY}' key")
+    for values in columns.values():
+        if isinstance(values, list) and len(values) > limits.rows:  # before there is an array of them
+            raise too_many(len(values), limits)
     return {name: to_array(name, columns[name], infos[name]) for name in infos}, ROW_KEY in document
 
 
-def _columns_of_rows(rows: Any, names: list[str]) -> dict[str, Any]:
+def _columns_of_rows(rows: Any, names: list[str], limits: RequestLimits) -> dict[str, Any]:
     if not isinstance(rows, list):
         raise invalid(f"Expecting '{ROW_KEY}' to be an list/array")
     if not rows:
         raise invalid(f"No values in '{ROW_KEY}' array")
+    if len(rows) > limits.rows:
+        raise too_many(len(rows), limits)
     named = [isinstance(row, dict) and not is_base64(row) for row in rows]
     if not any(named):
         if len(names) > 1:
@@ -177,50 +197,3 @@ def _check_number(name: str, value: Any, dtype: tf.DType) -> None:
 def type_name(value: Any) -> str:
     """What JSON calls it."""
     return JSON_NAMES.get(type(value), "Null")
-
-
-# Answers.
-def predictions(outputs: Mapping[str, np.ndarray], by_row: bool) -> dict[str, Any]:
-    """Outputs of a signature -> the answer's JSON object; an only output goes without its name. Raises ServingError."""
-    if not by_row:
-        columns = {name: _json(name, array) for name, array in outputs.items()}
-        return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
-    sizes = {array.shape[:1] for array in outputs.values()}
-    if len(sizes) != 1 or () in sizes:
-        raise invalid("outputs have different numbers of rows; ask with 'inputs' instead of 'instances'")
-    columns = {name: _json(name, array) for name, array in outputs.items()}
-    if len(columns) == 1:
-        return {"predictions": next(iter(columns.values()))}
-    return {"predictions": [dict(zip(columns, row)) for row in zip(*columns.values())]}
-
-
-def _json(name: str, array: np.ndarray) -> Any:
-    if array.dtype == object:
-        return _strings(array.tolist(), name.endswith(BYTES_SUFFIX))
-    return shortest(array)
-
-
-def _strings(value: Any, as_bytes: bool) -> Any:
-    if isinstance(value, list):
-        return [_strings(item, as_bytes) for item in value]
-    if as_bytes:
-        return {BASE64_KEY: base64.b64encode(value).decode("ascii")}
-    return to_text(value)
-
-
-def to_text(value: bytes) -> str:
-    """Bytes that a model answers -> a string of JSON."""
-    return value.decode("utf-8", "replace")
-
-
-def shortest(array: np.ndarray) -> Any:
-    """Numbers -> Python's, floats so that they are written with no more digits than their dtype has."""
-    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        return array.astype(str).astype(np.float64).tolist()
-    return array.tolist()
-
-
-def dump(answer: Mapping[str, Any]) -> bytes:
-    """An answer's JSON; NaN and Infinity stand as such, as TensorFlow Serving writes them."""
-    # A name that a client made up, quoted in an error, may have no UTF-8 form.
-    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")

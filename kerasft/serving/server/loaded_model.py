@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 Arrays = dict[str, np.ndarray]
+VALUE_BYTES = 16  # about those of a value's text
 
 
 class LoadedModel:
@@ -60,15 +61,23 @@ class LoadedModel:
         fetches = [signature.outputs[name].name for name in sorted(signature.outputs)]
         return self._session.make_callable(fetches, [info.name for info in signature.inputs.values()])
 
-    def run(self, key: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def run(self, key: str, inputs: Mapping[str, np.ndarray], seconds: float | None = None) -> Arrays:
         """All inputs of a signature -> all its outputs; strings are byte strings in object arrays.
 
+        Args:
+            key: of the signature.
+            inputs: by name.
+            seconds: after which it is stopped; None: never.
+
         Raises:
-            ServingError: with TensorFlow's own code and message.
+            ServingError: with TensorFlow's own code and message; DEADLINE_EXCEEDED where it was stopped.
         """
         signature = self.signatures[key]
+        options = None
+        if seconds is not None:
+            options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(seconds * 1000)))
         try:
-            values = self._calls[key](*(inputs[name] for name in signature.inputs))
+            values = self._calls[key](*(inputs[name] for name in signature.inputs), options=options)
         except tf.errors.OpError as error:
             code = BY_NUMBER.get(error.error_code, StatusCode.UNKNOWN)
             raise ServingError(code, _first_line(error.message)) from None
@@ -90,6 +99,11 @@ def rows_of(inputs: Mapping[str, np.ndarray]) -> int:
 def bytes_of(inputs: Mapping[str, np.ndarray]) -> int:
     """What the values take, strings by their length."""
     return sum(sum(map(len, array.ravel())) if array.dtype == object else array.nbytes for array in inputs.values())
+
+
+def size_of(arrays: Mapping[str, np.ndarray]) -> int:
+    """About the bytes of their text form, without a look at any of them."""
+    return sum(array.size for array in arrays.values()) * VALUE_BYTES
 
 
 def concatenate(parts: Sequence[Mapping[str, np.ndarray]]) -> Arrays:

@@ -67,14 +67,17 @@ class Monitor:
             self._stop(version, watch, error)
 
     def _enqueue(self, watch: Watch, version: Version, key: str, inputs: Arrays, outputs: Arrays) -> None:
-        rows = rows_of(inputs)
-        size = bytes_of(inputs) + bytes_of(outputs)
-        taken = 0
-        if not self._queue.full() and self._bytes + size <= MOST_BYTES:
+        rows, taken = rows_of(inputs), 0
+        if not self._queue.full():
             taken = watch.admit(rows, asyncio.get_running_loop().time())
         if taken:
-            self._queue.put_nowait((version, key, _first(inputs, rows, taken), _first(outputs, rows, taken), size))
-            self._bytes += size
+            seen, answered = _first(inputs, rows, taken), _first(outputs, rows, taken)
+            size = bytes_of(seen) + bytes_of(answered)  # of few rows: an answer may have a million values
+            if self._bytes + size > MOST_BYTES:
+                taken = 0
+            else:
+                self._queue.put_nowait((version, key, seen, answered, size))
+                self._bytes += size
         self._metrics.watched(taken, rows - taken)
 
     async def _work(self) -> None:

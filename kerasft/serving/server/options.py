@@ -39,6 +39,9 @@ class Options:
         log_texts: whether texts are logged, masked.
         trust: whether models may reach files, networks and processes.
         requests: that may be under way at a time, of each port.
+        connection_requests: of one gRPC connection.
+        watches: gRPC health watches at a time, of those with a token and of all others each.
+        pending_bytes: of the bodies of all requests under way, but for the first 64 KiB of each.
         batch: see BatchLimits.
         request: see RequestLimits.
         monitor: see MonitorLimits.
@@ -61,6 +64,9 @@ class Options:
     log_texts: bool = False
     trust: bool = False
     requests: int = 1024
+    connection_requests: int = 512
+    watches: int = 128
+    pending_bytes: int = 256 * MIB
     batch: BatchLimits = field(default_factory=BatchLimits)
     request: RequestLimits = field(default_factory=RequestLimits)
     monitor: MonitorLimits = field(default_factory=MonitorLimits)
@@ -72,9 +78,17 @@ RENAMED = {
     "max_header_bytes": "header_bytes",
     "model_config_file": "config_file",
     "max_requests": "requests",
+    "max_connection_requests": "connection_requests",
+    "max_watches": "watches",
+    "max_pending_bytes": "pending_bytes",
 }
 BATCH = {"batch_rows": "rows", "batch_threads": "threads", "queue_rows": "queued_rows"}
-REQUEST = {"max_rows": "rows", "max_text_bytes": "text_bytes"}
+REQUEST = {
+    "max_rows": "rows",
+    "max_text_bytes": "text_bytes",
+    "max_values": "values",
+    "max_input_bytes": "input_bytes",
+}
 MONITOR = {
     "monitor_rows_per_second": "rate",
     "monitor_window": "window",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -10,11 +11,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from google.protobuf.message import DecodeError
 
 from kerasft.errors import UserError
-from kerasft.serving.server.access import TokenInterceptor, Tokens
 from kerasft.serving.server.event_log import EventLog, Libraries
 from kerasft.serving.server.options import Options
 
 Handle = Callable[[web.Request], Awaitable[web.Response]]
+CALLS_SHARE = 2  # calls that gRPC holds, those that are refused or just end among them, for one with a place
 LINGERING_SECONDS = 1.0  # that the rest of a refused body is read for, so that the client sees the answer
 
 
@@ -51,6 +52,21 @@ def _limited(handle: Handle, most: int) -> Handle:
     return limited
 
 
+async def sent(request: web.Request, response: web.Response, seconds: float) -> web.Response:
+    """The response, once its client has it; a client that does not read it within these seconds is cut off."""
+    try:
+        await asyncio.wait_for(_write(request, response), seconds)
+    except asyncio.TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _write(request: web.Request, response: web.Response) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
 async def _expect(request: web.Request) -> web.Response | None:
     # aiohttp's own quotes what it does not know, and answers 500 where that is no UTF-8.
     if request.headers.get("Expect", "").lower() != "100-continue":
@@ -72,15 +88,15 @@ async def open_rest(runner: web.AppRunner, options: Options) -> int:
     return site.port
 
 
-def make_grpc_server(options: Options, tokens: Tokens | None) -> grpc.aio.Server:
-    """A server to add services to."""
+def make_grpc_server(options: Options) -> grpc.aio.Server:
+    """A server to add handlers to; who gets a place is said by `grpc_calls`, what is here bounds all together."""
     return grpc.aio.server(
-        interceptors=[TokenInterceptor(tokens.check)] if tokens else [],
-        maximum_concurrent_rpcs=options.requests,
+        maximum_concurrent_rpcs=CALLS_SHARE * (options.requests + options.watches),
         options=(
             ("grpc.max_receive_message_length", options.body_bytes),
             ("grpc.max_metadata_size", options.header_bytes),
             ("grpc.absolute_max_metadata_size", options.header_bytes),
+            ("grpc.max_concurrent_streams", CALLS_SHARE * options.connection_requests),
             ("grpc.so_reuseport", 0),
         ),
     )

@@ -1,4 +1,4 @@
-"""Predict, Classify, Regress and what a model says of itself, as both APIs answer them."""
+"""Answers of models and what a model says of itself, for both APIs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 from grpc import StatusCode
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 
-from kerasft.serving.server import requests
 from kerasft.serving.server.loaded_model import Arrays
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.masking import masked_texts
 from kerasft.serving.server.metrics import Metrics
+from kerasft.serving.server.offload import Offload
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.server.versions import Version
 from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
-    from tensorflow_serving.apis.input_pb2 import Input
     from tensorflow_serving.apis.model_pb2 import ModelSpec
 
     from kerasft.serving.server.event_log import EventLog
@@ -41,6 +39,9 @@ class Prediction:
         log: is told of mistakes of ours.
         monitor: is shown the answers.
         log_texts: whether it is told of texts too, masked.
+
+    Attributes:
+        offload: does what would keep the event loop.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Prediction:
         self._log = log
         self._monitor = monitor
         self._log_texts = log_texts
+        self.offload = Offload()
 
     def find(self, spec: ModelSpec) -> Version:
         """The version that a request means. Raises ServingError."""
@@ -65,32 +67,12 @@ class Prediction:
         return self.manager.find(spec.name, number, spec.version_label or None)
 
     async def answer(self, version: Version, key: str, inputs: Arrays, deadline: float) -> Arrays:
-        """All inputs of a signature -> its outputs. Raises ServingError."""
+        """All inputs of a signature, checked -> its outputs. Raises ServingError."""
         if self._log_texts:
             self._log("asked", model=version.name, version=version.number, signature=key, texts=masked_texts(inputs))
         outputs = await version.answer(key, inputs, deadline)
         self._monitor.observe(version, key, inputs, outputs)
         return outputs
-
-    async def classify(
-        self, version: Version, key: str, given: Input, deadline: float
-    ) -> tuple[str, list[list[bytes]], np.ndarray]:
-        """-> its signature, (rows, labels) label names and (rows, labels) scores. Raises ServingError."""
-        key, outputs, rows = await self._examples(version, key, "classify", given, deadline)
-        return key, *requests.classifications(outputs, rows)
-
-    async def regress(self, version: Version, key: str, given: Input, deadline: float) -> tuple[str, np.ndarray]:
-        """-> its signature and (rows,) values. Raises ServingError."""
-        key, outputs, rows = await self._examples(version, key, "regress", given, deadline)
-        return key, requests.regressions(outputs, rows)
-
-    async def _examples(
-        self, version: Version, key: str, method: str, given: Input, deadline: float
-    ) -> tuple[str, Arrays, int]:
-        key = requests.method_signature(version.model.signatures, key, method)
-        inputs = requests.example_inputs(given, self.limits)
-        outputs = await self.answer(version, key, inputs, deadline)
-        return key, outputs, len(inputs[requests.INPUTS])
 
     def status(self, spec: ModelSpec) -> GetModelStatusResponse:
         """Versions of a model and their states. Raises ServingError."""

@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 
-from kerasft.serving.status import invalid
+from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
+MOST_DIMENSIONS = 8
 # Where a message keeps values of a dtype. TensorFlow Serving fills these fields, not tensor_content, and clients read
 # them by name.
 FIELDS = {
@@ -22,7 +23,7 @@ FIELDS = {
 } | dict.fromkeys((tf.int32, tf.int16, tf.int8, tf.uint16, tf.uint8), "int_val")  # fmt: skip
 
 
-def to_array(name: str, tensor: TensorProto, info: TensorInfo, most: int) -> np.ndarray:
+def to_array(name: str, tensor: TensorProto, info: TensorInfo, most: int, most_values: int) -> np.ndarray:
     """One input of a request -> its values.
 
     Args:
@@ -30,6 +31,7 @@ def to_array(name: str, tensor: TensorProto, info: TensorInfo, most: int) -> np.
         tensor: as the client sent it.
         info: the signature's word on it.
         most: elements that a tensor may have which one value fills; a message of a few bytes can claim any shape.
+        most_values: elements of one whose values stand in the message one by one, not as bytes.
 
     Raises:
         ServingError: another dtype or shape, or the values do not fill it.
@@ -39,16 +41,32 @@ def to_array(name: str, tensor: TensorProto, info: TensorInfo, most: int) -> np.
         raise invalid(f"input '{name}' is of type {given}; expected {wanted}")
     if tensor.tensor_shape.unknown_rank:
         raise invalid(f"input '{name}' has no shape")
+    if len(tensor.tensor_shape.dim) > MOST_DIMENSIONS:
+        raise invalid(f"input '{name}' has {len(tensor.tensor_shape.dim)} dimensions")
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     check_shape(name, shape, info)
     size = math.prod(shape)
     if size > max(most, tensor.ByteSize()):
-        raise invalid(f"input '{name}': its values do not fill the shape {list(shape)}")
+        raise _unfilled(name, shape)
+    if not tensor.tensor_content:
+        if size > most_values:
+            raise invalid(f"input '{name}' has {size} values; this server takes {most_values} at most")
+        if _values_of(tensor) > size:
+            raise _unfilled(name, shape)
     try:
         array = tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:
-        raise invalid(f"input '{name}': its values do not fill the shape {list(shape)}") from error
+        raise _unfilled(name, shape) from error
     return np.asarray(array, object) if tensor.dtype == tf.string.as_datatype_enum else array
+
+
+def _values_of(tensor: TensorProto) -> int:
+    field = FIELDS.get(tf.dtypes.as_dtype(tensor.dtype))
+    return len(getattr(tensor, field)) if field else 0
+
+
+def _unfilled(name: str, shape: tuple[int, ...]) -> ServingError:
+    return invalid(f"input '{name}': its values do not fill the shape {list(shape)}")
 
 
 def check_shape(name: str, shape: tuple[int, ...], info: TensorInfo) -> None:

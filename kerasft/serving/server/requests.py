@@ -10,7 +10,7 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.serving.servable_graph import METHODS
-from kerasft.serving.server.loaded_model import Arrays
+from kerasft.serving.server.loaded_model import Arrays, bytes_of
 from kerasft.serving.server.proto_tensors import to_array
 from kerasft.serving.status import ServingError, invalid
 
@@ -26,25 +26,37 @@ KINDS = {"classify": "classification", "regress": "regression"}
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """Args: rows of one request; bytes of one string in it, a serialized example among them."""
+    """How much one request may hold.
+
+    Args:
+        rows: of its inputs.
+        text_bytes: of one string, a serialized example among them.
+        values: of its JSON (numbers, texts, lists, objects; an eighth of them keys), elements of a tensor by gRPC.
+        input_bytes: of all its inputs once they are read: one value may fill many rows, a context goes into each.
+    """
 
     rows: int = 256
     text_bytes: int = 256 * 1024
+    values: int = 2**19
+    input_bytes: int = 64 * 2**20
 
 
 def predict_inputs(request: PredictRequest, signature: SignatureDef, limits: RequestLimits) -> Arrays:
     """A PredictRequest -> all inputs of the signature. Raises ServingError."""
     if set(request.inputs) != set(signature.inputs):
         extra, missing = (
-            ", ".join(sorted(names)) or "none"
+            ", ".join(sorted(names)[:8]) or "none"
             for names in (set(request.inputs) - set(signature.inputs), set(signature.inputs) - set(request.inputs))
         )
         raise invalid(f"inputs do not match the signature: sent but unknown: {extra}; missing: {missing}")
     for tensor in request.inputs.values():
         dims = tensor.tensor_shape.dim
         if dims and dims[0].size > limits.rows:
-            raise _too_many(dims[0].size, limits)
-    inputs = {name: to_array(name, request.inputs[name], info, limits.rows) for name, info in signature.inputs.items()}
+            raise too_many(dims[0].size, limits)
+    inputs = {
+        name: to_array(name, request.inputs[name], info, limits.rows, limits.values)
+        for name, info in signature.inputs.items()
+    }
     check_inputs(inputs, limits)
     return inputs
 
@@ -64,23 +76,30 @@ def check_outputs(names: Iterable[str], signature: SignatureDef) -> None:
 def example_inputs(examples: Input, limits: RequestLimits) -> Arrays:
     """The Input of a classify or regress request -> serialized examples, each with the context merged into it."""
     kind = examples.WhichOneof("kind")
-    if kind == "example_list_with_context":
-        context = examples.example_list_with_context.context
-        merged = []
-        for example in examples.example_list_with_context.examples:
-            both = Example()
-            both.CopyFrom(context)
-            both.MergeFrom(example)
-            merged.append(both)
-    else:
-        merged = list(examples.example_list.examples)
-    if not merged:
+    with_context = kind == "example_list_with_context"
+    given = (examples.example_list_with_context if with_context else examples.example_list).examples
+    if not given:
         raise invalid("Input is empty.")
-    array = np.empty(len(merged), object)
-    array[:] = [example.SerializeToString() for example in merged]
+    if len(given) > limits.rows:  # before there is an object for each
+        raise too_many(len(given), limits)
+    array = np.empty(len(given), object)
+    if with_context:
+        context = examples.example_list_with_context.context
+        if (size := context.ByteSize()) > limits.text_bytes or size * len(given) > limits.input_bytes:
+            raise invalid(f"the context has {size} bytes, for {len(given)} examples; this server takes fewer")
+        array[:] = [_merged(context, example).SerializeToString() for example in given]
+    else:
+        array[:] = [example.SerializeToString() for example in given]
     inputs = {INPUTS: array}
     check_inputs(inputs, limits)
     return inputs
+
+
+def _merged(context: Example, example: Example) -> Example:
+    both = Example()
+    both.CopyFrom(context)
+    both.MergeFrom(example)
+    return both
 
 
 def check_inputs(inputs: Mapping[str, np.ndarray], limits: RequestLimits) -> None:
@@ -92,15 +111,18 @@ def check_inputs(inputs: Mapping[str, np.ndarray], limits: RequestLimits) -> Non
     if 0 in sizes:
         raise invalid("the request has no rows")
     if sizes and max(sizes) > limits.rows:
-        raise _too_many(max(sizes), limits)
+        raise too_many(max(sizes), limits)
     for name, array in inputs.items():
         if array.dtype == object and (longest := max(map(len, array.ravel()), default=0)) > limits.text_bytes:
             raise invalid(
                 f"input '{name}' has a text of {longest} bytes; this server takes {limits.text_bytes} at most"
             )
+    if (size := bytes_of(inputs)) > limits.input_bytes:
+        raise invalid(f"the inputs have {size} bytes once they are read; this server takes {limits.input_bytes}")
 
 
-def _too_many(rows: int, limits: RequestLimits) -> ServingError:
+def too_many(rows: int, limits: RequestLimits) -> ServingError:
+    """For a request of so many rows."""
     return invalid(f"the request has {rows} rows; this server takes {limits.rows} at most")
 
 
@@ -114,7 +136,7 @@ def method_signature(signatures: Mapping[str, SignatureDef], key: str, method: s
     return key
 
 
-def classifications(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[list[list[bytes]], np.ndarray]:
+def classifications(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Outputs of a classify signature -> (rows, labels) label names and scores; empty or 0 where it has none of them.
 
     Raises:
@@ -126,7 +148,7 @@ def classifications(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[list[
         raise invalid("Expected Tensor shape: [batch_size num_classes] of classes and scores")
     shape = given[0].shape
     labels = np.full(shape, b"", object) if classes is None else classes
-    return labels.tolist(), np.zeros(shape, np.float32) if scores is None else scores
+    return labels, np.zeros(shape, np.float32) if scores is None else scores
 
 
 def regressions(outputs: Mapping[str, np.ndarray], rows: int) -> np.ndarray:

@@ -14,18 +14,20 @@ from grpc import StatusCode
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from kerasft.serving.server import json_examples, json_tensors
+from kerasft.serving.server import json_answers, json_requests, requests
+from kerasft.serving.server.admission import Account, Memory
+from kerasft.serving.server.json_requests import Asked
+from kerasft.serving.server.loaded_model import Arrays, size_of
+from kerasft.serving.server.manager import ServedModel
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.prediction import SIGNATURE_FIELD, Prediction
-from kerasft.serving.server.requests import DEFAULT_SIGNATURE, check_inputs
-from kerasft.serving.server.versions import Version
 from kerasft.serving.status import ServingError, invalid
 
 # `http_rest_api_util.cc` of tensorflow/serving.
 _WHICH = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 PREDICTION = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
 STATUS = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(/metadata)?", re.IGNORECASE | re.ASCII)
-INT64_MAX = 2**63 - 1
+INT64_MAX, INT64_DIGITS = 2**63 - 1, 19
 
 
 class RestApi:
@@ -34,11 +36,11 @@ class RestApi:
     Args:
         prediction: has the answers.
         options: limits of a request's size and time.
+        memory: that bodies are counted in.
     """
 
-    def __init__(self, prediction: Prediction, options: Options):
-        self._prediction = prediction
-        self._options = options
+    def __init__(self, prediction: Prediction, options: Options, memory: Memory):
+        self._prediction, self._options, self._memory = prediction, options, memory
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request; what goes wrong is {"error": message} and TensorFlow Serving's status."""
@@ -52,48 +54,42 @@ class RestApi:
             return refusal(error)
         return json_response(answer)
 
-    async def _answer(self, request: web.Request, asked: re.Match[str] | None) -> Mapping[str, Any]:
+    async def _answer(self, request: web.Request, asked: re.Match[str] | None) -> Mapping[str, Any] | bytes:
         deadline = asyncio.get_running_loop().time() + self._options.answer_seconds
         if asked is None:
             return self._describe(request)
-        body = await self._read(request)
-        with self._prediction.find(_spec(asked)).used() as version:
-            document = json_tensors.parse(body)
-            key = json_tensors.signature_name(document)
-            method = asked[4].lower()
-            if method == "predict":
-                return await self._predict(version, key, document, deadline)
-            examples = json_examples.examples(document)
-            if method == "classify":
-                _, labels, scores = await self._prediction.classify(version, key, examples, deadline)
-                rows = zip(labels, json_tensors.shortest(scores))
-                return {"results": [list(zip(map(json_tensors.to_text, row), values)) for row, values in rows]}
-            _, values = await self._prediction.regress(version, key, examples, deadline)
-            return {"results": json_tensors.shortest(values)}
+        spec, method, offload = _spec(asked), asked[4].lower(), self._prediction.offload
+        with self._memory.account() as account:
+            body = await self._read(request, account)
+            with self._prediction.find(spec).used() as version:
+                about = (body, method, version.model.signatures, self._prediction.limits)
+                read = await offload.run(len(body), deadline, json_requests.read, *about)
+                del body, about
+                outputs = await self._prediction.answer(version, read.key, read.inputs, deadline)
+        return await offload.run(size_of(outputs), deadline, _written, method, read, outputs)
 
-    async def _predict(self, version: Version, key: str, document: Mapping[str, Any], deadline: float):
-        signature = version.model.signatures.get(key or DEFAULT_SIGNATURE)
-        if signature is None:
-            raise invalid(f'Serving signature name: "{key or DEFAULT_SIGNATURE}" not found in signature def')
-        inputs, by_row = json_tensors.predict_inputs(document, signature)
-        check_inputs(inputs, self._prediction.limits)
-        outputs = await self._prediction.answer(version, key or DEFAULT_SIGNATURE, inputs, deadline)
-        return json_tensors.predictions(outputs, by_row)
-
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, account: Account) -> bytes:
         options = self._options
+        if (request.content_length or 0) > options.body_bytes:
+            raise _too_large(options)
         try:
-            if (request.content_length or 0) > options.body_bytes:
-                raise web.HTTPRequestEntityTooLarge(options.body_bytes, request.content_length)
-            return await asyncio.wait_for(request.read(), options.body_seconds)
-        except web.HTTPRequestEntityTooLarge:
-            message = f"the body is larger than the {options.body_bytes} bytes that this server takes"
-            raise ServingError(StatusCode.INVALID_ARGUMENT, message, 413) from None
+            return await asyncio.wait_for(_body(request, account, options), options.body_seconds)
         except asyncio.TimeoutError:
             message = f"the body did not come within {options.body_seconds:g} s"
             raise ServingError(StatusCode.DEADLINE_EXCEEDED, message, 408) from None
         except (web.RequestPayloadError, ClientError, OSError):
             raise invalid("the body could not be read") from None
+
+    def _list(self) -> Mapping[str, Any]:
+        """What is served: TensorFlow Serving has no such list."""
+        models = []
+        for name, model in sorted(self._prediction.manager.models.items()):
+            versions = [
+                {"version": str(number), "state": version.state.name}
+                for number, version in sorted(model.versions.items(), reverse=True)
+            ]
+            models.append({"name": name, "versions": versions, "labels": _labels(model)})
+        return {"models": models}
 
     def _describe(self, request: web.Request) -> Mapping[str, Any]:
         path = request.rel_url.raw_path
@@ -101,7 +97,7 @@ class RestApi:
         if asked is None:
             raise invalid(f"Malformed request: {request.method} {path}")
         if not asked[1]:
-            raise invalid("Missing model name in request.")
+            return self._list()
         spec = _spec(asked)
         if asked[4] is None:
             return _dict(self._prediction.status(spec))
@@ -111,24 +107,54 @@ class RestApi:
         return {"model_spec": _dict(response.model_spec), "metadata": {SIGNATURE_FIELD: _dict(signatures)}}
 
 
+async def _body(request: web.Request, account: Account, options: Options) -> bytes:
+    body = bytearray()
+    while chunk := await request.content.readany():
+        if len(body) + len(chunk) > options.body_bytes:  # after decompression
+            raise _too_large(options)
+        account.add(len(chunk))
+        body += chunk
+    return bytes(body)
+
+
+def _too_large(options: Options) -> ServingError:
+    message = f"the body is larger than the {options.body_bytes} bytes that this server takes"
+    return ServingError(StatusCode.INVALID_ARGUMENT, message, 413)
+
+
+def _written(method: str, asked: Asked, outputs: Arrays) -> bytes:
+    if method == "predict":
+        return json_answers.predictions(outputs, asked.by_row)
+    rows = len(asked.inputs[requests.INPUTS])
+    if method == "classify":
+        return json_answers.classifications(*requests.classifications(outputs, rows))
+    return json_answers.regressions(requests.regressions(outputs, rows))
+
+
 def _spec(asked: re.Match[str]) -> ModelSpec:
     spec = ModelSpec(name=unquote(asked[1]))
     if asked[2]:
-        if int(asked[2]) > INT64_MAX:
+        digits = asked[2].lstrip("0") or "0"
+        if len(digits) > INT64_DIGITS or int(digits) > INT64_MAX:  # Python reads no number of 5,000 digits
             raise invalid(f"Failed to convert version: {asked[2]} to numeric.")
-        spec.version.value = int(asked[2])
+        spec.version.value = int(digits)
     if asked[3]:
         spec.version_label = unquote(asked[3])
     return spec
+
+
+def _labels(model: ServedModel) -> dict[str, str]:
+    return {label: str(model.labelled(label)) for label in sorted(model.settings.labels)}
 
 
 def _dict(message) -> dict[str, Any]:
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 
 
-def json_response(answer: Mapping[str, Any], status: int = 200) -> web.Response:
-    """An answer with TensorFlow Serving's content type, which names no charset."""
-    response = web.Response(body=json_tensors.dump(answer), status=status)
+def json_response(answer: Mapping[str, Any] | bytes, status: int = 200) -> web.Response:
+    """An answer, written or not, with TensorFlow Serving's content type, which names no charset."""
+    body = answer if isinstance(answer, bytes) else json_answers.dump(answer)
+    response = web.Response(body=body, status=status)
     response.headers["Content-Type"] = "application/json"
     response.headers["Server"] = "kerasft"  # not which versions of what
     return response

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 
 import grpc
 from aiohttp import web
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from kerasft.errors import ServableError, UserError
 from kerasft.serving.bundle import METRICS_PATH
 from kerasft.serving.server.access import Tokens
+from kerasft.serving.server.admission import Memory, Shares
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.event_log import EventLog
-from kerasft.serving.server.grpc_api import HealthService, ModelService, PredictionService
+from kerasft.serving.server.grpc_api import ModelService, PredictionService
+from kerasft.serving.server.grpc_calls import Calls
+from kerasft.serving.server.grpc_health import HealthService
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.page import page
-from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
+from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest, sent
 from kerasft.serving.server.prediction import Prediction
 from kerasft.serving.server.rest import RestApi, json_response, refusal
 from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
 from kerasft.serving.server.webhook import Webhook
 from kerasft.serving.status import ServingError
 
-LIVE, READY = "/healthz/live", "/healthz/ready"
+PROBES = LIVE, READY = "/healthz/live", "/healthz/ready"
 DRIFT = "/monitoring/drift"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
@@ -61,8 +64,9 @@ class Server:
         answering = (self.manager, options.request, self.metrics, log, self._monitor, options.log_texts)
         self._prediction = Prediction(*answering)
         self._tokens = Tokens(options.token_file) if options.token_file else None
-        self._under_way = 0
-        self._rest = RestApi(self._prediction, options)
+        self._memory = Memory(options.pending_bytes)
+        self._callers = Shares(options.requests, options.requests, "requests")
+        self._rest = RestApi(self._prediction, options, self._memory)
         self._settings: list[ModelSettings] = []
         self._reloaded: list[ModelSettings] | None = None
         self._changing = asyncio.Lock()  # what the folders say may not come after what a client said
@@ -82,11 +86,11 @@ class Server:
         """
         self._settings = self._read_settings()
         await self._listen()
-        await self._say_health(False)
+        self._say_health(False)
         await self.manager.update(self._settings)
         for each in self._settings:
             self._check_started(each)
-        await self._say_health(True)
+        self._say_health(True)
         self._monitor.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._log("ready", host=self._options.host, rest_port=self.rest_port, grpc_port=self.grpc_port)
@@ -116,28 +120,35 @@ class Server:
         self._runner = make_runner(self._handle, options)
         await self._runner.setup()
         self.rest_port = await open_rest(self._runner, options)
-        self._grpc = make_grpc_server(options, self._tokens)
-        prediction = PredictionService(self._prediction, options.answer_seconds)
-        models = ModelService(self._prediction, options.answer_seconds, self._reload)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._grpc = make_grpc_server(options)
+        calls = Calls(options, self._tokens, self._memory, self._prediction.offload, self._log)
+        services = (
+            PredictionService(self._prediction, options.answer_seconds),
+            ModelService(self._prediction, options.answer_seconds, self._reload),
+        )
+        handlers = [calls.service(each.NAME, each, each.LARGE, each.SMALL) for each in services]
+        self._grpc.add_generic_rpc_handlers((*handlers, calls.health(self._health)))
         self.grpc_port = await open_grpc(self._grpc, options)
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path in PROBES:  # they have no token, and come through whatever others do
+            return self._probe(request)
         try:
-            if self._tokens and request.path not in (LIVE, READY):  # probes have no token
+            if self._tokens:
                 self._tokens.check(request.headers.get("Authorization"))
-            if self._under_way >= self._options.requests:
-                message = f"overloaded: {self._under_way} requests are under way; try again later"
-                raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+            with self._callers.place(""):
+                response = await self._answer(request)
+                # The request is over once its client has the answer: one that does not read keeps its place.
+                return await sent(request, response, self._options.body_seconds)
         except ServingError as error:
             return refusal(error)
-        self._under_way += 1
-        try:
-            return await self._answer(request)
-        finally:
-            self._under_way -= 1
+
+    def _probe(self, request: web.Request) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
+        if request.path == LIVE:
+            return json_response({"live": True})
+        return json_response({"ready": self.ready}, 200 if self.ready else 503)
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = request.path
@@ -146,10 +157,6 @@ class Server:
         if request.method in ("GET", "HEAD"):
             if path == "/":
                 return page(self.manager)
-            if path == LIVE:
-                return json_response({"live": True})
-            if path == READY:
-                return json_response({"ready": self.ready}, 200 if self.ready else 503)
             if path == METRICS_PATH:
                 return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
             if path == DRIFT:
@@ -166,17 +173,22 @@ class Server:
         """Whether new requests are welcome."""
         return self.manager.ready and not self._ending
 
-    async def _say_health(self, serving: bool) -> None:
+    def _say_health(self, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse
         for name in SERVICES:
-            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+            self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def _reload(self, settings: Sequence[ModelSettings]) -> None:
         """A client's configuration: other versions and labels of the folders that this server was started with."""
-        known = {each.base_path.absolute() for each in self._settings}
+        left = Counter(each.base_path.absolute() for each in self._settings)
         for each in settings:
-            if each.base_path.absolute() not in known:
+            folder = each.base_path.absolute()
+            if folder not in left:
                 message = f"{each.name}: base_path is not one that this server was started with"
+                raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
+            left[folder] -= 1
+            if left[folder] < 0:  # each would take the memory of a model
+                message = f"{each.name}: base_path is served under another name too; this server was not started so"
                 raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
         async with self._changing:
             try:
@@ -226,13 +238,14 @@ class Server:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
-        await self._say_health(False)
+        self._say_health(False)
         ends = [self._runner.cleanup()] if self._runner else []
         ends += [self._grpc.stop(self._options.drain_seconds)] if self._grpc else []
         await asyncio.gather(*ends)
         await self._monitor.close()
         await self.manager.close()
         self._scheduler.close()
+        self._prediction.offload.close()
         if self._webhook:
             await asyncio.get_running_loop().run_in_executor(None, self._webhook.close)
         if started:

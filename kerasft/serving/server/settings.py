@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,8 +84,8 @@ def from_message(message: ModelServerConfig) -> list[ModelSettings]:
     models = [_model(config) for config in message.model_config_list.config]
     if not models:
         raise ValueError("the model_config_list names no model")
-    names = [model.name for model in models]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(model.name for model in models)
+    if twice := sorted(name for name, count in names.items() if count > 1):
         raise ValueError(f"the model {twice[0]} is configured twice")
     return models
 

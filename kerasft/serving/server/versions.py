@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -98,17 +99,17 @@ class Version:
 
 
 def _run(model: LoadedModel, key: str):
-    return lambda inputs: model.run(key, inputs)
+    return lambda inputs, seconds: model.run(key, inputs, seconds)
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Changes when the files of a version do: a version that was refused is tried again then."""
-    files = (folder / "saved_model.pb", *sorted((folder / "variables").glob("*")))
+    """Changes when any file of a version does: a version that was refused is tried again then."""
     found = []
-    for file in files:
+    for file in sorted(folder.rglob("*")):
         with contextlib.suppress(OSError):
             status = file.stat()
-            found.append((file.name, status.st_mtime_ns, status.st_size))
+            if not stat.S_ISDIR(status.st_mode):
+                found.append((str(file.relative_to(folder)), status.st_mtime_ns, status.st_size))
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ from kerasft.serving.server.requests import (
 from kerasft.serving.status import ServingError
 
 # Records are the exporter's, not a client's.
-UNLIMITED = RequestLimits(rows=2**31, text_bytes=2**31)
+UNLIMITED = RequestLimits(rows=2**31, text_bytes=2**31, values=2**31, input_bytes=2**40)
 METHODS = {"classify_log": "classify", "regress_log": "regress"}
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.config import schema
-from kerasft.models.layer_classes import as_classes
+from kerasft.models.layer_classes import Form, as_classes, as_made
 
 EMBEDDINGS = "embeddings"  # in `training.fused`
 LEAST_ROWS = 1024  # a smaller table is no work for the usual update
@@ -194,7 +194,7 @@ def rows_used(tape: tf.GradientTape, now: tf.Tensor) -> Iterator[Uses]:
         _traced.uses = None
 
 
-class _Deferred:
+class _Deferred(Form):
     """Before the class of an embedding layer: reads rows as they are by now, and says which."""
 
     table: DeferredRows
@@ -236,8 +236,8 @@ def deferrable_layers(
 
 
 def _plain(layer: keras.layers.Layer) -> bool:
-    changed = layer.lora_enabled or layer.quantization_mode or layer.embeddings_constraint
-    return not changed and layer.compute_dtype == "float32" and layer.input_dim >= LEAST_ROWS
+    plain = as_made(layer) and layer.embeddings_constraint is None and layer.compute_dtype == "float32"
+    return plain and layer.input_dim >= LEAST_ROWS
 
 
 def _read_once(layer: keras.layers.Layer, model: keras.Model) -> bool:

@@ -11,11 +11,12 @@ import keras_hub
 from keras.src.ops.numpy import GetItem
 from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_and_attention_mask
 
-from kerasft.models.heads.text_classifier import Pooling
+from kerasft.models.heads.pooling import Pooling
+from kerasft.models.layer_classes import Form, as_made
 
 
 def last_layer_of_first_token(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layer all of whose readers take the first token; none where the model has no such layer."""
+    """The layer all of whose readers take the first token; none where the model has none that is as KerasHub made it."""
     nodes = [node for nodes in getattr(model, "_nodes_by_depth", {}).values() for node in nodes]
     outputs = {id(tensor) for tensor in getattr(model, "outputs", ())}
     found = []
@@ -25,7 +26,7 @@ def last_layer_of_first_token(model: keras.Model) -> list[keras.layers.Layer]:
         if type(node.operation) is keras_hub.layers.TransformerEncoder and inner and all(map(_reads_first, readers)):
             found.append(node.operation)
     shared = any(len(layer._inbound_nodes) > 1 for layer in found)  # ALBERT calls one layer again and again
-    return [] if shared else found
+    return [] if shared else [layer for layer in found if as_made(layer)]
 
 
 def _reads_first(node) -> bool:
@@ -36,7 +37,7 @@ def _reads_first(node) -> bool:
     return isinstance(operation, Pooling) and operation.method == "cls"
 
 
-class FirstTokenEncoder(keras_hub.layers.TransformerEncoder):
+class FirstTokenEncoder(Form, keras_hub.layers.TransformerEncoder):
     """(batch, length, hidden) -> (batch, 1, hidden)."""
 
     def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):

@@ -1,7 +1,8 @@
 """Cheaper forms of the layers that KerasHub's models are made of: same weights, same result, fewer passes over memory.
 
 A model's layers take these forms while a training step is traced, no longer. Evaluation and export run the layers as
-Keras has them. Each form leaves what it was not made for (other types, LoRA, more outputs) to its parent.
+Keras has them. Each form leaves what it was not made for (other types, LoRA, wrapped parts, more outputs) to its
+parent; which form a layer may take is decided here and in `kerasft.models.layer_classes.as_made`, nowhere else.
 """
 
 from __future__ import annotations
@@ -71,14 +72,30 @@ def chosen_forms(
 @contextlib.contextmanager
 def fused_layers(model: keras.layers.Layer, forms: Collection[str]) -> Iterator[None]:
     """Layers of the model, however deep, take their cheaper forms inside."""
-    first_token = last_layer_of_first_token(model) if FIRST_TOKEN in forms else []
-    replaced = {kind: form for name in forms for kind, form in FORMS.get(name, {}).items()}
-    changes: Changes = [(layer, FirstTokenEncoder) for layer in first_token]
-    if KERNELS in forms:
-        replaced |= kernel_layers.FORMS
-        changes += kernel_layers.encoders(model, leave=first_token)
-    changes += [(layer, replaced[type(layer)]) for layer in model._flatten_layers() if type(layer) in replaced]
     leave = kernel_layers.is_gelu if KERNELS in forms else lambda activation: False
     activations = compiled_activations(model, leave) if ACTIVATIONS in forms else contextlib.nullcontext()
-    with as_classes(changes), activations:
+    with as_classes(cheaper_forms(model, forms)), activations:
         yield
+
+
+def cheaper_forms(model: keras.layers.Layer, names: Collection[str]) -> Changes:
+    """Which layers of a model take which form.
+
+    A layer of another class than those of FORMS, such as a wrapper, has none. A form that reads weights of a layer's
+    parts by itself asks `as_made` and leaves what is not to the layer's own class.
+
+    Args:
+        model: its layers have their own classes, or those for a packed batch.
+        names: of forms.
+    """
+    first_token = last_layer_of_first_token(model) if FIRST_TOKEN in names else []
+    forms = {kind: form for name in names for kind, form in FORMS.get(name, {}).items()}
+    if KERNELS in names:
+        forms |= kernel_layers.FORMS
+    changes: Changes = [(layer, FirstTokenEncoder) for layer in first_token]
+    done = {id(layer) for layer in first_token}
+    for layer in model._flatten_layers():
+        form = forms.get(type(layer)) or (kernel_layers.encoder_form(layer) if KERNELS in names else None)
+        if form is not None and id(layer) not in done:
+            changes.append((layer, form))
+    return changes

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import keras_hub
@@ -15,8 +15,8 @@ import tensorflow as tf
 from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_and_attention_mask
 
 from kerasft.kernels import operations
-from kerasft.models.layer_classes import Changes
-from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, adapted, normalizes_last
+from kerasft.models.layer_classes import Form, as_made, own_class
+from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, normalizes_last, reads_float32
 from kerasft.training.layers.precision import product_type
 
 # `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
@@ -24,7 +24,7 @@ from kerasft.training.layers.precision import product_type
 _traced = threading.local()
 
 
-class KernelDropout(keras.layers.Dropout):
+class KernelDropout(Form, keras.layers.Dropout):
     """One pass; the rate becomes the nearest multiple of 1/256."""
 
     def call(self, inputs, training=False):
@@ -33,7 +33,7 @@ class KernelDropout(keras.layers.Dropout):
         return operations.dropout(inputs, next_seed(self), self.rate)
 
 
-class KernelLayerNormalization(keras.layers.LayerNormalization):
+class KernelLayerNormalization(Form, keras.layers.LayerNormalization):
     """One pass forward and one back."""
 
     def call(self, inputs):
@@ -46,7 +46,7 @@ class KernelDense(Dense):
     """With GELU as one pass that adds the bias, too."""
 
     def call(self, inputs, training=None):
-        approximate = None if self.bias is None or adapted(self) else gelu_of(self.activation)
+        approximate = gelu_of(self.activation) if self.bias is not None and reads_float32(self) else None
         if approximate is None:
             return super().call(inputs, training=training)
         outputs = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), tf.convert_to_tensor(self.kernel))
@@ -63,12 +63,12 @@ class KernelMultiHeadAttention(MultiHeadAttention):
         return attention_weights(self, query, key, attention_mask, training)
 
 
-class KernelEncoder(keras_hub.layers.TransformerEncoder):
+class KernelEncoder(Form, keras_hub.layers.TransformerEncoder):
     """What stands between two matrix products is one pass, in the type that they read and give."""
 
     def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):
-        approximate = gelu_of(self._feedforward_intermediate_dense.activation)
-        if return_attention_scores or approximate is None or not plain_encoder(self, inputs):
+        approximate = gelu_of(self._feedforward_intermediate_dense.activation) if plain_encoder(self, inputs) else None
+        if return_attention_scores or approximate is None:
             return super().call(inputs, padding_mask, attention_mask, training, return_attention_scores)
         mask = merge_padding_and_attention_mask(inputs, padding_mask, attention_mask)
         attention, inner, outer = (
@@ -91,10 +91,12 @@ class KernelEncoder(keras_hub.layers.TransformerEncoder):
 
 
 def plain_encoder(layer: keras_hub.layers.TransformerEncoder, inputs: tf.Tensor) -> bool:
-    """Whether it is BERT's: normalised behind each residual, all in float32, no adapters."""
-    whole = all(dense.bias is not None and not adapted(dense) for dense in denses(layer))
+    """Whether it is BERT's: as KerasHub made it, normalised behind each residual, all in float32."""
+    if layer.normalize_first or not as_made(layer):
+        return False
     norms = layer._self_attention_layer_norm, layer._feedforward_layer_norm
-    return whole and not layer.normalize_first and all(normalizes_last(norm, inputs) for norm in norms)
+    whole = all(dense.bias is not None and dense.compute_dtype == "float32" for dense in denses(layer))
+    return whole and all(normalizes_last(norm, inputs) for norm in norms)
 
 
 def denses(layer: keras_hub.layers.TransformerEncoder) -> list[keras.layers.Layer]:
@@ -143,7 +145,8 @@ def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
 @contextlib.contextmanager
 def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
     """Weights of encoder layers are brought into the form of products here, and not by each part of a batch inside."""
-    layers = [dense for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) for dense in denses(layer)]
+    encoders = [layer for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) and as_made(layer)]
+    layers = [dense for layer in encoders for dense in denses(layer) if dense.bias is not None]
     if product_type() == tf.bfloat16:
         kernels = {id(dense.kernel): as_matrix(dense) for dense in layers}
         _traced.ready = {
@@ -275,12 +278,9 @@ FORMS: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
 }
 
 
-def encoders(model: keras.layers.Layer, leave: Collection[keras.layers.Layer]) -> Changes:
-    """The encoder layers of a model, but for those to leave; the class that one has for a packed batch stays first."""
-    changes, kept = [], {id(layer) for layer in leave}
-    for layer in model._flatten_layers():
-        kind = type(layer)
-        if isinstance(layer, keras_hub.layers.TransformerEncoder) and id(layer) not in kept:
-            plain = kind is keras_hub.layers.TransformerEncoder
-            changes.append((layer, KernelEncoder if plain else type(kind.__name__, (kind, KernelEncoder), {})))
-    return changes
+def encoder_form(layer: keras.layers.Layer) -> type[keras.layers.Layer] | None:
+    """The form of an encoder layer; the class that one has for a packed batch stays first. None: no encoder."""
+    kind = type(layer)
+    if own_class(layer) is not keras_hub.layers.TransformerEncoder:
+        return None
+    return KernelEncoder if kind is own_class(layer) else type(kind.__name__, (kind, KernelEncoder), {})

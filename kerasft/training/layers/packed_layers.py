@@ -20,9 +20,10 @@ from keras_hub.src.models.deberta_v3.disentangled_attention_encoder import Disen
 
 from kerasft.data.batching.pack_plan import OFFSET, ROW, RowShape
 from kerasft.errors import UserError
-from kerasft.models.layer_classes import as_classes
+from kerasft.models.layer_classes import PARTS, Form, as_classes, has_part
 from kerasft.training.layers.packed_rows import PackedRows
 
+ATTENTION = "_self_attention_layer"  # a part of each transformer layer
 _traced = threading.local()  # `current`: a _Pass; replicas are traced in threads of their own, which take turns
 
 
@@ -87,7 +88,7 @@ def _running() -> _Pass | None:
     return getattr(_traced, "current", None)
 
 
-class _Encoder(keras_hub.layers.TransformerEncoder):
+class _Encoder(Form, keras_hub.layers.TransformerEncoder):
     """Of BERT and its kin."""
 
     def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):
@@ -99,7 +100,7 @@ class _Encoder(keras_hub.layers.TransformerEncoder):
         return found.leave(turn, vectors)
 
 
-class _Decoder(keras_hub.layers.TransformerDecoder):
+class _Decoder(Form, keras_hub.layers.TransformerDecoder):
     """Of GPT-2; the causal mask of a row is that of each text in it, too."""
 
     def call(
@@ -138,7 +139,7 @@ class _Decoder(keras_hub.layers.TransformerDecoder):
         return found.leave(turn, vectors)
 
 
-class _DisentangledEncoder(DisentangledAttentionEncoder):
+class _DisentangledEncoder(Form, DisentangledAttentionEncoder):
     """Of DeBERTa: two tokens of a text are as far apart in a row as they were before."""
 
     def call(self, inputs, rel_embeddings, padding_mask=None, attention_mask=None):
@@ -159,12 +160,20 @@ FORMS: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
 }
 
 
+def _attends(layer: keras.layers.Layer) -> bool:
+    """Whether tokens know of each other through KerasHub's own attention: what else stands in its place may mix them.
+
+    Other parts work token by token, and may be wrapped or have adapters.
+    """
+    return has_part(layer, ATTENTION, PARTS[type(layer)][ATTENTION])
+
+
 def _calls(model: keras.Model) -> list[keras.layers.Layer]:
     """The transformer layers in the order that the model calls them; ALBERT calls the same one again and again."""
     for part in [model, *model._flatten_layers()]:
         by_depth = getattr(part, "_nodes_by_depth", {})  # of a functional model
         nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-        nodes = [node for node in nodes if type(node.operation) in FORMS]
+        nodes = [node for node in nodes if type(node.operation) in FORMS and _attends(node.operation)]
         # A decoder that reads what an encoder gives takes two texts, whose rows would have to be the same.
         crossed = any(getattr(node.operation, "_cross_attention_layer", None) is not None for node in nodes)
         if nodes and not crossed and all(before in after.parent_nodes for before, after in zip(nodes, nodes[1:])):

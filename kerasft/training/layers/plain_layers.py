@@ -5,8 +5,10 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from kerasft.models.layer_classes import Form, as_made
 
-class Dropout(keras.layers.Dropout):
+
+class Dropout(Form, keras.layers.Dropout):
     """Eight decisions from one 64-bit random number, where Keras draws 32 bits for each.
 
     The rate becomes the nearest multiple of 1/256 (0.1: 26/256), and what is kept is scaled by the rate that is used.
@@ -26,7 +28,7 @@ class Dropout(keras.layers.Dropout):
         return inputs * tf.reshape(kept, shape)
 
 
-class LayerNormalization(keras.layers.LayerNormalization):
+class LayerNormalization(Form, keras.layers.LayerNormalization):
     """With its gradient written out, the sums over rows in it by the kernel that sums biases."""
 
     def call(self, inputs):
@@ -65,30 +67,30 @@ def _normalized(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: f
     return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
-class Dense(keras.layers.Dense):
+class Dense(Form, keras.layers.Dense):
     """One matrix product and one bias that oneDNN has kernels for, forward and back."""
 
     def call(self, inputs, training=None):
-        if self.bias is None or adapted(self):
+        if self.bias is None or not reads_float32(self):
             return super().call(inputs, training=training)
         outputs = _affine(inputs, self.kernel, self.bias, 1)
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class EinsumDense(keras.layers.EinsumDense):
+class EinsumDense(Form, keras.layers.EinsumDense):
     """The projections of attention, each one matrix product and one bias."""
 
     def call(self, inputs, training=None):
         contracted = {"abc,cde->abde": 1, "abcd,cde->abe": 2, "abc,cd->abd": 1}.get(self.equation)
         linear = self.activation in (None, keras.activations.linear)
-        if contracted is None or self.bias is None or not linear or adapted(self):
+        if contracted is None or self.bias is None or not linear or not reads_float32(self):
             return super().call(inputs, training=training)
         return _affine(inputs, self.kernel, self.bias, contracted)
 
 
-def adapted(layer: keras.layers.Layer) -> bool:
-    """Whether the layer does more than its kernel says."""
-    return bool(layer.lora_enabled or layer.quantization_mode) or layer.compute_dtype != "float32"
+def reads_float32(layer: keras.layers.Layer) -> bool:
+    """Whether the layer does what its kernel and bias say, no more, and in float32."""
+    return as_made(layer) and layer.compute_dtype == "float32"
 
 
 def _affine(inputs: tf.Tensor, kernel, bias, contracted: int) -> tf.Tensor:
@@ -103,7 +105,7 @@ def _affine(inputs: tf.Tensor, kernel, bias, contracted: int) -> tf.Tensor:
     return result
 
 
-class MultiHeadAttention(keras.layers.MultiHeadAttention):
+class MultiHeadAttention(Form, keras.layers.MultiHeadAttention):
     """Masks by one sum, where Keras selects twice."""
 
     def _compute_attention(

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
-from kerasft.models.layer_classes import as_classes
+from kerasft.models.layer_classes import Form, as_classes
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def _rematerialized_class(kind: type[keras.layers.Layer], xla: bool) -> type[ker
     return type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "xla": xla})
 
 
-class _Rematerialized:
+class _Rematerialized(Form):
     """Before the class of a layer, which is `plain`."""
 
     plain: type[keras.layers.Layer]

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.models.generation.cached_decoder import check_decoder, next_token_logits, read_prompt, read_token
+from kerasft.models.families import check_decoder
+from kerasft.models.generation.cached_decoder import next_token_logits, read_prompt, read_token
 from kerasft.models.heads.causal_lm import CausalLM
 
 

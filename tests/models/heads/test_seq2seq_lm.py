@@ -11,7 +11,8 @@ from tiny_t5 import make_t5
 
 from kerasft.errors import UserError
 from kerasft.models.heads.causal_lm import causal_lm_loss
-from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM, encoder_decoder_layout
+from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
+from kerasft.models.preprocessing.layout import encoder_decoder_layout
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 
 INPUT, OUTPUT = [0, 20, 130, 7, 2, 1, 1], [2, 0, 44, 9]

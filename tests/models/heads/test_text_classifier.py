@@ -5,7 +5,8 @@ import keras_hub
 import numpy as np
 import pytest
 
-from kerasft.models.heads.text_classifier import build_classifier, is_decoder
+from kerasft.models.families import is_decoder
+from kerasft.models.heads.text_classifier import build_classifier
 
 SMALL = dict(num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=16)
 MODELS = keras_hub.models

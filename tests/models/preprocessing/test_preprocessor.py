@@ -14,13 +14,8 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tokenizers import Encoding, Tokenizer
 
 from kerasft.errors import UserError
-from kerasft.models.preprocessing.preprocessor import (
-    Layout,
-    TextPreprocessor,
-    longest_first,
-    special_token_layout,
-    text_preprocessor,
-)
+from kerasft.models.preprocessing.layout import Layout, special_token_layout
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, longest_first, text_preprocessor
 
 WORDS = "the quick brown fox doesn't jump over 12345 lazy dogs , 我们 café".split()
 texts = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)

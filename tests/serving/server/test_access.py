@@ -101,10 +101,10 @@ def test_tokens_change_with_their_file(tmp_path):
     file.write_text("one\n")
     tokens = Tokens(file)
     tokens.check("Bearer one")
-    file.write_text("second\n")
+    file.write_text("# made in May\n  # Bearer\nsecond\n")
     os.utime(file, ns=(1, 1))
     tokens.check(b"Bearer second")
-    for gone in ("Bearer one", "Bearer ", "Bearer \udcff"):
+    for gone in ("Bearer one", "Bearer ", "Bearer \udcff", "Bearer # made in May"):
         with pytest.raises(ServingError):
             tokens.check(gone)
     file.unlink()
@@ -112,7 +112,7 @@ def test_tokens_change_with_their_file(tmp_path):
         tokens.check("Bearer second")  # closed, not open
     with pytest.raises(UserError, match="--token-file"):
         Tokens(file)
-    file.write_text("\n \n")
+    file.write_text("\n \n# one\n")
     with pytest.raises(UserError, match="has no token"):
         Tokens(file)
 
@@ -280,8 +280,8 @@ def test_requests_under_way_are_limited(exported, start):
     with start(exported("single_label"), requests=1, body_seconds=20.0) as running:
         with socket.create_connection(("127.0.0.1", running.server.rest_port)) as slow:
             slow.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n".encode())
-            running.until(lambda: running.server._under_way)
+            running.until(lambda: running.server._callers.count)
             status, answer = running.rest(PREDICT, BODY)
             assert status == 503 and "overloaded" in answer["error"]
-        running.until(lambda: not running.server._under_way)
+        running.until(lambda: not running.server._callers.count)
         assert running.rest(PREDICT, BODY)[0] == 200

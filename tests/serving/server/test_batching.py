@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ class Model:
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, inputs):
+    def __call__(self, inputs, seconds):
+        assert seconds > 0
         assert self.go.wait(60)
         if (inputs["x"] < 0).any():
             raise invalid("negative")
@@ -141,7 +143,7 @@ def test_the_bytes_that_wait_are_bounded_too():
     async def work(queue, model):
         model.go.clear()
         text = {"x": np.array([b"a" * 600], object)}
-        queue.run = lambda inputs: model.go.wait(60) and {"y": inputs["x"]}
+        queue.run = lambda inputs, seconds: model.go.wait(60) and {"y": inputs["x"]}
         tasks = [asyncio.create_task(queue.submit(text, later())) for _ in range(4)]
         while not tasks[3].done():
             await asyncio.sleep(0.001)
@@ -186,7 +188,7 @@ def test_a_client_that_goes_away_leaves_no_work_behind():
 
 def test_outputs_without_the_batch_are_asked_for_one_by_one():
     async def work(queue, model):
-        queue.run = lambda inputs: model.go.wait(60) and {"y": np.float32(inputs["x"].sum())}
+        queue.run = lambda inputs, seconds: model.go.wait(60) and {"y": np.float32(inputs["x"].sum())}
         return await held(queue, model, x(1), x(2, 3), x(4))
 
     answers, _ = play(work)
@@ -195,7 +197,7 @@ def test_outputs_without_the_batch_are_asked_for_one_by_one():
 
 def test_a_failure_that_nobody_foresaw_reaches_all_who_wait():
     async def work(queue, model):
-        def run(inputs):
+        def run(inputs, seconds):
             model.go.wait(60)
             raise MemoryError
 
@@ -204,3 +206,49 @@ def test_a_failure_that_nobody_foresaw_reaches_all_who_wait():
 
     answers, seen = play(work)
     assert [type(answer) for answer in answers] == [MemoryError] * 3 and seen.queued_now == 0
+
+
+def test_what_is_late_or_given_up_is_taken_out_of_its_batch_before_that_runs():
+    """A batch may have to be run request by request; by then, some of it nobody waits for."""
+
+    async def work(queue, model):
+        ran = []
+
+        def run(inputs, seconds):
+            ran.append(inputs["x"].tolist())
+            if len(inputs["x"]) > 1:
+                time.sleep(0.1)
+                raise invalid("not together")
+            return {"y": inputs["x"]}
+
+        model.go.clear()
+        first = asyncio.create_task(queue.submit(x(0), later()))
+        while queue.waiting or not queue._scheduler._busy:
+            await asyncio.sleep(0.001)
+        queue.run = run
+        tasks = [asyncio.create_task(queue.submit(x(number), later(wait))) for number, wait in ((1, 60), (2, 0.05))]
+        while len(queue.waiting) < 2:
+            await asyncio.sleep(0.001)
+        model.go.set()
+        await first
+        return ran, await asyncio.gather(*tasks, return_exceptions=True)
+
+    (ran, answers), _ = play(work)
+    assert ran == [[1, 2], [1]]
+    assert answers[0]["y"].tolist() == [1] and answers[1].code is StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_run_has_as_long_as_the_most_patient_of_its_requests():
+    async def work(queue, model):
+        had = []
+        queue.run = lambda inputs, seconds: had.append(seconds) or model(inputs, seconds)
+        model.go.clear()
+        tasks = [asyncio.create_task(queue.submit(x(1), later(wait))) for wait in (60, 20, 40)]
+        while len(queue.waiting) < 2:
+            await asyncio.sleep(0.001)
+        model.go.set()
+        await asyncio.gather(*tasks)
+        return had
+
+    had, _ = play(work)
+    assert had == [pytest.approx(60, abs=15), pytest.approx(40, abs=15)]

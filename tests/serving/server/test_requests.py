@@ -85,8 +85,8 @@ def test_outputs_that_are_asked_for():
 def test_classes_without_scores_and_scores_without_classes():
     classes, scores = np.array([[b"x", b"y"]], object), np.float32([[0.25, 0.75]])
     labels, found = requests.classifications({"classes": classes, "scores": scores}, 1)
-    assert labels == [[b"x", b"y"]] and found.tolist() == [[0.25, 0.75]]
-    assert requests.classifications({"scores": scores}, 1)[0] == [[b"", b""]]
+    assert labels.tolist() == [[b"x", b"y"]] and found.tolist() == [[0.25, 0.75]]
+    assert requests.classifications({"scores": scores}, 1)[0].tolist() == [[b"", b""]]
     assert requests.classifications({"classes": classes}, 1)[1].tolist() == [[0.0, 0.0]]
     for outputs in ({}, {"scores": scores[0]}, {"scores": scores, "classes": classes[:, :1]}):
         with pytest.raises(ServingError, match=r"\[batch_size num_classes\]"):

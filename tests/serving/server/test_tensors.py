@@ -8,8 +8,9 @@ import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
-from kerasft.serving.server import json_examples, json_tensors
-from kerasft.serving.server.json_tensors import dump, parse, predict_inputs, predictions, shortest
+from kerasft.serving.server import json_answers, json_examples, json_tensors
+from kerasft.serving.server.json_answers import dump, shortest
+from kerasft.serving.server.json_tensors import parse, predict_inputs
 from kerasft.serving.server.proto_tensors import FIELDS, to_array, to_message
 from kerasft.serving.status import ServingError
 
@@ -55,7 +56,7 @@ def test_every_dtype_goes_through_its_field_and_back(dtype):
     message = to_message(array, info(dtype, -1))
     assert list(getattr(message, FIELDS[dtype])) == values and not message.tensor_content
     for sent in (message, tf.make_tensor_proto(array, dtype)):
-        got = to_array("x", sent, info(dtype, -1), 10)
+        got = to_array("x", sent, info(dtype, -1), 10, 1000)
         np.testing.assert_array_equal(got, array)
         assert got.dtype == array.dtype
 
@@ -104,10 +105,19 @@ def test_a_message_cannot_claim_more_than_it_holds():
     for size in (10**6, 10**6):
         huge.tensor_shape.dim.add(size=size)
     with pytest.raises(ServingError, match="do not fill the shape"):
-        to_array("x", huge, info(tf.string, -1, -1), 256)
+        to_array("x", huge, info(tf.string, -1, -1), 256, 1000)
+    for values, size in ((3, 2), (2000, 2000)):  # more than the shape has, more than a tensor may have
+        many = TensorProto(dtype=7, string_val=[b"a"] * values)
+        many.tensor_shape.dim.add(size=size)
+        with pytest.raises(ServingError, match="do not fill the shape|2000 values; this server takes 1000"):
+            to_array("x", many, info(tf.string, -1), 256, 1000)
     repeated = TensorProto(dtype=7, string_val=[b"a"])  # TensorFlow's own short form
     repeated.tensor_shape.dim.add(size=3)
-    assert to_array("x", repeated, info(tf.string, -1), 256).tolist() == [b"a"] * 3
+    assert to_array("x", repeated, info(tf.string, -1), 256, 1000).tolist() == [b"a"] * 3
+
+
+def predictions(outputs, by_row):
+    return json.loads(json_answers.predictions(outputs, by_row))
 
 
 def test_answers_in_rows_and_columns():
@@ -118,9 +128,31 @@ def test_answers_in_rows_and_columns():
     assert predictions({"y": np.float32([3.5])}, False) == {"outputs": [3.5]}
     coded = predictions({"image_bytes": np.array([b"\xff"], object)}, True)
     assert coded == {"predictions": [{"b64": "/w=="}]}
-    assert json.loads(dump(predictions({"y": np.array([b"\xff a"], object)}, True))) == {"predictions": ["\ufffd a"]}
+    assert predictions({"y": np.array([b"\xff a"], object)}, True) == {"predictions": ["\ufffd a"]}
+    assert predictions({"y": np.float32(3.5)}, False) == {"outputs": 3.5}
+    assert predictions({"y": np.zeros([2, 0])}, True) == {"predictions": [[], []]}
+    assert predictions({"y": np.zeros([0])}, True) == {"predictions": []}
     with pytest.raises(ServingError, match="different numbers of rows"):
         predictions({"a": np.zeros(2), "b": np.zeros(3)}, True)
+
+
+def test_many_rows_are_written_some_at_a_time_as_if_at_once(monkeypatch):
+    names = np.array([[f"{row}-{column}".encode() for column in range(3)] for row in range(50)], object)
+    scores = np.arange(150, dtype=np.float32).reshape(50, 3) / 7
+
+    def written():
+        labels = {"classes": names, "scores": scores}
+        return [
+            json_answers.predictions(labels, True), json_answers.predictions(labels, False),
+            json_answers.predictions({"scores": scores}, True), json_answers.classifications(names, scores),
+            json_answers.regressions(scores[:, 0]),
+        ]  # fmt: skip
+
+    at_once = written()
+    monkeypatch.setattr(json_answers, "TOGETHER", 7)
+    assert written() == at_once
+    assert json.loads(at_once[3])["results"][49][2] == ["49-2", pytest.approx(149 / 7)]
+    assert [len(json.loads(text).popitem()[1]) for text in at_once] == [50, 2, 50, 50, 50]
 
 
 def test_floats_keep_their_bits():

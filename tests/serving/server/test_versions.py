@@ -30,8 +30,11 @@ def test_a_fingerprint_changes_with_any_file_of_the_model(tmp_path):
         os.utime(file, ns=(1, 1))
         assert fingerprint(folder) != before
         before = fingerprint(folder)
-    (folder / "variables" / "more").write_text("")
-    assert fingerprint(folder) != before
+    for added in ("variables/more", "assets.extra/tf_serving_warmup_requests", "assets/a/vocabulary.txt"):
+        (folder / added).parent.mkdir(parents=True, exist_ok=True)
+        before = fingerprint(folder)
+        (folder / added).write_text("")
+        assert fingerprint(folder) != before
     assert fingerprint(tmp_path / "nowhere") == ()
 
 

@@ -1,0 +1,77 @@
+"""The arguments of a program: what is wrong with them is one line that shows how it is called."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from kerasft.console.terminal import one_line
+from kerasft.invocation import command
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with a mistake told in one line like every other.
+
+    Args:
+        program: `train`, `evaluate`, ...
+        description: its help begins with it.
+        example: arguments, for a line that shows how it is called.
+        mend: an option that there is not, and what follows it -> what to write instead, or None.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        description: str | None,
+        example: str,
+        mend: Callable[[str, str | None], str | None] = lambda option, value: None,
+        epilog: str = "",
+    ):
+        self.program, self.example, self._mend = program, example, mend
+        self._given: list[str] = []
+        self._optional: set[str] = set()
+        self._options: list[str] = []
+        shown = f"Example: kerasft {program} {example}"
+        super().__init__(f"kerasft {program}", description=description, epilog=f"{epilog} {shown}".strip())
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        if action.nargs in ("*", "?"):
+            self._optional.add(str(action.metavar or action.dest))
+        self._options += [name for name in names if name.startswith("--")]
+        return action
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_intermixed_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        kind, _, rest = message.partition(": ")
+        if kind == "the following arguments are required":
+            lacking = [name for name in rest.split(", ") if name not in self._optional]
+            verb = "is" if len(lacking) == 1 else "are"
+            message = f"{self.prog}: {' and '.join(lacking)} {verb} required; for example: {self._how_to_call()}"
+        elif kind == "unrecognized arguments":
+            message = self._unknown(rest.split(" ")[0])
+        self.exit(2, f"error: {one_line(message)}; see {self.prog} --help\n")
+
+    def _how_to_call(self) -> str:
+        return f"{command(self.program)} {self.example}"
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"{word}: one argument too many; for example: {self._how_to_call()}"
+        option, equals, value = word.partition("=")
+        after = self._given[self._given.index(word) + 1 :] if word in self._given else []
+        if not equals and after and not after[0].startswith("-"):
+            equals, value = "=", after[0]
+        near = difflib.get_close_matches(option, self._options, 1)
+        mend = f"did you mean {near[0]}?" if near else self._mend(option, value if equals else None)
+        return f"{option}: there is no such option" + (f"; {mend}" if mend else "")

@@ -1,0 +1,88 @@
+"""Rows of Label Studio's exports, made flat: its texts, spans and choices as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kerasft.data.sources.reading import Row
+from kerasft.errors import UserError
+
+Values = dict[str, Any]
+
+
+def flat_annotations(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows of any JSON -> the same; of Label Studio's JSON and JSON-MIN, flat ones.
+
+    A task {"data": {...}, "annotations": [{"result": [...]}]} becomes the keys of `data`, `spans` (a list of {start,
+    end, label}), `labels` (a list of all choices), and for each control of the labelling page, by its name, its spans
+    or choices. It is the first annotation that counts which was not cancelled; a task without one has its data alone.
+
+    Raises:
+        UserError: the offsets of a span do not give its text.
+    """
+    for values, where in rows:
+        if "annotations" in values and isinstance(values.get("data"), dict):
+            yield _task(values, where), where
+        elif "annotation_id" in values:
+            yield {key: _choices(value) for key, value in values.items()}, where
+        else:
+            yield values, where
+
+
+def _choices(value: Any) -> Any:
+    """Several choices, as JSON-MIN writes them, as a list."""
+    return value["choices"] if isinstance(value, dict) and list(value) == ["choices"] else value
+
+
+def _task(values: Values, where: str) -> Values:
+    row = dict(values["data"])
+    annotations = values["annotations"] if isinstance(values["annotations"], list) else []
+    given = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
+    if not given:
+        return row
+    row |= {"spans": [], "labels": []}
+    for result in given[0].get("result") or []:
+        value = result.get("value") if isinstance(result, dict) else None
+        if not isinstance(value, dict):
+            continue
+        if isinstance(value.get("choices"), list):
+            column, items = "labels", value["choices"]
+        elif isinstance(value.get("labels"), list) and "start" in value:
+            text = values["data"].get(_named(result, "to_name"))
+            column, items = "spans", _spans(value, text if isinstance(text, str) else _only_text(values), where)
+        else:
+            continue
+        row[column] = row[column] + items
+        control = _named(result, "from_name")
+        if control not in ("spans", "labels") and control not in values["data"]:
+            row[control] = row.get(control, []) + items
+    return row
+
+
+def _named(result: Values, key: str) -> str:
+    return result[key] if isinstance(result.get(key), str) else ""
+
+
+def _only_text(values: Values) -> str | None:
+    texts = [value for value in values["data"].values() if isinstance(value, str)]
+    return values["data"].get("text", texts[0] if len(texts) == 1 else None)
+
+
+def _spans(value: Values, text: Any, where: str) -> list[Values]:
+    start, end, there = value["start"], value.get("end"), value.get("text")
+    if type(start) is not int or type(end) is not int:
+        raise UserError(f"{where}: a span from {start!r} to {end!r}; starts and ends are whole numbers")
+    if isinstance(text, str) and isinstance(there, str) and text[start:end] != there:
+        start, end = _code_points(text, start), _code_points(text, end)
+        if text[start:end] != there:
+            raise UserError(
+                f"{where}: the span {there[:40]!r} from {value['start']} to {end} is not what stands there in the "
+                "text; export the task again"
+            )
+    return [{"start": start, "end": end, "label": label} for label in value["labels"]]
+
+
+def _code_points(text: str, units: int) -> int:
+    """An offset in UTF-16 units, as a browser counts, in code points."""
+    return len(text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "replace"))

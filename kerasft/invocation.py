@@ -1,0 +1,54 @@
+"""How this program was started, so that a command it prints can be typed as it stands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "kerasft"
+PACKAGE = Path(__file__).parent
+# Set by `kerasft launch` for its workers: what started them all.
+TRAINING_COMMAND = "KERASFT_COMMAND"
+
+
+def command(program: str, *arguments: object) -> str:
+    """A line for a POSIX shell that runs a program of kerasft, started as this one was.
+
+    Args:
+        program: `train`, `check-servable`, ...
+        arguments: quoted where a shell would not leave them as they are.
+    """
+    return " ".join([_starter(program), *(shlex.quote(str(argument)) for argument in arguments)])
+
+
+def training_command(*arguments: object) -> str:
+    """`command("train", ...)`; among workers of `kerasft launch`, that which started them all."""
+    told = os.environ.get(TRAINING_COMMAND)
+    return command("train", *arguments) if told is None else " ".join([told, shlex.join(map(str, arguments))])
+
+
+def _starter(program: str) -> str:
+    started = Path(sys.argv[0])
+    if started.stem in (NAME, f"{NAME}-script"):
+        return f"{shlex.quote(_typed(str(started), NAME))} {program}"
+    if not started.is_absolute() or started.parent != PACKAGE:
+        return f"{NAME} {program}"  # from Python, or by another program
+    python = shlex.quote(_typed(sys.executable, "python3", "python"))
+    if started.name == "__main__.py":
+        return f"{python} -m {NAME} {program}"
+    return f"{python} -m {NAME}.{program.replace('-', '_')}"
+
+
+def _typed(file: str, *names: str) -> str:
+    """The shortest way to call an executable: by its name where the shell finds that, or by its path from here."""
+    for name in names:
+        found = shutil.which(name)
+        if found and os.path.abspath(found) == os.path.abspath(file):
+            return name
+    relative = os.path.relpath(file)
+    if relative.startswith(os.pardir):
+        return file
+    return relative if os.sep in relative else os.path.join(os.curdir, relative)

@@ -1,0 +1,222 @@
+"""Files of weights, looked at before a byte of them is read as weights: what they are, and whether they are whole.
+
+Without TensorFlow. A file that was cut, a pointer that Git LFS left, a web page with a login form and a pickle all lie
+about under the names of weights; each is told by its first bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasft.errors import UserError
+
+SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
+HDF5, HDF5_INDEX = "model.weights.h5", "model.weights.json"
+_AGAIN = "fetch the model again"
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LONGEST_HEADER = 100_000_000  # bytes; what the library safetensors takes at most
+_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+# First bytes of what is no file of weights -> what it is, and what to do.
+_STRANGERS = (
+    (b"version https://git-lfs", "is a pointer of Git LFS, {size} bytes, and not the weights", "git lfs pull"),
+    (b"PK\x03\x04", "is a zip archive, as PyTorch pickles weights", "take a version of the model in safetensors"),
+    (b"\x80", "is a pickle, which is never read", "take a version of the model in safetensors"),
+    (b"<", "is a web page", "fetch the file itself, signed in where the site asks for it"),
+    (b"\x1f\x8b", "is packed with gzip", "unpack it"),
+)
+
+
+class Tensor(NamedTuple):
+    """One entry of a file's header.
+
+    Attributes:
+        kind: of its numbers, such as `F32`.
+        shape: its sizes.
+        file: that holds it.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    file: Path
+
+
+def read_safetensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a folder in Hugging Face form, from one file or from several with an index; files are checked.
+
+    Raises:
+        UserError: a file is missing, no safetensors, or not whole; a name in the index points out of the folder.
+    """
+    index = folder / SAFETENSORS_INDEX
+    if not index.is_file():
+        return read_header(folder / SAFETENSORS)
+    tensors: dict[str, Tensor] = {}
+    named = read_index(index)
+    for name in sorted(set(named.values())):
+        tensors |= read_header(folder / name)
+    if lost := sorted(set(named) - set(tensors)):
+        raise UserError(f"model.preset: {index} names {lost[0]}, which {named[lost[0]]} does not hold; {_AGAIN}")
+    return tensors
+
+
+def read_index(index: Path) -> dict[str, str]:
+    """Tensor -> file beside the index. Every file is there, and none is elsewhere."""
+    content = read_json_object(index)
+    named = content.get("weight_map")
+    if not isinstance(named, dict):
+        raise UserError(f"model.preset: {index} has no weight_map; {_AGAIN}")
+    # KerasHub's index (0.25 to 0.32) names one file a variable, or a list of them.
+    flat = {
+        tensor: name
+        for tensor, names in named.items()
+        for name in (names if isinstance(names, list) else [names])
+    }
+    for name in sorted(set(map(str, flat.values()))):
+        check_name(name, index)
+        if not (index.parent / name).is_file():
+            raise UserError(f"model.preset: {index} names {name}, which is not there; {_AGAIN}")
+    return flat
+
+
+def check_name(name: str, index: Path) -> None:
+    """Raises UserError for a file name that could lie outside of the folder."""
+    if not re.fullmatch(r"[\w.+-]+", name) or name in (".", ".."):
+        raise UserError(
+            f"model.preset: {index} names the file {name[:80]!r}, which may lie outside of the folder; "
+            "it is not read: take the model from someone you trust"
+        )
+
+
+def read_header(path: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file, whose header and size are checked.
+
+    Raises:
+        UserError: it is something else, or was cut.
+    """
+    size = check_is(path, "safetensors")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+            raise _damaged(path, f"its header should have {length:,} bytes and the file has {size:,}")
+        text = file.read(length)
+    try:
+        header = json.loads(text)
+        header.pop("__metadata__", None)
+        tensors = {name: Tensor(entry["dtype"], tuple(entry["shape"]), path) for name, entry in header.items()}
+        ends = {name: tuple(entry["data_offsets"]) for name, entry in header.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _damaged(path, "its header is no list of weights") from None
+    end = 8 + length + max((stop for _, stop in ends.values()), default=0)
+    if end != size:
+        raise _damaged(path, f"its weights end at byte {end:,} and the file at {size:,}")
+    for name, (start, stop) in ends.items():
+        numbers = 1
+        for side in tensors[name].shape:
+            numbers *= side
+        if tensors[name].kind in _SIZES and stop - start != numbers * _SIZES[tensors[name].kind]:
+            raise _damaged(path, f"{name} has {stop - start:,} bytes for the shape {list(tensors[name].shape)}")
+    return tensors
+
+
+def check_hdf5(folder: Path) -> None:
+    """Checks KerasHub's weights, one file or several with an index.
+
+    Raises:
+        UserError: a file is missing, no HDF5, or not whole; it names files outside of itself.
+    """
+    index = folder / HDF5_INDEX
+    names = sorted(set(read_index(index).values())) if index.is_file() else [HDF5]
+    for name in names:
+        check_hdf5_file(folder / name)
+
+
+def check_hdf5_file(path: Path) -> None:
+    """One file of `check_hdf5`."""
+    import h5py
+
+    check_is(path, "HDF5", _HDF5_SIGNATURE)
+    try:
+        with h5py.File(path, "r") as file:
+            _check_links(file, path)
+    except (OSError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise _damaged(path, reason) from None
+
+
+def _check_links(file: Any, path: Path) -> None:
+    """Refuses what a weight has no need of and what makes HDF5 open other files: links, external and virtual data."""
+    import h5py
+
+    def elsewhere(name: str, what: str) -> UserError:
+        return UserError(
+            f"model.preset: {path}: {name} is {what}, and not weights; it is not read: take the model from someone "
+            "you trust"
+        )
+
+    groups = [file]
+    while groups:
+        group = groups.pop()
+        for key in group:
+            name = f"{group.name.rstrip('/')}/{key}"
+            link = group.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                target = getattr(link, "filename", None) or getattr(link, "path", "")
+                raise elsewhere(name, f"a link to {str(target)[:80]!r}")
+            item = group[key]
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                raise elsewhere(name, "data of another file")
+
+
+def check_is(path: Path, form: str, signature: bytes = b"") -> int:
+    """Whether a file may be of this form, by its first bytes.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        UserError: it is missing, empty, or another thing.
+    """
+    if not path.is_file():
+        raise UserError(f"model.preset: {path} is not there; {_AGAIN}")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(64)
+    if not first:
+        raise UserError(f"model.preset: {path} is empty; {_AGAIN}")
+    for start, what, mend in _STRANGERS:
+        if first.lstrip().startswith(start) and not (form == "safetensors" and _looks_like_header(first, size)):
+            raise UserError(f"model.preset: {path} {what.format(size=size)}; {mend}")
+    if not first.startswith(signature):
+        raise UserError(f"model.preset: {path} is no {form} file; {_AGAIN}")
+    return size
+
+
+def _looks_like_header(first: bytes, size: int) -> bool:
+    """A length in eight bytes may begin with any byte; the JSON behind it begins with a brace."""
+    return first[8:9] == b"{" and int.from_bytes(first[:8], "little") <= size - 8
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON file whose value is an object.
+
+    Raises:
+        UserError: it is something else.
+    """
+    check_is(path, "JSON")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"model.preset: {path} is not JSON ({reason}); {_AGAIN}") from None
+    if not isinstance(value, Mapping):
+        raise UserError(f"model.preset: {path} is not a JSON object; {_AGAIN}")
+    return dict(value)
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(f"model.preset: {path} is damaged or was cut: {what}; {_AGAIN}")

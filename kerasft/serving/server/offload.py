@@ -1,0 +1,66 @@
+"""Work of a request that would keep the event loop: it is done in a thread, one large piece at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from grpc import StatusCode
+
+from kerasft.serving.status import ServingError
+
+Result = TypeVar("Result")
+SMALL = 16 * 1024  # bytes that are worked on at once, in the loop: about a millisecond
+LARGE = 512 * 1024  # bytes from which work may hold Python's lock for long: json and protobuf do not give it up
+REST_SECONDS = 0.05  # after such work, in which the loop and everybody else comes to his turn
+
+
+class Offload:
+    """Two threads: one for large pieces of work, so that no two of them follow each other at once, one for others."""
+
+    def __init__(self):
+        self._threads = {large: ThreadPoolExecutor(1, thread_name_prefix="request") for large in (False, True)}
+
+    async def run(self, size: int, deadline: float, work: Callable[..., Result], *args) -> Result:
+        """The result of `work(*args)`.
+
+        Args:
+            size: about how many bytes it goes through.
+            deadline: by the event loop's clock.
+
+        Raises:
+            ServingError: the deadline passed first.
+        """
+        if size <= SMALL:
+            return work(*args)
+        loop = asyncio.get_running_loop()
+        call = _with_rest if size >= LARGE else _plainly
+        doing = loop.run_in_executor(self._threads[size >= LARGE], call, work, args)
+        try:
+            return await asyncio.wait_for(doing, max(0.0, deadline - loop.time()))
+        except asyncio.TimeoutError:
+            raise late() from None
+
+    def close(self) -> None:
+        """Ends the threads once what they do is done."""
+        for each in self._threads.values():
+            each.shutdown(wait=True, cancel_futures=True)
+
+
+def late() -> ServingError:
+    """What a client hears whose deadline passed."""
+    return ServingError(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before there was an answer")
+
+
+def _plainly(work: Callable[..., Result], args: tuple) -> Result:
+    return work(*args)
+
+
+def _with_rest(work: Callable[..., Result], args: tuple) -> Result:
+    try:
+        return work(*args)
+    finally:
+        time.sleep(REST_SECONDS)
