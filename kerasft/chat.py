@@ -88,7 +88,7 @@ def chat(
 def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
         return Untrained.open(model, [*overrides, *wishes])
-    if (model / "config.yaml").is_file():
+    if Run.is_at(model):
         return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
     export = Export.open(model, trust)
     if overrides:

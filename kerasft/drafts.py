@@ -13,7 +13,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kerasft.locks import LOCK, FolderLock, Held, NoLocks
@@ -47,12 +47,15 @@ def locked_draft(parent: Path, name: str) -> tuple[Path, FolderLock | None]:
             continue  # another process took it for one that nobody finishes, in the moment before it was locked
 
 
-def abandoned(parent: Path, pattern: str, untouched: float = UNTOUCHED) -> Iterator[tuple[Path, FolderLock | None]]:
+def abandoned(
+    parent: Path, pattern: str, is_ours: Callable[[Path], bool], untouched: float = UNTOUCHED
+) -> Iterator[tuple[Path, FolderLock | None]]:
     """Folders of `parent` that nobody alive works on, each with its lock, which is the caller's to release.
 
     Args:
         parent: may be missing.
         pattern: of their names, a regular expression.
+        is_ours: says of a folder's content whether it can be a draft: a name alone may be anybody's.
         untouched: seconds, where there are no locks.
     """
     try:
@@ -60,9 +63,9 @@ def abandoned(parent: Path, pattern: str, untouched: float = UNTOUCHED) -> Itera
     except OSError:  # there is none, or nobody may look
         return
     for folder in found:
-        if folder.is_symlink() or not folder.is_dir():
-            continue
         try:
+            if folder.is_symlink() or not folder.is_dir() or not is_ours(folder):
+                continue
             lock = FolderLock(folder)
         except Held:
             continue
@@ -75,10 +78,14 @@ def abandoned(parent: Path, pattern: str, untouched: float = UNTOUCHED) -> Itera
         yield folder, lock
 
 
-def remove_abandoned(parent: Path, pattern: str) -> list[Path]:
-    """Removes drafts that nobody alive works on; those that it removed."""
+def remove_abandoned(parent: Path, name: str, holds: set[str]) -> list[Path]:
+    """Removes drafts `.NAME-xxxxxxxx` that nobody alive works on, of those that hold nothing but `holds`."""
+
+    def is_ours(folder: Path) -> bool:
+        return all(entry.name in {*holds, LOCK} for entry in folder.iterdir())
+
     removed = []
-    for folder, lock in abandoned(parent, pattern):
+    for folder, lock in abandoned(parent, rf"\.{re.escape(name)}-{RANDOM}", is_ours):
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             lock.release(folder)

@@ -14,6 +14,7 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 LOCK = ".lock"
@@ -21,6 +22,7 @@ LOCK = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 ATTEMPTS, PAUSE = 3, 0.02  # seconds
+PATIENCE = 30.0  # seconds
 
 
 class Held(Exception):
@@ -59,6 +61,29 @@ class FolderLock:
             if _is_file(self._descriptor, path):
                 path.unlink()
         os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """A folder for a short piece of work that several processes may want to do: one after the other.
+
+    Args:
+        folder: exists.
+        patience: seconds to wait for the others; whoever takes longer is stuck, and no reason to lose what is done.
+    """
+    lock, until = None, time.monotonic() + patience
+    while lock is None and time.monotonic() < until:
+        try:
+            lock = FolderLock(folder)
+        except Held:
+            time.sleep(PAUSE)
+        except NoLocks:
+            break
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release(folder)
 
 
 def _locked(path: Path) -> int:

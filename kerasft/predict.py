@@ -115,7 +115,7 @@ def predict_remote(
 def _open(model: Path, trust: bool) -> Run | Export | Untrained:
     if is_config(model):
         return Untrained.open(model)
-    return Run.open(model) if (model / "config.yaml").is_file() else Export.open(model, trust)
+    return Run.open(model) if Run.is_at(model) else Export.open(model, trust)
 
 
 if __name__ == "__main__":

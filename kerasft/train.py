@@ -68,7 +68,7 @@ def complete(run: Run, terminal: Terminal) -> None:
     from kerasft.export import export_run
 
     if run.config.export.enabled:
-        export_run(run, terminal)
+        export_run(run, terminal, once=True)  # it may have been killed behind its export
     run.end()
 
 

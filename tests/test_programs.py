@@ -15,6 +15,8 @@ import tensorflow as tf
 import yaml
 
 from kerasft import check_servable, evaluate, export, predict, train, verify
+from kerasft.console.terminal import Terminal
+from kerasft.runs import Run
 
 ROOT = Path(__file__).parent.parent
 SPORT, MONEY = "goal match team score coach".split(), "bank market stock price trade".split()
@@ -104,6 +106,15 @@ def test_one_command_from_text_to_servable_model(project, capsys):
     labels = facts["reference"]["measures"]["label"]
     assert sum(labels["counts"]) == labels["rows"] == facts["reference"]["rows"] == metrics["validation"]["rows"]
     assert set(facts["reference"]["measures"]) == {"label", "confidence", "tokens", "unknown_share"}
+
+    # Killed behind the export's rename and before its own end, a run that goes on does not export again.
+    (run_folder / "finished.json").unlink()
+    (Path("saved_models/tiny/serving") / "README.md").unlink()
+    train.complete(Run.open(run_folder), Terminal())
+    assert "export: saved_models/tiny/1" in capsys.readouterr().out
+    assert (run_folder / "finished.json").exists() and Path("saved_models/tiny/serving/README.md").exists()
+    assert sorted(path.name for path in Path("saved_models/tiny").iterdir()) == ["1", "serving"]
+    assert [path.name for path in Path().rglob(".*")] == [".generated.json"]
 
 
 def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(project, capsys):

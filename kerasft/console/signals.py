@@ -1,4 +1,4 @@
-"""Signals that mean: save, then end. Ctrl-C, SIGTERM of a machine that goes, and SIGHUP of a terminal that is closed."""
+"""Signals that mean: save, then end. Ctrl-C, SIGTERM of a machine that goes, SIGHUP of a terminal that is closed."""
 
 from __future__ import annotations
 

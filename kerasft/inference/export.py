@@ -34,6 +34,21 @@ def find_version(folder: Path) -> Path:
     return max((path.parent for path in versions), key=lambda path: int(path.name))
 
 
+def find_export(folder: Path, run: Mapping[str, str] | None) -> Path | None:
+    """The newest version in saved_models/NAME of the model that `Run.identity` names; None: there is none."""
+    if run is None:
+        return None
+    files = folder.glob("*/assets.extra/kerasft.json")
+    for file in sorted((file for file in files if file.parts[-3].isdigit()), key=lambda file: -int(file.parts[-3])):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8")).get("run")
+        except (OSError, ValueError, AttributeError):  # not one of ours
+            continue
+        if told == run:
+            return file.parent.parent
+    return None
+
+
 @dataclass(frozen=True)
 class Export:
     """An export on disk and the task it was made for; TensorFlow is not needed to read it.

@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
+from kerasft.drafts import make_draft, remove_abandoned
 from kerasft.errors import UserError
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from kerasft.tasks.base import Number, Task
 
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+
+
+DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
+
+
+def remove_drafts(directory: Path) -> list[Path]:
+    """Removes what exports that were killed left in `saved_models/NAME`; those that are under way stay."""
+    return remove_abandoned(directory, DRAFT, {SERVABLE})
 
 
 def export(
@@ -55,9 +63,9 @@ def export(
     """
     made = _make_directory(directory)
     try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as hidden:
+        with make_draft(directory, DRAFT) as hidden:
             # One level down: the hidden folder itself is private to this user, the servable must not be.
-            draft = Path(hidden) / "servable"
+            draft = hidden / SERVABLE
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             numbers = probe_numbers(task.numbers, rows_of(inputs))

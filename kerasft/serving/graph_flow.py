@@ -69,9 +69,12 @@ class GraphFlow:
             if key != INIT_SIGNATURE
             for name in _tensors_of(signature.outputs.values())
         ]
-        starting = [*_tensors_of(meta_graph.signature_def[INIT_SIGNATURE].outputs.values())] if (
-            INIT_SIGNATURE in meta_graph.signature_def
-        ) else []
+        starting = [
+            name
+            for key, signature in meta_graph.signature_def.items()
+            if key == INIT_SIGNATURE
+            for name in _tensors_of(signature.outputs.values())
+        ]
         for key in INIT_COLLECTIONS:
             if key in meta_graph.collection_def:
                 starting += meta_graph.collection_def[key].node_list.value

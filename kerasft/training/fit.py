@@ -25,6 +25,7 @@ from kerasft.models.blocks import layer_depths, set_trainable, transformer_block
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.models.tokenizers.digest import reader_digest
+from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.batches import check_batch
@@ -219,8 +220,10 @@ def fit(
     workers = trainer.workers
 
     def begin() -> None:
+        if (resume or overwrite) and run.folder.exists():
+            hold(run.folder)  # before another's checkpoints elsewhere could be taken
         Place(run, tables).begin(resume, overwrite)
-        run.begin(tables, resume)
+        run.begin(tables, resume, overwrite)
 
     workers.by_chief(begin)
     workers.check_sees(run.folder)

@@ -18,13 +18,13 @@ from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.server.loaded_model import LoadedModel
 
 # Words in the names of inputs and attributes that may mean a file, an address or a program.
-WORDS = set("""
+WORDS = """
     file filename filenames files path paths dir dirs directory logdir url urls uri address addresses server prefix
     prefixes pattern patterns ckpt checkpoint graph mlir module stream region descriptor target command library scheme
     spec source vocab
-""".split())
+""".split()
 # Ops with such words that were read and reach nothing.
-JUDGED = set("""
+JUDGED = """
     ApproxTopK BoostedTreesCreateQuantileStreamResource BoostedTreesFlushQuantileSummaries
     BoostedTreesQuantileStreamResourceAddSummaries BoostedTreesQuantileStreamResourceDeserialize
     BoostedTreesQuantileStreamResourceFlush BoostedTreesQuantileStreamResourceGetBucketBoundaries
@@ -32,7 +32,7 @@ JUDGED = set("""
     ExperimentalSetStatsAggregatorDataset SetStatsAggregatorDataset NegTrain RegexFullMatch RegexReplace
     RegexSplitWithOffsets StaticRegexFullMatch StaticRegexReplace TensorArrayGrad TensorArrayGradV2 TensorArrayGradV3
     TensorArrayGradWithShape TensorSliceDataset WordpieceTokenizeWithOffsets XlaSelectAndScatter
-""".split())
+""".split()
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_every_op_of_the_registry_that_speaks_of_files_or_addresses_was_judged()
     assert len(ops) > 1900
     for op in ops:
         names = [argument.name for argument in op.input_arg] + [attribute.name for attribute in op.attr]
-        if any(WORDS & set(name.lower().split("_")) for name in names) and op.name not in JUDGED | ATTRIBUTES.keys():
+        if any(set(WORDS) & set(name.lower().split("_")) for name in names) and op.name not in {*JUDGED, *ATTRIBUTES}:
             assert effect_by_name(op.name), (op.name, names)
 
 
@@ -134,8 +134,8 @@ def test_every_op_of_the_registry_that_speaks_of_files_or_addresses_was_judged()
     "ExperimentalCSVDataset", "TFRecordReaderV2", "DataServiceDatasetV4", "RpcCall", "RemoteCall", "_HostSend",
     "CollectiveReduceV3", "DebugNumericSummary", "ImmutableConst", "LoadAndRemapMatrix", "GenerateVocabRemapping",
     "DatasetFromGraph", "XlaCallModule", "EagerPyFunc", "WriteScalarSummary", "CreateSummaryFileWriter", "DumpTensor",
-    "CalibrationStatisticsSaver", "SnapshotDatasetV2", "CacheDatasetV2", "RecordInput", "Skipgram", "SqlDataset", "Abort",
-    "TPUCompile", "FileSystemSetConfiguration", "CopyHost",
+    "CalibrationStatisticsSaver", "SnapshotDatasetV2", "CacheDatasetV2", "RecordInput", "Skipgram", "SqlDataset",
+    "Abort", "TPUCompile", "FileSystemSetConfiguration", "CopyHost",
 ])  # fmt: skip
 def test_what_reaches_out_is_named_with_what_it_does(change, op):
     folder = change(lambda meta_graph: add_node(meta_graph.graph_def.node, "evil", op, "where"))
