@@ -91,8 +91,12 @@ class Terminal:
         width = None if self.output.isatty() else 120
         with self._cleared():
             console = Console(file=self.output, width=width, markup=False, emoji=False, highlight=False)
-            console.print(table)
-            self.output.flush()
+            try:
+                console.print(table)
+                self.output.flush()
+            except OSError as error:
+                if not left_terminal(self.output, error):
+                    raise
 
     @contextlib.contextmanager
     def progress(self, phase: str, total: int | None, unit: str = "steps") -> Iterator[Phase]:

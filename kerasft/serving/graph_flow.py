@@ -17,6 +17,8 @@ ASSETS_COLLECTION = "saved_model_assets"
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # How a variable's handle may be used where its value is traced; any other use may change the value.
 HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
+# These write into the memory of their input, which others may read: no string is then what it was.
+IN_PLACE = ("InplaceUpdate", "InplaceAdd", "InplaceSub", "_ParallelConcatUpdate")
 RESOURCE = 20  # DT_RESOURCE
 MOST_STEPS = 500  # of one search: exporters need five, and Python recurses a thousand deep
 
@@ -57,6 +59,7 @@ class GraphFlow:
         for place, node in self.nodes():
             for name in self._called(node):
                 self._callers[name].append((place, node))
+        self._overwrites = any(node.op in IN_PLACE for _, node in self.nodes())
         assets = _assets(meta_graph)
         self.asset_files = [asset.filename for asset in assets]
         self._find_what_runs([_tensor(asset.tensor_info.name) for asset in assets])
@@ -109,7 +112,9 @@ class GraphFlow:
 
     def origins(self, place: str | None, node: NodeDef, index: int) -> set[Origin]:
         """Who gives the string that is a node's input, as far as it is only handed on; ELSEWHERE if it is computed."""
-        return self._origins(place, node.input[index]) if index < len(node.input) else {Origin.ELSEWHERE}
+        if index >= len(node.input) or self._overwrites:
+            return {Origin.ELSEWHERE}
+        return self._origins(place, node.input[index])
 
     def _origins(self, place: str | None, tensor: str) -> set[Origin]:
         if (place, tensor) not in self._known:
@@ -148,7 +153,7 @@ class GraphFlow:
         found: set[Origin] = set()
         for place, node in self._callers[function]:
             given = [name for name in node.input if not name.startswith("^")]
-            if node.op not in (*CALLS, function) or len(given) != count:
+            if not self._only_calls(node, function) or len(given) != count:
                 return {Origin.ELSEWHERE}
             found |= self._origins(place, given[index])
         objects = self._meta_graph.object_graph_def
@@ -185,11 +190,20 @@ class GraphFlow:
                 return True
         return False
 
+    def _only_calls(self, node: NodeDef, function: str) -> bool:
+        """Whether a node's inputs are a function's arguments: it calls that one and hands no other on."""
+        called = node.op if node.op not in CALLS else node.attr["f"].func.name
+        return called == function and self._called(node) == {function}
+
     def _called(self, node: NodeDef) -> set[str]:
-        """The functions that a node names."""
+        """The functions that a node names, those among them that it hands to another function."""
         names = {node.op} if node.op in self._functions else set()
-        for value in node.attr.values():
-            names |= {value.func.name} if value.HasField("func") else {each.name for each in value.list.func}
+        left = list(node.attr.values())
+        while left:
+            value = left.pop()
+            for function in [value.func] if value.HasField("func") else value.list.func:
+                names.add(function.name)
+                left += function.attr.values()
         return names
 
     def _functions_of(self, nodes: Iterable[str]) -> set[str]:
