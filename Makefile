@@ -1,5 +1,6 @@
 # make demo    fine-tune MiniLM on Reuters R8 and export it for TensorFlow Serving
 # make test    the test suite
+# make test-all    the tests that take ten minutes each, too
 # make lint    ruff
 # make docs    the tables of docs/config.md from the schema, and the site in build/site
 # make pins    write requirements/py*.txt anew (PYTHONS: one interpreter of each version)
@@ -14,13 +15,16 @@ PIP := $(BIN) -m pip install --quiet --quiet --use-pep517 --disable-pip-version-
 PINS := requirements/py$$($(BIN) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
 NEEDS := setup.cfg pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: demo test lint docs pins clean
+.PHONY: demo test test-all lint docs pins clean
 
 demo: .venv/.runtime
 	$(BIN) -m kerasft.train configs/quickstart.yaml --overwrite
 
 test: .venv/.test
 	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+
+test-all: test
+	$(BIN) -m pytest -m long --durations 15
 
 lint: .venv/.test
 	$(BIN) -m ruff check .

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from kerasft.assembly import Assembled, assemble
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.data.batching.batching import epoch_batches
@@ -29,12 +30,12 @@ from kerasft.models.blocks import layer_depths
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
-from kerasft.training.fit import Built, build_model
 from kerasft.training.layers.fused_layers import chosen_forms
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import bfloat16_products, layer_policy, rewrites
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 METHODS = ("pad", "bucket", "pack")
 UNCOUNTED = 2  # steps: the first is traced, and the second fills caches
@@ -52,8 +53,8 @@ def main() -> None:
     preset, policy = resolve_preset(config.model.preset), layer_policy(config.training.precision)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        built = build_model(config, task, tables["train"], preset, policy)
-    prepared = task.prepare(tables["train"], task.preprocessor(built.backbone, built.tokenizer), weighted=True)
+        built = assemble(config, task, train=tables["train"], preset=preset, policy=policy)
+    prepared = task.prepare(tables["train"], built.preprocessor, weighted=True)
     size = config.training.batch_size
     print(f"{len(prepared):,} rows of {prepared.lengths.mean():.1f} tokens, {size} a step")
     print("| batches | tokens worked on a step | of them padding |\n| --- | --- | --- |")
@@ -96,7 +97,7 @@ def _slots(prepared: Prepared, rows: np.ndarray, packs: bool) -> int:
 
 
 def seconds(
-    config: Config, task: Task, built: Built, prepared: Prepared, strategy: tf.distribute.Strategy, rounds: int
+    config: Config, task: Task, built: Assembled, prepared: Prepared, strategy: tf.distribute.Strategy, rounds: int
 ) -> dict[str, float]:
     """Processor seconds of a step, mean over the rounds."""
     steps = {name: _steps(config, task, built, prepared, strategy, name) for name in METHODS}
@@ -111,14 +112,15 @@ def seconds(
 
 
 def _steps(
-    config: Config, task: Task, built: Built, prepared: Prepared, strategy: tf.distribute.Strategy, method: str
+    config: Config, task: Task, built: Assembled, prepared: Prepared, strategy: tf.distribute.Strategy, method: str
 ) -> Iterator[float]:
     """The losses of a training, a step each."""
     with strategy.scope():
         optimizer = create_optimizer(config.training, 1000, built.model, layer_depths(built.backbone))
     packed = PackedLayers(built.model) if method == "pack" else None
     forms = chosen_forms(config.training.fused)
-    step = make_train_step(built.model, task, optimizer, strategy, fused=forms, packed=packed)
+    objective = TaskLoss(built.model, task)
+    step = make_train_step(StepPlan(built.model, objective, optimizer, strategy, fused=forms, packed=packed))
     epochs = Epochs(prepared.lengths, config.training.batch_size, method, config.seed)
     dataset = distribute(
         prepared,

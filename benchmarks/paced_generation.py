@@ -75,7 +75,7 @@ def generation(args: argparse.Namespace) -> Callable[[], object]:
     generator.bfloat16 = args.precision == "bfloat16"
     ids = np.random.default_rng(0).integers(10, backbone.vocabulary_size, (args.rows, args.length))
     features = {"token_ids": tf.constant(ids, tf.int32), "lengths": tf.fill([args.rows], args.length)}
-    answer = tf.function(lambda given: generator(given, generator.wishes(given)))
+    answer = tf.function(lambda given: generator(given, generator.sampling_params(given)))
 
     def work() -> None:
         written = answer(features)["tokens"].numpy()

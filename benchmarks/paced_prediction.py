@@ -23,19 +23,19 @@ def main() -> None:
     folder, texts, precision = sys.argv[1:]
     quiet_tensorflow(False)
     from kerasft.distribution.threads import share_threads
-    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers
+    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened
+    from kerasft.inference.local import LocalPredictor
     from kerasft.training.layers.precision import bfloat16_products, rewrites
 
     share_threads(AT_ONCE)
-    answerer, pace = cheapened(Run.open(Path(folder)).load(), rewrites(precision)), Pace()
+    predictor, pace = LocalPredictor(cheapened(Run.open(Path(folder)).load(), rewrites(precision))), Pace()
     count = len(Path(texts).read_text(encoding="utf-8").splitlines())
     with bfloat16_products(rewrites(precision)):
         pace.begin()
         while True:
             with tempfile.TemporaryFile("w") as file:
-                lines = answer_lines(
-                    answerer, read_input(texts, "auto"), plain_answers(answerer.task), BATCH, waits=False
-                )
+                records = read_input(texts, "auto")
+                lines = answer_lines(predictor, records, predictor.answer_batch, BATCH, waits=False)
                 file.writelines(f"{line}\n" for line in lines)
             pace.after_step(count, 0)
 

@@ -26,9 +26,9 @@ def main() -> None:
     quiet_tensorflow(False)
     import tensorflow as tf
 
-    from kerasft.training.fit import prepare
+    from kerasft.training.fit import TrainingJob, prepare
 
-    trainer = prepare(run, task, tables, preset, Silent()).trainer
+    trainer = prepare(TrainingJob(run, task, tables, preset, Silent())).trainer
     trainer.go_to(0)
     spent, pace, one = trainer.progress.spent, Pace(), tf.constant(1)
     pace.begin()

@@ -14,8 +14,9 @@ from kerasft.tasks.registry import create_task
 from kerasft.training.fit import recomputed_layers
 from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.layers.fused_layers import KERNELS, chosen_forms
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 LABELS = 77
 
@@ -50,8 +51,15 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
     )
     batch = (features, tf.constant(says, tf.int32), tf.ones(rows))
     layers = recomputed_layers(config, backbone)
-    made_of = model, task, optimizer, strategy, training.gradient_accumulation, forms
-    parts = training.parallel_microbatches or 1
-    step = make_train_step(*made_of, recomputed=layers, microbatches=parts)
-    compiled = tf.function(step)
+    plan = StepPlan(
+        model=model,
+        objective=TaskLoss(model, task),
+        optimizer=optimizer,
+        strategy=strategy,
+        accumulation=training.gradient_accumulation,
+        fused=forms,
+        recomputed=layers,
+        microbatches=training.parallel_microbatches or 1,
+    )
+    compiled = tf.function(make_train_step(plan))
     return lambda: float(compiled(batch))

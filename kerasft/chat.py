@@ -14,6 +14,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
+from kerasft.inference.predictor import is_run, open_model
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
@@ -74,9 +75,9 @@ def chat(
             "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
     quiet_tensorflow(verbose)
-    from kerasft.inference.chat import Conversation, Streaming, Whole
+    from kerasft.inference.chat import Conversation, writer_of
 
-    conversation = Conversation((Whole if exported else Streaming)(opened.load()), system)
+    conversation = Conversation(writer_of(opened.load()), system)
     for line in _lines():
         if line == "/forget":
             conversation.forget()
@@ -87,8 +88,8 @@ def chat(
 
 def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
-        return Untrained.open(model, [*overrides, *wishes])
-    if Run.is_at(model):
+        return open_model(model, [*overrides, *wishes])
+    if is_run(model):
         return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
     export = Export.open(model, trust)
     if overrides:

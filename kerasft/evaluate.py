@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from kerasft.callable_module import make_callable
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
-from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
-from kerasft.data.tables.splits import load_splits, read_split
-from kerasft.errors import UserError
-from kerasft.inference.untrained import Untrained, is_config
-from kerasft.runs import Run
-from kerasft.tasks.registry import create_task
+from kerasft.console.terminal import Terminal, run_program
+from kerasft.session import measure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,43 +25,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
-    return run_program(lambda: evaluate(args.model, args.overrides, args.data, args.split, args.json, args.verbose))
+    return run_program(lambda: _evaluate(args.model, args.overrides, args.data, args.split, args.json, args.verbose))
 
 
-def evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str, as_json: bool, verbose: bool) -> int:
+def _evaluate(model: Path, overrides: Sequence[str], data: str | None, split: str, as_json: bool, verbose: bool) -> int:
+    """The exit code."""
     terminal = Terminal(verbose)
-    if overrides and not is_config(model):
-        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
-    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
-    task = create_task(run.config, run.load_state())
-    if data is not None:
-        table = read_split(run.config, task, data, "test")
-        task.check_targets({"test": table})
-    else:
-        tables = load_splits(run.config, create_task(run.config))
-        if split not in tables:
-            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-        table = tables[split]
-
-    quiet_tensorflow(verbose)
-    from kerasft.distribution.strategy import create_strategy
-    from kerasft.evaluation.report.console import console_table
-    from kerasft.results import evaluate_split
-    from kerasft.training.microbatches import wanted_microbatches
-
-    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
-    with strategy.scope():
-        trained = run.load()
-    prepared = task.prepare(table, trained.preprocessor)
-    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
-    if trained.task.measures_answers:
-        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
+    metrics, kind = measure(model, overrides, data=data, split=split, terminal=terminal)
     if as_json:
         terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
     else:
-        terminal.table(console_table(metrics, task.kind))
+        from kerasft.evaluation.report.console import console_table
+
+        terminal.table(console_table(metrics, kind))
     return 0
 
+
+def evaluate(model: str | os.PathLike[str], overrides: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    """The metrics of a trained model, or of a config's preset before training: `kerasft.evaluate` as a function.
+
+        import kerasft
+
+        kerasft.evaluate("runs/reuters-r8")["accuracy"]
+
+    Args:
+        model: a run's folder or a config file.
+        overrides: `key=value`, of a config.
+        options: `data`, `split` and `terminal` of `kerasft.session.measure`.
+
+    Raises:
+        UserError: see `measure`.
+    """
+    return measure(Path(model), overrides, **options)[0]
+
+
+make_callable(__name__, evaluate)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,10 +11,8 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
-from kerasft.inference.export import Export
+from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import Remote, is_address, read_token
-from kerasft.inference.untrained import Untrained, is_config
-from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -71,7 +69,7 @@ def predict(
     for option, value in (("--batch-size", batch_size), ("--top", top)):
         if value < 1:
             raise UserError(f"{option}: {value} is too few; use 1 or more")
-    opened = _open(model, trust)
+    opened = open_model(model, trust=trust)
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
@@ -79,20 +77,20 @@ def predict(
     corpus = None if index is None else read_records(index)
     quiet_tensorflow(verbose)
     from kerasft.distribution.threads import share_threads
-    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, plain_answers, searched_answers
+    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, searched_answers
+    from kerasft.inference.local import LocalPredictor
     from kerasft.training.layers.precision import bfloat16_products, rewrites
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
     terminal = Terminal(verbose)
-    answerer = cheapened(opened.load(), rewrites(precision), terminal.line)
+    predictor = LocalPredictor(cheapened(opened.load(), rewrites(precision), terminal.line))
     with bfloat16_products(rewrites(precision)):
-        if corpus is None:
-            answers = plain_answers(answerer.task)
-        else:
-            answers = searched_answers(answerer, corpus, batch_size, top, terminal)
-        for line in answer_lines(answerer, records, answers, batch_size, waits):
+        answers = predictor.answer_batch
+        if corpus is not None:
+            answers = searched_answers(predictor, corpus, batch_size, top, terminal)
+        for line in answer_lines(predictor, records, answers, batch_size, waits):
             terminal.result(line)
     return 0
 
@@ -110,12 +108,6 @@ def predict_remote(
         for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0
-
-
-def _open(model: Path, trust: bool) -> Run | Export | Untrained:
-    if is_config(model):
-        return Untrained.open(model)
-    return Run.open(model) if Run.is_at(model) else Export.open(model, trust)
 
 
 if __name__ == "__main__":

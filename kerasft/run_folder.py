@@ -30,6 +30,18 @@ def is_run(folder: Path) -> bool:
     return (folder / "config.yaml").is_file() and (folder / "data.json").is_file()
 
 
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Raises UserError where there is something that is not to be replaced, or is no run."""
+    if not overwrite:
+        raise UserError(f"{folder} exists; choose another name=..., or add --resume or --overwrite")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if not empty and not is_run(folder):
+        raise UserError(
+            f"{folder} is not a run (it has no config.yaml with a data.json), so --overwrite leaves it alone; "
+            "choose another name=..."
+        )
+
+
 def check_free(folder: Path) -> None:
     """Raises UserError where another process works in a run's folder. Nothing is written."""
     owner = held_by(folder)

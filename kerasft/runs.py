@@ -16,7 +16,6 @@ import os
 import shutil
 import signal
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,19 +25,20 @@ from typing import TYPE_CHECKING, Any
 from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
+from kerasft.console.signals import ENDS, terminable
 from kerasft.console.terminal import Terminal
 from kerasft.data.sources.files import is_remote
 from kerasft.errors import StorageError, UserError
 from kerasft.invocation import command, training_command
 from kerasft.paths import check_folder, check_home, check_no_pattern
-from kerasft.run_folder import check_free, hold, is_run, put_in_place, recover_run, release, remove_leftovers
+from kerasft.run_folder import check_free, check_replaceable, hold, put_in_place, recover_run, release, remove_leftovers
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
 
 
@@ -67,7 +67,7 @@ class Run:
         if resume:
             run._check_resumable()
         elif run.folder.exists():
-            run._check_replaceable(overwrite)
+            check_replaceable(run.folder, overwrite)
         check_free(run.folder)
         return run
 
@@ -133,7 +133,7 @@ class Run:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Ctrl-C, SIGTERM and SIGHUP say what there is by then and how to go on; so does a disk that is full."""
-        with _terminable():
+        with terminable():
             try:
                 yield
             except KeyboardInterrupt as error:
@@ -163,21 +163,16 @@ class Run:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return write_atomically(self.folder / "predictions" / f"{split}.jsonl", lines)
 
-    def save_model(self, model: keras.Model, backbone: keras.Model, tokenizer: Any, task: Task) -> Path:
-        """Writes model/: a KerasHub preset, the head's weights, and what the task learnt from data."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import save_preset
+    def save_model(self, assembled: Assembled, task: Task) -> Path:
+        """Writes model/: the parts of a model, see `kerasft.assembly`."""
+        from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        parts = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_preset(backbone, tokenizer, str(parts))
-        np.savez(parts / "head.weights.npz", **{f"v{i}": np.asarray(v) for i, v in enumerate(_head(model, backbone))})
-        told = {"task": self.config.task.name, "state": task.state}
-        write_atomically(parts / "task.json", json.dumps(told, indent=2, ensure_ascii=False))
-        os.chmod(parts, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        save_model(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(parts, folder)
+        os.replace(draft, folder)
         return folder
 
     def load_state(self) -> dict[str, Any]:
@@ -191,30 +186,12 @@ class Run:
 
     def load(self) -> Trained:
         """The trained model in float32, as it is evaluated, predicts and is exported."""
-        import numpy as np
-
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import load_model
         from kerasft.tasks.registry import create_task
 
-        folder = self.folder / "model"
         task = create_task(self.config, self.load_state())
-        backbone = load_backbone(str(folder), dtype="float32")
-        tokenizer = load_tokenizer(str(folder))
-        model = task.build(backbone)
-        with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-            for i, variable in enumerate(_head(model, backbone)):
-                variable.assign(saved[f"v{i}"])
-        return Trained(task, task.preprocessor(backbone, tokenizer), model)
-
-    def _check_replaceable(self, overwrite: bool) -> None:
-        if not overwrite:
-            raise UserError(f"{self.folder} exists; choose another name=..., or add --resume or --overwrite")
-        empty = self.folder.is_dir() and not any(self.folder.iterdir())
-        if not empty and not is_run(self.folder):
-            raise UserError(
-                f"{self.folder} is not a run (it has no config.yaml with a data.json), so --overwrite leaves it alone; "
-                "choose another name=..."
-            )
+        assembled = load_model(self.folder / "model", task)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
     def _check_resumable(self) -> None:
         """A run that was killed before it had a checkpoint, or a folder, begins with its first step."""
@@ -266,27 +243,6 @@ def _recover(folder: Path) -> None:
         Terminal().line(line)
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does, where they have no other meaning."""
-
-    def on_signal(number: int, frame: Any) -> None:
-        if number == signal.SIGHUP:
-            leave_terminal()
-        raise KeyboardInterrupt(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [number for number in signals_heeded() if number != signal.SIGINT]
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
     """Split -> digest of its rows."""
     return {split: table.fingerprint() for split, table in tables.items()}
@@ -297,11 +253,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _head(model: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
-    inside = {id(variable) for variable in backbone.variables}
-    return [variable for variable in model.weights if id(variable) not in inside]
 
 
 def _check_folders(config: Config) -> None:

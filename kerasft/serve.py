@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kerasft.console.arguments import Parser
 from kerasft.console.signals import leave_terminal, signals_heeded
-from kerasft.console.terminal import quiet_tensorflow, run_program
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
@@ -19,6 +21,7 @@ from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 if TYPE_CHECKING:
     import argparse
 
+OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
 NEEDS = "pip install 'kerasft[serve]'"
 
 
@@ -90,7 +93,18 @@ def serve(args: argparse.Namespace) -> int:
         raise UserError(f"the server needs the package {error.name}; {NEEDS}") from error
     log = EventLog()
     quote_nothing(log)
-    return asyncio.run(_serve(Server(from_arguments(vars(args)), log)))
+    _prepare_process()
+    return asyncio.run(_serve(Server(from_arguments(vars(args)), log, Terminal().result)))
+
+
+def _prepare_process() -> None:
+    """Room for connections, and short pauses."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(most, OPEN_FILES)), most))
+    # The million objects of what was imported live as long as the process: Python need not look through them each time
+    # that a request makes many.
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(server) -> int:

@@ -36,9 +36,9 @@ def verify(folder: Path, verbose: bool) -> int:
     preset = resolve_preset(run.config.model.preset)
 
     quiet_tensorflow(verbose)
-    from kerasft.training.fit import prepare
+    from kerasft.training.fit import TrainingJob, prepare
 
-    trainer = prepare(run, task, tables, preset, terminal).trainer
+    trainer = prepare(TrainingJob(run, task, tables, preset, terminal)).trainer
     good, damaged = trainer.checkpoints.states.entries()
     for wrong in damaged:
         terminal.line(wrong)

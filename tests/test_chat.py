@@ -55,7 +55,7 @@ def test_pieces_are_the_answer_of_predict(trained):
     said = "".join(conversation.ask("the"))
     prompt = "<|im_start|>user\nthe<|im_end|>\n<|im_start|>assistant\n"
     told = trained.preprocessor({"prompt": [prompt]})
-    found = trained.task.generator(told, trained.task.generator.wishes(told))
+    found = trained.task.generator(told, trained.task.generator.sampling_params(told))
     assert said == found["text"].numpy()[0].decode() and len(said) > 2
     assert conversation._messages == [Message("user", "the"), Message("assistant", said.strip())]
 

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from kerasft import check_servable, evaluate, export, predict, train, verify
+from kerasft import check_servable, evaluate, export, predict, session, train, verify
 from kerasft.console.terminal import Terminal
 from kerasft.runs import Run
 
@@ -110,7 +110,7 @@ def test_one_command_from_text_to_servable_model(project, capsys):
     # Killed behind the export's rename and before its own end, a run that goes on does not export again.
     (run_folder / "finished.json").unlink()
     (Path("saved_models/tiny/serving") / "README.md").unlink()
-    train.complete(Run.open(run_folder), Terminal())
+    session._complete(Run.open(run_folder), Terminal())
     assert "export: saved_models/tiny/1" in capsys.readouterr().out
     assert (run_folder / "finished.json").exists() and Path("saved_models/tiny/serving/README.md").exists()
     assert sorted(path.name for path in Path("saved_models/tiny").iterdir()) == ["1", "serving"]

@@ -92,7 +92,9 @@ def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config, monkeypatch)
         raise KeyboardInterrupt
     with pytest.raises(Terminated, match="terminated; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGTERM)
-    monkeypatch.setattr("kerasft.runs.signals_heeded", lambda: [signal.SIGHUP])  # though these run under nohup
+    monkeypatch.setattr(
+        "kerasft.console.signals.signals_heeded", lambda: [signal.SIGHUP]
+    )  # though these run under nohup
     with pytest.raises(HungUp, match="terminal was closed; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerasft.accelerators.bounds import Length, Refused
 from kerasft.accelerators.compiler import refusal
+from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.batching import steps_per_epoch
 from kerasft.data.batching.pack_plan import Packing
@@ -21,9 +22,10 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
 from kerasft.training.batches import Batches
-from kerasft.training.fit import build_model, recomputed_layers
+from kerasft.training.fit import recomputed_layers
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 
 class Programs:
@@ -44,16 +46,22 @@ class Programs:
         self.config, self.chips = config, chips
         strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
         with strategy.scope():
-            built = build_model(config, task, tables["train"], preset, config.training.precision, load_weights=False)
-        self.model = built.model
-        preprocessor = task.preprocessor(built.backbone, built.tokenizer)
-        self.train_data = task.prepare(tables["train"], preprocessor, weighted=True)
-        self.validation = task.prepare(tables["validation"], preprocessor)
+            assembled = assemble(
+                config,
+                task,
+                preset=preset,
+                train=tables["train"],
+                policy=config.training.precision,
+                load_weights=False,
+            )
+        self.model = assembled.model
+        self.train_data = task.prepare(tables["train"], assembled.preprocessor, weighted=True)
+        self.validation = task.prepare(tables["validation"], assembled.preprocessor)
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
-            self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(built.backbone))
+            self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(assembled.backbone))
         self._task, self._strategy, self._batches = task, strategy, {}
-        self._recomputed = recomputed_layers(config, built.backbone)
+        self._recomputed = recomputed_layers(config, assembled.backbone)
         size = config.training.evaluation_batch_size
         self._forward = Evaluator(self.model, strategy, size, task.condense).forward
 
@@ -85,9 +93,20 @@ class Programs:
         """HLO of one replica's step with its share of this global batch."""
         training, batches = self.config.training, self.batches(batch_size)
         parts, fused = training.gradient_accumulation, training.fused or ()
-        made_of = self.model, self._task, self.optimizer, self._strategy
-        step = make_train_step(*made_of, parts, fused, batches.packed, self._recomputed, xla=True)
-        return lowered(step, _share(self.train_data.at_step(0), batch_size // self.chips, batches.packing, parts))
+        plan = StepPlan(
+            model=self.model,
+            objective=TaskLoss(self.model, self._task),
+            optimizer=self.optimizer,
+            strategy=self._strategy,
+            accumulation=parts,
+            fused=fused,
+            packed=batches.packed,
+            recomputed=self._recomputed,
+            xla=True,
+        )
+        return lowered(
+            make_train_step(plan), _share(self.train_data.at_step(0), batch_size // self.chips, batches.packing, parts)
+        )
 
     def batches(self, batch_size: int) -> Batches:
         """How the run's batches are made with this global batch."""

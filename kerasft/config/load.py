@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from kerasft.config.schema import Config
 from kerasft.config.sections import KeyPath, sections
 from kerasft.config.yaml_text import Document, read_yaml, write_yaml
 from kerasft.errors import UserError, UserErrors
+
+ConfigLike = Union[str, "os.PathLike[str]", Mapping[str, Any], Config]
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
@@ -38,6 +41,22 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     places = _Places(file, document, overridden)
     values = resolve_references(document.values, places.of)
     return _validated(values, places.of, places.order, wrong)
+
+
+def read_config(source: ConfigLike, overrides: Sequence[str] = ()) -> Config:
+    """The config of a run from a YAML file, the same values in a dict, or a Config, with `key=value` overrides.
+
+    Raises:
+        UserError: as `load_config` does; keys of a dict are told without a line.
+    """
+    if isinstance(source, Config):
+        return override_config(source, overrides)
+    if not isinstance(source, Mapping):
+        return load_config(source, overrides)
+    values = copy.deepcopy(dict(source))
+    overridden, wrong = _override_all(values, overrides)
+    places = _Places("config", Document(values, {}), overridden)
+    return _validated(resolve_references(values, places.of), places.of, places.order, wrong)
 
 
 def override_config(config: Config, overrides: Sequence[str]) -> Config:

@@ -6,10 +6,13 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from kerasft.console.terminal import one_line
+from kerasft.console.terminal import one_line, run_program
 from kerasft.invocation import command
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,6 +54,10 @@ class Parser(argparse.ArgumentParser):
     def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_intermixed_args(args, namespace)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        if code := run_program(lambda: print(self.format_help(), end="", file=file) or 0):
+            sys.exit(code)  # standard output does not take it; argparse itself says nothing of that
 
     def error(self, message: str) -> NoReturn:
         kind, _, rest = message.partition(": ")

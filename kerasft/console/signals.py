@@ -7,7 +7,9 @@ import errno
 import os
 import signal
 import stat
-from typing import TextIO
+import threading
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 from kerasft.errors import HungUp, Interrupted, Terminated
 
@@ -42,6 +44,27 @@ def left_terminal(stream: TextIO, error: OSError) -> bool:
         return False
     _to_nowhere(descriptor)
     return True
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, where they have no other meaning."""
+
+    def on_signal(number: int, frame: Any) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in signals_heeded() if number != signal.SIGINT]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_device(descriptor: int) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from kerasft.console.progress import BAR_WIDTHS, Phase
 from kerasft.console.signals import left_terminal
 from kerasft.console.tensorflow_log import silence_abseil
-from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, StorageError, UserError
 from kerasft.paths import check_home
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Terminal:
     ):
         self.stream = stream or sys.stderr
         self.output = output or sys.stdout
-        self._clock = clock
+        self._clock, self.verbose = clock, verbose
         self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._color = self.live and not os.environ.get("NO_COLOR")
         self._phases: list[Phase] = []
@@ -175,20 +175,75 @@ class Silent(Terminal):
 def run_program(program: Callable[[], int], if_interrupted: str = "nothing was written") -> int:
     """Runs a program and turns the ways it can end into its exit code.
 
-    A Stop (see kerasft.errors) is one line on stderr and its exit code. Any other exception is a mistake of ours and
-    passes as it is, with its traceback.
+    A Stop (see kerasft.errors) is one line on stderr and its exit code, and so is a standard output that takes no more,
+    as on a full disk. Any other exception is a mistake of ours and passes as it is, with its traceback.
 
     Args:
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
+    with contextlib.redirect_stdout(_Output(sys.stdout)):
+        try:
+            code = _run(program, if_interrupted)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # the reader (`| head`) has what it wanted
+            _discard_output()
+            return BROKEN_PIPE_EXIT
+        except OutputError as error:
+            _discard_output()
+            _write(sys.stderr, f"error: {error}\n")
+            return error.exit_code
+
+
+class OutputError(StorageError):
+    """Standard output takes no more."""
+
+
+class _Output:
+    """Standard output, whose failures are told from those of files."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._telling():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._telling():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if left_terminal(self._stream, error):
+                return
+            reason = f"standard output: {error.strerror}; what was printed is not complete"
+            raise OutputError(reason) from error
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again when Python exits."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _run(program: Callable[[], int], if_interrupted: str) -> int:
     try:
-        code = program()
-        sys.stdout.flush()
-        return code
+        return program()
     except Interrupted as error:
         _write(sys.stderr, f"{one_line(str(error))}\n")
         return error.exit_code
+    except OutputError:
+        raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
@@ -198,11 +253,6 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")
         return Interrupted.exit_code
-    except BrokenPipeError:
-        # The reader (`| head`) has what it wanted. What is still buffered would fail again when Python exits.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return BROKEN_PIPE_EXIT
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise

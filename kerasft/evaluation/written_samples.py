@@ -104,7 +104,7 @@ def _answers(generator: Generator, batches: Iterable[Mapping[str, np.ndarray]]) 
 
     @tf.function(input_signature=[specs])
     def answer(features):
-        return generator(features, generator.wishes(features))["text"]
+        return generator(features, generator.sampling_params(features))["text"]
 
     for features in batches:
         texts = answer({name: tf.constant(values) for name, values in features.items()})

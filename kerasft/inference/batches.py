@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,17 +19,20 @@ from kerasft.inference.text_index import TextIndex
 from kerasft.models.tokenizers.token_counts import token_counts
 from kerasft.runs import Trained
 from kerasft.serving.drift.reference import SIGNATURE
-from kerasft.tasks.base import Task
 from kerasft.training.layers.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready
 from kerasft.training.layers.precision import bfloat16_products
+
+if TYPE_CHECKING:
+    from kerasft.inference.local import LocalPredictor
 
 FIRST_BATCHES = 8  # of the first window: answers come soon, and batches of it have little padding
 AT_ONCE = 2  # batches: one is in the model while the other is tokenized or written down
 
 Rows = list[dict[str, str]]
 Columns = Mapping[str, list[str]]
-Answers = Callable[[Rows, Mapping[str, Any]], list[dict[str, Any]]]  # rows of input, outputs -> of output
+Lengths = Callable[[Columns], np.ndarray]
+Answers = Callable[[Rows], list[dict[str, Any]]]  # rows of input -> of output
 
 
 def sorted_answers(
@@ -88,7 +91,7 @@ def cheapened(
     return answerer
 
 
-def token_lengths(answerer: Trained | Servable) -> Callable[[Columns], np.ndarray]:
+def token_lengths(answerer: Trained | Servable) -> Lengths:
     """Counts the tokens of texts: string columns -> (rows,); characters where an older export counts no tokens."""
     names = answerer.task.inputs
     if isinstance(answerer, Trained):
@@ -102,36 +105,26 @@ def token_lengths(answerer: Trained | Servable) -> Callable[[Columns], np.ndarra
 
 
 def answer_lines(
-    answerer: Trained | Servable, records: Iterator[Record], answers: Answers, batch_size: int, waits: bool
+    predictor: LocalPredictor, records: Iterator[Record], answers: Answers, batch_size: int, waits: bool
 ) -> Iterator[str]:
     """A line of JSON for each record; where somebody waits for each answer, a batch is read only after the last."""
-    task, count = answerer.task, token_lengths(answerer)
-
-    def columns(rows: Rows) -> Columns:
-        return {name: [row[name] for row in rows] for name in task.inputs}
 
     def answered(batch: Rows) -> list[str]:
-        return [json.dumps(answer, ensure_ascii=False) for answer in answers(batch, answerer.answer(columns(batch)))]
+        return [json.dumps(answer, ensure_ascii=False) for answer in answers(batch)]
 
-    rows = (task.parse_inputs(record) for record in records)
-    most = 1 if waits else MEGA_BATCH
-    yield from sorted_answers(rows, lambda window: count(columns(window)), answered, batch_size, most)
-
-
-def plain_answers(task: Task) -> Answers:
-    """The task's own."""
-    return lambda batch, outputs: task.rows(outputs)
+    rows = (predictor.task.parse_inputs(record) for record in records)
+    yield from sorted_answers(rows, predictor.lengths, answered, batch_size, 1 if waits else MEGA_BATCH)
 
 
 def searched_answers(
-    answerer: Trained | Servable, corpus: Iterator[Record], batch_size: int, top: int, terminal: Terminal
+    predictor: LocalPredictor, corpus: Iterator[Record], batch_size: int, top: int, terminal: Terminal
 ) -> Answers:
     """The index is made first; then each text is answered with its nearest ones."""
-    index = TextIndex(answerer, corpus, batch_size)
+    index = TextIndex(predictor.answerer, corpus, batch_size)
     terminal.line(f"index: {len(index):,} texts")
 
-    def answers(batch: list[dict[str, str]], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found = index.search(outputs["embedding"], top)
-        return [{**row, "nearest": nearest} for row, nearest in zip(batch, found)]
+    def answers(batch: Rows) -> list[dict[str, Any]]:
+        vectors = predictor.answerer.answer(predictor.columns(batch))["embedding"]
+        return [{**row, "nearest": nearest} for row, nearest in zip(batch, index.search(vectors, top))]
 
     return answers

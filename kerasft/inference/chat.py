@@ -46,8 +46,8 @@ class Streaming:
 
     def write(self, prompt: str) -> Iterator[str]:
         generator, features = self.task.generator, self._features(prompt)
-        spelt = generator.detokenizer.spelt
-        tokens = (spelt[token] for token in generator.stream(features, generator.wishes(features)))
+        token_bytes = generator.detokenizer.token_bytes
+        tokens = (token_bytes[token] for token in generator.stream(features, generator.sampling_params(features)))
         return streamed_text(tokens, generator.decoding.stop)
 
 
@@ -71,6 +71,11 @@ class Whole:
             wishes["seed"] += zlib.crc32(prompt.encode("utf-8"))
         (text,) = self._servable.ask("generate", {"prompt": [prompt], **wishes})["text"].tolist()
         yield text.decode("utf-8")
+
+
+def writer_of(answerer: Trained | Servable) -> Writer:
+    """What writes: token by token in this process, whole by an export."""
+    return Whole(answerer) if isinstance(answerer, Servable) else Streaming(answerer)
 
 
 class Conversation:

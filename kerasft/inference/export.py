@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.schema import Config
+from kerasft.drafts import remove_abandoned
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
+from kerasft.serving.exporter import DRAFT, SERVABLE
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -47,6 +49,11 @@ def find_export(folder: Path, run: Mapping[str, str] | None) -> Path | None:
         if told == run:
             return file.parent.parent
     return None
+
+
+def remove_drafts(directory: Path) -> list[Path]:
+    """Removes what exports that were killed left in `saved_models/NAME`; those that are under way stay."""
+    return remove_abandoned(directory, DRAFT, {SERVABLE})
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ import numpy as np
 
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
+from kerasft.inference.texts import Texts, rows_of
 from kerasft.serving.client import SCHEMES, Client, Credentials, Which
 from kerasft.serving.status import ServingError
 
 ADDRESS = re.compile(
     rf"((?:{'|'.join(SCHEMES)})://[^/]+)/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/?", re.ASCII
 )
+BATCH = 64  # texts a request, in `answer`
 IN_FLIGHT = 4  # batches: while one is answered the next are on their way
 
 
@@ -65,6 +67,11 @@ class Remote:
         if "serving_default" not in signatures:
             raise UserError(f"{address}: has no signature serving_default")
         self.inputs = sorted(signatures["serving_default"]["inputs"])
+
+    def answer(self, texts: Texts) -> list[dict[str, Any]]:
+        """What the server's default signature gives for each text; see `kerasft.inference.predictor.Predictor`."""
+        rows = rows_of(texts, self.inputs)
+        return list(self.answers((Record(dict(row), f"text {i}") for i, row in enumerate(rows)), BATCH))
 
     def answers(self, records: Iterable[Record], batch_size: int) -> Iterator[dict[str, Any]]:
         """One answer a record, in order; a few batches are under way at a time.

@@ -45,12 +45,11 @@ class Untrained:
 
     def load(self) -> Trained:
         """The preset in float32 with the task's pooling."""
-        from kerasft.models.presets.presets import load_backbone, load_tokenizer
+        from kerasft.assembly import assemble
 
         task = create_task(self.config)
-        backbone = load_backbone(self.preset, dtype="float32")
-        preprocessor = task.preprocessor(backbone, load_tokenizer(self.preset))
-        return Trained(task, preprocessor, task.build(backbone))
+        assembled = assemble(self.config, task, preset=self.preset)
+        return Trained(task, assembled.preprocessor, assembled.model)
 
 
 def is_config(path: Path) -> bool:

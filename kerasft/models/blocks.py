@@ -25,24 +25,19 @@ def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     return blocks
 
 
-def set_trainable(model: keras.Model, backbone: keras.Model, which: str) -> None:
-    """Freezes a part of a model.
+def set_trainable(backbone: keras.Model, which: str) -> None:
+    """Freezes a part of a model, and thaws nothing: what something else froze, such as LoRA, stays frozen.
 
     Args:
-        model: the whole model, with the head.
-        backbone: its backbone.
+        backbone: of the model that is trained.
         which: `all`; `head`: nothing of the backbone; `last_N_layers`: its last N transformer layers and what
             lies above them (final normalisation, pooler) besides the head.
 
     Raises:
         UserError: N is more than there are layers.
     """
-    for part in (backbone, model):
-        # Through False, because Keras skips setting a value that is there already, with all that lies below it.
-        part.trainable = False
-        part.trainable = True
     if which == "head":
-        backbone.trainable = False
+        _freeze(backbone)
     if which in ("all", "head"):
         return
     blocks = transformer_blocks(backbone)
@@ -54,7 +49,14 @@ def set_trainable(model: keras.Model, backbone: keras.Model, which: str) -> None
         )
     first = len(blocks) - count + 1
     for layer, depth in _depth_of_layers(backbone):
-        layer.trainable = depth >= first
+        if depth < first:
+            _freeze(layer)
+
+
+def _freeze(layer: keras.layers.Layer) -> None:
+    """Freezes a layer and all that is in it: Keras stops at a part that is frozen, and LoRA thaws parts within it."""
+    for part in layer._flatten_layers():
+        part.trainable = False
 
 
 def layer_depths(backbone: keras.Model) -> dict[str, int]:

@@ -69,11 +69,7 @@ def read_index(index: Path) -> dict[str, str]:
     if not isinstance(named, dict):
         raise UserError(f"model.preset: {index} has no weight_map; {_AGAIN}")
     # KerasHub's index (0.25 to 0.32) names one file a variable, or a list of them.
-    flat = {
-        tensor: name
-        for tensor, names in named.items()
-        for name in (names if isinstance(names, list) else [names])
-    }
+    flat = {tensor: name for tensor, names in named.items() for name in (names if isinstance(names, list) else [names])}
     for name in sorted(set(map(str, flat.values()))):
         check_name(name, index)
         if not (index.parent / name).is_file():

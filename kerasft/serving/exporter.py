@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
-from kerasft.drafts import make_draft, remove_abandoned
+from kerasft.drafts import make_draft
 from kerasft.errors import UserError
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
@@ -32,11 +32,6 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
 DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
-
-
-def remove_drafts(directory: Path) -> list[Path]:
-    """Removes what exports that were killed left in `saved_models/NAME`; those that are under way stay."""
-    return remove_abandoned(directory, DRAFT, {SERVABLE})
 
 
 def export(

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from kerasft.serving.servable_graph import asset_files, tensor_names
+
 if TYPE_CHECKING:
     from tensorflow.core.framework.node_def_pb2 import NodeDef
-    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef, MetaGraphDef
+    from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-ASSETS_COLLECTION = "saved_model_assets"
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # How a variable's handle may be used where its value is traced; any other use may change the value.
 HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
@@ -60,7 +61,7 @@ class GraphFlow:
             for name in self._called(node):
                 self._callers[name].append((place, node))
         self._overwrites = any(node.op in IN_PLACE for _, node in self.nodes())
-        assets = _assets(meta_graph)
+        assets = asset_files(meta_graph)
         self.asset_files = [asset.filename for asset in assets]
         self._find_what_runs([_tensor(asset.tensor_info.name) for asset in assets])
 
@@ -70,13 +71,13 @@ class GraphFlow:
             name
             for key, signature in meta_graph.signature_def.items()
             if key != INIT_SIGNATURE
-            for name in _tensors_of(signature.outputs.values())
+            for name in tensor_names(signature.outputs.values())
         ]
         starting = [
             name
             for key, signature in meta_graph.signature_def.items()
             if key == INIT_SIGNATURE
-            for name in _tensors_of(signature.outputs.values())
+            for name in tensor_names(signature.outputs.values())
         ]
         for key in INIT_COLLECTIONS:
             if key in meta_graph.collection_def:
@@ -231,24 +232,6 @@ class GraphFlow:
                 found.add(name)
                 left += self._main[name].input
         return found
-
-
-def _assets(meta_graph: MetaGraphDef) -> list[AssetFileDef]:
-    """As loaders find them: in their own field, or in TensorFlow 1's collection where that is empty."""
-    if meta_graph.asset_file_def or ASSETS_COLLECTION not in meta_graph.collection_def:
-        return list(meta_graph.asset_file_def)
-    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef
-
-    packed = meta_graph.collection_def[ASSETS_COLLECTION].any_list.value
-    return [AssetFileDef.FromString(each.value) for each in packed]
-
-
-def _tensors_of(infos: Iterable) -> Iterator[str]:
-    for info in infos:
-        yield info.name
-        sparse = info.coo_sparse
-        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-        yield from _tensors_of(info.composite_tensor.components)
 
 
 def _tensor(name: str) -> str:

@@ -73,7 +73,7 @@ class WritesTexts:
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: what is given -> `text` that is written, without it, and `tokens`, how many that is."""
-        return self.generator(features, self.generator.wishes(features))
+        return self.generator(features, self.generator.sampling_params(features))
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
@@ -82,7 +82,7 @@ class WritesTexts:
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        return self.generator(features, self.generator.wishes(features)._replace(**numbers))
+        return self.generator(features, self.generator.sampling_params(features)._replace(**numbers))
 
     def metrics(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
@@ -104,7 +104,7 @@ class WritesTexts:
 
 
 def request_numbers(told: Decoding) -> dict[str, dict[str, Number]]:
-    """The signature `generate`, with wishes of `kerasft.models.generation.generator.Wishes`; beams draw nothing."""
+    """The signature `generate`, with `SamplingParams`; beams draw nothing."""
     limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
     if told.beams > 1:
         return {"generate": limit}

@@ -5,41 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
 from kerasft.data.batching.dataset import part_of
-from kerasft.tasks.base import Task
 from kerasft.training.layers.deferred_rows import Uses, deferring, rows_used
 from kerasft.training.layers.fused_layers import fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready, kernels_together
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.rematerialize import rematerialized
 from kerasft.training.microbatches import added
+from kerasft.training.objectives.base import Objective
 
 
-def make_train_step(
-    model: keras.Model,
-    task: Task,
-    optimizer: keras.optimizers.Optimizer,
-    strategy: tf.distribute.Strategy,
-    accumulation: int = 1,
-    fused: Collection[str] = (),
-    packed: PackedLayers | None = None,
-    recomputed: Sequence[keras.layers.Layer] = (),
-    xla: bool = False,
-    microbatches: int = 1,
-) -> Callable[[tuple], tf.Tensor]:
-    """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
+@dataclass(frozen=True)
+class StepPlan:
+    """All that a training step is made of.
 
-    The loss is the weighted sum over the global batch divided by its sum of weights, so that one
-    replica, many replicas and any gradient accumulation minimise the same thing. It is NaN, too, where the gradient
-    is no number: the weights are none either after such a step.
-
-    Args:
+    Attributes:
         model: features -> logits.
-        task: gives the loss.
+        objective: gives the loss.
         optimizer: built for the model's trainable variables.
         strategy: the one the batch is distributed by.
         accumulation: equal parts that a replica works through one after the other to save memory.
@@ -49,59 +36,91 @@ def make_train_step(
         xla: the step is compiled by XLA, as on a TPU.
         microbatches: equal parts of what is worked through at once, side by side; see `chosen_microbatches`.
     """
-    variables = model.trainable_variables
 
-    def gradient_of(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
-        with packed.rows_of(features) if packed else contextlib.nullcontext(features) as inputs:
-            with tf.GradientTape() as tape, rows_used(tape, optimizer.iterations.value) as uses:
-                logits = model(inputs, training=True)
-                loss = task.loss_sum(targets, logits, weights) / total
-            gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
-        return loss, [_dense_or_rows(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
+    model: keras.Model
+    objective: Objective
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    accumulation: int = 1
+    fused: Collection[str] = ()
+    packed: PackedLayers | None = None
+    recomputed: Sequence[keras.layers.Layer] = ()
+    xla: bool = False
+    microbatches: int = 1
 
-    def side_by_side(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
-        parts = [part_of((features, targets, weights), i, microbatches) for i in range(microbatches)]
-        # They know nothing of each other before their gradients are added, so that each has a thread of its own.
-        # A layer that is computed again on the way back is so in a graph of its own, whose tensors can't be read here.
-        with kernels_together(not recomputed) as together:
-            losses, gradients = zip(*[gradient_of(*part, total) for part in parts])
-        made = together.gradients()
-        return tf.add_n(losses), [
-            _whole([*of_parts, made.get(id(v))], v) for v, of_parts in zip(variables, zip(*gradients))
-        ]
 
-    def accumulated(features: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor, total: tf.Tensor):
-        def body(i, loss, gradients):
-            more, new = side_by_side(*part_of((features, targets, weights), i, accumulation), total)
-            return i + 1, loss + more, [old + gradient for old, gradient in zip(gradients, new)]
+def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
+    """Returns `step(batch) -> loss`, to be called inside a tf.function with a distributed batch.
 
-        start = (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables])
-        # one part at a time: several in flight would need the memory that accumulation is to save
-        _, loss, gradients = tf.while_loop(lambda i, *_: i < accumulation, body, start, parallel_iterations=1)
-        return loss, gradients
+    The loss is the weighted sum over the global batch divided by its sum of weights, so that one
+    replica, many replicas and any gradient accumulation minimise the same thing. It is NaN, too, where the gradient
+    is no number: the weights are none either after such a step.
+    """
+    compute = _accumulated if plan.accumulation > 1 else _side_by_side
+    variables = plan.model.trainable_variables
 
     def replica_step(batch: tuple) -> tf.Tensor:
         features, targets, weights = batch
         total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
-        compute = side_by_side if accumulation == 1 else accumulated
-        with kernels_ready(model):
-            loss, gradients = compute(features, targets, weights, total)
-        norm = optimizer.apply_measured(gradients, variables)
+        with kernels_ready(plan.model):
+            loss, gradients = compute(plan, variables, (features, targets, weights), total)
+        norm = plan.optimizer.apply_measured(gradients, variables)
         return tf.where(tf.math.is_finite(norm), loss, math.nan)
 
     def step(batch: tuple) -> tf.Tensor:
         # Around all replicas: each is traced by a thread of its own, and the layers are the same.
         with (
-            packed.installed() if packed else contextlib.nullcontext(),
-            fused_layers(model, fused),
-            deferring(optimizer.deferred),
-            rematerialized(recomputed, xla),
+            plan.packed.installed() if plan.packed else contextlib.nullcontext(),
+            fused_layers(plan.model, plan.fused),
+            deferring(plan.optimizer.deferred),
+            rematerialized(plan.recomputed, plan.xla),
         ):
-            losses = strategy.run(replica_step, args=(batch,))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+            losses = plan.strategy.run(replica_step, args=(batch,))
+        return plan.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     return step
+
+
+Variables = Sequence[keras.Variable]
+Batch = tuple[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor]  # features, targets, weights
+LossAndGradients = tuple[tf.Tensor, list]
+
+
+def _gradient_of(plan: StepPlan, variables: Variables, batch: Batch, total: tf.Tensor) -> LossAndGradients:
+    """The loss of a part of a batch, and its gradients, None of what the loss does not depend on."""
+    features, targets, weights = batch
+    with plan.packed.rows_of(features) if plan.packed else contextlib.nullcontext(features) as inputs:
+        with tf.GradientTape() as tape, rows_used(tape, plan.optimizer.iterations.value) as uses:
+            loss = plan.objective.loss(inputs, targets, weights) / total
+        gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
+    return loss, [_dense_or_rows(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
+
+
+def _side_by_side(plan: StepPlan, variables: Variables, batch: Batch, total: tf.Tensor) -> LossAndGradients:
+    """The sums over microbatches."""
+    parts = [part_of(batch, i, plan.microbatches) for i in range(plan.microbatches)]
+    # They know nothing of each other before their gradients are added, so that each has a thread of its own.
+    # A layer that is computed again on the way back is so in a graph of its own, whose tensors can't be read here.
+    with kernels_together(not plan.recomputed) as together:
+        losses, gradients = zip(*[_gradient_of(plan, variables, part, total) for part in parts])
+    made = together.gradients()
+    return tf.add_n(losses), [
+        _whole([*of_parts, made.get(id(v))], v) for v, of_parts in zip(variables, zip(*gradients))
+    ]
+
+
+def _accumulated(plan: StepPlan, variables: Variables, batch: Batch, total: tf.Tensor) -> LossAndGradients:
+    """The sums over parts that are worked through one after the other."""
+
+    def body(i, loss, gradients):
+        more, new = _side_by_side(plan, variables, part_of(batch, i, plan.accumulation), total)
+        return i + 1, loss + more, [old + gradient for old, gradient in zip(gradients, new)]
+
+    start = (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables])
+    # one part at a time: several in flight would need the memory that accumulation is to save
+    _, loss, gradients = tf.while_loop(lambda i, *_: i < plan.accumulation, body, start, parallel_iterations=1)
+    return loss, gradients
 
 
 def _dense_or_rows(

@@ -6,24 +6,18 @@ import contextlib
 import io
 import itertools
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import orbit
 import tensorflow as tf
 
-from kerasft.config.schema import Config
-from kerasft.console.terminal import Terminal
 from kerasft.data.batching.dataset import distribute, wants_one_shape
 from kerasft.data.batching.remote_hosts import HERE, remote_hosts
-from kerasft.data.prepared.prepared import Prepared
-from kerasft.distribution.workers import Workers
 from kerasft.errors import Diverged
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.tasks.base import Task
-from kerasft.training.actions import StopEvaluation, Watch
+from kerasft.training.actions import Running, Training, with_usual_actions
+from kerasft.training.actions.signals import StopEvaluation
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
@@ -33,69 +27,77 @@ from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
 from kerasft.training.layers.precision import bfloat16_products, rewrites
 from kerasft.training.microbatches import chosen_microbatches
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer, exported_weights
-from kerasft.training.step import make_train_step
+from kerasft.training.plan import TrainingPlan
+from kerasft.training.selection import Selection
+from kerasft.training.step import StepPlan, make_train_step
 
 
 class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
-    """Trains a model and validates it as it goes.
+    """Trains a model and validates it as it goes."""
 
-    Args:
-        config: the resolved config.
-        task: gives loss and metrics.
-        model: created under the strategy, frozen as the config says.
-        depths: variable path -> depth, for the layer-wise learning rate.
-        train: prepared training split.
-        validation: prepared validation split.
-        strategy: where it runs.
-        folder: of the run; TensorBoard events go below it.
-        checkpoints: the folder of checkpoints, local or gs://.
-        terminal: shows progress.
-        workers: of the strategy; None: this process alone.
-        recomputed: transformer layers of the model that are computed again on the way back, to save memory.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        task: Task,
-        model: keras.Model,
-        depths: dict[str, int],
-        train: Prepared,
-        validation: Prepared,
-        strategy: tf.distribute.Strategy,
-        folder: Path,
-        checkpoints: str,
-        terminal: Terminal,
-        workers: Workers | None = None,
-        recomputed: Sequence[keras.layers.Layer] = (),
-    ):
-        self.config, self.task, self.model, self.strategy = config, task, model, strategy
-        self.train_data, self.validation, self.folder, self.terminal = train, validation, folder, terminal
-        self.workers = workers or Workers()
-        training, self.rewrites = config.training, rewrites(config.training.precision)
-        self.static = wants_one_shape(strategy)
-        replicas = strategy.num_replicas_in_sync
-        self.batches = Batches.of(config, model, train, training.batch_size, replicas, self.static)
+    def __init__(self, plan: TrainingPlan):
+        self.plan, self.config, self.task, self.model = plan, plan.config, plan.task, plan.model
+        self.strategy, self.workers, self.terminal = plan.strategy, plan.workers, plan.terminal
+        self.train_data, self.objective = plan.train, plan.objective or TaskLoss(plan.model, plan.task)
+        training, self.rewrites = plan.config.training, rewrites(plan.config.training.precision)
+        self.static = wants_one_shape(plan.strategy)
+        replicas, hosts = plan.strategy.num_replicas_in_sync, remote_hosts(plan.strategy)
+        self.batches = Batches.of(plan.config, plan.model, plan.train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
-        forms = self.forms = chosen_forms(training.fused, terminal.line, here=not remote_hosts(strategy))
-        rows = [] if self.static else deferrable_layers(training, model, forms, replicas)
-        kernels = KERNELS in forms and replicas == 1
-        with strategy.scope():
-            self.optimizer = create_optimizer(training, self.steps, model, depths, rows, kernels)
-            kept, hosts = training.checkpoint.keep, remote_hosts(strategy)
+        self.forms = chosen_forms(training.fused, plan.terminal.line, here=not hosts)
+        with plan.strategy.scope():
+            self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
-            written_by = HERE if hosts else None
-            self.checkpoints = Checkpoints(checkpoints, model, self.optimizer, kept, self.workers, written_by)
+            self.checkpoints = Checkpoints(
+                plan.checkpoints,
+                plan.model,
+                self.optimizer,
+                training.checkpoint.keep,
+                plan.workers,
+                written_by=HERE if hosts else None,
+                others=self.objective.variables,
+            )
         self.progress = self.checkpoints.progress
-        self.microbatches = chosen_microbatches(config, task, model, strategy)
+        self.selection = Selection(training.early_stopping, plan.task, self.progress)
+        self.microbatches = chosen_microbatches(plan.config, plan.task, plan.model, plan.strategy)
+        self.evaluator = self._create_evaluator()
+        # A loop on the device sees no clock, and TensorFlow's is refused where every operation must repeat its bits.
+        timed = not self.static and not training.deterministic
+        self.run_steps = InnerLoop(make_train_step(self._step_plan()), timed, hosts)
+
+    def _create_optimizer(self, replicas: int) -> keras.optimizers.Optimizer:
+        training, model = self.config.training, self.model
+        rows = [] if self.static else deferrable_layers(training, model, self.forms, replicas)
+        kernels = KERNELS in self.forms and replicas == 1
+        return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels)
+
+    def _create_evaluator(self) -> Evaluator:
         # Activations would be compiled anew for each length of texts.
-        lasting = [form for form in forms if form != ACTIVATIONS]
-        evaluated = training.evaluation_batch_size, task.condense, self.microbatches
-        self.evaluator = Evaluator(model, strategy, *evaluated, lambda: fused_layers(model, lasting))
-        made_of = model, task, self.optimizer, strategy, training.gradient_accumulation, forms, self.batches.packed
-        step = make_train_step(*made_of, recomputed, self.static, self.microbatches)
-        self.run_steps = InnerLoop(step, not self.static, hosts)
+        lasting = [form for form in self.forms if form != ACTIVATIONS]
+        return Evaluator(
+            self.model,
+            self.strategy,
+            self.config.training.evaluation_batch_size,
+            condense=self.task.condense,
+            microbatches=self.microbatches,
+            cheaper=lambda: fused_layers(self.model, lasting),
+        )
+
+    def _step_plan(self) -> StepPlan:
+        return StepPlan(
+            model=self.model,
+            objective=self.objective,
+            optimizer=self.optimizer,
+            strategy=self.strategy,
+            accumulation=self.config.training.gradient_accumulation,
+            fused=self.forms,
+            packed=self.batches.packed,
+            recomputed=self.plan.recomputed,
+            xla=self.static,
+            microbatches=self.microbatches,
+        )
 
     def fit(self, resume: bool = False) -> None:
         """Trains to the last step or until it no longer improves, and leaves the model with its best weights.
@@ -108,12 +110,20 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.checkpoints.prepare()
         for damaged in self.checkpoints.restore() if resume else ():
             self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
-        self._same_forms()
+        if changed := self.progress.take_forms(self.forms):
+            self.terminal.line(changed)
         if self.batches.filling:
             self.terminal.line(str(self.batches.filling))
-        saving = training.checkpoint
-        with Watch(self.checkpoints, self.steps, self.metric, saving, self.folder, self.terminal) as watch:
-            self.watch = watch
+        seen = Training(
+            checkpoints=self.checkpoints,
+            steps=self.steps,
+            metric=self.selection.metric,
+            saving=training.checkpoint,
+            folder=self.plan.folder,
+            terminal=self.terminal,
+            model=self.model,
+        )
+        with Running(with_usual_actions(self.plan.actions), seen) as self.running:
             if training.fit_head and self.checkpoints.step == 0:
                 self._fit_head()
             controller = orbit.Controller(
@@ -122,30 +132,22 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 strategy=self.strategy,
                 global_step=self.optimizer.iterations.value,
                 steps_per_loop=training.steps_per_loop,
-                train_actions=[watch.after_steps],
-                eval_actions=[watch.after_evaluation],
-                summary_dir=str(self.folder / "tensorboard") if self.workers.chief else None,
+                train_actions=[self.running.after_steps],
+                eval_actions=[self.running.after_evaluation],
+                summary_dir=str(self.plan.folder / "tensorboard") if self.workers.chief else None,
             )
             self.go_to(self.checkpoints.step)
             with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
                 try:
                     self._run(controller)
-                except StopEvaluation:
-                    watch.stop()
+                except StopEvaluation as ended:
+                    ended.stop()
         if self.run_steps.timed:
             self.terminal.line(f"input: steps waited for it {self.input_wait:.1%} of their time")
         self.sha256 = self.checkpoints.sha256()
         self.workers.wait()  # the chief may still be writing the best weights
         self.checkpoints.restore_best()
         self.task.state.update(self.progress.best["state"])
-
-    def _same_forms(self) -> None:
-        """Says so where what a run's steps were made of before is not what they are made of here."""
-        before, now = self.progress.forms, list(self.forms)
-        if before not in (None, now):
-            other = ", ".join(sorted(set(before) ^ set(now)))
-            self.terminal.line(f"training.fused was another before ({other}): the bits will differ from there on")
-        self.progress.forms = now
 
     def replay(self, entry: Entry, last_step: int) -> str:
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
@@ -170,7 +172,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             first_step,
             batches.packing,
         )
-        self.iterator, self.plan = iter(dataset), batches.from_step(first_step)
+        self.iterator, self.rows = iter(dataset), batches.from_step(first_step)
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
@@ -178,13 +180,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         `input_wait` is the share of `step_seconds` in which a step had no batch yet, None where that is not known (a
         TPU of one host); `sha256` that of the whole state after the last step.
         """
-        spent = self.progress.spent
         return {
-            "seconds": spent["seconds"],
-            "step_seconds": spent["step_seconds"],
+            **self.progress.rates(),
             "input_wait": self.input_wait if self.run_steps.timed else None,
-            "examples_per_second": spent["examples"] / spent["step_seconds"],
-            "real_tokens_per_second": spent["tokens"] / spent["step_seconds"],
             "steps": self.checkpoints.step,
             "best_step": self.progress.best["step"],
             "sha256": self.sha256,
@@ -195,10 +193,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         saving = self.config.training.checkpoint.every_steps or self.steps
         while True:
             step = self.checkpoints.step
-            due = step == self._evaluation_after(step - 1) or step >= self.steps
+            over = step >= self.steps or self.running.training.enough
+            due = over or step == self._evaluation_after(step - 1)
             if due and step > self.progress.validated:
                 controller.evaluate(steps=-1)
-            elif step >= self.steps or self._enough():
+            elif over or self.selection.enough:
                 return
             else:
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
@@ -217,8 +216,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""
-        begun = time.monotonic()
-        first = self.checkpoints.step + 1
+        begun, first = time.monotonic(), self.checkpoints.step + 1
         with bfloat16_products(self.rewrites):
             loss, good, waited = self.run_steps(self.iterator, int(num_steps))
         if good < int(num_steps):
@@ -231,7 +229,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         spent = self.progress.spent
         spent["step_seconds"] += time.monotonic() - begun
         spent["input_seconds"] += waited
-        for rows in itertools.islice(self.plan, int(num_steps)):
+        for rows in itertools.islice(self.rows, int(num_steps)):
             spent["examples"] += len(rows)
             spent["tokens"] += int(self.train_data.tokens[rows].sum())
         return {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
@@ -239,38 +237,14 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
         with exported_weights(self.optimizer):
-            logits = self.evaluator.logits(self.validation, self.watch.within_evaluation)
-            self.task.tune(self.validation, logits)
-            metrics = self.task.metrics(self.validation, logits)
-            self.progress.validated = self.checkpoints.step
-            if self._improved(metrics[self.metric]):
-                state = dict(self.task.state)  # with the thresholds that belong to these weights
-                self.progress.best = {"step": self.checkpoints.step, "value": metrics[self.metric], "state": state}
-                self.progress.waited = 0
+            logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
+            self.task.tune(self.plan.validation, logits)
+            metrics = self.task.metrics(self.plan.validation, logits)
+            if self.selection.take(metrics, self.checkpoints.step):
                 self.checkpoints.save_best()
-            else:
-                self.progress.waited += 1
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
 
     @property
     def input_wait(self) -> float:
         """The share of the time in steps in which a step had no batch yet."""
         return self.progress.spent["input_seconds"] / self.progress.spent["step_seconds"]
-
-    @property
-    def metric(self) -> str:
-        stopping = self.config.training.early_stopping
-        return stopping.metric if stopping else self.task.headline
-
-    def _improved(self, value: float | None) -> bool:
-        if not self.progress.best or self.progress.best["value"] is None:
-            return True
-        if value is None:
-            return False
-        stopping = self.config.training.early_stopping
-        gain = value - self.progress.best["value"]
-        return (-gain if self.metric in self.task.falling else gain) > (stopping.min_delta if stopping else 0.0)
-
-    def _enough(self) -> bool:
-        stopping = self.config.training.early_stopping
-        return stopping is not None and self.progress.waited >= stopping.patience

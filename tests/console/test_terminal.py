@@ -211,6 +211,33 @@ def test_a_reader_that_leaves_is_no_error():
     assert program.wait(timeout=60) == 141
 
 
+@pytest.mark.parametrize(
+    ("program", "unbuffered"),
+    [
+        ("run_program(lambda: print('x') or 0)", []),
+        ("run_program(lambda: print('x') or 0)", ["-u"]),
+        ("run_program(lambda: Terminal().result('x') or 0)", []),
+        ("run_program(lambda: print('x' * 10**6) or 0)", []),
+        ("Parser('train', 'Trains.', 'CONFIG').parse_args(['--help'])", []),
+        ("main(['version'])", []),
+    ],
+)
+def test_a_standard_output_that_takes_no_more_is_told(program, unbuffered):
+    code = f"""
+    import sys
+    from kerasft.cli import main
+    from kerasft.console.arguments import Parser
+    from kerasft.console.terminal import Terminal, run_program
+    sys.exit({program})
+    """
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, *unbuffered, "-c", textwrap.dedent(code)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == b"error: standard output: No space left on device; what was printed is not complete\n"
+
+
 def test_progress_on_a_real_terminal_leaves_stdout_alone():
     controller, terminal = pty.openpty()
     code = """

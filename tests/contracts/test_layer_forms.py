@@ -1,4 +1,4 @@
-"""What every cheaper form of a layer must do with a layer that is not as KerasHub made it: give what the layer gives."""
+"""What every cheaper form must do with a layer that is not as KerasHub made it: give what the layer gives."""
 
 import contextlib
 

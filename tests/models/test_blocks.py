@@ -65,29 +65,40 @@ def test_depths(family, make_backbone):
     assert above == expected.get(family, set())
 
 
-def test_freezing(family, make_backbone):
+@pytest.mark.parametrize("which", ["head", "last_1_layers", "last_2_layers", "all"])
+def test_freezing(family, make_backbone, which):
     backbone = make_backbone(family)
     model = with_head(backbone)
     head = {"head/kernel", "head/bias"}
-    everything = trainable_paths(model)
-    blocks = transformer_blocks(backbone)
-    depths = layer_depths(backbone)
+    everything, blocks, depths = trainable_paths(model), transformer_blocks(backbone), layer_depths(backbone)
+    if which == "last_2_layers" and len(blocks) < 2:
+        pytest.skip("it has one layer, called again and again")
+    set_trainable(backbone, which)
+    least = {"head": len(blocks) + 2, "last_1_layers": len(blocks), "last_2_layers": len(blocks) - 1, "all": 0}[which]
+    assert trainable_paths(model) == head | {path for path, depth in depths.items() if depth >= least}
+    assert which != "all" or trainable_paths(model) == everything
 
-    set_trainable(model, backbone, "head")
-    assert trainable_paths(model) == head
-    set_trainable(model, backbone, "last_1_layers")
-    assert trainable_paths(model) == head | {path for path, depth in depths.items() if depth >= len(blocks)}
-    if len(blocks) > 1:
-        set_trainable(model, backbone, "last_2_layers")
-        assert trainable_paths(model) == head | {path for path, depth in depths.items() if depth >= len(blocks) - 1}
-    set_trainable(model, backbone, "all")
-    assert trainable_paths(model) == everything == head | set(depths)
+
+def test_what_something_else_froze_stays_frozen(make_backbone):
+    backbone = make_backbone("bert")
+    model = with_head(backbone)
+    backbone.enable_lora(4)
+    adapters = trainable_paths(model)
+    assert len(adapters) == 2 + 3 * 2 * 3  # the head; in each of three layers A, B and bias of query and value
+    set_trainable(backbone, "all")
+    assert trainable_paths(model) == adapters
+    set_trainable(backbone, "last_1_layers")
+    top = transformer_blocks(backbone)[-1].path
+    assert trainable_paths(model) == {path for path in adapters if path.startswith((top, "head"))}
+    backbone.trainable = False
+    set_trainable(backbone, "all")
+    assert trainable_paths(model) == {"head/kernel", "head/bias"}
 
 
 def test_more_layers_than_there_are(make_backbone):
     backbone = make_backbone("bert")
     with pytest.raises(UserError, match="model.trainable: last_4_layers is more than the 3 .*use last_3_layers or all"):
-        set_trainable(with_head(backbone), backbone, "last_4_layers")
+        set_trainable(backbone, "last_4_layers")
 
 
 def test_backbone_without_layers():

@@ -12,7 +12,7 @@ from tiny_export import LABELS, MAX_LENGTH, make_config, make_parts
 
 from kerasft.drafts import make_draft
 from kerasft.errors import UserError
-from kerasft.inference.export import find_export
+from kerasft.inference.export import find_export, remove_drafts
 from kerasft.serving import exporter
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import ServableError, to_examples
@@ -176,7 +176,7 @@ def test_what_a_killed_export_left_is_removed_and_one_under_way_stays(tmp_path):
     (tmp_path / "1").mkdir()
     with make_draft(tmp_path, "export") as under_way:
         (under_way / "servable").mkdir()
-        assert exporter.remove_drafts(tmp_path) == [tmp_path / ".export-abcdefgh"]
+        assert remove_drafts(tmp_path) == [tmp_path / ".export-abcdefgh"]
         assert under_way.exists()
     assert os.listdir(tmp_path) == ["1"]
 

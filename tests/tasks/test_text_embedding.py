@@ -17,8 +17,9 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.columns import text_identity
 from kerasft.tasks.registry import create_task
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 PAIR = {"text": "a", "text_pair": "b"}
 
@@ -165,7 +166,7 @@ def trained(prepared: GroupedPrepared, task, strategy, tiny_preset, steps=5):
     with strategy.scope():
         model = task.build(load_backbone(str(tiny_preset), dropout=0.0))
         optimizer = create_optimizer(task.config.training, steps, model, {})
-    step = tf.function(make_train_step(model, task, optimizer, strategy, accumulation))
+    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, task), optimizer, strategy, accumulation)))
     plan = lambda: Epochs(prepared.lengths, 8, "pad", 0).from_step(0)  # noqa: E731
     dataset = distribute(prepared, plan, strategy, accumulation)
     losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]

@@ -8,13 +8,13 @@ from kerasft.config import schema
 from kerasft.console.terminal import Terminal
 from kerasft.distribution.workers import Workers
 from kerasft.errors import HungUp, Interrupted, Terminated
-from kerasft.training import actions
-from kerasft.training.actions import StopEvaluation, Watch
+from kerasft.training.actions import Running, Training, saving, with_usual_actions
+from kerasft.training.actions.signals import StopEvaluation
 from kerasft.training.checkpoints.checkpoint import Progress
 
 
 class Kept:
-    """What a Watch needs of Checkpoints."""
+    """What actions need of Checkpoints."""
 
     def __init__(self):
         self.progress, self.step, self.saved, self.workers = Progress(), 0, [], Workers()
@@ -23,11 +23,24 @@ class Kept:
         self.saved.append(self.step)
 
 
+class Watched(Running):
+    """With what is asked of it here."""
+
+    @property
+    def checkpoints(self):
+        return self.training.checkpoints
+
+    @property
+    def progress(self):
+        return self.training.checkpoints.progress
+
+
 @pytest.fixture
 def watch(tmp_path):
     def make(steps=10, **saving):
-        saving = schema.Checkpoint(**saving)
-        return Watch(Kept(), steps, "accuracy", saving, tmp_path / "run", Terminal(stream=io.StringIO()))
+        often, terminal = schema.Checkpoint(**saving), Terminal(stream=io.StringIO())
+        training = Training(Kept(), steps, "accuracy", often, tmp_path / "run", terminal)
+        return Watched(with_usual_actions(), training)
 
     return make
 
@@ -65,7 +78,7 @@ def test_steps_that_jump_over_a_multiple_save_all_the_same(watch):
 
 def test_no_longer_than_so_many_minutes_without_a_checkpoint(watch, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(actions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(saving.time, "monotonic", lambda: now[0])
     with watch(every_minutes=2) as seen:
         for _ in range(8):
             now[0] += 50

@@ -14,6 +14,7 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
+from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
 ROWS, STEPS = 21, 6
@@ -85,7 +86,8 @@ def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypa
             model = task.build(tiny_bert())
         said, folder = io.StringIO(), tmp_path / name
         terminal, checkpoints = Terminal(stream=said), str(folder / "checkpoints")
-        trainer = Trainer(chosen, task, model, {}, SHORT, SHORT, strategy, folder, checkpoints, terminal)
+        plan = TrainingPlan(chosen, task, model, SHORT, SHORT, strategy, folder, checkpoints, terminal)
+        trainer = Trainer(plan)
         trainer.fit()
         return trainer, said.getvalue()
 
@@ -107,8 +109,8 @@ def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_fro
     often = {"checkpoint": {"every_steps": 3, "keep": 9}, "gradient_accumulation": 2, "epochs": 3}
     chosen = settings(*TASKS["hidden tokens"], batching, **SLOW, **often, tokens_per_batch=96, batch_size=4)
     run, terminal, checkpoints = Run(chosen), Terminal(stream=io.StringIO()), str(tmp_path / "checkpoints")
-    made_of = chosen, run.task, run.model, {}, run.rows, run.rows, DEVICE
-    trainer = Trainer(*made_of, tmp_path, checkpoints, terminal)
+    plan = TrainingPlan(chosen, run.task, run.model, run.rows, run.rows, DEVICE, tmp_path, checkpoints, terminal)
+    trainer = Trainer(plan)
     trainer.fit()
     epochs = trainer.batches.epochs
     assert [epochs.limit.tokens, epochs.limit.parts] == [96, 2] and epochs.method == batching

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
-from kerasft.training.fit import build_model
 from kerasft.training.layers.fused_layers import NAMES
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 WORDS = "goal match team score coach bank market stock price trade the a of in and".split()
 TEXT, PAIR = {"text": "text", "label": "label"}, {"text": "text", "text_pair": "pair"}
@@ -86,8 +87,8 @@ class Run:
         self.task.check_config()
         tables = load_splits(config, self.task)
         with strategy.scope():
-            built = build_model(config, self.task, tables["train"], config.model.preset, "float32")
-        self.model, preprocessor = built.model, self.task.preprocessor(built.backbone, built.tokenizer)
+            built = assemble(config, self.task, train=tables["train"], preset=config.model.preset)
+        self.model, preprocessor = built.model, built.preprocessor
         self.rows = self.task.prepare(tables["train"], preprocessor, weighted=True)
         random = np.random.default_rng(2)
         self.weights = [value + 0.2 * random.normal(size=value.shape) for value in self.model.get_weights()]
@@ -104,9 +105,11 @@ class Run:
         batches = Batches.of(config, self.model, self.rows, size, replicas, static)
         assert batches.epochs.method == "pack" and (batches.packing.shape is not None) == static
         packed = batches.packed if packs else None
-        made_of = self.model, self.task, optimizer, self.strategy, parts, fused, packed
-        step = make_train_step(*made_of, microbatches=microbatches)
-        step = tf.function(step, jit_compile=static or None)
+        objective = TaskLoss(self.model, self.task)
+        plan = StepPlan(
+            self.model, objective, optimizer, self.strategy, parts, fused, packed, microbatches=microbatches
+        )  # fmt: skip
+        step = tf.function(make_train_step(plan), jit_compile=static or None)
         dataset = distribute(
             self.rows, lambda: batches.from_step(0), self.strategy, parts * microbatches, size if static else None, 0,
             batches.packing if packs else None,

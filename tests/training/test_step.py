@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from data.cache.test_cache import configured, settings  # noqa: F401
 
+from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
@@ -13,10 +14,10 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
-from kerasft.training.fit import build_model
 from kerasft.training.layers.fused_layers import NAMES
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 ROWS = 21
 
@@ -62,8 +63,9 @@ def trained(prepared, strategy, make_backbone, steps=5, fused=(), **training):
         model = task.build(make_backbone())
         optimizer = create_optimizer(chosen.training, steps, model, {})
     accumulation, microbatches = chosen.training.gradient_accumulation, chosen.training.parallel_microbatches or 1
-    step = make_train_step(model, task, optimizer, strategy, accumulation, fused, microbatches=microbatches)
-    step = tf.function(step)
+    objective = TaskLoss(model, task)
+    plan = StepPlan(model, objective, optimizer, strategy, accumulation, fused, microbatches=microbatches)
+    step = tf.function(make_train_step(plan))
     dataset = distribute(
         prepared,
         lambda: Epochs(prepared.lengths, 8, "bucket", 0).from_step(0),
@@ -128,12 +130,12 @@ def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
     task = create_task(chosen)
     table = load_splits(chosen, task)["train"]
     with strategy.scope():
-        built = build_model(chosen, task, table, chosen.model.preset, "float32")
+        built = assemble(chosen, task, train=table, preset=chosen.model.preset)
         optimizer = create_optimizer(chosen.training, steps, built.model, {})
     parts, replicas = chosen.training.gradient_accumulation, strategy.num_replicas_in_sync
-    rows = task.prepare(table, task.preprocessor(built.backbone, built.tokenizer), weighted=True)
+    rows = task.prepare(table, built.preprocessor, weighted=True)
     batches = Batches.of(chosen, built.model, rows, chosen.training.batch_size, replicas, True)
-    step = tf.function(make_train_step(built.model, task, optimizer, strategy, parts))
+    step = tf.function(make_train_step(StepPlan(built.model, TaskLoss(built.model, task), optimizer, strategy, parts)))
     # Of one shape, which is traced once.
     dataset = distribute(rows, lambda: batches.from_step(0), strategy, parts, chosen.training.batch_size, 0)
     return [float(step(batch)) for batch, _ in zip(dataset, range(steps))], built.model.get_weights()
@@ -161,7 +163,7 @@ def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):
     optimizer = create_optimizer(chosen.training, 5, model, {})
     before = unused.bias.numpy().copy()
 
-    step = tf.function(make_train_step(model, First(), optimizer, device))
+    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, First()), optimizer, device)))
     assert np.isfinite(float(step((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))))
     np.testing.assert_array_equal(unused.bias.numpy(), before)
 
@@ -196,7 +198,7 @@ def test_a_gradient_that_is_no_number_makes_the_loss_none(mirrored):
         inputs = keras.Input((2,))
         model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
         optimizer = create_optimizer(chosen.training, 5, model, {})
-    step = tf.function(make_train_step(model, Root(), optimizer, mirrored))
+    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, Root()), optimizer, mirrored)))
     batches = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))
     (batch,) = mirrored.experimental_distribute_dataset(batches.unbatch().batch(4))
     assert np.isnan(float(step(batch)))

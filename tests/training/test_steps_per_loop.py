@@ -16,6 +16,7 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.distribution.strategy import create_strategy
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
+from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
 ROWS = 21
@@ -61,9 +62,9 @@ def trained(prepared, make_backbone, folder, **training):
     with strategy.scope():
         model = task.build(make_backbone(dropout=0.1))
     terminal = Terminal(stream=io.StringIO())
-    trainer = Trainer(
-        chosen, task, model, {}, prepared, prepared, strategy, folder, str(folder / "checkpoints"), terminal
-    )
+    checkpoints = str(folder / "checkpoints")
+    plan = TrainingPlan(chosen, task, model, prepared, prepared, strategy, folder, checkpoints, terminal)
+    trainer = Trainer(plan)
     saved, save = [], trainer.checkpoints.save
     trainer.run_steps = Mock(wraps=trainer.run_steps)
     trainer.checkpoints.save = lambda: (saved.append(trainer.checkpoints.step), save())[1]

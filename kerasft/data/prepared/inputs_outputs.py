@@ -78,10 +78,10 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
         longest=preprocessor.max_output_length,
         token_targets=True,
     )
-    spelt = preprocessor.token_bytes[outputs.targets[outputs.targets >= 0]]
+    token_bytes = preprocessor.token_bytes[outputs.targets[outputs.targets >= 0]]
     # The end of an output is said too: a row that says more has a first token.
     openings = preprocessor.opening_bytes * sum(count > 1 for count in said)
-    text_bytes = int(spelt.sum()) - openings
+    text_bytes = int(token_bytes.sum()) - openings
     return InputsOutputs(**vars(_named(outputs, "decoder")), encoder=encoder, text_bytes=text_bytes)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
-from kerasft.tasks.base import Task
+
+if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here
+    from kerasft.tasks.base import Task
 
 BINS = 30
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasft.models.generation.decoder import Begun, Decoder
-from kerasft.models.generation.stopping import AnswerRules
+from kerasft.models.generation.decoder import Decoder, PrefillState
+from kerasft.models.generation.stopping import StoppingCriteria
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN
 
 _NEVER = float("-inf")
@@ -36,7 +36,7 @@ class _Beams(NamedTuple):
 
     step: tf.Tensor
     scores: tf.Tensor
-    written: tf.Tensor
+    generated: tf.Tensor
     present: tf.Tensor
     cache: Any
     found: tf.Tensor
@@ -54,10 +54,10 @@ class BeamSearch:
         length_penalty: 0: the likeliest answer; the larger, the longer.
     """
 
-    def __init__(self, decoder: Decoder, rules: AnswerRules, beams: int, length_penalty: float):
-        self._decoder, self._rules, self._width, self._length_penalty = decoder, rules, beams, length_penalty
+    def __init__(self, decoder: Decoder, rules: StoppingCriteria, beams: int, length_penalty: float):
+        self._decoder, self._stopping, self._width, self._length_penalty = decoder, rules, beams, length_penalty
 
-    def __call__(self, begun: Begun, limits: tf.Tensor) -> tf.Tensor:
+    def __call__(self, state_of_prompt: PrefillState, limits: tf.Tensor) -> tf.Tensor:
         """The best answer of each row.
 
         Args:
@@ -74,68 +74,72 @@ class BeamSearch:
         none = tf.fill([rows, self._width], _NEVER)
         # All beams begin alike: one is enough for the first step.
         scores = tf.concat([tf.zeros_like(none[:, :1]), none[:, 1:]], axis=1)
-        given = tf.where(tf.sequence_mask(begun.lengths, tf.shape(begun.token_ids)[1]), begun.token_ids, NO_TOKEN)
-        present = tf.gather(self._rules.noted(None, given), each)
-        start = _Beams(
-            tf.constant(0), scores, nothing, present, _gathered(begun.cache, each), none, nothing, limits < 1
+        given = tf.where(
+            tf.sequence_mask(state_of_prompt.lengths, tf.shape(state_of_prompt.token_ids)[1]),
+            state_of_prompt.token_ids,
+            NO_TOKEN,
         )
-        first = self._grow(start, limits, tf.gather(begun.hidden, each))
+        present = tf.gather(self._stopping.seen_tokens(None, given), each)
+        start = _Beams(
+            tf.constant(0), scores, nothing, present, _gathered(state_of_prompt.cache, each), none, nothing, limits < 1
+        )
+        first = self._grow(start, limits, tf.gather(state_of_prompt.hidden, each))
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
-            lambda state: (self._go_on(state, begun, limits),),
+            lambda state: (self._go_on(state, state_of_prompt, limits),),
             (first,),
             parallel_iterations=1,
         )
         return last.answers[:, 0]
 
-    def _go_on(self, state: _Beams, begun: Begun, limits: tf.Tensor) -> _Beams:
+    def _go_on(self, state: _Beams, state_of_prompt: PrefillState, limits: tf.Tensor) -> _Beams:
         """Reads the newest token of each beam and lets all grow by one."""
         # A row that has ended reads on to no effect, within the cache.
-        places = tf.repeat(begun.lengths + tf.minimum(state.step, limits) - 1, self._width)
-        newest = tf.reshape(state.written[:, :, state.step - 1], [-1])
-        hidden, cache = self._decoder.go_on(tf.maximum(newest, 0), places, state.cache, begun.shared)
+        places = tf.repeat(state_of_prompt.lengths + tf.minimum(state.step, limits) - 1, self._width)
+        newest = tf.reshape(state.generated[:, :, state.step - 1], [-1])
+        hidden, cache = self._decoder.decode_step(tf.maximum(newest, 0), places, state.cache, state_of_prompt.shared)
         return self._grow(state._replace(cache=cache), limits, hidden)
 
     def _grow(self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor) -> _Beams:
         """One token more, from (batch * beams, hidden) of what the beams have so far."""
         ending, scores, origin, token = self._continued(state, hidden)
-        written = tf.gather(state.written, origin, batch_dims=1)  # (batch, candidates, steps)
-        here = tf.range(tf.shape(written)[2]) == state.step
-        written = tf.where(here, token[..., tf.newaxis], written)
+        generated = tf.gather(state.generated, origin, batch_dims=1)  # (batch, candidates, steps)
+        here = tf.range(tf.shape(generated)[2]) == state.step
+        generated = tf.where(here, token[..., tf.newaxis], generated)
         count = state.step + 1
-        newest = written[:, :, self._rules.recent(count) : count]
-        stopped = tf.reshape(self._rules.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
+        newest = generated[:, :, self._stopping.recent(count) : count]
+        stopped = tf.reshape(self._stopping.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
         last = count >= limits
-        found, answers = self._answered(state, ending, scores, written, stopped | last[:, tf.newaxis])
+        found, answers = self._answered(state, ending, scores, generated, stopped | last[:, tf.newaxis])
 
         scores, chosen = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
-        written, origin, token = (tf.gather(each, chosen, batch_dims=1) for each in (written, origin, token))
+        generated, origin, token = (tf.gather(each, chosen, batch_dims=1) for each in (generated, origin, token))
         flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])
-        present = self._rules.noted(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
+        present = self._stopping.seen_tokens(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
         ended = state.ended | last | (self._normal(scores[:, 0], count) <= found[:, -1])
-        return _Beams(count, scores, written, present, _gathered(state.cache, flat), found, answers, ended)
+        return _Beams(count, scores, generated, present, _gathered(state.cache, flat), found, answers, ended)
 
     def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
-        likely = tf.nn.log_softmax(self._rules.known(self._decoder.logits(hidden)))
-        likely = self._rules.penalised(likely, state.present)
+        likely = tf.nn.log_softmax(self._stopping.known(self._decoder.logits(hidden)))
+        likely = self._stopping.penalised(likely, state.present)
         size = likely.shape[1]
         total = state.scores[..., tf.newaxis] + tf.reshape(likely, [-1, self._width, size])
-        ends = tf.constant(self._rules.special)
+        ends = tf.constant(self._stopping.special)
         ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)
         going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])
         # Of those that complete a stop text none goes on; others then take their place.
-        scores, places = tf.math.top_k(going, min(1 + self._rules.stops, size) * self._width)
+        scores, places = tf.math.top_k(going, min(1 + self._stopping.stops, size) * self._width)
         return ending, scores, places // size, places % size
 
     def _answered(
-        self, state: _Beams, ending: tf.Tensor, scores: tf.Tensor, written: tf.Tensor, complete: tf.Tensor
+        self, state: _Beams, ending: tf.Tensor, scores: tf.Tensor, generated: tf.Tensor, complete: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and ids of the best answers so far, with those that end at this step."""
         best, places = tf.math.top_k(tf.concat([ending, scores], axis=1), self._width)
         ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), places, batch_dims=1)
         new = tf.where(ends, self._normal(best, state.step + 1), _NEVER)
-        grown = tf.gather(tf.concat([state.written, written], axis=1), places, batch_dims=1)
+        grown = tf.gather(tf.concat([state.generated, generated], axis=1), places, batch_dims=1)
         found, places = tf.math.top_k(tf.concat([state.found, new], axis=1), self._width)
         answers = tf.gather(tf.concat([state.answers, grown], axis=1), places, batch_dims=1)
         ended = state.ended

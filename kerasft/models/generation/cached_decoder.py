@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from kerasft.models.generation.decoder import Begun
+from kerasft.models.generation.decoder import PrefillState
 
 _MASKED = -1e9
 
@@ -37,10 +37,10 @@ class CausalDecoder:
     def __init__(self, backbone: keras.Model, max_length: int):
         self.backbone, self.max_length = backbone, max_length
 
-    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def prompt_ids(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         return features["token_ids"], features["lengths"]
 
-    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+    def prefill(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> PrefillState:
         """Where a prompt leaves too little room, its last tokens are kept.
 
         Args:
@@ -48,12 +48,12 @@ class CausalDecoder:
                 `lengths` (batch,) int32, 1 or more.
             limits: (batch,) int32, below max_length.
         """
-        token_ids, lengths = _last_tokens(*self.asked(features), self.max_length - limits)
+        token_ids, lengths = _last_tokens(*self.prompt_ids(features), self.max_length - limits)
         capacity = tf.maximum(tf.shape(token_ids)[1], _largest(lengths + limits))
         hidden, cache = read_prompt(self.backbone, token_ids, capacity)
-        return Begun(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
+        return PrefillState(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
 
-    def go_on(
+    def decode_step(
         self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: tuple[()]
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         return read_token(self.backbone, token_ids, places, cache)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.models.generation.cached_decoder import KeysValues, attend, own_room, with_token
-from kerasft.models.generation.decoder import Begun
+from kerasft.models.generation.decoder import PrefillState
 from kerasft.models.heads.seq2seq_lm import output_logits
 
 
@@ -41,10 +41,10 @@ class EncoderDecoder:
         # A row is one start token and an answer, the last token of which is not read.
         self.max_length = positions - len(begin) + 2
 
-    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def prompt_ids(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         return features["encoder_token_ids"], tf.reduce_sum(features["encoder_padding_mask"], axis=1)
 
-    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+    def prefill(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> PrefillState:
         """Reads an input, and what an answer begins with.
 
         Args:
@@ -63,10 +63,10 @@ class EncoderDecoder:
             cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
             read.layers.append(found)
         for place in range(count):
-            hidden, cache = self.go_on(token_ids[:, place], tf.fill([rows], place), cache, read)
-        return Begun(token_ids, tf.fill([rows], count), hidden, cache, read)
+            hidden, cache = self.decode_step(token_ids[:, place], tf.fill([rows], place), cache, read)
+        return PrefillState(token_ids, tf.fill([rows], count), hidden, cache, read)
 
-    def go_on(
+    def decode_step(
         self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: ReadInput
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         form, room = self._form, tf.shape(cache[0].keys)[2]

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 
-class Begun(NamedTuple):
+class PrefillState(NamedTuple):
     """Rows that were read as far as they are given.
 
     Attributes:
@@ -17,7 +17,7 @@ class Begun(NamedTuple):
             repetition penalty is for these, and for what is written.
         lengths: (batch,) int32, 1 or more: how many of them.
         hidden: (batch, hidden) at the last of them, for `Decoder.logits`.
-        cache: what `Decoder.go_on` needs of each row; a nest of tensors with the batch first, so that rows can be
+        cache: what `Decoder.decode_step` needs of each row; a nest of tensors with the batch first, so that rows can be
             repeated and put in another order by `tf.gather`.
         shared: what it needs besides and never changes, such as what an encoder gave: a nest of tensors with the batch
             first, one copy for all answers that grow from a row.
@@ -41,10 +41,10 @@ class Decoder(Protocol):
     backbone: keras.Model
     max_length: int
 
-    def asked(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def prompt_ids(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch, longest) int32 tokens that are answered and (batch,) int32 lengths: what a row's seed is mixed of."""
 
-    def begin(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> Begun:
+    def prefill(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> PrefillState:
         """Reads what is given.
 
         Args:
@@ -53,7 +53,7 @@ class Decoder(Protocol):
                 for so many.
         """
 
-    def go_on(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
+    def decode_step(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
         """Reads one more token of each row.
 
         Args:

@@ -12,13 +12,13 @@ import tensorflow as tf
 from kerasft.config.text_generation import Decoding
 from kerasft.models.generation.beam_search import BeamSearch
 from kerasft.models.generation.bfloat16_weights import held_weights
-from kerasft.models.generation.decoder import Begun, Decoder
+from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.sampling import choose, seeds_of_prompts
-from kerasft.models.generation.stopping import AnswerRules
+from kerasft.models.generation.stopping import StoppingCriteria
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
 
 
-class Wishes(NamedTuple):
+class SamplingParams(NamedTuple):
     """What a request says of its answer, (batch,) each.
 
     Attributes:
@@ -48,8 +48,8 @@ class _Request(NamedTuple):
 class _Steps(NamedTuple):
     """Traced once for all streams."""
 
-    begin: Callable[..., tuple[_Request, _State]]
-    go_on: Callable[[_Request, _State], _State]
+    prefill: Callable[..., tuple[_Request, _State]]
+    decode_step: Callable[[_Request, _State], _State]
 
 
 class _State(NamedTuple):
@@ -59,7 +59,7 @@ class _State(NamedTuple):
     token: tf.Tensor
     ended: tf.Tensor
     present: tf.Tensor
-    written: tf.Tensor
+    generated: tf.Tensor
     cache: Any
 
 
@@ -80,17 +80,17 @@ class Generator:
 
     def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: Decoding):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
-        self._rules = AnswerRules(detokenizer, decoding)
+        self._stopping = StoppingCriteria(detokenizer, decoding)
 
-    def wishes(self, features: Mapping[str, tf.Tensor]) -> Wishes:
+    def sampling_params(self, features: Mapping[str, tf.Tensor]) -> SamplingParams:
         """Those of the config, in the form of `__call__`."""
         told = self.decoding
-        token_ids, lengths = self.decoder.asked(features)
+        token_ids, lengths = self.decoder.prompt_ids(features)
 
         def column(value: float, dtype: tf.DType) -> tf.Tensor:
             return tf.fill(tf.shape(lengths), tf.constant(value, dtype))
 
-        return Wishes(
+        return SamplingParams(
             column(told.max_new_tokens, tf.int32),
             column(told.temperature, tf.float32),
             column(told.top_p, tf.float32),
@@ -98,34 +98,34 @@ class Generator:
         )
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> dict[str, tf.Tensor]:
+    def __call__(self, features: Mapping[str, tf.Tensor], sampling_params: SamplingParams) -> dict[str, tf.Tensor]:
         """Answers, which end before an end token, before a stop text, or after as many tokens as were wished for.
 
         Args:
             features: what the decoder reads.
-            wishes: of each row.
+            sampling_params: of each row.
 
         Returns:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
-        written, given = self._written(features, wishes)  # (batch, steps), (batch, longest)
+        generated, given = self._written(features, sampling_params)  # (batch, steps), (batch, longest)
         return {
-            "text": self._rules.text(written, given),
-            "tokens": tf.reduce_sum(tf.cast(written >= 0, tf.int32), axis=1),
+            "text": self._stopping.text(generated, given),
+            "tokens": tf.reduce_sum(tf.cast(generated >= 0, tf.int32), axis=1),
         }
 
-    def stream(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> Iterator[int]:
+    def stream(self, features: Mapping[str, tf.Tensor], sampling_params: SamplingParams) -> Iterator[int]:
         """Eagerly, for one row: the ids of `__call__`'s answer, each as soon as it is there.
 
         Args are those of `__call__`, with a batch of 1. What completes a stop text is among the ids. There are no beams
         here: which of them is the answer is known at its end.
         """
-        request, state = self._steps.begin(features, wishes)
+        request, state = self._steps.prefill(features, sampling_params)
         while (token := int(state.token[0])) != NO_TOKEN:
             yield token
             if bool(state.ended[0]):
                 return
-            state = self._steps.go_on(request, state)
+            state = self._steps.decode_step(request, state)
 
     @functools.cached_property
     def _steps(self) -> _Steps:
@@ -133,16 +133,20 @@ class Generator:
             *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
         )
 
-    def _written(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[tf.Tensor, tf.Tensor]:
+    def _written(
+        self, features: Mapping[str, tf.Tensor], sampling_params: SamplingParams
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch, steps) ids, NO_TOKEN from a row's end on, and (batch, longest) those that they follow."""
-        limits = self._limits(wishes)
-        begun = self.decoder.begin(features, limits)
+        limits = self._limits(sampling_params)
+        state_of_prompt = self.decoder.prefill(features, limits)
         if self.decoding.beams > 1:
-            search = BeamSearch(self.decoder, self._rules, self.decoding.beams, self.decoding.length_penalty)
-            begun = begun._replace(cache=self._kept(begun.cache), shared=self._kept(begun.shared))
+            search = BeamSearch(self.decoder, self._stopping, self.decoding.beams, self.decoding.length_penalty)
+            state_of_prompt = state_of_prompt._replace(
+                cache=self._kept(state_of_prompt.cache), shared=self._kept(state_of_prompt.shared)
+            )
             with self._products():
-                return search(begun, limits), _given(begun)
-        request, first = self._first(begun, limits, wishes)
+                return search(state_of_prompt, limits), _given(state_of_prompt)
+        request, first = self._first(state_of_prompt, limits, sampling_params)
         request = request._replace(shared=self._kept(request.shared))
         with self._products():
             (last,) = tf.while_loop(
@@ -151,7 +155,7 @@ class Generator:
                 (first._replace(cache=self._kept(first.cache)),),
                 parallel_iterations=1,
             )
-        return tf.transpose(last.written), _given(begun)
+        return tf.transpose(last.generated), _given(state_of_prompt)
 
     def _products(self) -> contextlib.AbstractContextManager[None]:
         return held_weights(self.decoder.backbone) if self.bfloat16 else contextlib.nullcontext()
@@ -161,44 +165,53 @@ class Generator:
         cast = lambda part: tf.cast(part, tf.bfloat16) if part.dtype == tf.float32 else part  # noqa: E731
         return tf.nest.map_structure(cast, parts) if self.bfloat16 else parts
 
-    def _limits(self, wishes: Wishes) -> tf.Tensor:
-        return tf.clip_by_value(wishes.max_new_tokens, 0, self.decoder.max_length - 1)
+    def _limits(self, sampling_params: SamplingParams) -> tf.Tensor:
+        return tf.clip_by_value(sampling_params.max_new_tokens, 0, self.decoder.max_length - 1)
 
-    def _begin(self, features: Mapping[str, tf.Tensor], wishes: Wishes) -> tuple[_Request, _State]:
+    def _begin(self, features: Mapping[str, tf.Tensor], sampling_params: SamplingParams) -> tuple[_Request, _State]:
         """Reads what is given and writes the first token of each row."""
-        limits = self._limits(wishes)
-        return self._first(self.decoder.begin(features, limits), limits, wishes)
+        limits = self._limits(sampling_params)
+        return self._first(self.decoder.prefill(features, limits), limits, sampling_params)
 
-    def _first(self, begun: Begun, limits: tf.Tensor, wishes: Wishes) -> tuple[_Request, _State]:
+    def _first(
+        self, state_of_prompt: PrefillState, limits: tf.Tensor, sampling_params: SamplingParams
+    ) -> tuple[_Request, _State]:
         rows, steps = tf.shape(limits)[0], tf.reduce_max(tf.concat([limits, [1]], 0))
-        request = _Request(begun.lengths, limits, wishes.seed, wishes.temperature, wishes.top_p, begun.shared)
-        nothing, present = tf.fill([steps, rows], NO_TOKEN), self._rules.noted(None, _given(begun))
-        start = _State(tf.constant(0), nothing[0], limits < 1, present, nothing, begun.cache)
-        return request, self._write(request, start, begun.hidden, begun.cache)
+        request = _Request(
+            state_of_prompt.lengths,
+            limits,
+            sampling_params.seed,
+            sampling_params.temperature,
+            sampling_params.top_p,
+            state_of_prompt.shared,
+        )
+        nothing, present = tf.fill([steps, rows], NO_TOKEN), self._stopping.seen_tokens(None, _given(state_of_prompt))
+        start = _State(tf.constant(0), nothing[0], limits < 1, present, nothing, state_of_prompt.cache)
+        return request, self._write(request, start, state_of_prompt.hidden, state_of_prompt.cache)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
         """Reads the newest token of each row and writes one more."""
         # A row that has ended reads on to no effect, within the cache.
         places = request.lengths + tf.minimum(state.step, request.limits) - 1
-        hidden, cache = self.decoder.go_on(tf.maximum(state.token, 0), places, state.cache, request.shared)
+        hidden, cache = self.decoder.decode_step(tf.maximum(state.token, 0), places, state.cache, request.shared)
         return self._write(request, state, hidden, cache)
 
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
-        logits = self._rules.penalised(self._rules.known(self.decoder.logits(hidden)), state.present)
+        logits = self._stopping.penalised(self._stopping.known(self.decoder.logits(hidden)), state.present)
         drawn_by = request.seed, state.step, request.temperature, request.top_p
         token = choose(logits, *drawn_by, self.decoding.top_k)
-        ended = state.ended | tf.gather(tf.constant(self._rules.special), token)
+        ended = state.ended | tf.gather(tf.constant(self._stopping.special), token)
         token = tf.where(ended, NO_TOKEN, token)
-        written = tf.tensor_scatter_nd_update(state.written, [[state.step]], token[tf.newaxis])
+        generated = tf.tensor_scatter_nd_update(state.generated, [[state.step]], token[tf.newaxis])
         count = state.step + 1
-        stopped = self._rules.stopped(tf.transpose(written[self._rules.recent(count) : count]))
+        stopped = self._stopping.stopped(tf.transpose(generated[self._stopping.recent(count) : count]))
         ended |= (count >= request.limits) | stopped
-        present = self._rules.noted(state.present, token[:, tf.newaxis])
-        return _State(count, token, ended, present, written, cache)
+        present = self._stopping.seen_tokens(state.present, token[:, tf.newaxis])
+        return _State(count, token, ended, present, generated, cache)
 
 
-def _given(begun: Begun) -> tf.Tensor:
+def _given(state_of_prompt: PrefillState) -> tf.Tensor:
     """(batch, longest) what an answer follows in its row, NO_TOKEN behind it."""
-    here = tf.sequence_mask(begun.lengths, tf.shape(begun.token_ids)[1])
-    return tf.where(here, begun.token_ids, NO_TOKEN)
+    here = tf.sequence_mask(state_of_prompt.lengths, tf.shape(state_of_prompt.token_ids)[1])
+    return tf.where(here, state_of_prompt.token_ids, NO_TOKEN)

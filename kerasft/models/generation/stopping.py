@@ -11,7 +11,7 @@ from kerasft.models.generation.sampling import penalised
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 
 
-class AnswerRules:
+class StoppingCriteria:
     """Rules of a config for a tokenizer.
 
     Args:
@@ -39,11 +39,11 @@ class AnswerRules:
         """(batch, vocabulary) logits or log-probabilities, less of what is there already."""
         return scores if self._penalty == 1.0 else penalised(scores, present, self._penalty)
 
-    def noted(self, present: tf.Tensor | None, ids: tf.Tensor) -> tf.Tensor:
+    def seen_tokens(self, present: tf.Tensor | None, ids: tf.Tensor) -> tf.Tensor:
         """(batch, vocabulary) bool, which tokens a row has, with (batch, tokens) more; nothing where none asks."""
         if self._penalty == 1.0:
             return tf.zeros([tf.shape(ids)[0], 0], tf.bool)
-        width = len(self._detokenizer.spelt)
+        width = len(self._detokenizer.token_bytes)
         rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, tf.newaxis], tf.shape(ids))
         # Places without a token are counted beside the vocabulary.
         at = tf.stack([rows, tf.where(ids >= 0, ids, width)], axis=2)
@@ -60,9 +60,9 @@ class AnswerRules:
             return tf.zeros([tf.shape(newest)[0]], tf.bool)
         return tf.strings.regex_full_match(self._detokenizer(newest), f"(?s).*(?:{self._stop}).*")
 
-    def text(self, written: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    def text(self, generated: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
         """(batch, tokens) ids or NO_TOKEN, and those that they follow -> (batch,) valid UTF-8, up to a stop text."""
-        text = self._detokenizer(written)
+        text = self._detokenizer(generated)
         if self.stops:
             text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
         return self._detokenizer.opened(text, given)

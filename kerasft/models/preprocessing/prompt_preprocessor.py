@@ -48,7 +48,7 @@ class PromptPreprocessor(tf.Module):
     ):
         super().__init__(name="prompt_preprocessor")
         self.inputs, self._join = inputs, join
-        self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.token_bytes = np.array([len(spelling) for spelling in detokenizer.token_bytes])
         self.opening_bytes = int(detokenizer.opening is not None)
         self.max_length, self.pad_values, self.detokenizer = plain.max_length, plain.pad_values, detokenizer
         self.encoder, layout = encoder, plain.layout

@@ -54,7 +54,7 @@ class Seq2SeqPreprocessor(tf.Module):
         self.max_length, self.max_output_length = plain.max_length, max_output_length
         self.encoder, self.pad_values = plain.encoder, plain.pad_values
         self.begin, self.end = np.array(layout.decoder_begin, np.int32), layout.encoder.end[0]
-        self.token_bytes = np.array([len(spelt) for spelt in detokenizer.spelt])
+        self.token_bytes = np.array([len(spelling) for spelling in detokenizer.token_bytes])
         self.opening_bytes = int(detokenizer.opening is not None)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasft.errors import UserError
+from kerasft.models.named_weights import by_path, load_variables
 from kerasft.models.presets.huggingface import HF_PREFIX
 
 HEAD = "masked_lm_head"  # the layer's name
@@ -43,12 +44,15 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     Raises:
         UserError: its head has other shapes than its backbone.
     """
-    values = _from_run(Path(resolved)) or _from_hugging_face(resolved)
-    if values is None:
-        return False
     head = model.get_layer(HEAD)
     tied = {id(variable) for variable in head.token_embedding.variables}
     variables = [variable for variable in head.weights if id(variable) not in tied]
+    if _is_masked_lm(Path(resolved)):
+        load_variables(Path(resolved) / "head.weights.npz", by_path(variables))
+        return True
+    values = _from_hugging_face(resolved)
+    if values is None:
+        return False
     shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -60,12 +64,10 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     return True
 
 
-def _from_run(folder: Path) -> list[np.ndarray] | None:
-    told = folder / "task.json"
-    if not told.is_file() or json.loads(told.read_text(encoding="utf-8")).get("task") != "masked_lm":
-        return None
-    with np.load(folder / "head.weights.npz", allow_pickle=False) as saved:
-        return [saved[f"v{number}"] for number in range(len(saved.files))]
+def _is_masked_lm(folder: Path) -> bool:
+    """Whether the folder is the `model/` of a run of this task."""
+    facts = folder / "task.json"
+    return facts.is_file() and json.loads(facts.read_text(encoding="utf-8")).get("task") == "masked_lm"
 
 
 def _from_hugging_face(resolved: str) -> list[np.ndarray] | None:

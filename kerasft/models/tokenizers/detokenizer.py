@@ -47,13 +47,13 @@ class Detokenizer:
                 f"model.preset: texts are not written with a {type(tokenizer).__name__} here; use a model with "
                 "byte-level BPE or SentencePiece, such as GPT-2 or Llama"
             )
-        self.spelt = [b""] * width
+        self.token_bytes = [b""] * width
         self.ordinary, self.special = np.zeros(width, bool), np.zeros(width, bool)
         self.special_tokens, self.opening = frozenset(found.special), found.opening
         self.special[list(found.special.values())] = True
         self.ordinary[list(found.ordinary)] = True
-        for number, spelt in (found.ordinary | found.unknown).items():
-            self.spelt[number] = spelt
+        for number, spelling in (found.ordinary | found.unknown).items():
+            self.token_bytes[number] = spelling
 
     def text(self, ids: Iterable[int], opens: bool = False) -> str:
         """Ids, NO_TOKEN among them or not, as one text; what is no UTF-8 becomes U+FFFD.
@@ -61,12 +61,12 @@ class Detokenizer:
         Args:
             opens: whether a text begins with the first of them, and does not go on with it.
         """
-        text = b"".join(self.spelt[number] for number in ids if number >= 0).decode("utf-8", "replace")
+        text = b"".join(self.token_bytes[number] for number in ids if number >= 0).decode("utf-8", "replace")
         return re.sub(self.opening, "", text) if opens and self.opening else text
 
     def __call__(self, ids: tf.Tensor) -> tf.Tensor:
         """In graph: (batch, tokens) ids, or NO_TOKEN -> (batch,) valid UTF-8."""
-        pieces = tf.gather(tf.constant(self.spelt), tf.maximum(ids, 0))
+        pieces = tf.gather(tf.constant(self.token_bytes), tf.maximum(ids, 0))
         return clean(tf.strings.reduce_join(tf.where(ids >= 0, pieces, b""), axis=1))
 
     def opened(self, text: tf.Tensor, given: tf.Tensor) -> tf.Tensor:

@@ -58,5 +58,5 @@ class Vocabulary:
 
 
 def _as_text(token: str) -> str:
-    spelt = token_bytes(token)
-    return token if spelt is None else spelt.decode("utf-8", "replace")
+    spelling = token_bytes(token)
+    return token if spelling is None else spelling.decode("utf-8", "replace")

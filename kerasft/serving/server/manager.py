@@ -16,7 +16,7 @@ from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.server.settings import ModelSettings
 from kerasft.serving.server.versions import State, Version, find_versions, fingerprint
-from kerasft.serving.server.warming import warm
+from kerasft.serving.server.warming import Warmed, warm
 from kerasft.serving.status import ServingError, invalid
 
 Say = Callable[..., None]  # (event, **facts)
@@ -170,7 +170,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            model, records = await loop.run_in_executor(self._loader, _load_warm, version, self._trust)
+            model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust)
         except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
             known = isinstance(error, (ServableError, UserError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -178,7 +178,9 @@ class Manager:
             self._say("refused", **about, reason=reason)
             return
         version.open(model, self._scheduler)
-        self._say("available", **about, seconds=round(loop.time() - start, 3), warm_up_requests=records)
+        version.sample = warmed.sample
+        seconds = round(loop.time() - start, 3)
+        self._say("available", **about, seconds=seconds, warm_up_requests=warmed.requests)
 
     def _unload(self, version: Version) -> None:
         task = asyncio.get_running_loop().create_task(self._drain(version))
@@ -214,7 +216,7 @@ class Manager:
         }
 
 
-def _load_warm(version: Version, trust: bool) -> tuple[LoadedModel, int]:
+def _load_warm(version: Version, trust: bool) -> tuple[LoadedModel, Warmed]:
     model = LoadedModel(version.folder, trust)
     try:
         return model, warm(model, version.folder)

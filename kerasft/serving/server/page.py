@@ -29,6 +29,7 @@ def page(manager: Manager) -> web.Response:
                 # A question before its context, a text before its pair.
                 inputs = sorted(signature.inputs, key=lambda each: (each == "context", each))
                 about = {"inputs": inputs, "outputs": sorted(signature.outputs), "classify": "classify" in signatures}
+                about["sample"] = version.sample
                 models.append({"name": name, "version": version.number, **about})
     text, policy = _parts()
     # Whatever a folder is called, it cannot end the script that holds its name.

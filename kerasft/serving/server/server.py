@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 from aiohttp import web
 from grpc_health.v1 import health_pb2
 
 from kerasft.errors import ServableError, UserError
-from kerasft.serving.bundle import METRICS_PATH
 from kerasft.serving.server.access import Tokens
-from kerasft.serving.server.admission import Memory, Shares
+from kerasft.serving.server.admission import Memory
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.grpc_api import ModelService, PredictionService
@@ -24,16 +23,15 @@ from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
 from kerasft.serving.server.options import Options
-from kerasft.serving.server.page import page
-from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest, sent
+from kerasft.serving.server.ports import make_grpc_server, make_runner, open_grpc, open_rest
 from kerasft.serving.server.prediction import Prediction
-from kerasft.serving.server.rest import RestApi, json_response, refusal
+from kerasft.serving.server.rest import RestApi
+from kerasft.serving.server.routes import Routes
 from kerasft.serving.server.settings import ModelSettings, read_file, read_folder
 from kerasft.serving.server.webhook import Webhook
 from kerasft.serving.status import ServingError
 
-PROBES = LIVE, READY = "/healthz/live", "/healthz/ready"
-DRIFT = "/monitoring/drift"
+EVERYWHERE = ("0.0.0.0", "::")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -44,29 +42,30 @@ class Server:
     Args:
         options: every setting.
         log: is told what happens.
+        greet: is told, in a line for people, which page to open.
 
     Attributes:
         rest_port: where it listens, once started.
         grpc_port: where it listens, once started.
     """
 
-    def __init__(self, options: Options, log: EventLog):
+    def __init__(self, options: Options, log: EventLog, greet: Callable[[str], None] = lambda line: None):
         self._options = options
         self._log = log
+        self._greet = greet
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
         self.manager = Manager(self._scheduler, log, options.trust)
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None
-        self._monitor = Monitor(self.manager, options.monitor, log, self.metrics, post)
-        self.metrics.watch(self.manager, self._monitor)
-        answering = (self.manager, options.request, self.metrics, log, self._monitor, options.log_texts)
+        self.monitor = Monitor(self.manager, options.monitor, log, self.metrics, post)
+        self.metrics.watch(self.manager, self.monitor)
+        answering = (self.manager, options.request, self.metrics, log, self.monitor, options.log_texts)
         self._prediction = Prediction(*answering)
         self._tokens = Tokens(options.token_file) if options.token_file else None
         self._memory = Memory(options.pending_bytes)
-        self._callers = Shares(options.requests, options.requests, "requests")
-        self._rest = RestApi(self._prediction, options, self._memory)
+        self.routes = Routes(self, RestApi(self._prediction, options, self._memory), options, self._tokens)
         self._settings: list[ModelSettings] = []
         self._reloaded: list[ModelSettings] | None = None
         self._changing = asyncio.Lock()  # what the folders say may not come after what a client said
@@ -91,7 +90,7 @@ class Server:
         for each in self._settings:
             self._check_started(each)
         self._say_health(True)
-        self._monitor.start()
+        self.monitor.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._log("ready", host=self._options.host, rest_port=self.rest_port, grpc_port=self.grpc_port)
 
@@ -115,9 +114,7 @@ class Server:
 
     async def _listen(self) -> None:
         options = self._options
-        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
-            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
-        self._runner = make_runner(self._handle, options)
+        self._runner = make_runner(self.routes.handle, options)
         await self._runner.setup()
         self.rest_port = await open_rest(self._runner, options)
         self._grpc = make_grpc_server(options)
@@ -129,39 +126,17 @@ class Server:
         handlers = [calls.service(each.NAME, each, each.LARGE, each.SMALL) for each in services]
         self._grpc.add_generic_rpc_handlers((*handlers, calls.health(self._health)))
         self.grpc_port = await open_grpc(self._grpc, options)
+        self._greet(f"open {self.page} in a browser; gRPC is on port {self.grpc_port}, Ctrl+C ends the server")
+        self._log("listening", page=self.page, rest_port=self.rest_port, grpc_port=self.grpc_port)
+        if options.host not in LOOPBACK and not (options.tls and (options.token_file or options.tls.client_ca)):
+            self._log("unprotected", host=options.host, reason="others can reach it without TLS or without a token")
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        if request.path in PROBES:  # they have no token, and come through whatever others do
-            return self._probe(request)
-        try:
-            if self._tokens:
-                self._tokens.check(request.headers.get("Authorization"))
-            with self._callers.place(""):
-                response = await self._answer(request)
-                # The request is over once its client has the answer: one that does not read keeps its place.
-                return await sent(request, response, self._options.body_seconds)
-        except ServingError as error:
-            return refusal(error)
-
-    def _probe(self, request: web.Request) -> web.Response:
-        if request.method not in ("GET", "HEAD"):
-            return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
-        if request.path == LIVE:
-            return json_response({"live": True})
-        return json_response({"ready": self.ready}, 200 if self.ready else 503)
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        path = request.path
-        if path.lower().startswith("/v1/"):
-            return await self._rest.handle(request)
-        if request.method in ("GET", "HEAD"):
-            if path == "/":
-                return page(self.manager)
-            if path == METRICS_PATH:
-                return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
-            if path == DRIFT:
-                return json_response(self._monitor.describe())
-        return refusal(ServingError(grpc.StatusCode.NOT_FOUND, "Not Found"))
+    @property
+    def page(self) -> str:
+        """The address of the page, as a browser on this machine finds it."""
+        host = "localhost" if self._options.host in (*LOOPBACK, *EVERYWHERE) else self._options.host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._options.tls else 'http'}://{host}:{self.rest_port}/"
 
     def _hooked(self, outcome: str) -> None:
         self.metrics.hook(outcome)
@@ -242,7 +217,7 @@ class Server:
         ends = [self._runner.cleanup()] if self._runner else []
         ends += [self._grpc.stop(self._options.drain_seconds)] if self._grpc else []
         await asyncio.gather(*ends)
-        await self._monitor.close()
+        await self.monitor.close()
         await self.manager.close()
         self._scheduler.close()
         self._prediction.offload.close()

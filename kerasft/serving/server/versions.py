@@ -36,6 +36,7 @@ class Version:
 
     Attributes:
         error: why it ended, (code, message), or None.
+        sample: {input: text} such as a user would send, where the version has warm-up requests.
     """
 
     def __init__(self, name: str, number: int, folder: Path):
@@ -44,6 +45,7 @@ class Version:
         self.folder = folder
         self.state = State.START
         self.error: tuple[StatusCode, str] | None = None
+        self.sample: dict[str, str] = {}
         self.fingerprint = fingerprint(folder)
         self._model: LoadedModel | None = None
         self._queues: dict[str, Queue] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from grpc import StatusCode
@@ -20,11 +21,20 @@ from kerasft.serving.status import ServingError
 
 # Records are the exporter's, not a client's.
 UNLIMITED = RequestLimits(rows=2**31, text_bytes=2**31, values=2**31, input_bytes=2**40)
+SAMPLE_CHARACTERS = 500
 METHODS = {"classify_log": "classify", "regress_log": "regress"}
 
 
-def warm(model: LoadedModel, folder: Path) -> int:
-    """Runs every record of the version's warm-up file; how many there were.
+@dataclass(frozen=True)
+class Warmed:
+    """How many requests a version was warmed up with, and the first of one row, {input: text}."""
+
+    requests: int
+    sample: dict[str, str]
+
+
+def warm(model: LoadedModel, folder: Path) -> Warmed:
+    """Runs every record of the version's warm-up file.
 
     Raises:
         ServableError: the file cannot be read, or a record fails.
@@ -35,7 +45,17 @@ def warm(model: LoadedModel, folder: Path) -> int:
             _run(model, log)
         except ServingError as error:
             raise ServableError(f"{warm_up.FILE}: record {number} fails: {error.message}") from error
-    return len(logs)
+    return Warmed(len(logs), next(filter(None, map(_sample, logs)), {}))
+
+
+def _sample(log) -> dict[str, str]:
+    request = log.predict_log.request
+    if request.model_spec.signature_name not in ("", DEFAULT_SIGNATURE):
+        return {}
+    if any(len(tensor.string_val) != 1 for tensor in request.inputs.values()):
+        return {}
+    texts = {name: tensor.string_val[0] for name, tensor in request.inputs.items()}
+    return {name: text.decode("utf-8", "replace")[:SAMPLE_CHARACTERS] for name, text in texts.items()}
 
 
 def _run(model: LoadedModel, log) -> None:

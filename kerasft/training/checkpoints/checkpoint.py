@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,6 +42,24 @@ class Progress(tf.train.experimental.PythonState):
         self.parts: int | None = None
         self.forms: list[str] | None = None
 
+    def rates(self) -> dict[str, float]:
+        """Seconds of the run and of its steps, and what these did a second."""
+        seconds = self.spent["step_seconds"]
+        return {
+            "seconds": self.spent["seconds"],
+            "step_seconds": seconds,
+            "examples_per_second": self.spent["examples"] / seconds,
+            "real_tokens_per_second": self.spent["tokens"] / seconds,
+        }
+
+    def take_forms(self, forms: Sequence[str]) -> str | None:
+        """Keeps what steps are made of from here on; says so where that is not what they were made of before."""
+        before, self.forms = self.forms, list(forms)
+        if before in (None, self.forms):
+            return None
+        other = ", ".join(sorted(set(before) ^ set(self.forms)))
+        return f"training.fused was another before ({other}): the bits will differ from there on"
+
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.KEPT}, default=_plain)
 
@@ -63,6 +82,7 @@ class Checkpoints:
         keep: how many checkpoints stay.
         workers: of the run; None: this process alone.
         written_by: see `Ring`.
+        others: variables of the run beside those of model and optimizer, such as an objective's.
     """
 
     def __init__(
@@ -73,11 +93,15 @@ class Checkpoints:
         keep: int,
         workers: Workers | None = None,
         written_by: str | None = None,
+        others: Sequence[keras.Variable] = (),
     ):
         self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
-        self.model, self.optimizer = model, optimizer
+        self.model, self.optimizer, self.others = model, optimizer, list(others)
         state = _state(model.variables) | {"progress": self.progress}
-        whole = tf.train.Checkpoint(model=_Group(state), optimizer=_Group(_state(optimizer.variables)))
+        groups = {"model": _Group(state), "optimizer": _Group(_state(optimizer.variables))}
+        if self.others:
+            groups["others"] = _Group(_state(self.others))
+        whole = tf.train.Checkpoint(**groups)
         weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
         # Of the best there are two while a newer one is written, and one otherwise.
         self.states = Ring(self.folder, whole, keep, written_by)
@@ -160,9 +184,9 @@ class Checkpoints:
         raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")
 
     def sha256(self) -> str:
-        """Of every bit of the training state: weights, random states, optimizer."""
+        """Of every bit of the training state: weights, random states, optimizer, objective."""
         found = hashlib.sha256()
-        for variable in [*self.model.variables, *self.optimizer.variables]:
+        for variable in [*self.model.variables, *self.optimizer.variables, *self.others]:
             found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
         return found.hexdigest()
 

@@ -16,7 +16,7 @@ from kerasft.models.layer_classes import Form, as_made
 
 
 def last_layer_of_first_token(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layer all of whose readers take the first token; none where the model has none that is as KerasHub made it."""
+    """The layer all of whose readers take the first token; none where it is not as KerasHub made it."""
     nodes = [node for nodes in getattr(model, "_nodes_by_depth", {}).values() for node in nodes]
     outputs = {id(tensor) for tensor in getattr(model, "outputs", ())}
     found = []

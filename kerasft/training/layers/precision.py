@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import keras
 import tensorflow as tf
 
 _REWRITE = "auto_mixed_precision_onednn_bfloat16"
@@ -43,17 +42,6 @@ def product_type() -> tf.DType:
     """What the matrix products of a graph that is traced now are in, for what casts by itself."""
     rewritten = tf.config.optimizer.get_experimental_options().get(_REWRITE, False)
     return tf.bfloat16 if rewritten else tf.float32
-
-
-@contextlib.contextmanager
-def dtype_policy(policy: str) -> Iterator[None]:
-    """Sets the dtype policy for the layers made inside, and puts the old one back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def on_accelerator() -> bool:

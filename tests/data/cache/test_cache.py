@@ -12,6 +12,7 @@ from test_programs import project  # noqa: F401
 from training.test_packed_step import TASKS, settings  # noqa: F401
 
 from kerasft import train
+from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.cache import cache as cache_module
 from kerasft.data.cache import shards
@@ -23,7 +24,6 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.tasks.registry import create_task
-from kerasft.training.fit import build_model
 
 CORPUS = {"text": "text"}
 TURNS = {"messages": "messages"}
@@ -47,8 +47,8 @@ class Made:
     def __init__(self, config: Config):
         self.config, self.task = config, create_task(config)
         self.tables = load_splits(config, self.task)
-        built = build_model(config, self.task, self.tables["train"], config.model.preset, "float32", False)
-        self.preprocessor = self.task.preprocessor(built.backbone, built.tokenizer)
+        built = assemble(config, self.task, train=self.tables["train"], preset=config.model.preset, load_weights=False)
+        self.preprocessor = built.preprocessor
         self.settings = {**self.task.features_made_from(True), "reader": reader_digest(built.backbone, built.tokenizer)}
 
     def prepare(self) -> Prepared:

@@ -44,14 +44,14 @@ SCHEMA = pa.schema([("text", pa.large_string())])
 TEXTS = ["abcdefghij", "", "k", "lmnop", "", "qrstuvwxyzé"]
 
 
-def spelt(values) -> str:
+def token_bytes(values) -> str:
     return "".join({BEGIN: "<", END: ">"}.get(value, chr(value)) for value in values)
 
 
 def test_rows_are_full_and_hold_the_documents_in_order():
     split = prepared(TEXTS)
-    assert spelt(split.features["token_ids"]) == "<abcdefghij<k<lmnop<qrstuvwxyzé"
-    assert spelt(split.targets) == "abcdefghij>k>lmnop>qrstuvwxyzé>"
+    assert token_bytes(split.features["token_ids"]) == "<abcdefghij<k<lmnop<qrstuvwxyzé"
+    assert token_bytes(split.targets) == "abcdefghij>k>lmnop>qrstuvwxyzé>"
     assert split.lengths.tolist() == [8, 8, 8, 7] == split.weights.tolist()
     assert split.full_lengths.tolist() == [11, 2, 6, 12] and split.truncated == 0
     assert split.text_bytes == len("".join(TEXTS).encode()) == 28
@@ -60,15 +60,15 @@ def test_rows_are_full_and_hold_the_documents_in_order():
 def test_rows_of_one_document_each():
     split = prepared(TEXTS, across=False)
     rows = np.split(np.array(split.features["token_ids"]), split.offsets[1:-1])
-    assert [spelt(row) for row in rows] == ["<abcdefg", "hij", "<k", "<lmnop", "<qrstuvw", "xyzé"]
+    assert [token_bytes(row) for row in rows] == ["<abcdefg", "hij", "<k", "<lmnop", "<qrstuvw", "xyzé"]
     rows = np.split(np.array(split.targets), split.offsets[1:-1])
-    assert [spelt(row) for row in rows] == ["abcdefgh", "ij>", "k>", "lmnop>", "qrstuvwx", "yzé>"]
+    assert [token_bytes(row) for row in rows] == ["abcdefgh", "ij>", "k>", "lmnop>", "qrstuvwx", "yzé>"]
 
 
 def test_a_batch_pads_rows_and_says_nothing_there():
     features, targets, weights = prepared(TEXTS, across=False).batch(np.array([1, 5, -1]))
     assert features["token_ids"].shape == targets.shape == (3, 8)
-    assert spelt(features["token_ids"][0][:3]) == "hij" and features["padding_mask"].sum(1).tolist() == [3, 4, 8]
+    assert token_bytes(features["token_ids"][0][:3]) == "hij" and features["padding_mask"].sum(1).tolist() == [3, 4, 8]
     assert targets[0].tolist() == [*map(ord, "ij"), END, *[NO_TARGET] * 5]
     assert weights.tolist() == [3, 4, 0]
 
@@ -87,7 +87,7 @@ def test_answers_alone_are_to_be_said():
     table = Table.from_rows([{"input": i, "output": o, "where": ""} for i, o in rows], ANSWERS)
     reader = SimpleNamespace(**{**vars(READER), "answered": answered})
     split = prepare_answers(table, reader, lambda row: f"{row['input']}?")
-    assert [spelt(row) for row in np.split(np.array(split.features["token_ids"]), split.offsets[1:-1])] == [
+    assert [token_bytes(row) for row in np.split(np.array(split.features["token_ids"]), split.offsets[1:-1])] == [
         "ab?XYé", "abc?", "f?Z"
     ]  # fmt: skip
     said = [row.tolist() for row in np.split(np.array(split.targets), split.offsets[1:-1])]

@@ -11,7 +11,7 @@ from tiny_gguf import undecided_weights, write_gguf
 
 from kerasft.config.text_generation import Decoding
 from kerasft.models.generation.cached_decoder import CausalDecoder
-from kerasft.models.generation.decoder import Begun
+from kerasft.models.generation.decoder import PrefillState
 from kerasft.models.generation.generator import Generator
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.models.tokenizers.detokenizer import Detokenizer
@@ -29,15 +29,15 @@ class TableDecoder:
     def __init__(self, seed: int = 0):
         self.table = np.random.default_rng(seed).normal(0, 1.5, [len(LETTERS)] * 3).astype(np.float32)
 
-    def asked(self, features):
+    def prompt_ids(self, features):
         return features["token_ids"], features["lengths"]
 
-    def begin(self, features, limits):
-        token_ids, lengths = self.asked(features)
+    def prefill(self, features, limits):
+        token_ids, lengths = self.prompt_ids(features)
         before, newest = (tf.gather(token_ids, tf.maximum(lengths - back, 0), batch_dims=1) for back in (2, 1))
-        return Begun(token_ids, lengths, self._hidden(before, newest), {"newest": newest})
+        return PrefillState(token_ids, lengths, self._hidden(before, newest), {"newest": newest})
 
-    def go_on(self, token_ids, places, cache, shared):
+    def decode_step(self, token_ids, places, cache, shared):
         return self._hidden(cache["newest"], token_ids), {"newest": token_ids}
 
     def _hidden(self, before, newest):
@@ -58,16 +58,16 @@ class TableDecoder:
 
         def whole(answer):
             """Whether it ends at its last letter, and not before."""
-            text = spelt(answer)
+            text = token_bytes(answer)
             early = END in answer[:-1] or (stop is not None and stop in text[:-1])
             return not early and (len(answer) == most or answer[-1] == END or (stop is not None and stop in text))
 
         answers = (answer for size in range(1, most + 1) for answer in itertools.product(range(END + 1), repeat=size))
-        text = spelt(max(filter(whole, answers), key=score))
+        text = token_bytes(max(filter(whole, answers), key=score))
         return text.split(stop)[0] if stop else text
 
 
-def spelt(answer) -> str:
+def token_bytes(answer) -> str:
     return "".join(chr(LETTERS[letter]) for letter in answer if letter != END)
 
 
@@ -76,7 +76,7 @@ def letters() -> Detokenizer:
     made = Detokenizer.__new__(Detokenizer)  # without a tokenizer
     made.special = np.arange(len(LETTERS)) == END
     made.ordinary, made.opening = ~made.special, None
-    made.spelt = [bytes([letter]) for letter in LETTERS[:END]] + [b""]
+    made.token_bytes = [bytes([letter]) for letter in LETTERS[:END]] + [b""]
     return made
 
 
@@ -86,10 +86,10 @@ PROMPTS = [[0], [1, 3], [2, 2, 0], [3], [1, 1]]
 def ask(generator, prompts, limits=None) -> list[tuple[str, int]]:
     ids = tf.ragged.constant(prompts, dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-    wishes = generator.wishes(features)
+    sampling_params = generator.sampling_params(features)
     if limits is not None:
-        wishes = wishes._replace(max_new_tokens=tf.constant(limits))
-    found = tf.function(generator, reduce_retracing=True)(features, wishes)
+        sampling_params = sampling_params._replace(max_new_tokens=tf.constant(limits))
+    found = tf.function(generator, reduce_retracing=True)(features, sampling_params)
     return list(zip([text.decode() for text in found["text"].numpy()], found["tokens"].numpy().tolist()))
 
 
@@ -132,5 +132,5 @@ def test_answers_are_those_of_transformers(case, tmp_path):
     generator = Generator(CausalDecoder(load_backbone(path, dtype="float32"), 32), detokenizer, told)
     ids = tf.ragged.constant(GOLDEN["prompts"], dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-    written = tf.function(generator._written)(features, generator.wishes(features))[0].numpy()
-    assert [row[row >= 0].tolist() for row in written] == case["answers"]
+    generated = tf.function(generator._written)(features, generator.sampling_params(features))[0].numpy()
+    assert [row[row >= 0].tolist() for row in generated] == case["answers"]

@@ -8,7 +8,7 @@ from tiny_t5 import make_t5
 
 from kerasft.config.text_generation import Decoding
 from kerasft.models.generation.cached_encoder_decoder import _T5, EncoderDecoder
-from kerasft.models.generation.generator import Generator, Wishes
+from kerasft.models.generation.generator import Generator, SamplingParams
 from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
 from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN
@@ -46,13 +46,15 @@ class Writer:
     def traced(self, decoding) -> tuple:
         decoder = EncoderDecoder(self.backbone, self.reader.begin, POSITIONS)
         made = Generator(decoder, self.reader.detokenizer, Decoding(**decoding))
-        wishes = Wishes(*(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64)))
-        return made, tf.function(made._written, input_signature=[dict.fromkeys(BOTH[:2], IDS), wishes])
+        sampling_params = SamplingParams(
+            *(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64))
+        )
+        return made, tf.function(made._written, input_signature=[dict.fromkeys(BOTH[:2], IDS), sampling_params])
 
     def ids(self, features, way, told=None) -> np.ndarray:
         """(rows, tokens) that are written, NO_TOKEN from a row's end on."""
-        made, written = self.ways[way]
-        return written(features, made.wishes(features)._replace(**(told or {})))[0].numpy()
+        made, generated = self.ways[way]
+        return generated(features, made.sampling_params(features)._replace(**(told or {})))[0].numpy()
 
     def without_a_cache(self, text, count) -> list[int]:
         features = {name: values.numpy() for name, values in self.features([text]).items()}
@@ -123,12 +125,12 @@ def test_a_seed_draws_the_same_for_the_same_input(writer):
 
 def test_rows_of_the_cache_can_be_put_in_another_order(writer):
     decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
-    begun = decoder.begin(writer.features(TEXTS), tf.constant([3, 3, 3]))
+    state_of_prompt = decoder.prefill(writer.features(TEXTS), tf.constant([3, 3, 3]))
     tokens, places, order = tf.constant([20, 25, 30]), tf.constant([2, 2, 2]), tf.constant([2, 0, 0])
-    straight, _ = decoder.go_on(tf.gather(tokens, order), places, begun.cache, begun.shared)
-    cache, shared = gathered((begun.cache, begun.shared), order)
-    turned, _ = decoder.go_on(tf.gather(tokens, order), places, cache, shared)
-    whole, _ = decoder.go_on(tokens, places, begun.cache, begun.shared)
+    straight, _ = decoder.decode_step(tf.gather(tokens, order), places, state_of_prompt.cache, state_of_prompt.shared)
+    cache, shared = gathered((state_of_prompt.cache, state_of_prompt.shared), order)
+    turned, _ = decoder.decode_step(tf.gather(tokens, order), places, cache, shared)
+    whole, _ = decoder.decode_step(tokens, places, state_of_prompt.cache, state_of_prompt.shared)
     np.testing.assert_allclose(turned[0], whole[2], atol=1e-5)
     np.testing.assert_allclose(turned[1], whole[0], atol=1e-5)
     assert np.abs(straight[0] - turned[0]).max() > 1e-2
@@ -136,12 +138,12 @@ def test_rows_of_the_cache_can_be_put_in_another_order(writer):
 
 def test_answers_that_grow_from_one_input_read_one_copy_of_it(writer):
     decoder = EncoderDecoder(writer.backbone, writer.reader.begin, POSITIONS)
-    begun = decoder.begin(writer.features(INPUTS), tf.fill([len(INPUTS)], 3))
+    state_of_prompt = decoder.prefill(writer.features(INPUTS), tf.fill([len(INPUTS)], 3))
     each = tf.repeat(tf.range(len(INPUTS)), 2)
     tokens, places = tf.range(20, 20 + 2 * len(INPUTS)), tf.fill([2 * len(INPUTS)], 2)
-    cache = gathered(begun.cache, each)
-    copied, _ = decoder.go_on(tokens, places, cache, gathered(begun.shared, each))
-    one, after = decoder.go_on(tokens, places, cache, begun.shared)
+    cache = gathered(state_of_prompt.cache, each)
+    copied, _ = decoder.decode_step(tokens, places, cache, gathered(state_of_prompt.shared, each))
+    one, after = decoder.decode_step(tokens, places, cache, state_of_prompt.shared)
     np.testing.assert_allclose(one, copied, atol=1e-5)
     # What beams repeat and put in order has room for an answer, and nothing of the input.
     assert {kept.shape[2] for kept in tf.nest.flatten(after)} == {len(writer.reader.begin) + 3}
@@ -158,8 +160,8 @@ def test_a_bias_by_distance_is_that_of_the_whole_row():
 
 def test_numbers_of_a_request(writer):
     features = writer.features(TEXTS)
-    told = Wishes(
+    told = SamplingParams(
         tf.constant([0, 1, 4]), tf.constant([0.0] * 3), tf.constant([1.0] * 3), tf.constant([0] * 3, tf.int64)
     )
-    written = (writer.ids(features, "greedy", told._asdict()) != NO_TOKEN).sum(1)
-    assert written.tolist() == [0, 1, 4]
+    generated = (writer.ids(features, "greedy", told._asdict()) != NO_TOKEN).sum(1)
+    assert generated.tolist() == [0, 1, 4]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasft.config.text_generation import Decoding
 from kerasft.models.generation.cached_decoder import CausalDecoder
-from kerasft.models.generation.generator import Generator, Wishes
+from kerasft.models.generation.generator import Generator, SamplingParams
 from kerasft.models.heads.causal_lm import CausalLM
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
 
@@ -52,13 +52,13 @@ class Writer:
         self.generator = Generator(CausalDecoder(backbone, LENGTH), detokenizer, Decoding(**decoding))
         column = {name: tf.TensorSpec([None], kind) for name, kind in SPECS.items()}
         specs = {"token_ids": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
-        self.go_on = tf.function(self.generator, input_signature=[specs, Wishes(**column)])
+        self.decode_step = tf.function(self.generator, input_signature=[specs, SamplingParams(**column)])
 
-    def __call__(self, prompts, filler=0, **wishes) -> list[tuple[str, int]]:
+    def __call__(self, prompts, filler=0, **sampling_params) -> list[tuple[str, int]]:
         """(text, tokens) of each prompt; wishes not given are those of the config."""
-        told = {name: tf.constant(values, SPECS[name]) for name, values in wishes.items()}
+        told = {name: tf.constant(values, SPECS[name]) for name, values in sampling_params.items()}
         prompts = padded(prompts, filler)
-        found = self.go_on(prompts, self.generator.wishes(prompts)._replace(**told))
+        found = self.decode_step(prompts, self.generator.sampling_params(prompts)._replace(**told))
         return list(zip([text.decode("utf-8") for text in found["text"].numpy()], found["tokens"].numpy().tolist()))
 
 
@@ -104,12 +104,12 @@ def greedy(parts) -> Writer:
 
 
 def test_a_seed_and_a_prompt_decide_what_is_drawn(drawing):
-    asked = [PROMPTS[0]] * 3
-    twice = [drawing(asked, seed=[1, 2, 1]) for _ in range(2)]
+    prompt_ids = [PROMPTS[0]] * 3
+    twice = [drawing(prompt_ids, seed=[1, 2, 1]) for _ in range(2)]
     assert twice[0] == twice[1] and twice[0][0] == twice[0][2] != twice[0][1]
     keras.utils.set_random_seed(99)
-    assert drawing(asked, seed=[1, 2, 1]) == twice[0]
-    some = drawing(asked, seed=[1, 2, 1], temperature=[0.0, 0.0, 1.0])
+    assert drawing(prompt_ids, seed=[1, 2, 1]) == twice[0]
+    some = drawing(prompt_ids, seed=[1, 2, 1], temperature=[0.0, 0.0, 1.0])
     assert some[0] == some[1] and some[2] == twice[0][0]
 
 
@@ -131,7 +131,7 @@ def test_an_answer_ends_before_a_stop_text(parts, greedy):
 
 def ids_of(writer, prompts) -> np.ndarray:
     features = padded(prompts)
-    return tf.function(writer.generator._written)(features, writer.generator.wishes(features))[0].numpy()
+    return tf.function(writer.generator._written)(features, writer.generator.sampling_params(features))[0].numpy()
 
 
 def test_an_end_token_ends_an_answer(tiny_tokenizer, greedy):
@@ -151,7 +151,7 @@ def test_a_penalty_keeps_from_saying_again(parts, greedy):
 
 def test_an_embedding_table_that_is_longer_than_the_vocabulary(tiny_tokenizer):
     backbone, detokenizer = decoder("gpt2", tiny_tokenizer)
-    known = len(detokenizer.spelt) - 40  # as if the last rows of the table were no tokens
+    known = len(detokenizer.token_bytes) - 40  # as if the last rows of the table were no tokens
     detokenizer.ordinary[known:] = False
     ids = ids_of(Writer((backbone, detokenizer), max_new_tokens=20, temperature=1e4), [[n] for n in range(1, 17)])
     assert ids.max() < known and len(np.unique(ids)) > 100

@@ -30,8 +30,8 @@ def test_texts_come_back_from_their_tokens(name, tiny_tokenizer):
 def test_half_a_character_becomes_a_replacement_character(tiny_tokenizer):
     tokenizer = tiny_tokenizer("gpt2")
     detokenizer = Detokenizer(tokenizer, tokenizer.vocabulary_size())
-    lead = detokenizer.spelt.index("é".encode()[:1])
-    assert detokenizer(tf.constant([[lead, NO_TOKEN], [lead, detokenizer.spelt.index(b"a")]])).numpy().tolist() == [
+    lead, letter = detokenizer.token_bytes.index("é".encode()[:1]), detokenizer.token_bytes.index(b"a")
+    assert detokenizer(tf.constant([[lead, NO_TOKEN], [lead, letter]])).numpy().tolist() == [
         "\ufffd".encode(),
         "\ufffda".encode(),
     ]

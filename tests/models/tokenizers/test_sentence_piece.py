@@ -69,7 +69,7 @@ def answers(llama, prompts: list[str], **decoding) -> list[str]:
     @tf.function
     def answer(prompts):
         features = preprocessor({"prompt": prompts})
-        return generator(features, generator.wishes(features))["text"]
+        return generator(features, generator.sampling_params(features))["text"]
 
     return [text.decode() for text in answer(tf.constant(prompts)).numpy()]
 

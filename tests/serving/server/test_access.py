@@ -280,8 +280,8 @@ def test_requests_under_way_are_limited(exported, start):
     with start(exported("single_label"), requests=1, body_seconds=20.0) as running:
         with socket.create_connection(("127.0.0.1", running.server.rest_port)) as slow:
             slow.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n".encode())
-            running.until(lambda: running.server._callers.count)
+            running.until(lambda: running.server.routes.callers.count)
             status, answer = running.rest(PREDICT, BODY)
             assert status == 503 and "overloaded" in answer["error"]
-        running.until(lambda: not running.server._callers.count)
+        running.until(lambda: not running.server.routes.callers.count)
         assert running.rest(PREDICT, BODY)[0] == 200

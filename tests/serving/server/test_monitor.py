@@ -78,7 +78,7 @@ def ask(running, texts):
     for start in range(0, len(texts), AT_ONCE):
         assert running.rest(PREDICT, {"instances": texts[start : start + AT_ONCE]})[0] == 200
     assert watched(running) == before + len(texts)
-    monitor = running.server._monitor
+    monitor = running.server.monitor
     running.until(lambda: monitor._queue.empty() and not monitor._bytes)
 
 
@@ -196,7 +196,7 @@ def test_nothing_is_watched_where_the_rate_is_none(start, known):
 def test_a_mistake_in_the_monitor_fails_no_request_and_is_told_once(start, known):
     with start(known, monitor=limits()) as running:
         running.until(lambda: drift(running))
-        [watch] = running.server._monitor._watches.values()
+        [watch] = running.server.monitor._watches.values()
         watch._bins = None
         for _ in range(3):
             assert running.rest(PREDICT, {"instances": [SECRET]})[0] == 200

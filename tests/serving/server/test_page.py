@@ -38,15 +38,17 @@ def test_the_page_by_itself(several):
     text = response.read().decode()
     assert response.status == 200 and response.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert '"sample": {' in text and "prefers-color-scheme: dark" in text
     assert '"name": "question_answering", "version": 1, "inputs": ["question", "context"]' in text
     # nothing comes from elsewhere
-    assert not re.search(r"""(src|href)\s*=|url\(|@import|https?://""", text)
+    assert not re.search(r"""src\s*=|href\s*=\s*"(?!/)|url\(|@import|https?://""", text)
 
 
 def test_labels_have_bars(several, tmp_path):
     page = seen(several, tmp_path, model="single_label", text="goal <b>match</b>")
     assert page.count('class="bar"') == 3 and "<meter" in page
-    assert ">single_label, version 1</p>" in page
+    assert re.search(r'<p id="asked"[^>]*>single_label, version 1<span> · 1 text, \d+ ms</span></p>', page)
+    assert 'aria-busy="false"' in page and ">Ask</button>" in page
     assert '<p id="error" role="alert"></p>' in page
     results = several.rest(
         "/v1/models/single_label:classify", {"signature_name": "classify", "examples": [{"text": "goal <b>match</b>"}]}
@@ -64,7 +66,7 @@ def test_entities_are_highlighted(several, tmp_path):
     assert [(html.unescape(each), kind) for each, kind in shown] == [
         *zip(row["entities"][: row["count"]], row["types"])
     ]
-    whole = re.search(r'<div id="text">(.*?)</div>', page, re.DOTALL)[1]
+    whole = re.search(r'<div class="text">(.*?)</div>', page, re.DOTALL)[1]
     assert html.unescape(re.sub(r"<sub>.*?</sub>|</?(mark|span)>", "", whole)) == text
 
 
@@ -74,6 +76,16 @@ def test_an_answer_is_marked_in_its_context(several, tmp_path):
     page = seen(several, tmp_path, model="question_answering", **asked)
     [shown] = re.findall(r"<mark>(.*?)</mark>", page)
     assert html.unescape(shown) == row["answer"] != ""
+
+
+def test_each_line_is_a_text_in_chinese_too(several, tmp_path):
+    page = seen(several, tmp_path, model="single_label", text="goal\n\nthe bank & market", several="", lang="zh")
+    articles = re.findall(r"<article>(.*?)</article>", page, re.DOTALL)
+    assert [html.unescape(re.search(r'<div class="text">(.*?)</div>', each)[1]) for each in articles] == [
+        "goal", "the bank & market",
+    ]  # fmt: skip
+    assert all(each.count('class="bar"') == 3 for each in articles)
+    assert 'lang="zh-CN"' in page and "single_label，版本 1" in page and "2 条文本" in page and ">提交</button>" in page
 
 
 def test_what_goes_wrong_is_shown(several, tmp_path):

@@ -148,9 +148,9 @@ def test_requests_under_way_are_answered_when_the_server_ends(start, model_folde
         version = running.server.manager.find("single_label")
         run = version.model.run
 
-        def held(key, inputs):
+        def held(key, inputs, seconds=None):
             slow.wait(60)
-            return run(key, inputs)
+            return run(key, inputs, seconds)
 
         version.model.run = held
         asking = threading.Thread(target=lambda: statuses.append(running.rest(PREDICT, {"instances": ["a"]})[0]))

@@ -4,7 +4,7 @@ import pytest
 
 from kerasft.errors import ServableError
 from kerasft.serving.server.loaded_model import LoadedModel
-from kerasft.serving.server.warming import warm
+from kerasft.serving.server.warming import Warmed, warm
 from kerasft.serving.warm_up import FILE, request, write
 
 
@@ -16,8 +16,9 @@ def model(exported):
 
 
 def test_warm_up_requests_are_run_and_one_that_fails_is_named(model, exported, tmp_path):
-    assert warm(model, exported("single_label") / "1") == 2
-    assert warm(model, tmp_path) == 0  # no file
+    warmed = warm(model, exported("single_label") / "1")
+    assert (warmed.requests, list(warmed.sample)) == (2, ["text"]) and warmed.sample["text"]
+    assert warm(model, tmp_path) == Warmed(0, {})  # no file
     good = request("single_label", "serving_default", {"text": [b"a"]})
     for bad, expected in (
         (request("single_label", "serving_default", {"txet": [b"a"]}), "record 2 fails: inputs do not match"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import tensorflow as tf
 from test_programs import project  # noqa: F401
 
 from kerasft import train
-from kerasft.training import actions
+from kerasft.training.actions import signals
 
 
 @pytest.fixture(params=["{}/bucket", "file://{}/bucket/", "gs://bucket/mine"], ids=["path", "url", "gs"])
@@ -26,14 +27,14 @@ def figures(name: str) -> dict:
 
 def stop_at(step: int, monkeypatch) -> None:
     """As if SIGTERM came in the middle of this step."""
-    after_steps = actions.Watch.after_steps
+    after_steps = signals.StopOnSignal.after_steps
 
     def watched(self, output):
-        if self.checkpoints.step == step:
-            self.signal = actions.signal.SIGTERM
+        if self.training.checkpoints.step == step:
+            self.signal = signal.SIGTERM
         after_steps(self, output)
 
-    monkeypatch.setattr(actions.Watch, "after_steps", watched)
+    monkeypatch.setattr(signals.StopOnSignal, "after_steps", watched)
 
 
 def test_a_run_goes_on_when_its_machine_is_gone(project, elsewhere, monkeypatch, capsys):  # noqa: F811

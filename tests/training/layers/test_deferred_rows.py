@@ -11,8 +11,9 @@ from kerasft.errors import UserError
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import deferrable_layers
+from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer, exported_weights
-from kerasft.training.step import make_train_step
+from kerasft.training.step import StepPlan, make_train_step
 
 ROWS, STEPS = 1500, 100
 FORMS = (deferred_rows.EMBEDDINGS,)
@@ -48,7 +49,8 @@ def batches(steps: int = STEPS) -> list[tuple]:
 def trainer(config, model, depths=None, forms=FORMS, microbatches=1):
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     optimizer = create_optimizer(config, STEPS, model, depths or {}, deferrable_layers(config, model, forms, 1))
-    return optimizer, tf.function(make_train_step(model, Tags, optimizer, strategy, microbatches=microbatches))
+    plan = StepPlan(model, TaskLoss(model, Tags), optimizer, strategy, microbatches=microbatches)
+    return optimizer, tf.function(make_train_step(plan))
 
 
 def weights(model, optimizer) -> np.ndarray:
@@ -188,6 +190,7 @@ class TestWhichLayers:
             def loss_sum(targets, logits, weights):
                 return tf.reduce_sum(logits) + tf.reduce_sum(model.get_layer("token_embedding").embeddings)
 
-        step = make_train_step(model, AllRows, optimizer, tf.distribute.OneDeviceStrategy("/cpu:0"))
+        device = tf.distribute.OneDeviceStrategy("/cpu:0")
+        step = make_train_step(StepPlan(model, TaskLoss(model, AllRows), optimizer, device))
         with pytest.raises(RuntimeError, match="read as a whole"):
             tf.function(step)(batches(1)[0])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.training.layers.precision import bfloat16_products, dtype_policy, layer_policy, rewrites
+from kerasft.assembly import dtype_policy
+from kerasft.training.layers.precision import bfloat16_products, layer_policy, rewrites
 
 HAS_BFLOAT16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
 FINE = 1.0 + 2.0**-12  # bfloat16 has 8 bits: it would be 1

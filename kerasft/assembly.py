@@ -1,0 +1,211 @@
+"""The one road from a config to a model, and from a trained model to a folder and back.
+
+    model/config.json, model.weights.h5, tokenizer   the backbone, a KerasHub preset
+    model/head.weights.npz                           what the task put on it, by path
+    model/NAME.weights.npz                           further parts, such as adapters
+    model/task.json                                  the task's state, and the settings of these parts
+
+Every layer of a model belongs to one of its parts. What belongs to none could not be saved, so it is refused by name
+before training. LoRA that Keras' own `enable_lora` puts into a backbone's layers is added to their kernels on the way
+to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasft.atomic import write_atomically
+from kerasft.config.schema import Config
+from kerasft.data.prepared.prepared import TEXTS_A_BATCH
+from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
+from kerasft.models.blocks import set_trainable
+from kerasft.models.named_weights import by_path, load_variables, save_variables
+from kerasft.models.parts import PARTS, Part
+from kerasft.models.presets.from_scratch import start_from_scratch
+from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
+from kerasft.models.savable import Made, variables_of
+from kerasft.tasks.base import Task
+
+HEAD, FACTS = "head.weights.npz", "task.json"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model with what it is made of.
+
+    Attributes:
+        model: features -> logits.
+        backbone: the KerasHub backbone in it.
+        tokenizer: KerasHub's.
+        preprocessor: strings -> features.
+        parts: what was put in beside backbone and head.
+        made: the layers and variables that each part can save; None: nothing is known of them.
+    """
+
+    model: keras.Model
+    backbone: keras.Model
+    tokenizer: Any
+    preprocessor: Any
+    parts: tuple[Part, ...] = ()
+    made: Made | None = field(default=None, repr=False, compare=False)
+
+
+# Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
+Start = Callable[[Assembled], Assembled]
+
+
+def assemble(
+    config: Config,
+    task: Task,
+    *,
+    preset: str | None,
+    train: Table | None = None,
+    policy: str = "float32",
+    load_weights: bool = True,
+    start: Start | None = None,
+) -> Assembled:
+    """The model of a config, frozen as the config says; call it in the strategy's scope.
+
+    Args:
+        config: the resolved config.
+        task: has learnt its state.
+        preset: resolved; None: from scratch.
+        train: the training split, which a tokenizer is made from where training starts from scratch.
+        policy: the dtype policy of its layers.
+        load_weights: False: random ones, for those who need shapes alone.
+        start: what else is done to the model before it trains.
+
+    Raises:
+        UserError: the preset can't be used, or `start` put something in that could not be saved.
+    """
+    with dtype_policy(policy):
+        backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
+        backbone, tokenizer = task.adapt(backbone, tokenizer)
+        model = task.build(backbone)
+        if preset is not None and load_weights:
+            task.load_head(model, preset)
+        made = Made.of(model, backbone)
+        assembled = Assembled(model, backbone, tokenizer, task.preprocessor(backbone, tokenizer), parts, made)
+        if start is not None:
+            assembled = start(assembled)
+            check_savable(assembled)
+    set_trainable(assembled.backbone, config.model.trainable)
+    return assembled
+
+
+def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
+    """Writes a model's parts and what its task learnt from data to a folder that exists.
+
+    Raises:
+        UserError: there is something in the model that can't be saved.
+    """
+    check_savable(assembled)
+    with contextlib.ExitStack() as stack:
+        for part in reversed(assembled.parts):
+            stack.enter_context(part.taken_out())
+        save_preset(assembled.backbone, assembled.tokenizer, str(folder))
+    save_variables(folder / HEAD, _head(assembled))
+    for part in assembled.parts:
+        save_variables(_file_of(part, folder), part.variables)
+    facts: dict[str, Any] = {"task": task.config.task.name, "state": task.state}
+    if assembled.parts:
+        facts["parts"] = [{"name": part.name, "settings": dict(part.settings)} for part in assembled.parts]
+    write_atomically(folder / FACTS, json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+def load_model(folder: Path, task: Task) -> Assembled:
+    """What `save_model` wrote, in float32.
+
+    Args:
+        folder: a run's `model/`.
+        task: with the state of `load_facts`.
+
+    Raises:
+        UserError: a file lacks something, or holds what the model has not.
+    """
+    backbone = load_backbone(str(folder), dtype="float32")
+    tokenizer = load_tokenizer(str(folder))
+    parts = _load_parts(folder, backbone)
+    model = task.build(backbone)
+    preprocessor = task.preprocessor(backbone, tokenizer)
+    assembled = Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
+    load_variables(folder / HEAD, _head(assembled))
+    return assembled
+
+
+def load_facts(folder: Path) -> dict[str, Any]:
+    """What a saved model's task learnt from data, `state`, and the settings of its `parts`."""
+    return {"parts": []} | json.loads((folder / FACTS).read_text(encoding="utf-8"))
+
+
+def check_savable(assembled: Assembled) -> None:
+    """Raises UserError for a layer or variable that belongs to no part of the model, which would not be saved."""
+    if assembled.made is not None:
+        assembled.made.check(assembled.model, assembled.backbone, assembled.parts)
+
+
+@contextlib.contextmanager
+def dtype_policy(policy: str) -> Iterator[None]:
+    """Sets the dtype policy for the layers made inside, and puts the old one back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def with_part(assembled: Assembled, part: Part) -> Assembled:
+    """The same model, to which a part was added."""
+    return replace(assembled, parts=(*assembled.parts, part))
+
+
+def _backbone_of(
+    config: Config, task: Task, train: Table | None, preset: str | None, policy: str, load_weights: bool
+) -> tuple[keras.Model, Any, tuple[Part, ...]]:
+    """The backbone, all of it trainable, and the tokenizer that training starts from."""
+    if preset is not None:
+        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy, load_weights=load_weights)
+        if len(backbone.trainable_weights) < len(backbone.weights):
+            backbone.trainable = False  # Keras skips setting a value that is there already, with all that lies below it
+            backbone.trainable = True
+        return backbone, load_tokenizer(preset), _load_parts(Path(preset), backbone)
+    if train is None:
+        raise ValueError("a tokenizer can't be made without the training split")
+
+    def texts() -> Iterator[str]:
+        for batch in train.batches(TEXTS_A_BATCH, list(task.texts)):
+            for column in batch.values():
+                yield from column
+
+    return *start_from_scratch(config.model, texts, policy, task.positions), ()
+
+
+def _load_parts(folder: Path, backbone: keras.Model) -> tuple[Part, ...]:
+    """Puts the parts that a model was saved with into its backbone; none where the folder is no such model."""
+    parts: list[Part] = []
+    for saved in load_facts(folder)["parts"] if (folder / FACTS).is_file() else ():
+        if saved["name"] not in PARTS:
+            raise UserError(f"{folder / FACTS}: there is no part {saved['name']!r} here; import what registers it")
+        parts.append(PARTS[saved["name"]].put_in(backbone, saved["settings"]))
+        load_variables(_file_of(parts[-1], folder), parts[-1].variables)
+    return tuple(parts)
+
+
+def _file_of(part: Part, folder: Path) -> Path:
+    return folder / f"{part.name}.weights.npz"
+
+
+def _head(assembled: Assembled) -> dict[str, keras.Variable]:
+    """The variables that the task put on the backbone, by path."""
+    others = {id(variable) for variable in assembled.backbone.variables}
+    others |= {id(variable) for part in assembled.parts for variable in variables_of(part)}
+    return by_path(variable for variable in assembled.model.weights if id(variable) not in others)

@@ -1,0 +1,58 @@
+"""A model in this process as a predictor: texts in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kerasft.data.batching.batching import MEGA_BATCH
+from kerasft.errors import UserError
+from kerasft.inference.batches import Lengths, sorted_answers, token_lengths
+from kerasft.inference.chat import writer_of
+from kerasft.inference.export import Servable
+from kerasft.inference.texts import Row, Texts, rows_of
+from kerasft.runs import Trained
+
+BATCH = 64  # texts a call of the model
+
+
+class LocalPredictor:
+    """A loaded run, preset or export.
+
+    Args:
+        answerer: what was loaded.
+        batch_size: texts a call of the model, in `answer`.
+
+    Attributes:
+        inputs: names of the texts that an answer needs.
+        task: that the model was made for.
+    """
+
+    def __init__(self, answerer: Trained | Servable, batch_size: int = BATCH):
+        self.answerer, self.task, self.batch_size = answerer, answerer.task, batch_size
+        self.inputs = self.task.inputs
+        self._count: Lengths | None = None
+
+    def answer(self, texts: Texts) -> list[dict[str, Any]]:
+        """See `Predictor.answer`."""
+        rows = rows_of(texts, self.inputs)
+        return list(sorted_answers(rows, self.lengths, self.answer_batch, self.batch_size, MEGA_BATCH))
+
+    def answer_batch(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Answers by one call of the model."""
+        return self.task.rows(self.answerer.answer(self.columns(rows)))
+
+    def stream(self, text: str) -> Iterator[str]:
+        """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""
+        if self.inputs != ("prompt",):
+            raise UserError(f"{self.task.config.task.name}: its answers are not written piece by piece; use answer")
+        return writer_of(self.answerer).write(rows_of([text], self.inputs)[0]["prompt"])
+
+    def lengths(self, rows: list[Row]) -> Any:
+        """(rows,) how long the model's input is for each; rows of like length share a batch."""
+        self._count = self._count or token_lengths(self.answerer)
+        return self._count(self.columns(rows))
+
+    def columns(self, rows: list[Row]) -> dict[str, list[str]]:
+        """{input: texts}."""
+        return {name: [row[name] for row in rows] for name in self.inputs}

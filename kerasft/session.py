@@ -1,0 +1,199 @@
+"""One run as a function: trained, measured and exported. Programs, searches and applications call it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kerasft.config.schema import Config
+from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
+from kerasft.data.tables.splits import load_splits, read_split
+from kerasft.data.tables.table import Table
+from kerasft.distribution.cluster import find_cluster, speaking
+from kerasft.distribution.rendezvous import meeting
+from kerasft.errors import UserError
+from kerasft.inference.export import find_export, remove_drafts
+from kerasft.inference.untrained import Untrained, is_config
+from kerasft.models.presets.presets import resolve_preset
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
+
+if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
+    from kerasft.assembly import Start
+    from kerasft.training.actions import Action
+    from kerasft.training.objectives.base import MakeObjective
+
+Existing = Literal["refuse", "resume", "overwrite"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        run: on disk.
+        metrics: what its metrics.json holds.
+        model: the folder of the trained model; `run:FOLDER` as a preset starts from it.
+        export: the version's folder of the SavedModel; None: the config wants none, or another worker wrote it.
+    """
+
+    run: Run
+    metrics: dict[str, Any]
+    model: Path
+    export: Path | None
+
+
+def train_run(
+    config: Config,
+    *,
+    tables: Mapping[str, Table] | None = None,
+    start: Start | None = None,
+    actions: Sequence[Action] = (),
+    objective: MakeObjective | None = None,
+    existing: Existing = "refuse",
+    terminal: Terminal | None = None,
+) -> Outcome:
+    """Trains a config, measures what it wrote, and exports it.
+
+    Args:
+        config: the resolved config.
+        tables: train, validation and perhaps test, parsed by the config's task; None: they are read.
+        start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
+        actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
+        objective: makes what is minimised, such as a class of `Objective`; None: the task's loss.
+        existing: what becomes of a run of this name: nothing, it goes on, or it is replaced.
+        terminal: shows progress and results; None: stderr and stdout.
+
+    Raises:
+        UserError: for a mistake that the user can mend; nothing has been written then, as a rule.
+        Stop: for another end, see `kerasft.errors`.
+    """
+    terminal = terminal or Terminal()
+    cluster = find_cluster(config, os.environ)
+    shown = terminal if cluster is None or cluster.chief else Silent()
+    resume, overwrite = existing == "resume", existing == "overwrite"
+    with speaking(cluster), meeting(cluster):
+        run = Run.plan(config, overwrite, resume)
+        task = create_task(config)
+        task.check_config()
+        if tables is None:
+            tables = load_splits(config, task)
+        else:
+            task.fit(tables)
+        preset = resolve_preset(config.model.preset)
+        shown.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.distribution.workers import telling_losses
+    from kerasft.results import finish
+    from kerasft.training.fit import TrainingJob, fit
+
+    with speaking(cluster), run.interruptible(), telling_losses(run.folder):
+        job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective)
+        fitted = fit(job, resume, overwrite)
+        metrics = finish(run, tables, fitted, shown)
+        exports: list[Path] = []
+        fitted.workers.by_chief(lambda: exports.extend(_complete(run, shown)))
+        fitted.workers.part()
+    return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
+
+
+def _complete(run: Run, terminal: Terminal) -> list[Path]:
+    """What is left once a run is trained and measured; the export, where the config wants one."""
+    exports = [export_run(run, terminal, once=True)] if run.config.export.enabled else []
+    run.end()
+    return exports
+
+
+def export_run(run: Run, terminal: Terminal, directory: str | None = None, once: bool = False) -> Path:
+    """Exports the model as it was saved, checked, and says how to serve it.
+
+    Args:
+        run: with a trained model.
+        terminal: gets the commands.
+        directory: instead of the config's `export.dir`.
+        once: an export of this very model that is there is enough: a run may have been killed behind it.
+
+    Returns:
+        DIR/NAME/VERSION.
+
+    Raises:
+        ServableError: the SavedModel would not be served; nothing was written.
+    """
+    from kerasft.serving.bundle import FOLDER, write_bundle
+    from kerasft.serving.drift.reference import FILE, KEY
+    from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.tf_serving import ask_command, serve_commands
+
+    config = run.config
+    trained = run.load()
+    place = Path(directory or config.export.dir) / config.name
+    for draft in remove_drafts(place):
+        terminal.line(f"{draft}: removed; it is of an export that was killed")
+    identity = run.identity()
+    version = find_export(place, identity) if once else None
+    if version is None:
+        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+        with terminal.progress("export", 1, unit="servable") as line:
+            parts = trained.task, trained.preprocessor, trained.model
+            version = export_model(*parts, place, {**metadata, "run": identity})
+            line.update(1)
+    terminal.result(f"export: {version}")
+    for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
+        terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
+    terminal.result(f"to operate it: {place / FOLDER / 'README.md'}")
+    terminal.result(serve_commands(place, config.name))
+    terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
+    return version
+
+
+def measure(
+    model: Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    split: str = "test",
+    terminal: Terminal | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The metrics of a trained model, or of a config's preset before training, and the kind of its task.
+
+    Args:
+        model: a run's folder or a config file.
+        overrides: `key=value`, of a config.
+        data: a source like `data.test`, with the same columns; None: the model's own split.
+        split: of its own data.
+        terminal: shows progress; None: stderr.
+
+    Raises:
+        UserError: there is no such model or split, or a row can't be used.
+    """
+    terminal = terminal or Terminal()
+    if overrides and not is_config(model):
+        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
+    task = create_task(run.config, run.load_state())
+    if data is not None:
+        table = read_split(run.config, task, data, "test")
+        task.check_targets({"test": table})
+    else:
+        tables = load_splits(run.config, create_task(run.config))
+        if split not in tables:
+            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
+        table = tables[split]
+
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.distribution.strategy import create_strategy
+    from kerasft.results import evaluate_split
+    from kerasft.training.microbatches import wanted_microbatches
+
+    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
+    with strategy.scope():
+        trained = run.load()
+    prepared = task.prepare(table, trained.preprocessor)
+    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    if trained.task.measures_answers:
+        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
+    return metrics, task.kind

@@ -1,0 +1,93 @@
+"""The moments of a training at which an action is called, and what it sees of the training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasft.config import schema
+from kerasft.console.terminal import Terminal
+from kerasft.training.checkpoints.checkpoint import Checkpoints
+
+
+@dataclass
+class Training:
+    """What actions see of a training.
+
+    Attributes:
+        checkpoints: of the run: its step, its progress, its workers; `save` writes one.
+        steps: all the steps of the run.
+        metric: what the best validation is chosen by.
+        saving: when a checkpoint is written besides those after each validation.
+        folder: of the run.
+        terminal: shows progress.
+        model: that is trained.
+        enough: set to True, it ends the training soon, after a validation; every worker must do so alike.
+    """
+
+    checkpoints: Checkpoints
+    steps: int
+    metric: str
+    saving: schema.Checkpoint
+    folder: Path
+    terminal: Terminal
+    model: keras.Model | None = None
+    enough: bool = False
+
+
+class Action:
+    """Something that happens at moments of a training; each does nothing unless it is overridden."""
+
+    training: Training
+
+    def begin(self, training: Training) -> None:
+        """Before the first step, or the first after a checkpoint."""
+        self.training = training
+
+    def after_steps(self, output: dict[str, Any]) -> None:
+        """After each call of the device, which is of one step or several; `output` has `loss`, `learning_rate`."""
+
+    def after_evaluation(self, metrics: dict[str, Any]) -> None:
+        """After each validation, with its figures."""
+
+    def within_evaluation(self, done: int) -> None:
+        """After each batch of a validation, with the number of rows that are done."""
+
+    def end(self, *failed: Any) -> None:
+        """Once training is over, with the three arguments of an error where one ends it."""
+
+
+class Running:
+    """The actions of a training that runs: a context, in which each is called in the order of the list."""
+
+    def __init__(self, actions: Sequence[Action], training: Training):
+        self.actions, self.training = list(actions), training
+        self._ends = contextlib.ExitStack()
+
+    def __enter__(self) -> Running:
+        with self._ends as begun:  # those that have begun are ended where a later one fails
+            for action in self.actions:
+                action.begin(self.training)
+                begun.push(lambda *failed, action=action: action.end(*failed))
+            self._ends = begun.pop_all()
+        return self
+
+    def __exit__(self, *failed: Any) -> None:
+        self._ends.__exit__(*failed)
+
+    def after_steps(self, output: dict[str, Any]) -> None:
+        for action in self.actions:
+            action.after_steps(output)
+
+    def after_evaluation(self, metrics: dict[str, Any]) -> None:
+        for action in self.actions:
+            action.after_evaluation(metrics)
+
+    def within_evaluation(self, done: int) -> None:
+        for action in self.actions:
+            action.within_evaluation(done)

@@ -1,0 +1,1 @@
+"""What a training step minimises; each objective is one file."""

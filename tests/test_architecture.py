@@ -1,0 +1,241 @@
+"""How the package is built, checked by its own source: who imports whom, sizes, and who reaches into Keras."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "kerasft"
+
+# Folders and files at the top of the package, from the programs down: imports point down this list only.
+RANKS = (
+    ("__main__",),
+    ("cli",),
+    ("launch",),  # takes the arguments of a training
+    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
+    ("session",),
+    ("accelerators",),
+    ("results",),
+    ("inference",),
+    ("serving",),
+    ("training",),
+    ("runs",),
+    ("assembly",),
+    ("tasks",),
+    ("evaluation",),
+    ("models",),
+    ("distribution",),
+    ("data",),
+    ("kernels",),
+    ("config",),
+    ("console",),
+    ("callable_module", "atomic", "versions", "paths", "printable", "invocation"),
+    ("errors",),
+)
+RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+
+FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
+# What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
+LONG_FILES: dict[str, int] = {
+    "kerasft/config/schema.py": 394,
+    "kerasft/evaluation/metrics.py": 254,
+    "kerasft/evaluation/report/sections.py": 315,
+    "kerasft/models/presets/presets.py": 277,
+    "kerasft/runs.py": 277,
+    "kerasft/serving/capi.py": 264,
+    "kerasft/serving/server/server.py": 252,
+    "kerasft/tasks/base.py": 305,
+    "kerasft/training/layers/kernel_layers.py": 286,
+    "kerasft/training/optimizer.py": 280,
+}
+LONG_FUNCTIONS: dict[str, int] = {}
+MANY_PARAMETERS: dict[str, int] = {
+    "kerasft/kernels/operations.py:adam": 8,
+    "kerasft/kernels/operations.py:attention": 8,
+    "kerasft/kernels/operations.py:residual_norm": 8,
+    "kerasft/predict.py:predict": 9,
+    "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
+}
+
+# Files that reach into Keras, KerasHub or another package by a private name, each with what it needs there.
+PRIVATE: dict[str, str] = {
+    "kerasft/data/sources/pip_fetch.py": "pip's finder of packages",
+    "kerasft/data/tables/digest.py": "the type of hashlib's objects",
+    "kerasft/distribution/coordination.py": "TensorFlow's coordination service",
+    "kerasft/models/blocks.py": "all layers within a layer",
+    "kerasft/models/generation/bfloat16_weights.py": "all layers within a model",
+    "kerasft/models/generation/cached_decoder.py": "parts of KerasHub's decoder layers",
+    "kerasft/models/generation/cached_encoder_decoder.py": "parts of KerasHub's BART and T5 layers",
+    "kerasft/models/layer_classes.py": "the classes of DeBERTa's layers",
+    "kerasft/models/presets/gguf_llama.py": "parts of KerasHub's Llama layers",
+    "kerasft/models/savable.py": "all layers within a model",
+    "kerasft/models/tokenizers/byte_level_tokenizer.py": "special tokens of KerasHub's tokenizers",
+    "kerasft/models/tokenizers/sentence_piece.py": "the model in TensorFlow Text's tokenizer",
+    "kerasft/training/layers/compiled_activations.py": "all layers within a model",
+    "kerasft/training/layers/deferred_rows.py": "calls of a layer in a functional model",
+    "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of encoder layers",
+    "kerasft/training/layers/fused_layers.py": "all layers within a model",
+    "kerasft/training/layers/kernel_layers.py": "parts of KerasHub's encoder layers",
+    "kerasft/training/layers/packed_layers.py": "calls of a layer in a functional model, DeBERTa's layers",
+    "kerasft/training/layers/plain_layers.py": "parts of Keras' attention",
+    "kerasft/training/layers/rematerialize.py": "XLA's optimization barrier",
+    "kerasft/training/optimizer.py": "Keras' optimizer",
+}
+
+
+@functools.cache
+def parsed() -> dict[str, ast.Module]:
+    """File, from the repository's root -> its source."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+
+
+def room(file_or_module: str) -> str:
+    """`kerasft/data/tables/table.py` or `kerasft.data.tables.table` -> `data`; the package itself -> ``."""
+    parts = file_or_module.removesuffix(".py").replace("/", ".").split(".")[1:]
+    return parts[0] if parts and parts[0] != "__init__" else ""
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Modules of the package that a file imports, lazily or not; names that only a type checker reads are left out."""
+    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in parsed()}
+    unread = {id(inner) for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in unread:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kerasft":
+            inner = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (module if module in modules else node.module for module in inner)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "kerasft")
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def test_every_folder_and_file_has_its_rank():
+    rooms = {room(file) for file in parsed()} - {""}
+    assert rooms == set(RANK), sorted(rooms ^ set(RANK))
+
+
+def test_imports_point_down():
+    """The package's own name and version are everybody's; what it offers is imported when it is asked for."""
+    upward = [
+        f"{file} imports {module}"
+        for file, tree in parsed().items()
+        for module in imports(tree)
+        if room(file) and room(module) and room(file) != room(module) and RANK[room(file)] >= RANK[room(module)]
+    ]
+    assert upward == []
+
+
+def test_no_two_folders_import_each_other():
+    """Below the ranks, too: not the folders within a folder."""
+    arrows: dict[str, set[str]] = {}
+    for file, tree in parsed().items():
+        folder = str(Path(file).parent)
+        for module in imports(tree):
+            path = Path(*module.split("."))
+            other = str(path if (ROOT / path).is_dir() else path.parent)
+            if other != folder and "kerasft" not in (folder, other):  # files at the top have ranks of their own
+                arrows.setdefault(folder, set()).add(other)
+    both = {tuple(sorted((one, other))) for one, to in arrows.items() for other in to if one in arrows.get(other, ())}
+    assert both == set()
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Name with that of its class -> each function that stands by itself or in a class."""
+
+    def within(body: list[ast.stmt], before: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                yield from within(node.body, f"{before}{node.name}.")
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{before}{node.name}", node
+
+    yield from within(tree.body, "")
+
+
+def lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    docstring = node.body[0] if ast.get_docstring(node) is not None else None
+    told = docstring.end_lineno - docstring.lineno + 1 if docstring is not None else 0
+    return node.end_lineno - node.lineno + 1 - told
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return len([arg for arg in named if arg.arg not in ("self", "cls")])
+
+
+def check(found: dict[str, int], limit: int, known: dict[str, int]) -> None:
+    over = {name: size for name, size in found.items() if size > known.get(name, limit)}
+    assert over == {}, f"more than {limit}: {over}"
+    stale = {name: size for name, size in known.items() if found.get(name, 0) <= limit or found[name] < size}
+    assert stale == {}, f"these are smaller now or gone: lower or remove them in the table: {stale}"
+
+
+def test_files_are_short():
+    sizes = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in parsed()}
+    check(sizes, FILE_LINES, LONG_FILES)
+
+
+def test_functions_are_short():
+    """A docstring does not count."""
+    found = {
+        f"{file}:{name}": lines_without_docstring(node)
+        for file, tree in parsed().items()
+        for name, node in functions(tree)
+    }
+    check(found, FUNCTION_LINES, LONG_FUNCTIONS)
+
+
+def test_functions_have_few_parameters():
+    found = {f"{file}:{name}": parameters(node) for file, tree in parsed().items() for name, node in functions(tree)}
+    check(found, PARAMETERS, MANY_PARAMETERS)
+
+
+def own_private_names() -> set[str]:
+    """Names with one underscore before them that are made somewhere in the package."""
+    names = {"_asdict", "_replace", "_fields"}  # of named tuples
+    for tree in parsed().values():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "_traced", "_held"):
+                    names.add(node.attr)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+    return names
+
+
+def reaches_into_others() -> dict[str, set[str]]:
+    """File -> the private names of other packages that it uses."""
+    own, found = own_private_names(), {}
+    for file, tree in parsed().items():
+        names = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+                names |= {node.attr} - own
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module} if {"src", "python"} & set(node.module.split(".")) else set()
+        if names:
+            found[file] = names
+    return found
+
+
+def test_private_names_of_other_packages_stand_in_listed_files():
+    found = reaches_into_others()
+    assert {file: names for file, names in found.items() if file not in PRIVATE} == {}
+    assert set(PRIVATE) - set(found) == set(), "a file that no longer reaches into others must go from the table"
+
+
+@pytest.mark.parametrize("table", [LONG_FILES, LONG_FUNCTIONS, MANY_PARAMETERS])
+def test_tables_are_sorted(table):
+    assert list(table) == sorted(table)
