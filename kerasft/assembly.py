@@ -3,7 +3,7 @@
     model/config.json, model.weights.h5, tokenizer   the backbone, a KerasHub preset
     model/head.weights.npz                           what the task put on it, by path
     model/NAME.weights.npz                           further parts, such as adapters
-    model/task.json                                  the task's state, and the settings of these parts
+    model/kerasft_task.json                          the task's state, and the settings of these parts
 
 Every layer of a model belongs to one of its parts. What belongs to none could not be saved, so it is refused by name
 before training. LoRA that Keras' own `enable_lora` puts into a backbone's layers is added to their kernels on the way
@@ -29,12 +29,13 @@ from kerasft.errors import UserError
 from kerasft.models.blocks import set_trainable
 from kerasft.models.named_weights import by_path, load_variables, save_variables
 from kerasft.models.parts import PARTS, Part
+from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import Made, variables_of
 from kerasft.tasks.base import Task
 
-HEAD, FACTS = "head.weights.npz", "task.json"
+HEAD = "head.weights.npz"
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def load_model(folder: Path, task: Task) -> Assembled:
 
 def load_facts(folder: Path) -> dict[str, Any]:
     """What a saved model's task learnt from data, `state`, and the settings of its `parts`."""
-    return {"parts": []} | json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return {"parts": []} | json.loads(facts_file(folder).read_text(encoding="utf-8"))
 
 
 def check_savable(assembled: Assembled) -> None:
@@ -192,9 +193,9 @@ def _backbone_of(
 def _load_parts(folder: Path, backbone: keras.Model) -> tuple[Part, ...]:
     """Puts the parts that a model was saved with into its backbone; none where the folder is no such model."""
     parts: list[Part] = []
-    for saved in load_facts(folder)["parts"] if (folder / FACTS).is_file() else ():
+    for saved in load_facts(folder)["parts"] if facts_file(folder).is_file() else ():
         if saved["name"] not in PARTS:
-            raise UserError(f"{folder / FACTS}: there is no part {saved['name']!r} here; import what registers it")
+            raise UserError(f"{facts_file(folder)}: there is no part {saved['name']!r} here; import what registers it")
         parts.append(PARTS[saved["name"]].put_in(backbone, saved["settings"]))
         load_variables(_file_of(parts[-1], folder), parts[-1].variables)
     return tuple(parts)

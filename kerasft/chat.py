@@ -16,6 +16,7 @@ from kerasft.errors import UserError
 from kerasft.inference.export import Export
 from kerasft.inference.predictor import is_run, open_model
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.printable import printable
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
@@ -116,7 +117,7 @@ def _answer(pieces: Iterator[str]) -> None:
     """Writes pieces as they come; Ctrl-C where someone watches ends the answer, and not the dialogue."""
     try:
         for piece in pieces:
-            sys.stdout.write(piece)
+            sys.stdout.write(printable(piece, layout=True))
             sys.stdout.flush()
     except KeyboardInterrupt:
         if not sys.stdin.isatty():

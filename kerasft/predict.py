@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.inference.predictor import open_model
@@ -73,8 +74,12 @@ def predict(
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
-    records = read_input(source, format)
-    corpus = None if index is None else read_records(index)
+    terminal = Terminal(verbose)
+    # Texts to answer come from elsewhere than training did: only what is their own kind is told by the config.
+    data = opened.config.data.model_copy(update={"encoding": "auto", "delimiter": "auto"})
+    reading = Reading.of(data, terminal.line)
+    records = read_input(source, format, reading)
+    corpus = None if index is None else read_records(index, reading=reading)
     quiet_tensorflow(verbose)
     from kerasft.distribution.threads import share_threads
     from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, searched_answers
@@ -84,7 +89,6 @@ def predict(
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
-    terminal = Terminal(verbose)
     predictor = LocalPredictor(cheapened(opened.load(), rewrites(precision), terminal.line))
     with bfloat16_products(rewrites(precision)):
         answers = predictor.answer_batch
@@ -101,9 +105,9 @@ def predict_remote(
     """Streams through a server: a few batches are under way while the next are read."""
     if batch_size < 1:
         raise UserError(f"--batch-size: {batch_size} is too few; use 1 or more")
-    records = read_input(source, format)
-    quiet_tensorflow(verbose)
     terminal = Terminal(verbose)
+    records = read_input(source, format, Reading(remark=terminal.line))
+    quiet_tensorflow(verbose)
     with Remote(address, token_file and read_token(token_file), ca) as remote:
         for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))

@@ -20,6 +20,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.registry import create_task
 
@@ -54,9 +55,10 @@ def preflight(
     if problem := resolved.many_shapes():
         raise UserError(problem)
     check_installed()
+    resolved = fit_max_length(resolved)
     task = create_task(resolved)
     task.check_config()
-    tables = load_splits(resolved, task)
+    tables = load_splits(resolved, task, terminal.line)
     preset = resolve_preset(resolved.model.preset)
 
     quiet_tensorflow(verbose)

@@ -21,3 +21,8 @@ def printable(text: str, layout: bool = False) -> str:
     """
     pattern = _BUT_LAYOUT if layout else _ANY
     return pattern.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """`printable` on one line: spaces stand for line breaks."""
+    return printable(" ".join(text.split("\n")))

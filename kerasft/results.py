@@ -16,6 +16,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.console import console_table
 from kerasft.evaluation.report.data_summary import data_summary
 from kerasft.evaluation.report.page import Report, write_report
+from kerasft.evaluation.report.warnings import cautions
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
@@ -49,13 +50,17 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
         answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
         metrics[split] |= trained.task.answer_metrics(answers)
         run.write_predictions(split, answers)
+        report = _report(run, trained.task, tables, fitted, metrics, answers)
+        metrics["cautions"] = cautions(report)
         run.write_json("metrics.json", metrics)
         table = tables[REFERENCE_SPLIT]
         run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
-        write_report(run.folder / "report.html", _report(run, trained.task, tables, fitted, metrics, answers))
+        write_report(run.folder / "report.html", report)
 
     fitted.workers.by_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
+    for caution in metrics.get("cautions", ()):  # the chief's alone
+        terminal.line(f"caution: {caution}")
     terminal.result(f"report: {run.folder / 'report.html'}")
     return metrics
 
@@ -91,7 +96,7 @@ def _report(
         problem=task.kind,
         labels=list(metrics["test" if "test" in metrics else "validation"].get("per_class", ())),
         headline=task.headline,
-        data_summary=data_summary(task, tables, fitted.prepared),
+        data_summary=data_summary(task, tables, fitted.prepared) | {"warnings": fitted.warnings},
         mistakes=task.mistakes(answers)[:WORST],
         points=task.points(answers),
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kerasft.atomic import is_leftover, write_atomically
+from kerasft.console.terminal import Terminal
 from kerasft.drafts import RANDOM, abandoned, locked_draft
 from kerasft.errors import UserError
 from kerasft.locks import LOCK, FolderLock, Held, NoLocks, held_by
@@ -100,6 +101,12 @@ def put_in_place(folder: Path, files: Mapping[str, str], overwrite: bool) -> Non
     _held[folder.absolute()] = lock
     if os.path.lexists(old):
         _remove(old, replaced)
+
+
+def put_right(folder: Path) -> None:
+    """`recover_run`, told on stderr."""
+    for line in recover_run(folder):
+        Terminal().line(line)
 
 
 def recover_run(folder: Path) -> list[str]:

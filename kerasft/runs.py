@@ -26,12 +26,12 @@ from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.signals import ENDS, terminable
-from kerasft.console.terminal import Terminal
 from kerasft.data.sources.files import is_remote
 from kerasft.errors import StorageError, UserError
 from kerasft.invocation import command, training_command
+from kerasft.models.presets.facts import facts_file
 from kerasft.paths import check_folder, check_home, check_no_pattern
-from kerasft.run_folder import check_free, check_replaceable, hold, put_in_place, recover_run, release, remove_leftovers
+from kerasft.run_folder import check_free, check_replaceable, hold, put_in_place, put_right, release, remove_leftovers
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Run:
         check_home()
         _check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
-        _recover(run.folder)
+        put_right(run.folder)
         if resume:
             run._check_resumable()
         elif run.folder.exists():
@@ -74,20 +74,21 @@ class Run:
     @classmethod
     def is_at(cls, folder: Path) -> bool:
         """Whether there is a run in a folder, put back first if a killed --overwrite has left it under another name."""
-        _recover(folder)
+        put_right(folder)
         return (folder / "config.yaml").is_file()
 
     @classmethod
     def open(cls, folder: Path) -> Run:
         """A run that has a trained model."""
         run = cls.begun(folder)
-        if not (folder / "model" / "task.json").is_file():
+        if not facts_file(folder / "model").is_file():
             raise UserError(f"{folder} has no trained model yet; finish it with --resume")
         return run
 
     @classmethod
     def begun(cls, folder: Path) -> Run:
         """A run that has at least begun."""
+        check_home()
         if not cls.is_at(folder):
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
@@ -121,10 +122,13 @@ class Run:
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
-        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
-        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
-        if changed:
+        if changed := self.changed_splits(tables):
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+
+    def changed_splits(self, tables: Mapping[str, Table]) -> list[str]:
+        """Names of the splits whose rows are not those that the run began with."""
+        before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
+        return sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""
@@ -177,7 +181,7 @@ class Run:
 
     def load_state(self) -> dict[str, Any]:
         """What the task learnt from data."""
-        return json.loads((self.folder / "model" / "task.json").read_text(encoding="utf-8"))["state"]
+        return json.loads(facts_file(self.folder / "model").read_text(encoding="utf-8"))["state"]
 
     def load_json(self, name: str) -> Any:
         """What `write_json` wrote; None where there is no such file, as in runs of before there was one."""
@@ -236,11 +240,6 @@ class Trained:
             return self.task.answer(self.model, self.preprocessor(texts))
 
         return answer
-
-
-def _recover(folder: Path) -> None:
-    for line in recover_run(folder):
-        Terminal().line(line)
 
 
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:

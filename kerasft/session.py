@@ -17,8 +17,10 @@ from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
+from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
@@ -76,15 +78,18 @@ def train_run(
     shown = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
     with speaking(cluster), meeting(cluster):
+        config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
         if tables is None:
-            tables = load_splits(config, task)
+            tables = load_splits(config, task, shown.line)
         else:
             task.fit(tables)
         preset = resolve_preset(config.model.preset)
         shown.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+        for warning in task.data_warnings():
+            shown.line(f"warning: {warning}")
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import telling_losses
@@ -176,24 +181,54 @@ def measure(
     run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
     task = create_task(run.config, run.load_state())
     if data is not None:
-        table = read_split(run.config, task, data, "test")
+        table = read_split(run.config, task, data, "test", terminal.line)
         task.check_targets({"test": table})
     else:
-        tables = load_splits(run.config, create_task(run.config))
-        if split not in tables:
-            raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-        table = tables[split]
+        table = read_own_split(run, model, task, split, terminal)
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.strategy import create_strategy
+    from kerasft.evaluation.report.warnings import unreachable_warnings
     from kerasft.results import evaluate_split
     from kerasft.training.microbatches import wanted_microbatches
 
     strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
     with strategy.scope():
         trained = run.load()
-    prepared = task.prepare(table, trained.preprocessor)
+    prepared = trained.task.prepare(table, trained.preprocessor)
+    cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
+    for caution in cautions:
+        terminal.line(f"caution: {caution}")
     logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
-    return metrics, task.kind
+    return metrics | ({"cautions": cautions} if cautions else {}), task.kind
+
+
+def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
+    """The split of the run's own data, which has to be the one that the run held out.
+
+    Raises:
+        UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
+    """
+    tables = load_splits(run.config, create_task(run.config), terminal.line)
+    if split not in tables:
+        raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
+    changed = run.changed_splits(tables) if isinstance(run, Run) else []
+    wrong = ""
+    if split in changed:
+        share = isinstance(getattr(run.config.data, split), float)
+        trained_on = ", and the model may have been trained on some" if share else ""
+        wrong = (
+            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; "
+            "bring it back as it was, or measure on rows that the model has not seen with --data FILE"
+        )
+    try:
+        task.check_targets({split: tables[split]})
+    except UserError as error:
+        raise UserError(f"{error}. {wrong}" if wrong else str(error)) from error
+    if wrong:
+        raise UserError(wrong)
+    if changed:
+        terminal.line(f"data.{', data.'.join(changed)}: changed since {model} was trained; data.{split} is as it was")
+    return tables[split]

@@ -31,7 +31,7 @@ def verify(folder: Path, verbose: bool) -> int:
     if run.config.training.strategy == "multi_worker":
         raise UserError(f"{folder} was trained by several workers, and its steps are replayed by one process only")
     task = create_task(run.config)
-    tables = load_splits(run.config, task)
+    tables = load_splits(run.config, task, terminal.line)
     run.check_data(tables)
     preset = resolve_preset(run.config.model.preset)
 

@@ -14,11 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def wanted() -> list[str]:
-    """Requirements of the runtime and of the `serve` and `test` extras, as setup.cfg has them."""
+    """Requirements of the runtime and of the `serve`, `xlsx` and `test` extras, as setup.cfg has them."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = config["options.extras_require"]
-    lines = (config["options"]["install_requires"] + extras["serve"] + extras["test"]).splitlines()
+    lines = (config["options"]["install_requires"] + extras["serve"] + extras["xlsx"] + extras["test"]).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith(("#", "kerasft["))]
 
 

@@ -25,6 +25,7 @@ RANKS = (
     ("serving",),
     ("training",),
     ("runs",),
+    ("run_folder",),
     ("assembly",),
     ("tasks",),
     ("evaluation",),
@@ -34,7 +35,8 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation"),
+    ("drafts",),
+    ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
     ("errors",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
@@ -42,13 +44,12 @@ RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
-    "kerasft/config/schema.py": 394,
+    "kerasft/config/schema.py": 321,
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 315,
     "kerasft/models/presets/presets.py": 277,
     "kerasft/runs.py": 277,
     "kerasft/serving/capi.py": 264,
-    "kerasft/serving/server/server.py": 252,
     "kerasft/tasks/base.py": 305,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,

@@ -125,7 +125,7 @@ def test_programs_refuse_a_folder_that_tensorflow_reads_as_a_pattern(tmp_path, m
 
 def test_export_refuses_a_folder_before_the_model_is_loaded(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "task.json").write_text("{}")
+    (tmp_path / "model" / "kerasft_task.json").write_text("{}")
     (tmp_path / "config.yaml").write_text(TEXT)
     for directory in ("a[1]", "s3://bucket", "x" * 300, "~nobody-of-this-name"):
         with pytest.raises(UserError, match="^--dir: "):

@@ -158,3 +158,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+def test_what_a_task_learnt_has_a_name_that_kerashub_does_not_read(config):
+    """Runs of before have it as task.json, which KerasHub takes for its own."""
+    run = begun(config())
+    (run.folder / "model").mkdir()
+    for name in ("task.json", "kerasft_task.json"):
+        (run.folder / "model" / name).write_text(json.dumps({"task": "text_classification", "state": {"from": name}}))
+        assert Run.open(run.folder).load_state() == {"from": name}

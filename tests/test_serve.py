@@ -44,7 +44,10 @@ def until_ready(server):
 def test_it_answers_until_it_is_told_to_end(folder, number):
     server = start(folder)
     try:
-        port = until_ready(server)["rest_port"]
+        ready = until_ready(server)
+        port = ready["rest_port"]
+        first = f"open http://localhost:{port}/ in a browser; gRPC is on port {ready['grpc_port']}, Ctrl+C ends the server\n"
+        assert server.stdout.readline() == first
         body = json.dumps({"instances": ["oil rose"]}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models/tiny:predict", body)
         with urllib.request.urlopen(request, timeout=60) as response:

@@ -2,28 +2,11 @@
 
 from typing import Any, Literal, Optional, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from kerasft.config.data import Data
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
-
-Sources = Union[str, list[str]]
-Format = Literal[
-    "auto",
-    "csv",
-    "tsv",
-    "tab",
-    "json",
-    "jsonl",
-    "squad",
-    "conll",
-    "xlsx",
-    "parquet",
-    "txt",
-    "document",
-    "folder",
-    "tfds",
-]
 
 
 class Architecture(Section):
@@ -78,13 +61,28 @@ class Model(Section):
         "local folder; null: model.architecture, from scratch."
     )
     architecture: Optional[Architecture] = None
-    max_length: int = Field(128, ge=4, description="Tokens a text is cut to, special tokens included.")
+    max_length: int = Field(
+        128,
+        ge=4,
+        description="Tokens a text is cut to, special tokens included; where it is not named, no more than the preset "
+        "has positions.",
+    )
     dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
     trainable: str = Field(
         "all",
         pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
         description="Which weights are updated: all, head, or last_N_layers.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_long_as_positions(cls, values: Any) -> Any:
+        """The default of max_length is no more than the positions of an architecture."""
+        architecture = values.get("architecture") if isinstance(values, dict) else None
+        positions = architecture.get("positions") if isinstance(architecture, dict) else None
+        if isinstance(positions, int) and "max_length" not in values:
+            values = {**values, "max_length": min(positions, cls.model_fields["max_length"].default)}
+        return values
 
     @model_validator(mode="after")
     def _one_start(self) -> "Model":
@@ -97,77 +95,6 @@ class Model(Section):
                 f"architecture.positions: {positions} is less than max_length, {self.max_length}; use that or more"
             )
         return self
-
-
-class Data(Section):
-    """Where the examples come from."""
-
-    train: Sources = Field(description="Training examples: a source or a list of them.")
-    validation: Union[float, Sources] = Field(
-        0.1, description="A share of train (stratified, seeded) or a source of its own."
-    )
-    test: Union[None, float, Sources] = Field(
-        None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
-    )
-    columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
-    format: Format = Field(
-        "auto", description="Of every source; auto: by the file's ending; document: a file is one text."
-    )
-    encoding: str = Field(
-        "auto",
-        description="Of text files, as Python names it, such as gb18030 or utf-16; auto: UTF-8, or else UTF-16 or "
-        "GB18030 by a guess that is said.",
-    )
-    delimiter: str = Field(
-        "auto",
-        description="Between the fields of CSV and TSV, one character; auto: by the format, or else by the header, "
-        "which is said.",
-    )
-    quoting: Literal["auto", "minimal", "none"] = Field(
-        "auto",
-        description="Of CSV and TSV. minimal: double quotes around a field are no part of it; none: a quote is a "
-        "character like others, and each line a row; auto: minimal, but a quote that swallows rows is refused.",
-    )
-    max_row_bytes: int = Field(
-        16 << 20, ge=1, description="Bytes that one row, text or document may have; a longer one is refused."
-    )
-    limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
-    batching: Literal["auto", "pad", "bucket", "pack"] = Field(
-        "auto",
-        description="pad: shuffled rows; bucket: rows of like length together; pack: several texts share a row of the "
-        "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
-    )
-
-    cache: Optional[Folder] = Field(
-        None,
-        min_length=1,
-        description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
-        "is the texts, as token ids. null: each run tokenizes.",
-    )
-
-    @field_validator("validation", "test")
-    @classmethod
-    def _share(cls, value: Union[None, float, Sources]) -> Union[None, float, Sources]:
-        if isinstance(value, float) and not 0 < value < 1:
-            raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            "a".encode(value if value != "auto" else "utf-8")
-            return value
-        except (LookupError, ValueError):
-            raise ValueError(f"{value!r} is no encoding; name one such as utf-8, gb18030, utf-16 or cp1252") from None
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, value: str) -> str:
-        value = {"tab": "\t", "\\t": "\t"}.get(value, value)
-        if value != "auto" and (len(value) != 1 or value in '"\r\n\0'):
-            raise ValueError(f"{value!r} separates nothing; write one character, such as ';', tab, or auto")
-        return value
 
 
 class Optimizer(Section):

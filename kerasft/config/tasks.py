@@ -3,17 +3,41 @@
 import re
 from typing import Annotated, Literal, Optional, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from kerasft.config.section import Section
 from kerasft.config.seq2seq import Seq2Seq
 from kerasft.config.text_generation import TextGeneration
 
 
+def _name(name: str) -> str:
+    """A name that data may hold: there it has no white space at its edges."""
+    if name != name.strip():
+        raise ValueError(f"{name!r} has white space at its edge, which names in data lose; write {name.strip()!r}")
+    if not name:
+        raise ValueError("'' is no name; give one, or remove it")
+    return name
+
+
+def _different(names: list[str]) -> list[str]:
+    """Names of which none stands twice."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(map(_name, names)):
+        same = name.lower() if name.lower() in ("true", "false") else name  # which programs write in capitals or not
+        if same in places:
+            raise ValueError(f"{name[:60]!r} stands twice, as item {places[same] + 1} and {place + 1}; remove one")
+        places[same] = place
+    return names
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Names = Annotated[list[str], AfterValidator(_different)]
+
+
 class OutOfScope(Section):
     """The answer to texts that belong to none of the labels, by a threshold chosen on validation."""
 
-    label: str = Field(min_length=1, description="The answer, and the label of such rows in the data.")
+    label: Name = Field(min_length=1, description="The answer, and the label of such rows in the data.")
     learn: bool = Field(False, description="Whether such rows of train teach a class; false: they teach nothing.")
     max_accuracy_loss: Optional[float] = Field(
         None,
@@ -31,7 +55,7 @@ class TextClassification(Section):
     problem: Literal["single_label", "multi_label", "regression"] = Field(
         "single_label", description="One label a text, any number of labels, or a number."
     )
-    labels: Optional[list[str]] = Field(
+    labels: Optional[Names] = Field(
         None,
         min_length=2,
         description="Fixes the labels and their order; null: those found in the training data, sorted.",
@@ -48,6 +72,19 @@ class TextClassification(Section):
     separator: Optional[str] = Field(
         None, min_length=1, description="Between the levels of a label, such as / in travel/flight; null: no levels."
     )
+
+    top: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
+        "there are more than 200.",
+    )
+
+    @model_validator(mode="after")
+    def _labels_only(self) -> "TextClassification":
+        if self.top is not None and self.problem == "regression":
+            raise ValueError(f"task.top: {self.top} is for problems with labels, not regression; remove it")
+        return self
 
     @model_validator(mode="after")
     def _single_label_only(self) -> "TextClassification":
@@ -67,13 +104,19 @@ class RelationExtraction(Section):
         max_length=2,
         description="Names of the markers, `<e1>one</e1>` and `<e2>other</e2>`, and of both sides in Cause(e1,e2).",
     )
-    labels: Optional[list[str]] = Field(
+    labels: Optional[Names] = Field(
         None,
         min_length=2,
         description="Fixes the relations and their order; null: those found in the training data, sorted.",
     )
-    no_relation: Optional[str] = Field(
+    no_relation: Optional[Name] = Field(
         None, description="The label of no relation, which is left out of F1; null: every label counts."
+    )
+    top: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
+        "there are more than 200.",
     )
 
     @field_validator("tags")
@@ -88,7 +131,7 @@ class TokenClassification(Section):
     """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
 
     name: Literal["token_classification"] = Field(description="The task.")
-    labels: Optional[list[str]] = Field(
+    labels: Optional[Names] = Field(
         None,
         min_length=1,
         description="Fixes the types and their order; null: those found in training and validation data, sorted.",

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kerasft.console.terminal import one_line, run_program
+from kerasft.console.terminal import run_program
 from kerasft.invocation import command
+from kerasft.printable import one_line
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.progress import BAR_WIDTHS, Phase
 from kerasft.console.signals import left_terminal
+from kerasft.console.standard_output import OutputError, StandardOutput, discard
 from kerasft.console.tensorflow_log import silence_abseil
-from kerasft.errors import EndedElsewhere, Interrupted, Stop, StorageError, UserError
+from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
 from kerasft.paths import check_home
+from kerasft.printable import one_line, printable
 
 if TYPE_CHECKING:
     import rich.table
@@ -51,6 +53,8 @@ def quiet_tensorflow(verbose: bool) -> None:
 class Terminal:
     """Results on stdout, everything else on stderr: a live line a phase where someone watches, plain lines elsewhere.
 
+    Control characters that came with labels, texts and names of files are escaped (`kerasft.printable`).
+
     Args:
         verbose: TensorFlow talks too, so phases are plain lines that do not get in its way.
         stream: where progress and remarks go; None: stderr.
@@ -76,27 +80,25 @@ class Terminal:
     def line(self, text: str) -> None:
         """A remark on stderr."""
         with self._cleared():
-            _write(self.stream, text + "\n")
+            _write(self.stream, printable(text, layout=True) + "\n")
 
     def result(self, text: str) -> None:
         """What the program was asked for, on stdout."""
         with self._cleared():
-            _write(self.output, text + "\n")
+            _write(self.output, printable(text, layout=True) + "\n")
 
     def table(self, table: rich.table.Table) -> None:
         """A table on stdout; cells are taken as they are, brackets included."""
         from rich.console import Console
+        from rich.segment import Segment, Segments
 
         # Without a terminal rich assumes 80 columns, which would cut long labels.
         width = None if self.output.isatty() else 120
         with self._cleared():
             console = Console(file=self.output, width=width, markup=False, emoji=False, highlight=False)
-            try:
-                console.print(table)
-                self.output.flush()
-            except OSError as error:
-                if not left_terminal(self.output, error):
-                    raise
+            drawn = console.render(table)  # what steers the terminal here, rich adds when it prints the segments
+            console.print(Segments(Segment(printable(part.text, layout=True), part.style) for part in drawn), end="")
+            self.output.flush()
 
     @contextlib.contextmanager
     def progress(self, phase: str, total: int | None, unit: str = "steps") -> Iterator[Phase]:
@@ -123,7 +125,7 @@ class Terminal:
             if phase.due_live():
                 self._redraw()
         elif phase.due_plain():
-            _write(self.stream, f"{phase.name}: {phase.text()}\n")
+            _write(self.stream, printable(f"{phase.name}: {phase.text()}") + "\n")
 
     @contextlib.contextmanager
     def _cleared(self) -> Iterator[None]:
@@ -139,12 +141,12 @@ class Terminal:
             return
         phase = self._phases[-1]
         width = _width(self.stream) - 1
-        text = phase.text()
-        room = width - len(phase.name) - len(text) - 3
+        name, text = printable(phase.name), printable(phase.text())
+        room = width - len(name) - len(text) - 3
         full, empty = ("━", "─") if _can_write(self.stream, "━─") else ("=", "-")
         # One of few widths: a bar that gave way to each digit of the text would tremble.
         bar = phase.bar(next((wide for wide in BAR_WIDTHS if wide <= room), 0), full, empty)
-        head = f"{phase.name} "[:width]
+        head = f"{name} "[:width]
         tail = f" {text}"[: max(0, width - len(head) - len(bar))]
         if self._color:
             bar = f"\x1b[32m{bar}\x1b[0m"
@@ -182,58 +184,18 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
         program: the whole work, returns the exit code.
         if_interrupted: what Ctrl-C leaves behind, where the program itself does not say so with Interrupted.
     """
-    with contextlib.redirect_stdout(_Output(sys.stdout)):
+    with contextlib.redirect_stdout(StandardOutput(sys.stdout)):
         try:
             code = _run(program, if_interrupted)
             sys.stdout.flush()
             return code
         except BrokenPipeError:  # the reader (`| head`) has what it wanted
-            _discard_output()
+            discard()
             return BROKEN_PIPE_EXIT
         except OutputError as error:
-            _discard_output()
+            discard()
             _write(sys.stderr, f"error: {error}\n")
             return error.exit_code
-
-
-class OutputError(StorageError):
-    """Standard output takes no more."""
-
-
-class _Output:
-    """Standard output, whose failures are told from those of files."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with self._telling():
-            return self._stream.write(text)
-
-    def flush(self) -> None:
-        with self._telling():
-            self._stream.flush()
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if left_terminal(self._stream, error):
-                return
-            reason = f"standard output: {error.strerror}; what was printed is not complete"
-            raise OutputError(reason) from error
-
-
-def _discard_output() -> None:
-    """What is still buffered would fail again when Python exits."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _run(program: Callable[[], int], if_interrupted: str) -> int:
@@ -258,11 +220,6 @@ def _run(program: Callable[[], int], if_interrupted: str) -> int:
             raise
         _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
         return UserError.exit_code
-
-
-def one_line(text: str) -> str:
-    """The text with spaces for what does not print, line breaks among it."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -32,17 +32,21 @@ def entity_metrics(
     """
     counts = entity_counts(gold, predicted, len(labels))
     scores = averages_and_classes(counts, labels)
-    starts, ends = (_keys(units, places) for places in (units.starts, units.ends))
-    reached = np.isin(_keys(gold, gold.starts), starts) & np.isin(_keys(gold, gold.ends), ends)
     return {
         "rows": texts,
         "precision": scores["micro_precision"],
         "recall": scores["micro_recall"],
         "f1": scores["micro_f1"],
         **scores,
-        "unreachable": int((~reached).sum()),
+        "unreachable": int((~reachable(gold, units)).sum()),
         "token": token_metrics(gold, predicted, words, labels),
     }
+
+
+def reachable(gold: Spans, units: Spans) -> np.ndarray:
+    """(entities,) bool, whether each begins and ends where a unit does, so that an answer can equal it."""
+    starts, ends = (_keys(units, places) for places in (units.starts, units.ends))
+    return np.isin(_keys(gold, gold.starts), starts) & np.isin(_keys(gold, gold.ends), ends)
 
 
 def entity_counts(gold: Spans, predicted: Spans, types: int) -> Counts:

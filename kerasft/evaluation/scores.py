@@ -41,6 +41,16 @@ def confusion_matrix(targets: np.ndarray, predictions: np.ndarray, classes: int)
     return np.bincount(targets * classes + predictions, minlength=classes * classes).reshape(classes, classes)
 
 
+def confused_pairs(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) and (n,) class indices -> true class, predicted class and count of each pair of two that occurs, (pairs,)
+    each, the most frequent first; no more memory than the rows take, however many classes there are."""
+    wrong = targets != predictions
+    pairs = np.stack([targets[wrong], predictions[wrong]], axis=1)
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return found[order, 0], found[order, 1], counts[order]
+
+
 def per_class_scores(counts: Counts) -> dict[str, np.ndarray]:
     """Precision, recall and F1 of each class.
 

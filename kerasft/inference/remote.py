@@ -15,6 +15,7 @@ import numpy as np
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.texts import Texts, rows_of
+from kerasft.quoting import quoted
 from kerasft.serving.client import SCHEMES, Client, Credentials, Which
 from kerasft.serving.status import ServingError
 
@@ -114,7 +115,7 @@ class Remote:
 def _text(record: Record, name: str) -> str:
     value = record.values.get(name)
     if not isinstance(value, str):
-        raise UserError(f"{record.where}: the model asks for {name!r}, a text; there is {value!r}")
+        raise UserError(f"{record.where}: the model asks for {name!r}, a text; there is {quoted(value)}")
     # A lone surrogate, which JSON Lines can hold, has no UTF-8 form.
     return value.encode("utf-8", "replace").decode("utf-8")
 

@@ -10,6 +10,7 @@ from typing import Any
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Trained
 from kerasft.tasks.registry import create_task
@@ -29,7 +30,7 @@ class Untrained:
         Raises:
             UserError: the config is not valid, or its task has weights that mean nothing before training.
         """
-        config = load_config(path, overrides)
+        config = fit_max_length(load_config(path, overrides))
         task = create_task(config)
         task.check_config()
         if task.needs_training:

@@ -118,7 +118,10 @@ def _processor() -> str:
 
 def _folder() -> Path:
     """In the user's cache, and nobody else's: what lies there is run."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kerasft" / "kernels"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kerasft" / "kernels"
+    except RuntimeError:
+        raise Unavailable("there is no home to keep them in; set HOME or XDG_CACHE_HOME") from None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
     from kerasft.tasks.base import Number, Task
 
-PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
-
-
 DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
+PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
 def export(

@@ -32,6 +32,7 @@ Numbers = Mapping[str, "Mapping[str, np.ndarray]"]  # signature -> what it takes
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 1e-4
+RANKED = {"top_labels": "top_probabilities", "classes": "scores"}  # outputs of names -> those of their scores
 TIMEOUT_SECONDS = 300.0
 COMMAND = (sys.executable, "-I", capi.__file__)
 CONFINED_COMMAND = (sys.executable, "-I", confinement.__file__, capi.__file__)
@@ -212,16 +213,39 @@ def _compare_rows(
     for row, answer in enumerate(alone):
         text = " / ".join(repr(values[row][:40]) for values in inputs.values())
         in_batch = {name: array[row : row + 1] for name, array in together.items()}
-        for name, array in in_batch.items():
-            where = f"{key}: output '{name}' for {text}"
-            pair = (answer[name], array)
-            if -1 in shapes[name][1:]:
-                pair = _crop(pair)
-            largest = max(largest, _difference(f"{where}, alone and in a batch,", *pair))
-            if expected is not None:
-                wanted = expected[name][row : row + 1]
-                largest = max(largest, _difference(f"{where}, served and in Keras,", array, wanted))
+        others = [("alone and in a batch", answer)]
+        if expected is not None:
+            others.append(("served and in Keras", {name: array[row : row + 1] for name, array in expected.items()}))
+        for number, (words, other) in enumerate(others):
+            other = in_order_of(in_batch, other)
+            for name, array in in_batch.items():
+                pair = (array, other[name]) if number else (other[name], array)
+                if not number and -1 in shapes[name][1:]:
+                    pair = _crop(pair)
+                largest = max(largest, _difference(f"{key}: output '{name}' for {text}, {words},", *pair))
     return largest
+
+
+def in_order_of(answer: Arrays, other: Arrays) -> Arrays:
+    """`other` with ranked names in the order that they have in `answer`, both of one row.
+
+    Names are ranked by scores, and two whose scores are equal but for rounding may change places, or one of them take
+    the last place. So the scores of the same names are compared, and a name that the other ranking lacks stands for one
+    of its own with a score within the tolerance.
+    """
+    found = dict(other)
+    for names, scores in RANKED.items():
+        pair = [(answer.get(key), other.get(key)) for key in (names, scores)]
+        if any(one is None or two is None or one.shape != two.shape or one.ndim != 2 for one, two in pair):
+            continue
+        wanted, own = pair[0][0][0].tolist(), dict(zip(pair[0][1][0].tolist(), pair[1][1][0].tolist()))
+        if not len(set(wanted)) == len(own) == len(wanted):
+            continue
+        left = iter([name for name in own if name not in wanted])
+        order = [(name, own[name]) if name in own else (name, own[next(left)]) for name in wanted]
+        found[names] = np.array([[name for name, _ in order]], other[names].dtype)
+        found[scores] = np.array([[score for _, score in order]], other[scores].dtype)
+    return found
 
 
 def _crop(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from kerasft.data.sources.edges import trimmed, trimmed_span
+from kerasft.data.sources.literals import NoLiteral, read_literal
 from kerasft.errors import BadRow
+from kerasft.quoting import quoted
 
 _FORM = '[{"text": TEXT, "start": NUMBER}, ...]'
-_SHOWN = 60  # characters of a text in a message
 
 
 def read_answers(value: Any, context: str, column: str, where: str) -> list[tuple[int, int]]:
-    """The answers of one row -> (start, end) of each in code points of the context, without white space around it.
+    """The answers of one row -> (start, end) of each in code points of the context, without what is blank around it.
 
     Args:
         value: a list of {text, start} or {text, answer_start}; {text: [...], answer_start: [...]} as the Hugging Face
-            data sets have it; such a thing as JSON, in a cell of a CSV file; null or empty: there is no answer.
+            data sets have it; such a thing as text (JSON, or as Python or NumPy print it),
+            in a cell of a CSV file; null or empty: there is no answer.
         context: what the starts count.
         column: its name, for errors.
         where: the row's place.
@@ -31,9 +33,9 @@ def read_answers(value: Any, context: str, column: str, where: str) -> list[tupl
 def _listed(value: Any, column: str, where: str) -> list[Any]:
     if isinstance(value, str):
         try:
-            value = json.loads(value) if value.strip() else None
-        except json.JSONDecodeError as error:
-            what = f"{where}: column {column!r} is not JSON ({error.msg}); write {_FORM}"
+            value = read_literal(value) if value.strip() else None
+        except NoLiteral as error:
+            what = f"{where}: column {column!r} is not JSON, but {quoted(value)}; write {_FORM}"
             raise BadRow(what, "answers of no known form") from error
     if isinstance(value, dict):
         texts, starts = value.get("text"), value.get("answer_start", value.get("start"))
@@ -43,7 +45,7 @@ def _listed(value: Any, column: str, where: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise BadRow(f"{where}: column {column!r} is {value!r}; write {_FORM}", "answers of no known form")
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; write {_FORM}", "answers of no known form")
     return value
 
 
@@ -52,26 +54,19 @@ def _span(answer: Any, context: str, column: str, where: str) -> tuple[int, int]
     if isinstance(answer, dict):
         text, start = answer.get("text"), answer.get("start", answer.get("answer_start"))
     if not isinstance(text, str) or type(start) is not int:
-        raise BadRow(f"{where}: {answer!r} in column {column!r}; write {_FORM}", "answers of no known form")
-    if not text.strip():
+        raise BadRow(f"{where}: {quoted(answer)} in column {column!r}; write {_FORM}", "answers of no known form")
+    if not trimmed(text):
         mend = "leave the list of answers empty where there is none"
-        raise BadRow(f"{where}: an answer is {text!r}; {mend}", "an empty answer")
+        raise BadRow(f"{where}: an answer is {quoted(text)}; {mend}", "an empty answer")
     if start < 0 or context[start : start + len(text)] != text:
         raise BadRow(_misplaced(text, start, context, where), "an answer that is not at its start")
-    begin = start + len(text) - len(text.lstrip())
-    return begin, begin + len(text.strip())
+    return trimmed_span(context, start, start + len(text))
 
 
 def _misplaced(text: str, start: int, context: str, where: str) -> str:
     there = context[start : start + len(text)] if start >= 0 else ""
-    stands = f"where {_short(there)!r} stands" if there else f"outside the {len(context)} characters of the context"
+    stands = f"where {quoted(there)} stands" if there else f"outside the {len(context)} characters of the context"
     places = [match.start() for match in re.finditer(f"(?={re.escape(text)})", context)]
     nearest = min(places, key=lambda place: abs(place - start), default=None)
     mend = "remove it, or give the context that holds it" if nearest is None else f"it stands at {nearest}: write that"
-    return (
-        f"{where}: the answer {_short(text)!r} is not at {start}, {stands}; {mend} (starts count code points, from 0)"
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"{where}: the answer {quoted(text)} is not at {start}, {stands}; {mend} (starts count code points, from 0)"

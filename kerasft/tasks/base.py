@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -43,6 +44,24 @@ class Number(NamedTuple):
 
     dtype: str
     values: tuple[float, ...]
+
+
+class Unreachable(NamedTuple):
+    """True answers of a split that the model can't give, however well it learns.
+
+    Attributes:
+        count: how many they are.
+        of: how many true answers there are.
+        what: they are, in words that follow the numbers.
+        mend: a sentence.
+        row: number of the first row with one; None where it is not known.
+    """
+
+    count: int
+    of: int
+    what: str
+    mend: str
+    row: int | None = None
 
 
 class Task(abc.ABC):
@@ -107,7 +126,9 @@ class Task(abc.ABC):
         stopping = self.config.training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
             known = ", ".join(self.rising + self.falling)
-            raise UserError(f"training.early_stopping.metric: {stopping.metric!r} is not measured; there are: {known}")
+            raise UserError(
+                f"training.early_stopping.metric: {quoted(stopping.metric)} is not measured; there are: {known}"
+            )
 
     # Rows: plain Python, no TensorFlow.
     @abc.abstractmethod
@@ -133,6 +154,14 @@ class Task(abc.ABC):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         """Raises UserError where a split has a target that `state` does not know."""
+
+    def data_warnings(self) -> list[str]:
+        """What is odd about the names that were learnt, before training; a sentence each."""
+        return []
+
+    def unreachable(self, split: Prepared) -> Unreachable | None:
+        """How many true answers of a prepared split no answer can equal; None where the task has no such."""
+        return None
 
     def stratify(self, table: Table) -> np.ndarray | None:
         """(rows,) group of each row for the stratified validation share; None: a plain share."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
 
 if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
 def text_of(value: Any, column: str, where: str) -> str:
-    """A text, or a number as text. Raises BadRow with the record's place."""
+    """A text, bytes of UTF-8, or a number as text. Raises BadRow with the record's place."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode("utf-8")
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
         return str(value)
-    raise BadRow(f"{where}: column {column!r} is {value!r}; a text is needed")
+    raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a text is needed")
 
 
 def text_identity(text: str) -> int:

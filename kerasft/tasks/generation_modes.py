@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Message
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
+from kerasft.quoting import listed
 from kerasft.tasks.base import Column
 from kerasft.tasks.columns import check_some_text, first_text, text_of
 from kerasft.tasks.dialogue_rows import ROLES, messages_of
+from kerasft.tasks.names import name_warnings
 
 if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens
@@ -60,6 +63,10 @@ class Corpus:
     def fit(self, splits: Mapping[str, Table]) -> None:
         check_some_text(splits, self.texts[-1])
 
+    def data_warnings(self) -> list[str]:
+        """What is odd about the names in the data."""
+        return []
+
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_documents
 
@@ -93,6 +100,7 @@ class PromptCompletion(Corpus):
         self._ending = ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
         self.texts = (*self.inputs, "output")
+        self._column_seen = False  # that of the input, in some row
 
     @functools.cached_property
     def template(self) -> PromptTemplate:
@@ -103,6 +111,31 @@ class PromptCompletion(Corpus):
         if not self.inputs:
             raise UserError("data.columns: a prompt is made of instruction or input; name one, such as input: NAME")
         self.template  # noqa: B018  is checked when it is made
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        return super().parse(self._with_input(record))
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return super().parse_inputs(self._with_input(record))
+
+    def _with_input(self, record: Record) -> Record:
+        """A record whose input may be null or missing, as in Alpaca's rows: beside an instruction, that is no input."""
+        if self.inputs != PROMPT:
+            return record
+        column = self.config.data.columns["input"]
+        self._column_seen |= column in record.values
+        if record.values.get(column, record.values.get("input")) is not None:
+            return record
+        return dataclasses.replace(record, values=record.values | {column: ""})
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        super().fit(splits)
+        if self.inputs == PROMPT and not self._column_seen:
+            column = self.config.data.columns["input"]
+            raise UserError(
+                f"data.columns.input: no row has a column {column!r}; correct its name, or remove the key where "
+                "instructions are all there is"
+            )
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_answers
@@ -117,6 +150,7 @@ class Dialogues(Corpus):
     """Turns of speakers, one of whom answers; a prompt is a dialogue as one text, as a client renders it too."""
 
     columns = tuple(Column(role, required=False) for role in ROLES)
+    roles: frozenset[str] = frozenset()  # of all turns, once the data is read
 
     @functools.cached_property
     def template(self) -> ChatTemplate:
@@ -166,11 +200,15 @@ class Dialogues(Corpus):
         learnt = self.template.learnt
         for split, table in splits.items():
             found = {role for roles in table.column("roles") for role in roles}
+            self.roles |= found
             if not found & learnt:
                 raise UserError(
-                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {', '.join(sorted(found))}; "
+                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {listed(sorted(found))}; "
                     "set task.chat.learn or task.chat.rename"
                 )
+
+    def data_warnings(self) -> list[str]:
+        return name_warnings(sorted(self.roles), "roles")
 
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_dialogues

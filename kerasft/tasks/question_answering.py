@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kerasft.errors import UserError
 from kerasft.tasks.answer_rows import read_answers
-from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task
+from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.columns import text_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,11 @@ class QuestionAnswering(Task):
 
         threshold = {"threshold": self._threshold} if self.state["no_answer"] else {}
         return answer_metrics(*self._scores(split, logits)) | {"unreachable": split.unreachable} | threshold
+
+    def unreachable(self, split: PreparedQuestions) -> Unreachable:
+        answered = sum(bool(starts) for starts in split.table.column("starts"))
+        what = "questions have no answer that begins and ends where tokens do"
+        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
 
     def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from kerasft.config.schema import Config
 from kerasft.data.sources.markers import Markers
-from kerasft.errors import BadRow, UserError
+from kerasft.errors import UserError
+from kerasft.quoting import listed, quoted
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.problems.labels import classify_outputs, lists
+from kerasft.tasks.columns import text_of
+from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
 
 if TYPE_CHECKING:
@@ -68,10 +70,7 @@ class RelationExtraction(Task):
         return {"text": self._marked(record, columns)}
 
     def _marked(self, record: Record, columns: Mapping[str, str]) -> str:
-        text = record.get(columns["text"], "text")
-        if not isinstance(text, str):
-            what = f"{record.where}: column {columns['text']!r} is {text!r}; a text is needed"
-            raise BadRow(what, "something other than a text")
+        text = text_of(record.get(columns["text"], "text"), columns["text"], record.where)
         if "e1" not in columns:
             return self.markers.check(text, record.where)
         names = [columns[entity] for entity in ENTITIES]
@@ -82,10 +81,13 @@ class RelationExtraction(Task):
         self.labels.fit(splits)
         none, labels = self.config.task.no_relation, self.state["labels"]
         if none is not None and none not in labels:
-            raise UserError(f"task.no_relation: no row has the label {none!r}; there are: {', '.join(labels[:20])}")
+            raise UserError(f"task.no_relation: no row has the label {quoted(none)}; there are: {listed(labels)}")
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.labels.check_targets(splits)
+
+    def data_warnings(self) -> list[str]:
+        return self.labels.data_warnings()
 
     def stratify(self, table: Table) -> np.ndarray | None:
         return self.labels.groups(table)
@@ -127,14 +129,15 @@ class RelationExtraction(Task):
         answer = self.labels.decode(logits)
         marked = well_marked(tf.convert_to_tensor(features["token_ids"]), self.state["marker_ids"])
         probabilities = answer["probabilities"] * tf.cast(marked, tf.float32)[:, tf.newaxis]
-        return {
+        found = {
             "relation": tf.where(marked, answer["label"], ""),
             "score": tf.reduce_max(probabilities, axis=-1),
             "probabilities": probabilities,
         }
+        return shortened(found, self.state["labels"], self.config.task.top)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
-        return {"classify": classify_outputs(answers["probabilities"], self.state["labels"])}
+        return {"classify": classify_outputs(answers, self.state["labels"])}
 
     def sample(self) -> dict[str, str]:
         opening, closing, other, end = self.markers.tokens
@@ -175,9 +178,10 @@ class RelationExtraction(Task):
         return np.asarray(ids), names
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
         return [
-            {"relation": relation, "score": score, "probabilities": dict(zip(self.state["labels"], each))}
-            for relation, score, each in zip(*lists(outputs, "relation", "score", "probabilities"))
+            {"relation": relation, "score": score, "probabilities": each}
+            for relation, score, each in zip(*lists(outputs, "relation", "score"), probabilities)
         ]
 
     def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from kerasft.data.sources.edges import trimmed, trimmed_span
+from kerasft.data.sources.literals import NoLiteral, looks_like_list, read_list, read_literal
 from kerasft.data.sources.scripts import unspaced
 from kerasft.errors import BadRow
-from kerasft.tasks.tags import IllFormed, spans_of_tags
+from kerasft.quoting import quoted
+from kerasft.tasks.columns import text_of
+from kerasft.tasks.names import NoName, name_of, read_name
+from kerasft.tasks.tags import IllFormed, spans_of_tags, tag_form
 
 if TYPE_CHECKING:
     from kerasft.data.sources.sources import Record
+
+
+_BETWEEN = re.compile(r"[ \t\r\n]+")  # not no-break spaces, which stand inside a token
 
 
 def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:
@@ -37,35 +47,48 @@ def join(tokens: list[str], joiner: str) -> tuple[str, list[int], list[int]]:
 
 
 def read_tokens(record: Record, column: str) -> list[str]:
-    """The tokens of a record: a list of strings, or one string with spaces between them. Raises BadRow."""
-    tokens = _listed(record.get(column, "tokens"))
+    """The tokens of a record, without what is blank at their edges. Raises BadRow.
+
+    A list of strings, also one that was written as text; or one string with spaces between them.
+    """
+    value = record.get(column, "tokens")
+    tokens = _listed(value)
     if tokens is None:
-        raise BadRow(f"{record.where}: column {column!r} is {record.values[column]!r}; a list of tokens is needed")
-    for number, token in enumerate(tokens):
-        if not isinstance(token, str) or not token.strip():
-            raise BadRow(f"{record.where}: token {number} is {token!r}; leave it out, with its tag")
-    return tokens
+        raise BadRow(f"{record.where}: column {column!r} is {quoted(value)}; a list of tokens is needed")
+    return [_token(token, number, record.where) for number, token in enumerate(tokens)]
 
 
-def read_tagged(record: Record, tokens_column: str, tags_column: str, joiner: str, scheme: str) -> dict[str, Any]:
-    """A record of tokens and tags -> {text, starts, ends, types, word_starts, word_ends}. Raises BadRow."""
+def read_tagged(
+    record: Record, tokens_column: str, tags_column: str, joiner: str, scheme: str, seen: Counter[str] | None = None
+) -> dict[str, Any]:
+    """A record of tokens and tags -> {text, starts, ends, types, word_starts, word_ends}.
+
+    Args:
+        record: of the data.
+        tokens_column, tags_column: their names.
+        joiner: see `join`.
+        scheme: see `spans_of_tags`.
+        seen: tags are counted here as they stand in the data.
+
+    Raises:
+        BadRow: tokens or tags are none, or do not belong together.
+    """
     tokens = read_tokens(record, tokens_column)
-    tags = _listed(record.get(tags_column, "tags"))
-    if tags is None or not all(isinstance(tag, str) and tag for tag in tags):
-        raise BadRow(
-            f"{record.where}: column {tags_column!r} is {record.values[tags_column]!r}; a list of tags is needed"
-        )
+    tags = _read_tags(record, tags_column, scheme)
     if len(tags) != len(tokens):
         raise BadRow(f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag")
+    if seen is not None:
+        seen.update(tags)
     try:
         spans = spans_of_tags(tags, scheme)
     except IllFormed as error:
         raise BadRow(f"{record.where}: {error}; mend it, or set task.scheme to auto") from error
     text, starts, ends = join(tokens, joiner)
+    places = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
     return {
         "text": text,
-        "starts": [starts[first] for first, _, _ in spans],
-        "ends": [ends[end - 1] for _, end, _ in spans],
+        "starts": [start for start, _ in places],
+        "ends": [end for _, end in places],
         "types": [kind for _, _, kind in spans],
         "word_starts": starts,
         "word_ends": ends,
@@ -75,53 +98,110 @@ def read_tagged(record: Record, tokens_column: str, tags_column: str, joiner: st
 def read_spans(record: Record, text_column: str, spans_column: str) -> dict[str, Any]:
     """A record of a text and character spans -> what `read_tagged` gives, without words. Raises BadRow.
 
-    A span is {start, end, label} or [start, end, label], in code points, its end one past the last.
+    A span is {start, end, label} or [start, end, label], in code points, its end one past the last. What is blank at
+    its edges is left out.
     """
-    text = record.get(text_column, "text")
-    if not isinstance(text, str):
-        raise BadRow(f"{record.where}: column {text_column!r} is {text!r}; a text is needed")
+    text = text_of(record.get(text_column, "text"), text_column, record.where)
     given = record.get(spans_column, "spans")
-    spans = sorted(_span(span, text, record.where) for span in _json(given, spans_column, record.where))
+    spans = sorted(_span(span, text, record.where) for span in _spans(given, spans_column, record.where))
     for (_, end, kind), (start, other_end, other) in itertools.pairwise(spans):
         if start < end:
             raise BadRow(
-                f"{record.where}: the spans {kind!r} ending at {end} and {other!r} from {start} to {other_end} "
-                "overlap; keep one of them"
+                f"{record.where}: the spans {quoted(kind)} ending at {end} and {quoted(other)} from {start} to "
+                f"{other_end} overlap; keep one of them"
             )
-    starts, ends, types = ([span[place] for span in spans] for place in range(3))
-    return {"text": text, "starts": starts, "ends": ends, "types": types, "word_starts": [], "word_ends": []}
+    places = [trimmed_span(text, start, end) for start, end, _ in spans]
+    return {
+        "text": text,
+        "starts": [start for start, _ in places],
+        "ends": [end for _, end in places],
+        "types": [kind for _, _, kind in spans],
+        "word_starts": [],
+        "word_ends": [],
+    }
 
 
 def _listed(value: Any) -> list | None:
+    """A list; one that was written as text; or the parts of a text between white space of ASCII."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
     if isinstance(value, str):
-        return value.split()
+        written = read_list(value)
+        if written is not None and (not written or any(isinstance(item, str) for item in written)):
+            return written
+        return None if looks_like_list(value) else [part for part in _BETWEEN.split(value) if part]
     return list(value) if isinstance(value, (list, tuple)) else None
 
 
-def _json(value: Any, column: str, where: str) -> list:
+def _token(token: Any, number: int, where: str) -> str:
+    with contextlib.suppress(NoName):
+        if isinstance(token, str) and token.strip() and not trimmed(token):
+            return token  # characters that nobody sees alone: they keep their tag
+        return name_of(token)
+    raise BadRow(f"{where}: token {number} is {quoted(token)}; leave it out, with its tag")
+
+
+def _read_tags(record: Record, column: str, scheme: str) -> list[str]:
+    value, where = record.get(column, "tags"), record.where
+    # A tag never begins with a bracket, as a token may.
+    tags = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else _listed(value)
+    if tags is None:
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed")
+    if tags and all(isinstance(tag, int) or (scheme != "plain" and str(tag).isdecimal()) for tag in tags):
+        raise BadRow(
+            f"{where}: column {column!r} is {quoted(value)}, numbers of tags; names are needed, such as O and B-PER: "
+            "put the name of each number there, which the data set's own list has",
+            "numbers for tags",
+        )
+    return [_tag(tag, column, where, value) for tag in tags]
+
+
+def _tag(tag: Any, column: str, where: str, value: Any) -> str:
+    try:
+        name = name_of(tag)
+    except NoName:
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed") from None
+    parts = [part for part in re.split(r"[,;|\s]+", name) if part]
+    if len(parts) > 1 and all(tag_form(part) for part in parts):
+        raise BadRow(
+            f"{where}: {quoted(name)} in column {column!r} is several tags; put spaces between them, or write a list "
+            "in JSON",
+            "tags without spaces between them",
+        )
+    return name
+
+
+def _seen(text: str, start: int, end: int) -> tuple[int, int]:
+    """A stretch without what is blank at its edges, unless all of it is."""
+    begin, stop = trimmed_span(text, start, end)
+    return (begin, stop) if begin < stop else (start, end)
+
+
+def _spans(value: Any, column: str, where: str) -> list:
     if isinstance(value, str):  # a cell of a CSV file
         try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
+            value = read_literal(value)
+        except NoLiteral as error:
             raise BadRow(
-                f"{where}: column {column!r} is not JSON ({error.msg}); write [[start, end, label], ...]"
+                f"{where}: column {column!r} is not JSON, but {quoted(value)}; write [[start, end, label], ...]"
             ) from error
     if not isinstance(value, list):
-        raise BadRow(f"{where}: column {column!r} is {value!r}; a list of spans is needed")
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of spans is needed")
     return value
 
 
 def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
     if isinstance(span, dict):
         span = [span.get(name) for name in ("start", "end", "label")]
-    right = isinstance(span, list) and len(span) == 3 and isinstance(span[2], str) and span[2]
+    right = isinstance(span, list) and len(span) == 3 and isinstance(span[2], (str, bytes))
     if not right or any(type(place) is not int for place in span[:2]):
-        raise BadRow(f"{where}: {span!r} is no span; write {{start, end, label}} or [start, end, label]")
-    start, end, label = span
+        raise BadRow(f"{where}: {quoted(span)} is no span; write {{start, end, label}} or [start, end, label]")
+    start, end, _ = span
+    label = read_name(span[2], f"the label of the span from {start} to {end}", where)
     if not 0 <= start < end <= len(text):
         raise BadRow(
-            f"{where}: the span {label!r} from {start} to {end} is not inside the text of {len(text)} characters"
+            f"{where}: the span {quoted(label)} from {start} to {end} is not inside the text of {len(text)} characters"
         )
-    if not text[start:end].strip():
-        raise BadRow(f"{where}: the span {label!r} from {start} to {end} holds white space alone; remove it")
+    if not trimmed(text[start:end]):
+        raise BadRow(f"{where}: the span {quoted(label)} from {start} to {end} holds white space alone; remove it")
     return start, end, label

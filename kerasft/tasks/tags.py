@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from kerasft.quoting import quoted
+from kerasft.tasks.names import MOST_SHOWN, likeness, shown
 
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
 _PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
@@ -44,8 +47,35 @@ def spans_of_tags(tags: Sequence[str], scheme: str = "auto") -> list[TokenSpan]:
             spans.append([token, token + 1, kind])
         open_type = kind if prefix in ("B", "I", "M") else None
     if open_type is not None and scheme in ("bioes", "bilou"):
-        raise IllFormed(f"the last tag {tags[-1]!r} leaves a span open in {scheme}")
+        raise IllFormed(f"the last tag {quoted(tags[-1])} leaves a span open in {scheme}")
     return [(first, end, kind) for first, end, kind in spans]
+
+
+def tag_form(tag: str) -> bool:
+    """Whether it is O, or has a prefix of some scheme, such as B-TYPE."""
+    return tag == "O" or _PREFIXED.fullmatch(tag) is not None
+
+
+def tag_warnings(seen: Mapping[str, int], scheme: str) -> list[str]:
+    """What is odd about the tags of a data set, each with how often it stands there; a sentence each.
+
+    A tag without a prefix is a type by itself. Where others have one that is seldom meant, and it is never meant of
+    what a reader takes for O.
+    """
+    if scheme != "auto":
+        return []
+    bare = {tag: count for tag, count in seen.items() if not tag_form(tag)}
+    if not any(_PREFIXED.fullmatch(tag) for tag in seen):
+        bare = {tag: count for tag, count in bare.items() if likeness(tag) in ("o", "0", "out", "outside", "none")}
+    if not bare:
+        return []
+    ordered = sorted(bare, key=lambda tag: (-bare[tag], tag))
+    named = ", ".join(f"{shown(tag)} ({bare[tag]:,} times)" for tag in ordered[:MOST_SHOWN])
+    more = f" and {len(ordered) - MOST_SHOWN} more" if len(ordered) > MOST_SHOWN else ""
+    return [
+        f"tags without a prefix such as B- or I-: {named}{more}; each such token is an entity by itself. Write O where "
+        "there is none, or B-TYPE and I-TYPE; task.scheme: plain says that each token has a type of its own"
+    ]
 
 
 def _parts(tag: str, scheme: str) -> tuple[str, str | None]:
@@ -55,19 +85,19 @@ def _parts(tag: str, scheme: str) -> tuple[str, str | None]:
     found = None if scheme == "plain" else _PREFIXED.fullmatch(tag)
     if scheme not in ("auto", "plain") and (found is None or found[1] not in _LETTERS[scheme]):
         known = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
-        raise IllFormed(f"the tag {tag!r} is none of O, {known} of {scheme}")
+        raise IllFormed(f"the tag {quoted(tag)} is none of O, {known} of {scheme}")
     return (found[1], found[2]) if found else ("", tag)
 
 
 def _check(prefix: str, tag: str, before: str | None, open_type: str | None, goes_on: bool, scheme: str) -> None:
-    after = f"after {before!r}" if before is not None else "at the start"
+    after = f"after {quoted(before)}" if before is not None else "at the start"
     if scheme == "iob1":
         if prefix == "B" and (before is None or _PREFIXED.fullmatch(before) is None or before[2:] != tag[2:]):
-            raise IllFormed(f"the tag {tag!r} {after}: in iob1 B- only parts two spans of one type")
+            raise IllFormed(f"the tag {quoted(tag)} {after}: in iob1 B- only parts two spans of one type")
     elif prefix in ("I", "E", "L") and not goes_on:
-        raise IllFormed(f"the tag {tag!r} {after} continues no span")
+        raise IllFormed(f"the tag {quoted(tag)} {after} continues no span")
     elif scheme in ("bioes", "bilou") and prefix in ("", "B", "S", "U") and open_type is not None:
-        raise IllFormed(f"the tag {tag!r} {after}: the span before is not closed")
+        raise IllFormed(f"the tag {quoted(tag)} {after}: the span before is not closed")
 
 
 def iob2_tags(labels: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.tasks.base import Column, Task
 from kerasft.tasks.columns import text_of
 from kerasft.tasks.problems import create_problem
-from kerasft.tasks.problems.labels import classify_outputs
+from kerasft.tasks.problems.labels import classify_outputs, shortened
 
 if TYPE_CHECKING:
     import keras
@@ -65,6 +65,9 @@ class TextClassification(Task):
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.problem.check_targets(splits)
 
+    def data_warnings(self) -> list[str]:
+        return self.problem.data_warnings()
+
     def stratify(self, table: Table) -> np.ndarray | None:
         return self.problem.groups(table)
 
@@ -84,12 +87,15 @@ class TextClassification(Task):
         return self.problem.loss(targets, logits)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self.problem.decode(logits)
+        answer = self.problem.decode(logits)
+        if "probabilities" not in answer:
+            return answer
+        return shortened(answer, self.state["labels"], self.config.task.top)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         if "value" in answers:
             return {"regress": {"outputs": answers["value"][:, None]}}  # (batch,) -> (batch, 1)
-        return {"classify": classify_outputs(answers["probabilities"], self.state["labels"])}
+        return {"classify": classify_outputs(answers, self.state["labels"])}
 
     def tune(self, split: Prepared, logits: np.ndarray) -> None:
         self.problem.tune(split.targets, logits)

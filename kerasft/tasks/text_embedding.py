@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from kerasft.config.schema import Config
 from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
 from kerasft.tasks.base import Column, Task
 from kerasft.tasks.columns import text_identity, text_of
 
@@ -244,5 +245,5 @@ def _score(value: Any, column: str, where: str) -> float:
     except (TypeError, ValueError):
         number = float("nan")
     if not np.isfinite(number) or isinstance(value, bool):
-        raise BadRow(f"{where}: column {column!r} is {value!r}; the score of a pair is a finite number")
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; the score of a pair is a finite number")
     return number

@@ -54,6 +54,9 @@ class TextGeneration(WritesTexts, Task):
                 f"{model.max_length}; use {model.max_length // 2}, or a larger model.max_length"
             )
 
+    def data_warnings(self) -> list[str]:
+        return self.mode.data_warnings()
+
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
         return self.mode.prepare(table, preprocessor)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task
+from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
+from kerasft.tasks.columns import text_of
+from kerasft.tasks.names import identity, indices, name_warnings
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.tagged_rows import join, read_spans, read_tagged, read_tokens
+from kerasft.tasks.tags import tag_warnings
 
 if TYPE_CHECKING:
     import keras
@@ -35,6 +40,10 @@ class TokenClassification(Task):
     falling = ()
     inputs = ("text",)
     chain = None  # of a CRF, once the model is built
+
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        super().__init__(config, state)
+        self.seen_tags: Counter[str] = Counter()  # as the data has them, with their prefixes
 
     def check_config(self) -> None:
         super().check_config()
@@ -62,7 +71,7 @@ class TokenClassification(Task):
     def parse(self, record: Record) -> dict[str, Any]:
         columns, task = self.config.data.columns, self.config.task
         if "tokens" in columns:
-            row = read_tagged(record, columns["tokens"], columns["tags"], task.joiner, task.scheme)
+            row = read_tagged(record, columns["tokens"], columns["tags"], task.joiner, task.scheme, self.seen_tags)
         else:
             row = read_spans(record, columns["text"], columns["spans"])
         return row | {"label": row.pop("types"), "where": record.where}
@@ -73,10 +82,8 @@ class TokenClassification(Task):
         if tokens in record.values:
             return {"text": join(read_tokens(record, tokens), self.config.task.joiner)[0]}
         name = columns.get("text", "text")
-        text = record.get(name if name in record.values else "text", "text")
-        if not isinstance(text, str):
-            raise UserError(f"{record.where}: the text is {text!r}; a text is needed")
-        return {"text": text}
+        column = name if name in record.values else "text"
+        return {"text": text_of(record.get(column, "text"), column, record.where)}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
@@ -87,14 +94,17 @@ class TokenClassification(Task):
         self.check_targets(splits)
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
-        check_unknown(self.state["labels"], splits, lambda labels: labels)
+        check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def data_warnings(self) -> list[str]:
+        return tag_warnings(self.seen_tags, self.config.task.scheme) + name_warnings(self.state["labels"], "types")
 
     def targets(self, table: Table) -> Spans:
         """The true entities of every text."""
         from kerasft.data.prepared.spans import Spans
 
-        ids = {label: number for number, label in enumerate(self.state["labels"])}
-        types = [[ids[label] for label in labels] for labels in table.column("label")]
+        ids = indices(self.state["labels"])
+        types = [[ids[identity(label)] for label in labels] for labels in table.column("label")]
         return Spans.of_rows(table.column("starts"), table.column("ends"), types)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedWindows:
@@ -145,6 +155,17 @@ class TokenClassification(Task):
 
         predicted, _ = self._found(split, logits)
         return entity_metrics(split.gold, predicted, split.words, split.units, self.state["labels"], split.texts)
+
+    def unreachable(self, split: PreparedWindows) -> Unreachable:
+        from kerasft.evaluation.entity_metrics import reachable
+
+        missed = ~reachable(split.gold, split.units)
+        first = int(split.gold.texts[missed][0]) if missed.any() else None
+        units = self.config.task.units
+        mend = "Mend the spans, or cut texts finer: task.units: pieces."
+        if units != "pieces":
+            mend = f"Mend the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
+        return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", mend, first)
 
     def interval(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import counts_by_text, f1_of_counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from kerasft.distribution.cluster import Cluster
 from kerasft.distribution.strategy import create_strategy
 from kerasft.distribution.workers import Workers, digest_of, workers_of
 from kerasft.errors import UserError
+from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.run_folder import hold
@@ -49,6 +50,7 @@ class Fitted:
         history: rows of the learning curves.
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
+        warnings: what is odd about the names in the data.
     """
 
     prepared: dict[str, Prepared]
@@ -57,6 +59,7 @@ class Fitted:
     history: list[dict[str, Any]]
     training: dict[str, Any]
     model: dict[str, Any]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,9 @@ def prepare(job: TrainingJob) -> Ready:
         workers.together(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
     prepared = workers.together(lambda: _tokenized(job, assembled, cache))
+    missed = {name: task.unreachable(split) for name, split in prepared.items()}
+    for warning in unreachable_warnings(missed, job.tables):
+        job.terminal.line(f"warning: {warning}")
     if workers.count > 1:
         workers.check_same(_digest(config, task, prepared), "a config, data or a tokenizer")
     plan = TrainingPlan(
@@ -210,7 +216,8 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Fitt
     workers.by_chief(lambda: run.save_model(ready.assembled, job.task))
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
-    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes)
+    warnings = job.task.data_warnings()
+    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
 
 
 def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:

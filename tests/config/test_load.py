@@ -334,3 +334,29 @@ def test_a_batch_of_tokens_that_can_not_be(write, text, overrides, told):
         load_config(write(text), overrides)
     assert "training.tokens_per_batch" in str(error.value) and told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("encoding", "GB18030", "GB18030"),
+        ("encoding", "utf-9", "'utf-9' is no encoding; name one such as utf-8, gb18030"),
+        ("encoding", "base64", "'base64' is no encoding"),
+        ("delimiter", "tab", "\t"),
+        ("delimiter", r"\t", "\t"),
+        ("delimiter", ";", ";"),
+        ("delimiter", "ab", "'ab' separates nothing; write one character"),
+        ("delimiter", '"', "separates nothing"),
+        ("max_row_bytes", 0, "max_row_bytes: 0 is out of range"),
+        ("quoting", "off", "quoting"),
+    ],
+)
+def test_how_data_is_read(write, key, value, read):
+    settings = yaml.safe_load(CONFIG)
+    settings["data"][key] = value
+    path = write(yaml.safe_dump(settings))
+    if read in (value, "\t"):
+        assert getattr(load_config(path).data, key) == read
+        assert load_config(write(dump_config(load_config(path)))) == load_config(path)
+    else:
+        assert read in mistake(path)

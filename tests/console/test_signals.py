@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from kerasft.console import signals
+from kerasft.console.standard_output import StandardOutput
 from kerasft.console.terminal import Terminal
 
 
@@ -27,6 +28,7 @@ def test_a_closed_terminal_hears_nothing_and_ends_nothing(closed):
     terminal = Terminal(stream=closed, output=closed)
     terminal.line("a remark")
     terminal.result("a result")
+    StandardOutput(closed).write("a table")
 
 
 def test_a_file_that_cannot_be_written_is_still_an_error(tmp_path):

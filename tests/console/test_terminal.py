@@ -1,6 +1,7 @@
 """What programs say, where they say it, and their exit codes."""
 
 import io
+import json
 import os
 import pty
 import re
@@ -10,10 +11,13 @@ import textwrap
 
 import pytest
 import rich.table
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kerasft.console.progress import Phase, duration
-from kerasft.console.terminal import Terminal, run_program
+from kerasft.console.terminal import CLEAR_LINE, Terminal, run_program
 from kerasft.errors import Interrupted, UserError
+from kerasft.printable import printable
 
 
 class Clock:
@@ -173,7 +177,7 @@ def test_text_that_the_stream_can_not_write_is_escaped():
 @pytest.mark.parametrize(
     ("ending", "code", "line"),
     [
-        (UserError("a.yaml:3: seed: -1\nis wrong\x1b[0m"), 2, "error: a.yaml:3: seed: -1 is wrong [0m\n"),
+        (UserError("a.yaml:3: seed: -1\nis wrong\x1b[0m"), 2, "error: a.yaml:3: seed: -1 is wrong\\u001b[0m\n"),
         (Interrupted("interrupted: go on with --resume"), 130, "interrupted: go on with --resume\n"),
         (KeyboardInterrupt(), 130, "interrupted: nothing was written\n"),
     ],
@@ -302,3 +306,46 @@ def test_the_rate_does_not_count_what_came_between(clock):
         clock.now += 1
         phase.update(31, examples=31 * 32)
         assert phase.text() == "31/100 steps, 32 examples/s, 1m09s left"
+
+
+STEERING = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\r\x00"
+ESCAPED = r"\u001b]0;owned\u0007\u009b2J\u202egnp.exe\u000d\u0000"
+
+
+def test_what_steers_a_terminal_is_escaped_on_every_road(clock, screen, capsys):
+    output = io.StringIO()
+    terminal = Terminal(stream=screen, output=output, clock=clock)
+    terminal.line(f"{STEERING} a\n\tb")
+    terminal.result(f'{{"label": "{STEERING}"}}')
+    table = rich.table.Table("class", "f1", show_edge=False)
+    table.add_row(STEERING, "1.0")
+    terminal.table(table)
+    with terminal.progress(STEERING, 2) as phase:
+        phase.update(1)
+
+    def fail():
+        raise UserError(f"{STEERING}: a mistake\nof two lines")
+
+    assert run_program(fail) == 2
+    shown = screen.getvalue() + output.getvalue() + capsys.readouterr().err
+    own = shown.replace(CLEAR_LINE, "").replace("\x1b[32m", "").replace("\x1b[0m", "")
+    assert not set(own) & set("\x1b\x07\x9b\u202e\r\x00")
+    assert f"{ESCAPED} a\n\tb\n" in shown
+    assert json.loads(output.getvalue().splitlines()[0]) == {"label": STEERING}
+    assert f"error: {ESCAPED}: a mistake of two lines\n" in shown
+
+
+@given(st.text())
+def test_printable_text_is_shown_as_it_is_and_reads_back_as_json(text):
+    shown = printable(text)
+    assert json.loads(json.dumps([text], ensure_ascii=False)) == json.loads(
+        printable(json.dumps([text], ensure_ascii=False))
+    )
+    assert shown == text or not text.isprintable()
+    assert "\n" not in shown
+    assert printable("".join(text.split()), layout=True) == printable("".join(text.split()))
+
+
+def test_signs_that_scripts_need_stay():
+    for text in ("नमस्\u200dते", "می\u200cخواهم", "👩\u200d💻", "10\u00a0000", "\u200fעברית", "ﬁ\ufe0f"):
+        assert printable(text) == text

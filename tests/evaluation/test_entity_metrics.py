@@ -10,7 +10,7 @@ from seqeval.scheme import IOB2
 from sklearn.metrics import classification_report
 
 from kerasft.data.prepared.spans import Spans
-from kerasft.evaluation.entity_metrics import counts_by_text, entity_metrics, f1_of_counts
+from kerasft.evaluation.entity_metrics import counts_by_text, entity_metrics, f1_of_counts, reachable
 from kerasft.tasks.tags import spans_of_tags
 
 LABELS = ["X", "Y"]
@@ -83,3 +83,9 @@ def test_an_entity_inside_a_unit_is_unreachable_and_missed():
     assert found["unreachable"] == 1
     assert found["f1"] == pytest.approx(0.5)
     assert found["token"]["accuracy"] == 1.0  # the token itself was tagged right
+
+
+def test_a_full_stop_in_the_unit_puts_a_name_out_of_reach():
+    gold = Spans.of_rows([[0, 10], [0]], [[4, 14], [4]], [[0, 0], [0]])
+    units = Spans.of_rows([[0, 5, 10], [0]], [[4, 9, 15], [4]])
+    assert reachable(gold, units).tolist() == [True, False, True]

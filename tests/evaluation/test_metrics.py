@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kerasft.errors import UserError
 from kerasft.evaluation.calibration import reliability_bins
-from kerasft.evaluation.metrics import multi_label_metrics, regression_metrics, single_label_metrics
+from kerasft.evaluation.metrics import decision_metrics, multi_label_metrics, regression_metrics, single_label_metrics
+from kerasft.evaluation.scores import confused_pairs, confusion_matrix
 
 
 def random_split(rows, classes, seed=0, temperature=2.0):
@@ -187,3 +188,27 @@ def test_regression_agrees_with_scipy(rows):
         assert ours["spearman"] == pytest.approx(scipy.stats.spearmanr(targets, predictions)[0], abs=1e-6)
     else:
         assert ours["pearson"] is None and ours["spearman"] is None
+
+
+def test_many_classes_have_the_pairs_that_occur_instead_of_a_matrix():
+    labels = [f"c{number}" for number in range(5000)]
+    targets = np.array([0, 0, 0, 1, 2, 4999])
+    metrics = decision_metrics(targets, np.array([0, 3, 3, 3, 2, 0]), labels)
+    assert "confusion_matrix" not in metrics and metrics["confused_pairs_in_all"] == 3
+    assert metrics["confused_pairs"] == [
+        {"true": "c0", "predicted": "c3", "count": 2},
+        {"true": "c1", "predicted": "c3", "count": 1},
+        {"true": "c4999", "predicted": "c0", "count": 1},
+    ]
+    assert len(metrics["per_class"]) == 5000 and len(json.dumps(metrics)) < 500_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_pairs_and_matrix_say_the_same(rows):
+    targets, predictions = np.array(rows).T
+    matrix = confusion_matrix(targets, predictions, 5)
+    pairs = list(zip(*(values.tolist() for values in confused_pairs(targets, predictions))))
+    assert {(a, b): count for a, b, count in pairs} == {
+        (a, b): matrix[a, b] for a in range(5) for b in range(5) if a != b and matrix[a, b]
+    }
+    assert [count for _, _, count in pairs] == sorted((count for _, _, count in pairs), reverse=True)

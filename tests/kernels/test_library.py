@@ -80,3 +80,13 @@ def test_what_does_not_load_is_a_reason_and_not_tried_again(cache):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     lines = [line for line in done.stdout.splitlines() if line.startswith("REASON")]
     assert len(lines) == 2 and lines[0] == lines[1] and "does not load" in lines[0]
+
+
+def test_no_home_to_keep_them_in(monkeypatch):
+    def no_home(cls):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(library.Path, "home", classmethod(no_home))
+    with pytest.raises(library.Unavailable, match="no home to keep them in; set HOME or XDG_CACHE_HOME"):
+        library._folder()

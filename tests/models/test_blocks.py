@@ -90,7 +90,7 @@ def test_what_something_else_froze_stays_frozen(make_backbone):
     set_trainable(backbone, "last_1_layers")
     top = transformer_blocks(backbone)[-1].path
     assert trainable_paths(model) == {path for path in adapters if path.startswith((top, "head"))}
-    backbone.trainable = False
+    set_trainable(backbone, "head")
     set_trainable(backbone, "all")
     assert trainable_paths(model) == {"head/kernel", "head/bias"}
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.serving import capi, servable_check
-from kerasft.serving.servable_check import ServableError, check, probe_inputs, run_capi
+from kerasft.serving.servable_check import ServableError, check, in_order_of, probe_inputs, run_capi
 from kerasft.serving.servable_graph import METHODS, check_kernels
 
 TEXTS = probe_inputs(["text"], max_length=8)
@@ -248,3 +248,18 @@ def test_a_broken_file_is_refused(tmp_path):
         check(tmp_path, TEXTS)
     with pytest.raises(UserError, match="holds no saved_model.pb"):
         check(tmp_path / "none", TEXTS)
+
+
+def ranking(names, scores):
+    names = np.array([[name.encode() for name in names]], object)
+    return {"top_labels": names, "top_probabilities": np.array([scores], np.float32)}
+
+
+def test_names_of_equal_scores_may_change_places():
+    one = ranking("abc", [0.5, 0.3, 0.3])
+    for other in (ranking("acb", [0.5, 0.3, 0.3]), ranking("abd", [0.5, 0.3, 0.3])):
+        ordered = in_order_of(one, other)
+        assert ordered["top_labels"].tolist() == one["top_labels"].tolist()
+        np.testing.assert_allclose(ordered["top_probabilities"], one["top_probabilities"])
+    ordered = in_order_of(one, ranking("bac", [0.5, 0.3, 0.1]))  # another answer: its scores differ name by name
+    np.testing.assert_allclose(ordered["top_probabilities"], [[0.3, 0.5, 0.1]])

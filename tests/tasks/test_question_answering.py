@@ -210,3 +210,19 @@ def test_from_questions_to_served_answers(project, capsys):
             assert answer["score"] == pytest.approx(row["score"], abs=1e-4)
     assert evaluate.main(["runs/tiny", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["f1"] == metrics["f1"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{'text': ['Anna '], 'answer_start': [19]}",
+        "{'text': array(['Anna'], dtype=object), 'answer_start': array([19], dtype=int32)}",
+        "[{'text': 'Anna', 'start': 19}]",
+        '[{"text": "Anna\u200b", "start": 19}]',
+    ],
+)
+def test_answers_of_a_cell_are_read_however_a_program_wrote_them(value):
+    context = "北京, and the mill: Anna\u200b built it"
+    start = context.index("Anna")
+    value = value.replace("19", str(start)).replace("Anna ", "Anna\u200b")
+    assert read_answers(value, context, "answers", "f:1") == [(start, start + 4)]

@@ -110,7 +110,8 @@ def test_from_spans_to_a_served_model_and_on_from_there(folder, tiny_preset, cap
     again["training"] |= {"epochs": 1, "optimizer": {"learning_rate": 1e-6}}
     Path("again.yaml").write_text(yaml.safe_dump(again | {"name": "again"}), encoding="utf-8")
     assert train.main(["again.yaml", "export.enabled=false"]) == 0
-    states = [json.loads(Path(f"runs/{name}/model/task.json").read_text())["state"] for name in ("tiny", "again")]
+    files = [Path(f"runs/{name}/model/kerasft_task.json") for name in ("tiny", "again")]
+    states = [json.loads(file.read_text())["state"] for file in files]
     assert states[0]["marker_ids"] == states[1]["marker_ids"] and len(set(states[0]["marker_ids"])) == 4
 
 

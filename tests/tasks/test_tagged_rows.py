@@ -125,3 +125,84 @@ def test_a_type_that_train_lacks_is_named(tmp_path):
     config = Config.model_validate(values)
     with pytest.raises(UserError, match="test.jsonl:1: the label 'y' does not occur"):
         load_splits(config, create_task(config))
+
+
+@pytest.mark.parametrize("cells", [
+    ("['Ann ', 'won', '10']", "['B-PER', 'O', 'O']"),
+    ('["Ann\u200b", "won", "10"]', '["B-PER ", "O", "O"]'),
+    ("['Ann' 'won' '10']", "['B-PER' 'O' 'O']"),
+    ("array(['Ann', 'won', '10'], dtype=object)", "array(['B-PER', 'O', 'O'], dtype=object)"),
+    ("Ann  won\t10", "B-PER O O"),
+])  # fmt: skip
+def test_tokens_and_tags_of_a_cell_are_read_however_a_program_wrote_the_list(cells):
+    row = read_tagged(Record({"tokens": cells[0], "tags": cells[1]}, "f:2"), *TAGGED, "auto", "auto")
+    assert (row["text"], row["types"], row["starts"], row["ends"]) == ("Ann won 10", ["PER"], [0], [3])
+
+
+def test_only_spaces_part_the_tokens_of_a_cell():
+    record = Record({"tokens": "paid 10\u00a0000 [ a ]", "tags": "O B-NUM O O O"}, "f:2")
+    assert read_tagged(record, *TAGGED, "auto", "auto")["word_starts"] == [0, 5, 12, 14, 16]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tags", "expected"),
+    [
+        ("a b", "B-X,O", "'B-X,O' in column 'tags' is several tags; put spaces between them"),
+        ("a b", ["B-X;O", "O"], "is several tags"),
+        ("a b", [3, 0], r"\[3, 0\], numbers of tags; names are needed"),
+        ("a b", "[3 0]", "numbers of tags"),
+        ("a b", "3 0", "numbers of tags"),
+        ("['a', b]", "O O", "a list of tokens is needed"),
+        ("a b", "['O', b]", "a list of tags is needed"),
+        ("a b", ["O", float("nan")], "a list of tags is needed"),
+        ("a b", ["O", " "], "a list of tags is needed"),
+    ],
+)
+def test_tags_that_are_no_names_are_refused(tokens, tags, expected):
+    with pytest.raises(UserError, match=expected):
+        read_tagged(Record({"tokens": tokens, "tags": tags}, "f:2"), *TAGGED, "auto", "auto")
+
+
+def test_a_message_quotes_no_more_than_a_part_of_a_line():
+    huge = [["x"] * 1000] * 1000
+    for columns, row in ((TAGGED, {"tokens": {"a": huge}, "tags": []}), (SPANNED, {"text": huge, "spans": []})):
+        with pytest.raises(UserError) as raised:
+            (read_tagged if columns is TAGGED else read_spans)(
+                Record(row, "f:1"), *columns, *(("auto", "auto") if columns is TAGGED else ())
+            )
+        assert len(str(raised.value)) < 200 and "…" in str(raised.value)
+
+
+@pytest.mark.parametrize("edges", [("", " "), (" ", "\n"), ("\u200b", "\ufeff"), ("\u00a0", "\u200d ")])
+def test_spans_lose_what_nobody_sees_at_their_edges(edges):
+    text = f"In{edges[0]}Rome{edges[1]}!"
+    span = [2, len(text) - 1, b" CITY\xe2\x80\x8b"]
+    row = read_spans(Record({"text": text, "spans": [span]}, "f:1"), *SPANNED)
+    assert text[row["starts"][0] : row["ends"][0]] == "Rome" and row["types"] == ["CITY"]
+    cell = Record({"text": text, "spans": str([tuple(span[:2]) + ("CITY",)])}, "f:1")
+    assert read_spans(cell, *SPANNED)["types"] == ["CITY"]
+
+
+def test_a_token_that_nobody_sees_keeps_its_tag():
+    row = read_tagged(Record({"tokens": ["a", "\u200d"], "tags": ["O", "B-X"]}, "f:1"), *TAGGED, "none", "auto")
+    assert (row["text"], row["starts"], row["ends"]) == ("a\u200d", [1], [2])
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        (["B-PER", "I-PER", "PER", "o"], "'PER' (2 times), 'o' (2 times)"),
+        (["B-PER", "Ｏ", "B_LOC"], "'Ｏ' ('\\uff2f') (2 times)"),
+        (["NOUN", "VERB", "0"], "'0' (2 times)"),
+        (["NOUN", "VERB", "X"], None),
+        (["NOUN", "o"], "'o' (2 times)"),
+    ],
+)
+def test_tags_without_the_form_of_the_others_are_told(tmp_path, tags, told):
+    row = json.dumps({"tokens": ["w"] * len(tags), "tags": tags}, ensure_ascii=False)
+    (tmp_path / "train.jsonl").write_text(f"{row}\n{row}\n", encoding="utf-8")
+    config = make_config(TAGGED, tmp_path)
+    task = create_task(config)
+    load_splits(config, task)
+    found = [warning for warning in task.data_warnings() if "without a prefix" in warning]
+    assert told in found[0] if told else not found

@@ -149,3 +149,71 @@ def test_every_metric_a_run_can_be_chosen_by_is_measured(problem):
         assert isinstance(measured[name], float), name
     interval = task.problem.interval(targets, logits)
     assert interval["low"] <= measured[task.headline] <= interval["high"]
+
+
+@pytest.mark.parametrize("cell", ["['a', 'b']", '["a", "b"]', "['a' 'b']", " a| b \u200b", "('b', 'a')"])
+def test_labels_of_a_cell_are_read_however_a_program_wrote_the_list(cell):
+    assert make_task("multi_label").problem.parse(cell, "f.csv:2") == ["a", "b"]
+
+
+def test_no_label_is_none_of_several():
+    assert [make_task("multi_label").problem.parse(cell, "f:2") for cell in ("", " ", "[]", [])] == [[]] * 4
+
+
+@pytest.mark.parametrize("value", [[""], ["a", None], [float("nan")], "['a', b]", "[a, b]", [["a"]], {"a": 1}])
+def test_labels_that_are_none_are_refused(value):
+    with pytest.raises(UserError, match="f.csv:2: .*label"):
+        make_task("multi_label").problem.parse(value, "f.csv:2")
+
+
+@pytest.mark.parametrize("value", [float("nan"), b"\xff", "", "\u200b", "['a']", '["a", "b"]'])
+def test_a_label_that_is_none_is_refused(value):
+    with pytest.raises(UserError, match="f.csv:2: the label is"):
+        make_task().problem.parse(value, "f.csv:2")
+
+
+def test_weights_that_let_nothing_be_learnt_are_refused_with_the_data():
+    task = make_task(class_weights={"a": 0, "b": 0.0})
+    with pytest.raises(UserError, match="training.class_weights: every label has the weight 0"):
+        task.fit({"train": table(task, ["a", "b"])})
+    task = make_task(class_weights={"a": 0, "b": 0}, task={"labels": ["a", "b", "c"]})
+    rows = table(task, ["a", "b"])
+    task.fit({"train": rows})
+    with pytest.raises(UserError, match="training.class_weights: every row of data.train has the weight 0"):
+        task.weights(task.targets(rows))
+
+
+def answers(task, logits):
+    return task.rows({name: value.numpy() for name, value in task.decode(tf.constant(logits), {}).items()})
+
+
+MANY = [f"class {number}" for number in range(300)]
+
+
+@pytest.mark.parametrize(("top", "kept"), [(None, 20), (3, 3), (300, 300)])
+def test_an_answer_of_many_labels_has_the_likeliest(top, kept):
+    task = make_task(state={"labels": MANY}, task={"top": top})
+    logits = np.random.default_rng(0).normal(size=(4, 300)).astype(np.float32)
+    for row, each in zip(answers(task, logits), softmax(logits, axis=1)):
+        best = [MANY[place] for place in np.argsort(-each)[:kept]]
+        assert sorted(row["probabilities"], key=lambda name: -row["probabilities"][name]) == best
+        assert row["label"] == best[0] and row["probabilities"][best[0]] == pytest.approx(row["score"])
+    old = {"label": np.array([b"class 0"] * 4), "score": np.ones(4), "probabilities": softmax(logits, axis=1)}
+    assert [len(row["probabilities"]) for row in task.rows(old)] == [kept] * 4  # an export from before there was `top`
+
+
+def test_an_answer_of_many_labels_has_all_that_are_chosen():
+    task = make_task("multi_label", {"labels": MANY, "thresholds": [0.9] * 300})
+    logits = np.full((3, 300), -5.0, np.float32)
+    logits[0, 40:100], logits[1, 7] = 5.0, 4.0
+    rows = answers(task, logits)
+    assert [row["labels"] for row in rows] == [MANY[40:100], ["class 7"], []]
+    assert len(rows[0]["probabilities"]) == 60 and len(rows[2]["probabilities"]) == 20
+    assert rows[1]["probabilities"]["class 7"] == pytest.approx(expit(4.0))
+    wrong = task.problem.mistake(rows[1] | {"truth": ["class 9"]})
+    assert wrong == {"prediction": ["class 7"], "score": pytest.approx(expit(5.0), rel=1e-4)}
+
+
+def test_top_is_for_labels():
+    with pytest.raises(ValueError, match="task.top: 3 is for problems with labels"):
+        make_task("regression", task={"top": 3})

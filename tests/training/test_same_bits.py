@@ -23,7 +23,13 @@ from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
-SHORT = ("training.steps=6", "training.evaluate_every=3", "training.fused=[]", "model.dropout=0.1")
+SHORT = (
+    "training.epochs=null",
+    "training.steps=6",
+    "training.evaluate_every=3",
+    "training.fused=[]",
+    "model.dropout=0.1",
+)
 
 
 class Moments(Action):

@@ -1,4 +1,4 @@
-"""Rows of Label Studio's exports, made flat: its texts, spans and choices as columns."""
+"""Rows of Label Studio's and doccano's exports, made flat: texts, spans and choices as columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ Values = dict[str, Any]
 
 
 def flat_annotations(rows: Iterator[Row]) -> Iterator[Row]:
-    """Rows of any JSON -> the same; of Label Studio's JSON and JSON-MIN, flat ones.
+    """Rows of any JSON -> the same; of exports of Label Studio (JSON and JSON-MIN) and doccano, flat ones.
 
-    A task {"data": {...}, "annotations": [{"result": [...]}]} becomes the keys of `data`, `spans` (a list of {start,
-    end, label}), `labels` (a list of all choices), and for each control of the labelling page, by its name, its spans
-    or choices. It is the first annotation that counts which was not cancelled; a task without one has its data alone.
+    Of doccano's rows, and of JSON-MIN's, spans get the keys start, end and label. In Label Studio's JSON a task
+    {"data": {...}, "annotations": [{"result": [...]}]} becomes the keys of `data`, `spans` (a list of {start, end,
+    label}), `labels` (a list of all choices), and for each control of the labelling page, by its name, its spans or
+    choices. The first annotation counts that was not cancelled; a task without one has its data alone.
 
     Raises:
         UserError: the offsets of a span do not give its text.
@@ -24,15 +25,28 @@ def flat_annotations(rows: Iterator[Row]) -> Iterator[Row]:
     for values, where in rows:
         if "annotations" in values and isinstance(values.get("data"), dict):
             yield _task(values, where), where
-        elif "annotation_id" in values:
-            yield {key: _choices(value) for key, value in values.items()}, where
+        elif "annotation_id" in values or "entities" in values or "annotations" in values:
+            yield {key: _plain(value) for key, value in values.items()}, where
         else:
             yield values, where
 
 
-def _choices(value: Any) -> Any:
-    """Several choices, as JSON-MIN writes them, as a list."""
-    return value["choices"] if isinstance(value, dict) and list(value) == ["choices"] else value
+def _plain(value: Any) -> Any:
+    """Several choices, as JSON-MIN writes them, as a list; spans with the keys that spans have here."""
+    if isinstance(value, dict) and list(value) == ["choices"]:
+        return value["choices"]
+    if isinstance(value, list):
+        return [_span(item) if isinstance(item, dict) else item for item in value]
+    return value
+
+
+def _span(item: Values) -> Values:
+    if "start_offset" in item and "end_offset" in item:
+        return {"start": item["start_offset"], "end": item["end_offset"], "label": item.get("label")}
+    labels = item.get("labels")
+    if "start" in item and "end" in item and isinstance(labels, list) and len(labels) == 1:
+        return {"start": item["start"], "end": item["end"], "label": labels[0]}
+    return item
 
 
 def _task(values: Values, where: str) -> Values:
@@ -77,8 +91,8 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
         start, end = _code_points(text, start), _code_points(text, end)
         if text[start:end] != there:
             raise UserError(
-                f"{where}: the span {there[:40]!r} from {value['start']} to {end} is not what stands there in the "
-                "text; export the task again"
+                f"{where}: the span {there[:40]!r} from {value['start']} to {value['end']} is not what stands there in "
+                "the text; export the task again"
             )
     return [{"start": start, "end": end, "label": label} for label in value["labels"]]
 

@@ -23,7 +23,7 @@ ORANGE_TYPE = re.compile(r"d|discrete|c|continuous|s|string|t|time|basket", re.I
 ORANGE_VALUES = re.compile(r"\S+( \S+)+")  # a discrete column may list its values instead of a type
 ORANGE_FLAG = re.compile(r"(c|class|m|meta|i|ignore|w|weight|[\w-]+=\S+)( \S+=\S+)*", re.IGNORECASE)
 
-Line = tuple[int, list[str]]
+Line = tuple[int, list[str], tuple[str, ...]]  # number of the first line, fields, and the lines as they stand
 
 
 def read_csv(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
@@ -59,7 +59,7 @@ def _is_orange(types: list[str], flags: list[str]) -> bool:
 
 
 class Rows:
-    """An iterator of (number of a row's first line, fields); an empty line has no fields.
+    """An iterator of rows: number of the first line, fields, and the lines themselves. An empty line has no fields.
 
     Args:
         stream: of UTF-8.
@@ -69,12 +69,11 @@ class Rows:
 
     Attributes:
         delimiter: that of the file.
-        lines: those of the row that was given last, as they stand in the file.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, reading: Reading, usual: str):
         self.name, self.reading = name, reading
-        self.lines: list[str] = []
+        self._lines: list[str] = []  # of the row that is being read
         source = read_lines(stream, name, reading)
         head = self._head(source)
         self.delimiter = self._delimiter(head, usual)
@@ -94,12 +93,13 @@ class Rows:
 
     def __next__(self) -> Line:
         first = self._reader.line_num + 1
-        self.lines.clear()
+        self._lines.clear()
         try:
-            return first, next(self._reader)
+            fields = next(self._reader)
         except csv.Error as error:
-            what = explain_row(str(error), self.delimiter, len(self.lines))
+            what = explain_row(str(error), self.delimiter, len(self._lines))
             raise UserError(f"{self.name}:{first}: {what}") from error
+        return first, fields, tuple(self._lines)
 
     def _head(self, source: Iterator[str]) -> list[str]:
         """The lines up to the first that is not empty."""
@@ -111,8 +111,8 @@ class Rows:
         return lines
 
     def _counted(self, source: Iterator[str]) -> Iterator[str]:
-        """The lines, each kept in `lines` until its row is whole, and no more of them than a row may have."""
-        lines, size, number = self.lines, 0, 0
+        """The lines, each kept until its row is whole, and no more of them than a row may have."""
+        lines, size = self._lines, 0
         for number, line in enumerate(source, 1):
             size = size + len(line.encode("utf-8")) if lines else 0
             lines.append(line)
@@ -147,8 +147,8 @@ def _fields(header: str, delimiter: str) -> int:
 
 
 def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
-    lines = chain(head or [], rows)
-    header = next(((number, fields) for number, fields in lines if fields), None)
+    source = chain(head or [], rows)
+    header = next((row for row in source if row[1]), None)
     if header is None:
         return
     names = header[1]
@@ -156,17 +156,17 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
         names = [INDEX, *names[1:]]
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
-    for number, fields in lines:
+    for number, fields, lines in source:
         if width > 1 and not any(fields):
             continue  # separators alone are an empty line too; reuters-r52 has one
-        if fields and len(rows.lines) > 1:
+        if fields and len(lines) > 1:
             several, first = several + 1, first or number
-            if rows.reading.quoting == "auto" and holds_rows(rows.lines, width, rows.delimiter):
-                raise UserError(swallowed(f"{rows.name}:{number}", len(rows.lines), _more(rows, width)))
+            if rows.reading.quoting == "auto" and holds_rows(lines, width, rows.delimiter):
+                raise UserError(swallowed(f"{rows.name}:{number}", len(lines), _more(rows, width)))
         if len(fields) == width:
             yield dict(zip(names, fields)), f"{rows.name}:{number}"
         elif fields:
-            raise UserError(_uneven(rows, number, len(fields), names))
+            raise UserError(_uneven(f"{rows.name}:{number}", len(fields), names, lines, rows.delimiter))
     if several and width == 1:
         rows.reading.remark(
             f"{rows.name}: {several:,} quoted texts go over several lines, the first from line {first} (where quotes "
@@ -178,18 +178,17 @@ def _more(rows: Rows, width: int) -> int:
     """How many of the rows that are left swallow others too, up to one that can't be read."""
     count = 0
     with contextlib.suppress(UserError):
-        for _ in rows:
-            count += len(rows.lines) > 1 and holds_rows(rows.lines, width, rows.delimiter)
+        for _, _, lines in rows:
+            count += len(lines) > 1 and holds_rows(lines, width, rows.delimiter)
     return count
 
 
-def _uneven(rows: Rows, number: int, fields: int, names: list[str]) -> str:
+def _uneven(where: str, fields: int, names: list[str], lines: tuple[str, ...], delimiter: str) -> str:
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    line = rows.lines[0] if len(rows.lines) == 1 else ""
     fix = "quote a text that holds a separator, or complete the row"
-    if '"' in line and line.count(rows.delimiter) == len(names) - 1:
+    if len(lines) == 1 and '"' in lines[0] and lines[0].count(delimiter) == len(names) - 1:
         fix = "a quote takes a separator in: where quotes are parts of the texts, set data.quoting: none"
-    return f"{rows.name}:{number}: {fields} fields where the header has {len(names)} ({shown}); {fix}"
+    return f"{where}: {fields} fields where the header has {len(names)} ({shown}); {fix}"
 
 
 def _check_header(names: list[str], where: str) -> None:

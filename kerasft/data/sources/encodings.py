@@ -42,7 +42,7 @@ def _utf16(start: bytes) -> str | None:
     # Bytes that are UTF-8 but for stray zeros are a damaged file; in UTF-16 they would be ASCII for the most part.
     least = 0.6 if _decodes(start, "utf-8") else 0.05
     for encoding, here, other in (("utf-16-be", *zeros), ("utf-16-le", *zeros[::-1])):
-        if here > 10 * other and here >= least * (len(start) // 2) and _decodes(start, encoding):
+        if here > 2 * other and here >= least * (len(start) // 2) and _decodes(start, encoding):
             return encoding
     return None
 

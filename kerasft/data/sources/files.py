@@ -15,10 +15,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kerasft.data.sources.unpack import MAX_RATIO, SMALL_BYTES
+from kerasft.data.sources.unpack import MAX_RATIO
 from kerasft.errors import UserError
 
 BUFFER_BYTES = 1 << 20
+SMALL_BYTES = 8 << 20  # up to this, gzip data may be of any ratio
 _IRREGULAR = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),

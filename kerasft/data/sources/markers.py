@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from kerasft.data.sources.edges import trimmed_span
+from kerasft.data.sources.literals import read_list
 from kerasft.errors import BadRow
+from kerasft.quoting import quoted
 
 _SPAN = re.compile(r"[\s\[(]*(\d+)[\s,:]+(\d+)[\s\])]*")
 
@@ -84,19 +87,23 @@ class Markers:
 
 
 def _span(span: Any, text: str, column: str, where: str) -> tuple[int, int]:
+    """Start and end of an entity, without what is blank at its edges."""
     written = _SPAN.fullmatch(span) if isinstance(span, str) else None
     numbers = [int(number) for number in written.groups()] if written else span
+    if isinstance(numbers, str):
+        numbers = read_list(numbers)
     if not isinstance(numbers, list) or len(numbers) != 2 or any(type(number) is not int for number in numbers):
         mend = "a start and an end are needed, such as [4, 10]"
-        raise _bad(where, f"column {column!r} is {span!r}", mend, "a span that is none")
+        raise _bad(where, f"column {column!r} is {quoted(span)}", mend, "a span that is none")
     start, end = numbers
     if not 0 <= start < end <= len(text):
         mend = f"0 <= start < end <= {len(text)}, the text's length in code points, is needed"
         raise _bad(where, f"column {column!r} is [{start}, {end}]", mend, "a span outside its text")
-    if not text[start:end].strip():
+    begin, stop = trimmed_span(text, start, end)
+    if begin == stop:
         mend = "move it to a word"
         raise _bad(where, f"column {column!r} is [{start}, {end}], which is white space", mend, "an empty entity")
-    return start, end
+    return begin, stop
 
 
 def _bad(where: str, what: str, mend: str, kind: str) -> BadRow:

@@ -88,7 +88,12 @@ def parse_spec(spec: str) -> Spec:
 
 def _cache_folder() -> pathlib.Path:
     root = os.environ.get("KERASFT_CACHE") or "~/.cache/kerasft"
-    return pathlib.Path(root).expanduser() / "packages"
+    try:
+        return pathlib.Path(root).expanduser() / "packages"
+    except RuntimeError:
+        raise UserError(
+            f"{root}: there is no home to keep packages in; set HOME, or KERASFT_CACHE to a writable folder"
+        ) from None
 
 
 def _fill(entry: pathlib.Path, wanted: Spec) -> None:

@@ -76,8 +76,18 @@ def _parts(batch: pa.RecordBatch, before: int, name: str, reading: Reading) -> I
         end = int(np.searchsorted(ends, done + reading.max_row_bytes, side="right"))
         if end == start:
             raise reading.too_large(f"{name}:{before + start + 1}")
-        yield batch.slice(start, end - start)
+        yield _written_out(batch.slice(start, end - start))
         start, done = end, ends[end - 1]
+
+
+def _written_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch without dictionaries, whose values are slow to take one by one."""
+    import pyarrow as pa
+
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _row_sizes(batch: pa.RecordBatch) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _NO_QUOTES = "where quotes are parts of the texts, set data.quoting: none"
 
 
-def holds_rows(lines: list[str], width: int, delimiter: str) -> bool:
+def holds_rows(lines: Sequence[str], width: int, delimiter: str) -> bool:
     """Whether the lines of one quoted row are more likely rows of their own, of a file that quotes nothing.
 
     Of a text that is quoted rightly and has line breaks, the first line lacks the separators behind the text and the

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kerasft.config.schema import Data
+from kerasft.config.data import Data
 from kerasft.errors import UserError
 from kerasft.printable import printable
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from kerasft.config.schema import Format
+from kerasft.config.data import Format
 from kerasft.data.sources.files import check_regular, expand, is_folder
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.data.sources.readers import STREAMED, detect_format, read_path, read_stream

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.config.schema import Config, Sources
+from kerasft.config.data import Sources
+from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
 from kerasft.data.tables.table import Table

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Union
 
 from markupsafe import Markup
 
+MOST_ROWS = 200  # classes of a table: a browser shows thousands slowly, and nobody reads them
+
 
 @dataclass(frozen=True)
 class Report:
@@ -27,9 +29,10 @@ class Report:
         history: rows {step, loss, learning_rate} and {step, validation: {metric: value}}.
         labels: names, in the order of the confusion matrix.
         data_summary: `splits` {name: {rows, sides {side: {lengths {min, median, p95, max}, histogram {edges (b + 1),
-            counts (b)}, truncated (share of rows)}}, classes {label: rows}}}, `limits` {side: (key of the config,
-            tokens)}, `shared_train_test` (test rows whose text is also in train), `duplicates_train` (train rows whose
-            text came before). Lengths in tokens; a side is what a model reads as one text, most have `texts` alone.
+            counts (b)}, truncated (share of rows)}}, classes {label: rows}, unreachable (of `Task.unreachable`)}},
+            `limits` {side: (key of the config, tokens)}, `shared_train_test` (test rows whose text is also in train),
+            `duplicates_train` (train rows whose text came before), `warnings` (sentences about the names in it).
+            Lengths in tokens; a side is what a model reads as one text, most have `texts` alone.
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
         points: (truth, prediction) of test rows, where both are numbers.
     """

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasft.evaluation.report.labels import OUT_OF_SCOPE, SCORES, score, title
+from kerasft.printable import printable
 
 MOST_CLASSES = 30
 WORST_SHOWN = 10
@@ -37,7 +38,7 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
     for label, row in by_f1(classes)[:WORST_SHOWN] if many else classes.items():
         cells = [score(row[name]) for name in ("precision", "recall", "f1")]
         thresholds = [score(row["threshold"])] if problem == "multi_label" else []
-        table.add_row(Text(label), *cells, f"{row['support']:,}", *thresholds)
+        table.add_row(Text(printable(label)), *cells, f"{row['support']:,}", *thresholds)
     table.add_section()
     support = f"{sum(row['support'] for row in classes.values()):,}"
     if problem == "single_label":
@@ -48,11 +49,12 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
         cells = [score(metrics[f"{average}_{name}"]) for name in ("precision", "recall", "f1")]
         table.add_row(f"{average} average", *cells, support, style="bold" if average == "macro" else "")
     if many:
-        table.caption = (
-            f"The {WORST_SHOWN} classes with the lowest F1; "
-            f"all {len(classes)} are in the run's report.html and metrics.json."
-        )
+        table.caption = _left_out(len(classes), "classes")
     return table
+
+
+def _left_out(count: int, what: str) -> str:
+    return f"The {WORST_SHOWN} {what} with the lowest F1; all {count} are in the run's report.html and metrics.json."
 
 
 def by_f1(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -69,12 +71,16 @@ def _relations_table(metrics: Mapping[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     names = ("precision", "recall", "f1")
-    for relation, row in metrics["per_relation"].items():
-        table.add_row(Text(relation), *(score(row[name]) for name in names), f"{row['support']:,}")
+    relations = metrics["per_relation"]
+    many = len(relations) > MOST_CLASSES
+    for relation, row in by_f1(relations)[:WORST_SHOWN] if many else relations.items():
+        table.add_row(Text(printable(relation)), *(score(row[name]) for name in names), f"{row['support']:,}")
     table.add_section()
     support = sum(row["support"] for row in metrics["per_relation"].values())
     table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")
     table.add_row("accuracy", "", "", score(metrics["accuracy"]), f"{metrics['rows']:,}")
+    if many:
+        table.caption = _left_out(len(relations), "relations")
     return table
 
 

@@ -39,6 +39,7 @@ def _split(task: Task, table: Table, prepared: Prepared) -> dict[str, Any]:
         "rows": len(table),
         "sides": {name: _lengths(side) for name, side in zip(task.limits, prepared.sides, strict=True)},
         "classes": task.class_counts(prepared),
+        "unreachable": task.unreachable(prepared),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kerasft.evaluation.report.blocks import Facts, Report, Section, Table
+from kerasft.evaluation.report.blocks import MOST_ROWS, Facts, Report, Section, Table
+from kerasft.evaluation.report.console import by_f1
 from kerasft.evaluation.report.labels import OUT_OF_SCOPE, score, title
 
 
@@ -11,9 +12,13 @@ def per_relation(report: Report) -> Section | None:
     relations = report.scores.get("per_relation")
     if not relations:
         return None
-    rows = [(name, row["f1"], row["precision"], row["recall"], row["support"]) for name, row in relations.items()]
+    many = len(relations) > MOST_ROWS
+    ordered = by_f1(relations)[:MOST_ROWS] if many else relations.items()
+    rows = [(name, row["f1"], row["precision"], row["recall"], row["support"]) for name, row in ordered]
     columns = [("relation", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
     note = f"On the {report.split} split. A relation in the wrong direction is wrong; F1 above is the mean of these."
+    if many:
+        note += f" The {MOST_ROWS} with the lowest F1 of {len(relations):,}; all are in metrics.json."
     return Section("Relations", [Table(columns, rows)], note)
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import yaml
 
 from kerasft.evaluation.report import plots
-from kerasft.evaluation.report.blocks import Code, Examples, Facts, Figure, Report, Section, Table
-from kerasft.evaluation.report.confusion import confusion_svg, most_confused
-from kerasft.evaluation.report.console import MOST_CLASSES, by_f1
+from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Examples, Facts, Figure, Report, Section, Table
+from kerasft.evaluation.report.class_sections import confusion, per_class, per_tag
 from kerasft.evaluation.report.label_sections import levels, out_of_scope, per_relation
 from kerasft.evaluation.report.labels import (
     LOWER_IS_BETTER,
@@ -77,43 +76,6 @@ def scores_by_split(report: Report) -> Section | None:
     return Section("All scores", [Table([("metric", "text"), *((split, "score") for split in splits)], rows)])
 
 
-def per_class(report: Report) -> Section | None:
-    """Precision, recall, F1 and support, a row a class."""
-    classes = report.scores.get("per_class")
-    if not classes:
-        return None
-    multi = report.problem == "multi_label"
-    extra = ("threshold", "average_precision") if multi else ()
-    many = len(classes) > MOST_CLASSES
-    ordered = by_f1(classes) if many else list(classes.items())
-    rows = [
-        (label, row["f1"], row["precision"], row["recall"], row["support"], *(row[name] for name in extra))
-        for label, row in ordered
-    ]
-    columns = [("class", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
-    columns += [(name.replace("_", " "), "score") for name in extra]
-    averaged = report.scores.get("classes_averaged", len(classes))
-    note = f"On the {report.split} split{', the lowest F1 first' if many else ''}."
-    if averaged < len(classes):
-        note += f" Macro averages run over the {averaged} classes that occur in truth or prediction."
-    return Section("Per class", [Table(columns, rows, shown=20 if many else len(rows))], note)
-
-
-def confusion(report: Report) -> Section | None:
-    """The confusion matrix, and the pairs that are confused most."""
-    matrix = report.scores.get("confusion_matrix")
-    if not matrix:
-        return None
-    caption = "Rows are true classes, columns predictions; a deeper colour is a larger share of the true class."
-    pairs = most_confused(matrix, report.labels) if len(report.labels) > 2 else []  # two classes show all by themselves
-    wide = not (pairs and len(report.labels) <= 8)  # a small matrix and its table fit side by side
-    blocks: list[Any] = [Figure(confusion_svg(matrix, report.labels), caption, wide)]
-    if pairs:
-        columns = [("true", "text"), ("predicted as", "text"), ("examples", "count"), ("share", "percent")]
-        blocks.append(Table(columns, pairs, "Most often confused, share of the true class", shown=10, wide=wide))
-    return Section("Confusion", blocks)
-
-
 def reliability(report: Report) -> Section | None:
     """Whether confidence can be taken for probability."""
     svg = plots.reliability_diagram(report.scores.get("reliability", ()))
@@ -128,21 +90,6 @@ def reliability(report: Report) -> Section | None:
         ("Log loss", score(report.scores["log_loss"])),
     ]
     return Section("Reliability", [Figure(svg, caption), Facts(facts)], "Is it right as often as it is sure?")
-
-
-def per_tag(report: Report) -> Section | None:
-    """Token-level precision, recall, F1 and support, a row a tag, with the averages below."""
-    tokens = report.scores.get("token")
-    if not tokens:
-        return None
-    names = ("f1", "precision", "recall")
-    rows = [(tag, *(row[name] for name in names), row["support"]) for tag, row in tokens["per_class"].items()]
-    total = sum(row["support"] for tag, row in tokens["per_class"].items() if tag != "O")
-    for average in ("micro", "macro", "weighted"):
-        rows.append((f"{average} average", *(tokens[f"{average}_{name}"] for name in names), total))
-    columns = [("tag", "text"), ("F1", "bar"), ("precision", "score"), ("recall", "score"), ("support", "count")]
-    note = f"Over {tokens['tokens']:,} tokens, {score(tokens['accuracy'])} of them right. Averages leave O out."
-    return Section("Tags of tokens", [Table(columns, rows, shown=max(30, len(rows)))], note)
 
 
 def scatter(report: Report) -> Section | None:
@@ -273,9 +220,14 @@ def _balance(classes: Any) -> list[Table]:
         return []
     ordered = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
     largest = max(ordered[0][1], 1)
+    caption = "Class balance"
+    if len(ordered) > MOST_ROWS:
+        half = MOST_ROWS // 2
+        caption = f"Class balance: the {half} largest and the {half} smallest of {len(ordered):,} classes"
+        ordered = ordered[:half] + ordered[-half:]
     rows = [(label, count, count / largest) for label, count in ordered]
     columns = [("class", "text"), ("training examples", "count"), ("", "bar only")]
-    return [Table(columns, rows, "Class balance", shown=20)]
+    return [Table(columns, rows, caption, shown=20)]
 
 
 def _shown(value: Any) -> str:

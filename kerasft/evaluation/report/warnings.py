@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from kerasft.evaluation.report.blocks import Report
+
+if TYPE_CHECKING:
+    from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Unreachable
 
 MOST_TRUNCATED = 0.10  # share of rows
 FEWEST_EXAMPLES = 10  # of a class in train
@@ -14,8 +19,38 @@ FEWEST_FOR_CALIBRATION = 100  # rows; with fewer, chance alone makes gaps
 
 def cautions(report: Report) -> list[str]:
     """One sentence for each thing that weakens the figures, with its mend; empty where all is well."""
-    found = [_shared(report), *_truncated(report), _rare_classes(report), _calibration(report)]
-    return [caution for caution in found if caution]
+    found = [
+        *unreachable_warnings({name: split.get("unreachable") for name, split in report.splits.items()}),
+        _shared(report),
+        *_truncated(report),
+        _rare_classes(report),
+        _calibration(report),
+        *report.data_summary.get("warnings", ()),
+    ]
+    return [caution[0].upper() + caution[1:] for caution in found if caution]
+
+
+def unreachable_warnings(
+    splits: Mapping[str, Unreachable | None], tables: Mapping[str, Table] | None = None
+) -> list[str]:
+    """A sentence for each split with true answers that the model can't give.
+
+    Args:
+        splits: what `Task.unreachable` says of each.
+        tables: their rows, where the first such row is to be named.
+    """
+    found = []
+    for name, missed in splits.items():
+        if missed is None or not missed.count:
+            continue
+        place = ""
+        if tables is not None and missed.row is not None:
+            place = f" (the first: {tables[name].rows([missed.row])[0]['where']})"
+        found.append(
+            f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{place}. No answer can equal them, and they "
+            f"count as missed. {missed.mend}"
+        )
+    return found
 
 
 def _shared(report: Report) -> str | None:

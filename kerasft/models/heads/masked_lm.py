@@ -16,6 +16,8 @@ from kerasft.data.prepared.masking import Masking
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.data.tables.table import Table
 from kerasft.models.preprocessing.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
+from kerasft.models.preprocessing.preprocessor import fitting_length
+from kerasft.models.presets.layer_settings import head_settings
 from kerasft.models.presets.masked_lm_weights import HEAD, load_head
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 from kerasft.models.tokenizers.vocabulary import Vocabulary
@@ -41,8 +43,7 @@ class MaskedLM(keras.Model):
         positions = keras.Input((None,), dtype="int32", name="mask_positions")
         head = keras_hub.layers.MaskedLMHead(
             token_embedding=backbone.token_embedding,
-            intermediate_activation="gelu",
-            layer_norm_epsilon=1e-12,  # as BERT's and RoBERTa's
+            **head_settings(backbone),
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             # Under a mixed policy KerasHub (0.25 to 0.32) fails where it adds the bias, and a loss over a vocabulary
             # wants more digits than bfloat16 has. The product with the embedding table keeps the backbone's policy.
@@ -55,18 +56,19 @@ class MaskedLM(keras.Model):
         self.preprocessor = preprocessor
 
     @classmethod
-    def from_preset(cls, preset: str, max_length: int = 128) -> MaskedLM:
+    def from_preset(cls, preset: str, max_length: int | None = None) -> MaskedLM:
         """A model from a pre-trained backbone, with the head's weights where the preset has them.
 
         Args:
             preset: as `model.preset` in a config.
-            max_length: tokens of a row, special tokens included.
+            max_length: tokens of a row, special tokens included; None: 128, or the positions of a shorter backbone.
 
         Raises:
             UserError: the preset can't be had, or has no mask token.
         """
         resolved = resolve_preset(preset)
         backbone = load_backbone(resolved)
+        max_length = fitting_length(backbone, max_length, 128)
         model = cls(backbone, masked_lm_preprocessor(backbone, load_tokenizer(resolved), max_length))
         load_head(model, resolved)
         return model

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from kerasft.models.heads.answer_spans import answers, best_spans, choose
 from kerasft.models.heads.answer_targets import answer_targets
+from kerasft.models.preprocessing.preprocessor import fitting_length
 from kerasft.models.preprocessing.question_preprocessor import QuestionPreprocessor, question_preprocessor
+from kerasft.models.presets.layer_settings import hidden_dropout
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
@@ -30,7 +32,7 @@ class QuestionAnswerer(keras.Model):
     ):
         hidden = backbone.output  # a tensor, or BERT's pair of sequence and pooled output
         sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
-        rate = getattr(backbone, "dropout", 0.0) if dropout is None else dropout
+        rate = hidden_dropout(backbone) if dropout is None else dropout
         sequence = keras.layers.Dropout(rate, name="answer_dropout")(sequence)
         initializer = keras.initializers.TruncatedNormal(stddev=0.02)
         dense = keras.layers.Dense(2, kernel_initializer=initializer, dtype="float32", name="answer")
@@ -41,18 +43,18 @@ class QuestionAnswerer(keras.Model):
     def from_preset(
         cls,
         preset: str,
-        max_length: int = 384,
-        stride: int = 128,
-        longest_question: int = 64,
+        max_length: int | None = None,
+        stride: int | None = None,
+        longest_question: int | None = None,
         dropout: float | None = None,
     ) -> QuestionAnswerer:
         """A pre-trained backbone with an untrained head.
 
         Args:
             preset: as `model.preset` in a config.
-            max_length: tokens of a window, special tokens included.
-            stride: tokens of the context that neighbouring windows share.
-            longest_question: tokens that a question is cut to.
+            max_length: tokens of a window, special tokens included; None: 384, or the positions of a shorter backbone.
+            stride: tokens of the context that neighbouring windows share; None: 128, or a third of a shorter window.
+            longest_question: tokens that a question is cut to; None: 64, or a third of a shorter window.
             dropout: see the class.
 
         Raises:
@@ -61,6 +63,9 @@ class QuestionAnswerer(keras.Model):
         resolved = resolve_preset(preset)
         backbone = load_backbone(resolved)
         tokenizer = load_tokenizer(resolved)
+        max_length = fitting_length(backbone, max_length, 384)
+        stride = min(128, max_length // 3) if stride is None else stride
+        longest_question = min(64, max_length // 3) if longest_question is None else longest_question
         return cls(backbone, dropout, question_preprocessor(backbone, tokenizer, max_length, stride, longest_question))
 
     def examples(self, rows: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:

@@ -10,8 +10,10 @@ from keras import ops
 
 from kerasft.models.families import is_decoder
 from kerasft.models.heads.pooling import Pooling
+from kerasft.models.preprocessing.preprocessor import fitting_length
 from kerasft.models.preprocessing.relation_preprocessor import RelationPreprocessor, relation_preprocessor
 from kerasft.models.presets.added_tokens import add_tokens
+from kerasft.models.presets.layer_settings import hidden_dropout
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 MARKERS = ("<e1>", "</e1>", "<e2>", "</e2>")
@@ -39,7 +41,7 @@ def build_relation_classifier(
     inputs, hidden = backbone.input, backbone.output
     sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
     decoder = is_decoder(backbone)
-    rate = getattr(backbone, "dropout", 0.0) if dropout is None else dropout
+    rate = hidden_dropout(backbone) if dropout is None else dropout
     initializer = keras.initializers.TruncatedNormal(stddev=0.02)
     vectors = [Pooling("last" if decoder else "cls", name="text")(sequence, inputs["padding_mask"])]
     for name, marker in zip(("first_entity", "second_entity"), marker_ids[1::2] if decoder else marker_ids[::2]):
@@ -103,7 +105,7 @@ class RelationClassifier(keras.Model):
         cls,
         preset: str,
         outputs: int,
-        max_length: int = 128,
+        max_length: int | None = None,
         markers: Sequence[str] = MARKERS,
         dropout: float | None = None,
         seed: int = 0,
@@ -113,7 +115,7 @@ class RelationClassifier(keras.Model):
         Args:
             preset: as `model.preset` in a config.
             outputs: relations.
-            max_length: tokens of a text, special tokens included.
+            max_length: tokens of a text, special tokens included; None: 128, or the positions of a shorter backbone.
             markers: opening and closing marker of the first entity, then of the second.
             dropout: see `build_relation_classifier`.
             seed: of the markers' vectors.
@@ -123,6 +125,7 @@ class RelationClassifier(keras.Model):
         """
         resolved = resolve_preset(preset)
         backbone, tokenizer, ids = add_tokens(load_backbone(resolved), load_tokenizer(resolved), markers, seed)
+        max_length = fitting_length(backbone, max_length, 128)
         preprocessor = relation_preprocessor(backbone, tokenizer, max_length, markers, ids)
         return cls(backbone, outputs, ids, dropout, preprocessor)
 

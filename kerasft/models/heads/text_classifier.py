@@ -4,6 +4,7 @@ import keras
 
 from kerasft.models.families import is_decoder
 from kerasft.models.heads.pooling import Pooling
+from kerasft.models.presets.layer_settings import hidden_dropout
 
 HEAD = "classifier"  # the last layer's name
 
@@ -29,7 +30,7 @@ def build_classifier(
     inputs = backbone.input
     decoder = is_decoder(backbone)
     hidden = backbone.output  # a tensor, or BERT's pair of sequence and pooled output
-    rate = getattr(backbone, "dropout", 0.0) if dropout is None else dropout
+    rate = hidden_dropout(backbone) if dropout is None else dropout
     if pooling == "auto" and isinstance(hidden, dict) and "pooled_output" in hidden:
         vector = hidden["pooled_output"]
     else:

@@ -9,7 +9,7 @@ from keras import ops
 from kerasft.errors import UserError
 from kerasft.models.families import is_decoder
 from kerasft.models.heads.pooling import Pooling
-from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, fitting_length, text_preprocessor
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
@@ -50,19 +50,21 @@ class TextEmbedder(keras.Model):
         self.built = True
 
     @classmethod
-    def from_preset(cls, preset: str, pooling: str = "mean", max_length: int = 128) -> TextEmbedder:
+    def from_preset(cls, preset: str, pooling: str = "mean", max_length: int | None = None) -> TextEmbedder:
         """An embedder from a pre-trained backbone.
 
         Args:
             preset: as `model.preset` in a config.
             pooling: see the class.
-            max_length: tokens a text is cut to, special tokens included.
+            max_length: tokens a text is cut to, special tokens included; None: 128, or the positions of a shorter
+                backbone.
 
         Raises:
             UserError: the preset can't be had, or does not fit.
         """
         resolved = resolve_preset(preset)
         backbone = load_backbone(resolved)
+        max_length = fitting_length(backbone, max_length, 128)
         return cls(backbone, pooling, text_preprocessor(backbone, load_tokenizer(resolved), max_length))
 
     def preprocess(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:

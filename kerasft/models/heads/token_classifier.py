@@ -10,8 +10,10 @@ import tensorflow as tf
 from kerasft.models.heads.crf import Chain
 from kerasft.models.heads.entities import answers, find_entities, unit_logits
 from kerasft.models.heads.tag_loss import chain_loss, tag_loss
+from kerasft.models.preprocessing.preprocessor import fitting_length
 from kerasft.models.preprocessing.units import Kind
 from kerasft.models.preprocessing.window_preprocessor import WindowPreprocessor, window_preprocessor
+from kerasft.models.presets.layer_settings import hidden_dropout
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
@@ -31,7 +33,7 @@ def build_token_classifier(
     """
     hidden = backbone.output  # a tensor, or BERT's pair of sequence and pooled output
     sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
-    rate = getattr(backbone, "dropout", 0.0) if dropout is None else dropout
+    rate = hidden_dropout(backbone) if dropout is None else dropout
     sequence = keras.layers.Dropout(rate, name="classifier_dropout")(sequence)
     initializer = keras.initializers.TruncatedNormal(stddev=0.02)
     dense = keras.layers.Dense(outputs, kernel_initializer=initializer, dtype="float32", name="classifier")
@@ -72,8 +74,8 @@ class TokenClassifier(keras.Model):
         cls,
         preset: str,
         labels: Sequence[str],
-        max_length: int = 128,
-        stride: int = 32,
+        max_length: int | None = None,
+        stride: int | None = None,
         units: Kind = "spaces",
         dropout: float | None = None,
         crf: bool = False,
@@ -83,8 +85,8 @@ class TokenClassifier(keras.Model):
         Args:
             preset: as `model.preset` in a config.
             labels: names of the types of entity.
-            max_length: tokens of a window, special tokens included.
-            stride: tokens that neighbouring windows share.
+            max_length: tokens of a window, special tokens included; None: 128, or the positions of a shorter backbone.
+            stride: tokens that neighbouring windows share; None: 32, or a quarter of a shorter window.
             units: what gets a tag; `spaces`: what stands between white space.
             dropout, crf: see `build_token_classifier`.
 
@@ -93,6 +95,8 @@ class TokenClassifier(keras.Model):
         """
         resolved = resolve_preset(preset)
         backbone, tokenizer = load_backbone(resolved), load_tokenizer(resolved)
+        max_length = fitting_length(backbone, max_length, 128)
+        stride = min(32, max_length // 4) if stride is None else stride
         preprocessor = window_preprocessor(backbone, tokenizer, max_length, stride, units)
         return cls(backbone, labels, dropout, crf, preprocessor)
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import Layout, special_token_layout
 from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 FEATURES = ("token_ids", "padding_mask", "segment_ids")
 
@@ -168,6 +169,11 @@ def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
 
 
+def fitting_length(backbone: keras.Model, wished: int | None, usual: int) -> int:
+    """The tokens of a row: as many as are wished for; None: the usual number, or the backbone's positions if fewer."""
+    return min(usual, getattr(backbone, "max_sequence_length", None) or usual) if wished is None else wished
+
+
 def text_preprocessor(
     backbone: keras.Model,
     tokenizer: keras_hub.tokenizers.Tokenizer,
@@ -197,5 +203,11 @@ def text_preprocessor(
             f"model.max_length: {max_length} is more than the {limit} positions of this {type(backbone).__name__}; "
             f"use {limit} or less"
         )
+    if len(tuple(inputs)) > 1 and "segment_ids" in names and getattr(backbone, "num_segments", 2) < 2:
+        raise UserError(
+            f"model.preset: this {type(backbone).__name__} has one type of segments, and a pair of texts needs two; "
+            "use a model with two (type_vocab_size of its config.json)"
+        )
+    check_vocabulary(backbone, tokenizer)
     layout = special_token_layout(backbone, tokenizer)
     return TextPreprocessor(token_encoder(tokenizer), layout, names, max_length, inputs)

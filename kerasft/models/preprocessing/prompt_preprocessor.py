@@ -13,6 +13,7 @@ from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 from kerasft.models.tokenizers.encoder import Encoder, clean, running_text_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
@@ -115,6 +116,7 @@ def prompt_preprocessor(
     join: Join = lambda columns: tf.convert_to_tensor(columns["prompt"], tf.string),
 ) -> PromptPreprocessor:
     """Builds the preprocessor of a backbone; arguments and errors of its class, `text_preprocessor`, `Detokenizer`."""
+    check_vocabulary(backbone, tokenizer)
     detokenizer = Detokenizer(tokenizer, backbone.token_embedding.input_dim)
     plain = text_preprocessor(backbone, tokenizer, max_length)
     return PromptPreprocessor(plain, running_text_encoder(tokenizer, plain.encoder), detokenizer, inputs, join)

@@ -16,6 +16,7 @@ from kerasft.models.preprocessing.preprocessor import TextPreprocessor
 from kerasft.models.preprocessing.prompt_preprocessor import Join
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 
 class Seq2SeqPreprocessor(tf.Module):
@@ -100,6 +101,7 @@ def seq2seq_preprocessor(
         UserError: the backbone has no encoder and decoder that are known here, has fewer positions, or has a tokenizer
             whose tokens are not written here.
     """
+    check_vocabulary(backbone, tokenizer)
     layout = encoder_decoder_layout(backbone, tokenizer)
     limit = getattr(backbone, "max_sequence_length", None)
     for key, value in (("model.max_length", max_length), ("task.max_output_length", max_output_length)):

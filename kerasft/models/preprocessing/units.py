@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.sources.edges import INVISIBLE
 from kerasft.data.sources.scripts import UNSPACED
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.offsets import Pieces
@@ -33,8 +34,8 @@ class Units(NamedTuple):
 class Segmenter(tf.Module):
     """Puts the tokens of texts together to units.
 
-    White space before a unit does not belong to it, accents after it do, even where the tokenizer strips them; a
-    token of white space alone is no unit.
+    White space and what can't be seen does not belong to a unit at its edges, as it is cut off true spans; accents
+    after it do, even where the tokenizer strips them. A token of nothing else is no unit.
 
     Args:
         kind: `tokens`, what stands between white space without the punctuation at its edges, each sign of that a unit
@@ -49,6 +50,7 @@ class Segmenter(tf.Module):
         self._spaces = tf.constant(sorted(unicode_table.SPACES))
         self._marks = _Ranges(*unicode_table.mark_ranges())
         self._edges = _Ranges(*unicode_table.edge_ranges())
+        self._invisible = _Ranges(*(np.array(sorted(INVISIBLE), np.int32).T + [[0], [1]]))
         self._unspaced = _Ranges(*np.array(sorted(UNSPACED), np.int32).T + [[0], [1]])
 
     def __call__(self, text: tf.Tensor, pieces: Pieces) -> Units:
@@ -58,10 +60,11 @@ class Segmenter(tf.Module):
         row_starts = tf.cast(codes.row_starts(), tf.int32)
         base = tf.gather(row_starts, row_of)  # (tokens,), so that offsets run through the batch
         space = tf.reduce_any(flat[:, tf.newaxis] == self._spaces, axis=1)
-        solid = _next_true(~space)  # (characters + 1,)
-        starts = tf.minimum(tf.gather(solid, base + pieces.starts), base + pieces.ends)
-        kept = tf.where(starts < base + pieces.ends)[:, 0]  # tokens that are not white space alone
-        starts, ends, rows = (tf.gather(values, kept) for values in (starts, base + pieces.ends, row_of))
+        seen = ~(space | self._invisible.hold(flat))
+        starts = tf.minimum(tf.gather(_next_true(seen), base + pieces.starts), base + pieces.ends)
+        kept = tf.where(starts < base + pieces.ends)[:, 0]  # tokens that have something to see
+        ends = tf.gather(_after_true(seen), base + pieces.ends)
+        starts, ends, rows = (tf.gather(values, kept) for values in (starts, ends, row_of))
         word_of = tf.cumsum(tf.cast(pieces.opens_word, tf.int32))
         opens = self._opens(tf.gather(word_of, kept), starts, ends, rows, flat, space)
         unit_of = tf.cumsum(tf.cast(opens, tf.int32)) - 1
@@ -146,3 +149,9 @@ def _next_true(flags: tf.Tensor) -> tf.Tensor:
     count = tf.size(flags)
     places = tf.concat([tf.cast(tf.where(flags)[:, 0], tf.int32), [count]], 0)
     return tf.gather(places, tf.searchsorted(places, tf.range(count + 1)))
+
+
+def _after_true(flags: tf.Tensor) -> tf.Tensor:
+    """(n,) bool -> (n + 1,) int32: one past the last place before each where the flag is set, or 0."""
+    places = tf.concat([[0], tf.cast(tf.where(flags)[:, 0], tf.int32) + 1], 0)
+    return tf.gather(places, tf.searchsorted(places, tf.range(tf.size(flags) + 1), side="right") - 1)

@@ -9,6 +9,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.errors import UserError
+from kerasft.models.presets.layer_settings import rebuilt
 
 NOISE = 0.1  # of each dimension's standard deviation: enough to tell new rows apart
 
@@ -78,17 +79,17 @@ def _with_rows(backbone: keras_hub.models.Backbone, fresh: Sequence[int], seed: 
     random = np.random.default_rng(seed)
     known, config = min(fresh), backbone.get_config()
     key = "vocab_size" if "vocab_size" in config else "vocabulary_size"  # ELECTRA says the former
-    rebuilt = type(backbone).from_config({**config, key: max(config[key], max(fresh) + 1)})
-    for old, new in zip(backbone.weights, rebuilt.weights):
+    grown = rebuilt(backbone, **{key: max(config[key], max(fresh) + 1)})
+    for old, new in zip(backbone.weights, grown.weights):
         value = np.array(keras.ops.convert_to_numpy(new))
         value[tuple(slice(size) for size in old.shape)] = keras.ops.convert_to_numpy(old)
         new.assign(value)
-    embedding = rebuilt.token_embedding
+    embedding = grown.token_embedding
     _fill(embedding.embeddings, fresh, known, random)
     output = getattr(embedding, "reverse_embeddings", None)  # an untied output layer, (hidden, vocabulary)
     if output is not None:
         _fill(output, fresh, known, random, axis=1)
-    return rebuilt
+    return grown
 
 
 def _fill(table: keras.Variable, fresh: Sequence[int], known: int, random: np.random.Generator, axis: int = 0) -> None:

@@ -15,8 +15,25 @@ if TYPE_CHECKING:
 # How words are split before they are merged -> whether each digit is one by itself; llama.cpp's names.
 SPLITTERS = {"gpt-2": False, "smollm": True}
 _NORMAL, _CONTROL, _UNUSED = 1, 3, 5  # kinds of tokens
-# What a Llama's attention may do besides; each changes what the model computes.
-_UNKNOWN = ("rope.scaling.type", "rope.scale_linear", "attention.key_length", "attention.sliding_window")
+# What is read of a Llama's own keys, and what has no effect. Any other changes what the model computes.
+_READ = (
+    "embedding_length",
+    "block_count",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+) + (
+    "attention.layer_norm_rms_epsilon",
+    "attention.key_length",
+    "attention.value_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "context_length",
+    "vocab_size",
+    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+)
+_OFF = (None, "none", 0, False, 1.0)  # values of a key that change nothing
 
 
 class LlamaFile(NamedTuple):
@@ -73,6 +90,9 @@ class _Values:
         field = self.reader.get_field(name)
         return default if field is None else field.contents()
 
+    def names(self, start: str) -> list[str]:
+        return sorted(name.removeprefix(start) for name in self.reader.fields if name.startswith(start))
+
     def need(self, name: str) -> Any:
         value = self.get(name)
         if value is None:
@@ -87,15 +107,22 @@ def _sizes(values: _Values, tensors: dict[str, ReaderTensor]) -> dict[str, Any]:
     architecture = values.need("general.architecture")
     if architecture != "llama":
         raise values.mistake(f"is of architecture {architecture}", "llama is read here, such as SmolLM2's files")
-    for name in _UNKNOWN:
-        if values.get(f"llama.{name}") not in (None, "none"):
-            raise values.mistake(f"has llama.{name}, which is not read here", "use a model without it")
+    for name in values.names("llama."):
+        if name not in _READ and values.get(f"llama.{name}") not in _OFF:
+            raise values.mistake(
+                f"has llama.{name}, {str(values.get(f'llama.{name}'))[:40]}, which is not read here",
+                "use a model without it",
+            )
     heads, hidden = values.need("llama.attention.head_count"), values.need("llama.embedding_length")
     turned = values.get("llama.rope.dimension_count", hidden // heads)
     if hidden % heads or turned != hidden // heads:
         raise values.mistake(
             f"turns {turned} of {hidden} / {heads} numbers of a head", "use a model that turns all of them"
         )
+    for name in ("key_length", "value_length"):
+        width = values.get(f"llama.attention.{name}", hidden // heads)
+        if width != hidden // heads:
+            raise values.mistake(f"has heads {width} wide ({name}), not {hidden} / {heads}", "use a model that has")
     if "token_embd.weight" not in tensors:
         raise values.mistake("has no token_embd.weight", "fetch it again")
     return {

@@ -6,6 +6,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.models.presets.gguf_file import dequantised, read_gguf
+from kerasft.models.presets.huggingface_weights import check_finite
 from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
 
 
@@ -25,7 +26,13 @@ def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub
     backbone = keras_hub.models.Llama3Backbone(dtype=dtype, **file.sizes)
     if not load_weights:
         return backbone
-    weights, heads = dequantised(file), backbone.num_query_heads
+    heads, stored = backbone.num_query_heads, dequantised(file)
+
+    def weights(name: str) -> np.ndarray:
+        value = stored(name)
+        check_finite(value, f"{path}: {name}")
+        return value
+
     backbone.token_embedding.embeddings.assign(weights("token_embd.weight"))
     if not backbone.tie_word_embeddings:
         backbone.token_embedding.reverse_embeddings.assign(weights("output.weight").T)

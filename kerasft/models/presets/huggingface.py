@@ -1,146 +1,123 @@
-"""What a Hugging Face folder says about its tokenizer beyond what KerasHub reads."""
+"""A folder in Hugging Face form: checked without TensorFlow, and loaded as the model that transformers would load."""
 
 from __future__ import annotations
 
-import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-HF_PREFIX = "hf://"
+from kerasft.errors import UserError
+from kerasft.models.presets.huggingface_config import BackboneConfig, read_config
+from kerasft.models.presets.huggingface_files import HF_PREFIX, preset_file
+from kerasft.models.presets.huggingface_tokenizer import find_tokenizer
+from kerasft.models.presets.weight_files import (
+    SAFETENSORS,
+    SAFETENSORS_INDEX,
+    Tensor,
+    check_name,
+    read_json_object,
+    read_safetensors,
+)
 
-
-def tokenizer_settings(resolved: str) -> dict[str, Any]:
-    """Arguments of KerasHub's tokenizer that make it the one of tokenizer.json and tokenizer_config.json.
-
-    Args:
-        resolved: a local folder or a hub's handle; one in KerasHub's form needs nothing and gets {}.
-
-    Raises:
-        OSError, ValueError: a file can't be read or is not JSON; see `kerasft.models.presets.presets`.
-    """
-    config = read_json(resolved, "config.json")
-    if config is None or "model_type" not in config:
-        return {}
-    tokenizer = read_json(resolved, "tokenizer.json") or {}
-    settings = read_json(resolved, "tokenizer_config.json") or {}
-    kind = tokenizer.get("model", {}).get("type")
-    if kind == "WordPiece" or (kind is None and "do_lower_case" in settings):
-        return _wordpiece(tokenizer, settings)
-    if kind == "BPE" and "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer")):
-        return _byte_pair(tokenizer)
-    return {}
+if TYPE_CHECKING:
+    import keras
 
 
-def sentence_piece_file(resolved: str) -> tuple[str, str] | None:
-    """The kind of model and the SentencePiece file of a Llama or Mistral in Hugging Face form; None: it has none.
-
-    KerasHub (0.25 to 0.32) reads the tokenizer of every Llama as Llama 3's, byte by byte, and that of a Mistral, where
-    it knows two kinds, as whichever of them Python lists first.
-
-    Raises:
-        OSError, ValueError: a file can't be read, or the tokenizer is SentencePiece's and its model is not there.
-    """
-    kind = (read_json(resolved, "config.json") or {}).get("model_type")
-    if kind not in ("llama", "mistral"):
-        return None
-    tokenizer = read_json(resolved, "tokenizer.json")
-    if tokenizer is not None and "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer")):
-        return None
-    path = _file(resolved, "tokenizer.model")
-    if path is None and tokenizer is not None:
-        raise ValueError("its tokenizer.json is no byte-level BPE, and there is no tokenizer.model of SentencePiece's")
-    return None if path is None else (kind, str(path))
-
-
-def _wordpiece(tokenizer: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    # Where both speak, tokenizer_config.json wins: transformers makes the normalizer anew from it.
-    normalizer = _find(tokenizer.get("normalizer"), "BertNormalizer")
-    lowercase = settings.get("do_lower_case", normalizer.get("lowercase", True))
-    accents = settings.get("strip_accents", normalizer.get("strip_accents"))
-    chinese = settings.get("tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True))
-    found: dict[str, Any] = {
-        # null: accents are stripped where text is lower-cased.
-        "strip_accents": bool(lowercase if accents is None else accents),
-        "split_on_cjk": bool(chinese),
-        "special_tokens_in_strings": True,
-    }
-    if added := _added_tokens(tokenizer):
-        found["special_tokens"] = added
-    return found
-
-
-def _byte_pair(tokenizer: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if _find(tokenizer.get("pre_tokenizer"), "ByteLevel").get("add_prefix_space"):
-        found["add_prefix_space"] = True
-    if added := _added_tokens(tokenizer):
-        found["unsplittable_tokens"] = added
-    return found
-
-
-def _added_tokens(tokenizer: dict[str, Any]) -> list[str]:
-    return [token["content"] for token in tokenizer.get("added_tokens", [])]
-
-
-def _find(component: dict[str, Any] | None, kind: str) -> dict[str, Any]:
-    """The part of this type in a component of tokenizer.json, which may be a Sequence of parts; {} if none."""
-    if not component:
-        return {}
-    if component.get("type") == kind:
-        return component
-    parts = component.get("normalizers") or component.get("pretokenizers") or []
-    return next((found for part in parts if (found := _find(part, kind))), {})
-
-
-# Key of a BART's config -> the key whose value KerasHub (0.25 to 0.32) takes for it, or the value that it has there.
-_READ_AS = {
-    "encoder_layers": "num_hidden_layers",
-    "decoder_layers": "num_hidden_layers",
-    "decoder_attention_heads": "encoder_attention_heads",
-    "decoder_ffn_dim": "encoder_ffn_dim",
-}
-_FIXED = {"scale_embedding": False, "activation_function": "gelu"}
-
-
-def check_architecture(resolved: str) -> None:
-    """Raises ValueError for a BART that KerasHub would read as another one.
+def check_folder(folder: Path, config: Mapping[str, Any], preset: str) -> BackboneConfig:
+    """Finds what is wrong with a local folder.
 
     Args:
-        resolved: a local folder or a hub's handle.
-    """
-    config = read_json(resolved, "config.json") or {}
-    if config.get("model_type") != "bart":
-        return
-    for key, other in _READ_AS.items():
-        if config.get(key, config.get(other)) != config.get(other):
-            taken = f"{other}, {config.get(other)}"
-            raise ValueError(f"{key} is {config[key]}, which KerasHub's BART does not read: it takes {taken}")
-    for key, value in _FIXED.items():
-        if config.get(key, value) != value:
-            raise ValueError(f"{key} is {config[key]}, and KerasHub's BART has {value}")
-
-
-def read_json(resolved: str, name: str) -> dict[str, Any] | None:
-    """A JSON file of a folder or of a model on the Hugging Face hub; None where there is none.
+        folder: holds config.json, weights and a tokenizer.
+        config: content of config.json.
+        preset: as the user wrote it.
 
     Raises:
-        OSError, ValueError: it can't be fetched, or is not JSON.
+        UserError: a file is missing or damaged, config.json asks for what is not built, or the tokenizer has other
+            ids than the weights have rows.
     """
-    path = _file(resolved, name)
-    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+    told = read_config(config, str(folder / "config.json"))
+    if not any((folder / name).is_file() for name in (SAFETENSORS, SAFETENSORS_INDEX)):
+        mend = "fetch the model again"
+        if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
+            mend = "its weights are in PyTorch's form, a pickle, which is never read; take a version in safetensors"
+        raise UserError(f"model.preset: {preset} has no {SAFETENSORS} or {SAFETENSORS_INDEX}; {mend}")
+    tensors = read_safetensors(folder)
+    check_rows(str(folder), find_tokenizer(str(folder), told.model_type).highest_id, told.values["vocab_size"])
+    _check_table(tensors, told, folder)
+    return told
 
 
-def _file(resolved: str, name: str) -> Path | None:
-    if resolved.startswith(HF_PREFIX):
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+def _check_table(tensors: Mapping[str, Tensor], told: BackboneConfig, folder: Path) -> None:
+    """The table of token embeddings has the rows that config.json says."""
+    for name, tensor in tensors.items():
+        anchor = told.family.anchor
+        if (name == anchor or name.endswith(f".{anchor}")) and tensor.shape[:1] != (told.values["vocab_size"],):
+            raise UserError(
+                f"model.preset: {folder}: {name} has {tensor.shape[:1]} rows, and vocab_size of config.json is "
+                f"{told.values['vocab_size']:,}; take weights and config.json from the same model"
+            )
 
-        try:
-            path = Path(hf_hub_download(resolved.removeprefix(HF_PREFIX), name))
-        except LocalEntryNotFoundError:  # no network: whether the file exists is not known
-            raise
-        except EntryNotFoundError:
-            return None
-    else:
-        path = Path(resolved) / name
-    return path if path.is_file() else None
+
+def check_rows(place: str, highest_id: int | None, rows: int) -> None:
+    """Raises UserError where a tokenizer has an id that the table of embeddings has no row for.
+
+    Args:
+        place: of the model, for the message.
+        highest_id: of the tokenizer; None: not known yet.
+        rows: of the table.
+    """
+    if highest_id is not None and highest_id >= rows:
+        raise UserError(
+            f"model.preset: {place}: its tokenizer has ids up to {highest_id:,}, and its token embedding {rows:,} rows "
+            f"(0 to {rows - 1:,}); take vocabulary and weights from the same model, or resize the embedding"
+        )
+
+
+def load_huggingface_backbone(
+    resolved: str, config: Mapping[str, Any], dtype: str | None, load_weights: bool
+) -> keras.Model:
+    """The backbone of a local folder or of a model on the hub, its layers set as config.json says.
+
+    Raises:
+        UserError: see `check_folder`, `build_backbone` and `WeightLoader.finish`.
+        OSError: a file can't be fetched.
+    """
+    from kerasft.models.presets.huggingface_weights import build_backbone
+    from kerasft.models.presets.layer_settings import apply_settings
+
+    told = read_config(config, f"{resolved}/config.json")
+    tensors = _fetched_weights(resolved) if load_weights else None
+    backbone, loader = build_backbone(told, tensors, resolved, dtype)
+    remarks = list(told.remarks)
+    settings = dict(told.settings)
+    if loader is not None:
+        if above := loader.finish(backbone):
+            remarks.append(
+                f"{resolved}: {len(above)} weights are of no part that is known and are left aside: {above[0]}"
+            )
+        if loader.missing:
+            settings["missing"] = loader.missing
+            remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they begin anew")
+    for remark in remarks:
+        print(f"model.preset: {remark}", file=sys.stderr)
+    return apply_settings(backbone, settings)
+
+
+def _fetched_weights(resolved: str) -> dict[str, Tensor]:
+    if not resolved.startswith(HF_PREFIX):
+        return read_safetensors(Path(resolved))
+    index = preset_file(resolved, SAFETENSORS_INDEX)
+    names = {SAFETENSORS}
+    if index is not None:
+        named = read_json_object(index).get("weight_map")
+        names = set(map(str, named.values())) if isinstance(named, dict) else names
+        for name in names:
+            check_name(name, index)
+    files = [preset_file(resolved, name) for name in sorted(names)]
+    if None in files:
+        raise UserError(
+            f"model.preset: {resolved} has no {sorted(names)[files.index(None)]}; take a version of the model in "
+            "safetensors"
+        )
+    return read_safetensors(files[0].parent)

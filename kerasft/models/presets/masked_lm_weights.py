@@ -10,7 +10,9 @@ import numpy as np
 
 from kerasft.errors import UserError
 from kerasft.models.named_weights import by_path, load_variables
-from kerasft.models.presets.huggingface import HF_PREFIX
+from kerasft.models.presets.facts import facts_file
+from kerasft.models.presets.huggingface_files import HF_PREFIX
+from kerasft.models.presets.huggingface_weights import check_finite
 
 HEAD = "masked_lm_head"  # the layer's name
 WEIGHTS = "model.safetensors"
@@ -25,8 +27,14 @@ _NAMES = (
     ),
     ("lm_head.dense.weight", "lm_head.dense.bias", "lm_head.layer_norm.weight", "lm_head.layer_norm.bias")
     + ("lm_head.bias",),
+    ("predictions.dense.weight", "predictions.dense.bias", "predictions.LayerNorm.weight", "predictions.LayerNorm.bias")
+    + ("predictions.bias",),
     ("vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight", "vocab_layer_norm.bias")
     + ("vocab_projector.bias",),
+)
+# The output layer, where a file has it beside the token embedding.
+_OUTPUTS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "predictions.decoder.weight") + (
+    "vocab_projector.weight",
 )
 _OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
@@ -42,7 +50,8 @@ def load_head(model: keras.Model, resolved: str) -> bool:
         Whether the preset has a head.
 
     Raises:
-        UserError: its head has other shapes than its backbone.
+        UserError: its head has other shapes than its backbone, an output layer that is not the token embedding, or
+            numbers that are none.
     """
     head = model.get_layer(HEAD)
     tied = {id(variable) for variable in head.token_embedding.variables}
@@ -50,7 +59,8 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     if _is_masked_lm(Path(resolved)):
         load_variables(Path(resolved) / "head.weights.npz", by_path(variables))
         return True
-    values = _from_hugging_face(resolved)
+    table = keras.ops.convert_to_numpy(head.token_embedding.embeddings)
+    values = _from_hugging_face(resolved, np.asarray(table))
     if values is None:
         return False
     shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
@@ -66,11 +76,11 @@ def load_head(model: keras.Model, resolved: str) -> bool:
 
 def _is_masked_lm(folder: Path) -> bool:
     """Whether the folder is the `model/` of a run of this task."""
-    facts = folder / "task.json"
+    facts = facts_file(folder)
     return facts.is_file() and json.loads(facts.read_text(encoding="utf-8")).get("task") == "masked_lm"
 
 
-def _from_hugging_face(resolved: str) -> list[np.ndarray] | None:
+def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | None:
     path = _weights_file(resolved)
     if path is None:
         return None
@@ -78,10 +88,18 @@ def _from_hugging_face(resolved: str) -> list[np.ndarray] | None:
 
     with safe_open(str(path), "np") as saved:
         known = set(saved.keys())
+        for name in known & set(_OUTPUTS):
+            if not np.array_equal(saved.get_tensor(name).astype(np.float32), table):
+                raise UserError(
+                    f"model.preset: {path}: its output layer, {name}, is not its token embedding, and the head here "
+                    "has that one there; use a model whose word embeddings are tied"
+                )
         for names in _NAMES:
             found = [name if name in known else _old_name(name) for name in names]
             if known.issuperset(found):
                 kernel, *others, bias = (saved.get_tensor(name).astype(np.float32) for name in found)
+                for name, value in zip(found, (kernel, *others, bias)):
+                    check_finite(value, f"{path}: {name}")
                 # As KerasHub's layer has them; PyTorch's dense layers are (outputs, inputs).
                 return [bias, kernel.T, *others]
     return None

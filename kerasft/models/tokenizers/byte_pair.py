@@ -66,8 +66,10 @@ class BytePairEncoder(tf.Module):
         super().__init__(name="byte_pair")
         vocabulary = dict(tokenizer.vocabulary)
         tokens = [token for token in tokenizer.unsplittable_tokens or [] if token in vocabulary]
-        # RoBERTa's and BART's tokenizers declare that their mask takes the space before it along.
-        self._special = SpecialTokens(tokens, strip_left=frozenset(["<mask>"]))
+        # RoBERTa's and BART's tokenizers declare that their mask takes the space before it along; one that was read
+        # from tokenizer.json has its own list.
+        strip_left = getattr(tokenizer, "strip_left", None)
+        self._special = SpecialTokens(tokens, strip_left=frozenset(["<mask>"] if strip_left is None else strip_left))
         self._special_ids = tf.constant([vocabulary[token] for token in self._special.tokens], tf.int64)
         self._prefix_space = bool(tokenizer.add_prefix_space)
         self._split_digits = bool(getattr(tokenizer, "split_digits", False))  # KerasHub's own have none

@@ -31,6 +31,8 @@ def tokenizer_digest(tokenizer: keras_hub.tokenizers.Tokenizer) -> str:
     settings = {name: value for name, value in tokenizer.get_config().items() if name != "name"}
     # KerasHub's own config leaves this one out (0.25 to 0.32).
     settings |= {"split_on_cjk": getattr(tokenizer, "split_on_cjk", None)}
+    if getattr(tokenizer, "strip_left", None) is not None:
+        settings |= {"strip_left": sorted(tokenizer.strip_left)}
     settings |= {"class": type(tokenizer).__name__, "special": sorted(map(str, tokenizer.special_tokens))}
     whole = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:

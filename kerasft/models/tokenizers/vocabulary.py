@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import keras
 import keras_hub
 import numpy as np
 
@@ -55,6 +56,20 @@ class Vocabulary:
         if self._byte_level:
             return "".join(self.tokens[number] for number in ids)
         return " ".join(self.tokens[number] for number in ids).replace(" ##", "")
+
+
+def check_vocabulary(backbone: keras.Model, tokenizer: keras_hub.tokenizers.Tokenizer) -> None:
+    """Raises UserError where a tokenizer has an id for which a backbone's token embedding has no row."""
+    if isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer):
+        highest = max(tokenizer.vocabulary.values())
+    else:
+        highest = int(tokenizer.vocabulary_size()) - 1
+    rows = int(backbone.token_embedding.input_dim)
+    if highest >= rows:
+        raise UserError(
+            f"model.preset: its tokenizer has ids up to {highest:,}, and its token embedding {rows:,} rows (0 to "
+            f"{rows - 1:,}); take vocabulary and weights from the same model, or resize the embedding"
+        )
 
 
 def _as_text(token: str) -> str:

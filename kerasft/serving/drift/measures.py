@@ -108,6 +108,10 @@ def answer_rows(outputs: Mapping[str, np.ndarray], labels: Sequence[str] | None)
     if "chosen" in outputs and labels:
         chosen = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
         return {LABEL: chosen, CONFIDENCE: _numbers(outputs["score"])}
+    if "labels" in outputs and "count" in outputs:  # of so many labels that their names stand there
+        counts = np.minimum(outputs["count"], MOST_OF_A_ROW).tolist()
+        names = [tuple(map(_text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
+        return {LABEL: names, CONFIDENCE: _numbers(outputs["score"])}
     for name in ("label", "relation"):
         if name in outputs:
             return {LABEL: _names(outputs[name]), CONFIDENCE: _numbers(outputs["score"])}
@@ -133,7 +137,11 @@ def method_rows(outputs: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> 
     names, scores = outputs["classes"], outputs["scores"]
     best = scores.max(axis=1)
     if "thresholds" in state:
-        chosen = scores >= np.asarray(state["thresholds"], np.float32)
+        limits = np.asarray(state["thresholds"], np.float32)
+        if len(limits) > scores.shape[1]:  # the likeliest labels alone
+            of_name = dict(zip(state["labels"], limits))
+            limits = np.array([[of_name[_text(name)] for name in row] for row in names], np.float32)
+        chosen = scores >= limits
         rows = [tuple(map(_text, row[mask][:MOST_OF_A_ROW])) for row, mask in zip(names, chosen)]
         return {LABEL: rows, CONFIDENCE: _numbers(best)}
     # A text whose entities are not marked has zeros.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from grpc import StatusCode
 from kerasft.errors import ServableError, UserError
 from kerasft.serving.server.batching import Scheduler
 from kerasft.serving.server.loaded_model import LoadedModel
+from kerasft.serving.server.memory import give_back
 from kerasft.serving.server.settings import ModelSettings
 from kerasft.serving.server.versions import State, Version, find_versions, fingerprint
 from kerasft.serving.server.warming import Warmed, warm
@@ -226,11 +226,8 @@ def _load_warm(version: Version, trust: bool) -> tuple[LoadedModel, Warmed]:
 
 
 def _give_back() -> None:
-    """Returns the memory of what was unloaded to the system: else some of every model that is swapped would stay."""
     gc.collect()  # the objects of a graph refer to each other
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's, which keeps what is freed
-    if trim is not None:
-        trim(0)
+    give_back()
 
 
 def _not_found(request: str) -> ServingError:

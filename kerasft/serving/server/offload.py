@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from grpc import StatusCode
 
+from kerasft.serving.server.memory import give_back
 from kerasft.serving.status import ServingError
 
 Result = TypeVar("Result")
@@ -64,3 +65,4 @@ def _with_rest(work: Callable[..., Result], args: tuple) -> Result:
         return work(*args)
     finally:
         time.sleep(REST_SECONDS)
+        give_back()  # what a refused request took is free by now

@@ -80,7 +80,7 @@ def _predict(signatures: Mapping[str, SignatureDef], about: str) -> Schema:
     outputs = {name: _schema(info, name) for name, info in sorted(signature.outputs.items())}
     by_row = _object({name: _row(schema) for name, schema in inputs.items()}, len(inputs))
     row = {"anyOf": [by_row, _row(next(iter(inputs.values())))]} if len(inputs) == 1 else by_row
-    keys = {"enum": [key for key, each in signatures.items() if each.method_name == METHODS["predict"]]}
+    keys = {"enum": [key for key, each in signatures.items() if each.method_name not in METHODS.values()]}
     name = {"signature_name": {**keys, "default": DEFAULT_SIGNATURE}}
     body = {
         "oneOf": [

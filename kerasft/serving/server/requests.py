@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SIGNATURE = "serving_default"
 INPUTS = "inputs"  # of a classify or regress signature
+MOST_INPUTS = 1000  # of a signature
 KINDS = {"classify": "classification", "regress": "regression"}
 
 
@@ -43,6 +44,8 @@ class RequestLimits:
 
 def predict_inputs(request: PredictRequest, signature: SignatureDef, limits: RequestLimits) -> Arrays:
     """A PredictRequest -> all inputs of the signature. Raises ServingError."""
+    if len(request.inputs) > MOST_INPUTS:  # before there is a string for each name
+        raise invalid(f"inputs do not match the signature: there are {len(request.inputs)}")
     if set(request.inputs) != set(signature.inputs):
         extra, missing = (
             ", ".join(sorted(names)[:8]) or "none"

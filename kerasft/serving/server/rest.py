@@ -58,7 +58,7 @@ class RestApi:
         deadline = asyncio.get_running_loop().time() + self._options.answer_seconds
         if asked is None:
             return self._describe(request)
-        spec, method, offload = _spec(asked), asked[4].lower(), self._prediction.offload
+        spec, method, offload = version_of(asked), asked[4].lower(), self._prediction.offload
         with self._memory.account() as account:
             body = await self._read(request, account)
             with self._prediction.find(spec).used() as version:
@@ -98,7 +98,7 @@ class RestApi:
             raise invalid(f"Malformed request: {request.method} {path}")
         if not asked[1]:
             return self._list()
-        spec = _spec(asked)
+        spec = version_of(asked)
         if asked[4] is None:
             return _dict(self._prediction.status(spec))
         response = self._prediction.metadata(spec, [SIGNATURE_FIELD])
@@ -131,12 +131,14 @@ def _written(method: str, asked: Asked, outputs: Arrays) -> bytes:
     return json_answers.regressions(requests.regressions(outputs, rows))
 
 
-def _spec(asked: re.Match[str]) -> ModelSpec:
+def version_of(asked: re.Match[str]) -> ModelSpec:
+    """The version that a path means. Raises ServingError for a number that no version can have."""
     spec = ModelSpec(name=unquote(asked[1]))
     if asked[2]:
         digits = asked[2].lstrip("0") or "0"
         if len(digits) > INT64_DIGITS or int(digits) > INT64_MAX:  # Python reads no number of 5,000 digits
-            raise invalid(f"Failed to convert version: {asked[2]} to numeric.")
+            shown = asked[2] if len(asked[2]) <= 2 * INT64_DIGITS else f"{asked[2][:INT64_DIGITS]}..."
+            raise invalid(f"Failed to convert version: {shown} to numeric.")
         spec.version.value = int(digits)
     if asked[3]:
         spec.version_label = unquote(asked[3])

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.quoting import cut, listed, quoted
+from kerasft.tasks.names import difference, distinct, identity, indices, likeness, shown
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
 
+MOST_IN_AN_ANSWER = 200  # labels, where task.top does not say
+KEPT_OF_MANY = 20
+
 
 def fit_labels(config: Config, state: dict[str, Any], found: set[str]) -> None:
+    """The labels of the model: those that the config names, or those of the training data, sorted."""
     named = config.task.labels
-    if named is not None and found - set(named):
-        raise UserError(f"task.labels: the training data also has {sorted(found - set(named))[:5]}; add them")
-    state["labels"] = list(named) if named is not None else sorted(found)
+    known = indices(named or ())
+    if named is not None and (strange := [name for name in sorted(found) if identity(name) not in known]):
+        raise UserError(
+            f"task.labels: the training data also has {quoted(strange[:5])}{_near(strange[0], named)}; add them"
+        )
+    state["labels"] = list(named) if named is not None else distinct(found)
 
 
-def check_unknown(labels: list[str], splits: Mapping[str, Table], names) -> None:
-    known = set(labels)
+def check_unknown(
+    labels: list[str], splits: Mapping[str, Table], names: Callable[[Any], Iterable[str]], limit: int | None = None
+) -> None:
+    """Raises UserError for the first row of validation or test with a label that the model has not.
+
+    Args:
+        labels: that it has.
+        splits: with a column `label`.
+        names: a value of it -> the labels in it.
+        limit: `data.limit`, where labels were learnt from a sample.
+    """
+    known = indices(labels)
     for split in ("validation", "test"):
         table = splits.get(split)
         strange = (
@@ -32,7 +51,7 @@ def check_unknown(labels: list[str], splits: Mapping[str, Table], names) -> None
                 (row, name)
                 for row, value in enumerate(table.column("label"))
                 for name in names(value)
-                if name not in known
+                if identity(name) not in known
             ]
             if table is not None
             else []
@@ -41,18 +60,34 @@ def check_unknown(labels: list[str], splits: Mapping[str, Table], names) -> None
             row, name = strange[0]
             where = table.rows(np.asarray([row]))[0]["where"]
             more = f" (and {len(strange) - 1} more such rows)" if len(strange) > 1 else ""
+            lacking, mend = "data.train", "add examples of it to train, or remove these rows"
+            if limit is not None and "train" in splits:
+                lacking = f"the sample of data.train that data.limit={limit} takes"
+                mend = "raise data.limit, or name all labels in task.labels"
             raise UserError(
-                f"{where}: the label {name!r} does not occur in data.train{more}; "
-                "add examples of it to train, or remove these rows"
+                f"{where}: the label {quoted(name)} does not occur in {lacking}{more}{_near(name, labels)}; {mend}"
             )
 
 
-def check_weight_names(chosen: Mapping[str, float], labels: list[str]) -> None:
+def _near(name: str, labels: Sequence[str]) -> str:
+    """`, but 'b' does` for a label that a reader would take for `name`."""
+    like = likeness(name)
+    near = next((label for label in labels if likeness(label) == like), None)
+    return "" if near is None else f"; {shown(near)} does, which differs {difference(near, name)} from {shown(name)}"
+
+
+def check_weights(chosen: Mapping[str, float], labels: list[str]) -> dict[str, float]:
+    """`training.class_weights` by `identity` of the label. Raises UserError for what no training can be done with."""
+    known = indices(labels)
     for name, weight in chosen.items():
-        if name not in labels:
-            raise UserError(f"training.class_weights.{name}: no such label; there are: {', '.join(labels[:20])}")
+        if identity(name) not in known:
+            raise UserError(f"training.class_weights.{cut(name)}: no such label; there are: {listed(labels)}")
         if weight < 0:
-            raise UserError(f"training.class_weights.{name}: {weight} is negative; use 0 or more")
+            raise UserError(f"training.class_weights.{cut(name)}: {weight} is negative; use 0 or more")
+    weights = {identity(name): weight for name, weight in chosen.items()}
+    if not any(weights.get(name, 1.0) for name in known):
+        raise UserError("training.class_weights: every label has the weight 0, so nothing is learnt; raise one of them")
+    return weights
 
 
 def top_label(probabilities: tf.Tensor, labels: list[str]) -> dict[str, tf.Tensor]:
@@ -62,15 +97,72 @@ def top_label(probabilities: tf.Tensor, labels: list[str]) -> dict[str, tf.Tenso
     return {"label": tf.gather(tf.constant(labels), top), "score": tf.reduce_max(probabilities, axis=-1)}
 
 
-def classify_outputs(scores: tf.Tensor, labels: list[str]) -> dict[str, tf.Tensor]:
-    """TensorFlow Serving's Classify: (batch, labels) scores -> the labels' names beside them."""
+def kept_labels(top: int | None, labels: int) -> int | None:
+    """Of how many labels an answer has the probability, by `task.top`; None: of all."""
+    kept = top or (labels if labels <= MOST_IN_AN_ANSWER else KEPT_OF_MANY)
+    return None if kept >= labels else kept
+
+
+def shortened(answer: Mapping[str, tf.Tensor], labels: list[str], top: int | None) -> dict[str, tf.Tensor]:
+    """An answer with (batch, labels) `probabilities` -> as it is, or with those of the likeliest labels alone.
+
+    Then `top_labels` and `top_probabilities` (batch, kept) stand there, and instead of `chosen` (batch, labels) the
+    names and probabilities of those that are chosen: `labels` and `label_probabilities` (batch, most of a text in the
+    batch), padded with "" and 0, and `count` (batch).
+    """
     import tensorflow as tf
 
+    kept = kept_labels(top, len(labels))
+    if kept is None:
+        return dict(answer)
+    names = tf.constant(labels)
+    found = {name: value for name, value in answer.items() if name not in ("probabilities", "chosen")}
+    values, places = tf.math.top_k(answer["probabilities"], kept)
+    found |= {"top_labels": tf.gather(names, places), "top_probabilities": values}
+    if "chosen" in answer:
+        where = tf.where(answer["chosen"] > 0)  # (chosen, 2) row and label
+        count = tf.reduce_sum(answer["chosen"], axis=1)
+        for name, values in (
+            ("labels", tf.gather(names, where[:, 1])),
+            ("label_probabilities", tf.gather_nd(answer["probabilities"], where)),
+        ):
+            found[name] = tf.RaggedTensor.from_row_lengths(values, count, validate=False).to_tensor()
+        found["count"] = count
+    return found
+
+
+def probability_rows(outputs: Mapping[str, np.ndarray], labels: list[str], top: int | None) -> list[dict[str, float]]:
+    """Outputs of `shortened` -> {label: probability} of each row: of all labels in their order, or of the likeliest
+    first. An older export, which answers with all, is cut here."""
+    if "top_labels" in outputs:
+        return [dict(zip(*row)) for row in zip(*lists(outputs, "top_labels", "top_probabilities"))]
+    every, kept = outputs["probabilities"], kept_labels(top, len(labels))
+    if kept is None:
+        return [dict(zip(labels, row)) for row in every.tolist()]
+    order = np.argsort(-every, axis=1, kind="stable")[:, :kept]
+    best = np.take_along_axis(every, order, axis=1)
+    return [
+        {labels[place]: value for place, value in zip(places, row)}
+        for places, row in zip(order.tolist(), best.tolist())
+    ]
+
+
+def classify_outputs(answer: Mapping[str, tf.Tensor], labels: list[str]) -> dict[str, tf.Tensor]:
+    """TensorFlow Serving's Classify: names of labels and, beside them, their (batch, labels) scores."""
+    import tensorflow as tf
+
+    if "top_labels" in answer:
+        return {"classes": answer["top_labels"], "scores": answer["top_probabilities"]}
+    scores = answer["probabilities"]
     return {"classes": tf.tile(tf.constant(labels)[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
 
 def lists(outputs: Mapping[str, np.ndarray], *names: str) -> list[list[Any]]:
-    return [
-        [value.decode("utf-8") if isinstance(value, bytes) else value for value in outputs[name].tolist()]
-        for name in names
-    ]
+    """Outputs as Python has them, bytes as text."""
+    return [_decoded(outputs[name].tolist()) for name in names]
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item) for item in value] if value and isinstance(value[0], (list, bytes)) else value
+    return value.decode("utf-8") if isinstance(value, bytes) else value

@@ -9,8 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.errors import UserError
-from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, top_label
+from kerasft.data.sources.edges import trimmed
+from kerasft.data.sources.literals import looks_like_list, read_list
+from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
+from kerasft.tasks.names import identity, indices, name_warnings, read_name
+from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,14 +41,28 @@ class MultiLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> list[str]:
+        parts = self._parts(value, where)
+        return sorted({read_name(part, f"a label of {quoted(value)}", where) for part in parts})
+
+    def _parts(self, value: Any, where: str) -> list[Any]:
+        separator = self.config.task.label_separator
         if isinstance(value, str):
-            value = [part.strip() for part in value.split(self.config.task.label_separator) if part.strip()]
-        if not isinstance(value, list) or any(part is None or isinstance(part, (list, dict)) for part in value):
-            raise UserError(
-                f"{where}: the labels are {value!r}; a list, or a text with "
-                f"{self.config.task.label_separator!r} between the labels (task.label_separator), is needed"
+            written, bare = read_list(value), trimmed(value)
+            bracketed = looks_like_list(bare) or (bare.startswith("[") and bare.endswith("]") and "," in bare)
+            if written is None and bracketed and separator not in bare:
+                raise BadRow(
+                    f"{where}: the labels are {quoted(value)}, a list that can't be read; write it in JSON, or the "
+                    f"labels with {quoted(separator)} between them (task.label_separator)",
+                    "a list that can't be read",
+                )
+            return [part for part in value.split(separator) if trimmed(part)] if written is None else written
+        if not isinstance(value, list):
+            raise BadRow(
+                f"{where}: the labels are {quoted(value)}; a list, or a text with {quoted(separator)} between the "
+                "labels (task.label_separator), is needed",
+                "no list of labels",
             )
-        return sorted({str(part) for part in value})
+        return value
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         found = {label for labels in splits["train"].column("label") for label in labels}
@@ -53,7 +71,11 @@ class MultiLabel:
         self.state["thresholds"] = [0.5] * len(self.state["labels"])
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
-        check_unknown(self.state["labels"], splits, lambda labels: labels)
+        check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def data_warnings(self) -> list[str]:
+        """What is odd about the names of labels."""
+        return name_warnings(self.state["labels"], separator="task.label_separator")
 
     def groups(self, table: Table) -> np.ndarray:
         """Rows with the same rarest label form a group, so that rare labels reach both parts."""
@@ -66,10 +88,10 @@ class MultiLabel:
         return np.unique(np.asarray(rarest, object).astype(str), return_inverse=True)[1]
 
     def targets(self, table: Table) -> np.ndarray:
-        ids = {label: i for i, label in enumerate(self.state["labels"])}
+        ids = indices(self.state["labels"])
         hot = np.zeros((len(table), len(ids)), np.float32)
         for row, labels in enumerate(table.column("label")):
-            hot[row, [ids[label] for label in labels]] = 1.0
+            hot[row, [ids[identity(label)] for label in labels]] = 1.0
         return hot
 
     def weights(self, targets: np.ndarray) -> np.ndarray:
@@ -117,16 +139,20 @@ class MultiLabel:
         return bootstrap_interval(multi_label_macro_f1, targets, predicted, seed=self.config.seed)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        names = self.state["labels"]
+        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
         return [
-            {
-                "label": label,
-                "score": score,
-                "labels": [name for name, yes in zip(names, chosen) if yes],
-                "probabilities": dict(zip(names, each)),
-            }
-            for label, score, chosen, each in zip(*lists(outputs, "label", "score", "chosen", "probabilities"))
+            {"label": label, "score": score, "labels": list(own), "probabilities": each | own}
+            for label, score, own, each in zip(*lists(outputs, "label", "score"), self._chosen(outputs), probabilities)
         ]
+
+    def _chosen(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+        """The chosen labels of each row with their probabilities."""
+        if "chosen" not in outputs:
+            rows = zip(*lists(outputs, "labels", "label_probabilities", "count"))
+            return [dict(zip(names[:count], scores)) for names, scores, count in rows]
+        names, scores = self.state["labels"], outputs["probabilities"]
+        places = [np.flatnonzero(row).tolist() for row in outputs["chosen"]]
+        return [{names[place]: float(row[place]) for place in chosen} for chosen, row in zip(places, scores)]
 
     def truth(self, target: np.ndarray) -> list[str]:
         return [name for name, yes in zip(self.state["labels"], target) if yes]
@@ -139,7 +165,8 @@ class MultiLabel:
         if not wrong:
             return None
         chances = row["probabilities"]
-        surest = max(chances[name] if name in row["labels"] else 1 - chances[name] for name in wrong)
+        least = min(chances.values())  # a label that is not there is no likelier
+        surest = max(chances[name] if name in row["labels"] else 1 - chances.get(name, least) for name in wrong)
         return {"prediction": row["labels"], "score": surest}
 
 

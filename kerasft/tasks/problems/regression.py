@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.errors import UserError
+from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,7 +35,9 @@ class Regression:
         except (TypeError, ValueError):
             number = float("nan")
         if not np.isfinite(number) or isinstance(value, bool):
-            raise UserError(f"{where}: the label is {value!r}; task.problem regression needs a finite number")
+            raise BadRow(
+                f"{where}: the label is {quoted(value)}; task.problem regression needs a finite number", "no number"
+            )
         return number
 
     def fit(self, splits: Mapping[str, Table]) -> None:
@@ -45,6 +48,10 @@ class Regression:
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         """Any number will do."""
+
+    def data_warnings(self) -> list[str]:
+        """A number has no name."""
+        return []
 
     def groups(self, table: Table) -> None:
         return None

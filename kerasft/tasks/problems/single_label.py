@@ -9,8 +9,18 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.errors import UserError
-from kerasft.tasks.problems.labels import check_unknown, check_weight_names, fit_labels, lists, top_label
+from kerasft.data.sources.literals import read_list
+from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
+from kerasft.tasks.names import distinct, identity, indices, name_warnings, read_name
+from kerasft.tasks.problems.labels import (
+    check_unknown,
+    check_weights,
+    fit_labels,
+    lists,
+    probability_rows,
+    top_label,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,17 +40,25 @@ class SingleLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> str:
-        if value is None or isinstance(value, (list, dict)) or str(value).strip() == "":
-            raise UserError(f"{where}: the label is {value!r}; one label is needed")
-        return str(value).strip()
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]  # a list of labels with one in it, as doccano and Label Studio write
+        if isinstance(value, str) and value.lstrip().startswith("[") and read_list(value) is not None:
+            raise BadRow(
+                f"{where}: the label is {quoted(value)}, a list; one label is needed, or task.problem: multi_label",
+                "a list for a label",
+            )
+        return read_name(value, "the label", where)
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        found = self.learnt(set(splits["train"].column("label")))
+        found = self.learnt(set(distinct(set(splits["train"].column("label")))))
         if len(found) < 2:
             raise UserError(
-                f"data.train: every row has the label {next(iter(found))!r}; at least two labels are needed to learn"
+                f"data.train: every row has the label {quoted(next(iter(found)))}; at least two labels are needed to "
+                "learn"
             )
         fit_labels(self.config, self.state, found)
+        if isinstance(self.config.training.class_weights, dict):
+            check_weights(self.config.training.class_weights, self.state["labels"])
         self.check_targets(splits)
 
     def learnt(self, found: set[str]) -> set[str]:
@@ -52,14 +70,18 @@ class SingleLabel:
         return self.state["labels"]
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
-        check_unknown(self.names(), splits, lambda label: [label])
+        check_unknown(self.names(), splits, lambda label: [label], self.config.data.limit)
+
+    def data_warnings(self) -> list[str]:
+        """What is odd about the names of labels."""
+        return name_warnings(self.names())
 
     def groups(self, table: Table) -> np.ndarray:
         return np.unique(np.asarray(table.column("label"), object).astype(str), return_inverse=True)[1]
 
     def targets(self, table: Table) -> np.ndarray:
-        ids = {label: i for i, label in enumerate(self.names())}
-        return np.asarray([ids[label] for label in table.column("label")], np.int32)
+        ids = indices(self.names())
+        return np.asarray([ids[identity(label)] for label in table.column("label")], np.int32)
 
     def weights(self, targets: np.ndarray) -> np.ndarray:
         chosen, labels = self.config.training.class_weights, self.state["labels"]
@@ -69,9 +91,11 @@ class SingleLabel:
         if chosen == "balanced":  # King and Zeng 2001, as scikit-learn has it: n / (classes * count)
             each = len(targets) / (len(labels) * np.maximum(counts, 1))
         else:
-            check_weight_names(chosen, labels)
-            each = np.asarray([chosen.get(label, 1.0) for label in labels])
+            chosen = check_weights(chosen, labels)
+            each = np.asarray([chosen.get(identity(label), 1.0) for label in labels])
         weights = each[targets]
+        if not weights.any():
+            raise UserError("training.class_weights: every row of data.train has the weight 0; raise that of a label")
         return (weights / weights.mean()).astype(np.float32)
 
     def outputs(self) -> int:
@@ -109,9 +133,10 @@ class SingleLabel:
         return bootstrap_interval(np.mean, (self.predictions(logits) == targets).astype(float), seed=self.config.seed)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
         return [
-            {"label": label, "score": score, "probabilities": dict(zip(self.state["labels"], each))}
-            for label, score, each in zip(*lists(outputs, "label", "score", "probabilities"))
+            {"label": label, "score": score, "probabilities": each}
+            for label, score, each in zip(*lists(outputs, "label", "score"), probabilities)
         ]
 
     def truth(self, target: np.ndarray) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
 
 if TYPE_CHECKING:
@@ -38,19 +39,19 @@ class StructuredLabel(SingleLabel):
         if self.scope is not None:
             self._fit_scope(splits)
         if self.separator is not None and not any(self.separator in label for label in self.state["labels"]):
-            raise UserError(f"task.separator: no label has {self.separator!r} in it; remove the key")
+            raise UserError(f"task.separator: no label has {quoted(self.separator)} in it; remove the key")
 
     def _fit_scope(self, splits: Mapping[str, Table]) -> None:
         label = self.scope.label
         if self.scope.learn and label not in splits["train"].column("label"):
-            raise UserError(f"task.out_of_scope.label: no row of data.train has {label!r}; set learn: false")
+            raise UserError(f"task.out_of_scope.label: no row of data.train has {quoted(label)}; set learn: false")
         outside = [other == label for other in splits["validation"].column("label")]
         if all(outside):
-            raise UserError(f"data.validation: every row has the label {label!r}; add rows that are in scope")
+            raise UserError(f"data.validation: every row has the label {quoted(label)}; add rows that are in scope")
         if self.scope.max_accuracy_loss is None and not any(outside):
             raise UserError(
-                f"task.out_of_scope: no row of data.validation has the label {label!r}, so the threshold can't be "
-                "balanced; add some, or set max_accuracy_loss"
+                f"task.out_of_scope: no row of data.validation has the label {quoted(label)}, so the threshold can't "
+                "be balanced; add some, or set max_accuracy_loss"
             )
         self.state["threshold"] = 0.0
 
@@ -59,7 +60,9 @@ class StructuredLabel(SingleLabel):
             return found
         inside = found - {self.scope.label}
         if not inside:
-            raise UserError(f"data.train: every row has the label {self.scope.label!r}; add rows that are in scope")
+            raise UserError(
+                f"data.train: every row has the label {quoted(self.scope.label)}; add rows that are in scope"
+            )
         return inside
 
     def weights(self, targets: np.ndarray) -> np.ndarray:

@@ -83,3 +83,16 @@ def test_every_row_of_semeval_is_well_marked(split):
     assert len(texts) == {"train": 8000, "test": 2717}[split]
     for text in texts:
         MARKERS.check(text, split)
+
+
+@pytest.mark.parametrize("first", [[4, 9], [3, 9], "[4 9]", "(3, 8)", "[np.int64(4), np.int64(9)]"])
+def test_spans_lose_what_nobody_sees_at_their_edges(first):
+    text = "the mill by the \u200briver\u00a0"
+    marked = MARKERS.insert(text, [first, [15, len(text)]], ["e1", "e2"], "f:1")
+    assert marked == "the <e1>mill</e1> by the \u200b<e2>river</e2>\u00a0"
+
+
+def test_a_span_is_quoted_in_part():
+    with pytest.raises(BadRow) as caught:
+        MARKERS.insert("a b", [list(range(10_000)), [0, 1]], ["e1", "e2"], "f:1")
+    assert len(str(caught.value)) < 200

@@ -270,3 +270,13 @@ def test_bomb_stops_at_its_budget(tmp_path):
     with pytest.raises(UserError, match="far more than its size"):
         unpack.unpack(archive, tmp_path / "target")
     assert (tmp_path / "target/zeros").stat().st_size <= unpack.SMALL_BYTES
+
+
+def test_no_home_to_keep_packages_in(monkeypatch):
+    def no_home(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("KERASFT_CACHE", raising=False)
+    monkeypatch.setattr(pathlib.PosixPath, "expanduser", no_home)
+    with pytest.raises(UserError, match="no home to keep packages in; set HOME, or KERASFT_CACHE"):
+        fetch_package_path("pypi:a==1/b")

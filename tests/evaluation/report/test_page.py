@@ -288,3 +288,11 @@ def test_validation_leads_where_there_is_no_test():
     report = single_label_report(names(2))
     report = replace(report, metrics={"validation": report.metrics["test"]})
     assert "on 400 validation examples" in report_page(report)
+
+
+def test_a_page_of_thousands_of_classes_stays_small():
+    labels = [f"class number {number}" for number in range(3000)]
+    page = report_page(single_label_report(labels, rows=4000))
+    assert len(page) < 1_000_000 and '<svg class="confusion"' not in page
+    assert "200 of 3,000; all are in metrics.json" in page and "Most often confused" in page
+    assert "the 100 largest and the 100 smallest of 3,000 classes" in page

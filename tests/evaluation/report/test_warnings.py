@@ -1,7 +1,8 @@
 """Each caution fires for its reason and only then."""
 
 from kerasft.evaluation.report.blocks import Report
-from kerasft.evaluation.report.warnings import cautions
+from kerasft.evaluation.report.warnings import cautions, unreachable_warnings
+from kerasft.tasks.base import Unreachable
 
 CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
 
@@ -54,3 +55,25 @@ def test_poor_calibration_needs_enough_rows_to_be_seen():
     (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.5})
     assert "underconfident" in caution
     assert said({"expected_calibration_error": 0.2, "mean_confidence": 0.9, "rows": 99}) == []
+
+
+def test_answers_that_no_model_can_give():
+    missed = Unreachable(8, 20, "entities begin or end inside a unit", "Set task.units.", row=3)
+    (caution,) = said(unreachable=missed)
+    assert caution == (
+        "8 of 20 entities begin or end inside a unit in train. No answer can equal them, and they count as missed. "
+        "Set task.units."
+    )
+    assert said(unreachable=missed._replace(count=0)) == []
+    assert unreachable_warnings({"train": None}) == []
+
+
+def test_odd_names_are_told_on_the_page_too():
+    report = Report(
+        name="x",
+        created="now",
+        problem="single_label",
+        headline="accuracy",
+        data_summary={"warnings": ["labels look alike"]},
+    )
+    assert cautions(report) == ["Labels look alike"]

@@ -137,3 +137,12 @@ def test_a_long_text_has_the_logits_of_its_own_windows(preprocess):
 def test_a_stride_without_room(preprocess):
     with pytest.raises(UserError, match="task.stride: 10 is no less than the 10 tokens .* use 5 or less"):
         preprocess(stride=10)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["tokens", "words", "spaces"])
+def test_units_have_no_edges_that_nobody_sees(preprocess, family, kind):
+    """As true spans lose theirs: otherwise no answer could equal a span before a zero-width space."""
+    texts = ["the fox\u200b over\u00ad the\ufeff dog\u00a0 ", "\u200bfox\u200d", "\u200b \u200b"]
+    expected = [["the", "fox", "over", "the", "dog"], ["fox"], []]
+    assert units_of(preprocess(kind, family=family), texts) == expected

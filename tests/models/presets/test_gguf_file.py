@@ -35,7 +35,7 @@ def number(value) -> dict:
     [
         ({"architecture": "qwen2"}, "is of architecture qwen2; llama is read here"),
         ({"metadata": {"llama.block_count": None}}, "has no llama.block_count"),
-        ({"metadata": {"llama.rope.scaling.type": "yarn"}}, "has llama.rope.scaling.type, which is not read"),
+        ({"metadata": {"llama.rope.scaling.type": "yarn"}}, "has llama.rope.scaling.type, yarn, which is not read"),
         ({"metadata": {"llama.rope.dimension_count": 8}}, "turns 8 of 64 / 4 numbers of a head"),
         ({"metadata": {"llama.block_count": 3}}, "lacks the weight blk.2.attn_k.weight"),
         ({"tensors": {"rope_freqs.weight": np.ones(8, np.float32)}}, "has a weight rope_freqs.weight, which"),

@@ -10,7 +10,7 @@ from kerasft.serving.server import requests
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.status import ServingError
 
-LIMITS = RequestLimits(rows=2, text_bytes=10)
+LIMITS = RequestLimits(rows=2, text_bytes=10, input_bytes=100)
 SIGNATURES = {
     "classify": SignatureDef(method_name="tensorflow/serving/classify"),
     "serving_default": SignatureDef(method_name="tensorflow/serving/predict"),
@@ -45,6 +45,7 @@ def test_the_context_is_part_of_each_example_and_an_example_overrides_it():
         ({"a": strings(b"x" * 11)}, "a text of 11 bytes; this server takes 10 at most"),
         ({"a": strings(b"1"), "b": strings(b"1", b"2")}, "different numbers of rows: 'a' 1, 'b' 2"),
         ({"a": strings()}, "no rows"),
+        ({"a": np.zeros((2, 9))}, "144 bytes once they are read; this server takes 100"),
     ],
 )
 def test_limits(inputs, expected):
@@ -60,6 +61,17 @@ def test_no_examples_and_too_many():
     many.example_list.examples.extend([Example()] * 3)
     with pytest.raises(ServingError, match="3 rows"):
         requests.example_inputs(many, LIMITS)
+
+
+def test_a_context_is_counted_for_each_example_it_goes_into():
+    given = Input()
+    given.example_list_with_context.context.CopyFrom(example(a=b"x" * 1000))
+    given.example_list_with_context.examples.extend([Example()] * 20)
+    size = given.example_list_with_context.context.ByteSize()
+    assert len(requests.example_inputs(given, RequestLimits(input_bytes=20 * size))["inputs"]) == 20
+    for limits in (RequestLimits(input_bytes=20 * size - 1), RequestLimits(text_bytes=size - 1)):
+        with pytest.raises(ServingError, match=f"the context has {size} bytes, for 20 examples"):
+            requests.example_inputs(given, limits)
 
 
 def test_a_method_needs_a_signature_of_its_own():

@@ -5,7 +5,7 @@ import json
 import pytest
 from grpc import StatusCode
 
-from kerasft.serving.server.rest import PREDICTION, STATUS, json_response, refusal
+from kerasft.serving.server.rest import PREDICTION, STATUS, json_response, refusal, version_of
 from kerasft.serving.status import ServingError, invalid
 
 # Path -> name, version, label, method.
@@ -60,3 +60,16 @@ def test_an_answer_names_neither_a_charset_nor_versions_of_libraries():
     answer = json_response({"a": float("nan")})
     assert answer.headers["Content-Type"] == "application/json" and answer.headers["Server"] == "kerasft"
     assert answer.body == b'{"a": NaN}'
+
+
+@pytest.mark.parametrize("digits", ["9" * 19, "9" * 5000, "9223372036854775808"])
+def test_a_version_beyond_numbers_is_refused(digits):
+    with pytest.raises(ServingError, match="to numeric") as refused:
+        version_of(PREDICTION.fullmatch(f"/v1/models/m/versions/{digits}:predict"))
+    assert refused.value.http_status == 400 and len(refused.value.message) < 1100
+
+
+@pytest.mark.parametrize("digits", ["7", "0" * 5000 + "7", "9223372036854775807", "0"])
+def test_versions_up_to_the_largest_are_read(digits):
+    spec = version_of(PREDICTION.fullmatch(f"/v1/models/m/versions/{digits}:predict"))
+    assert spec.version.value == int(digits.lstrip("0") or 0)

@@ -1,0 +1,284 @@
+"""The tokenizer of a folder in Hugging Face form, from tokenizer.json or from the files that older ones have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kerasft.errors import UserError
+from kerasft.models.presets.huggingface_files import preset_file, read_json
+from kerasft.models.presets.tokenizer_json import (
+    BYTE_PAIR,
+    SENTENCE_PIECE,
+    UNIGRAM,
+    WORDPIECE,
+    Refused,
+    TokenizerJson,
+    read_tokenizer_json,
+    word_piece_settings,
+)
+
+if TYPE_CHECKING:
+    import keras_hub
+
+_DECODERS = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text")
+# Kind of tokenizer -> `model_type` -> KerasHub's class; "" is kerasft's own, whose special tokens are told.
+_CLASSES: dict[str, dict[str, str]] = {
+    WORDPIECE: {"bert": "BertTokenizer", "distilbert": "DistilBertTokenizer"},
+    BYTE_PAIR: {"roberta": "RobertaTokenizer", "bart": "BartTokenizer", "gpt2": "GPT2Tokenizer"}
+    | dict.fromkeys(_DECODERS, ""),
+    UNIGRAM: {"xlm-roberta": "XLMRobertaTokenizer", "bert": "XLMRobertaTokenizer", "albert": "AlbertTokenizer"},
+    SENTENCE_PIECE: {"llama": "LlamaTokenizer", "mistral": "MistralTokenizer", "mixtral": "MixtralTokenizer"}
+    | {"gemma": "GemmaTokenizer", "gemma2": "GemmaTokenizer", "gemma3_text": "Gemma3Tokenizer"},
+}
+_SHIFTED = "XLMRobertaTokenizer"
+# Where SentencePiece's own model lies.
+_PIECES = {"xlm-roberta": "sentencepiece.bpe.model", "bert": "sentencepiece.bpe.model", "albert": "spiece.model"}
+_END_OF_GPT2 = "<|endoftext|>"
+
+
+class FoundTokenizer(NamedTuple):
+    """A tokenizer before KerasHub's object is made of it.
+
+    Attributes:
+        kind: WordPiece, byte-level BPE, Unigram or SentencePiece's BPE, as `tokenizer_json` calls them.
+        name: KerasHub's class; "": `ByteLevelTokenizer`.
+        highest_id: of all tokens; None: it is known by KerasHub alone.
+        arguments: of the class.
+        strip_left: tokens that take the white space before them along; None: as KerasHub's class.
+    """
+
+    kind: str
+    name: str
+    highest_id: int | None
+    arguments: dict[str, Any]
+    strip_left: list[str] | None = None
+
+
+def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
+    """Reads the tokenizer of a folder or of a model on the hub.
+
+    Args:
+        resolved: a local folder or a hub's handle.
+        model_type: of config.json.
+
+    Raises:
+        UserError: there is none, it is none for this model, or it does what is not done here.
+        OSError: a file can't be fetched.
+    """
+    content = read_json(resolved, "tokenizer.json")
+    settings = read_json(resolved, "tokenizer_config.json") or {}
+    try:
+        pieces = _own_pieces(resolved, model_type, content, settings)
+        if pieces is not None:
+            return _from_pieces(model_type, content, pieces)
+        told = None if content is None else read_tokenizer_json(content, settings)
+        return _found(resolved, model_type, told, settings)
+    except Refused as error:
+        raise UserError(f"model.preset: {resolved}: {error}; use a model whose tokenizer is of this kind") from None
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise UserError(
+            f"model.preset: {resolved}: its tokenizer's files are not what the library tokenizers writes "
+            f"({type(error).__name__}: {str(error)[:80]}); fetch the model again"
+        ) from None
+
+
+def _found(resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
+    kind = told.kind if told else _kind_of_files(resolved, model_type)
+    if model_type not in _CLASSES[kind]:
+        raise Refused(f"it is {kind}", f"a {model_type} is read with {_kinds_of(model_type)}")
+    if kind == WORDPIECE:
+        return _word_piece(resolved, _CLASSES[kind][model_type], told, settings)
+    if kind == BYTE_PAIR:
+        return _byte_pair(resolved, model_type, told, settings)
+    from kerasft.models.presets import sentence_piece_json
+
+    if kind == UNIGRAM:
+        proto = sentence_piece_json.unigram_model(told.content, _CLASSES[kind][model_type] == _SHIFTED)
+    else:
+        proto = sentence_piece_json.merges_model(told.content)
+    return _of_model(kind, model_type, proto, sentence_piece_json.piece_names(proto, None))
+
+
+def _own_pieces(
+    resolved: str, model_type: str, content: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> Path | None:
+    """SentencePiece's own model, where the folder has it and its tokenizer is no byte-level BPE."""
+    if model_type not in {**_CLASSES[UNIGRAM], **_CLASSES[SENTENCE_PIECE]}:
+        return None
+    if content is not None and "ByteLevel" in json.dumps(content.get("pre_tokenizer")):
+        return None
+    if model_type == "bert" and "XLMRoberta" not in str(settings.get("tokenizer_class")):
+        return None
+    return preset_file(resolved, _PIECES.get(model_type, "tokenizer.model"))
+
+
+def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Path) -> FoundTokenizer:
+    from kerasft.models.presets.sentence_piece_json import piece_names
+
+    kind = UNIGRAM if model_type in _CLASSES[UNIGRAM] else SENTENCE_PIECE
+    proto = pieces.read_bytes()
+    known = piece_names(proto, pieces)
+    told = _of_model(kind, model_type, proto, known)
+    if told.name == _SHIFTED:
+        known |= {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
+    added = [token["content"] for token in (content or {}).get("added_tokens", [])]
+    if unknown := [token for token in added if token not in known]:
+        raise Refused(f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it")
+    return told
+
+
+def _of_model(kind: str, model_type: str, proto: bytes, known: set[str]) -> FoundTokenizer:
+    name = _CLASSES[kind][model_type]
+    # XLM-R's ids are the model's and one, and its mask is behind them all.
+    return FoundTokenizer(kind, name, len(known) + (1 if name == _SHIFTED else -1), {"proto": proto})
+
+
+def _kinds_of(model_type: str) -> str:
+    return " or ".join(kind for kind, classes in _CLASSES.items() if model_type in classes) or "none"
+
+
+def _kind_of_files(resolved: str, model_type: str) -> str:
+    """Of a folder without tokenizer.json and without SentencePiece's model."""
+    if model_type in _CLASSES[WORDPIECE] and preset_file(resolved, "vocab.txt") is not None:
+        return WORDPIECE
+    if model_type in _CLASSES[BYTE_PAIR] and preset_file(resolved, "vocab.json") is not None:
+        return BYTE_PAIR
+    wanted = {WORDPIECE: "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
+    pieces = _PIECES.get(model_type, "tokenizer.model")
+    files = dict.fromkeys(wanted.get(kind, pieces) for kind in _CLASSES if model_type in _CLASSES[kind])
+    raise UserError(
+        f"model.preset: {resolved} has no tokenizer: neither tokenizer.json nor {' nor '.join(files)}; put it beside "
+        "the weights, as the tokenizer's save_pretrained writes it"
+    )
+
+
+def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
+    file = preset_file(resolved, "vocab.txt")
+    lines = None if file is None else _lines(file)
+    if told is None:
+        words, arguments = lines, word_piece_settings(settings, {})
+    else:
+        words, arguments = _in_order(told.vocabulary), {**told.settings}
+        if told.added:
+            arguments["special_tokens"] = told.added
+        _check_same(words, lines, file)
+    arguments |= {"vocabulary": words, "special_tokens_in_strings": True}
+    return FoundTokenizer(WORDPIECE, name, len(words) - 1, arguments)
+
+
+def _check_same(words: list[str], lines: list[str] | None, file: Path | None) -> None:
+    """vocab.txt beside tokenizer.json has the same words, but for those that were added behind them."""
+    if lines is None or lines == words[: len(lines)]:
+        return
+    at = next((i for i, (one, other) in enumerate(zip(lines, words)) if one != other), len(words))
+    raise UserError(
+        f"model.preset: {file}, line {at + 1}, has {lines[at][:40]!r}, and tokenizer.json has "
+        f"{words[at][:40]!r} there; "
+        if at < len(words)
+        else f"model.preset: {file} has {len(lines):,} words and tokenizer.json {len(words):,}; "
+        "remove the one that is not the model's"
+    )
+
+
+def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    for number, word in enumerate(words):
+        if vocabulary[word] != number:
+            raise Refused(
+                f"the token {word!r} has the id {vocabulary[word]}", f"WordPiece's ids have no gaps, {number} is next"
+            )
+    return words
+
+
+def _lines(file: Path) -> list[str]:
+    """Words of vocab.txt; blank lines at its end are none."""
+    with file.open(encoding="utf-8") as opened:
+        lines = [line.rstrip("\n") for line in opened]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def _byte_pair(
+    resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]
+) -> FoundTokenizer:
+    if told is None:
+        vocabulary, merges = _vocabulary_and_merges(resolved)
+        found: dict[str, Any] = {"add_prefix_space": bool(settings.get("add_prefix_space"))}
+        added, strip_left = [], None
+    else:
+        vocabulary, merges, found = told.vocabulary, told.merges, dict(told.settings)
+        added, strip_left = told.added, told.strip_left
+    digits = found.pop("split_digits", False)
+    arguments: dict[str, Any] = {"vocabulary": vocabulary, "merges": merges}
+    arguments |= {key: value for key, value in found.items() if value}
+    if added:
+        arguments["unsplittable_tokens"] = added
+    name = _CLASSES[BYTE_PAIR][model_type]
+    end = _special(settings, resolved, "eos_token")
+    if model_type == "gpt2" and (digits or end not in (None, _END_OF_GPT2) or _END_OF_GPT2 not in vocabulary):
+        name = ""
+    elif digits and name:
+        raise Refused("it splits off each digit", f"KerasHub's {model_type} does not")
+    if not name:
+        arguments |= _own_tokens(settings, resolved, vocabulary, added) | {"split_digits": digits}
+    return FoundTokenizer(BYTE_PAIR, name, max(vocabulary.values()), arguments, strip_left)
+
+
+def _own_tokens(
+    settings: Mapping[str, Any], resolved: str, vocabulary: Mapping[str, int], added: list[str]
+) -> dict[str, Any]:
+    start, end = (_special(settings, resolved, f"{role}_token") for role in ("bos", "eos"))
+    for role, token in (("bos_token", start), ("eos_token", end)):
+        if token is not None and token not in vocabulary:
+            raise Refused(f"its {role} is {token!r}", "its vocabulary does not have it")
+    if end is None:
+        raise Refused("it names no eos_token", "a text is ended by one: name it in tokenizer_config.json")
+    return {"start_token": start, "end_token": end, "unsplittable_tokens": list(dict.fromkeys([*added, end]))}
+
+
+def _special(settings: Mapping[str, Any], resolved: str, role: str) -> str | None:
+    token = settings.get(role)
+    if token is None:
+        token = (read_json(resolved, "special_tokens_map.json") or {}).get(role)
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _vocabulary_and_merges(resolved: str) -> tuple[dict[str, int], list[str]]:
+    vocabulary = read_json(resolved, "vocab.json")
+    file = preset_file(resolved, "merges.txt")
+    if file is None:
+        raise UserError(f"model.preset: {resolved} has vocab.json and no merges.txt; fetch the model again")
+    merges = file.read_text(encoding="utf-8").split("\n")
+    return vocabulary, [line for line in merges if line.strip() and not line.startswith("#version:")]
+
+
+def make_tokenizer(found: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
+    """KerasHub's object of a tokenizer.
+
+    Raises:
+        ValueError: its vocabulary lacks special tokens of the family.
+    """
+    import keras_hub
+
+    from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
+
+    kind = getattr(keras_hub.models, found.name) if found.name else ByteLevelTokenizer
+    tokenizer = kind(**found.arguments)
+    if found.strip_left is not None:
+        tokenizer.strip_left = found.strip_left
+    return tokenizer
+
+
+def highest_id_of_assets(folder: Path) -> int | None:
+    """Of the vocabulary that KerasHub saved in a folder; None: it is in a form that its tokenizer alone reads."""
+    assets = folder / "assets" / "tokenizer"
+    words, table = assets / "vocabulary.txt", assets / "vocabulary.json"
+    if words.is_file():
+        return len(_lines(words)) - 1
+    if table.is_file():
+        return max(json.loads(table.read_text(encoding="utf-8")).values(), default=0)
+    return None

@@ -1,0 +1,114 @@
+"""Settings of a backbone's layers that KerasHub's constructor does not take, and how they stay with the backbone.
+
+KerasHub (0.25 to 0.32) builds a BERT with one activation and one epsilon, whatever its checkpoint was trained with.
+Here they are set on the layers when the backbone is built, kept beside it, and written into the saved config.json,
+where `load_backbone` finds them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras_hub.src.utils.keras_utils import gelu_approximate
+
+KEY = "kerasft_layers"  # in config.json
+_SMALL = 1e-5  # epsilons up to here hardly matter
+
+
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "gelu": keras.activations.gelu,
+    "gelu_approximate": gelu_approximate,
+    **{name: getattr(keras.activations, name) for name in ("relu", "relu6", "silu", "tanh", "sigmoid", "mish")},
+    "linear": keras.activations.linear,
+}
+
+
+def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.Model:
+    """Sets them on the layers of a backbone as KerasHub has built it.
+
+    Args:
+        backbone: is changed; graphs that were traced before are not.
+        settings: `activation`, a name, of the layers between attention and attention; `epsilon` of every
+            normalisation; `rates`, dropout of `hidden`, `attention` and `embeddings` layers, none above the one that
+            the backbone was built with; `missing`, weights that the preset lacks; `head`, see `head_settings`. Each may
+            be left out.
+
+    Returns:
+        The backbone.
+    """
+    backbone._kerasft_layers = dict(settings)
+    for layer in backbone._flatten_layers(include_self=False):
+        if "activation" in settings:
+            _set_activation(layer, _ACTIVATIONS[settings["activation"]])
+        if "epsilon" in settings:
+            _set_epsilon(layer, settings["epsilon"])
+    if "rates" in settings:
+        _set_rates(backbone, settings["rates"])
+    return backbone
+
+
+def settings_of(backbone: keras.Model) -> dict[str, Any]:
+    """What `apply_settings` was given; {}: the backbone is as KerasHub builds it."""
+    return dict(getattr(backbone, "_kerasft_layers", {}))
+
+
+def change_what_is_computed(settings: Mapping[str, Any]) -> bool:
+    """Whether a backbone that KerasHub builds without them gives other vectors, by more than rounding."""
+    plain = settings.get("activation") in (None, "gelu", "gelu_approximate")
+    return not plain or settings.get("epsilon", 0.0) > _SMALL
+
+
+def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
+    """A backbone with fresh weights and the same config, settings included, but for some arguments.
+
+    Args:
+        backbone: is left as it is.
+        changes: of the arguments of its constructor. A `dropout` is that of all layers.
+    """
+    # KerasHub's own config of a Llama (0.25 to 0.32) leaves out that its output is its embedding.
+    tied = getattr(backbone, "tie_word_embeddings", None)
+    config = {**backbone.get_config(), **({} if tied is None else {"tie_word_embeddings": tied}), **changes}
+    settings = settings_of(backbone)
+    if any("dropout" in name for name in changes):
+        settings.pop("rates", None)
+    return apply_settings(type(backbone).from_config(config), settings)
+
+
+def head_settings(backbone: keras.Model) -> dict[str, Any]:
+    """Arguments of a masked language model's head that fits the backbone: those of BERT where nothing else is told."""
+    told = settings_of(backbone).get("head", {})
+    return {
+        "intermediate_activation": _ACTIVATIONS[told.get("activation", "gelu")],
+        "layer_norm_epsilon": told.get("epsilon", 1e-12),
+    }
+
+
+def hidden_dropout(backbone: keras.Model) -> float:
+    """The rate of the backbone's dropout that a head goes on with."""
+    return settings_of(backbone).get("rates", {}).get("hidden", getattr(backbone, "dropout", 0.0))
+
+
+def _set_activation(layer: keras.layers.Layer, activation: Callable[[Any], Any]) -> None:
+    dense = getattr(layer, "_feedforward_intermediate_dense", None)
+    if dense is not None:
+        layer.activation = dense.activation = activation
+
+
+def _set_epsilon(layer: keras.layers.Layer, epsilon: float) -> None:
+    for name in ("epsilon", "layer_norm_epsilon"):
+        if isinstance(getattr(layer, name, None), float):
+            setattr(layer, name, epsilon)
+
+
+def _set_rates(backbone: keras.Model, rates: Mapping[str, float]) -> None:
+    layers = backbone._flatten_layers(include_self=False)
+    attention = [layer for layer in layers if isinstance(layer, keras.layers.MultiHeadAttention)]
+    inside = {id(layer._dropout_layer) for layer in attention}
+    for layer in attention:
+        layer._dropout = layer._dropout_layer.rate = rates["attention"]
+    for layer in layers:
+        if isinstance(layer, keras.layers.Dropout) and id(layer) not in inside:
+            first = layer.name == "embeddings_dropout" and "embeddings" in rates
+            layer.rate = rates["embeddings" if first else "hidden"]
