@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
+from kerasft.serving.capi_process import run_capi
 from kerasft.serving.outside_ops import outside_faults
 from kerasft.serving.servable_check import (
     TIMEOUT_SECONDS,
@@ -19,7 +20,6 @@ from kerasft.serving.servable_check import (
     probe_inputs,
     probe_numbers,
     rows_of,
-    run_capi,
 )
 from kerasft.serving.servable_graph import (
     GROWS,
