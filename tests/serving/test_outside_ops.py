@@ -306,7 +306,7 @@ def test_the_saver_may_not_be_run_by_a_signature(change):
         meta_graph.signature_def["serving_default"].outputs["saved"].name = meta_graph.saver_def.save_tensor_name
 
     told = [fault.split(" (")[0] for fault in faults(change(edit))]
-    assert told[:2] == ["op SaveV2", "op MergeV2Checkpoints"]
+    assert {"op SaveV2", "op MergeV2Checkpoints"} <= set(told)
 
 
 def test_the_saver_may_not_be_handed_to_a_function_that_is_run(change):
