@@ -72,6 +72,12 @@ class Terminated(Interrupted):
     exit_code = 143
 
 
+class HungUp(Terminated):
+    """The terminal that the program was started from is closed (SIGHUP)."""
+
+    exit_code = 129
+
+
 class WorkerLost(Stop):
     """Another worker of the run is gone, or never came. The message says how to go on."""
 

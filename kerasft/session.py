@@ -17,15 +17,12 @@ from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
+from kerasft.inference.export import find_export, remove_drafts
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.invocation import command, install_command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
-<<<<<<< HEAD
-from kerasft.runs import Run, fingerprints
-=======
-from kerasft.runs import Run, Trained
->>>>>>> h-cli
+from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -117,14 +114,16 @@ def _complete(run: Run, trained: Trained | None, terminal: Terminal) -> list[Pat
     """What is left once a run is trained and measured; the export, where the config wants one."""
     exports = []
     if run.config.export.enabled:
-        exports = [export_run(run, terminal, trained=trained)]
+        exports = [export_run(run, terminal, trained=trained, once=True)]
     else:
         terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
     return exports
 
 
-def export_run(run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None) -> Path:
+def export_run(
+    run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None, once: bool = False
+) -> Path:
     """Exports the model as it was saved, checked, and says how to serve it.
 
     Args:
@@ -132,6 +131,7 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None, train
         terminal: gets the commands.
         directory: instead of the config's `export.dir`.
         trained: the run's model, where it is loaded already.
+        once: an export of this very model that is there is enough: a run may have been killed behind it.
 
     Returns:
         DIR/NAME/VERSION.
@@ -147,10 +147,16 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None, train
     config = run.config
     trained = trained or run.load()
     place = Path(directory or config.export.dir) / config.name
-    metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
-    with terminal.progress("export", 1, unit="servable") as line:
-        version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
-        line.update(1)
+    for draft in remove_drafts(place):
+        terminal.line(f"{draft}: removed; it is of an export that was killed")
+    identity = run.identity()
+    version = find_export(place, identity) if once else None
+    if version is None:
+        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+        with terminal.progress("export", 1, unit="servable") as line:
+            parts = trained.task, trained.preprocessor, trained.model
+            version = export_model(*parts, place, {**metadata, "run": identity})
+            line.update(1)
     terminal.result(f"export: {version}")
     for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")

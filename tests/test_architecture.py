@@ -25,6 +25,7 @@ RANKS = (
     ("serving",),
     ("training",),
     ("runs",),
+    ("run_folder",),
     ("assembly",),
     ("tasks",),
     ("evaluation",),
@@ -36,6 +37,8 @@ RANKS = (
     ("console",),
     ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
+    ("drafts",),
+    ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
     ("errors",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

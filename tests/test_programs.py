@@ -14,7 +14,9 @@ import pytest
 import tensorflow as tf
 from support.projects import SAID, make_project
 
-from kerasft import check_servable, evaluate, export, predict, train, verify
+from kerasft import check_servable, evaluate, export, predict, session, train, verify
+from kerasft.console.terminal import Terminal
+from kerasft.runs import Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,7 +33,7 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_one_command_from_text_to_servable_model(trained_project):
+def test_one_command_from_text_to_servable_model(trained_project, capsys):
     said = Path(SAID).read_text(encoding="utf-8")
     run_folder = Path("runs/tiny")
     metrics = json.loads((run_folder / "metrics.json").read_text())
@@ -56,6 +58,15 @@ def test_one_command_from_text_to_servable_model(trained_project):
     labels = facts["reference"]["measures"]["label"]
     assert sum(labels["counts"]) == labels["rows"] == facts["reference"]["rows"] == metrics["validation"]["rows"]
     assert set(facts["reference"]["measures"]) == {"label", "confidence", "tokens", "unknown_share"}
+
+    # Killed behind the export's rename and before its own end, a run that goes on does not export again.
+    (run_folder / "finished.json").unlink()
+    (Path("saved_models/tiny/serving") / "README.md").unlink()
+    session._complete(Run.open(run_folder), None, Terminal())
+    assert "export: saved_models/tiny/1" in capsys.readouterr().out
+    assert (run_folder / "finished.json").exists() and Path("saved_models/tiny/serving/README.md").exists()
+    assert sorted(path.name for path in Path("saved_models/tiny").iterdir()) == ["1", "serving"]
+    assert [path.name for path in Path().rglob(".*")] == [".generated.json"]
 
 
 def test_run_and_export_answer_alike_and_evaluate_repeats_the_figures(trained_project, tiny_preset, capsys):

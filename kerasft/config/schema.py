@@ -86,7 +86,7 @@ class Checkpoint(Section):
     """When the whole training state is written."""
 
     every_steps: Optional[int] = Field(
-        None, ge=1, description="null: after each evaluation, on Ctrl-C and on SIGTERM; a number adds more."
+        None, ge=1, description="null: after each evaluation, on Ctrl-C, SIGTERM and SIGHUP; a number adds more."
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")

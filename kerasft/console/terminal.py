@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.links import linked
 from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.signals import left_terminal
 from kerasft.console.standard_output import OutputError, StandardOutput, discard
 from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
@@ -231,8 +232,12 @@ def _write(stream: TextIO, text: str) -> None:
     if not _can_write(stream, text):
         encoding = stream.encoding or "utf-8"
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-    stream.write(text)
-    stream.flush()
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        if not left_terminal(stream, error):
+            raise
 
 
 def _can_write(stream: TextIO, text: str) -> bool:

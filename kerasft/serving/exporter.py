@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
+from kerasft.drafts import make_draft
 from kerasft.errors import UserError
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kerasft.tasks.base import Number, Task
 
+DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
@@ -55,9 +56,9 @@ def export(
     """
     made = _make_directory(directory)
     try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as hidden:
+        with make_draft(directory, DRAFT) as hidden:
             # One level down: the hidden folder itself is private to this user, the servable must not be.
-            draft = Path(hidden) / "servable"
+            draft = hidden / SERVABLE
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             numbers = probe_numbers(task.numbers, rows_of(inputs))

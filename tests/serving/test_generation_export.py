@@ -16,9 +16,10 @@ from kerasft.config.schema import Config
 from kerasft.errors import ServableError
 from kerasft.models.presets.from_scratch import train_byte_pairs
 from kerasft.serving import capi
+from kerasft.serving.capi_process import run_capi
 from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect
-from kerasft.serving.servable_check import check, run_capi
+from kerasft.serving.servable_check import check
 from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
 from kerasft.tasks.seq2seq import Seq2Seq
 from kerasft.tasks.text_generation import TextGeneration

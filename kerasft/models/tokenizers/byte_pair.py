@@ -9,7 +9,6 @@ import tensorflow as tf
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.merges import Merges, shift
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
-from kerasft.models.tokenizers.shared_trace import traced_once
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
 from kerasft.models.tokenizers.traced import traced_once
 
@@ -90,7 +89,6 @@ class BytePairEncoder(tf.Module):
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
         return self._ids_of(text)
 
-    @traced_once
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where they come from; an added space is where the next character is."""
         return self._pieces_of(text)

@@ -10,7 +10,6 @@ import tensorflow_text as tf_text
 
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
-from kerasft.models.tokenizers.shared_trace import traced_once
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
 from kerasft.models.tokenizers.traced import traced_once
 
@@ -81,7 +80,6 @@ class WordPieceEncoder(tf.Module):
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
         return self._ids_of(text)
 
-    @traced_once
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where in the text they come from."""
         return self._pieces_of(text)
