@@ -22,6 +22,7 @@ from kerasft.tasks.problems.names import (
     name_warnings,
     read_name,
 )
+from kerasft.tasks.problems.regression import Regression
 from kerasft.tasks.registry import create_task
 
 
@@ -190,3 +191,9 @@ def test_true_and_false_of_csv_and_json_are_the_same_classes(tmp_path, first, se
     task = create_task(config)
     splits = load_splits(config, task)
     assert task.targets(splits["test"]).tolist() == [1, 0] * 3
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), "1e999", float("nan"), True, "x", None, [1.0]])
+def test_a_regression_refuses_what_is_no_finite_number(value):
+    with pytest.raises(BadRow, match="a.csv:3: the label is .*; task.problem regression needs a finite number"):
+        Regression(None, {}).parse(value, "a.csv:3")

@@ -32,7 +32,7 @@ class Regression:
     def parse(self, value: Any, where: str) -> float:
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last for a whole number of hundreds of digits
             number = float("nan")
         if not np.isfinite(number) or isinstance(value, bool):
             raise BadRow(
