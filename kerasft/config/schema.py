@@ -4,53 +4,11 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
+from kerasft.config.architecture import Architecture
 from kerasft.config.data import Data
+from kerasft.config.early_stopping import EarlyStopping
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
-
-
-class Architecture(Section):
-    """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
-
-    family: Literal["bert", "gpt2", "bart"] = Field(
-        description="bert: an encoder with WordPiece; with byte-level BPE or SentencePiece gpt2: a decoder, for "
-        "text_generation, and bart: an encoder and a decoder, for seq2seq."
-    )
-    tokens: Literal["subwords", "characters", "sentencepiece"] = Field(
-        "subwords",
-        description="For gpt2 and bart. subwords: byte-level BPE; characters: each character of the corpus is a token; "
-        "sentencepiece: SentencePiece's BPE, with bytes for what the vocabulary lacks.",
-    )
-    layers: int = Field(4, ge=1, description="Transformer layers; of a bart so many in encoder and decoder each.")
-    heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
-    hidden: int = Field(256, ge=2, description="Width of a token's vector.")
-    intermediate: int = Field(1024, ge=1, description="Width inside a layer's feed-forward part.")
-    vocabulary_size: int = Field(8000, ge=32, description="Most tokens of the vocabulary; a small corpus gives fewer.")
-    positions: Optional[int] = Field(
-        None, ge=4, description="Tokens that a text can have in any task that starts from here; null: model.max_length."
-    )
-    lowercase: bool = Field(True, description="Lower-case texts and strip accents; false for gpt2 and bart.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _own_case(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("family") in ("gpt2", "bart"):
-            values = {"lowercase": False, **values}
-        return values
-
-    @model_validator(mode="after")
-    def _of_the_family(self) -> "Architecture":
-        if self.family != "bert" and self.lowercase:
-            raise ValueError(f"lowercase: true is for bert; what a {self.family} reads it also writes; set false")
-        if self.family == "bert" and self.tokens != "subwords":
-            raise ValueError(f"tokens: {self.tokens} is for gpt2 and bart; a bert has subwords")
-        return self
-
-    @model_validator(mode="after")
-    def _whole_heads(self) -> "Architecture":
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden: {self.hidden} does not divide over {self.heads} heads; use a multiple of it")
-        return self
 
 
 class Model(Section):
@@ -124,19 +82,11 @@ class Optimizer(Section):
     )
 
 
-class EarlyStopping(Section):
-    """Stop when validation no longer improves."""
-
-    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
-    patience: int = Field(2, ge=1, description="Evaluations without improvement that are waited for.")
-    min_delta: float = Field(0.0, ge=0, description="Least change that counts as an improvement.")
-
-
 class Checkpoint(Section):
     """When the whole training state is written."""
 
     every_steps: Optional[int] = Field(
-        None, ge=1, description="null: after each evaluation, on Ctrl-C and on SIGTERM; a number adds more."
+        None, ge=1, description="null: after each evaluation, on Ctrl-C, SIGTERM and SIGHUP; a number adds more."
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
+from kerasft.models.presets.layer_settings import settings_of
 
 
 class CausalLM(keras.Model):
@@ -18,11 +20,16 @@ class CausalLM(keras.Model):
         backbone: a KerasHub decoder; see `kerasft.models.generation.cached_decoder`.
 
     Raises:
-        UserError: it is none that texts are written with here.
+        UserError: it is none that texts are written with here, or its preset has no output layer.
     """
 
     def __init__(self, backbone: keras.Model, **kwargs):
         check_decoder(backbone)
+        if "output layer" in settings_of(backbone).get("missing", ()):
+            raise UserError(
+                "model.preset: its weights have no lm_head.weight, with which texts are written; save the model with "
+                f"it, such as a LlamaForCausalLM, not the {type(backbone).__name__} alone"
+            )
         logits = backbone.token_embedding(backbone.output, reverse=True)
         super().__init__(backbone.input, keras.ops.cast(logits, "float32"), **kwargs)
         self.backbone = backbone

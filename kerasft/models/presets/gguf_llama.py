@@ -6,7 +6,7 @@ import keras_hub
 import numpy as np
 
 from kerasft.models.presets.gguf_file import dequantised, read_gguf
-from kerasft.models.presets.huggingface_weights import check_finite
+from kerasft.models.presets.weight_files import check_finite
 from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kerasft.errors import UserError
+from kerasft.models.presets.huggingface_checks import SPECIAL, Refusal, check_fixed, is_number, short
 from kerasft.models.presets.huggingface_families import FAMILIES, FIXED_EVERYWHERE, IGNORED, HuggingFaceFamily
 
 # Name in transformers -> name in `kerasft.models.presets.layer_settings`.
@@ -70,51 +71,27 @@ def read_config(config: Mapping[str, Any], place: str) -> BackboneConfig:
         UserError: a key is missing, of a wrong kind, or asks for what KerasHub does not build.
     """
     kind = config.get("model_type")
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise UserError(
             f"model.preset: {place}: model_type is {str(kind)[:60]!r}, which is not read in Hugging Face form; "
             f"read are {', '.join(sorted(FAMILIES))}, and what KerasHub has saved"
         )
     family = FAMILIES[kind]
     values = {**family.defaults, **config}
-    wrong = _Refusal(place, kind)
-    _check_fixed({**FIXED_EVERYWHERE, **family.fixed}, values, wrong)
+    wrong = Refusal(place, kind)
+    check_fixed({**FIXED_EVERYWHERE, **family.fixed}, values, wrong)
     _check_sizes(family, values, wrong)
     arguments = {argument: values[key] for key, argument in family.sizes.items() if argument}
     arguments |= _rotary(kind, family, values, wrong)
     settings = _layers(kind, family, values, arguments, wrong)
     remarks = _rates(family, values, arguments, settings, wrong)
-    _SPECIAL.get(kind, lambda values, wrong: None)(values, wrong)
+    SPECIAL.get(kind, lambda values, wrong: None)(values, wrong)
     if unknown := _unknown(family, config):
         remarks.append(f"{place}: not known here, and left aside: {', '.join(sorted(unknown))[:200]}")
     return BackboneConfig(kind, family, values, arguments, settings, remarks)
 
 
-class _Refusal:
-    """Makes the error of a key."""
-
-    def __init__(self, place: str, kind: str):
-        self.place, self.kind = place, kind
-
-    def __call__(self, key: str, value: Any, built: str) -> UserError:
-        return UserError(
-            f"model.preset: {self.place}: {key} is {_short(value)}, and KerasHub's {self.kind} {built}; "
-            "use a model that agrees with it"
-        )
-
-
-def _check_fixed(fixed: Mapping[str, tuple[Any, ...]], values: Mapping[str, Any], wrong: _Refusal) -> None:
-    for key, allowed in fixed.items():
-        if key == "auto_map" and values.get(key):
-            raise UserError(
-                f"model.preset: {wrong.place}: auto_map is {_short(values[key])}: its layers are Python code of its "
-                "own, which is never run; use a model of transformers' own classes"
-            )
-        if key in values and values[key] not in allowed:
-            raise wrong(key, values[key], f"has {_short(allowed[0])}")
-
-
-def _check_sizes(family: HuggingFaceFamily, values: dict[str, Any], wrong: _Refusal) -> None:
+def _check_sizes(family: HuggingFaceFamily, values: dict[str, Any], wrong: Refusal) -> None:
     _fill_in(family, values)
     for key in family.sizes:
         if key not in values:
@@ -122,7 +99,7 @@ def _check_sizes(family: HuggingFaceFamily, values: dict[str, Any], wrong: _Refu
         size = values[key]
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise UserError(
-                f"model.preset: {wrong.place}: {key} is {_short(size)}, and not a number of 1 or more; "
+                f"model.preset: {wrong.place}: {key} is {short(size)}, and not a number of 1 or more; "
                 "fetch the model again"
             )
     hidden, heads = (values[names] for names in _width_and_heads(family))
@@ -153,7 +130,7 @@ def _width_and_heads(family: HuggingFaceFamily) -> tuple[str, str]:
     return "hidden_size", "num_attention_heads"
 
 
-def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong: _Refusal) -> dict[str, Any]:
+def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong: Refusal) -> dict[str, Any]:
     """Arguments for scaled positions; `values` gets what KerasHub's converter reads."""
     if not family.rotary:
         return {}
@@ -162,16 +139,16 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
         raise wrong("rope_parameters", new or old, "reads a table there")
     told = {**old, **new}
     values["rope_theta"] = told.get("rope_theta", values["rope_theta"])
-    if not _is_number(values["rope_theta"]) or values["rope_theta"] <= 0:
+    if not is_number(values["rope_theta"]) or values["rope_theta"] <= 0:
         raise wrong("rope_theta", values["rope_theta"], "takes a number above 0")
     if "rope_theta" in family.fixed:
-        _check_fixed({"rope_theta": family.fixed["rope_theta"]}, values, wrong)
+        check_fixed({"rope_theta": family.fixed["rope_theta"]}, values, wrong)
     if told.get("partial_rotary_factor", 1.0) != 1.0:
         raise wrong("partial_rotary_factor", told["partial_rotary_factor"], "turns all numbers of a head")
     way = told.get("rope_type", told.get("type", "default"))
     if way in (None, "default"):
         return {}
-    if way == "linear" and kind in _LINEAR and _is_number(told.get("factor")):
+    if way == "linear" and kind in _LINEAR and is_number(told.get("factor")):
         return {_LINEAR[kind]: float(told["factor"])}
     if way == "llama3" and kind == "llama":
         values["rope_scaling"] = dict(told, rope_type="llama3")
@@ -181,7 +158,7 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
 
 
 def _layers(
-    kind: str, family: HuggingFaceFamily, values: Mapping[str, Any], arguments: dict[str, Any], wrong: _Refusal
+    kind: str, family: HuggingFaceFamily, values: Mapping[str, Any], arguments: dict[str, Any], wrong: Refusal
 ) -> dict[str, Any]:
     """Settings of layers; an epsilon that the constructor takes goes to `arguments`."""
     settings: dict[str, Any] = {}
@@ -197,7 +174,7 @@ def _layers(
     if family.epsilon:
         key, built_epsilon = family.epsilon
         epsilon = values[key]
-        if not _is_number(epsilon) or not 0 < epsilon < math.inf:
+        if not is_number(epsilon) or not 0 < epsilon < math.inf:
             raise wrong(key, epsilon, "takes a number above 0")
         if family.epsilon_argument:
             arguments["layer_norm_epsilon"] = float(epsilon)
@@ -214,81 +191,25 @@ def _rates(
     values: Mapping[str, Any],
     arguments: dict[str, Any],
     settings: dict[str, Any],
-    wrong: _Refusal,
+    wrong: Refusal,
 ) -> list[str]:
     """Puts dropout into `arguments` and `settings`; returns what is to be said."""
     rates = {kind: values[key] for kind, key in family.rates.items()}
     for kind, rate in rates.items():
-        if not _is_number(rate) or not 0 <= rate < 1:
+        if not is_number(rate) or not 0 <= rate < 1:
             raise wrong(family.rates[kind], rate, "takes a rate of 0 or more, below 1")
     if rates:
         arguments["dropout"] = float(max(rates.values()))
         if len(set(rates.values())) > 1:
             settings["rates"] = {kind: float(rate) for kind, rate in rates.items()}
     return [
-        f"{wrong.place}: {key} is {_short(values[key])}, for which KerasHub's {wrong.kind} has no layer; it trains "
+        f"{wrong.place}: {key} is {short(values[key])}, for which KerasHub's {wrong.kind} has no layer; it trains "
         "without, or with model.dropout"
         for key in family.unbuilt_rates
         if values.get(key)
     ]
 
 
-def _bart(values: dict[str, Any], wrong: _Refusal) -> None:
-    for key in ("layers", "attention_heads", "ffn_dim"):
-        encoder, decoder = values[f"encoder_{key}"], values[f"decoder_{key}"]
-        if encoder != decoder:
-            raise wrong(f"decoder_{key}", decoder, f"takes encoder_{key}, {encoder}, for both")
-
-
-def _gemma2(values: dict[str, Any], wrong: _Refusal) -> None:
-    scalar, narrow = values["query_pre_attn_scalar"], values["hidden_size"] // values["num_attention_heads"]
-    if scalar not in (values["head_dim"], narrow):
-        raise wrong("query_pre_attn_scalar", scalar, f"has head_dim, {values['head_dim']}, or {narrow}")
-    every = 6 if values["model_type"] == "gemma3_text" else 2
-    _check_layer_types(values, wrong, lambda number: "full" if number % every == every - 1 else "sliding")
-
-
-def _gemma3(values: dict[str, Any], wrong: _Refusal) -> None:
-    _gemma2(values, wrong)
-    wanted = {"sliding_attention": 10000.0, "full_attention": 1000000.0}
-    old = {"sliding_attention": "rope_local_base_freq", "full_attention": "rope_theta"}
-    new = values.get("rope_parameters") or {}
-    for layers, theta in wanted.items():
-        told = new.get(layers) or {"rope_theta": values.get(old[layers], theta)}
-        if told.get("rope_theta", theta) != theta:
-            raise wrong(f"rope_theta of {layers}", told["rope_theta"], f"has {theta:g}")
-        if told.get("rope_type", "default") not in ("default", "linear"):
-            raise wrong(f"rope_type of {layers}", told["rope_type"], "has default or linear")
-
-
-def _all_full(values: dict[str, Any], wrong: _Refusal) -> None:
-    _check_layer_types(values, wrong, lambda number: "full")
-
-
-def _smollm3(values: dict[str, Any], wrong: _Refusal) -> None:
-    layers, every = values["num_hidden_layers"], values.get("no_rope_layer_interval") or 4
-    values.setdefault("no_rope_layers", [int((number + 1) % every != 0) for number in range(layers)])
-    values.setdefault("layer_types", ["full_attention"] * layers)
-    _all_full(values, wrong)
-    if len(values["no_rope_layers"]) != layers:
-        raise wrong("no_rope_layers", values["no_rope_layers"], f"takes {layers} numbers")
-
-
-def _check_layer_types(values: Mapping[str, Any], wrong: _Refusal, built: Any) -> None:
-    types = values.get("layer_types")
-    wanted = [f"{built(number)}_attention" for number in range(values["num_hidden_layers"])]
-    if types is not None and types != wanted:
-        raise wrong("layer_types", types, f"has {_short(wanted)}")
-
-
-_SPECIAL = {
-    "bart": _bart,
-    "gemma2": _gemma2,
-    "gemma3_text": _gemma3,
-    "qwen2": _all_full,
-    "qwen3": _all_full,
-    "smollm3": _smollm3,
-}
 _ALSO_READ = {
     "no_rope_layers",
     "layer_types",
@@ -306,12 +227,3 @@ def _unknown(family: HuggingFaceFamily, config: Mapping[str, Any]) -> list[str]:
     known = IGNORED | set(family.sizes) | set(family.defaults) | set(family.fixed) | set(FIXED_EVERYWHERE)
     known |= set(family.rates.values()) | set(family.unbuilt_rates) | _ROPE_KEYS | _ALSO_READ
     return [key for key, value in config.items() if key not in known and value not in (None, False, [], {}, "")]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

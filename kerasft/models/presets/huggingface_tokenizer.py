@@ -19,6 +19,7 @@ from kerasft.models.presets.tokenizer_json import (
     read_tokenizer_json,
     word_piece_settings,
 )
+from kerasft.models.presets.vocabulary_files import check_same, in_order, read_merges, read_words
 
 if TYPE_CHECKING:
     import keras_hub
@@ -157,56 +158,23 @@ def _kind_of_files(resolved: str, model_type: str) -> str:
 
 def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
     file = preset_file(resolved, "vocab.txt")
-    lines = None if file is None else _lines(file)
+    lines = None if file is None else read_words(file)
     if told is None:
         words, arguments = lines, word_piece_settings(settings, {})
     else:
-        words, arguments = _in_order(told.vocabulary), {**told.settings}
+        words, arguments = in_order(told.vocabulary), {**told.settings}
         if told.added:
             arguments["special_tokens"] = told.added
-        _check_same(words, lines, file)
+        check_same(words, lines, file)
     arguments |= {"vocabulary": words, "special_tokens_in_strings": True}
     return FoundTokenizer(WORDPIECE, name, len(words) - 1, arguments)
-
-
-def _check_same(words: list[str], lines: list[str] | None, file: Path | None) -> None:
-    """vocab.txt beside tokenizer.json has the same words, but for those that were added behind them."""
-    if lines is None or lines == words[: len(lines)]:
-        return
-    at = next((i for i, (one, other) in enumerate(zip(lines, words)) if one != other), len(words))
-    raise UserError(
-        f"model.preset: {file}, line {at + 1}, has {lines[at][:40]!r}, and tokenizer.json has "
-        f"{words[at][:40]!r} there; "
-        if at < len(words)
-        else f"model.preset: {file} has {len(lines):,} words and tokenizer.json {len(words):,}; "
-        "remove the one that is not the model's"
-    )
-
-
-def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
-    words = sorted(vocabulary, key=vocabulary.__getitem__)
-    for number, word in enumerate(words):
-        if vocabulary[word] != number:
-            raise Refused(
-                f"the token {word!r} has the id {vocabulary[word]}", f"WordPiece's ids have no gaps, {number} is next"
-            )
-    return words
-
-
-def _lines(file: Path) -> list[str]:
-    """Words of vocab.txt; blank lines at its end are none."""
-    with file.open(encoding="utf-8") as opened:
-        lines = [line.rstrip("\n") for line in opened]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
 
 
 def _byte_pair(
     resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]
 ) -> FoundTokenizer:
     if told is None:
-        vocabulary, merges = _vocabulary_and_merges(resolved)
+        vocabulary, merges = read_merges(resolved)
         found: dict[str, Any] = {"add_prefix_space": bool(settings.get("add_prefix_space"))}
         added, strip_left = [], None
     else:
@@ -247,15 +215,6 @@ def _special(settings: Mapping[str, Any], resolved: str, role: str) -> str | Non
     return token.get("content") if isinstance(token, dict) else token
 
 
-def _vocabulary_and_merges(resolved: str) -> tuple[dict[str, int], list[str]]:
-    vocabulary = read_json(resolved, "vocab.json")
-    file = preset_file(resolved, "merges.txt")
-    if file is None:
-        raise UserError(f"model.preset: {resolved} has vocab.json and no merges.txt; fetch the model again")
-    merges = file.read_text(encoding="utf-8").split("\n")
-    return vocabulary, [line for line in merges if line.strip() and not line.startswith("#version:")]
-
-
 def make_tokenizer(found: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
     """KerasHub's object of a tokenizer.
 
@@ -271,14 +230,3 @@ def make_tokenizer(found: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
     if found.strip_left is not None:
         tokenizer.strip_left = found.strip_left
     return tokenizer
-
-
-def highest_id_of_assets(folder: Path) -> int | None:
-    """Of the vocabulary that KerasHub saved in a folder; None: it is in a form that its tokenizer alone reads."""
-    assets = folder / "assets" / "tokenizer"
-    words, table = assets / "vocabulary.txt", assets / "vocabulary.json"
-    if words.is_file():
-        return len(_lines(words)) - 1
-    if table.is_file():
-        return max(json.loads(table.read_text(encoding="utf-8")).values(), default=0)
-    return None

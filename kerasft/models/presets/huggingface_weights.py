@@ -18,14 +18,11 @@ from safetensors import safe_open
 
 from kerasft.errors import UserError
 from kerasft.models.presets.huggingface_config import BackboneConfig
-from kerasft.models.presets.weight_files import Tensor
+from kerasft.models.presets.weight_files import Tensor, check_finite
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 # Names that old checkpoints have for what is called otherwise since.
-_ALIASES = {
-    ".LayerNorm.gamma": ".LayerNorm.weight",
-    ".LayerNorm.beta": ".LayerNorm.bias",
-}
+_ALIASES = {".LayerNorm.gamma": ".LayerNorm.weight", ".LayerNorm.beta": ".LayerNorm.bias"}
 # Tensors that follow from others: positions, masks, frequencies of rotary positions.
 _BUFFERS = re.compile(
     r"(^|.*\.)(position_ids|token_type_ids|rotary_emb\.inv_freq|inv_freq|attn\.bias|attn\.masked_bias)$"
@@ -214,17 +211,6 @@ class WeightLoader:
                 f"model.preset: {self.place}: its {_OUTPUT} is not its token embedding, and KerasHub's "
                 f"{self.config.model_type} has that one there; use a model whose word embeddings are tied"
             )
-
-
-def check_finite(value: np.ndarray, what: str) -> None:
-    """Raises UserError where weights hold NaN or infinity."""
-    kind = value if value.dtype.kind == "f" else value.astype(np.float32)  # bfloat16 is no kind of NumPy's own
-    bad = int(kind.size - np.isfinite(kind).sum())
-    if bad:
-        raise UserError(
-            f"model.preset: {what} holds {bad:,} numbers that are NaN or infinite; the model is damaged: take another "
-            "version of it"
-        )
 
 
 def converter_of(model_type: str) -> ModuleType:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasft.errors import UserError
 from kerasft.models.presets.huggingface import check_rows
-from kerasft.models.presets.huggingface_tokenizer import highest_id_of_assets
+from kerasft.models.presets.vocabulary_files import highest_id_of_assets
 from kerasft.models.presets.weight_files import HDF5, HDF5_INDEX, check_hdf5, read_json_object
 
 _PACKAGES = ("keras", "keras_hub", "keras_nlp", "builtins")

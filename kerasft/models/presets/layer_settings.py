@@ -7,6 +7,7 @@ where `load_backbone` finds them again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
     Returns:
         The backbone.
     """
-    backbone._kerasft_layers = dict(settings)
+    backbone.kerasft_layers = json.dumps(settings)  # a table would be tracked, and stand in checkpoints
     for layer in backbone._flatten_layers(include_self=False):
         if "activation" in settings:
             _set_activation(layer, _ACTIVATIONS[settings["activation"]])
@@ -51,7 +52,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
 
 def settings_of(backbone: keras.Model) -> dict[str, Any]:
     """What `apply_settings` was given; {}: the backbone is as KerasHub builds it."""
-    return dict(getattr(backbone, "_kerasft_layers", {}))
+    return json.loads(getattr(backbone, "kerasft_layers", "{}"))
 
 
 def change_what_is_computed(settings: Mapping[str, Any]) -> bool:

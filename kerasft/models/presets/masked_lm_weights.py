@@ -12,7 +12,7 @@ from kerasft.errors import UserError
 from kerasft.models.named_weights import by_path, load_variables
 from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.huggingface_files import HF_PREFIX
-from kerasft.models.presets.huggingface_weights import check_finite
+from kerasft.models.presets.weight_files import check_finite
 
 HEAD = "masked_lm_head"  # the layer's name
 WEIGHTS = "model.safetensors"

@@ -248,10 +248,10 @@ def _loading_errors() -> tuple[type[Exception], ...]:
     """What KerasHub, its hubs' clients and the readers of weights raise for a preset that can't be had.
 
     OSError: the network (requests' errors too), missing files. ValueError: an unknown handle or architecture,
-    malformed JSON, weights of another shape. KeyError: a config without a key that KerasHub reads. ImportError:
-    a hub's client is not installed.
+    malformed JSON, weights of another shape. KeyError: a config without a key that KerasHub reads. TypeError: one with
+    a key that it does not take. ImportError: a hub's client is not installed.
     """
-    errors: list[type[Exception]] = [OSError, ValueError, KeyError, ImportError]
+    errors: list[type[Exception]] = [OSError, ValueError, KeyError, TypeError, ImportError]
     for module, names in _CLIENT_ERRORS.items():
         if importlib.util.find_spec(module.partition(".")[0]) is not None:
             errors += [getattr(importlib.import_module(module), name) for name in names]

@@ -68,8 +68,8 @@ def merges_model(tokenizer: Mapping[str, Any]) -> bytes:
     merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
     for rank, (left, right) in enumerate(merges):
         ranks.setdefault(left + right, rank)
-    _check_merges(vocabulary, merges, ranks)
     special = {token["content"] for token in tokenizer.get("added_tokens", [])}
+    _check_merges(vocabulary, merges, ranks, special)
     last = len(merges)
     pieces = [(piece, -float(ranks.get(piece, last))) for piece in sorted(vocabulary, key=vocabulary.__getitem__)]
     unknown = model.get("unk_token") or "<unk>"
@@ -82,10 +82,12 @@ def merges_model(tokenizer: Mapping[str, Any]) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def _check_merges(vocabulary: Mapping[str, int], merges: list[tuple[str, ...]], ranks: Mapping[str, int]) -> None:
+def _check_merges(
+    vocabulary: Mapping[str, int], merges: list[tuple[str, ...]], ranks: Mapping[str, int], special: set[str]
+) -> None:
     """SentencePiece merges any two pieces that make a third, the best third first; so must these."""
     known = set(merges)
-    for piece in ranks:
+    for piece in (one for one in vocabulary if one not in special):
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
             if left in vocabulary and right in vocabulary and (left, right) not in known:

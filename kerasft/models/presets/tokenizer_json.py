@@ -161,9 +161,13 @@ def word_piece_settings(settings: Mapping[str, Any], normalizer: Mapping[str, An
         settings: tokenizer_config.json, which wins: transformers makes the normalizer anew from it.
         normalizer: the BertNormalizer of tokenizer.json; {}: there is none.
     """
-    lowercase = settings.get("do_lower_case", normalizer.get("lowercase", True))
+
+    def told(key: str, other: str) -> bool:
+        return normalizer.get(other, True) if settings.get(key) is None else settings[key]
+
+    lowercase = told("do_lower_case", "lowercase")
     accents = settings.get("strip_accents", normalizer.get("strip_accents"))
-    chinese = settings.get("tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True))
+    chinese = told("tokenize_chinese_chars", "handle_chinese_chars")
     return {
         "lowercase": bool(lowercase),
         # null: accents are stripped where text is lower-cased.

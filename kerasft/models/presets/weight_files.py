@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from kerasft.errors import UserError
 
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -212,6 +214,17 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise UserError(f"model.preset: {path} is not a JSON object; {_AGAIN}")
     return dict(value)
+
+
+def check_finite(value: np.ndarray, what: str) -> None:
+    """Raises UserError where weights hold NaN or infinity."""
+    kind = value if value.dtype.kind == "f" else value.astype(np.float32)  # bfloat16 is no kind of NumPy's own
+    bad = int(kind.size - np.isfinite(kind).sum())
+    if bad:
+        raise UserError(
+            f"model.preset: {what} holds {bad:,} numbers that are NaN or infinite; the model is damaged: take another "
+            "version of it"
+        )
 
 
 def _damaged(path: Path, what: str) -> UserError:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
 from kerasft.errors import UserError
+from kerasft.models.heads.causal_lm import CausalLM
 from kerasft.models.heads.masked_lm import MaskedLM
 from kerasft.models.presets.facts import FACTS
 from kerasft.models.presets.layer_settings import settings_of
@@ -268,3 +269,14 @@ def test_kerashub_loads_a_saved_model_by_itself(tmp_path):
     save_preset(load_backbone(str(FOLDERS / "bert-relu")), load_tokenizer(str(FOLDERS / "bert-relu")), str(tmp_path))
     with pytest.raises(ValueError, match="no class registered with Keras for kerasft>BertBackbone"):
         keras_hub.models.Backbone.from_preset(str(tmp_path))
+
+
+def test_a_llama_without_its_output_layer_reads_and_does_not_write(tmp_path, capsys):
+    folder = copy("llama", tmp_path)
+    change_weights(folder, lambda weights: weights.pop("lm_head.weight"))
+    backbone = load_backbone(resolve_preset(str(folder)))
+    row = expected("llama")[0]
+    np.testing.assert_allclose(hidden(backbone, row["ids"]), row["hidden"], atol=1e-4)
+    assert "has no weights of the output layer: they begin anew" in capsys.readouterr().err
+    with pytest.raises(UserError, match="have no lm_head.weight, with which texts are written"):
+        CausalLM(backbone)
