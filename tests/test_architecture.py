@@ -45,22 +45,19 @@ RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 # Pairs of folders that import each other, each with the reason why they still do.
-FOLDER_CIRCLES: dict[tuple[str, str], str] = {
-    ("kerasft/tasks", "kerasft/tasks/problems"): "problems read tasks/names.py; gone once each task is a folder",
-}
+FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
     "kerasft/config/schema.py": 321,
-    "kerasft/evaluation/metrics.py": 270,
+    "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 267,
     "kerasft/models/presets/huggingface_config.py": 317,
     "kerasft/models/presets/huggingface_tokenizer.py": 284,
     "kerasft/models/presets/huggingface_weights.py": 262,
     "kerasft/models/presets/presets.py": 265,
-    "kerasft/runs.py": 282,
+    "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
-    "kerasft/serving/servable_check.py": 269,
-    "kerasft/tasks/base.py": 334,
+    "kerasft/tasks/base.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,
 }
