@@ -53,7 +53,7 @@ LONG_FILES: dict[str, int] = {
     "kerasft/evaluation/metrics.py": 270,
     "kerasft/evaluation/report/sections.py": 267,
     "kerasft/models/presets/presets.py": 265,
-    "kerasft/runs.py": 282,
+    "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
     "kerasft/serving/exporter.py": 251,
     "kerasft/serving/servable_check.py": 269,
