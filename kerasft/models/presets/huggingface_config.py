@@ -137,7 +137,7 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
     new, old = values.pop("rope_parameters", None) or {}, values.pop("rope_scaling", None) or {}
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         raise wrong("rope_parameters", new or old, "reads a table there")
-    told = {**old, **new}
+    told = {**new, **old}  # as in transformers, where a file has both
     values["rope_theta"] = told.get("rope_theta", values["rope_theta"])
     if not is_number(values["rope_theta"]) or values["rope_theta"] <= 0:
         raise wrong("rope_theta", values["rope_theta"], "takes a number above 0")
