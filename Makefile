@@ -18,10 +18,11 @@ NEEDS := setup.cfg pyproject.toml $(wildcard requirements/*.txt)
 .PHONY: demo test test-all lint docs pins clean
 
 demo: .venv/.runtime
-	$(BIN) -m kerasft.train configs/quickstart.yaml --overwrite
+	.venv/bin/kerasft train configs/quickstart.yaml --overwrite
+	@echo "your own data: .venv/bin/kerasft train my.yaml (or: . .venv/bin/activate, and then kerasft train my.yaml)"
 
 test: .venv/.test
-	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	$(BIN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-all: test
 	$(BIN) -m pytest -m long --durations 15

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import tempfile
+import time
 from pathlib import Path
+
+# A file while it is written; earlier ones had no ending.
+_LEFTOVER = re.compile(r"\..+-[a-z0-9_]{8}\.tmp|\.[\w.-]+\.(json|jsonl|html|yaml|config|example|md|new)-[a-z0-9_]{8}")
+OLD = 3600.0  # seconds: no file takes that long
 
 
 def write_atomically(path: Path, text: str) -> Path:
     """Writes a UTF-8 file whole or not at all; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -22,3 +29,16 @@ def write_atomically(path: Path, text: str) -> Path:
         os.unlink(part)
         raise
     return path
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file's name is that of one which `write_atomically` has not finished."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes that were killed left of files in a folder; what is younger may still be written."""
+    for path in folder.glob(".*"):
+        with contextlib.suppress(OSError):
+            if is_leftover(path.name) and path.is_file() and time.time() - path.stat().st_mtime > OLD:
+                path.unlink()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasft.console.arguments import Parser
-from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.console.terminal import Terminal, one_line, quiet_tensorflow, run_program
 from kerasft.inference.export import find_version
 from kerasft.serving.serving_versions import NEWEST, lacking_ops
 
@@ -41,9 +41,9 @@ def check_servable(saved_model: Path, release: str, verbose: bool, run: bool = F
     found = inspect(saved_model, lacking, run, trust)
     terminal = Terminal(verbose)
     for remark in found.remarks:
-        terminal.line(f"{saved_model}: {remark}")
+        terminal.line(one_line(f"{saved_model}: {remark}"))
     for fault in found.faults:
-        terminal.line(f"error: {saved_model}: {fault}")
+        terminal.line(one_line(f"error: {saved_model}: {fault}"))
     if not found.faults:
         terminal.result(f"{saved_model}: TensorFlow Serving {release} can load it; {found.summary}")
     return 1 if found.faults else 0

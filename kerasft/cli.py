@@ -6,7 +6,6 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError
 
 from kerasft import __version__
 from kerasft.console.terminal import run_program
@@ -72,9 +71,5 @@ def _help() -> str:
 
 def _versions() -> str:
     found = [f"kerasft {__version__}"]
-    for package in ("tensorflow", "keras", "keras-hub", "tensorflow-text"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            found.append(f"{package} not installed")
+    found += [f"{package} {version(package)}" for package in ("tensorflow", "keras", "keras-hub", "tensorflow-text")]
     return ", ".join(found)

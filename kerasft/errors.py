@@ -21,6 +21,10 @@ class UserError(Stop):
     exit_code = 2
 
 
+class NotFound(UserError):
+    """A file or folder that the user names is not there."""
+
+
 class UserErrors(UserError):
     """Several mistakes that are told together, a line each.
 
@@ -66,6 +70,12 @@ class Terminated(Interrupted):
     """The machine asked to end (SIGTERM), as preemptible ones do. The message says how to go on."""
 
     exit_code = 143
+
+
+class HungUp(Terminated):
+    """The terminal that the program was started from is closed (SIGHUP)."""
+
+    exit_code = 129
 
 
 class WorkerLost(Stop):

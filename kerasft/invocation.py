@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 NAME = "kerasft"
@@ -28,6 +29,21 @@ def training_command(*arguments: object) -> str:
     """`command("train", ...)`; among workers of `kerasft launch`, that which started them all."""
     told = os.environ.get(TRAINING_COMMAND)
     return command("train", *arguments) if told is None else " ".join([told, shlex.join(map(str, arguments))])
+
+
+def install_command(extra: str) -> str:
+    """A line for a POSIX shell that installs what an extra needs: from the checkout, or the packages by their names.
+
+    The index has no package kerasft, so that `pip install 'kerasft[serve]'` would find none.
+    """
+    root = PACKAGE.parent
+    if (root / "setup.cfg").is_file():
+        here = os.path.relpath(root)
+        what = [f"{root if here.startswith(os.pardir) else here}[{extra}]"]
+    else:
+        known = (requirement.replace('"', "'").split(";") for requirement in metadata.requires(NAME) or ())
+        what = [name.strip() for name, *marker in known if f"extra == '{extra}'" in "".join(marker)]
+    return shlex.join([_typed(sys.executable, "python3", "python"), "-m", "pip", "install", *what])
 
 
 def _starter(program: str) -> str:

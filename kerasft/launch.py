@@ -17,6 +17,7 @@ from typing import IO, Any
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
+from kerasft.console.signals import leave_terminal, left_terminal, signals_heeded
 from kerasft.console.terminal import run_program
 from kerasft.distribution.cluster import Cluster
 from kerasft.errors import Stop, UserError, WorkerLost
@@ -26,7 +27,7 @@ from kerasft.train import add_arguments
 GRACE_SECONDS = 10.0  # that workers have to end by themselves, once one of them has failed
 POLL_SECONDS = 0.1
 WORKER = ("-m", "kerasft.train")
-TOLD = (UserError.exit_code, 3, WorkerLost.exit_code, 130, 143)  # exit codes of ends that the chief tells itself
+TOLD = (UserError.exit_code, 3, WorkerLost.exit_code, 129, 130, 143)  # exit codes of ends that the chief tells itself
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 PR_SET_PDEATHSIG = 1
 
@@ -77,7 +78,7 @@ class Group:
         addresses = free_addresses(workers)
         share = str(max(1, len(os.sched_getaffinity(0)) // workers))
         self.processes: list[subprocess.Popen] = []
-        self.signals = {number: signal.signal(number, self._forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.signals = {number: signal.signal(number, self._forward) for number in signals_heeded()}
         for index in range(workers):
             own = {"TF_CONFIG": Cluster(addresses, index).tf_config, TRAINING_COMMAND: started}
             environment = {**dict.fromkeys(THREADS, share), **os.environ, **own}
@@ -121,6 +122,8 @@ class Group:
         return {index: process.returncode for index, process in enumerate(self.processes) if process.poll()}
 
     def _forward(self, number: int, frame: Any) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(number)
@@ -155,8 +158,11 @@ def _end_with_the_launcher() -> None:
 
 def _prefix(index: int, lines: IO[bytes]) -> None:
     for line in lines:
-        sys.stderr.write(f"[worker {index}] {line.decode(errors='replace')}")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(f"[worker {index}] {line.decode(errors='replace')}")
+            sys.stderr.flush()
+        except OSError as error:  # a worker must be able to go on writing, whoever reads it
+            left_terminal(sys.stderr, error)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python -m kerasft.preflight CONFIG --accelerator v5e-8`: would this training fit on a TPU, before renting one?
 
-The programs of training and evaluation are compiled for the chip, on a machine without one (pip install
-'kerasft[preflight]'). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
+The programs of training and evaluation are compiled for the chip, on a machine without one (the extra
+`preflight`). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
 from kerasft.accelerators.report import Report
+from kerasft.config.header import saying_where_data_is
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -58,7 +59,8 @@ def preflight(
     resolved = fit_max_length(resolved)
     task = create_task(resolved)
     task.check_config()
-    tables = load_splits(resolved, task, terminal.line)
+    with saying_where_data_is(config):
+        tables = load_splits(resolved, task, terminal.line)
     preset = resolve_preset(resolved.model.preset)
 
     quiet_tensorflow(verbose)

@@ -30,18 +30,19 @@ WORST = 20  # mistakes that the report shows
 REFERENCE_SPLIT = "validation"
 
 
-def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> dict[str, Any]:
+def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> tuple[dict[str, Any], Trained]:
     """Evaluates the saved model on validation and test; the chief writes metrics.json, predictions/ and report.html.
 
     Returns:
-        What metrics.json holds.
+        What metrics.json holds, and the model as it was loaded and measured.
     """
     with fitted.strategy.scope():
         trained = run.load()
+    evaluator = evaluator_of(trained, fitted.strategy)
     metrics: dict[str, Any] = {}
     split = "test" if "test" in tables else "validation"
     for name in dict.fromkeys(("validation", split)):
-        logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], fitted.strategy, terminal, name)
+        logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], evaluator, terminal, name)
         if name == REFERENCE_SPLIT:
             watched = trained.task.watched(fitted.prepared[name], logits)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
@@ -61,17 +62,31 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
     terminal.table(console_table(metrics[split], trained.task.kind))
     for caution in metrics.get("cautions", ()):  # the chief's alone
         terminal.line(f"caution: {caution}")
-    terminal.result(f"report: {run.folder / 'report.html'}")
-    return metrics
+    terminal.file("report", run.folder / "report.html")
+    return metrics, trained
+
+
+def evaluator_of(trained: Trained, strategy: tf.distribute.Strategy) -> Evaluator:
+    """What gives a trained model's logits, of several splits by one graph."""
+    config = trained.task.config
+    parts = chosen_microbatches(config, trained.task, trained.model, strategy)
+    return Evaluator(trained.model, strategy, config.training.evaluation_batch_size, trained.task.condense, parts)
+
+
+def exportable(trained: Trained, strategy: tf.distribute.Strategy) -> Trained | None:
+    """A model that was measured under a strategy, where an export would be the same as of one that is loaded anew.
+
+    None where its variables are those of several replicas or of an accelerator, or where its answers were written by
+    graphs of its own.
+    """
+    plain = isinstance(strategy, tf.distribute.OneDeviceStrategy) and not tf.config.list_physical_devices("GPU")
+    return trained if plain and not trained.task.writes else None
 
 
 def evaluate_split(
-    trained: Trained, prepared: Prepared, strategy: tf.distribute.Strategy, terminal: Terminal, name: str
+    trained: Trained, prepared: Prepared, evaluator: Evaluator, terminal: Terminal, name: str
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
-    size = trained.task.config.training.evaluation_batch_size
-    parts = chosen_microbatches(trained.task.config, trained.task, trained.model, strategy)
-    evaluator = Evaluator(trained.model, strategy, size, trained.task.condense, parts)
     with terminal.progress(name, len(prepared), unit="examples") as line:
         logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
     interval = trained.task.interval(prepared, logits)

@@ -1,7 +1,7 @@
 """A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
 
-    runs/NAME/config.yaml  data.json  checkpoints/  tensorboard/  model/  metrics.json  reference.json  predictions/
-    report.html  finished.json
+    runs/NAME/config.yaml  data.json  run.json  checkpoints/  tensorboard/  model/  metrics.json  reference.json
+    predictions/  report.html  finished.json
 
 TensorFlow is imported only where a model is saved or loaded.
 """
@@ -13,24 +13,25 @@ import errno
 import functools
 import json
 import os
-import re
 import shutil
 import signal
 import tempfile
-import threading
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.atomic import write_atomically
+from kerasft.config.folders import check_folders
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.data.sources.files import is_remote
-from kerasft.errors import Interrupted, StorageError, Terminated, UserError
+from kerasft.console.signals import ENDS, terminable
+from kerasft.errors import StorageError, UserError
 from kerasft.invocation import command, training_command
 from kerasft.models.presets.facts import facts_file
-from kerasft.paths import check_folder, check_home, check_no_pattern
+from kerasft.paths import check_home
+from kerasft.run_folder import check_free, check_replaceable, hold, put_in_place, put_right, release, remove_leftovers
 from kerasft.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
+IDENTITY = "run.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -53,19 +55,27 @@ class Run:
 
     @classmethod
     def plan(cls, config: Config, overwrite: bool = False, resume: bool = False) -> Run:
-        """Where the run will be. Nothing is written.
+        """Where the run will be. Nothing is written; what a killed process left of a run there is put right.
 
         Raises:
-            UserError: the run exists, can't be resumed, or a folder can't be written.
+            UserError: the run exists, can't be resumed or replaced, or a folder can't be written.
         """
         check_home()
-        _check_folders(config)
+        check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
+        put_right(run.folder)
         if resume:
             run._check_resumable()
-        elif run.folder.exists() and not overwrite:
-            raise UserError(f"{run.folder} exists; choose another name=..., or add --resume or --overwrite")
+        elif run.folder.exists():
+            check_replaceable(run.folder, overwrite)
+        check_free(run.folder)
         return run
+
+    @classmethod
+    def is_at(cls, folder: Path) -> bool:
+        """Whether there is a run in a folder, put back first if a killed --overwrite has left it under another name."""
+        put_right(folder)
+        return (folder / "config.yaml").is_file()
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -79,48 +89,43 @@ class Run:
     def begun(cls, folder: Path) -> Run:
         """A run that has at least begun."""
         check_home()
-        if not (folder / "config.yaml").is_file():
+        if not cls.is_at(folder):
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
 
-    def begin(self, tables: Mapping[str, Table], resume: bool = False) -> None:
-        """Makes the folder, whole or not at all, or checks that the data of a resumed run is the same."""
-        if resume and self.folder.exists():
-            self.check_data(tables)
-        if resume:
-            self._tidy()
-        if resume and self.folder.exists():
-            return
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
-        write_atomically(draft / "config.yaml", dump_config(self.config))
-        write_atomically(draft / "data.json", json.dumps(fingerprints(tables), indent=2))
-        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
-        old = draft.with_name(f"{draft.name}-old")
-        if self.folder.exists():
-            os.replace(self.folder, old)
-        os.replace(draft, self.folder)
-        shutil.rmtree(old, ignore_errors=True)  # it may be that there was none
+    def begin(self, tables: Mapping[str, Table], resume: bool = False, overwrite: bool = False) -> None:
+        """Makes the folder, whole or not at all, or checks that the data of a resumed run is the same.
 
-    def _tidy(self) -> None:
-        """Removes drafts of a process that was killed; what is whole has no name that begins with a dot."""
-        draft = re.compile(rf"\.{re.escape(self.folder.name)}-[a-z0-9_]{{8}}(-old)?")
-        beside = self.folder.parent.iterdir() if self.folder.parent.exists() else ()
-        for left in [*self.folder.rglob(".*"), *(path for path in beside if draft.fullmatch(path.name))]:
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink()
+        From here on the folder is this process's, until `interruptible` or the process ends.
+
+        Raises:
+            UserError: the data is another, another process works in the folder, or it is there and not to be replaced.
+        """
+        identity = json.dumps({"id": uuid.uuid4().hex})
+        if resume and self.folder.exists():
+            hold(self.folder)
+            self.check_data(tables)
+            remove_leftovers(self.folder)
+            if not (self.folder / IDENTITY).exists():  # of before there was one
+                write_atomically(self.folder / IDENTITY, identity)
+            return
+        data = json.dumps(fingerprints(tables), indent=2)
+        files = {"config.yaml": dump_config(self.config), "data.json": data, IDENTITY: identity}
+        put_in_place(self.folder, files, overwrite)
+
+    def identity(self) -> dict[str, str] | None:
+        """Which run its model is of: no other has the same. None for runs of before there was one."""
+        told, metrics = self.load_json(IDENTITY), self.load_json("metrics.json")
+        if told is None or metrics is None:
+            return None
+        return {"id": told["id"], "sha256": metrics["training"]["sha256"]}
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
-        if changed := self.changed_splits(tables):
-            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
-
-    def changed_splits(self, tables: Mapping[str, Table]) -> list[str]:
-        """Names of the splits whose rows are not those that the run began with."""
         before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
-        return sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
+        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
+        if changed:
+            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""
@@ -128,12 +133,12 @@ class Run:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM say what there is by then and how to go on; so does a disk that is full."""
-        with _terminable():
+        """Ctrl-C, SIGTERM and SIGHUP say what there is by then and how to go on; so does a disk that is full."""
+        with terminable():
             try:
                 yield
             except KeyboardInterrupt as error:
-                kind, word = (Terminated, "terminated") if error.args else (Interrupted, "interrupted")
+                kind, word = ENDS[error.args[0] if error.args else signal.SIGINT]
                 raise kind(f"{word}; {self._how_to_go_on()}") from None
             except OSError as error:
                 if error.errno not in _FULL:
@@ -141,6 +146,8 @@ class Run:
                 raise StorageError(
                     f"{error.filename or self.folder}: {error.strerror}; mend that, then {self._how_to_go_on()}"
                 ) from error
+            finally:
+                release(self.folder)
 
     def _how_to_go_on(self) -> str:
         config = self.folder / "config.yaml"
@@ -225,28 +232,11 @@ class Trained:
 
         names = self.task.inputs  # one graph for every number and length of texts
 
-        @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}])
+        @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in names}], autograph=False)
         def answer(texts):
             return self.task.answer(self.model, self.preprocessor(texts))
 
         return answer
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the program as Ctrl-C does, where it has no other meaning."""
-
-    def on_signal(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, on_signal)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
@@ -259,19 +249,6 @@ def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> 
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
-
-
-def _check_folders(config: Config) -> None:
-    """Raises UserError where a folder that the run is to write to can't be."""
-    folders = {"output.dir": config.output.dir, "training.checkpoint.dir": config.training.checkpoint.dir}
-    folders["export.dir"] = config.export.dir if config.export.enabled else None
-    for key, folder in folders.items():
-        if folder is not None:
-            check_no_pattern(folder, key)
-            if key != "training.checkpoint.dir" or not is_remote(folder):
-                check_folder(f"{folder}/{config.name}", key)
-    if config.data.cache is not None and not is_remote(config.data.cache):
-        check_folder(config.data.cache, "data.cache")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasft.console.arguments import Parser
+from kerasft.console.signals import leave_terminal, signals_heeded
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.invocation import install_command
 from kerasft.paths import check_no_pattern
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     import argparse
 
 OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
-NEEDS = "pip install 'kerasft[serve]'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +76,7 @@ LIMITS = (
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Serves until SIGTERM or Ctrl-C, and then ends as soon as requests under way are answered."""
+    """Serves until SIGTERM, SIGHUP or Ctrl-C, and then ends as soon as requests under way are answered."""
     if bool(args.folders) == bool(args.model_config_file):
         raise UserError("give either saved_models/NAME (one or more) or --model-config-file FILE")
     if bool(args.tls_cert) != bool(args.tls_key) or (args.client_ca and not args.tls_cert):
@@ -89,7 +90,7 @@ def serve(args: argparse.Namespace) -> int:
         from kerasft.serving.server.ports import quote_nothing
         from kerasft.serving.server.server import Server
     except ModuleNotFoundError as error:
-        raise UserError(f"the server needs the package {error.name}; {NEEDS}") from error
+        raise UserError(f"the server needs the package {error.name}; {install_command('serve')}") from error
     log = EventLog()
     quote_nothing(log)
     _prepare_process()
@@ -109,8 +110,14 @@ def _prepare_process() -> None:
 async def _serve(server) -> int:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+
+    def end(number: int) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
+        told.set()
+
+    for number in signals_heeded():
+        loop.add_signal_handler(number, end, number)
     try:
         starting = loop.create_task(server.start())
         ending = loop.create_task(told.wait())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kerasft.config.header import saying_where_data_is
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
 from kerasft.data.tables.splits import load_splits, read_split
@@ -15,10 +17,12 @@ from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import meeting
 from kerasft.errors import UserError
+from kerasft.inference.export import find_export, remove_drafts
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.invocation import command, install_command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
-from kerasft.runs import Run
+from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -92,33 +96,42 @@ def train_run(
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import telling_losses
-    from kerasft.results import finish
+    from kerasft.results import exportable, finish
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), telling_losses(run.folder):
         job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective)
         fitted = fit(job, resume, overwrite)
-        metrics = finish(run, tables, fitted, shown)
+        metrics, trained = finish(run, tables, fitted, shown)
+        trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
-        fitted.workers.by_chief(lambda: exports.extend(_complete(run, shown)))
+        fitted.workers.by_chief(lambda: exports.extend(_complete(run, trained, shown)))
         fitted.workers.part()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
 
-def _complete(run: Run, terminal: Terminal) -> list[Path]:
+def _complete(run: Run, trained: Trained | None, terminal: Terminal) -> list[Path]:
     """What is left once a run is trained and measured; the export, where the config wants one."""
-    exports = [export_run(run, terminal)] if run.config.export.enabled else []
+    exports = []
+    if run.config.export.enabled:
+        exports = [export_run(run, terminal, trained=trained, once=True)]
+    else:
+        terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
     return exports
 
 
-def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Path:
+def export_run(
+    run: Run, terminal: Terminal, directory: str | None = None, trained: Trained | None = None, once: bool = False
+) -> Path:
     """Exports the model as it was saved, checked, and says how to serve it.
 
     Args:
         run: with a trained model.
         terminal: gets the commands.
         directory: instead of the config's `export.dir`.
+        trained: the run's model, where it is loaded already.
+        once: an export of this very model that is there is enough: a run may have been killed behind it.
 
     Returns:
         DIR/NAME/VERSION.
@@ -132,16 +145,25 @@ def export_run(run: Run, terminal: Terminal, directory: str | None = None) -> Pa
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config
-    trained = run.load()
+    trained = trained or run.load()
     place = Path(directory or config.export.dir) / config.name
-    metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
-    with terminal.progress("export", 1, unit="servable") as line:
-        version = export_model(trained.task, trained.preprocessor, trained.model, place, metadata)
-        line.update(1)
+    for draft in remove_drafts(place):
+        terminal.line(f"{draft}: removed; it is of an export that was killed")
+    identity = run.identity()
+    version = find_export(place, identity) if once else None
+    if version is None:
+        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+        with terminal.progress("export", 1, unit="servable") as line:
+            parts = trained.task, trained.preprocessor, trained.model
+            version = export_model(*parts, place, {**metadata, "run": identity})
+            line.update(1)
     terminal.result(f"export: {version}")
     for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
-    terminal.result(f"to operate it: {place / FOLDER / 'README.md'}")
+    terminal.result(f"to ask it: {command('predict', place, '--input', 'texts.txt')}")
+    lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
+    terminal.result(f"to serve it on this machine: {command('serve', place)}{lacking}")
+    terminal.file("to operate it", place / FOLDER / "README.md")
     terminal.result(serve_commands(place, config.name))
     terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version
@@ -181,7 +203,7 @@ def measure(
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.warnings import unreachable_warnings
-    from kerasft.results import evaluate_split
+    from kerasft.results import evaluate_split, evaluator_of
     from kerasft.training.microbatches import wanted_microbatches
 
     strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
@@ -191,7 +213,7 @@ def measure(
     cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
     for caution in cautions:
         terminal.line(f"caution: {caution}")
-    logits, metrics = evaluate_split(trained, prepared, strategy, terminal, split)
+    logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
     return metrics | ({"cautions": cautions} if cautions else {}), task.kind
@@ -203,10 +225,12 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
     Raises:
         UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
     """
-    tables = load_splits(run.config, create_task(run.config), terminal.line)
+    with saying_where_data_is(model if is_config(model) else model / "config.yaml"):
+        tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:
         raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-    changed = run.changed_splits(tables) if isinstance(run, Run) else []
+    before, now = (run.load_json("data.json") or {}) if isinstance(run, Run) else {}, fingerprints(tables)
+    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
     wrong = ""
     if split in changed:
         share = isinstance(getattr(run.config.data, split), float)

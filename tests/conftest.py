@@ -1,8 +1,9 @@
 """Every test sees two logical CPUs, so that a mirrored strategy is the real one; they must exist before TF starts."""
 
+import gc
 import os
-import sys
 from pathlib import Path
+from unittest import mock
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,17 +13,51 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
-
-sys.path.insert(0, str(Path(__file__).parent))
+from support.projects import project, trained, trained_project  # noqa: F401
+from support.shared import shared_folder
+from support.tiny_bert import make_tiny_preset
+from tensorflow.python.eager import context
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
 
+# What is imported stays: a collection need not look through all of TensorFlow again and again.
+gc.freeze()
+
+
+# The files that take longest come first: whichever worker began one of them last would work on alone.
+TESTS = Path(__file__).parent
+LONGEST = (
+    "distributed/test_agreement.py",
+    "training/test_chaos.py",
+    "test_programs.py",
+    "distributed/test_losses.py",
+    "serving/test_generation_export.py",
+    "tasks/test_text_generation.py",
+    "tasks/test_seq2seq.py",
+    "training/test_resume.py",
+    "training/checkpoints/test_checkpoint_folder.py",
+    "models/tokenizers/test_encoder.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    """Seeds all that draws numbers.
+
+    A seed makes TensorFlow throw its kernels away, so that every function that tests share, a served model or a
+    tokenizer, would be optimized again for each test, which takes up to a second. Here they stay: only kernels with a
+    state of their own need to go, and all but a few draws are stateless.
+    """
+    with mock.patch.object(context.pywrap_tfe, "TFE_ContextClearCaches"):
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
@@ -72,32 +107,10 @@ def tiny_bert():
     return make
 
 
-WORDS = "goal match team score coach bank market stock price trade the a of in and".split()
-
-
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory) -> Path:
     """A random BERT with a vocabulary of a few words, as a folder that any config can name."""
-    return make_tiny_preset(tmp_path_factory.mktemp("preset"))
-
-
-def make_tiny_preset(folder: Path) -> Path:
-    """Writes the preset above to a folder."""
-    from kerasft.models.presets.presets import save_preset
-
-    keras.utils.set_random_seed(0)
-    letters = [mark + letter for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
-    vocabulary = list(dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters]))
-    backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
-        max_sequence_length=64,
-    )
-    save_preset(backbone, keras_hub.models.BertTokenizer(vocabulary, lowercase=True), str(folder))
-    return folder
+    return shared_folder(tmp_path_factory, "preset", make_tiny_preset)
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """`kerasft check-servable` says of any SavedModel what TensorFlow Serving of a release would refuse."""
 
+import shutil
+
 import keras
 import pytest
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tiny_export import LABELS, make_config, make_parts
 
 from kerasft.check_servable import main
+from kerasft.errors import ServableError
+from kerasft.serving import inspection
 from kerasft.serving.exporter import save as save_export
 from kerasft.serving.warm_up import request, write
 from kerasft.tasks.text_classification import TextClassification
@@ -100,6 +105,25 @@ def test_warm_up_requests_that_fail_are_a_fault(tmp_path, capsys):
     assert "2 warm-up requests; read and not run" in capsys.readouterr().out
     assert main([str(path), "--run"]) == 1
     assert "record 2 fails, so no server would load this version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"max_length": 1e15}', '{"max_length": "x"}', '{"max_length": 8, "numbers": 1}']
+)
+def test_facts_that_somebody_else_wrote_are_a_fault(good, tmp_path, text):
+    (tmp_path / "kerasft.json").write_text(text)
+    with pytest.raises(ServableError, match="kerasft.json: not as kerasft writes it"):
+        inspection._probes(tmp_path / "kerasft.json", ["text"])
+
+
+def test_names_of_a_strangers_graph_do_not_reach_the_terminal_as_they_are(good, tmp_path, capsys):
+    shutil.copytree(good, tmp_path / "1")
+    proto = SavedModel.FromString((good / "saved_model.pb").read_bytes())
+    proto.meta_graphs[0].graph_def.node.add(name="\x1b[2Jevil\nline", op="WriteFile")
+    (tmp_path / "1" / "saved_model.pb").write_bytes(proto.SerializeToString())
+    assert main([str(tmp_path / "1")]) == 1
+    said = capsys.readouterr().err
+    assert "evil line" in said and "\x1b" not in said and said.count("\n") == 1
 
 
 def test_an_export_of_ours_gets_the_whole_check(tmp_path, capsys):

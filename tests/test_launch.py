@@ -20,8 +20,9 @@ index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 print(f"{index} speaks", file=sys.stderr, flush=True)
 def end(number, frame):
     time.sleep(0.3)
-    sys.exit(143)
+    sys.exit(128 + number)
 signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, end)
 exec(json.loads(os.environ["ACTS"])[index])
 """
 DRIVER = """
@@ -81,14 +82,17 @@ def test_what_the_chief_has_told_is_not_told_again(project):
     assert code == 2 and "error" not in err
 
 
-def test_a_signal_reaches_every_worker(project):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_every_worker(project, number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("these tests run under nohup")
     act = "open(f'ready{index}', 'w').close(); time.sleep(50)"
     process = started(project, act, act)
     while not all((project / f"ready{index}").exists() for index in range(2)):
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 143 and "killed" not in err
+    assert process.returncode == 128 + number and "killed" not in err
 
 
 def test_workers_do_not_outlive_a_killed_launcher(project):

@@ -8,7 +8,8 @@ import pytest
 from kerasft.atomic import write_atomically
 from kerasft.config.load import dump_config
 from kerasft.config.schema import Config
-from kerasft.errors import Interrupted, StorageError, Terminated, UserError
+from kerasft.errors import HungUp, Interrupted, StorageError, Terminated, UserError
+from kerasft.run_folder import release
 from kerasft.runs import Run
 
 
@@ -82,7 +83,7 @@ def test_an_unwritable_place_is_named(config, tmp_path):
         Run.plan(config())
 
 
-def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config):
+def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config, monkeypatch):
     run = begun(config())
     with pytest.raises(Interrupted, match="--overwrite"), run.interruptible():
         raise KeyboardInterrupt
@@ -91,6 +92,11 @@ def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config):
         raise KeyboardInterrupt
     with pytest.raises(Terminated, match="terminated; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGTERM)
+    monkeypatch.setattr(
+        "kerasft.console.signals.signals_heeded", lambda: [signal.SIGHUP]
+    )  # though these run under nohup
+    with pytest.raises(HungUp, match="terminal was closed; .*--resume"), run.interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder / "model"))
     run.write_json("metrics.json", {})
@@ -102,11 +108,48 @@ def test_what_a_killed_process_left_is_removed_when_the_run_goes_on(config):
     run = begun(config())
     (run.folder / ".model-abcdefgh").mkdir()
     (run.folder / "predictions").mkdir()
-    (run.folder / "predictions" / ".test.jsonl-x").write_text("half")
+    (run.folder / "predictions" / ".test.jsonl-abcdefgh.tmp").write_text("half")
     (run.folder.parent / ".n-abcdefg1").mkdir()
     (run.folder.parent / ".n-2-abcdefg1").mkdir()  # of another run, n-2
-    run.begin({}, resume=True)
+    Run.plan(config(), resume=True).begin({}, resume=True)
+    assert [path.name for path in run.folder.parent.rglob(".*")] == [".n-2-abcdefg1", ".lock"]
+    with run.interruptible():
+        pass  # the run is over
     assert [path.name for path in run.folder.parent.rglob(".*")] == [".n-2-abcdefg1"]
+
+
+def test_only_a_run_is_replaced(config, tmp_path):
+    folder = tmp_path / "runs" / "n"
+    folder.mkdir(parents=True)
+    Run.plan(config(), overwrite=True)  # empty
+    (folder / "config.yaml").write_text("mine: true")
+    (folder / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"n is not a run .*, so --overwrite leaves it alone; choose another name"):
+        Run.plan(config(), overwrite=True)
+    assert (folder / "thesis.txt").read_text() == "precious"
+
+
+def test_a_run_in_which_another_process_works_is_refused_before_anything_is_read(config):
+    run = begun(config())
+    run.begin({}, resume=True)
+    for options in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(UserError, match="n: process .* works in it; wait for its end"):
+            Run.plan(config(), **options)
+    release(run.folder)
+    Run.plan(config(), resume=True)
+
+
+def test_the_model_of_a_run_has_a_name_that_no_other_has(config):
+    run = Run.plan(config())
+    run.begin({})
+    assert run.identity() is None  # nothing is trained
+    run.write_json("metrics.json", {"training": {"sha256": "abc"}})
+    before = run.identity()
+    assert before["sha256"] == "abc"
+    run.begin({}, overwrite=True)
+    run.write_json("metrics.json", {"training": {"sha256": "abc"}})
+    assert run.identity() != before
+    release(run.folder)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

@@ -46,7 +46,8 @@ def test_it_answers_until_it_is_told_to_end(folder, number):
     try:
         ready = until_ready(server)
         port = ready["rest_port"]
-        first = f"open http://localhost:{port}/ in a browser; gRPC is on port {ready['grpc_port']}, Ctrl+C ends the server\n"
+        grpc_port = ready["grpc_port"]
+        first = f"open http://localhost:{port}/ in a browser; gRPC is on port {grpc_port}, Ctrl+C ends the server\n"
         assert server.stdout.readline() == first
         body = json.dumps({"instances": ["oil rose"]}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models/tiny:predict", body)

@@ -1,7 +1,7 @@
 """Logits of a BART by transformers (tests/models/heads/test_seq2seq_lm.py). Give it an environment of its own (torch,
 transformers):
 
-    python tests/tiny_bart.py FOLDER && OTHER/bin/python benchmarks/peers/hf_bart_logits.py FOLDER
+    python tests/support/tiny_bart.py FOLDER && OTHER/bin/python benchmarks/peers/hf_bart_logits.py FOLDER
 """
 
 import sys

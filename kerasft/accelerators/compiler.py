@@ -16,6 +16,7 @@ from kerasft.accelerators import aot
 from kerasft.accelerators.bounds import Compiled, Refused
 from kerasft.accelerators.chips import Chip
 from kerasft.errors import Stop, UserError
+from kerasft.invocation import install_command
 
 CACHE = Path("~/.cache/kerasft/preflight")
 
@@ -26,7 +27,7 @@ def check_installed() -> None:
     if missing:
         raise UserError(
             f"kerasft preflight compiles with {' and '.join(missing)}, which this Python does not have; "
-            "pip install 'kerasft[preflight]'"
+            f"{install_command('preflight')}"
         )
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from kerasft.config.architecture import Architecture
 from kerasft.config.data import Data
+from kerasft.config.early_stopping import EarlyStopping
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
@@ -81,19 +82,11 @@ class Optimizer(Section):
     )
 
 
-class EarlyStopping(Section):
-    """Stop when validation no longer improves."""
-
-    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
-    patience: int = Field(2, ge=1, description="Evaluations without improvement that are waited for.")
-    min_delta: float = Field(0.0, ge=0, description="Least change that counts as an improvement.")
-
-
 class Checkpoint(Section):
     """When the whole training state is written."""
 
     every_steps: Optional[int] = Field(
-        None, ge=1, description="null: after each evaluation, on Ctrl-C and on SIGTERM; a number adds more."
+        None, ge=1, description="null: after each evaluation, on Ctrl-C, SIGTERM and SIGHUP; a number adds more."
     )
     every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
     keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from kerasft.console.signals import left_terminal
 from kerasft.errors import StorageError
 
 
@@ -43,6 +44,8 @@ class StandardOutput:
         except BrokenPipeError:
             raise
         except OSError as error:
+            if left_terminal(self._stream, error):
+                return
             reason = f"standard output: {error.strerror}; what was printed is not complete"
             raise OutputError(reason) from error
 

@@ -11,9 +11,12 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from kerasft.console.links import linked
 from kerasft.console.progress import BAR_WIDTHS, Phase
+from kerasft.console.signals import left_terminal
 from kerasft.console.standard_output import OutputError, StandardOutput, discard
 from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
@@ -85,6 +88,11 @@ class Terminal:
         """What the program was asked for, on stdout."""
         with self._cleared():
             _write(self.output, printable(text, layout=True) + "\n")
+
+    def file(self, what: str, path: Path) -> None:
+        """`WHAT: PATH` on stdout; the path is a link where the terminal knows links."""
+        with self._cleared():
+            _write(self.output, f"{what}: {linked(path, printable(str(path)), self.output)}\n")
 
     def table(self, table: rich.table.Table) -> None:
         """A table on stdout; cells are taken as they are, brackets included."""
@@ -200,16 +208,14 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
 def _run(program: Callable[[], int], if_interrupted: str) -> int:
     try:
         return program()
-    except Interrupted as error:
-        _write(sys.stderr, f"{one_line(str(error))}\n")
-        return error.exit_code
     except OutputError:
         raise
     except EndedElsewhere as error:
         return error.exit_code
     except Stop as error:
+        kind = "" if isinstance(error, Interrupted) else "error: "
         for line in error.lines:
-            _write(sys.stderr, f"error: {one_line(line)}\n")
+            _write(sys.stderr, f"{kind}{one_line(line)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         _write(sys.stderr, f"interrupted: {if_interrupted}\n")
@@ -226,8 +232,12 @@ def _write(stream: TextIO, text: str) -> None:
     if not _can_write(stream, text):
         encoding = stream.encoding or "utf-8"
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-    stream.write(text)
-    stream.flush()
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        if not left_terminal(stream, error):
+            raise
 
 
 def _can_write(stream: TextIO, text: str) -> bool:

@@ -24,7 +24,7 @@ def decode_split(
         texts_at_once: texts of a call of the decoder.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def decode(*tensors: tf.Tensor) -> Entities:
         return find_entities(*tensors, types, chain)
 

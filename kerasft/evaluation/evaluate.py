@@ -48,7 +48,8 @@ class Evaluator:
             parts = [part_of((features, targets), i, microbatches) for i in range(microbatches)]
             return tf.concat([part_forward(*part) for part in parts], 0)
 
-        @tf.function(reduce_retracing=True)  # a trace for each length would take longer than a split of short texts
+        # A trace for each length would take longer than a split of short texts.
+        @tf.function(reduce_retracing=True, autograph=False)
         def forward(batch):
             with cheaper():
                 return strategy.run(replica_forward, args=batch)
@@ -68,6 +69,8 @@ class Evaluator:
         batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
         dataset = distribute(prepared, lambda: batches, self.strategy, self.microbatches, size)
+        # Of any shape that batches can have: the first one's own would make a second trace of the next.
+        self.forward.get_concrete_function(dataset.element_spec)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last

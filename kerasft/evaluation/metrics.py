@@ -13,8 +13,7 @@ from kerasft.evaluation.calibration import expected_calibration_error, reliabili
 from kerasft.evaluation.scores import (
     Counts,
     averaged_scores,
-    confused_pairs,
-    confusion_matrix,
+    confusions,
     decisions,
     multi_label_counts,
     pearson,
@@ -22,9 +21,6 @@ from kerasft.evaluation.scores import (
     single_label_counts,
     spearman,
 )
-
-MOST_IN_MATRIX = 200  # classes
-MOST_PAIRS = 1000
 
 
 def single_label_metrics(targets: np.ndarray, probabilities: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
@@ -43,9 +39,7 @@ def single_label_metrics(targets: np.ndarray, probabilities: np.ndarray, labels:
     Returns:
         accuracy; {macro,micro,weighted}_{precision,recall,f1}; log_loss in nats;
         expected_calibration_error (15 equal-width bins, Guo et al. 2017, arXiv:1706.04599); mean_confidence;
-        per_class; confusion_matrix (rows true, columns predicted), or of more than 200 classes confused_pairs, a
-        {true, predicted, count} for each of the 1,000 most frequent, and confused_pairs_in_all, how many there are;
-        reliability; rows; classes_averaged.
+        per_class; reliability; rows; classes_averaged; what `confusions` gives.
 
     Raises:
         ValueError: the shapes do not belong together.
@@ -73,18 +67,8 @@ def decision_metrics(targets: np.ndarray, predictions: np.ndarray, labels: Seque
         **{name: _number_or_none(value) for name, value in averaged_scores(counts).items()},
         "classes_averaged": int(((counts.support + counts.predicted) > 0).sum()),
         "per_class": _per_class(labels, counts),
-        **_confusions(targets, predictions, labels),
+        **confusions(targets, predictions, labels),
     }
-
-
-def _confusions(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """The matrix while a person can read it; beyond that the pairs that occur most."""
-    if len(labels) <= MOST_IN_MATRIX:
-        return {"confusion_matrix": confusion_matrix(targets, predictions, len(labels)).tolist()}
-    true, answered, counts = confused_pairs(targets, predictions)
-    rows = zip(true[:MOST_PAIRS].tolist(), answered[:MOST_PAIRS].tolist(), counts[:MOST_PAIRS].tolist())
-    pairs = [{"true": labels[one], "predicted": labels[other], "count": count} for one, other, count in rows]
-    return {"confused_pairs": pairs, "confused_pairs_in_all": len(counts)}
 
 
 def confidence_metrics(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+MOST_IN_MATRIX = 200  # classes
+MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,22 @@ def confused_pairs(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.nda
     found, counts = np.unique(pairs, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return found[order, 0], found[order, 1], counts[order]
+
+
+def confusions(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """Which classes are taken for which.
+
+    Returns:
+        confusion_matrix (rows true, columns predicted); of more than 200 classes, where nobody could read it,
+        confused_pairs, a {true, predicted, count} for each of the 1,000 most frequent, and confused_pairs_in_all, how
+        many there are.
+    """
+    if len(labels) <= MOST_IN_MATRIX:
+        return {"confusion_matrix": confusion_matrix(targets, predictions, len(labels)).tolist()}
+    true, answered, counts = confused_pairs(targets, predictions)
+    rows = zip(true[:MOST_PAIRS].tolist(), answered[:MOST_PAIRS].tolist(), counts[:MOST_PAIRS].tolist())
+    pairs = [{"true": labels[one], "predicted": labels[other], "count": count} for one, other, count in rows]
+    return {"confused_pairs": pairs, "confused_pairs_in_all": len(counts)}
 
 
 def per_class_scores(counts: Counts) -> dict[str, np.ndarray]:

@@ -102,7 +102,7 @@ def _answers(generator: Generator, batches: Iterable[Mapping[str, np.ndarray]]) 
     batches = list(batches)
     specs = {name: tf.TensorSpec([None] * values.ndim, values.dtype) for name, values in batches[0].items()}
 
-    @tf.function(input_signature=[specs])
+    @tf.function(input_signature=[specs], autograph=False)
     def answer(features):
         return generator(features, generator.sampling_params(features))["text"]
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.schema import Config
+from kerasft.drafts import remove_abandoned
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
+from kerasft.serving.exporter import DRAFT, SERVABLE
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -32,6 +34,26 @@ def find_version(folder: Path) -> Path:
     if not versions:
         raise UserError(f"{folder} is neither a run (config.yaml) nor a SavedModel (VERSION/saved_model.pb)")
     return max((path.parent for path in versions), key=lambda path: int(path.name))
+
+
+def find_export(folder: Path, run: Mapping[str, str] | None) -> Path | None:
+    """The newest version in saved_models/NAME of the model that `Run.identity` names; None: there is none."""
+    if run is None:
+        return None
+    files = folder.glob("*/assets.extra/kerasft.json")
+    for file in sorted((file for file in files if file.parts[-3].isdigit()), key=lambda file: -int(file.parts[-3])):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8")).get("run")
+        except (OSError, ValueError, AttributeError):  # not one of ours
+            continue
+        if told == run:
+            return file.parent.parent
+    return None
+
+
+def remove_drafts(directory: Path) -> list[Path]:
+    """Removes what exports that were killed left in `saved_models/NAME`; those that are under way stay."""
+    return remove_abandoned(directory, DRAFT, {SERVABLE})
 
 
 @dataclass(frozen=True)

@@ -86,5 +86,5 @@ def open_model(model: Path, overrides: Sequence[str] = (), trust: bool = False) 
 
 
 def is_run(model: Path) -> bool:
-    """Whether a folder is a run's."""
-    return (model / "config.yaml").is_file()
+    """Whether a folder is a run's, put back first where a killed --overwrite left it under another name."""
+    return Run.is_at(model)

@@ -16,12 +16,14 @@ from typing import Any
 
 import yaml
 
-from kerasft.atomic import write_atomically
+from kerasft.atomic import remove_leftovers, write_atomically
+from kerasft.locks import locked
 from kerasft.serving.kubernetes import manifests, object_name
 from kerasft.serving.server_messages import parse
 from kerasft.serving.tf_serving import GRPC_PORT, IMAGE, REST_PORT, ask_command
 
 FOLDER = "serving"
+FACTS = "assets.extra/kerasft.json"
 # File -> SHA-256 of what was last written: a file that is otherwise is an operator's, and stays.
 WRITTEN = ".generated.json"
 METRICS_PATH = "/monitoring/prometheus/metrics"
@@ -47,9 +49,22 @@ def write_bundle(directory: Path, name: str, version: int, sample: Mapping[str, 
     Returns:
         The files that stayed; what they would be now stands beside each, with `.new` behind its name.
     """
-    facts = json.loads((directory / str(version) / "assets.extra" / "kerasft.json").read_text(encoding="utf-8"))
     folder = directory / FOLDER
     folder.mkdir(exist_ok=True)
+    with locked(folder):
+        remove_leftovers(folder)
+        return _write_files(directory, name, _newest(directory, version), sample)
+
+
+def _newest(directory: Path, version: int) -> int:
+    """Of two exports at once the later one may come here first: its version is then the newest for both."""
+    files = (file for file in directory.glob(f"*/{FACTS}") if file.parts[-3].isdigit())
+    return max([version, *(int(file.parts[-3]) for file in files)])
+
+
+def _write_files(directory: Path, name: str, version: int, sample: Mapping[str, str]) -> list[str]:
+    facts = json.loads((directory / str(version) / FACTS).read_text(encoding="utf-8"))
+    folder = directory / FOLDER
     record = folder / WRITTEN
     written = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     kept = []

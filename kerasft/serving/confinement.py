@@ -44,8 +44,8 @@ def confine() -> list[str]:
     version = _landlock(libc)
     if not version:
         kept += ["writing files", "starting programs"]
-    if not alone and version < TCP_SINCE:
-        kept.append("the network")
+    if not alone:
+        kept.append("the network" if version < TCP_SINCE else "the network but for TCP")
     return kept
 
 

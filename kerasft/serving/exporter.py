@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
+from kerasft.drafts import make_draft
 from kerasft.errors import UserError
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kerasft.tasks.base import Number, Task
 
+DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
@@ -55,9 +56,9 @@ def export(
     """
     made = _make_directory(directory)
     try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as hidden:
+        with make_draft(directory, DRAFT) as hidden:
             # One level down: the hidden folder itself is private to this user, the servable must not be.
-            draft = Path(hidden) / "servable"
+            draft = hidden / SERVABLE
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             numbers = probe_numbers(task.numbers, rows_of(inputs))
@@ -85,7 +86,7 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
     module.weights = [weight.value for weight in model.weights]
     names = preprocessor.inputs
 
-    @tf.function(input_signature=[[tf.TensorSpec([None], tf.string, name=name) for name in names]])
+    @tf.function(input_signature=[[tf.TensorSpec([None], tf.string, name=name) for name in names]], autograph=False)
     def answer(texts):
         return _answers(task, model, preprocessor(dict(zip(names, texts, strict=True))))
 
@@ -93,7 +94,7 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
         return answer([texts[name] for name in names])["serving_default"]
 
     specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in names}
-    signatures = {"serving_default": tf.function(serving_default).get_concrete_function(**specs)}
+    signatures = {"serving_default": tf.function(serving_default, autograph=False).get_concrete_function(**specs)}
     for key in answer.get_concrete_function().structured_outputs:
         if key != "serving_default":
             signatures[key] = _example_signature(answer, names, key)
@@ -116,7 +117,7 @@ def expected_answers(
 
     # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
     texts = {name: tf.constant(list(rows)) for name, rows in inputs.items()}
-    features = tf.function(preprocessor)(texts)
+    features = tf.function(preprocessor, autograph=False)(texts)
     numbers = probe_numbers(task.numbers, rows_of(inputs))
     # The servable is checked on the CPU; a GPU's TF32 products differ by more than the check allows.
     with tf.device("CPU"):
@@ -144,7 +145,8 @@ def _example_signature(answer, names: Sequence[str], key: str):
         texts = tf.io.parse_example(inputs, features)
         return answer([texts[name] for name in names])[key]
 
-    return tf.function(signature).get_concrete_function(tf.TensorSpec([None], tf.string, name="inputs"))
+    spec = tf.TensorSpec([None], tf.string, name="inputs")
+    return tf.function(signature, autograph=False).get_concrete_function(spec)
 
 
 def _signature_with(task: Task, preprocessor: tf.Module, model: keras.Model, numbers: Mapping[str, Number]):

@@ -7,16 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from kerasft.serving.servable_graph import asset_files, tensor_names
+
 if TYPE_CHECKING:
     from tensorflow.core.framework.node_def_pb2 import NodeDef
-    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef, MetaGraphDef
+    from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-ASSETS_COLLECTION = "saved_model_assets"
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # How a variable's handle may be used where its value is traced; any other use may change the value.
 HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
+# These write into the memory of their input, which others may read: no string is then what it was.
+IN_PLACE = ("InplaceUpdate", "InplaceAdd", "InplaceSub", "_ParallelConcatUpdate")
 RESOURCE = 20  # DT_RESOURCE
 MOST_STEPS = 500  # of one search: exporters need five, and Python recurses a thousand deep
 
@@ -57,7 +60,8 @@ class GraphFlow:
         for place, node in self.nodes():
             for name in self._called(node):
                 self._callers[name].append((place, node))
-        assets = _assets(meta_graph)
+        self._overwrites = any(node.op in IN_PLACE for _, node in self.nodes())
+        assets = asset_files(meta_graph)
         self.asset_files = [asset.filename for asset in assets]
         self._find_what_runs([_tensor(asset.tensor_info.name) for asset in assets])
 
@@ -67,13 +71,14 @@ class GraphFlow:
             name
             for key, signature in meta_graph.signature_def.items()
             if key != INIT_SIGNATURE
-            for name in _tensors_of(signature.outputs.values())
+            for name in tensor_names(signature.outputs.values())
         ]
-        starting = (
-            [*_tensors_of(meta_graph.signature_def[INIT_SIGNATURE].outputs.values())]
-            if (INIT_SIGNATURE in meta_graph.signature_def)
-            else []
-        )
+        starting = [
+            name
+            for key, signature in meta_graph.signature_def.items()
+            if key == INIT_SIGNATURE
+            for name in tensor_names(signature.outputs.values())
+        ]
         for key in INIT_COLLECTIONS:
             if key in meta_graph.collection_def:
                 starting += meta_graph.collection_def[key].node_list.value
@@ -108,7 +113,9 @@ class GraphFlow:
 
     def origins(self, place: str | None, node: NodeDef, index: int) -> set[Origin]:
         """Who gives the string that is a node's input, as far as it is only handed on; ELSEWHERE if it is computed."""
-        return self._origins(place, node.input[index]) if index < len(node.input) else {Origin.ELSEWHERE}
+        if index >= len(node.input) or self._overwrites:
+            return {Origin.ELSEWHERE}
+        return self._origins(place, node.input[index])
 
     def _origins(self, place: str | None, tensor: str) -> set[Origin]:
         if (place, tensor) not in self._known:
@@ -147,7 +154,7 @@ class GraphFlow:
         found: set[Origin] = set()
         for place, node in self._callers[function]:
             given = [name for name in node.input if not name.startswith("^")]
-            if node.op not in (*CALLS, function) or len(given) != count:
+            if not self._only_calls(node, function) or len(given) != count:
                 return {Origin.ELSEWHERE}
             found |= self._origins(place, given[index])
         objects = self._meta_graph.object_graph_def
@@ -184,11 +191,20 @@ class GraphFlow:
                 return True
         return False
 
+    def _only_calls(self, node: NodeDef, function: str) -> bool:
+        """Whether a node's inputs are a function's arguments: it calls that one and hands no other on."""
+        called = node.op if node.op not in CALLS else node.attr["f"].func.name
+        return called == function and self._called(node) == {function}
+
     def _called(self, node: NodeDef) -> set[str]:
-        """The functions that a node names."""
+        """The functions that a node names, those among them that it hands to another function."""
         names = {node.op} if node.op in self._functions else set()
-        for value in node.attr.values():
-            names |= {value.func.name} if value.HasField("func") else {each.name for each in value.list.func}
+        left = list(node.attr.values())
+        while left:
+            value = left.pop()
+            for function in [value.func] if value.HasField("func") else value.list.func:
+                names.add(function.name)
+                left += function.attr.values()
         return names
 
     def _functions_of(self, nodes: Iterable[str]) -> set[str]:
@@ -216,24 +232,6 @@ class GraphFlow:
                 found.add(name)
                 left += self._main[name].input
         return found
-
-
-def _assets(meta_graph: MetaGraphDef) -> list[AssetFileDef]:
-    """As loaders find them: in their own field, or in TensorFlow 1's collection where that is empty."""
-    if meta_graph.asset_file_def or ASSETS_COLLECTION not in meta_graph.collection_def:
-        return list(meta_graph.asset_file_def)
-    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef
-
-    packed = meta_graph.collection_def[ASSETS_COLLECTION].any_list.value
-    return [AssetFileDef.FromString(each.value) for each in packed]
-
-
-def _tensors_of(infos: Iterable) -> Iterator[str]:
-    for info in infos:
-        yield info.name
-        sparse = info.coo_sparse
-        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-        yield from _tensors_of(info.composite_tensor.components)
 
 
 def _tensor(name: str) -> str:

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
+from kerasft.serving.capi_process import run_capi
 from kerasft.serving.outside_ops import outside_faults
-from kerasft.serving.servable_check import TIMEOUT_SECONDS, check, probe_inputs, probe_numbers, rows_of, run_capi
+from kerasft.serving.servable_check import (
+    TIMEOUT_SECONDS,
+    Inputs,
+    Numbers,
+    check,
+    probe_inputs,
+    probe_numbers,
+    rows_of,
+)
 from kerasft.serving.servable_graph import (
     GROWS,
     REFUSED_OPS,
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 
 # The exporter's own rule and no rule of the server's, which loads such a model.
 NOT_REFUSED = {op: reason for op, reason in REFUSED_OPS.items() if reason is GROWS}
+LONGEST = 2**20  # tokens of any model that kerasft makes
 OUTSIDE = "a server that loads it does so, too; if you trust who made it, add --trust"
 
 
@@ -96,8 +106,17 @@ def _run(saved_model: Path, meta_graph: MetaGraphDef, requests: Sequence[dict[st
     facts = saved_model / "assets.extra" / "kerasft.json"
     if not facts.is_file():
         return "", reply["not_confined"]
-    told = json.loads(facts.read_text(encoding="utf-8"))
-    columns = sorted(meta_graph.signature_def["serving_default"].inputs)
-    inputs = probe_inputs(columns, told["max_length"])
-    numbers = probe_numbers(told.get("numbers", {}), rows_of(inputs))
+    inputs, numbers = _probes(facts, sorted(meta_graph.signature_def["serving_default"].inputs))
     return f"; {check(saved_model, inputs, numbers=numbers, confined=True)}", reply["not_confined"]
+
+
+def _probes(facts: Path, columns: Sequence[str]) -> tuple[Inputs, Numbers]:
+    """What an export of kerasft is asked; `kerasft.json` may be a stranger's, too."""
+    try:
+        told = json.loads(facts.read_text(encoding="utf-8"))
+        if not columns or not 0 < int(told["max_length"]) <= LONGEST:
+            raise ValueError
+        inputs = probe_inputs(columns, int(told["max_length"]))
+        return inputs, probe_numbers(told.get("numbers", {}), rows_of(inputs))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ServableError(f"{facts}: not as kerasft writes it ({type(error).__name__})") from error

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.serving import capi, confinement
+from kerasft.serving import capi
+from kerasft.serving.capi_process import run_capi
+from kerasft.serving.rankings import in_order_of
 from kerasft.serving.servable_graph import (
     METHODS,
     ServableError,
@@ -32,10 +30,7 @@ Numbers = Mapping[str, "Mapping[str, np.ndarray]"]  # signature -> what it takes
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 1e-4
-RANKED = {"top_labels": "top_probabilities", "classes": "scores"}  # outputs of names -> those of their scores
 TIMEOUT_SECONDS = 300.0
-COMMAND = (sys.executable, "-I", capi.__file__)
-CONFINED_COMMAND = (sys.executable, "-I", confinement.__file__, capi.__file__)
 
 
 @dataclass(frozen=True)
@@ -160,38 +155,6 @@ def to_examples(columns: Inputs) -> list[bytes]:
     return examples
 
 
-def run_capi(
-    saved_model: Path | None, ops: Sequence[str], runs: Sequence[Any], timeout: float, confined: bool = False
-) -> dict[str, Any]:
-    """Sends one request to `capi.py` in its own process; a crash, a hang or no answer is a ServableError.
-
-    Args:
-        saved_model: what is loaded; None: nothing is, and only kernels are listed.
-        ops: whose kernels are listed.
-        runs: as `capi.py` takes them.
-        timeout: seconds that the process may take.
-        confined: without the rights to write files, reach the network or start programs, as far as the system can.
-    """
-    # The kernels looked for are those of the CPU, so the run is held to them on a machine with a GPU too.
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    request = {"libraries": capi.find_libraries(), "saved_model": saved_model and str(saved_model)}
-    request |= {"ops": ops, "runs": runs}
-    try:
-        done = subprocess.run(
-            CONFINED_COMMAND if confined else COMMAND,
-            input=json.dumps(request).encode(), capture_output=True, timeout=timeout, env=env,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise ServableError(f"the C API process did not answer within {timeout:g} s") from error
-    if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise ServableError(f"the C API process died with exit code {done.returncode}: {last or 'it said nothing'}")
-    reply = json.loads(done.stdout)
-    if reply["imported_tensorflow"]:
-        raise ServableError("the C API process imported TensorFlow, so it proves nothing about a server")
-    return reply
-
-
 def _arrays(key: str, result: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
     if "error" in result:
         raise ServableError(f"{key}: {result['error']}")
@@ -224,28 +187,6 @@ def _compare_rows(
                     pair = _crop(pair)
                 largest = max(largest, _difference(f"{key}: output '{name}' for {text}, {words},", *pair))
     return largest
-
-
-def in_order_of(answer: Arrays, other: Arrays) -> Arrays:
-    """`other` with ranked names in the order that they have in `answer`, both of one row.
-
-    Names are ranked by scores, and two whose scores are equal but for rounding may change places, or one of them take
-    the last place. So the scores of the same names are compared, and a name that the other ranking lacks stands for one
-    of its own with a score within the tolerance.
-    """
-    found = dict(other)
-    for names, scores in RANKED.items():
-        pair = [(answer.get(key), other.get(key)) for key in (names, scores)]
-        if any(one is None or two is None or one.shape != two.shape or one.ndim != 2 for one, two in pair):
-            continue
-        wanted, own = pair[0][0][0].tolist(), dict(zip(pair[0][1][0].tolist(), pair[1][1][0].tolist()))
-        if not len(set(wanted)) == len(own) == len(wanted):
-            continue
-        left = iter([name for name in own if name not in wanted])
-        order = [(name, own[name]) if name in own else (name, own[next(left)]) for name in wanted]
-        found[names] = np.array([[name for name, _ in order]], other[names].dtype)
-        found[scores] = np.array([[score for _, score in order]], other[scores].dtype)
-    return found
 
 
 def _crop(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from kerasft.serving import capi
 if TYPE_CHECKING:
     import numpy as np
     from tensorflow.core.framework.node_def_pb2 import NodeDef
-    from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
+    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef, MetaGraphDef, SignatureDef, TensorInfo
 
 PREDICT = "tensorflow/serving/predict"
 # Signatures whose one input is "inputs", serialized tf.Examples; they go by the name TensorFlow Serving gives them.
@@ -31,6 +31,7 @@ REFUSED_OPS = {
     "LookupTableInsert": GROWS,
     "LookupTableInsertV2": GROWS,
 }
+ASSETS_COLLECTION = "saved_model_assets"  # TensorFlow 1's
 NO_XLA = "needs XLA, which TensorFlow Serving disables"
 
 
@@ -50,6 +51,25 @@ def read_meta_graph(saved_model: Path) -> MetaGraphDef:
         if set(meta_graph.meta_info_def.tags) == {"serve"}:  # as loaders compare them: a tag twice is one tag
             return meta_graph
     raise ServableError(f"{file}: no graph has the one tag 'serve', the one that TensorFlow Serving loads")
+
+
+def asset_files(meta_graph: MetaGraphDef) -> list[AssetFileDef]:
+    """The assets of a graph, as loaders find them: of their own field, or of TensorFlow 1's collection."""
+    if meta_graph.asset_file_def or ASSETS_COLLECTION not in meta_graph.collection_def:
+        return list(meta_graph.asset_file_def)
+    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef
+
+    packed = meta_graph.collection_def[ASSETS_COLLECTION].any_list.value
+    return [AssetFileDef.FromString(each.value) for each in packed]
+
+
+def tensor_names(infos: Iterable[TensorInfo]) -> Iterator[str]:
+    """The tensors of a signature's inputs or outputs, in whatever form; some names may be empty."""
+    for info in infos:
+        yield info.name
+        sparse = info.coo_sparse
+        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+        yield from tensor_names(info.composite_tensor.components)
 
 
 def _nodes(meta_graph: MetaGraphDef) -> Iterator[tuple[str, NodeDef]]:

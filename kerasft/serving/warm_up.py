@@ -16,7 +16,8 @@ import numpy as np
 
 from kerasft.errors import ServableError
 from kerasft.serving import capi
-from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, probe_numbers, rows_of, run_capi
+from kerasft.serving.capi_process import run_capi
+from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 
 if TYPE_CHECKING:

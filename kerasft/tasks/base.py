@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -24,44 +24,6 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 
 
 DECODED_AT_ONCE = 256  # rows
-
-
-@dataclass(frozen=True)
-class Column:
-    """A role that a task reads from the data, and whether it can do without."""
-
-    role: str
-    required: bool = True
-
-
-class Number(NamedTuple):
-    """A number that a request may send beside its texts.
-
-    Attributes:
-        dtype: such as int32.
-        values: the usual one first; an export is checked with all of them.
-    """
-
-    dtype: str
-    values: tuple[float, ...]
-
-
-class Unreachable(NamedTuple):
-    """True answers of a split that the model can't give, however well it learns.
-
-    Attributes:
-        count: how many they are.
-        of: how many true answers there are.
-        what: they are, in words that follow the numbers.
-        mend: a sentence.
-        row: number of the first row with one; None where it is not known.
-    """
-
-    count: int
-    of: int
-    what: str
-    mend: str
-    row: int | None = None
 
 
 class Task(abc.ABC):

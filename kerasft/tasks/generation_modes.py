@@ -17,7 +17,7 @@ from kerasft.quoting import listed
 from kerasft.tasks.base import Column
 from kerasft.tasks.columns import check_some_text, first_text, text_of
 from kerasft.tasks.dialogue_rows import ROLES, messages_of
-from kerasft.tasks.names import name_warnings
+from kerasft.tasks.problems.names import name_warnings
 
 if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens

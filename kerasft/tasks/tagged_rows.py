@@ -14,7 +14,7 @@ from kerasft.data.sources.scripts import unspaced
 from kerasft.errors import BadRow
 from kerasft.quoting import quoted
 from kerasft.tasks.columns import text_of
-from kerasft.tasks.names import NoName, name_of, read_name
+from kerasft.tasks.problems.names import NoName, name_of, read_name
 from kerasft.tasks.tags import IllFormed, spans_of_tags, tag_form
 
 if TYPE_CHECKING:

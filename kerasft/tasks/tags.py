@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kerasft.quoting import quoted
-from kerasft.tasks.names import MOST_SHOWN, likeness, shown
+from kerasft.tasks.problems.names import MOST_SHOWN, likeness, shown
 
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
 _PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)

@@ -13,8 +13,8 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.columns import text_of
-from kerasft.tasks.names import identity, indices, name_warnings
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
+from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.tagged_rows import join, read_spans, read_tagged, read_tokens
 from kerasft.tasks.tags import tag_warnings
 

@@ -25,6 +25,7 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
 from kerasft.models.tokenizers.digest import reader_digest
+from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
@@ -204,8 +205,10 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Fitt
     trainer, workers = ready.trainer, ready.trainer.workers
 
     def begin() -> None:
+        if (resume or overwrite) and run.folder.exists():
+            hold(run.folder)  # before another's checkpoints elsewhere could be taken
         Place(run, job.tables).begin(resume, overwrite)
-        run.begin(job.tables, resume)
+        run.begin(job.tables, resume, overwrite)
 
     workers.by_chief(begin)
     workers.check_sees(run.folder)

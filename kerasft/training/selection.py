@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kerasft.config import schema
+import numpy as np
+
+from kerasft.config.early_stopping import EarlyStopping
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.tasks.base import Task
+from kerasft.training.checkpoints.best import BestRule
 from kerasft.training.checkpoints.checkpoint import Progress
+from kerasft.training.split_loss import split_loss
 
 
 class Selection:
@@ -19,33 +24,27 @@ class Selection:
         progress: of the run.
     """
 
-    def __init__(self, stopping: schema.EarlyStopping | None, task: Task, progress: Progress):
-        self._stopping, self._task, self._progress = stopping, task, progress
+    def __init__(self, stopping: EarlyStopping | None, task: Task, progress: Progress):
+        self._task, self._progress = task, progress
         self.metric = stopping.metric if stopping else task.headline
+        self._rule = BestRule(self.metric, self.metric in task.falling, stopping)
 
-    def take(self, metrics: Mapping[str, Any], step: int) -> bool:
-        """Takes note of a validation; returns whether it is the best so far."""
+    def take(self, metrics: Mapping[str, Any], split: Prepared, logits: np.ndarray, step: int) -> bool:
+        """Takes note of a validation, its metrics and its logits; returns whether it is the best so far."""
         progress, value = self._progress, metrics[self.metric]
+        loss = split_loss(self._task, split, logits, metrics)
         progress.validated = step
-        if not self._improved(value):
+        if self._rule.counts(value, progress.counted):
+            progress.counted, progress.waited = value, 0
+        else:
             progress.waited += 1
+        if not self._rule.is_best(value, loss, progress.best):
             return False
         state = dict(self._task.state)  # with the thresholds that belong to these weights
-        progress.best = {"step": step, "value": value, "state": state}
-        progress.waited = 0
+        progress.best = {"step": step, "value": value, "loss": loss, "state": state}
         return True
 
     @property
     def enough(self) -> bool:
         """Whether the run no longer improves."""
-        return self._stopping is not None and self._progress.waited >= self._stopping.patience
-
-    def _improved(self, value: float | None) -> bool:
-        best = self._progress.best
-        if not best or best["value"] is None:
-            return True
-        if value is None:
-            return False
-        gain = value - best["value"]
-        least = self._stopping.min_delta if self._stopping else 0.0
-        return (-gain if self.metric in self._task.falling else gain) > least
+        return self._rule.is_enough(self._progress.waited)

@@ -68,6 +68,7 @@ def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
         norm = plan.optimizer.apply_measured(gradients, variables)
         return tf.where(tf.math.is_finite(norm), loss, math.nan)
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and looking takes seconds
     def step(batch: tuple) -> tf.Tensor:
         # Around all replicas: each is traced by a thread of its own, and the layers are the same.
         with (

@@ -240,7 +240,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)
             metrics = self.task.metrics(self.plan.validation, logits)
-            if self.selection.take(metrics, self.checkpoints.step):
+            if self.selection.take(metrics, self.plan.validation, logits, self.checkpoints.step):
                 self.checkpoints.save_best()
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
 

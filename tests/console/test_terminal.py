@@ -349,3 +349,30 @@ def test_printable_text_is_shown_as_it_is_and_reads_back_as_json(text):
 def test_signs_that_scripts_need_stay():
     for text in ("नमस्\u200dते", "می\u200cخواهم", "👩\u200d💻", "10\u00a0000", "\u200fעברית", "ﬁ\ufe0f"):
         assert printable(text) == text
+
+
+def test_a_file_is_a_link_where_the_terminal_of_this_machine_knows_links(tmp_path, monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    def shown(stream=None, **environment):
+        for name in (
+            "VTE_VERSION",
+            "TERM_PROGRAM",
+            "SSH_CONNECTION",
+            "KITTY_WINDOW_ID",
+            "KONSOLE_VERSION",
+            "WT_SESSION",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        stream = stream or Screen()
+        Terminal(output=stream).file("report", tmp_path / "名 1.html")
+        return stream.getvalue()
+
+    plain = f"report: {tmp_path}/名 1.html\n"
+    assert shown() == shown(TERM_PROGRAM="Apple_Terminal") == shown(VTE_VERSION="1", SSH_CONNECTION="x") == plain
+    assert shown(io.StringIO(), VTE_VERSION="7000") == plain
+    assert f"]8;;file://{tmp_path}/%E5%90%8D%201.html\x1b\\{tmp_path}/名 1.html\x1b]8;;" in shown(TERM_PROGRAM="vscode")

@@ -2,7 +2,7 @@
 
 float32, 50 steps, 1e-5.
 
-A new task joins with one entry of `RECIPES` in tests/agreement.py.
+A new task joins with one entry of `RECIPES` in tests/support/agreement.py.
 """
 
 import json
@@ -20,14 +20,17 @@ from kerasft.data.cache.cache import INDEX
 
 TESTS = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-5
+# One for each kind of batch and of answer; `make test-all` has the others, too.
+USUAL = ("classification", "packed", "masked_lm", "seq2seq")
+NAMES = [name if name in USUAL else pytest.param(name, marks=pytest.mark.long) for name in RECIPES]
 
 
-@pytest.fixture(scope="module", params=RECIPES)
+@pytest.fixture(scope="module", params=NAMES)
 def trained(request, tmp_path_factory) -> dict[str, Path]:
     """The run of each way to train one recipe."""
     folder = tmp_path_factory.mktemp("agreement")
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    command = [sys.executable, str(TESTS / "agreement.py"), request.param]
+    command = [sys.executable, str(TESTS / "support" / "agreement.py"), request.param]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=550)
     assert done.returncode == 0, done.stderr[-300:] + "".join(log.read_text()[-3000:] for log in folder.glob("*.log"))
     runs = {way: folder / "runs" / f"{request.param}-{way}" for way in WAYS}

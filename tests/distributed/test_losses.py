@@ -16,7 +16,7 @@ TESTS = Path(__file__).resolve().parent.parent
 def broken_and_whole(script: str, folder: Path) -> tuple[dict, dict[str, str]]:
     """What a script found, whose broken run has ended with the bits of the whole one, and what that run said."""
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    command = [sys.executable, str(TESTS / script)]
+    command = [sys.executable, str(TESTS / "support" / script)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=550)
     said = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("broken.*.log")}
     assert done.returncode == 0, done.stderr[-2000:] + said.get("broken.0.log", "")[-2000:]

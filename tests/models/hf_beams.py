@@ -16,7 +16,7 @@ CASES = [(2, 0.0, 1.0), (2, 1.0, 1.4), (3, 2.0, 1.0), (4, 0.0, 1.4), (4, 1.0, 1.
 
 
 def write_weights(path: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     from tiny_gguf import undecided_weights, write_gguf
 
     write_gguf(path, "F32", tied=False, tensors=undecided_weights())

@@ -1,6 +1,7 @@
 """The files beside an export are what TensorFlow Serving, compose and Kubernetes read, and an operator's edits stay."""
 
 import json
+import os
 import shlex
 import subprocess
 
@@ -173,6 +174,23 @@ def test_a_new_version_moves_the_label_and_an_edited_file_stays(directory):
     assert write_bundle(directory, "my.Model", 2, SAMPLE) == []
     assert "value: 32" in (folder / "batching.config").read_text()
     assert not list(folder.glob("*.new"))
+
+
+def test_of_two_exports_at_once_the_newer_keeps_the_label_whoever_comes_last(directory):
+    write_bundle(directory, "my.Model", 2, SAMPLE)
+    write_bundle(directory, "my.Model", 1, SAMPLE)
+    assert "value: 2" in (directory / "serving" / "models.config").read_text()
+
+
+def test_what_a_killed_export_left_of_a_file_goes_once_it_is_old(directory):
+    folder = directory / "serving"
+    folder.mkdir()
+    for name in (".README.md-abcdefgh.tmp", ".models.config-abcdefg1.tmp", ".mine"):
+        (folder / name).write_text("half")
+    os.utime(folder / ".README.md-abcdefgh.tmp", (0, 0))
+    write_bundle(directory, "my.Model", 2, SAMPLE)
+    left = {path.name for path in folder.glob(".*")}
+    assert left == {".generated.json", ".models.config-abcdefg1.tmp", ".mine"}
 
 
 def test_a_folder_from_elsewhere_stays(directory):

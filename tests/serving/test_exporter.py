@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 from tiny_export import LABELS, MAX_LENGTH, make_config, make_parts
 
+from kerasft.drafts import make_draft
 from kerasft.errors import UserError
+from kerasft.inference.export import find_export, remove_drafts
 from kerasft.serving import exporter
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import ServableError, to_examples
@@ -167,6 +169,28 @@ def test_a_version_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
     assert exporter._publish(draft(tmp_path, "mine"), tmp_path) == tmp_path / "2"
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "other"
     assert (tmp_path / "2" / "saved_model.pb").read_text() == "mine"
+
+
+def test_what_a_killed_export_left_is_removed_and_one_under_way_stays(tmp_path):
+    (tmp_path / ".export-abcdefgh" / "servable" / "variables").mkdir(parents=True)
+    (tmp_path / "1").mkdir()
+    with make_draft(tmp_path, "export") as under_way:
+        (under_way / "servable").mkdir()
+        assert remove_drafts(tmp_path) == [tmp_path / ".export-abcdefgh"]
+        assert under_way.exists()
+    assert os.listdir(tmp_path) == ["1"]
+
+
+def test_the_export_of_a_model_is_found_again(tmp_path):
+    runs = [{"id": "a", "sha256": "1"}, {"id": "b", "sha256": "1"}, {"id": "a", "sha256": "1"}, None]
+    for version, told in enumerate(runs, 9):
+        folder = tmp_path / str(version) / "assets.extra"
+        folder.mkdir(parents=True)
+        (folder / "kerasft.json").write_text(json.dumps({"run": told} if told else ["not ours"]))
+    assert find_export(tmp_path, runs[0]) == tmp_path / "11"
+    assert find_export(tmp_path, runs[1]) == tmp_path / "10"
+    assert find_export(tmp_path, {"id": "a", "sha256": "2"}) is None  # it was trained on
+    assert find_export(tmp_path, None) is None and find_export(tmp_path / "none", runs[0]) is None
 
 
 def test_exports_at_once_get_versions_of_their_own(tmp_path):

@@ -16,9 +16,10 @@ from kerasft.config.schema import Config
 from kerasft.errors import ServableError
 from kerasft.models.presets.from_scratch import train_byte_pairs
 from kerasft.serving import capi
+from kerasft.serving.capi_process import run_capi
 from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect
-from kerasft.serving.servable_check import check, run_capi
+from kerasft.serving.servable_check import check
 from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
 from kerasft.tasks.seq2seq import Seq2Seq
 from kerasft.tasks.text_generation import TextGeneration
@@ -67,13 +68,15 @@ def exported(parts, tmp_path_factory):
     return export(*parts, tmp_path_factory.mktemp("saved_models") / "tiny", {"config": {}, "state": {}})
 
 
-def ask(exported, key, **columns) -> list[str]:
-    """What the signature answers through the C API."""
-    signature = read_meta_graph(exported).signature_def[key]
-    inputs = {signature.inputs[name].name: capi.feed(values) for name, values in columns.items()}
-    outputs = {name: info.name for name, info in signature.outputs.items()}
-    (run,) = run_capi(exported, [], [{"inputs": inputs, "outputs": outputs}], 120)["runs"]
-    return [text.decode("utf-8") for text in capi.to_array(run["outputs"]["text"])]
+def ask(exported, *requests: tuple[str, dict]) -> list[list[str]]:
+    """What signatures answer through the C API, in one process: (key, columns) of each request -> its texts."""
+    signatures, runs = read_meta_graph(exported).signature_def, []
+    for key, columns in requests:
+        inputs = {signatures[key].inputs[name].name: capi.feed(values) for name, values in columns.items()}
+        outputs = {name: info.name for name, info in signatures[key].outputs.items()}
+        runs.append({"inputs": inputs, "outputs": outputs})
+    answers = [capi.to_array(run["outputs"]["text"]) for run in run_capi(exported, [], runs, 120)["runs"]]
+    return [[text.decode("utf-8") for text in texts] for texts in answers]
 
 
 def numbers(rows, max_new_tokens=NEW, temperature=0.0, top_p=1.0, seed=0) -> dict[str, np.ndarray]:
@@ -97,8 +100,11 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
             inputs = {"token_ids": np.array([ids]), "padding_mask": np.ones((1, len(ids)))}
             ids.append(int(model(inputs).numpy()[0, -1].argmax()))
         wanted.append(task.generator.detokenizer.text(ids[begun:]))
-    assert ask(exported, "serving_default", prompt=prompts) == wanted
-    assert ask(exported, "generate", prompt=prompts, **numbers(3)) == wanted
+    served, generated = ask(
+        exported, ("serving_default", {"prompt": prompts}), ("generate", {"prompt": prompts, **numbers(3)})
+    )
+    assert served == wanted
+    assert generated == wanted
 
 
 @pytest.mark.parametrize("name", ["text_generation", "seq2seq", "t5"])
@@ -110,7 +116,7 @@ def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     (column,), texts = task.inputs, [text.encode() for text in TEXTS]
     features = tf.function(preprocessor)({column: tf.constant(texts)})
     wanted = [text.decode() for text in task.answer(model, features)["text"].numpy()]
-    found = ask(exported, "generate", **{column: texts}, max_new_tokens=np.array([NEW, 2, 0], np.int32))
+    (found,) = ask(exported, ("generate", {column: texts, "max_new_tokens": np.array([NEW, 2, 0], np.int32)}))
     assert found[0] == wanted[0] != "" and found[1] != wanted[1] and found[2] == ""
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
 
@@ -137,16 +143,21 @@ def test_sentence_pieces_are_written_in_the_served_graph(tmp_path, name):
             ids.append(best)
         wanted.append(preprocessor.detokenizer.text(ids[begun:], opens=begun == 1).split("~")[0])
     prompts = [text.encode() for text in texts]
-    assert ask(exported, "serving_default", prompt=prompts) == wanted and len(set(wanted)) > 2
-    assert ask(exported, "generate", prompt=prompts, **numbers(len(prompts))) == wanted
+    served, generated = ask(
+        exported, ("serving_default", {"prompt": prompts}), ("generate", {"prompt": prompts, **numbers(len(prompts))})
+    )
+    assert served == wanted and len(set(wanted)) > 2
+    assert generated == wanted
 
 
 def test_a_request_is_drawn_by_its_seed_in_any_process(exported):
     prompts = [TEXTS[0].encode()] * 4
     wishes = numbers(4, temperature=2.0, seed=[1, 2, 1, 3])
-    twice = [ask(exported, "generate", prompt=prompts, **wishes) for _ in range(2)]
-    assert twice[0] == twice[1] and twice[0][0] == twice[0][2] and len(set(twice[0])) == 3
-    assert ask(exported, "generate", prompt=prompts[:2], **numbers(2, max_new_tokens=0)) == ["", ""]
+    drawn, none = ("generate", {"prompt": prompts, **wishes}), numbers(2, max_new_tokens=0)
+    (first,) = ask(exported, drawn)
+    second, nothing = ask(exported, drawn, ("generate", {"prompt": prompts[:2], **none}))
+    assert first == second and first[0] == first[2] and len(set(first)) == 3
+    assert nothing == ["", ""]
 
 
 def test_what_an_operator_finds(exported):

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from kerasft.errors import UserError
-from kerasft.serving import capi, servable_check
-from kerasft.serving.servable_check import ServableError, check, in_order_of, probe_inputs, run_capi
+from kerasft.serving import capi, capi_process, servable_check
+from kerasft.serving.capi_process import run_capi
+from kerasft.serving.rankings import in_order_of
+from kerasft.serving.servable_check import ServableError, check, probe_inputs
 from kerasft.serving.servable_graph import METHODS, check_kernels
 
 TEXTS = probe_inputs(["text"], max_length=8)
@@ -198,14 +200,14 @@ def test_a_hang_is_refused(tmp_path):
 
 def test_a_crash_is_refused(good, monkeypatch):
     dies = "import os, sys; print('last words', file=sys.stderr, flush=True); os.abort()"
-    monkeypatch.setattr(servable_check, "COMMAND", (sys.executable, "-c", dies))
+    monkeypatch.setattr(capi_process, "COMMAND", (sys.executable, "-c", dies))
     with pytest.raises(ServableError, match="died with exit code -6: last words"):
         check(good, TEXTS)
 
 
 def test_a_process_that_imported_tensorflow_is_refused(good, monkeypatch):
     says = """print('{"imported_tensorflow": true}')"""
-    monkeypatch.setattr(servable_check, "COMMAND", (sys.executable, "-c", says))
+    monkeypatch.setattr(capi_process, "COMMAND", (sys.executable, "-c", says))
     with pytest.raises(ServableError, match="imported TensorFlow"):
         check(good, TEXTS)
 

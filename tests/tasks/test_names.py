@@ -12,7 +12,16 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.edges import blank
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import BadRow, UserError
-from kerasft.tasks.names import alike, difference, distinct, identity, indices, name_of, name_warnings, read_name
+from kerasft.tasks.problems.names import (
+    alike,
+    difference,
+    distinct,
+    identity,
+    indices,
+    name_of,
+    name_warnings,
+    read_name,
+)
 from kerasft.tasks.registry import create_task
 
 

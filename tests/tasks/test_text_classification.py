@@ -120,7 +120,7 @@ def test_regression_is_learnt_on_a_standard_scale_and_answered_on_its_own():
 @pytest.mark.parametrize(
     ("problem", "value"),
     [("regression", "high"), ("regression", None), ("regression", float("nan")), ("regression", True),
-     ("single_label", None), ("single_label", ["a"]), ("multi_label", 3), ("multi_label", [None])],
+     ("single_label", None), ("single_label", ["a", "b"]), ("multi_label", 3), ("multi_label", [None])],
 )  # fmt: skip
 def test_a_label_of_the_wrong_kind_names_its_line(problem, value):
     task = make_task(problem)
@@ -166,7 +166,7 @@ def test_labels_that_are_none_are_refused(value):
         make_task("multi_label").problem.parse(value, "f.csv:2")
 
 
-@pytest.mark.parametrize("value", [float("nan"), b"\xff", "", "\u200b", "['a']", '["a", "b"]'])
+@pytest.mark.parametrize("value", [float("nan"), b"\xff", "", "\u200b", "[]", [["a"]], '["a", "b"]'])
 def test_a_label_that_is_none_is_refused(value):
     with pytest.raises(UserError, match="f.csv:2: the label is"):
         make_task().problem.parse(value, "f.csv:2")
@@ -217,3 +217,8 @@ def test_an_answer_of_many_labels_has_all_that_are_chosen():
 def test_top_is_for_labels():
     with pytest.raises(ValueError, match="task.top: 3 is for problems with labels"):
         make_task("regression", task={"top": 3})
+
+
+@pytest.mark.parametrize("value", [["a"], "['a']", '[ "a " ]'])
+def test_a_list_of_one_label_is_that_label(value):
+    assert make_task().problem.parse(value, "f:2") == "a"

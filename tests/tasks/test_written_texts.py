@@ -1,10 +1,10 @@
 """Samples for the report are drawn by the seed, in the order of the data, and not by how good they are."""
 
 import numpy as np
+from support.decoders import SPECS
 
 from kerasft.config.text_generation import Decoding
 from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
-from tests.models.generation.test_generator import SPECS
 
 
 def test_samples_are_drawn_by_the_seed_alone():

@@ -7,7 +7,7 @@ import pytest
 from kerasft.config import schema
 from kerasft.console.terminal import Terminal
 from kerasft.distribution.workers import Workers
-from kerasft.errors import Interrupted, Terminated
+from kerasft.errors import HungUp, Interrupted, Terminated
 from kerasft.training.actions import Running, Training, saving, with_usual_actions
 from kerasft.training.actions.signals import StopEvaluation
 from kerasft.training.checkpoints.checkpoint import Progress
@@ -119,6 +119,36 @@ def test_sigterm_saves_and_says_how_to_go_on_however_often_it_comes(watch):
         os.kill(os.getpid(), signal.SIGTERM)
         steps(seen, 1)
     assert seen.checkpoints.saved == [2] and Terminated.exit_code == 143
+
+
+@pytest.fixture
+def hang_up():
+    """SIGHUP as a program has it that was not started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_saves_and_says_how_to_go_on(watch, hang_up):
+    told = r"its terminal was closed at step 2 of 10; to go on: .*--resume"
+    with pytest.raises(HungUp, match=told), watch() as seen:
+        steps(seen, 1)
+        os.kill(os.getpid(), signal.SIGHUP)
+        steps(seen, 1)
+    assert seen.checkpoints.saved == [2] and HungUp.exit_code == 129
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_under_nohup_a_closed_terminal_is_nothing(watch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with watch() as seen:
+            os.kill(os.getpid(), signal.SIGHUP)
+            steps(seen, 2)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen.checkpoints.saved == []
 
 
 def test_a_signal_at_any_worker_stops_all_after_the_same_step(watch, monkeypatch):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.test_packed_step import DEVICE, SLOW, TASKS, Run, settings  # noqa: F401
+from support.packed_run import Run
+from support.task_rows import DEVICE, SLOW, TASKS
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
@@ -102,7 +103,7 @@ def test_a_training_of_one_shape_ends_as_others_do(tiny_bert, tmp_path, monkeypa
 
 @pytest.mark.parametrize("batching", ["pad", "pack"])
 def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_from_any_step(
-    settings,  # noqa: F811
+    settings,
     tmp_path,
     batching,
 ):

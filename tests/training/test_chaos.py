@@ -1,4 +1,4 @@
-"""A few kills at random moments; `python tests/chaos.py` does fifty."""
+"""A few kills at random moments; `python tests/support/chaos.py` does fifty."""
 
 import os
 import subprocess
@@ -11,9 +11,10 @@ TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.slow
-def test_killed_runs_end_with_the_same_bits():
+@pytest.mark.parametrize("kills", [3, pytest.param(6, marks=pytest.mark.long)])
+def test_killed_runs_end_with_the_same_bits(kills):
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    command = [sys.executable, str(TESTS / "chaos.py"), "--kills", "6"]
+    command = [sys.executable, str(TESTS / "support" / "chaos.py"), "--kills", str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=580)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.startswith("6 kills"), done.stdout
+    assert done.stdout.startswith(f"{kills} kills"), done.stdout

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from pydantic import ValidationError
+from support.families import BACKBONES
 
 from kerasft.config import schema
 from kerasft.console.terminal import Terminal
@@ -14,7 +15,6 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.models.heads.text_classifier import HEAD, build_classifier
 from kerasft.training import fitted_head
 from kerasft.training.fitted_head import PENALTY, fit_head, logistic_regression
-from tests.models.conftest import BACKBONES
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.cache.test_cache import configured, settings  # noqa: F401
 
 from kerasft import train
 from kerasft.models.presets.presets import load_backbone
@@ -15,7 +14,7 @@ from kerasft.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["hidden tokens", "a corpus", "outputs"])
-def test_a_resumed_run_ends_with_the_same_bits(configured, name, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_a_resumed_run_ends_with_the_same_bits(configured, name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = configured(name, "bucket", batch_size=2, epochs=None, steps=14).model_dump(mode="json")
     config["training"]["optimizer"]["learning_rate"] = 0.1

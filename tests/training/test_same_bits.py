@@ -7,8 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from test_programs import project  # noqa: F401
-from training.test_steps_per_loop import config, prepared  # noqa: F401
+from support.tiny_split import config
 
 import kerasft
 from kerasft import train
@@ -59,7 +58,7 @@ class OwnLoss(Objective):
         return tf.reduce_sum(self.task.loss(targets, self.model(inputs, training=True)) * weights)
 
 
-def test_the_command_and_the_function_train_the_same_bits(project, capsys):  # noqa: F811
+def test_the_command_and_the_function_train_the_same_bits(project, capsys):
     project(export={"enabled": False})
     assert train.main(["config.yaml", "name=command", *SHORT]) == 0, capsys.readouterr().err
     told = json.loads(Path("runs/command/metrics.json").read_text())
@@ -113,7 +112,7 @@ class Enough(Action):
 
 
 def test_an_objectives_state_is_a_part_of_the_checkpoint_and_an_action_ends_the_run(
-    prepared,  # noqa: F811
+    prepared,
     tiny_bert,
     tmp_path,
 ):

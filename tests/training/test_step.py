@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.cache.test_cache import configured, settings  # noqa: F401
 
 from kerasft.assembly import assemble
 from kerasft.config.schema import Config
@@ -142,7 +141,7 @@ def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
 
 
 @pytest.mark.parametrize("name", ["hidden tokens", "a corpus", "outputs"])
-def test_targets_of_tokens_are_summed_alike_over_replicas_and_parts(configured, mirrored, name):  # noqa: F811
+def test_targets_of_tokens_are_summed_alike_over_replicas_and_parts(configured, mirrored, name):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
     one = trained_on_tokens(configured(name, "bucket", **TOKEN_TARGETS), device)
     assert one[0][-1] < one[0][0]

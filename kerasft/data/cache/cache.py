@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import json
 import os
 import secrets
@@ -30,6 +29,7 @@ from kerasft.data.prepared.spans import Spans
 from kerasft.data.prepared.windows import PreparedWindows
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
+from kerasft.versions import version
 
 INDEX = "features.json"  # written last: without it a folder holds nothing
 WHERE = "where"  # the column that says where a row was read, which is no part of it
@@ -150,7 +150,7 @@ def code() -> dict[str, str]:
     for path in sorted(root.rglob("*.py")):
         whole.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     found = {"kerasft": whole.hexdigest(), "unicode": unicodedata.unidata_version}
-    return found | {package: importlib.metadata.version(package) for package in _PACKAGES}
+    return found | {package: version(package) for package in _PACKAGES}
 
 
 def _checked_index(content: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kerasft.data.sources.unpack import MAX_RATIO
-from kerasft.errors import UserError
+from kerasft.errors import NotFound, UserError
 
 BUFFER_BYTES = 1 << 20
 SMALL_BYTES = 8 << 20  # up to this, gzip data may be of any ratio
@@ -113,10 +113,10 @@ def expand(path: str) -> list[str]:
     if _exists(path):
         return [path]
     if not glob.has_magic(path):
-        raise UserError(f"{path}: not found; {_nearest(path)}")
+        raise NotFound(f"{path}: not found; {_nearest(path)}")
     found = sorted(_glob(path))
     if not found:
-        raise UserError(f"{path}: no file matches; {_nearest(path.split('*')[0].split('?')[0].split('[')[0])}")
+        raise NotFound(f"{path}: no file matches; {_nearest(path.split('*')[0].split('?')[0].split('[')[0])}")
     return [match for match in found if not is_folder(match)] or found
 
 

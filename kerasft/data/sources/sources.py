@@ -15,6 +15,7 @@ from kerasft.data.sources.readers import STREAMED, detect_format, read_path, rea
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.tfds_rows import read_tfds
 from kerasft.errors import UserError
+from kerasft.quoting import listed
 
 FORMATS: tuple[str, ...] = get_args(Format)
 
@@ -42,7 +43,7 @@ class Record:
         names = list(self.values)
         near = difflib.get_close_matches(column.lower(), [name.lower() for name in names], n=1)
         mend = next((f"did you mean {name!r}? " for name in names if near and name.lower() == near[0]), "")
-        return f"data.columns.{role}: no column {column!r} at {self.where}; {mend}there are: {', '.join(names)}"
+        return f"data.columns.{role}: no column {column!r} at {self.where}; {mend}there are: {listed(names)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class WindowPreprocessor(tf.Module):
                 f"task.stride: {stride} is no less than the {self._room} tokens that model.max_length "
                 f"{plain.max_length} leaves for text; use {self._room // 2} or less"
             )
-        call = tf.function(self._features, reduce_retracing=True)
+        call = tf.function(self._features, reduce_retracing=True, autograph=False)
         # No attribute is a tf.function: it would be saved with each shape.
         self._compute = lambda columns: call(columns)
 

@@ -10,6 +10,7 @@ from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.merges import Merges, shift
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
+from kerasft.models.tokenizers.traced import traced_once
 
 if TYPE_CHECKING:
     import keras_hub
@@ -81,13 +82,18 @@ class BytePairEncoder(tf.Module):
         page_of, classes = unicode_table.class_table()
         self._page_of = tf.constant(page_of)
         self._classes = tf.constant(classes)
+        self._ids_of = traced_once(lambda text: self._encode(text).ids)
+        self._pieces_of = traced_once(self._encode)
 
     def __call__(self, text: tf.Tensor) -> tf.RaggedTensor:
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
-        return self.pieces(text).ids
+        return self._ids_of(text)
 
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where they come from; an added space is where the next character is."""
+        return self._pieces_of(text)
+
+    def _encode(self, text: tf.Tensor) -> Pieces:
         codes, spans = self._characters(text)
         classes = self._class_of(codes.flat_values)
         text_of = tf.cast(codes.value_rowids(), tf.int32)

@@ -11,6 +11,7 @@ import tensorflow_text as tf_text
 from kerasft.models.tokenizers import unicode_table
 from kerasft.models.tokenizers.offsets import Pieces, opening, pieces_from_bytes, utf8_widths
 from kerasft.models.tokenizers.special_tokens import SpecialTokens
+from kerasft.models.tokenizers.traced import traced_once
 
 if TYPE_CHECKING:
     import keras_hub
@@ -59,6 +60,8 @@ class WordPieceEncoder(tf.Module):
         self._page_of = tf.constant(page_of)
         self._splits = tf.constant(splits)
         self._values = tf.constant(values)
+        self._ids_of = traced_once(lambda text: self._encode(text).ids)
+        self._pieces_of = traced_once(self._encode)
 
     def _with_special_tokens(
         self, page_of: np.ndarray, splits: np.ndarray, values: np.ndarray
@@ -75,10 +78,13 @@ class WordPieceEncoder(tf.Module):
 
     def __call__(self, text: tf.Tensor) -> tf.RaggedTensor:
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
-        return self.pieces(text).ids
+        return self._ids_of(text)
 
     def pieces(self, text: tf.Tensor) -> Pieces:
         """(batch,) valid UTF-8 -> ids and where in the text they come from."""
+        return self._pieces_of(text)
+
+    def _encode(self, text: tf.Tensor) -> Pieces:
         codes = tf.strings.unicode_decode(self._special.mark(text), "UTF-8")  # (batch, characters)
         words, words_per_text, source = self._split(codes)
         strings = tf.strings.unicode_encode(words, "UTF-8")  # (words,)

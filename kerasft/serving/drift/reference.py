@@ -61,7 +61,7 @@ def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, 
     if not set(task.inputs) <= set(table.schema.names):
         return  # a corpus has no prompts
 
-    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in task.inputs}])
+    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in task.inputs}], autograph=False)
     def count(columns):
         return token_counts(preprocessor, columns)
 

@@ -10,7 +10,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import cut, listed, quoted
-from kerasft.tasks.names import difference, distinct, identity, indices, likeness, shown
+from kerasft.tasks.problems.names import difference, distinct, identity, indices, likeness, shown
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -13,8 +13,8 @@ from kerasft.data.sources.edges import trimmed
 from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
-from kerasft.tasks.names import identity, indices, name_warnings, read_name
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
+from kerasft.tasks.problems.names import identity, indices, name_warnings, read_name
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -12,7 +12,6 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.literals import read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
-from kerasft.tasks.names import distinct, identity, indices, name_warnings, read_name
 from kerasft.tasks.problems.labels import (
     check_unknown,
     check_weights,
@@ -21,6 +20,7 @@ from kerasft.tasks.problems.labels import (
     probability_rows,
     top_label,
 )
+from kerasft.tasks.problems.names import distinct, identity, indices, name_warnings, read_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,14 +40,16 @@ class SingleLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> str:
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-            value = value[0]  # a list of labels with one in it, as doccano and Label Studio write
-        if isinstance(value, str) and value.lstrip().startswith("[") and read_list(value) is not None:
+        written = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else None
+        several = value if written is None else written
+        if not isinstance(several, list):
+            return read_name(value, "the label", where)
+        if len(several) != 1:
             raise BadRow(
                 f"{where}: the label is {quoted(value)}, a list; one label is needed, or task.problem: multi_label",
                 "a list for a label",
             )
-        return read_name(value, "the label", where)
+        return read_name(several[0], "the label", where)  # a list of one, as doccano and Label Studio write
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         found = self.learnt(set(distinct(set(splits["train"].column("label")))))

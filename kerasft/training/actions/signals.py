@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, while a training runs, mean: save, then stop, and say how to go on."""
+"""Ctrl-C, SIGTERM and SIGHUP, while a training runs, mean: save, then stop, and say how to go on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from kerasft.errors import Interrupted, Terminated
+from kerasft.console.signals import ENDS, leave_terminal, signals_heeded
 from kerasft.invocation import training_command
 from kerasft.training.actions.base import Action, Training
 
@@ -32,7 +32,7 @@ class StopOnSignal(Action):
         self.signal: int | None = None
         self.before = {}
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+            self.before = {number: signal.signal(number, self._on_signal) for number in signals_heeded()}
 
     def after_steps(self, output: dict[str, Any]) -> None:
         if self._signalled():
@@ -58,7 +58,7 @@ class StopOnSignal(Action):
             checkpoints.save()
         checkpoints.workers.wait()  # a worker that went now could take those with it that still write
         checkpoints.workers.part()
-        kind, word = (Terminated, "terminated") if self.signal == signal.SIGTERM else (Interrupted, "interrupted")
+        kind, word = ENDS[self.signal or signal.SIGINT]
         raise kind(
             f"{word} at step {checkpoints.step} of {training.steps}; to go on: "
             f"{training_command(training.folder / 'config.yaml', '--resume')}"
@@ -68,6 +68,8 @@ class StopOnSignal(Action):
         self.signal = number
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
+        if number == signal.SIGHUP:
+            leave_terminal()
 
     def _signalled(self) -> bool:
         """Whether any worker was told to end: all stop after the same step."""

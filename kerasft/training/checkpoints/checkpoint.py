@@ -22,7 +22,8 @@ class Progress(tf.train.experimental.PythonState):
     Attributes:
         history: rows of the learning curves, JSON-able.
         losses: since the last row of the history.
-        best: {"step", "value"} of the best validation so far, or empty.
+        best: {"step", "value", "loss", "state"} of the best validation so far, or empty.
+        counted: the last value that early stopping took for an improvement.
         waited: validations since then.
         validated: the step of the last validation.
         spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
@@ -30,12 +31,13 @@ class Progress(tf.train.experimental.PythonState):
         forms: of layers that its steps run, see `fused_layers`.
     """
 
-    KEPT = ("history", "losses", "best", "waited", "validated", "spent", "parts", "forms")
+    KEPT = ("history", "losses", "best", "counted", "waited", "validated", "spent", "parts", "forms")
 
     def __init__(self):
         self.history: list[dict[str, Any]] = []
         self.losses: list[float] = []
         self.best: dict[str, Any] = {}
+        self.counted: float | None = None
         self.waited = 0
         self.validated = 0
         self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
@@ -65,7 +67,9 @@ class Progress(tf.train.experimental.PythonState):
 
     def deserialize(self, string_value: bytes) -> None:
         # only names of ours: a checkpoint is data, and must not set what it likes
-        for name, value in json.loads(string_value).items():
+        found = json.loads(string_value)
+        found.setdefault("counted", found.get("best", {}).get("value"))  # states of before there was one
+        for name, value in found.items():
             if name in self.KEPT:
                 setattr(self, name, value)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_programs import project  # noqa: F401
-from training.test_packed_step import TASKS, settings  # noqa: F401
+from support.task_rows import ALL
 
 from kerasft import train
 from kerasft.assembly import assemble
@@ -24,21 +23,6 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.tasks.registry import create_task
-
-CORPUS = {"text": "text"}
-TURNS = {"messages": "messages"}
-LINES = {"name": "text_generation", "packing": "none"}
-DECODERS = {
-    "a corpus": ({"name": "text_generation"}, CORPUS),
-    "answers to prompts": ({**LINES, "mode": "prompt_completion"}, {"input": "text", "output": "pair"}),
-    "dialogues": ({**LINES, "mode": "chat"}, TURNS),
-    "outputs": ({"name": "seq2seq"}, {"input": "text", "output": "pair"}),
-}
-# One of each kind of split, of each form of its arrays.
-ENCODERS = ("a label", "several labels", "a number", "tags", "answers", "pairs among others", "hidden tokens")
-ALL = {name: TASKS[name] for name in ENCODERS} | DECODERS
-SIZES = {"layers": 1, "heads": 1, "hidden": 8, "intermediate": 8}
-GPT2, BART = {**SIZES, "family": "gpt2", "tokens": "characters"}, {**SIZES, "family": "bart"}
 
 
 class Made:
@@ -57,26 +41,6 @@ class Made:
     def through(self, folder, prepare=None) -> tuple[Prepared, FeatureCache]:
         cache = FeatureCache(str(folder))
         return cache.prepared("train", self.tables["train"], self.settings, prepare or self.prepare), cache
-
-
-@pytest.fixture
-def configured(settings):  # noqa: F811
-    """Returns a function: one of the above -> a config on 21 rows; decoders are random ones without dropout."""
-
-    def make(name: str, batching: str = "pack", **training) -> Config:
-        config = settings(*ALL[name], batching, **training)
-        if name in DECODERS:
-            rows = [json.loads(line) for line in Path(config.data.train).read_text().splitlines()]
-            for row in rows:
-                turns = zip(("user", "assistant"), (row["pair"], row["text"]))
-                row["messages"] = [{"role": role, "content": content} for role, content in turns]
-            Path(config.data.train).write_text("".join(json.dumps(row) + "\n" for row in rows))
-            architecture = BART if config.task.name == "seq2seq" else GPT2
-            model = {"preset": None, "architecture": architecture, "max_length": 128, "dropout": 0.0}
-            config = Config.model_validate(config.model_dump() | {"model": model})
-        return config
-
-    return make
 
 
 @pytest.fixture
@@ -236,7 +200,7 @@ def test_another_setting_is_another_split(made, tmp_path):
         other = create_task(Config.model_validate(values))
         load_splits(other.config, other)
         asked = FeatureCache(str(tmp_path / "cache"))
-        settings = this.settings | other.features_made_from(True)  # noqa: F811
+        settings = this.settings | other.features_made_from(True)
         asked.prepared("train", this.tables["train"], settings, this.prepare)
         assert asked.made == ["train"]
         assert this.task.features_made_from(False) != this.task.features_made_from(True)
@@ -255,7 +219,7 @@ def test_texts_count_and_their_place_does_not(made, tmp_path):
     assert Made(Config.model_validate(values)).through(tmp_path / "cache")[1].made
 
 
-def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):  # noqa: F811
+def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):
     project(rows=32, export={"enabled": False}, data={"cache": "kept", "test": None}, training={"epochs": 1})
     assert train.main(["config.yaml", "name=first"]) == 0
     said = capsys.readouterr()
@@ -271,7 +235,7 @@ def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):  # 
     assert made["made"] == read["read"] == ["train", "validation"] and made["bytes"] == read["bytes"] > 0
 
 
-def test_a_cache_that_can_not_be_is_known_before_the_model_loads(project, capsys):  # noqa: F811
+def test_a_cache_that_can_not_be_is_known_before_the_model_loads(project, capsys):
     project(data={"cache": "config.yaml"})
     assert train.main(["config.yaml"]) == 2
     assert "data.cache: config.yaml is a file; name a folder" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Beams find what an exhaustive search finds, and what transformers' find; ends, stop texts, limits and other rows."""
 
+import functools
 import itertools
 import json
 from pathlib import Path
@@ -83,13 +84,18 @@ def letters() -> Detokenizer:
 PROMPTS = [[0], [1, 3], [2, 2, 0], [3], [1, 1]]
 
 
+@functools.lru_cache(maxsize=None)
+def traced(generator):
+    return tf.function(generator, reduce_retracing=True, autograph=False)
+
+
 def ask(generator, prompts, limits=None) -> list[tuple[str, int]]:
     ids = tf.ragged.constant(prompts, dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
     sampling_params = generator.sampling_params(features)
     if limits is not None:
         sampling_params = sampling_params._replace(max_new_tokens=tf.constant(limits))
-    found = tf.function(generator, reduce_retracing=True)(features, sampling_params)
+    found = traced(generator)(features, sampling_params)
     return list(zip([text.decode() for text in found["text"].numpy()], found["tokens"].numpy().tolist()))
 
 
@@ -132,5 +138,6 @@ def test_answers_are_those_of_transformers(case, tmp_path):
     generator = Generator(CausalDecoder(load_backbone(path, dtype="float32"), 32), detokenizer, told)
     ids = tf.ragged.constant(GOLDEN["prompts"], dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-    generated = tf.function(generator._written)(features, generator.sampling_params(features))[0].numpy()
+    written = tf.function(generator._written, autograph=False)
+    generated = written(features, generator.sampling_params(features))[0].numpy()
     assert [row[row >= 0].tolist() for row in generated] == case["answers"]

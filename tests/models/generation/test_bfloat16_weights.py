@@ -5,11 +5,11 @@ import contextlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.decoders import MAKERS, strengthened
 
 from kerasft.models.generation.bfloat16_weights import held_weights
 from kerasft.models.generation.cached_decoder import next_token_logits, read_prompt, read_token
 from kerasft.models.generation.generator import Generator
-from tests.models.generation.test_cached_decoder import MAKERS, strengthened
 
 
 @pytest.fixture(params=MAKERS)
@@ -18,7 +18,7 @@ def backbone(request):
 
 
 def logits_of(backbone, held: bool) -> np.ndarray:
-    @tf.function
+    @tf.function(autograph=False)
     def logits(ids):
         hidden, cache = read_prompt(backbone, ids[:, :6], tf.constant(9))
         with held_weights(backbone) if held else contextlib.nullcontext():
@@ -39,7 +39,7 @@ def test_every_kernel_of_the_loop_is_cast_before_it(backbone):
     generator.bfloat16 = True
     ids = tf.zeros([2, 4], tf.int32)
 
-    @tf.function
+    @tf.function(autograph=False)
     def loop(ids):
         _, cache = read_prompt(backbone, ids, tf.constant(9))
         with held_weights(backbone):

@@ -1,43 +1,14 @@
 """Reading token by token gives what the backbone gives for the whole row; this fails when KerasHub's layers move."""
 
-import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.decoders import MAKERS, strengthened
 
 from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
 from kerasft.models.generation.cached_decoder import next_token_logits, read_prompt, read_token
 from kerasft.models.heads.causal_lm import CausalLM
-
-
-def strengthened(model):
-    """Weights large enough that what a token says depends on every other."""
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(0, 0.4, weight.shape) for weight in model.weights])
-    return model
-
-
-def gpt2():
-    return keras_hub.models.GPT2Backbone(
-        vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=16
-    )
-
-
-def llama(tied: bool):
-    sizes = {"num_layers": 2, "num_query_heads": 4, "num_key_value_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
-    return keras_hub.models.Llama3Backbone(
-        vocabulary_size=50, tie_word_embeddings=tied, rope_max_wavelength=1000, **sizes
-    )
-
-
-def mistral():
-    """One whose window is shorter than its rows."""
-    sizes = {"num_layers": 2, "num_query_heads": 4, "num_key_value_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
-    return keras_hub.models.MistralBackbone(vocabulary_size=50, sliding_window=5, rope_max_wavelength=1000, **sizes)
-
-
-MAKERS = {"gpt2": gpt2, "llama": lambda: llama(False), "tied llama": lambda: llama(True), "mistral": mistral}
 
 
 @pytest.fixture(params=MAKERS)
@@ -50,7 +21,7 @@ def test_token_by_token_is_the_whole_row(backbone):
     lengths = np.array([4, 7, 1], np.int32)
     wanted = CausalLM(backbone)({"token_ids": ids, "padding_mask": np.ones_like(ids)}).numpy()
 
-    @tf.function
+    @tf.function(autograph=False)
     def logits_of(token_ids, lengths):
         hidden, cache = read_prompt(backbone, token_ids[:, :7], tf.constant(13))
         found = [next_token_logits(backbone, tf.gather(hidden, lengths - 1, batch_dims=1))]
@@ -69,7 +40,7 @@ def test_token_by_token_is_the_whole_row(backbone):
 def test_no_op_of_it_needs_xla(name):
     backbone = MAKERS[name]()
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(ids, places):
         _, cache = read_prompt(backbone, ids, tf.constant(9))
         return read_token(backbone, ids[:, 0], places, cache)[0]

@@ -30,7 +30,7 @@ class Writer:
 
     def __init__(self, ways=WAYS, strong=True, make=make_bart):
         self.backbone, tokenizer = make(strong=strong)
-        self.model = tf.function(EncoderDecoderLM(self.backbone), input_signature=[dict.fromkeys(BOTH, IDS)])
+        self.model = tf.function(EncoderDecoderLM(self.backbone), [dict.fromkeys(BOTH, IDS)], autograph=False)
         self.end = tokenizer.end_token_id
         join = lambda columns: columns["input"]  # noqa: E731
         self.reader = seq2seq_preprocessor(self.backbone, tokenizer, POSITIONS, POSITIONS, ("input",), join)
@@ -49,7 +49,8 @@ class Writer:
         sampling_params = SamplingParams(
             *(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64))
         )
-        return made, tf.function(made._written, input_signature=[dict.fromkeys(BOTH[:2], IDS), sampling_params])
+        signature = [dict.fromkeys(BOTH[:2], IDS), sampling_params]
+        return made, tf.function(made._written, signature, autograph=False)
 
     def ids(self, features, way, told=None) -> np.ndarray:
         """(rows, tokens) that are written, NO_TOKEN from a row's end on."""

@@ -1,10 +1,13 @@
 """Texts by the cache are those of a loop without one; rows do not know of each other; wishes are kept."""
 
+import functools
+
 import keras
 import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.decoders import SPECS
 
 from kerasft.config.text_generation import Decoding
 from kerasft.models.generation.cached_decoder import CausalDecoder
@@ -14,9 +17,6 @@ from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
 
 LENGTH = 32
 PROMPTS = [[5, 9, 30], [70], list(range(40, 60)), [12, 12, 12, 12, 80, 3]]
-
-
-SPECS = {"max_new_tokens": tf.int32, "temperature": tf.float32, "top_p": tf.float32, "seed": tf.int64}
 
 
 def decoder(name, tiny_tokenizer) -> tuple:
@@ -52,7 +52,7 @@ class Writer:
         self.generator = Generator(CausalDecoder(backbone, LENGTH), detokenizer, Decoding(**decoding))
         column = {name: tf.TensorSpec([None], kind) for name, kind in SPECS.items()}
         specs = {"token_ids": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
-        self.decode_step = tf.function(self.generator, input_signature=[specs, SamplingParams(**column)])
+        self.decode_step = tf.function(self.generator, [specs, SamplingParams(**column)], autograph=False)
 
     def __call__(self, prompts, filler=0, **sampling_params) -> list[tuple[str, int]]:
         """(text, tokens) of each prompt; wishes not given are those of the config."""
@@ -129,9 +129,14 @@ def test_an_answer_ends_before_a_stop_text(parts, greedy):
     assert len(stop) == 3 and found[0][1] < 16  # it did not go on to the end
 
 
+@functools.lru_cache(maxsize=None)
+def traced(generator):
+    return tf.function(generator._written, reduce_retracing=True, autograph=False)
+
+
 def ids_of(writer, prompts) -> np.ndarray:
     features = padded(prompts)
-    return tf.function(writer.generator._written)(features, writer.generator.sampling_params(features))[0].numpy()
+    return traced(writer.generator)(features, writer.generator.sampling_params(features))[0].numpy()
 
 
 def test_an_end_token_ends_an_answer(tiny_tokenizer, greedy):

@@ -228,19 +228,22 @@ def test_saved_model(family, preprocessors, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["bert", "gpt2", "albert"])
-def test_saved_model_in_another_process(family, preprocessors, tmp_path):
-    module = Served(preprocessors(family))
-    spec = tf.TensorSpec([None], tf.string, name="text")
-    tf.saved_model.save(module, str(tmp_path), signatures=module.serve.get_concrete_function(spec))
+def test_saved_models_in_another_process(preprocessors, tmp_path):
+    families, expected = ("bert", "gpt2", "albert"), []
+    for family in families:
+        module = Served(preprocessors(family))
+        spec = tf.TensorSpec([None], tf.string, name="text")
+        tf.saved_model.save(module, str(tmp_path / family), signatures=module.serve.get_concrete_function(spec))
+        expected.append(module.preprocessor({"text": ["the quick brown fox", ""]})["token_ids"].numpy().tolist())
     script = (
         "import sys, tensorflow as tf, tensorflow_text\n"
-        "serve = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
-        "print(serve(text=tf.constant(['the quick brown fox', '']))['token_ids'].numpy().tolist())\n"
+        "for folder in sys.argv[1:]:\n"
+        "    serve = tf.saved_model.load(folder).signatures['serving_default']\n"
+        "    print(serve(text=tf.constant(['the quick brown fox', '']))['token_ids'].numpy().tolist())\n"
     )
-    found = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-    expected = module.preprocessor({"text": ["the quick brown fox", ""]})["token_ids"].numpy().tolist()
-    assert found.stdout.strip().splitlines()[-1] == str(expected)
+    command = [sys.executable, "-c", script, *(str(tmp_path / family) for family in families)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.strip().splitlines()[-len(families) :] == list(map(str, expected))
 
 
 def test_in_a_dataset(preprocessors):

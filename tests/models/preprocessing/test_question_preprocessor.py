@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.conftest import BACKBONES, byte_pair_arguments, train_byte_pair, train_wordpiece, wordpiece_vocabulary
-from models.tokenizers.test_encoder import MINILM, NASTY
+from support.families import BACKBONES, byte_pair_arguments, train_byte_pair, train_wordpiece, wordpiece_vocabulary
+from support.texts import MINILM, NASTY
 
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from models.conftest import BACKBONES, SENTENCES, make_tokenizer
+from support.families import BACKBONES, SENTENCES, make_tokenizer
 
 from kerasft.models.preprocessing.preprocessor import text_preprocessor
 from kerasft.models.preprocessing.relation_preprocessor import relation_preprocessor, well_marked

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.tokenizers.test_encoder import NASTY
+from support.texts import NASTY
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.window_preprocessor import window_preprocessor

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.ops import convert_to_numpy
-from models.conftest import BACKBONES, make_tokenizer
+from support.families import BACKBONES, make_tokenizer
 
 from kerasft.errors import UserError
 from kerasft.models.presets.added_tokens import add_tokens

@@ -4,10 +4,11 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.tokenizers.test_encoder import BYTE_PAIR, NASTY, SHARED, STANDINS, WORDPIECE, lines, texts_of
+from support.texts import BYTE_PAIR, NASTY, SHARED, WORDPIECE, lines, texts_of
 
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.special_tokens import STANDINS
 
 OWN = {chr(code) for code in STANDINS}
 MORE = [

@@ -1,15 +1,10 @@
 """The reference of an export is what its servable answers to the rows that the run was validated on."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "server"))  # tiny_models
-
 from tiny_models import TASKS, export_tiny, make_task, make_tiny
 
 from kerasft.data.tables.table import Table

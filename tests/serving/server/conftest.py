@@ -8,16 +8,13 @@ import io
 import json
 import shutil
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
 
 import grpc
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # tiny_models
-
+from support.shared import shared_folder
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tiny_models import TASKS, export_tiny
 
@@ -28,13 +25,13 @@ from kerasft.serving.server.server import Server
 
 @pytest.fixture(scope="session")
 def exported(tiny_preset, tmp_path_factory):
-    """Returns a function: name of a task above -> its folder, with version 1."""
-    folder = tmp_path_factory.mktemp("saved_models")
+    """Returns a function: name of a task of tiny_models.py -> its folder, with version 1."""
 
     def export(name: str) -> Path:
-        if not (folder / name).exists():
-            export_tiny(tiny_preset, name, folder / name / "1")
-        return folder / name
+        made = shared_folder(
+            tmp_path_factory, f"export-{name}", lambda folder: export_tiny(tiny_preset, name, folder / name / "1")
+        )
+        return made / name
 
     return export
 
@@ -42,7 +39,10 @@ def exported(tiny_preset, tmp_path_factory):
 @pytest.fixture(scope="session")
 def other_version(tiny_preset, tmp_path_factory) -> Path:
     """A version of the single-label model with other weights, to be copied."""
-    return export_tiny(tiny_preset, "single_label", tmp_path_factory.mktemp("other") / "2", seed=1)
+    made = shared_folder(
+        tmp_path_factory, "other-version", lambda folder: export_tiny(tiny_preset, "single_label", folder / "2", seed=1)
+    )
+    return made / "2"
 
 
 @pytest.fixture

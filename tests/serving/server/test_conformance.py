@@ -2,7 +2,7 @@
 
 By default it asks a local server. To ask TensorFlow Serving itself:
 
-    PYTHONPATH=.:tests python tests/serving/server/tiny_models.py /tmp/models
+    PYTHONPATH=.:tests python tests/support/tiny_models.py /tmp/models
     tensorflow_model_server --port=8500 --rest_api_port=8501 --model_config_file=/tmp/models/models.config
     pytest tests/serving/server/test_conformance.py --target localhost:8501:8500
 

@@ -44,6 +44,14 @@ def test_what_tensorflow_refuses_is_told_in_one_line_and_not_quoted(model, examp
     assert failed.value.message.endswith(expected)
 
 
+def test_what_nobody_waits_for_any_more_is_stopped(model):
+    texts = np.array([b"goal match " * 20_000] * 64, object)
+    with pytest.raises(ServingError) as late:
+        model.run("serving_default", {"text": texts}, seconds=0.001)
+    assert late.value.code is StatusCode.DEADLINE_EXCEEDED
+    assert len(model.run("serving_default", {"text": TEXTS}, seconds=600.0)["label"]) == 2  # and the next one is run
+
+
 @pytest.mark.parametrize(("content", "kind"), [(None, UserError), (b"\xff", ServableError), (b"", ServableError)])
 def test_a_folder_that_is_none(tmp_path, content, kind):
     if content is not None:

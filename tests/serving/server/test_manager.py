@@ -99,6 +99,8 @@ def test_other_ways_to_be_broken(start, model_folder, other_version, damage, exp
         running.until(lambda: running.told("refused"))
         assert expected in running.told("refused")[0]["reason"]
         assert running.rest(PREDICT, BODY)[0] == 200
+        shutil.copytree(other_version, model_folder / "2", dirs_exist_ok=True)  # mended, whichever file it was
+        running.until(lambda: states(running).get(2) == "AVAILABLE")
 
 
 def test_a_label_means_the_old_version_until_the_new_one_answers(start, model_folder, other_version):

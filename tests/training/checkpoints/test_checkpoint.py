@@ -3,7 +3,6 @@ import multiprocessing
 import resource
 import shutil
 import signal
-import types
 
 import keras
 import numpy as np
@@ -14,7 +13,6 @@ from kerasft.config import schema
 from kerasft.errors import StorageError, UserError
 from kerasft.training.checkpoints.checkpoint import Checkpoints, Progress
 from kerasft.training.optimizer import create_optimizer
-from kerasft.training.trainer import Trainer
 
 
 def make(folder, seed: int, keep: int = 2) -> Checkpoints:
@@ -155,15 +153,9 @@ def test_a_manifest_names_every_file(tmp_path):
 
 
 def test_a_run_that_goes_on_without_kernels_says_that_bits_differ():
-    lines = []
-    run = types.SimpleNamespace(progress=Progress(), forms=("dropout", "kernels"))
-    run.terminal = types.SimpleNamespace(line=lines.append)
-    Trainer._same_forms(run)  # a run that begins
-    run.progress.deserialize(run.progress.serialize().encode())
-    Trainer._same_forms(run)
-    assert lines == []
-    run.forms = ("dropout",)
-    Trainer._same_forms(run)
-    assert len(lines) == 1 and "(kernels)" in lines[0]
-    Trainer._same_forms(run)
-    assert len(lines) == 1
+    progress = Progress()
+    assert progress.take_forms(("dropout", "kernels")) is None  # a run that begins
+    progress.deserialize(progress.serialize().encode())
+    assert progress.take_forms(("dropout", "kernels")) is None
+    assert "(kernels)" in progress.take_forms(("dropout",))
+    assert progress.take_forms(("dropout",)) is None

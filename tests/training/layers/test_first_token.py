@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.families import BACKBONES
 
 from kerasft.models.heads.text_classifier import build_classifier
 from kerasft.training.layers.first_token import last_layer_of_first_token
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
-from tests.models.conftest import BACKBONES
 
 
 def learnt(model: keras.Model, forms) -> list[np.ndarray]:

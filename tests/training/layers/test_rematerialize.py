@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.families import BACKBONES
 
 from kerasft.models.blocks import transformer_blocks
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
 from kerasft.training.layers.rematerialize import rematerialized
-from tests.models.conftest import BACKBONES
 
 FAMILIES = ("bert", "distil_bert", "roberta", "gpt2", "albert", "deberta_v3", "llama3")
 CASES = [(family, ()) for family in FAMILIES] + [(family, NAMES) for family in ("bert", "gpt2")]

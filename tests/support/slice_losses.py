@@ -1,6 +1,6 @@
 """Kills a host of a TPU slice under a training, and compares what it ends with.
 
-    python tests/slice_losses.py     in an empty folder
+    python tests/support/slice_losses.py     in an empty folder
 
 Prints the line of JSON of losses.py.
 """

@@ -1,4 +1,4 @@
-"""Tiny exports of every task: `python tests/serving/server/tiny_models.py FOLDER` writes them for another server."""
+"""Tiny exports of every task: `python tests/support/tiny_models.py FOLDER` writes them for another server."""
 
 import json
 import sys
@@ -104,6 +104,6 @@ def write_all(preset: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    from conftest import make_tiny_preset
+    from support.tiny_bert import make_tiny_preset
 
     write_all(make_tiny_preset(Path(sys.argv[1]) / "preset"), Path(sys.argv[1]))

@@ -1,6 +1,6 @@
 """Kills and stops workers of one training again and again, and compares what it ends with.
 
-    python tests/losses.py     in an empty folder
+    python tests/support/losses.py     in an empty folder
 
 Prints a line of JSON: what each attempt ended with, and the digests of the whole and of the broken run.
 """

@@ -1,6 +1,6 @@
 """Trains the same tiny runs by one process, by logical devices and by two workers, for tests that compare them.
 
-    python tests/agreement.py RECIPE...     in an empty folder; leaves runs/RECIPE-{one,mirrored,workers}
+    python tests/support/agreement.py RECIPE...     in an empty folder; leaves runs/RECIPE-{one,mirrored,workers}
 
 TensorFlow is imported once; each process of a training is a fork that has not run an operation before.
 """

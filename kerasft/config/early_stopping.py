@@ -1,0 +1,20 @@
+"""The section `training.early_stopping` of a config."""
+
+from pydantic import Field
+
+from kerasft.config.section import Section
+
+
+class EarlyStopping(Section):
+    """Stop when validation no longer improves."""
+
+    metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")
+    patience: int = Field(
+        2,
+        ge=1,
+        description="Evaluations one after the other without an improvement of the metric, after which training stops; "
+        "a lower loss at the same value is none.",
+    )
+    min_delta: float = Field(
+        0.0, ge=0, description="The metric has to be better by more than this to count as an improvement."
+    )

@@ -1,0 +1,33 @@
+"""Names that an answer ranks by their scores, in an order in which two answers can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+RANKED = {"top_labels": "top_probabilities", "classes": "scores"}  # outputs of names -> those of their scores
+
+
+def in_order_of(answer: Arrays, other: Arrays) -> Arrays:
+    """`other` with ranked names in the order that they have in `answer`, both of one row.
+
+    Names are ranked by scores, and two whose scores are equal but for rounding may change places, or one of them take
+    the last place. So the scores of the same names are compared, and a name that the other ranking lacks stands for one
+    of its own with a score within the tolerance.
+    """
+    found = dict(other)
+    for names, scores in RANKED.items():
+        pair = [(answer.get(key), other.get(key)) for key in (names, scores)]
+        if any(one is None or two is None or one.shape != two.shape or one.ndim != 2 for one, two in pair):
+            continue
+        wanted, own = pair[0][0][0].tolist(), dict(zip(pair[0][1][0].tolist(), pair[1][1][0].tolist()))
+        if not len(set(wanted)) == len(own) == len(wanted):
+            continue
+        left = iter([name for name in own if name not in wanted])
+        order = [(name, own[name]) if name in own else (name, own[next(left)]) for name in wanted]
+        found[names] = np.array([[name for name, _ in order]], other[names].dtype)
+        found[scores] = np.array([[score for _, score in order]], other[scores].dtype)
+    return found

@@ -1,0 +1,3 @@
+"""Fixtures of several tests of data."""
+
+from support.task_rows import configured, settings  # noqa: F401

@@ -1,0 +1,56 @@
+"""A model that trains on packed batches, or on the same rows one by one."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from support.task_rows import DEVICE
+
+from kerasft.assembly import assemble
+from kerasft.config.schema import Config
+from kerasft.data.batching.dataset import distribute
+from kerasft.data.tables.splits import load_splits
+from kerasft.tasks.registry import create_task
+from kerasft.training.batches import Batches
+from kerasft.training.objectives.task_loss import TaskLoss
+from kerasft.training.optimizer import create_optimizer
+from kerasft.training.step import StepPlan, make_train_step
+
+
+class Run:
+    """A model of one layer under a strategy, whose weights are so large that every gradient shows."""
+
+    def __init__(self, config: Config, strategy=DEVICE):
+        keras.utils.set_random_seed(1)
+        self.config, self.strategy, self.task = config, strategy, create_task(config)
+        self.task.check_config()
+        tables = load_splits(config, self.task)
+        with strategy.scope():
+            built = assemble(config, self.task, train=tables["train"], preset=config.model.preset)
+        self.model, preprocessor = built.model, built.preprocessor
+        self.rows = self.task.prepare(tables["train"], preprocessor, weighted=True)
+        random = np.random.default_rng(2)
+        self.weights = [value + 0.2 * random.normal(size=value.shape) for value in self.model.get_weights()]
+
+    def trained(self, packs=True, steps=1, fused=(), static=False, **training):
+        """Losses and changes of the weights after some steps on batches that are composed for packing."""
+        changed = training | {"steps": steps}
+        config = self.config.model_copy(update={"training": self.config.training.model_copy(update=changed)})
+        self.model.set_weights(self.weights)
+        with self.strategy.scope():
+            optimizer = create_optimizer(config.training, steps, self.model, {})
+        parts, size, replicas = config.training.gradient_accumulation, 8, self.strategy.num_replicas_in_sync
+        microbatches = config.training.parallel_microbatches or 1
+        batches = Batches.of(config, self.model, self.rows, size, replicas, static)
+        assert batches.epochs.method == "pack" and (batches.packing.shape is not None) == static
+        packed = batches.packed if packs else None
+        objective = TaskLoss(self.model, self.task)
+        plan = StepPlan(
+            self.model, objective, optimizer, self.strategy, parts, fused, packed, microbatches=microbatches
+        )  # fmt: skip
+        step = tf.function(make_train_step(plan), jit_compile=static or None)
+        dataset = distribute(
+            self.rows, lambda: batches.from_step(0), self.strategy, parts * microbatches, size if static else None, 0,
+            batches.packing if packs else None,
+        )  # fmt: skip
+        losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
+        return losses, [after - before for after, before in zip(self.model.get_weights(), self.weights)]
