@@ -137,7 +137,7 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
     new, old = values.pop("rope_parameters", None) or {}, values.pop("rope_scaling", None) or {}
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         raise wrong("rope_parameters", new or old, "reads a table there")
-    told = {**old, **new}
+    told = {**new, **({"rope_type": old["type"]} if "type" in old else {}), **old}  # as in transformers
     values["rope_theta"] = told.get("rope_theta", values["rope_theta"])
     if not is_number(values["rope_theta"]) or values["rope_theta"] <= 0:
         raise wrong("rope_theta", values["rope_theta"], "takes a number above 0")
@@ -145,7 +145,7 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
         check_fixed({"rope_theta": family.fixed["rope_theta"]}, values, wrong)
     if told.get("partial_rotary_factor", 1.0) != 1.0:
         raise wrong("partial_rotary_factor", told["partial_rotary_factor"], "turns all numbers of a head")
-    way = told.get("rope_type", told.get("type", "default"))
+    way = told.get("rope_type", "default")
     if way in (None, "default"):
         return {}
     if way == "linear" and kind in _LINEAR and is_number(told.get("factor")):

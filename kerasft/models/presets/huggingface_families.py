@@ -116,13 +116,14 @@ _ROBERTA = _BERT._replace(
     optional={},
 )
 _ROPE_DEFAULTS = {
+    "max_position_embeddings": 2048,  # of no effect: nothing is as long as positions that are turned
     "hidden_act": "silu",
     "rms_norm_eps": 1e-6,
     "rope_theta": 10000.0,
     "attention_dropout": 0.0,
     "tie_word_embeddings": False,
 }
-_LLAMA_SIZES: dict[str, str | None] = {**_BERT_SIZES, "num_key_value_heads": None}
+_LLAMA_SIZES = {key: None for key in (*_BERT_SIZES, "num_key_value_heads") if key != "max_position_embeddings"}
 _LLAMA = HuggingFaceFamily(
     sizes=_LLAMA_SIZES,
     defaults=_ROPE_DEFAULTS,
