@@ -59,7 +59,6 @@ LONG_FILES: dict[str, int] = {
     "kerasft/models/presets/presets.py": 265,
     "kerasft/runs.py": 282,
     "kerasft/serving/capi.py": 264,
-    "kerasft/serving/servable_check.py": 269,
     "kerasft/tasks/base.py": 334,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from kerasft.console.links import linked
 from kerasft.console.progress import BAR_WIDTHS, Phase
-from kerasft.console.signals import left_terminal
 from kerasft.console.standard_output import OutputError, StandardOutput, discard
+from kerasft.console.streams import can_write, width_of, write
 from kerasft.console.tensorflow_log import silence_abseil
 from kerasft.errors import EndedElsewhere, Interrupted, Stop, UserError
 from kerasft.paths import check_home
@@ -82,17 +82,17 @@ class Terminal:
     def line(self, text: str) -> None:
         """A remark on stderr."""
         with self._cleared():
-            _write(self.stream, printable(text, layout=True) + "\n")
+            write(self.stream, printable(text, layout=True) + "\n")
 
     def result(self, text: str) -> None:
         """What the program was asked for, on stdout."""
         with self._cleared():
-            _write(self.output, printable(text, layout=True) + "\n")
+            write(self.output, printable(text, layout=True) + "\n")
 
     def file(self, what: str, path: Path) -> None:
         """`WHAT: PATH` on stdout; the path is a link where the terminal knows links."""
         with self._cleared():
-            _write(self.output, f"{what}: {linked(path, printable(str(path)), self.output)}\n")
+            write(self.output, f"{what}: {linked(path, printable(str(path)), self.output)}\n")
 
     def table(self, table: rich.table.Table) -> None:
         """A table on stdout; cells are taken as they are, brackets included."""
@@ -132,12 +132,12 @@ class Terminal:
             if phase.due_live():
                 self._redraw()
         elif phase.due_plain():
-            _write(self.stream, printable(f"{phase.name}: {phase.text()}") + "\n")
+            write(self.stream, printable(f"{phase.name}: {phase.text()}") + "\n")
 
     @contextlib.contextmanager
     def _cleared(self) -> Iterator[None]:
         if self._drawn:
-            _write(self.stream, CLEAR_LINE)
+            write(self.stream, CLEAR_LINE)
             self._drawn = False
         yield
         self._redraw()
@@ -147,17 +147,17 @@ class Terminal:
         if not self.live or not self._phases:
             return
         phase = self._phases[-1]
-        width = _width(self.stream) - 1
+        width = width_of(self.stream) - 1
         name, text = printable(phase.name), printable(phase.text())
         room = width - len(name) - len(text) - 3
-        full, empty = ("━", "─") if _can_write(self.stream, "━─") else ("=", "-")
+        full, empty = ("━", "─") if can_write(self.stream, "━─") else ("=", "-")
         # One of few widths: a bar that gave way to each digit of the text would tremble.
         bar = phase.bar(next((wide for wide in BAR_WIDTHS if wide <= room), 0), full, empty)
         head = f"{name} "[:width]
         tail = f" {text}"[: max(0, width - len(head) - len(bar))]
         if self._color:
             bar = f"\x1b[32m{bar}\x1b[0m"
-        _write(self.stream, f"{CLEAR_LINE}{head}{bar}{tail}")
+        write(self.stream, f"{CLEAR_LINE}{head}{bar}{tail}")
         self._drawn = True
 
 
@@ -201,7 +201,7 @@ def run_program(program: Callable[[], int], if_interrupted: str = "nothing was w
             return BROKEN_PIPE_EXIT
         except OutputError as error:
             discard()
-            _write(sys.stderr, f"error: {error}\n")
+            write(sys.stderr, f"error: {error}\n")
             return error.exit_code
 
 
@@ -215,41 +215,13 @@ def _run(program: Callable[[], int], if_interrupted: str) -> int:
     except Stop as error:
         kind = "" if isinstance(error, Interrupted) else "error: "
         for line in error.lines:
-            _write(sys.stderr, f"{kind}{one_line(line)}\n")
+            write(sys.stderr, f"{kind}{one_line(line)}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        _write(sys.stderr, f"interrupted: {if_interrupted}\n")
+        write(sys.stderr, f"interrupted: {if_interrupted}\n")
         return Interrupted.exit_code
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        _write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
+        write(sys.stderr, f"error: {one_line(str(error.filename)[:60])}...: {error.strerror}; give a shorter path\n")
         return UserError.exit_code
-
-
-def _write(stream: TextIO, text: str) -> None:
-    # A label in Chinese must not end a run on a terminal that knows ASCII only.
-    if not _can_write(stream, text):
-        encoding = stream.encoding or "utf-8"
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        stream.write(text)
-        stream.flush()
-    except OSError as error:
-        if not left_terminal(stream, error):
-            raise
-
-
-def _can_write(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(stream.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _width(stream: TextIO) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except OSError:  # a stream without a descriptor
-        return 80
