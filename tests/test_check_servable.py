@@ -92,7 +92,7 @@ def test_all_faults_are_named_at_once(tmp_path, capsys):
 
 def test_no_saved_model_and_a_broken_one(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
-    assert "holds no saved_model.pb" in capsys.readouterr().err
+    assert "is neither a run (config.yaml) nor a SavedModel" in capsys.readouterr().err
     (tmp_path / "saved_model.pb").write_bytes(b"\xff not a proto")
     assert main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -68,7 +68,7 @@ def test_when_one_is_killed_the_rest_is_too_and_the_command_that_goes_on_is_told
     begun = time.monotonic()
     code, _, err = ended(project, "time.sleep(50)", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(50)")
     assert code == 137 and time.monotonic() - begun < 20
-    assert "error: worker 1 was killed by SIGKILL; to go on: python -m kerasft.launch --workers 3" in err
+    assert "error: worker 1 was killed by SIGKILL; to go on: kerasft launch --workers 3" in err
     assert err.rstrip().endswith("config.yaml name=other --resume")
 
 

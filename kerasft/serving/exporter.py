@@ -62,7 +62,7 @@ def export(
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
             numbers = probe_numbers(task.numbers, rows_of(inputs))
-            check_trusted(draft)  # or `kerasft serve` would ask whether it is to be trusted
+            check_trusted(draft)
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
             measured = warm_up(draft, task.config.name, task.sample(), task.config.model.max_length, task.numbers)
             _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
@@ -244,8 +244,7 @@ def _publish(draft: Path, directory: Path) -> Path:
         place = directory / str(max(taken, default=0) + 1)
         try:
             os.rename(draft, place)
+            return place
         except OSError:
-            if not place.exists():
+            if not place.exists():  # else another export took this number between the listing and the rename
                 raise
-            continue  # another export took this number between the listing and the rename
-        return place

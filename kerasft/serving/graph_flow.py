@@ -19,6 +19,7 @@ CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # How a variable's handle may be used where its value is traced; any other use may change the value.
 HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
 # These write into the memory of their input, which others may read: no string is then what it was.
+STRINGS = (7, 0)  # DT_STRING, and a type that whoever calls the function fills; numbers name no file
 IN_PLACE = ("InplaceUpdate", "InplaceAdd", "InplaceSub", "_ParallelConcatUpdate")
 RESOURCE = 20  # DT_RESOURCE
 MOST_STEPS = 500  # of one search: exporters need five, and Python recurses a thousand deep
@@ -60,7 +61,7 @@ class GraphFlow:
         for place, node in self.nodes():
             for name in self._called(node):
                 self._callers[name].append((place, node))
-        self._overwrites = any(node.op in IN_PLACE for _, node in self.nodes())
+        self._overwrites = any(node.op in IN_PLACE and node.attr["T"].type in STRINGS for _, node in self.nodes())
         assets = asset_files(meta_graph)
         self.asset_files = [asset.filename for asset in assets]
         self._find_what_runs([_tensor(asset.tensor_info.name) for asset in assets])

@@ -237,6 +237,16 @@ def writes_into_the_memory_of_the_path(meta_graph):
     add_node(meta_graph.graph_def.node, "over", "InplaceUpdate", meta_graph.graph_def.node[0].name)
 
 
+def test_numbers_that_are_written_in_place_are_let_pass(change):
+    """As in the caches of models that write."""
+
+    def edit(meta_graph):
+        node = meta_graph.graph_def.node.add(name="cache", op="InplaceUpdate", input=["Const"])
+        node.attr["T"].type = tf.float32.as_datatype_enum
+
+    assert not faults(change(edit))
+
+
 def calls_the_function_through_another(meta_graph):
     """A function's node may call what its caller hands it; the caller's inputs are then not the arguments."""
     function, node = initializer(meta_graph)
