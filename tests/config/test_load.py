@@ -222,13 +222,14 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
         "\ufeff",
     ]
 )
+NAMES = TEXTS.map(str.strip).filter(bool)
 SECTION = st.fixed_dictionaries
 CONFIGS = SECTION(
     {
         "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True),
         "task": SECTION(
             {"name": st.just("text_classification")},
-            optional={"labels": st.none() | st.lists(TEXTS, min_size=2, max_size=4)},
+            optional={"labels": st.none() | st.lists(NAMES, min_size=2, max_size=4, unique_by=str.lower)},
         ),
         "model": SECTION({"preset": TEXTS}, optional={"dropout": st.none() | st.floats(0, 0.99)}),
         "data": SECTION(

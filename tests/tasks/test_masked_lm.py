@@ -143,7 +143,10 @@ def test_a_masked_lm_goes_on_from_a_run_of_its_own(folder, tiny_preset, capsys):
         ({"model": {"preset": "x", "architecture": SCRATCH}}, "model: preset and architecture are both set"),
         ({"model": {"preset": None, "architecture": {**SCRATCH, "family": "gpt2"}}}, "family: a gpt2 has no mask"),
         ({"model": {"preset": None, "architecture": {**SCRATCH, "heads": 3}}}, "does not divide over 3 heads"),
-        ({"model": {"preset": None, "architecture": {**SCRATCH, "positions": 8}}}, "positions: 8 is less than max_len"),
+        (
+            {"model": {"preset": None, "architecture": {**SCRATCH, "positions": 8}, "max_length": 16}},
+            "positions: 8 is less than max_len",
+        ),
         ({"task": {"name": "masked_lm", "mask_probability": 1.5}}, "task.mask_probability"),
         ({"training": {"label_smoothing": 0.1}}, "training.label_smoothing: not for task masked_lm"),
         ({"training": {"early_stopping": {"metric": "f1"}}}, "there are: accuracy, top_5_accuracy, perplexity"),
