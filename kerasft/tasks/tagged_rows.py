@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from kerasft.data.sources.annotations import span_places
 from kerasft.data.sources.edges import trimmed, trimmed_span
 from kerasft.data.sources.literals import NoLiteral, looks_like_list, read_list, read_literal
 from kerasft.data.sources.scripts import unspaced
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kerasft.data.sources.sources import Record
 
 
+_UNORDERED = re.compile(r"\s*(?:frozenset|set|\{)")  # a set of tokens has lost their order
 _BETWEEN = re.compile(r"[ \t\r\n]+")  # not no-break spaces, which stand inside a token
 
 
@@ -54,7 +56,9 @@ def read_tokens(record: Record, column: str) -> list[str]:
     value = record.get(column, "tokens")
     tokens = _listed(value)
     if tokens is None:
-        raise BadRow(f"{record.where}: column {column!r} is {quoted(value)}; a list of tokens is needed")
+        raise BadRow(
+            f"{record.where}: column {column!r} is {quoted(value)}; a list of tokens is needed, in JSON, or spaces between them"
+        )
     return [_token(token, number, record.where) for number, token in enumerate(tokens)]
 
 
@@ -126,7 +130,8 @@ def _listed(value: Any) -> list | None:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
-        written = read_list(value)
+        ordered = not _UNORDERED.match(value)
+        written = read_list(value) if ordered else None
         if written is not None and (not written or any(isinstance(item, str) for item in written)):
             return written
         return None if looks_like_list(value) else [part for part in _BETWEEN.split(value) if part]
@@ -162,11 +167,11 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
     except NoName:
         raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed") from None
     parts = [part for part in re.split(r"[,;|\s]+", name) if part]
-    if len(parts) > 1 and all(tag_form(part) for part in parts):
+    if parts != [name] and parts and all(tag_form(part) for part in parts):
         raise BadRow(
-            f"{where}: {quoted(name)} in column {column!r} is several tags; put spaces between them, or write a list "
-            "in JSON",
-            "tags without spaces between them",
+            f"{where}: {quoted(name)} in column {column!r} is {'several tags' if len(parts) > 1 else 'a tag and more'}; "
+            "put spaces between them, or write a list in JSON",
+            "tags with other signs than spaces between them",
         )
     return name
 
@@ -183,21 +188,36 @@ def _spans(value: Any, column: str, where: str) -> list:
             value = read_literal(value)
         except NoLiteral as error:
             raise BadRow(
-                f"{where}: column {column!r} is not JSON, but {quoted(value)}; write [[start, end, label], ...]"
+                f"{where}: column {column!r} is not JSON, but {quoted(value)}; write [[start, end, label], ...], or [] "
+                "where there is none"
             ) from error
     if not isinstance(value, list):
-        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of spans is needed")
+        raise BadRow(
+            f"{where}: column {column!r} is {quoted(value)}; a list of spans is needed, [] where there is none"
+        )
     return value
 
 
+def _places(text: str, start: int, end: int, there: str, where: str) -> tuple[int, int]:
+    """The places of a span that comes with its own text, which may be counted in UTF-16 units."""
+    with contextlib.suppress(LookupError):
+        return span_places(text, start, end, there)
+    raise BadRow(
+        f"{where}: the span from {start} to {end} should be {quoted(there)}, but {quoted(text[max(0, start) : end])} "
+        "stands there; correct its places",
+        "spans that are not at their place",
+    )
+
+
 def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
-    if isinstance(span, dict):
-        span = [span.get(name) for name in ("start", "end", "label")]
-    right = isinstance(span, list) and len(span) == 3 and isinstance(span[2], (str, bytes))
-    if not right or any(type(place) is not int for place in span[:2]):
+    parts = [span.get(name) for name in ("start", "end", "label")] if isinstance(span, dict) else span
+    right = isinstance(parts, list) and len(parts) == 3 and isinstance(parts[2], (str, bytes))
+    if not right or any(type(place) is not int for place in parts[:2]):
         raise BadRow(f"{where}: {quoted(span)} is no span; write {{start, end, label}} or [start, end, label]")
-    start, end, _ = span
-    label = read_name(span[2], f"the label of the span from {start} to {end}", where)
+    start, end, label = parts
+    if isinstance(span, dict) and isinstance(span.get("text"), str):
+        start, end = _places(text, start, end, span["text"], where)
+    label = read_name(label, f"the label of the span from {start} to {end}", where)
     if not 0 <= start < end <= len(text):
         raise BadRow(
             f"{where}: the span {quoted(label)} from {start} to {end} is not inside the text of {len(text)} characters"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from kerasft.quoting import quoted
@@ -10,6 +11,8 @@ from kerasft.tasks.problems.names import MOST_SHOWN, likeness, shown
 
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
 _PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
+# A scheme's tag but for its writing: b-per, B_PER, B:PER, PER-B, "B-PER", with dashes that are no hyphens.
+_ODD = re.compile(r"(['\"]?)(?:[BIESLUMO][-_:/\u2010-\u2015\u2212\uff0d]\S+|\S+[-_:/][BIESLUM]|O)\1", re.IGNORECASE)
 _LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU"}
 
 TokenSpan = tuple[int, int, str]  # first token, one past the last, type
@@ -56,6 +59,11 @@ def tag_form(tag: str) -> bool:
     return tag == "O" or _PREFIXED.fullmatch(tag) is not None
 
 
+def _odd_form(tag: str) -> bool:
+    """Whether it seems to be meant for a tag with a prefix, or for O, but is written in another way."""
+    return not tag_form(tag) and _ODD.fullmatch(unicodedata.normalize("NFKC", tag)) is not None
+
+
 def tag_warnings(seen: Mapping[str, int], scheme: str) -> list[str]:
     """What is odd about the tags of a data set, each with how often it stands there; a sentence each.
 
@@ -66,7 +74,9 @@ def tag_warnings(seen: Mapping[str, int], scheme: str) -> list[str]:
         return []
     bare = {tag: count for tag, count in seen.items() if not tag_form(tag)}
     if not any(_PREFIXED.fullmatch(tag) for tag in seen):
-        bare = {tag: count for tag, count in bare.items() if likeness(tag) in ("o", "0", "out", "outside", "none")}
+        none = ("o", "0", "out", "outside", "none")
+        schemed = any(likeness(tag.strip("'\"")) in none for tag in seen)  # parts of speech have no O
+        bare = {tag: count for tag, count in bare.items() if likeness(tag) in none or (schemed and _odd_form(tag))}
     if not bare:
         return []
     ordered = sorted(bare, key=lambda tag: (-bare[tag], tag))

@@ -197,3 +197,33 @@ def test_true_and_false_of_csv_and_json_are_the_same_classes(tmp_path, first, se
 def test_a_regression_refuses_what_is_no_finite_number(value):
     with pytest.raises(BadRow, match="a.csv:3: the label is .*; task.problem regression needs a finite number"):
         Regression(None, {}).parse(value, "a.csv:3")
+
+
+def parse(value, **task):
+    config = {
+        "name": "t",
+        "task": {"name": "text_classification", **task},
+        "model": {"preset": "x"},
+        "data": {"train": "x", "columns": {"text": "text", "label": "label"}},
+    }
+    return create_task(Config.model_validate(config)).problem.parse(value, "f.csv:2")
+
+
+@pytest.mark.parametrize("value", ["('a',)", "{'a'}", "array(['a'])", '["a"]', ["a"]])
+def test_one_label_in_whatever_list_is_that_label(value):
+    assert parse(value) == "a"
+    assert parse(value, problem="multi_label") == ["a"]
+
+
+@pytest.mark.parametrize("value", ["['a', 'b'", "{'label': 'a'}", "Index(['a'"])
+def test_lists_that_are_cut_and_mappings_are_no_labels(value):
+    for task in ({}, {"problem": "multi_label"}):
+        with pytest.raises(BadRow, match="f.csv:2: the labels? (is|are) .* that can't be read"):
+            parse(value, **task)
+
+
+@pytest.mark.parametrize("value", [[0, 1, 0], [1.0, 0.0, 0.0], "[0, 0, 1]", "[0 0 1]", [False, False]])
+def test_flags_for_each_class_are_no_labels(value):
+    with pytest.raises(BadRow, match="a flag for each class; write the names of those that hold"):
+        parse(value, problem="multi_label")
+    assert parse([0, 1], problem="multi_label") == parse([1, 0], problem="multi_label") == ["0", "1"]

@@ -149,6 +149,9 @@ def test_only_spaces_part_the_tokens_of_a_cell():
     [
         ("a b", "B-X,O", "'B-X,O' in column 'tags' is several tags; put spaces between them"),
         ("a b", ["B-X;O", "O"], "is several tags"),
+        ("a, b", "B-X, O", "'B-X,' in column 'tags' is a tag and more; put spaces between them"),
+        ("['a', 'b'", "B-X O", "a list of tokens is needed"),
+        ("{'a', 'b'}", "B-X O", "a list of tokens is needed"),
         ("a b", [3, 0], r"\[3, 0\], numbers of tags; names are needed"),
         ("a b", "[3 0]", "numbers of tags"),
         ("a b", "3 0", "numbers of tags"),
@@ -206,3 +209,21 @@ def test_tags_without_the_form_of_the_others_are_told(tmp_path, tags, told):
     load_splits(config, task)
     found = [warning for warning in task.data_warnings() if "without a prefix" in warning]
     assert told in found[0] if told else not found
+
+
+def spanned(text, *spans):
+    return read_spans(Record({"text": text, "spans": list(spans)}, "f:1"), *SPANNED)
+
+
+def test_a_span_with_its_own_text_is_held_against_the_text():
+    text = "🚂 to Bern"
+    for start in (5, 6):  # code points, or UTF-16 units
+        row = spanned(text, {"start": start, "end": start + 4, "label": "LOC", "text": "Bern"})
+        assert (row["starts"], row["ends"]) == ([5], [9])
+    with pytest.raises(UserError, match="f:1: the span from 2 to 4 should be 'Bern', but 'to' stands there"):
+        spanned(text, {"start": 2, "end": 4, "label": "LOC", "text": "Bern"})
+
+
+def test_a_span_that_is_none_is_quoted_as_it_stands():
+    with pytest.raises(UserError, match=r"\{'start': 0, 'end': 4, 'type': 'PER'\} is no span"):
+        spanned("Anna", {"start": 0, "end": 4, "type": "PER"})

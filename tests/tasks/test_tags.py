@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from kerasft.tasks.tags import IllFormed, iob2_tags, spans_of_tags
+from kerasft.tasks.tags import IllFormed, iob2_tags, spans_of_tags, tag_warnings
 
 SEQEVAL = {"iob1": IOB1, "iob2": IOB2, "bioes": IOBES, "bilou": BILOU}
 
@@ -78,3 +78,14 @@ def test_a_named_scheme_is_held_to(scheme, tags, message):
 
 def test_tags_of_types():
     assert iob2_tags(["a", "b"]) == ["O", "B-a", "I-a", "B-b", "I-b"]
+
+
+@pytest.mark.parametrize("tag", ["B_PER", "PER-B", "b-per", "B:PER", "'B-PER'", "B\u2013PER", "\uff22-PER", "B/PER"])
+def test_a_tag_of_another_form_is_told_also_where_all_are_such(tag):
+    (warning,) = tag_warnings({tag: 3, "O": 5, "NOUN": 1}, "auto")
+    assert warning.startswith("tags without a prefix") and "(3 times)" in warning and "NOUN" not in warning
+
+
+def test_parts_of_speech_and_scheme_plain_are_told_nothing():
+    assert tag_warnings({"NN-B": 3, "B_X": 1, "VB": 2}, "auto") == []
+    assert tag_warnings({"B_PER": 3, "O": 1}, "plain") == []

@@ -45,7 +45,8 @@ def _span(item: Values) -> Values:
         return {"start": item["start_offset"], "end": item["end_offset"], "label": item.get("label")}
     labels = item.get("labels")
     if "start" in item and "end" in item and isinstance(labels, list) and len(labels) == 1:
-        return {"start": item["start"], "end": item["end"], "label": labels[0]}
+        text = {"text": item["text"]} if isinstance(item.get("text"), str) else {}
+        return {"start": item["start"], "end": item["end"], "label": labels[0]} | text
     return item
 
 
@@ -87,14 +88,29 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
     start, end, there = value["start"], value.get("end"), value.get("text")
     if type(start) is not int or type(end) is not int:
         raise UserError(f"{where}: a span from {start!r} to {end!r}; starts and ends are whole numbers")
-    if isinstance(text, str) and isinstance(there, str) and text[start:end] != there:
-        start, end = _code_points(text, start), _code_points(text, end)
-        if text[start:end] != there:
+    if isinstance(text, str) and isinstance(there, str):
+        try:
+            start, end = span_places(text, start, end, there)
+        except LookupError:
             raise UserError(
-                f"{where}: the span {there[:40]!r} from {value['start']} to {value['end']} is not what stands there in "
-                "the text; export the task again"
-            )
+                f"{where}: the span {there[:40]!r} from {start} to {end} is not what stands there in the text; export "
+                "the task again"
+            ) from None
     return [{"start": start, "end": end, "label": label} for label in value["labels"]]
+
+
+def span_places(text: str, start: int, end: int, there: str) -> tuple[int, int]:
+    """Offsets of a span that holds `there`, in code points, though they may be given in UTF-16 units.
+
+    Raises:
+        LookupError: something else stands at these places, counted in either way.
+    """
+    if text[max(0, start) : end].strip() == there.strip():
+        return start, end
+    found = _code_points(text, start), _code_points(text, end)
+    if text[found[0] : found[1]].strip() != there.strip():
+        raise LookupError(there)
+    return found
 
 
 def _code_points(text: str, units: int) -> int:

@@ -14,7 +14,16 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])"
 _TOKEN = re.compile(rf"\s*(?:({_STRING})|({_NUMBER})|([A-Za-z_][\w.]*)|(\.\.\.|[-\[\](){{}},:=]))", re.DOTALL)
 _WORDS = {"None": None, "null": None, "nan": float("nan"), "NaN": float("nan"), "True": True, "true": True}
 _WORDS |= {"False": False, "false": False}
-_CALLS = re.compile(r"(?:np\.|numpy\.)?array|(?:np|numpy)\.\w+")  # array([...]), np.str_('a'), np.int64(3)
+# array([...]), Index([...], dtype='object'), set(): what pandas, NumPy and Python write around the items
+_AROUND = r"(?:(?:np|numpy|pd)\.)?(?:array|Index|Series|list|tuple|set|frozenset)"
+_OPENING = re.compile(rf"[\[({{]|{_AROUND}\(")
+_CALLS = re.compile(rf"{_AROUND}|(?:np|numpy)\.\w+")  # array([...]), np.str_('a'), np.int64(3)
+_QUOTE = r"[bBuU]?['\"]"
+_LIKE_LIST = re.compile(
+    rf"\s*(?:(?:{_AROUND}\()?(?:[\[(]\s*(?:{_QUOTE}.*)?[\])]+|{{\s*{_QUOTE}.*}}\)?)\s*$"
+    rf"|(?:array\()?\[{_QUOTE}|{_AROUND}\([\[({{)])",
+    re.DOTALL,
+)
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -36,20 +45,22 @@ def read_literal(text: str) -> Any:
 
 
 def read_list(text: str) -> list | None:
-    """As `read_literal`, of a text in square brackets or that of an array or a tuple; None where it is no list."""
+    """As `read_literal`, of the text of a list, an array, a tuple or a set; None where it is none of these."""
     bare = text.strip()
-    if not (bare.startswith(("[", "(", "array(")) and bare.endswith(("]", ")"))):
+    twice = bare.startswith('"[') and bare.endswith(']"')  # JSON of a text that is JSON
+    if not twice and not (_OPENING.match(bare) and bare.endswith(("]", ")", "}"))):
         return None
     try:
         value = read_literal(bare)
+        value = read_literal(value) if twice and isinstance(value, str) else value
     except NoLiteral:
         return None
     return value if isinstance(value, list) else None
 
 
 def looks_like_list(text: str) -> bool:
-    """Whether a text has the brackets and quotes of a list of strings, readable or not."""
-    return re.fullmatch(r"\s*(?:array\()?[\[(]\s*(?:[bBuU]?['\"].*)?[\])]\s*", text, re.DOTALL) is not None
+    """Whether a text has the brackets and quotes of a list of strings, readable or not, whole or cut at its end."""
+    return _LIKE_LIST.match(text) is not None
 
 
 class _Reader:
@@ -112,6 +123,8 @@ class _Reader:
             key = self._value(depth + 1)
             if not isinstance(key, (str, int, float, bool)):
                 raise NoLiteral("a key is no text")
+            if not found and self._kind == 4 and self._token in ",}":
+                return self._set(key, depth)
             self._take(":")
             found[key] = self._value(depth + 1)
             if self._token == "," and self._kind == 4:
@@ -119,9 +132,18 @@ class _Reader:
         self._step()
         return found
 
+    def _set(self, first: Any, depth: int) -> list[Any]:
+        """The items of a set, the first of which is read, in the order in which they stand."""
+        if self._token == ",":
+            self._step()
+        return [first, *self._items("}", depth)]
+
     def _call(self, depth: int) -> Any:
         """The first of the values in parentheses; the others say of which type it is."""
         self._take("(")
+        if self._token == ")" and self._kind == 4:
+            self._step()
+            return []
         value = self._value(depth + 1)
         while self._token != ")" or self._kind != 4:
             if self._kind is None:

@@ -41,8 +41,7 @@ class MultiLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> list[str]:
-        parts = self._parts(value, where)
-        return sorted({read_name(part, f"a label of {quoted(value)}", where) for part in parts})
+        return self._names(self._parts(value, where), value, where)
 
     def _parts(self, value: Any, where: str) -> list[Any]:
         separator = self.config.task.label_separator
@@ -63,6 +62,16 @@ class MultiLabel:
                 "no list of labels",
             )
         return value
+
+    def _names(self, parts: list[Any], value: Any, where: str) -> list[str]:
+        """The names of several labels, each once."""
+        flags = [part for part in parts if isinstance(part, (bool, int, float)) and part in (0, 1)]
+        if len(flags) == len(parts) > len(set(flags)):
+            raise BadRow(
+                f"{where}: the labels are {quoted(value)}, a flag for each class; write the names of those that hold",
+                "flags for labels",
+            )
+        return sorted({read_name(part, f"a label of {quoted(value)}", where) for part in parts})
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         found = {label for labels in splits["train"].column("label") for label in labels}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.data.sources.literals import read_list
+from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.problems.labels import (
@@ -40,8 +40,16 @@ class SingleLabel:
         self.config, self.state = config, state
 
     def parse(self, value: Any, where: str) -> str:
-        written = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else None
-        several = value if written is None else written
+        several = value
+        if isinstance(value, str) and (value.lstrip().startswith("[") or looks_like_list(value)):
+            written = read_list(value)
+            several = value if written is None else written
+            if written is None and looks_like_list(value):
+                raise BadRow(
+                    f"{where}: the label is {quoted(value)}, a list or a mapping that can't be read; write its name "
+                    "alone",
+                    "a list for a label",
+                )
         if not isinstance(several, list):
             return read_name(value, "the label", where)
         if len(several) != 1:

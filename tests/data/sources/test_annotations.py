@@ -59,7 +59,7 @@ def test_json_min():
     row["label"] = [{"start": 7, "end": 13, "text": "Zürich", "labels": ["LOC"]}]
     found = flat(row)
     assert found["mood"] == ["a", "b"] and found["stars"] == 3
-    assert found["label"] == [{"start": 7, "end": 13, "label": "LOC"}]
+    assert found["label"] == [{"start": 7, "end": 13, "label": "LOC", "text": "Zürich"}]
 
 
 def test_doccano_with_relations():

@@ -52,7 +52,7 @@ def test_scalars_of_numpy():
         "[open('x')]",
         "['a'] b",
         "['\\x']",
-        "[{'a'}]",
+        "[{'a': 1, 'b'}]",
     ],
 )
 def test_what_is_no_list_is_not_read(text):
@@ -64,3 +64,27 @@ def test_what_is_no_list_is_not_read(text):
 def test_a_sentence_in_brackets_is_no_list():
     assert read_list("[ Reuters ] he said") is None and not looks_like_list("[ Reuters ]")
     assert looks_like_list("['a', b]") and looks_like_list("[]")
+
+
+@given(WORDS)
+def test_what_is_around_a_list_is_left_out(words):
+    for text in (f"list({words!r})", f"Index({words!r}, dtype='object')", json.dumps(json.dumps(words))):
+        assert read_list(text) == words
+
+
+def test_sets_have_their_items_once():
+    assert sorted(read_list(repr({"a", "b"}))) == ["a", "b"]
+    assert read_list(repr(frozenset({"a"}))) == ["a"]
+    assert read_list("set()") == read_list("frozenset()") == []
+
+
+@pytest.mark.parametrize("text", ["['a', 'b'", '["a", "b', "array(['a',", "Index([x", "{'a', b}", "{'label': 'a'}"])
+def test_what_is_cut_or_no_list_still_looks_like_one(text):
+    assert read_list(text) is None
+    assert looks_like_list(text)
+
+
+@pytest.mark.parametrize("text", ["[URGENT]", "{ x }", "(other)", "'a'", "list of things", '[ "x" said he'])
+def test_texts_with_brackets_are_no_lists(text):
+    assert read_list(text) is None
+    assert not looks_like_list(text)
