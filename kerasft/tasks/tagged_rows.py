@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kerasft.data.sources.annotations import span_places
+from kerasft.data.sources.annotations import plain_span, span_places
 from kerasft.data.sources.edges import trimmed, trimmed_span
 from kerasft.data.sources.literals import NoLiteral, looks_like_list, read_list, read_literal
 from kerasft.data.sources.scripts import unspaced
@@ -57,7 +57,8 @@ def read_tokens(record: Record, column: str) -> list[str]:
     tokens = _listed(value)
     if tokens is None:
         raise BadRow(
-            f"{record.where}: column {column!r} is {quoted(value)}; a list of tokens is needed, in JSON, or spaces between them"
+            f"{record.where}: column {column!r} is {quoted(value)}; a list of tokens is needed, in JSON, or spaces "
+            "between them"
         )
     return [_token(token, number, record.where) for number, token in enumerate(tokens)]
 
@@ -168,9 +169,9 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
         raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed") from None
     parts = [part for part in re.split(r"[,;|\s]+", name) if part]
     if parts != [name] and parts and all(tag_form(part) for part in parts):
+        what = "several tags" if len(parts) > 1 else "a tag and more"
         raise BadRow(
-            f"{where}: {quoted(name)} in column {column!r} is {'several tags' if len(parts) > 1 else 'a tag and more'}; "
-            "put spaces between them, or write a list in JSON",
+            f"{where}: {quoted(name)} in column {column!r} is {what}; put spaces between them, or write a list in JSON",
             "tags with other signs than spaces between them",
         )
     return name
@@ -210,7 +211,8 @@ def _places(text: str, start: int, end: int, there: str, where: str) -> tuple[in
 
 
 def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
-    parts = [span.get(name) for name in ("start", "end", "label")] if isinstance(span, dict) else span
+    plain = plain_span(span) if isinstance(span, dict) else {}
+    parts = [plain.get(name) for name in ("start", "end", "label")] if plain else span
     right = isinstance(parts, list) and len(parts) == 3 and isinstance(parts[2], (str, bytes))
     if not right or any(type(place) is not int for place in parts[:2]):
         raise BadRow(f"{where}: {quoted(span)} is no span; write {{start, end, label}} or [start, end, label]")

@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.edges import blank
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import BadRow, UserError
+from kerasft.tasks.problems.labels import check_weights, fit_labels
 from kerasft.tasks.problems.names import (
     alike,
     difference,
@@ -215,6 +216,10 @@ def test_one_label_in_whatever_list_is_that_label(value):
     assert parse(value, problem="multi_label") == ["a"]
 
 
+def test_several_choices_of_label_studios_csv():
+    assert parse('{"choices":["joy","fear"]}', problem="multi_label") == ["fear", "joy"]
+
+
 @pytest.mark.parametrize("value", ["['a', 'b'", "{'label': 'a'}", "Index(['a'"])
 def test_lists_that_are_cut_and_mappings_are_no_labels(value):
     for task in ({}, {"problem": "multi_label"}):
@@ -227,3 +232,54 @@ def test_flags_for_each_class_are_no_labels(value):
     with pytest.raises(BadRow, match="a flag for each class; write the names of those that hold"):
         parse(value, problem="multi_label")
     assert parse([0, 1], problem="multi_label") == parse([1, 0], problem="multi_label") == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["1", "1.0"], "in the way a number is written"),
+        (["\u0661", "1"], "in characters"),
+        (["\uff11", "1"], "full-width"),
+    ],
+)
+def test_numbers_that_look_alike(names, words):
+    (warning,) = name_warnings(names)
+    assert words in warning
+
+
+@pytest.mark.parametrize("name", ["None", "null", "NULL", "N/A", "\\N", "#REF!", "nan", "'pos'", '"pos"', "b'x'"])
+def test_names_that_may_be_missing_or_quoted(name):
+    (warning,) = name_warnings([name, "neg"])
+    assert "may be missing values, bytes, lists or quoted names" in warning and repr(name) in warning
+
+
+def test_names_of_people_are_names():
+    assert name_warnings(["none", "it's", "NA", "other (x)", "C#", "New York", "York"], separator="k") == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a/b", "b/c", "a"],
+        ["a b", "b c", "a", "b"],
+        ["a，b", "b，c"],
+        ["a,b", "c,d"],
+        ["pos#neg", "neg"],
+        ["a+b", "a", "b"],
+    ],
+)
+def test_names_that_may_be_several_are_told(names):
+    assert "may be several in one" in name_warnings(names, separator="task.label_separator")[0]
+
+
+def test_a_label_that_the_config_writes_in_another_form_is_told():
+    state: dict = {}
+    task = {"name": "text_classification", "labels": ["cafe\u0301", "bar"]}
+    data = {"train": "x", "columns": {"text": "text", "label": "label"}}
+    config = Config.model_validate({"name": "t", "task": task, "model": {"preset": "x"}, "data": data})
+    with pytest.raises(UserError, match="is in the list, which differs in the Unicode form .*; write both alike"):
+        fit_labels(config, state, {"caf\u00e9", "bar"})
+    with pytest.raises(UserError, match="no such label; .* is one, which differs in the Unicode form"):
+        check_weights({"caf\u00e9": 2.0}, ["cafe\u0301", "bar"])
+    with pytest.raises(UserError, match="True, true name a label twice"):
+        check_weights({"True": 2.0, "true": 1.0}, ["True", "False"])

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from kerasft.data.sources.reading import Row
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 
 Values = dict[str, Any]
 
 
-def flat_annotations(rows: Iterator[Row]) -> Iterator[Row]:
+def flat_annotations(rows: Iterator[Row], columns: Collection[str] = ()) -> Iterator[Row]:
     """Rows of any JSON -> the same; of exports of Label Studio (JSON and JSON-MIN) and doccano, flat ones.
 
     Of doccano's rows, and of JSON-MIN's, spans get the keys start, end and label. In Label Studio's JSON a task
     {"data": {...}, "annotations": [{"result": [...]}]} becomes the keys of `data`, `spans` (a list of {start, end,
     label}), `labels` (a list of all choices), and for each control of the labelling page, by its name, its spans or
-    choices. The first annotation counts that was not cancelled; a task without one has its data alone.
+    choices, or its number or text. The first annotation counts that was not cancelled; a task without one has its data
+    alone.
+
+    Args:
+        rows: of JSON.
+        columns: that the config reads. Where some are keys of `data`, the others are controls, which have an empty
+            list in an annotation that makes no use of them.
 
     Raises:
-        UserError: the offsets of a span do not give its text.
+        UserError: the offsets of a span do not give its text, or a span has no label or is marked in a page.
     """
     for values, where in rows:
         if "annotations" in values and isinstance(values.get("data"), dict):
-            yield _task(values, where), where
+            yield _task(values, columns, where), where
         elif "annotation_id" in values or "entities" in values or "annotations" in values:
             yield {key: _plain(value) for key, value in values.items()}, where
         else:
@@ -36,11 +43,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict) and list(value) == ["choices"]:
         return value["choices"]
     if isinstance(value, list):
-        return [_span(item) if isinstance(item, dict) else item for item in value]
+        return [plain_span(item) if isinstance(item, dict) else item for item in value]
     return value
 
 
-def _span(item: Values) -> Values:
+def plain_span(item: Values) -> Values:
+    """A span with the keys of doccano or Label Studio -> one with start, end and label; another as it is."""
     if "start_offset" in item and "end_offset" in item:
         return {"start": item["start_offset"], "end": item["end_offset"], "label": item.get("label")}
     labels = item.get("labels")
@@ -50,29 +58,42 @@ def _span(item: Values) -> Values:
     return item
 
 
-def _task(values: Values, where: str) -> Values:
+def _task(values: Values, columns: Collection[str], where: str) -> Values:
     row = dict(values["data"])
     annotations = values["annotations"] if isinstance(values["annotations"], list) else []
     given = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
     if not given:
         return row
     row |= {"spans": [], "labels": []}
+    if not values["data"].keys().isdisjoint(columns):
+        row = {column: [] for column in columns} | row
     for result in given[0].get("result") or []:
         value = result.get("value") if isinstance(result, dict) else None
         if not isinstance(value, dict):
             continue
         if isinstance(value.get("choices"), list):
             column, items = "labels", value["choices"]
-        elif isinstance(value.get("labels"), list) and "start" in value:
+        elif "start" in value:
+            _check_labels(value, result.get("type"), where)
             text = values["data"].get(_named(result, "to_name"))
             column, items = "spans", _spans(value, text if isinstance(text, str) else _only_text(values), where)
         else:
+            row |= {_named(result, "from_name"): value[kind] for kind in ("rating", "number") if kind in value}
             continue
         row[column] = row[column] + items
         control = _named(result, "from_name")
         if control not in ("spans", "labels") and control not in values["data"]:
             row[control] = row.get(control, []) + items
     return row
+
+
+def _check_labels(value: Values, kind: Any, where: str) -> None:
+    """Raises UserError for a span without a label, or one that is marked in a page or a dialogue."""
+    if not isinstance(value["start"], int) and kind != "labels":
+        raise UserError(f"{where}: a span of the type {quoted(kind)}; spans are read of texts alone, marked by Labels")
+    if not isinstance(value.get("labels"), list) or not value["labels"]:
+        what = f"the span {quoted(value.get('text'))} from {value['start']} has no label"
+        raise UserError(f"{where}: {what}; give it one, or remove it")
 
 
 def _named(result: Values, key: str) -> str:

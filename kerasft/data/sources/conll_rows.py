@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 
+from kerasft.data.sources.edges import trimmed
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.text_streams import read_lines
 from kerasft.errors import UserError
@@ -13,6 +14,7 @@ from kerasft.errors import UserError
 DOCUMENT = "-DOCSTART-"
 _TAG = re.compile(r"O|[A-Z]-\S+")  # of a scheme; it tells a token `#` from a comment
 _NO_WORD = re.compile(r"\d+[-.]\d+")  # in CoNLL-U, numbers of contractions (1-2) and of words that are left out (1.1)
+_NUMBER = re.compile(r"\d+([-.]\d+)?")
 UNIVERSAL = 10  # columns of CoNLL-U: number, form, lemma, part of speech, ...
 
 
@@ -30,7 +32,7 @@ def read_conll(stream: io.BufferedReader, name: str, reading: Reading) -> Iterat
     tokens: list[list[str]] = []
     first, size = 0, 0
     for number, line in enumerate(read_lines(stream, name, reading), 1):
-        line = line.strip("\r\n")
+        line = line.rstrip(" \t\r\n")
         fields = _fields(line)
         if not fields or fields[0] == DOCUMENT:
             if tokens:
@@ -40,7 +42,7 @@ def read_conll(stream: io.BufferedReader, name: str, reading: Reading) -> Iterat
         if not tokens and _is_comment(line, fields, width):
             continue
         if not width:
-            width, universal = len(fields), len(fields) == UNIVERSAL and fields[0].split("-")[0] == "1"
+            width, universal = len(fields), len(fields) == UNIVERSAL and _NUMBER.fullmatch(fields[0]) is not None
         if len(fields) != width or not fields[0]:
             raise UserError(
                 f"{name}:{number}: {len(fields)} columns where the lines before have {width}: {line[:60]!r}; each line "
@@ -57,7 +59,7 @@ def read_conll(stream: io.BufferedReader, name: str, reading: Reading) -> Iterat
 
 def _fields(line: str) -> list[str]:
     """Columns between tabs, or between spaces where there is no tab; no-break spaces are part of a token."""
-    if not line.strip(" \t"):
+    if not trimmed(line):
         return []
     if "\t" in line:
         return [field.strip(" ") for field in line.split("\t")]

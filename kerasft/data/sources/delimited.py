@@ -152,8 +152,7 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
     if header is None:
         return
     names = header[1]
-    if len(names) > 1 and names[0] == "":
-        names = [INDEX, *names[1:]]
+    names = with_index(names)
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
     for number, fields, lines in source:
@@ -163,6 +162,10 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
             several, first = several + 1, first or number
             if rows.reading.quoting == "auto" and holds_rows(lines, width, rows.delimiter):
                 raise UserError(swallowed(f"{rows.name}:{number}", len(lines), _more(rows, width)))
+        if fields == header[1] and width > 1:
+            raise UserError(
+                f"{rows.name}:{number}: the header stands here again, as in files that were joined; remove it"
+            )
         if len(fields) == width:
             yield dict(zip(names, fields)), f"{rows.name}:{number}"
         elif fields:
@@ -186,9 +189,23 @@ def _more(rows: Rows, width: int) -> int:
 def _uneven(where: str, fields: int, names: list[str], lines: tuple[str, ...], delimiter: str) -> str:
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     fix = "quote a text that holds a separator, or complete the row"
+    if f'{delimiter} "' in lines[0]:
+        fix = "a quote counts only right behind a separator: remove the spaces there"
     if len(lines) == 1 and '"' in lines[0] and lines[0].count(delimiter) == len(names) - 1:
         fix = "a quote takes a separator in: where quotes are parts of the texts, set data.quoting: none"
     return f"{where}: {fields} fields where the header has {len(names)} ({shown}); {fix}"
+
+
+def with_index(names: list[str]) -> list[str]:
+    """The names of a header, the first of which may be empty, as pandas and R write an index -> that one named."""
+    if len(names) < 2 or names[0]:
+        return names
+    index = (
+        INDEX
+        if INDEX not in names
+        else next(name for name in (f"{INDEX}.{number}" for number in range(1, len(names) + 1)) if name not in names)
+    )
+    return [index, *names[1:]]
 
 
 def _check_header(names: list[str], where: str) -> None:

@@ -14,6 +14,7 @@ _MARKS = (  # the longer first: UTF-32's mark begins as UTF-16's does
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHUNK = 1 << 16
+_ALPHABETS = bytes({*range(0x10)} - {0x0A, 0x0D})  # high bytes of UTF-16; line ends are UTF-8's too
 LEAST_PAIRS = 4  # characters outside ASCII that a guess is made by
 
 
@@ -38,12 +39,16 @@ def guess_encoding(start: bytes) -> str | None:
 
 
 def _utf16(start: bytes) -> str | None:
-    zeros = start[0::2].count(0), start[1::2].count(0)  # of the high bytes, in big and in little endian
-    # Bytes that are UTF-8 but for stray zeros are a damaged file; in UTF-16 they would be ASCII for the most part.
-    least = 0.6 if _decodes(start, "utf-8") else 0.05
-    for encoding, here, other in (("utf-16-be", *zeros), ("utf-16-le", *zeros[::-1])):
-        if here > 2 * other and here >= least * (len(start) // 2) and _decodes(start, encoding):
-            return encoding
+    halves = start[0::2], start[1::2]  # the high bytes, in big and in little endian
+    # Bytes that are UTF-8 but for stray zeros are a damaged file. In UTF-16 such bytes would be those of alphabets:
+    # Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, whose high bytes are control characters in UTF-8.
+    least = 0.6 if _decodes(start, "utf-8") else 0.0
+    for encoding, high, low in (("utf-16-be", *halves), ("utf-16-le", *halves[::-1])):
+        zeros = high.count(0)
+        letters = len(high) - len(high.translate(None, _ALPHABETS))
+        if zeros > 2 * low.count(0) and zeros >= 0.05 * len(high) and letters >= least * len(high):
+            if _decodes(start, encoding):
+                return encoding
     return None
 
 

@@ -26,7 +26,7 @@ def read_json(stream: io.BufferedReader, name: str, reading: Reading) -> Iterato
     """
     start = stream.peek(FIRST_LOOK).removeprefix(UTF8_BOM).lstrip()
     if start.startswith(b"{") and not _begins_with_lines(start):
-        return flat_annotations(read_object(JsonText(stream, name, reading), name, reading))
+        return _flat(read_object(JsonText(stream, name, reading), name, reading), reading)
     return read_json_lines(stream, name, reading)
 
 
@@ -34,10 +34,19 @@ def read_json_lines(stream: io.BufferedReader, name: str, reading: Reading) -> I
     """JSON Lines, an array of objects or SQuAD -> (values, place). Empty lines are skipped. Raises UserError."""
     start = stream.peek(FIRST_LOOK).removeprefix(UTF8_BOM).lstrip()
     if start.startswith(b"["):
-        return flat_annotations(_read_array(stream, name, reading))
+        return _flat(_read_array(stream, name, reading), reading)
     if squad_rows.is_squad(start):
         return squad_rows.read_squad(stream, name, reading)
-    return flat_annotations(_read_lines(stream, name, reading))
+    return _flat(_read_lines(stream, name, reading), reading)
+
+
+def _flat(rows: Iterator[Row], reading: Reading) -> Iterator[Row]:
+    """Rows, those of annotation tools made flat, and articles of SQuAD as their questions."""
+    for values, where in flat_annotations(rows, reading.columns):
+        if squad_rows.is_article(values) and "paragraphs" not in reading.columns:
+            yield from squad_rows.questions(values, where)
+        else:
+            yield values, where
 
 
 def _begins_with_lines(start: bytes) -> bool:

@@ -161,7 +161,12 @@ def not_object(where: str, value: Any) -> UserError:
 def reason(error: Exception) -> str:
     """Why a JSON text was refused, in a few words."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.colno}"
+        before = error.doc[: error.pos].rstrip()
+        if before.endswith(",") and error.doc[error.pos : error.pos + 1] in ("]", "}"):
+            return f"a comma stands before {error.doc[error.pos]} at character {error.colno}"
+        ended = error.pos >= len(error.doc)  # the end of a line is a place in that line, not the first of the next
+        column = len(before) - before.rfind("\n") if ended else error.colno
+        return f"{error.msg} at character {column}"
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return "a number of thousands of digits" if "digits" in str(error) else str(error)

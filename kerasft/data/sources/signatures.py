@@ -101,7 +101,11 @@ def refuse_signature(start: bytes, name: str, whole: bool) -> None:
     if start.startswith(b"PK\x03\x04"):
         _, what, fix = next(kind for kind in _ZIPPED if kind[0] in start)
         raise UserError(f"{name}: {what}, not text; {fix}")
+    if start[257:262] == b"ustar":
+        raise UserError(f"{name}: a tar archive, not text; {_UNPACK}")
     for signature, what, fix in _SIGNATURES:
+        if what == "gzip data" and name.lower().endswith(".gz"):
+            fix = "it is packed twice: unpack it once"
         if start.startswith(signature):
             raise UserError(f"{name}: {what}, not text; {fix}")
     if not whole and start.lstrip()[:32].lower().startswith(_PAGE[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -42,7 +43,10 @@ class Record:
     def _lacks(self, column: str, role: str) -> str:
         names = list(self.values)
         near = difflib.get_close_matches(column.lower(), [name.lower() for name in names], n=1)
-        mend = next((f"did you mean {name!r}? " for name in names if near and name.lower() == near[0]), "")
+        like = next((name for name in names if near and name.lower() == near[0]), None)
+        mend = "" if like is None else f"did you mean {like!r}? "
+        if like is not None and unicodedata.normalize("NFC", like) == unicodedata.normalize("NFC", column):
+            mend = f"did you mean {ascii(like)}, of which {ascii(column)} is another Unicode form? "
         return f"data.columns.{role}: no column {column!r} at {self.where}; {mend}there are: {listed(names)}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from kerasft.data.sources.json_text import JsonText
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 
 _BEGINNING = re.compile(
     rb'\s*\{\s*("[^"\\]*"\s*:\s*("[^"\\]*"|[\w.+-]+)\s*,\s*)*"data"\s*:\s*\[\s*\{\s*("title"|"paragraphs")\s*:',
@@ -59,7 +60,10 @@ def questions(article: dict[str, Any], where: str) -> Iterator[Row]:
             text = _part(question, "question", str, "a question", where)
             name = str(question.get("id", ""))
             values = {"id": name, "title": article.get("title", ""), "context": context, "question": text}
-            if question.get("is_impossible"):
+            impossible = question.get("is_impossible")
+            if impossible not in (None, False, True):
+                raise UserError(f"{where}: is_impossible is {quoted(impossible)}; write true or false")
+            if impossible:
                 values["answers"] = []
             elif "answers" in question:
                 values["answers"] = question["answers"]

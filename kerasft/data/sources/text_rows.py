@@ -10,6 +10,7 @@ from kerasft.data.sources.files import is_folder, names_in
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.text_streams import open_text, read_lines, read_whole
 from kerasft.errors import UserError
+from kerasft.quoting import listed as listed_names
 
 TEXT_ENDINGS = (".txt", ".txt.gz")
 
@@ -35,6 +36,7 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
     if not labels and not listed:
         mend = f"put each text into {name}/LABEL/*.txt, or the texts of a label into the lines of {name}/LABEL.txt"
         raise UserError(f"{name}: the folder has neither sub-folders nor .txt files; {mend}")
+    left_out = [name for name in names if name not in labels and (labels or name not in listed)]
     for file in [] if labels else listed:
         label = file[: file.lower().rindex(".txt")]
         with open_text(os.path.join(path, file), f"{name}/{file}", reading, "txt") as stream:
@@ -42,13 +44,20 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
                 if values["text"].strip():
                     yield {"text": values["text"], "label": label}, where
     for label in labels:
-        files = [file for file in names_in(os.path.join(path, label)) if _is_text(file)]
+        inside = names_in(os.path.join(path, label))
+        files = [file for file in inside if _is_text(file)]
+        left_out += [f"{label}/{file}" for file in inside if not _is_text(file)]
         if not files:
             raise UserError(f"{name}/{label}: no .txt file in the folder; add texts, or remove the folder")
         for file in files:
             place = f"{name}/{label}/{file}"
             with open_text(os.path.join(path, label, file), place, reading, "document") as stream:
                 yield {"text": read_whole(stream, place, reading), "label": label}, place
+    if left_out:
+        reading.remark(
+            f"{name}: not read: {listed_names(left_out)}; texts are the .txt files "
+            f"{'in the folders of labels' if labels else 'named after labels'}"
+        )
 
 
 def _is_text(file: str) -> bool:

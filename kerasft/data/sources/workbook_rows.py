@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kerasft.data.sources.delimited import INDEX
+from kerasft.data.sources.delimited import with_index
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.signatures import refuse_signature
 from kerasft.errors import UserError
@@ -93,9 +93,7 @@ def _rows(cells: Iterator[tuple[Any, ...]], name: str, reading: Reading) -> Iter
 
 
 def _header(values: list[Any], where: str) -> list[str]:
-    names = ["" if value is None else str(value) for value in values]
-    if len(names) > 1 and not names[0]:
-        names[0] = INDEX
+    names = with_index(["" if value is None else str(value) for value in values])
     for position, column in enumerate(names, 1):
         if not column.strip():
             raise UserError(f"{where}: column {position} of the header has no name; give it one")
@@ -106,6 +104,8 @@ def _header(values: list[Any], where: str) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        value = value.date()  # a workbook has no other dates
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):

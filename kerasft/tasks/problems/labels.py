@@ -26,9 +26,9 @@ def fit_labels(config: Config, state: dict[str, Any], found: set[str]) -> None:
     named = config.task.labels
     known = indices(named or ())
     if named is not None and (strange := [name for name in sorted(found) if identity(name) not in known]):
-        raise UserError(
-            f"task.labels: the training data also has {quoted(strange[:5])}{_near(strange[0], named)}; add them"
-        )
+        near = _near(strange[0], named, "is in the list")
+        mend = "write both alike" if near else "add them"
+        raise UserError(f"task.labels: the training data also has {quoted(strange[:5])}{near}; {mend}")
     state["labels"] = list(named) if named is not None else distinct(found)
 
 
@@ -69,11 +69,11 @@ def check_unknown(
             )
 
 
-def _near(name: str, labels: Sequence[str]) -> str:
-    """`, but 'b' does` for a label that a reader would take for `name`."""
+def _near(name: str, labels: Sequence[str], verb: str = "does") -> str:
+    """`; 'b' does, which differs ...` for a label that a reader would take for `name`."""
     like = likeness(name)
     near = next((label for label in labels if likeness(label) == like), None)
-    return "" if near is None else f"; {shown(near)} does, which differs {difference(near, name)} from {shown(name)}"
+    return "" if near is None else f"; {shown(near)} {verb}, which differs {difference(near, name)} from {shown(name)}"
 
 
 def check_weights(chosen: Mapping[str, float], labels: list[str]) -> dict[str, float]:
@@ -81,10 +81,13 @@ def check_weights(chosen: Mapping[str, float], labels: list[str]) -> dict[str, f
     known = indices(labels)
     for name, weight in chosen.items():
         if identity(name) not in known:
-            raise UserError(f"training.class_weights.{cut(name)}: no such label; there are: {listed(labels)}")
+            near = _near(name, labels, "is one") or f"; there are: {listed(labels)}"
+            raise UserError(f"training.class_weights.{cut(name)}: no such label{near}")
         if weight < 0:
             raise UserError(f"training.class_weights.{cut(name)}: {weight} is negative; use 0 or more")
     weights = {identity(name): weight for name, weight in chosen.items()}
+    if len(weights) < len(chosen):
+        raise UserError(f"training.class_weights: {listed(chosen)} name a label twice; keep one of its weights")
     if not any(weights.get(name, 1.0) for name in known):
         raise UserError("training.class_weights: every label has the weight 0, so nothing is learnt; raise one of them")
     return weights

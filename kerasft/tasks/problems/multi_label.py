@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+
+
+_CHOICES = re.compile(r'{\s*"choices"\s*:\s*(\[.*\])\s*}', re.DOTALL)
 
 
 class MultiLabel:
@@ -47,6 +51,8 @@ class MultiLabel:
         separator = self.config.task.label_separator
         if isinstance(value, str):
             written, bare = read_list(value), trimmed(value)
+            if bare.startswith("{") and (choices := _CHOICES.fullmatch(bare)):  # Label Studio's CSV
+                written = read_list(choices[1])
             bracketed = looks_like_list(bare) or (bare.startswith("[") and bare.endswith("]") and "," in bare)
             if written is None and bracketed and separator not in bare:
                 raise BadRow(

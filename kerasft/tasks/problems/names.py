@@ -17,7 +17,8 @@ from kerasft.errors import BadRow
 from kerasft.quoting import quoted
 
 MOST_SHOWN = 3  # pairs of names, or names, of one warning
-SEPARATORS = ",;|\t\n"
+SEPARATORS = ",;|\t\n#，、；"
+JOINTS = "/+&- "  # which stand within names too
 
 # Letters of other scripts that look like Latin ones, after case is gone.
 _LIKE_LATIN = str.maketrans(
@@ -26,7 +27,12 @@ _LIKE_LATIN = str.maketrans(
     | dict.fromkeys("\u2018\u2019\u02bc`\u00b4", "'")
     | dict.fromkeys("\u201c\u201d", '"')
 )
-_MISSING = re.compile(r"nan|<na>|nat|#n/?a|b(['\"]).*\1|\[.*\]", re.IGNORECASE | re.DOTALL)
+_MISSING = re.compile(
+    r"(?:None|(?i:-?nan|<na>|nat|null|n/a|#n/?a|#ref!|#value!|#div/0!|#name\?|#num!|#null!|\\n|undefined))"
+    r"|b?(['\"]).*\1|\[.*\]",
+    re.DOTALL,
+)
+_WHOLE = re.compile(r"([-+]?\d+)\.0*")  # a whole number as floats are written
 
 
 class NoName(ValueError):
@@ -84,8 +90,16 @@ def indices(names: Sequence[str]) -> dict[str, int]:
 def likeness(name: str) -> str:
     """Equal for names that a reader may take for one another: whatever their Unicode form, case, width or spaces."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    kept = "".join(sign for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
-    return " ".join(kept.translate(_LIKE_LATIN).split())
+    kept = "".join(_digit(sign) for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
+    like = " ".join(kept.translate(_LIKE_LATIN).split())
+    whole = _WHOLE.fullmatch(like)
+    return whole[1] if whole else like
+
+
+def _digit(sign: str) -> str:
+    """A digit of any script as that of ASCII; another character as it is."""
+    value = unicodedata.decimal(sign, None)
+    return sign if value is None else str(value)
 
 
 def difference(name: str, other: str) -> str:
@@ -95,6 +109,7 @@ def difference(name: str, other: str) -> str:
         ("in case", str.casefold),
         ("in characters that can't be seen", lambda text: "".join(sign for sign in text if not invisible(sign))),
         ("in white space", lambda text: " ".join(text.split())),
+        ("in the way a number is written", lambda text: _WHOLE.sub(r"\1", text)),
         ("in full-width or other compatible forms", lambda text: unicodedata.normalize("NFKC", text)),
     )
     for words, form in forms:
@@ -132,7 +147,9 @@ def name_warnings(names: Sequence[str], what: str = "labels", separator: str = "
         ]
         found.append(f"{what} that look alike are different classes: {_some(pairs)}; write them alike if they are one")
     if odd := [shown(name) for name in names if _MISSING.fullmatch(name)]:
-        found.append(f"{what} may be missing values, bytes or lists that were written as text: {_some(odd)}")
+        found.append(
+            f"{what} may be missing values, bytes, lists or quoted names that were written as text: {_some(odd)}"
+        )
     if separator and (joined := _joined(names)):
         examples = [f"{shown(name)} has {sign!r} in it" for name, sign in joined]
         found.append(f"{what} may be several in one: {_some(examples)}; is another {separator} meant?")
@@ -145,14 +162,20 @@ def _some(parts: Sequence[str]) -> str:
 
 
 def _joined(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names that are made of others, with what stands between: `joy, sad` where there are `joy` and `sad, fear`."""
+    """Names that are made of others, with what stands between: `joy, sad` where there are `joy` and `sad, fear`.
+
+    A sign that lists are written with is told too where half of the names have it; one that names themselves may have
+    only where all the parts stand elsewhere.
+    """
     known, found = set(names), []
-    for sign in SEPARATORS:
+    for sign in SEPARATORS + JOINTS:
         split = {name: [trimmed(part) for part in name.split(sign)] for name in names if sign in name.strip(sign)}
         uses: dict[str, int] = defaultdict(int)
         for part in itertools.chain.from_iterable(split.values()):
             uses[part] += 1
+        enough = all if sign in JOINTS else any
+        many = sign in SEPARATORS and 2 * len(split) >= len(names) > 1
         for name, parts in split.items():
-            if any(part in known or uses[part] > 1 for part in parts if part):
+            if many or enough(part in known or uses[part] > 1 for part in parts if part):
                 found.append((name, sign))
     return found

@@ -43,7 +43,7 @@ def test_spans_of_label_studio_count_code_points_or_utf16_units():
 
 
 def test_choices_and_other_results_of_label_studio():
-    row = flat(labelled(choice("good", "short"), {"from_name": "stars", "value": {"rating": 3}}))
+    row = flat(labelled(choice("good", "short"), {"from_name": "note", "value": {"text": ["x"]}}))
     assert row == {"text": TEXT, "spans": [], "labels": ["good", "short"], "sentiment": ["good", "short"]}
 
 
@@ -122,3 +122,47 @@ def test_classes_up_to_the_rows_of_the_task(tmp_path, rows, columns, problem):
     task = {"name": "text_classification", "problem": problem}
     made, _ = rows_of(tmp_path, "a.json", content, task, dict(zip(("text", "label"), columns)))
     assert made.state["labels"] == ["neg", "pos"]
+
+
+def test_a_control_that_an_annotation_makes_no_use_of_is_empty():
+    rows = [(labelled(result(7, 13, "Zürich", "LOC", control="where")), "a:1"), (labelled(text="nowhere"), "a:2")]
+    spans = [row["where"] for row, _ in flat_annotations(iter(rows), {"text", "where"})]
+    assert [len(each) for each in spans] == [1, 0]
+    assert "where" not in next(flat_annotations(iter(rows[1:]), {"texts", "where"}))[0]  # a slip in `text` is told
+
+
+def test_numbers_of_controls_are_columns():
+    stars = {"from_name": "stars", "to_name": "text", "type": "rating", "value": {"rating": 4}}
+    assert flat(labelled(stars))["stars"] == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ({"start": 7, "end": 13, "text": "Zürich"}, "labels", "the span 'Zürich' from 7 has no label"),
+        ({"start": 7, "end": 13, "text": "Zürich", "labels": []}, "labels", "has no label; give it one"),
+        ({"start": "/p[1]", "end": "/p[1]", "hypertextlabels": ["LOC"]}, "hypertextlabels", "of texts alone"),
+    ],
+)
+def test_spans_that_can_not_be_read_are_refused(value, kind, expected):
+    with pytest.raises(UserError, match=expected):
+        flat(labelled({"from_name": "label", "to_name": "text", "type": kind, "value": value}))
+
+
+def test_cells_of_label_studios_csv(tmp_path):
+    cell = json.dumps([{"start": 8, "end": 14, "text": "Zürich", "labels": ["LOC"]}]).replace('"', '""')
+    (tmp_path / "a.csv").write_text(f'text,label\n{TEXT},"{cell}"\n', encoding="utf-8")
+    config = Config.model_validate(
+        {
+            "name": "t",
+            "task": {"name": "token_classification"},
+            "model": {"preset": "x"},
+            "data": {
+                "train": str(tmp_path / "a.csv"),
+                "validation": str(tmp_path / "a.csv"),
+                "columns": {"text": "text", "spans": "label"},
+            },
+        }
+    )
+    (row,) = load_splits(config, create_task(config))["train"].rows([0])
+    assert (row["starts"], row["ends"], row["label"]) == ([7], [13], ["LOC"])

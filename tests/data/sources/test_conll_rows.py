@@ -82,3 +82,19 @@ def test_any_sentences_come_back(sentences, between, end):
     if text.startswith("\ufeff"):
         text = "\ufeff" + text
     assert [list(zip(row["tokens"], row["tags"])) for row, _ in read(text)] == sentences
+
+
+@pytest.mark.parametrize("line", ["\u00a0", "\u200b", "\ufeff \t", "\u3000"])
+def test_a_line_of_nothing_that_is_seen_ends_a_sentence(line):
+    assert [row["tokens"] for row, _ in read(f"a O\n{line}\nb O\n")] == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("end", ["\t", " ", "\t \t"])
+def test_blanks_behind_the_last_column_are_none(end):
+    assert read(f"a\tO{end}\nb\tB-X\n")[0][0]["tags"] == ["O", "B-X"]
+
+
+def test_conll_u_may_begin_with_a_word_that_is_left_out():
+    lines = ["0.1\tx", "1\tHe", "2\tran"]
+    ((row, _),) = read("".join(line + "\t_\tX" + "\t_" * 6 + "\n" for line in lines))
+    assert (row["tokens"], row["tags"]) == (["He", "ran"], ["X", "X"])

@@ -153,3 +153,19 @@ def test_a_text_of_several_lines_without_separators_is_no_rows(lines, before, af
     lines[0], lines[-1] = "x," * before + f'"{lines[0]}', f'{lines[-1]}"' + ",y" * after
     width = before + after + 1
     assert not holds_rows([f"{line}\n" for line in lines], width, ",")
+
+
+def test_an_index_that_was_written_twice(file):
+    rows, _ = read(file(",Unnamed: 0,text\n0,7,a\n"))
+    assert rows == [{"Unnamed: 0.1": "0", "Unnamed: 0": "7", "text": "a"}]
+
+
+@pytest.mark.parametrize("reading", [{}, {"quoting": "none"}])
+def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(file, reading):
+    with pytest.raises(UserError, match="a.csv:3: the header stands here again"):
+        read(file("text,label\na,pos\ntext,label\nb,neg\n"), **reading)
+
+
+def test_spaces_before_a_quote_are_named(file):
+    with pytest.raises(UserError, match="a.csv:2: 4 fields .*remove the spaces there"):
+        read(file('id, text, label\n1, "a, b", pos\n'))

@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import tarfile
 
 import pytest
 from hypothesis import given, settings
@@ -168,3 +169,34 @@ def test_endings_in_any_case(tmp_path, name):
 def test_texts_may_begin_as_web_pages_do(tmp_path):
     (tmp_path / "a.txt").write_text("<html> is a tag\n", encoding="utf-8")
     assert read(tmp_path / "a.txt")[0] == [{"text": "<html> is a tag"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "words", ["этот фильм,да", "η ταινία,ναι", "הסרט הזה,כן", "هذا فيلم,نعم", "यह फिल्म,हाँ", "หนังดี,ใช่"]
+)
+def test_utf16_of_every_alphabet_is_told_without_a_mark(tmp_path, encoding, words):
+    (tmp_path / "a.csv").write_bytes(f"text,label\n{words}\n{words}\n".encode(encoding))
+    rows, remarks = read(tmp_path / "a.csv")
+    assert [",".join(row.values()) for row in rows] == [words, words]
+    assert encoding.upper() in remarks[0]
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=9), st.lists(st.integers(0, 8), max_size=3))
+def test_stray_zeros_make_no_utf16(text, places):
+    letters = list(text)
+    for place in places:
+        letters[place] = "\0"
+    assert guess_encoding("".join(letters).encode()) is None
+
+
+def test_archives_under_other_names_are_told(tmp_path):
+    (tmp_path / "in.csv").write_text("text,label\na,b\n")
+    with tarfile.open(tmp_path / "a.csv", "w") as archive:
+        archive.add(tmp_path / "in.csv", "in.csv")
+    data = (tmp_path / "a.csv").read_bytes()
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(gzip.compress(b"text\na\n")))
+    for name, what in (("a.csv", "a tar archive"), ("b.csv.gz", "a tar archive"), ("c.csv.gz", "packed twice")):
+        with pytest.raises(UserError, match=what):
+            read(tmp_path / name)

@@ -147,3 +147,17 @@ def test_a_row_that_is_too_large(content, letter):
     with pytest.raises(UserError, match="a row of more than 2,000 bytes"):
         read(content % (letter * 2_100), max_row_bytes=2_000)
     assert read(content % (letter * 600), max_row_bytes=2_000)[0]
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "message"),
+    [
+        ("json", '[{"a": 1},\n {"a": 2},\n]', "a comma stands before ] at character 1"),
+        ("jsonl", '{"a": 1,}\n', "a.jsonl:1: broken JSON: a comma stands before } at character 9"),
+        ("jsonl", '{"a": 1}\n{"a": 2\n{"a": 3}\n', "a.jsonl:2: broken JSON: Expecting ',' delimiter at character 8"),
+    ],
+)
+def test_where_a_line_is_broken(format, content, message):
+    with pytest.raises(UserError) as error:
+        list(read_stream(io.BufferedReader(io.BytesIO(content.encode())), f"a.{format}", format, Reading()))
+    assert message in str(error.value)

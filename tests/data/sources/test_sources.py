@@ -165,7 +165,11 @@ def test_text_folder(tmp_path):
     write(tmp_path / "d/neg/1.txt", "\ufeff")
     write(tmp_path / "d/README.md", "not a class")
     write(tmp_path / "d/.hidden/1.txt", "no")
-    records = list(read_records(str(tmp_path / "d")))
+    write(tmp_path / "d/pos/more/3.txt", "deeper")
+    remarks = []
+    records = list(read_records(str(tmp_path / "d"), "auto", Reading(remark=remarks.append)))
+    (remark,) = remarks
+    assert "not read: README.md, pos/more; texts are the .txt files in the folders of labels" in remark
     assert [record.values for record in records] == [
         {"text": "", "label": "neg"},
         {"text": "fine", "label": "pos"},
@@ -286,6 +290,8 @@ def test_get_names_role_column_and_place():
         record.get("text", "text")
     expected = "data.columns.text: no column 'text' at train.csv:17; did you mean 'Text'? there are: Text, Category"
     assert str(error.value) == expected
+    with pytest.raises(UserError, match=r"did you mean 'te\\u0301xt', of which 't\\xe9xt' is another Unicode form"):
+        Record({"te\u0301xt": "a"}, "train.csv:2").get("t\u00e9xt", "text")
 
 
 def test_reading_holds_one_record_at_a_time(tmp_path):

@@ -81,3 +81,20 @@ def test_a_file_that_is_cut_off(tmp_path):
     path.write_text(json.dumps(FILE)[:-3], encoding="utf-8")
     with pytest.raises(UserError, match="broken JSON"):
         list(read_records(str(path)))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_articles_without_an_object_around_them(tmp_path, name):
+    articles = FILE["data"]
+    lines = "".join(json.dumps(each) + "\n" for each in articles)
+    for content in (json.dumps(articles), lines):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        assert [row.values["id"] for row in read_records(str(tmp_path / name))] == list("abcd")
+
+
+def test_is_impossible_is_true_or_false(tmp_path):
+    (tmp_path / "a.json").write_text(
+        json.dumps({"data": [article({"id": "a", "question": "?", "is_impossible": "no"})]})
+    )
+    with pytest.raises(UserError, match="is_impossible is 'no'; write true or false"):
+        list(read_records(str(tmp_path / "a.json")))
