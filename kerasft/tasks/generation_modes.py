@@ -119,12 +119,13 @@ class PromptCompletion(Corpus):
         return super().parse_inputs(self._with_input(record))
 
     def _with_input(self, record: Record) -> Record:
-        """A record whose input may be null or missing, as in Alpaca's rows: beside an instruction, that is no input."""
+        """A record whose input may be null, NaN or missing, as in Alpaca's rows: beside an instruction, it is none."""
         if self.inputs != PROMPT:
             return record
         column = self.config.data.columns["input"]
         self._column_seen |= column in record.values
-        if record.values.get(column, record.values.get("input")) is not None:
+        given = record.values.get(column, record.values.get("input"))
+        if given is not None and given == given:  # NaN, as pandas has what is missing, equals nothing
             return record
         return dataclasses.replace(record, values=record.values | {column: ""})
 

@@ -14,6 +14,7 @@ COLUMNS = {"instruction": "instruction", "input": "input", "output": "output"}
 ROWS = [
     {"instruction": "Translate.", "input": "cat", "output": "Katze"},
     {"instruction": "Name a colour.", "input": None, "output": "red"},
+    {"instruction": "Name a tree.", "input": float("nan"), "output": "oak"},
     {"instruction": "Name a tree.", "output": "oak"},
     {"instruction": "Say nothing.", "input": "", "output": "-"},
 ]
@@ -41,12 +42,12 @@ def test_a_missing_input_is_none(tmp_path, task):
     assert found == {("Translate.", "cat"), ("Name a colour.", ""), ("Name a tree.", ""), ("Say nothing.", "")}
     for row in ROWS:
         inputs = made.parse_inputs(Record(row, "a:1"))
-        assert inputs == {"instruction": row["instruction"], "input": row.get("input") or ""}
+        assert inputs == {"instruction": row["instruction"], "input": "cat" if row is ROWS[0] else ""}
     with pytest.raises(UserError, match="no column 'inptu' at .*rows.jsonl:1; did you mean 'input'"):
         read(tmp_path, ROWS, task, input="inptu")
     with pytest.raises(UserError, match="no row has a column 'context'; correct its name, or remove the key"):
-        read(tmp_path, ROWS[2:3], task, input="context")
+        read(tmp_path, ROWS[3:4], task, input="context")
     with pytest.raises(UserError, match="column 'output' is None"):
         read(tmp_path, [*ROWS, ROWS[0] | {"output": None}], task)
-    with pytest.raises(UserError, match="rows.jsonl:5: column 'instruction' is None"):
+    with pytest.raises(UserError, match="rows.jsonl:6: column 'instruction' is None"):
         read(tmp_path, [*ROWS, ROWS[0] | {"instruction": None}], task)

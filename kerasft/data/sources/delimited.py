@@ -13,6 +13,7 @@ from kerasft.data.sources.quotes import explain_row, holds_rows, swallowed
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.text_streams import read_lines
 from kerasft.errors import UserError
+from kerasft.quoting import listed, quoted
 
 DELIMITERS = (",", "\t", ";", "|")
 NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -187,13 +188,12 @@ def _more(rows: Rows, width: int) -> int:
 
 
 def _uneven(where: str, fields: int, names: list[str], lines: tuple[str, ...], delimiter: str) -> str:
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     fix = "quote a text that holds a separator, or complete the row"
     if f'{delimiter} "' in lines[0]:
         fix = "a quote counts only right behind a separator: remove the spaces there"
     if len(lines) == 1 and '"' in lines[0] and lines[0].count(delimiter) == len(names) - 1:
         fix = "a quote takes a separator in: where quotes are parts of the texts, set data.quoting: none"
-    return f"{where}: {fields} fields where the header has {len(names)} ({shown}); {fix}"
+    return f"{where}: {fields} fields where the header has {len(names)} ({listed(names)}); {fix}"
 
 
 def with_index(names: list[str]) -> list[str]:
@@ -214,5 +214,5 @@ def _check_header(names: list[str], where: str) -> None:
         if not column.strip():
             raise UserError(f"{where}: column {position} of the header has no name; give it one")
         if column in seen:
-            raise UserError(f"{where}: the header names {column!r} twice; rename one of the columns")
+            raise UserError(f"{where}: the header names {quoted(column)} twice; rename one of the columns")
         seen.add(column)

@@ -10,6 +10,7 @@ from kerasft.data.sources import squad_rows
 from kerasft.data.sources.json_text import JsonText, check_surrogates, not_object
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 
 MOST_BYTES = 1 << 30  # of a table by columns, which is held as a whole
 _AS_ROWS = "write one object a line, or an array of objects"
@@ -34,9 +35,13 @@ def read_object(text: JsonText, name: str, reading: Reading) -> Iterator[Row]:
             first = next(items, None)
             if first is not None and text.peek() == "{" and not _is_column(key, held, reading):
                 if rows_key is not None:
-                    raise UserError(f"{first}: rows under {rows_key!r} and under {key!r} too; give each its own file")
+                    raise UserError(
+                        f"{first}: rows under {quoted(rows_key)} and under {quoted(key)} too; give each its own file"
+                    )
                 rows_key = key
-                yield from _rows(text, items, first, f"{name}: the rows are those under {key!r} of one object", reading)
+                yield from _rows(
+                    text, items, first, f"{name}: the rows are those under {quoted(key)} of one object", reading
+                )
                 continue
             held[key] = _listed(text, items, first, name)
         elif text.peek() == "{":
@@ -44,7 +49,7 @@ def read_object(text: JsonText, name: str, reading: Reading) -> Iterator[Row]:
         else:
             held[key] = text.value()
     if rows_key is not None:
-        text.end(f"the object with rows under {rows_key!r} (or set data.format: jsonl, where each line is a row)")
+        text.end(f"the object with rows under {quoted(rows_key)} (or set data.format: jsonl, where each line is a row)")
         return
     yield from _table(held, places, start, name, reading)
     while text.peek():  # objects one behind the other, whatever their line breaks
@@ -97,9 +102,8 @@ def _table(held: dict[str, Any], places: dict[str, str], start: str, name: str, 
             keys = list(values[0])
             for column, value in held.items():
                 if list(value) != keys:
-                    raise UserError(
-                        f"{name}: the columns {next(iter(held))!r} and {column!r} have other rows; {_AS_ROWS}"
-                    )
+                    pair = f"{quoted(next(iter(held)))} and {quoted(column)}"
+                    raise UserError(f"{name}: the columns {pair} have other rows; {_AS_ROWS}")
             yield from _columns({column: list(value.values()) for column, value in held.items()}, name, reading)
         else:
             reading.remark(f"{name}: each key of its one object is read as a row's")
@@ -136,7 +140,7 @@ def _split(names: list[Any], rows: list[Any], name: str, reading: Reading) -> It
 def _columns(held: dict[str, list[Any]], name: str, reading: Reading) -> Iterator[Row]:
     lengths = {column: len(values) for column, values in held.items()}
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{column!r} {length:,}" for column, length in list(lengths.items())[:8])
+        shown = ", ".join(f"{quoted(column)} {length:,}" for column, length in list(lengths.items())[:8])
         raise UserError(
             f"{name}: one object with columns of different lengths ({shown}); {_AS_ROWS} (data.format: jsonl reads it "
             "as one row)"

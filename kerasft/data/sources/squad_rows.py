@@ -10,7 +10,7 @@ from typing import Any
 from kerasft.data.sources.json_text import JsonText
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
-from kerasft.quoting import quoted
+from kerasft.quoting import cut, quoted
 
 _BEGINNING = re.compile(
     rb'\s*\{\s*("[^"\\]*"\s*:\s*("[^"\\]*"|[\w.+-]+)\s*,\s*)*"data"\s*:\s*\[\s*\{\s*("title"|"paragraphs")\s*:',
@@ -67,7 +67,7 @@ def questions(article: dict[str, Any], where: str) -> Iterator[Row]:
                 values["answers"] = []
             elif "answers" in question:
                 values["answers"] = question["answers"]
-            yield values, f"{where}, question {name}" if name else where
+            yield values, f"{where}, question {cut(name)}" if name else where
 
 
 def _part(values: Any, name: str, kind: type, what: str, where: str) -> Any:

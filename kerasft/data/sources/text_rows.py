@@ -10,8 +10,9 @@ from kerasft.data.sources.files import is_folder, names_in
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.text_streams import open_text, read_lines, read_whole
 from kerasft.errors import UserError
-from kerasft.quoting import listed as listed_names
+from kerasft.quoting import listed as names_of
 
+MOST_SHOWN = 5  # names of a remark
 TEXT_ENDINGS = (".txt", ".txt.gz")
 
 
@@ -54,10 +55,10 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
             with open_text(os.path.join(path, label, file), place, reading, "document") as stream:
                 yield {"text": read_whole(stream, place, reading), "label": label}, place
     if left_out:
-        reading.remark(
-            f"{name}: not read: {listed_names(left_out)}; texts are the .txt files "
-            f"{'in the folders of labels' if labels else 'named after labels'}"
-        )
+        more = f" and {len(left_out) - MOST_SHOWN} more" if len(left_out) > MOST_SHOWN else ""
+        where = "in the folders of labels" if labels else "named after labels"
+        shown = names_of(left_out[:MOST_SHOWN])
+        reading.remark(f"{name}: not read: {shown}{more}; texts are the .txt files {where}")
 
 
 def _is_text(file: str) -> bool:

@@ -12,6 +12,7 @@ from kerasft.data.sources.delimited import with_index
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.signatures import refuse_signature
 from kerasft.errors import UserError
+from kerasft.quoting import listed, quoted
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -86,8 +87,9 @@ def _rows(cells: Iterator[tuple[Any, ...]], name: str, reading: Reading) -> Iter
             names = _header(values, where)
             continue
         if len(values) > len(names):
-            shown = ", ".join(names[:20])
-            raise UserError(f"{where}: {len(values)} cells where the header has {len(names)} ({shown}); name them all")
+            raise UserError(
+                f"{where}: {len(values)} cells where the header has {len(names)} ({listed(names)}); name them all"
+            )
         reading.check_size(sum(len(value.encode()) for value in values if isinstance(value, str)), where)
         yield dict(zip(names, values + [None] * (len(names) - len(values)))), where
 
@@ -99,7 +101,7 @@ def _header(values: list[Any], where: str) -> list[str]:
             raise UserError(f"{where}: column {position} of the header has no name; give it one")
     if len(set(names)) < len(names):
         twice = next(column for column in names if names.count(column) > 1)
-        raise UserError(f"{where}: the header names {twice!r} twice; rename one of the columns")
+        raise UserError(f"{where}: the header names {quoted(twice)} twice; rename one of the columns")
     return names
 
 

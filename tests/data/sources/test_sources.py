@@ -362,3 +362,22 @@ def test_every_shared_data_set_is_read():
     for file in files:
         records = list(read_records(str(file)))
         assert len(records) == sum(1 for line in file.open("rb") if line.strip())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "{0},{0}\na,b\n"),
+        ("b.csv", "{0},{0}1\na\n"),
+        ("c.json", '{{"{0}": [{{"a": 1}}], "b": [{{"a": 1}}]}}'),
+        ("d.json", '{{"{0}": [1, 2], "{0}1": [1]}}'),
+        ("e.json", '{{"{0}": {{"0": 1}}, "b": {{"1": 1}}}}'),
+        ("f.json", '{{"{0}": [{{"a": 1}}]}} 3'),
+    ],
+)
+def test_no_message_is_as_long_as_a_name_in_the_data(tmp_path, name, content):
+    write(tmp_path / name, content.format("a long text, without a header. ".replace(",", "") * 200))
+    remarks = []
+    with pytest.raises(UserError) as error:
+        list(read_records(str(tmp_path / name), "auto", Reading(remark=remarks.append)))
+    assert all(len(line) < 400 + len(str(tmp_path)) for line in [str(error.value), *remarks])
