@@ -20,6 +20,7 @@ NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 INDEX = "Unnamed: 0"  # as pandas calls the column that it wrote without a name
 EXCEL_FIRST_LINE = re.compile(r"sep=(.)\r?\n?")
 
+_ROW_NUMBER = re.compile(r'\d+\W|"\d+"')
 ORANGE_TYPE = re.compile(r"d|discrete|c|continuous|s|string|t|time|basket", re.IGNORECASE)
 ORANGE_VALUES = re.compile(r"\S+( \S+)+")  # a discrete column may list its values instead of a type
 ORANGE_FLAG = re.compile(r"(c|class|m|meta|i|ignore|w|weight|[\w-]+=\S+)( \S+=\S+)*", re.IGNORECASE)
@@ -141,7 +142,7 @@ class Rows:
 def _fields(header: str, delimiter: str) -> int:
     """Into how many named fields a delimiter splits a header; 0: some have no name or one alike."""
     try:
-        names = next(csv.reader([header], delimiter=delimiter), [])
+        names = _named(next(csv.reader([header], delimiter=delimiter), []))
     except csv.Error:
         return 0
     return len(names) if all(name.strip() for name in names[1:]) and len(set(names)) == len(names) else 0
@@ -153,20 +154,23 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
     if header is None:
         return
     names = header[1]
-    names = with_index(names)
+    names = with_index(_named(names))
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
+    spare = len(header[1]) - width
     for number, fields, lines in source:
         if width > 1 and not any(fields):
             continue  # separators alone are an empty line too; reuters-r52 has one
         if fields and len(lines) > 1:
             several, first = several + 1, first or number
-            if rows.reading.quoting == "auto" and holds_rows(lines, width, rows.delimiter):
-                raise UserError(swallowed(f"{rows.name}:{number}", len(lines), _more(rows, width)))
+            if rows.reading.quoting == "auto" and holds_rows(lines, width + spare, rows.delimiter):
+                raise UserError(swallowed(f"{rows.name}:{number}", len(lines), _more(rows, width + spare)))
         if fields == header[1] and width > 1:
             raise UserError(
                 f"{rows.name}:{number}: the header stands here again, as in files that were joined; remove it"
             )
+        if spare and len(fields) == width + spare:
+            fields = _without_spare(fields, width, f"{rows.name}:{header[0]}", number)
         if len(fields) == width:
             yield dict(zip(names, fields)), f"{rows.name}:{number}"
         elif fields:
@@ -189,11 +193,29 @@ def _more(rows: Rows, width: int) -> int:
 
 def _uneven(where: str, fields: int, names: list[str], lines: tuple[str, ...], delimiter: str) -> str:
     fix = "quote a text that holds a separator, or complete the row"
+    if fields == len(names) + 1 and _ROW_NUMBER.match(lines[0]):
+        fix = "where rows begin with their number, as R writes it, name that column in the header"
     if f'{delimiter} "' in lines[0]:
         fix = "a quote counts only right behind a separator: remove the spaces there"
     if len(lines) == 1 and '"' in lines[0] and lines[0].count(delimiter) == len(names) - 1:
         fix = "a quote takes a separator in: where quotes are parts of the texts, set data.quoting: none"
     return f"{where}: {fields} fields where the header has {len(names)} ({listed(names)}); {fix}"
+
+
+def _without_spare(fields: list[str], width: int, where: str, line: int) -> list[str]:
+    """A row without the empty columns that Excel writes. Raises UserError where one has a value."""
+    filled = next((place for place, field in enumerate(fields[width:], width + 1) if field), None)
+    if filled is not None:
+        raise UserError(f"{where}: column {filled} of the header has no name, but line {line} has a value; give it one")
+    return fields[:width]
+
+
+def _named(names: list[str]) -> list[str]:
+    """The names of a header without empty ones at its end."""
+    width = len(names)
+    while width > 1 and not names[width - 1].strip():
+        width -= 1
+    return names[:width]
 
 
 def with_index(names: list[str]) -> list[str]:

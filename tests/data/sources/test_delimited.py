@@ -169,3 +169,17 @@ def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(file, reading
 def test_spaces_before_a_quote_are_named(file):
     with pytest.raises(UserError, match="a.csv:2: 4 fields .*remove the spaces there"):
         read(file('id, text, label\n1, "a, b", pos\n'))
+
+
+@pytest.mark.parametrize("between", [",", ";"])
+def test_empty_columns_at_the_end_are_left_out(file, between):
+    text = "text,label,,\na,pos,,\nb,neg,,\nc,neg\n".replace(",", between)
+    rows, _ = read(file(text))
+    assert [list(row.values()) for row in rows] == [["a", "pos"], ["b", "neg"], ["c", "neg"]]
+    with pytest.raises(UserError, match="a.csv:1: column 3 of the header has no name, but line 2 has a value"):
+        read(file(text.replace("a,pos,,".replace(",", between), "a,pos,x,".replace(",", between))))
+
+
+def test_numbers_of_rows_that_the_header_has_no_name_for(file):
+    with pytest.raises(UserError, match="as R writes it, name that column in the header"):
+        read(file('"text","label"\n"1","a","pos"\n'))
