@@ -25,6 +25,7 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
 from kerasft.models.tokenizers.digest import reader_digest
+from kerasft.models.tokenizers.traced import graph_seconds
 from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
@@ -175,7 +176,7 @@ def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | Non
     prepared, task = {}, job.task
     reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
     with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
-        done = 0
+        done, before = 0, graph_seconds()
         for split, table in job.tables.items():
             weighted = split == "train"
             make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
@@ -185,6 +186,7 @@ def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | Non
                 settings = {**task.features_made_from(weighted), "reader": reader}
                 prepared[split] = cache.prepared(split, table, settings, make)
             done += len(table)
+            line.graph_seconds = graph_seconds() - before
             line.update(done)
     for told in cache.lines() if cache else ():
         job.terminal.line(told)
