@@ -153,13 +153,17 @@ def _read_tags(record: Record, column: str, scheme: str) -> list[str]:
     tags = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else _listed(value)
     if tags is None:
         raise BadRow(f"{where}: column {column!r} is {quoted(value)}; a list of tags is needed")
-    if tags and all(isinstance(tag, int) or (scheme != "plain" and str(tag).isdecimal()) for tag in tags):
+    if tags and all(isinstance(tag, (int, float)) or (scheme != "plain" and _is_number(tag)) for tag in tags):
         raise BadRow(
             f"{where}: column {column!r} is {quoted(value)}, numbers of tags; names are needed, such as O and B-PER: "
             "put the name of each number there, which the data set's own list has",
             "numbers for tags",
         )
     return [_tag(tag, column, where, value) for tag in tags]
+
+
+def _is_number(tag: Any) -> bool:
+    return isinstance(tag, str) and re.fullmatch(r"\d+(\.0)?", tag.strip()) is not None
 
 
 def _tag(tag: Any, column: str, where: str, value: Any) -> str:
@@ -174,7 +178,8 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
             f"{where}: {quoted(name)} in column {column!r} is {what}; put spaces between them, or write a list in JSON",
             "tags with other signs than spaces between them",
         )
-    return name
+    prefix, dash, kind = name.partition("-")
+    return prefix + dash + trimmed(kind) if dash and tag_form(name) else name
 
 
 def _seen(text: str, start: int, end: int) -> tuple[int, int]:

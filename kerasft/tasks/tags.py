@@ -12,7 +12,7 @@ from kerasft.tasks.problems.names import MOST_SHOWN, likeness, shown
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
 _PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
 # A scheme's tag but for its writing: b-per, B_PER, B:PER, PER-B, "B-PER", with dashes that are no hyphens.
-_ODD = re.compile(r"(['\"]?)(?:[BIESLUMO][-_:/\u2010-\u2015\u2212\uff0d]\S+|\S+[-_:/][BIESLUM]|O)\1", re.IGNORECASE)
+_ODD = re.compile(r"(['\"]?)(?:[BIESLUMO][-_:/\u2010-\u2015\u2212\uff0d]\S*|\S+[-_:/][BIESLUM]|O)\1", re.IGNORECASE)
 _LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU"}
 
 TokenSpan = tuple[int, int, str]  # first token, one past the last, type

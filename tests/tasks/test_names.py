@@ -283,3 +283,21 @@ def test_a_label_that_the_config_writes_in_another_form_is_told():
         check_weights({"caf\u00e9": 2.0}, ["cafe\u0301", "bar"])
     with pytest.raises(UserError, match="True, true name a label twice"):
         check_weights({"True": 2.0, "true": 1.0}, ["True", "False"])
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["New York", "New_York"], "in the signs between words"),
+        (["non-toxic", "non toxic"], "in the signs between words"),
+        (["a/b", "a / b"], "in the signs between words"),
+        (["pos", "pos."], "in a full stop at the end"),
+    ],
+)
+def test_names_with_other_joints_are_told(names, words):
+    (warning,) = name_warnings(names)
+    assert words in warning
+
+
+def test_signs_of_numbers_and_other_words_are_no_joints():
+    assert alike(["-1", "1", "1.5", "15", "ab", "a b", "+", "-", "C", "C++"]) == []

@@ -155,6 +155,8 @@ def test_only_spaces_part_the_tokens_of_a_cell():
         ("a b", [3, 0], r"\[3, 0\], numbers of tags; names are needed"),
         ("a b", "[3 0]", "numbers of tags"),
         ("a b", "3 0", "numbers of tags"),
+        ("a b", [3.0, 0.0], "numbers of tags"),
+        ("a b", "3.0 0", "numbers of tags"),
         ("['a', b]", "O O", "a list of tokens is needed"),
         ("a b", "['O', b]", "a list of tags is needed"),
         ("a b", ["O", float("nan")], "a list of tags is needed"),
@@ -227,3 +229,8 @@ def test_a_span_with_its_own_text_is_held_against_the_text():
 def test_a_span_that_is_none_is_quoted_as_it_stands():
     with pytest.raises(UserError, match=r"\{'start': 0, 'end': 4, 'type': 'PER'\} is no span"):
         spanned("Anna", {"start": 0, "end": 4, "type": "PER"})
+
+
+def test_a_type_has_no_edge_that_nobody_sees():
+    record = Record({"tokens": ["a", "b", "c"], "tags": ["B- X", "I-\u200bX", "B-X-1 "]}, "f:2")
+    assert read_tagged(record, *TAGGED, "auto", "auto")["types"] == ["X", "X-1"]

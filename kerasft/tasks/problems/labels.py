@@ -64,9 +64,9 @@ def check_unknown(
             if limit is not None and "train" in splits:
                 lacking = f"the sample of data.train that data.limit={limit} takes"
                 mend = "raise data.limit, or name all labels in task.labels"
-            raise UserError(
-                f"{where}: the label {quoted(name)} does not occur in {lacking}{more}{_near(name, labels)}; {mend}"
-            )
+            near = _near(name, labels)
+            mend = "write both alike, or " + mend if near else mend
+            raise UserError(f"{where}: the label {quoted(name)} does not occur in {lacking}{more}{near}; {mend}")
 
 
 def _near(name: str, labels: Sequence[str], verb: str = "does") -> str:

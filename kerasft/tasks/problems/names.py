@@ -88,12 +88,17 @@ def indices(names: Sequence[str]) -> dict[str, int]:
 
 
 def likeness(name: str) -> str:
-    """Equal for names that a reader may take for one another: whatever their Unicode form, case, width or spaces."""
+    """Equal for names that a reader may take for one another, by whatever Unicode form, case, width, spaces or joints."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     kept = "".join(_digit(sign) for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
-    like = " ".join(kept.translate(_LIKE_LATIN).split())
+    like = _with_plain_joints(" ".join(kept.translate(_LIKE_LATIN).split()))
     whole = _WHOLE.fullmatch(like)
-    return whole[1] if whole else like
+    return whole[1] if whole else like.rstrip(".") or like
+
+
+def _with_plain_joints(text: str) -> str:
+    """A text whose words stand as a reader takes them: `a_b` and `a-b` as `a b`, `a / b` as `a/b`."""
+    return re.sub(r"(?<=\w)[-_\s]+(?=\w)", " ", re.sub(r"\s*([/|,;:&+])\s*", r"\1", text))
 
 
 def _digit(sign: str) -> str:
@@ -109,6 +114,8 @@ def difference(name: str, other: str) -> str:
         ("in case", str.casefold),
         ("in characters that can't be seen", lambda text: "".join(sign for sign in text if not invisible(sign))),
         ("in white space", lambda text: " ".join(text.split())),
+        ("in the signs between words", _with_plain_joints),
+        ("in a full stop at the end", lambda text: text.rstrip(".")),
         ("in the way a number is written", lambda text: _WHOLE.sub(r"\1", text)),
         ("in full-width or other compatible forms", lambda text: unicodedata.normalize("NFKC", text)),
     )
