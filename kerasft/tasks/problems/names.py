@@ -88,7 +88,7 @@ def indices(names: Sequence[str]) -> dict[str, int]:
 
 
 def likeness(name: str) -> str:
-    """Equal for names that a reader may take for one another, by whatever Unicode form, case, width, spaces or joints."""
+    """Equal for names that a reader may take for one another, whatever their form, case, width, spaces or joints."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     kept = "".join(_digit(sign) for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
     like = _with_plain_joints(" ".join(kept.translate(_LIKE_LATIN).split()))
