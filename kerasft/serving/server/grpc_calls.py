@@ -21,14 +21,13 @@ from kerasft.serving.server import grpc_health
 from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.admission import Memory, Shares, Turns
 from kerasft.serving.server.event_log import EventLog
-from kerasft.serving.server.json_tensors import KEYS_SHARE
 from kerasft.serving.server.offload import Offload
 from kerasft.serving.server.options import Options
-from kerasft.serving.server.proto_scan import EXAMPLES, PREDICT, has_more_fields
+from kerasft.serving.server.proto_scan import EXAMPLES, PREDICT, has_more
 from kerasft.serving.status import ServingError, invalid
 
 Context = grpc.aio.ServicerContext
-# Messages whose fields are counted, inner ones too.
+# Messages whose values are counted.
 COUNTED = {PredictRequest: PREDICT, ClassificationRequest: EXAMPLES, RegressionRequest: EXAMPLES}
 Method = Callable[[Any, Context], Awaitable[Any]]
 COMING, PROBES_COMING = 32, 16  # messages that may come in at a time: each may grow to the largest there is
@@ -111,8 +110,8 @@ class Calls:
                         raise invalid(f"the message has {len(body)} bytes; this method takes {most} at most")
                     account.add(len(body))
                     deadline = self.deadline(context)
-                    most_fields = self._options.request.values // KEYS_SHARE
-                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, most_fields)
+                    most = self._options.request.values
+                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, most)
                     del body
                     response = await method(request, context)
                     del request
@@ -167,9 +166,9 @@ def _authorization(context: Context) -> str | bytes | None:
     return dict(context.invocation_metadata() or ()).get("authorization")
 
 
-def _parsed(kind: type[Message], body: bytes, most_fields: int | None = None) -> Message:
-    if most_fields is not None and has_more_fields(body, COUNTED.get(kind, {}), most_fields):
-        raise invalid(f"the message has more than {most_fields} inputs, examples and features")
+def _parsed(kind: type[Message], body: bytes, most: int | None = None) -> Message:
+    if most is not None and has_more(body, COUNTED.get(kind, {}), most):
+        raise invalid(f"the message has more than {most} values, examples and features")
     try:
         return kind.FromString(body)
     except DecodeError:
