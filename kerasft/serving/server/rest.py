@@ -62,8 +62,10 @@ class RestApi:
         with self._memory.account() as account:
             body = await self._read(request, account)
             with self._prediction.find(spec).used() as version:
-                about = (body, method, version.model.signatures, self._prediction.limits)
-                read = await offload.run(len(body), deadline, json_requests.read, *about)
+                limits = self._prediction.limits
+                about = (body, method, version.model.signatures, limits)
+                work = json_requests.work_of(body, method, limits)
+                read = await offload.run(work, deadline, json_requests.read, *about)
                 del body, about
                 outputs = await self._prediction.answer(version, read.key, read.inputs, deadline)
         return await offload.run(size_of(outputs), deadline, _written, method, read, outputs)
