@@ -110,8 +110,8 @@ class Calls:
                         raise invalid(f"the message has {len(body)} bytes; this method takes {most} at most")
                     account.add(len(body))
                     deadline = self.deadline(context)
-                    most = self._options.request.values
-                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, most)
+                    values = self._options.request.values
+                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, values)
                     del body
                     response = await method(request, context)
                     del request

@@ -35,7 +35,7 @@ class RequestLimits:
     Args:
         rows: of its inputs.
         text_bytes: of one string, a serialized example among them.
-        values: of its JSON (numbers, texts, lists, objects; an eighth of them keys); what `proto_scan` counts of a gRPC message.
+        values: of its JSON (numbers, texts, lists, objects; an eighth of them keys); by gRPC what `proto_scan` counts.
         input_bytes: of all its inputs once they are read: one value may fill many rows, a context goes into each.
     """
 
