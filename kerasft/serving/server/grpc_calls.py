@@ -33,7 +33,8 @@ Method = Callable[[Any, Context], Awaitable[Any]]
 COMING, PROBES_COMING = 32, 16  # messages that may come in at a time: each may grow to the largest there is
 PATIENCE_SECONDS = 1.0
 SMALL_MESSAGE = 64 * 1024  # bytes of one that holds no inputs of a model
-WATCHES_SHARE = 8  # a connection may have so much of all watches
+SHARES = 8  # a connection may have so much of all watches, and of all health checks whose message is awaited
+PROBES = 512  # such checks: more than ever wait where nobody means harm
 
 
 class Calls:
@@ -50,9 +51,10 @@ class Calls:
     def __init__(self, options: Options, tokens: Tokens | None, memory: Memory, offload: Offload, log: EventLog):
         self._options, self._tokens, self._memory, self._offload, self._log = options, tokens, memory, offload, log
         self._callers = Shares(options.requests, options.connection_requests, "requests")
-        each = max(1, options.watches // WATCHES_SHARE)
+        each = max(1, options.watches // SHARES)
         # Those without a token cannot take the places of those with one.
         self._watchers = {known: Shares(options.watches, each, "health watches") for known in (False, True)}
+        self._probers = Shares(PROBES, PROBES // SHARES, "health checks")
         self._coming = Turns(COMING, PATIENCE_SECONDS)
         self._probes_coming = Turns(PROBES_COMING, 0.0)
 
@@ -122,7 +124,8 @@ class Calls:
         return answer
 
     async def _probe(self, context: Context):
-        body = await self._message(context, self._probes_coming)
+        with self._probers.place(context.peer()):
+            body = await self._message(context, self._probes_coming)
         if len(body) > SMALL_MESSAGE:
             raise invalid(f"the message has {len(body)} bytes; this method takes {SMALL_MESSAGE} at most")
         return _parsed(health_pb2.HealthCheckRequest, body)
