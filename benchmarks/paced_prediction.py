@@ -23,12 +23,12 @@ def main() -> None:
     folder, texts, precision = sys.argv[1:]
     quiet_tensorflow(False)
     from kerasft.distribution.threads import share_threads
-    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened
+    from kerasft.inference.batches import AT_ONCE, answer_lines, with_fused_layers
     from kerasft.inference.local import LocalPredictor
     from kerasft.training.layers.precision import bfloat16_products, rewrites
 
     share_threads(AT_ONCE)
-    predictor, pace = LocalPredictor(cheapened(Run.open(Path(folder)).load(), rewrites(precision))), Pace()
+    predictor, pace = LocalPredictor(with_fused_layers(Run.open(Path(folder)).load(), rewrites(precision))), Pace()
     count = len(Path(texts).read_text(encoding="utf-8").splitlines())
     with bfloat16_products(rewrites(precision)):
         pace.begin()

@@ -82,14 +82,14 @@ def predict(
     corpus = None if index is None else read_records(index, reading=reading)
     quiet_tensorflow(verbose)
     from kerasft.distribution.threads import share_threads
-    from kerasft.inference.batches import AT_ONCE, answer_lines, cheapened, searched_answers
+    from kerasft.inference.batches import AT_ONCE, answer_lines, searched_answers, with_fused_layers
     from kerasft.inference.local import LocalPredictor
     from kerasft.training.layers.precision import bfloat16_products, rewrites
 
     waits = task.writes or (source == "-" and not sys.stdin.seekable())  # a pipe, whose other end may wait
     share_threads(1 if waits else AT_ONCE)
 
-    predictor = LocalPredictor(cheapened(opened.load(), rewrites(precision), terminal.line))
+    predictor = LocalPredictor(with_fused_layers(opened.load(), rewrites(precision), terminal.line))
     with bfloat16_products(rewrites(precision)):
         answers = predictor.answer_batch
         if corpus is not None:

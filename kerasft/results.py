@@ -20,7 +20,7 @@ from kerasft.evaluation.report.warnings import cautions
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
-from kerasft.training.fit import Fitted
+from kerasft.training.fit import TrainResult
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.versions import version
 
@@ -30,7 +30,9 @@ WORST = 20  # mistakes that the report shows
 REFERENCE_SPLIT = "validation"
 
 
-def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Terminal) -> tuple[dict[str, Any], Trained]:
+def finish(
+    run: Run, tables: Mapping[str, Table], fitted: TrainResult, terminal: Terminal
+) -> tuple[dict[str, Any], Trained]:
     """Evaluates the saved model on validation and test; the chief writes metrics.json, predictions/ and report.html.
 
     Returns:
@@ -58,7 +60,7 @@ def finish(run: Run, tables: Mapping[str, Table], fitted: Fitted, terminal: Term
         run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
         write_report(run.folder / "report.html", report)
 
-    fitted.workers.by_chief(write)
+    fitted.workers.run_on_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
     for caution in metrics.get("cautions", ()):  # the chief's alone
         terminal.line(f"caution: {caution}")
@@ -97,7 +99,7 @@ def _report(
     run: Run,
     task: Task,
     tables: Mapping[str, Table],
-    fitted: Fitted,
+    fitted: TrainResult,
     metrics: dict[str, Any],
     answers: list[dict[str, Any]],
 ) -> Report:

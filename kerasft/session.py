@@ -15,7 +15,7 @@ from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
 from kerasft.data.tables.splits import load_splits, read_split
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
-from kerasft.distribution.rendezvous import meeting
+from kerasft.distribution.rendezvous import rendezvous
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
 from kerasft.inference.untrained import Untrained, is_config
@@ -80,7 +80,7 @@ def train_run(
     cluster = find_cluster(config, os.environ)
     shown = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
-    with speaking(cluster), meeting(cluster):
+    with speaking(cluster), rendezvous(cluster):
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
@@ -95,18 +95,18 @@ def train_run(
             shown.line(f"warning: {warning}")
 
     quiet_tensorflow(terminal.verbose)
-    from kerasft.distribution.workers import telling_losses
+    from kerasft.distribution.workers import report_lost_workers
     from kerasft.results import exportable, finish
     from kerasft.training.fit import TrainingJob, fit
 
-    with speaking(cluster), run.interruptible(), telling_losses(run.folder):
+    with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
         job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective)
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, shown)
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
-        fitted.workers.by_chief(lambda: exports.extend(_complete(run, trained, shown)))
-        fitted.workers.part()
+        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, shown)))
+        fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
 

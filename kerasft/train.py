@@ -47,7 +47,7 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
 
         import kerasft
 
-        outcome = kerasft.train("configs/reuters-r8.yaml", ["training.epochs=1"])
+        outcome = kerasft.train("configs/quickstart.yaml", ["training.epochs=1"])
         outcome.metrics["test"]["accuracy"]
 
     Args:

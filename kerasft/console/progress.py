@@ -12,6 +12,7 @@ LIVE_SECONDS = 0.1
 PLAIN_SECONDS = 30.0
 PLAIN_LEAST_SECONDS = 1.0
 BAR_WIDTHS = (24, 12, 0)
+GRAPH_LEAST_SECONDS = 1.0  # what is less needs no word
 
 Figure = Union[float, int, str]
 Point = tuple[float, int, Optional[int]]  # seconds, completed, examples
@@ -45,6 +46,8 @@ class Phase:
         self.began = clock()
         self.completed = 0
         self.figures: dict[str, Figure] = {}
+        # Of the phase's time, what went into building graphs, which comes once, however much there is to do.
+        self.graph_seconds: float | None = None
         # The first update, and those of the last WINDOW_SECONDS.
         self._first: Point | None = None
         self._recent: collections.deque[Point] = collections.deque()
@@ -54,18 +57,26 @@ class Phase:
         """Tells how far the work is.
 
         Args:
-            completed: units done, of `total`.
+            completed: units done, of `total`; a first update of 0 says that the graph is built and the work begins.
             examples: examples done, counted like `completed` from any fixed start; gives examples/s.
             figures: what is shown by name, for example loss=0.31; a figure once given stays until it changes.
         """
         point = (self._clock(), completed, examples)
         self.completed = completed
         self.figures.update(figures)
+        if self.graph_seconds is None:
+            self.graph_seconds = self._spent_on_graph(point)
         self._first = self._first or point
         self._recent.append(point)
         while len(self._recent) > 2 and point[0] - self._recent[0][0] > WINDOW_SECONDS:
             self._recent.popleft()
         self._show(self)
+
+    def _spent_on_graph(self, point: Point) -> float | None:
+        """Known from a first update of 0, or from how much longer the first piece of work took than the second."""
+        if self._first is None:
+            return point[0] - self.began if point[1] == 0 else None
+        return max(0.0, (self._first[0] - self.began) - (point[0] - self._first[0]))
 
     def resumed(self) -> None:
         """Other work came between, such as a validation: the rate counts from here again."""
@@ -89,7 +100,10 @@ class Phase:
         if not finished:
             of = f" of {self.total}" if self.total is not None else ""
             return f"{self.name}: stopped after {self.completed}{of} {self.unit}, {took}"
-        parts = [f"{self.name}: {self.completed} {unit} in {took}", *self._shown()]
+        parts = [f"{self.name}: {self.completed} {unit} in {took}"]
+        if (self.graph_seconds or 0.0) >= GRAPH_LEAST_SECONDS:
+            parts.append(f"{duration(self.graph_seconds)} of it to build the graph")
+        parts += self._shown()
         if self._first is not None:
             # One update alone has no earlier point; the first of several carries the compilation, and is left out.
             first = self._first if len(self._recent) > 1 else (self.began, 0, 0)

@@ -24,7 +24,7 @@ MOST_BYTES = 1 << 16
 
 
 @contextlib.contextmanager
-def meeting(cluster: Cluster | None, seconds: float = SECONDS) -> Iterator[None]:
+def rendezvous(cluster: Cluster | None, seconds: float = SECONDS) -> Iterator[None]:
     """The context of all that a worker can find wrong by itself; at its end the workers wait for each other.
 
     Args:

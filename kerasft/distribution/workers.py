@@ -37,23 +37,23 @@ class Workers:
     def chief(self) -> bool:
         return self.index == 0
 
-    def share(self, value: int) -> list[int]:
+    def all_gather(self, value: int) -> list[int]:
         """The value of each worker, once all have told theirs."""
         return [value]
 
     def wait(self) -> None:
         """Until every worker is here."""
-        self.share(0)
+        self.all_gather(0)
 
-    def part(self) -> None:
+    def final_barrier(self) -> None:
         """The last word before all end, alike: whoever is here no longer needs anything of an earlier sum.
 
         Without it a worker could be gone while another still fetches the end of a sum from it, and seem lost.
         """
         with contextlib.suppress(tf.errors.OpError):  # here a worker may be gone
-            self.share(0)
+            self.all_gather(0)
 
-    def together(self, work: Callable[[], Any]) -> Any:
+    def run_on_all(self, work: Callable[[], Any]) -> Any:
         """Each worker works by itself, then all wait; a Stop in one of them ends them all.
 
         Args:
@@ -67,18 +67,18 @@ class Workers:
             found = work()
         except Stop as error:
             stopped = error
-        codes = self.share(stopped.exit_code if stopped else 0)
+        codes = self.all_gather(stopped.exit_code if stopped else 0)
         first = next((i for i, code in enumerate(codes) if code), None)
         if first is None:
             return found
-        self.part()
+        self.final_barrier()
         if stopped is not None and first == self.index:
             raise stopped
         raise EndedElsewhere(codes[first])
 
-    def by_chief(self, work: Callable[[], Any]) -> None:
+    def run_on_chief(self, work: Callable[[], Any]) -> None:
         """The chief works while the others wait; a Stop ends them all."""
-        self.together(work if self.chief else lambda: None)
+        self.run_on_all(work if self.chief else lambda: None)
 
     def check_same(self, digest: str, what: str) -> None:
         """Raises UserError, on all of them, where a worker has something else than the chief.
@@ -87,22 +87,22 @@ class Workers:
             digest: hexadecimal, of what must be the same.
             what: its name.
         """
-        values = self.share(int(digest[:12], 16))
+        values = self.all_gather(int(digest[:12], 16))
         other = next((i for i, value in enumerate(values) if value != values[0]), None)
         if other is not None:
-            self.part()
+            self.final_barrier()
             raise UserError(f"worker {other} has {what} unlike the chief's; give every worker the same files")
 
     def check_sees(self, folder: Path) -> None:
         """Raises UserError, on all of them, where a worker does not see what the chief writes."""
         if self.count == 1:
             return
-        mark = folder / f".seen-{self.share(secrets.randbits(48))[0]}"
-        self.by_chief(mark.touch)
-        seen = self.share(int(mark.exists()))
-        self.by_chief(mark.unlink)
+        mark = folder / f".seen-{self.all_gather(secrets.randbits(48))[0]}"
+        self.run_on_chief(mark.touch)
+        seen = self.all_gather(int(mark.exists()))
+        self.run_on_chief(mark.unlink)
         if 0 in seen:
-            self.part()
+            self.final_barrier()
             raise UserError(
                 f"output.dir: worker {seen.index(0)} does not see {folder}; name a folder on a file system that all "
                 "workers share"
@@ -132,7 +132,7 @@ class ClusterWorkers(Workers):
 
         self._summed = summed
 
-    def share(self, value: int) -> list[int]:
+    def all_gather(self, value: int) -> list[int]:
         values = [value if i == self.index else 0 for i in range(self.count)]
         return self._summed(tf.constant(values, tf.int64)).numpy().tolist()
 
@@ -145,7 +145,7 @@ def workers_of(strategy: tf.distribute.Strategy) -> Workers:
 
 
 @contextlib.contextmanager
-def telling_losses(folder: Path) -> Iterator[None]:
+def report_lost_workers(folder: Path) -> Iterator[None]:
     """A worker's loss is one line and exit code 4.
 
     Args:

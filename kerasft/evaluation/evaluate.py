@@ -64,13 +64,15 @@ class Evaluator:
 
         Args:
             prepared: the split.
-            progress: called with the number of rows done.
+            progress: called with the number of rows done, 0 once the graph is built.
         """
         batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
         dataset = distribute(prepared, lambda: batches, self.strategy, self.microbatches, size)
-        # Of any shape that batches can have: the first one's own would make a second trace of the next.
-        self.forward.get_concrete_function(dataset.element_spec)
+        if not self.static:  # of any shape that batches can have: the first one's own would make a second trace
+            self.forward.get_concrete_function(dataset.element_spec)
+        if progress:
+            progress(0)
         found, done = None, 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last

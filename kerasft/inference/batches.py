@@ -68,7 +68,7 @@ def sorted_answers(
             batches = min(2 * batches, most_batches)
 
 
-def cheapened(
+def with_fused_layers(
     answerer: Trained | Servable, bfloat16: bool = False, say: Callable[[str], None] = lambda line: None
 ) -> Trained | Servable:
     """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is.

@@ -61,10 +61,10 @@ def load(model: str | os.PathLike[str], *, trust: bool = False, token: str | Non
         return Remote(str(model), token)
     opened = open_model(Path(model), trust=trust)
     quiet_tensorflow(verbose=False)
-    from kerasft.inference.batches import cheapened
+    from kerasft.inference.batches import with_fused_layers
     from kerasft.inference.local import LocalPredictor
 
-    return LocalPredictor(cheapened(opened.load()))
+    return LocalPredictor(with_fused_layers(opened.load()))
 
 
 def open_model(model: Path, overrides: Sequence[str] = (), trust: bool = False) -> Run | Export | Untrained:

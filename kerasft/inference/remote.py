@@ -16,7 +16,7 @@ from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.texts import Texts, rows_of
 from kerasft.quoting import quoted
-from kerasft.serving.client import SCHEMES, Client, Credentials, Which
+from kerasft.serving.client import SCHEMES, Client, Credentials, ModelSpec
 from kerasft.serving.status import ServingError
 
 ADDRESS = re.compile(
@@ -59,7 +59,7 @@ class Remote:
         if found is None:
             raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
         self._address = address
-        self._which = Which(found[2], int(found[3]) if found[3] else None, found[4])
+        self._which = ModelSpec(found[2], int(found[3]) if found[3] else None, found[4])
         self._client = Client(found[1], credentials=Credentials(ca=ca, token=token))
         try:
             signatures = self._client.signatures(self._which)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasft.serving.client import Client, Credentials, Which
+    from kerasft.serving.client import Client, Credentials, ModelSpec
     from kerasft.serving.status import ServingError
 
-__all__ = ["Client", "Credentials", "ServingError", "Which"]
+__all__ = ["Client", "Credentials", "ModelSpec", "ServingError"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ SCHEMES = ("grpc", "grpcs", "http", "https")
 
 
 @dataclass(frozen=True)
-class Which:
+class ModelSpec:
     """Which model is asked: by its name alone, or a version or a label of it."""
 
     name: str
@@ -46,15 +46,17 @@ class Credentials:
 class Transport(Protocol):
     """One of the two APIs; each call may take `timeout` seconds and raises ServingError."""
 
-    def predict(self, which: Which, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]: ...
+    def predict(self, which: ModelSpec, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]: ...
 
-    def classify(self, which: Which, rows: Any, signature: str, timeout: float) -> list[list[tuple[str, float]]]: ...
+    def classify(
+        self, which: ModelSpec, rows: Any, signature: str, timeout: float
+    ) -> list[list[tuple[str, float]]]: ...
 
-    def regress(self, which: Which, rows: Any, signature: str, timeout: float) -> list[float]: ...
+    def regress(self, which: ModelSpec, rows: Any, signature: str, timeout: float) -> list[float]: ...
 
-    def signatures(self, which: Which, timeout: float) -> dict[str, dict[str, Any]]: ...
+    def signatures(self, which: ModelSpec, timeout: float) -> dict[str, dict[str, Any]]: ...
 
-    def versions(self, which: Which, timeout: float) -> dict[int, str]: ...
+    def versions(self, which: ModelSpec, timeout: float) -> dict[int, str]: ...
 
     def close(self) -> None: ...
 
@@ -98,7 +100,9 @@ class Client:
 
             self._transport = RestTransport(f"{parts.scheme}://{parts.netloc}", secure, given, connections)
 
-    def predict(self, model: str | Which, inputs: Texts, signature: str = "serving_default") -> dict[str, np.ndarray]:
+    def predict(
+        self, model: str | ModelSpec, inputs: Texts, signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
         """{input: texts} -> {output: (batch, ...)}; strings are byte strings in object arrays.
 
         Raises:
@@ -107,22 +111,22 @@ class Client:
         return self._call(lambda left: self._transport.predict(_which(model), inputs, signature, left))
 
     def classify(
-        self, model: str | Which, rows: Sequence[Mapping[str, str | bytes]], signature: str = "classify"
+        self, model: str | ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str = "classify"
     ) -> list[list[tuple[str, float]]]:
         """A text for each feature of each row -> (label, score) pairs of each row. Raises ServingError."""
         return self._call(lambda left: self._transport.classify(_which(model), rows, signature, left))
 
     def regress(
-        self, model: str | Which, rows: Sequence[Mapping[str, str | bytes]], signature: str = "regress"
+        self, model: str | ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str = "regress"
     ) -> list[float]:
         """A text for each feature of each row -> a number for each row. Raises ServingError."""
         return self._call(lambda left: self._transport.regress(_which(model), rows, signature, left))
 
-    def signatures(self, model: str | Which) -> dict[str, dict[str, Any]]:
+    def signatures(self, model: str | ModelSpec) -> dict[str, dict[str, Any]]:
         """{signature: {"method": ..., "inputs": {name: dtype}, "outputs": {name: dtype}}}. Raises ServingError."""
         return self._call(lambda left: self._transport.signatures(_which(model), left))
 
-    def versions(self, model: str | Which) -> dict[int, str]:
+    def versions(self, model: str | ModelSpec) -> dict[int, str]:
         """{version: state}, such as {2: "AVAILABLE"}. Raises ServingError."""
         return self._call(lambda left: self._transport.versions(_which(model), left))
 
@@ -151,5 +155,5 @@ class Client:
         self.close()
 
 
-def _which(model: str | Which) -> Which:
-    return Which(model) if isinstance(model, str) else model
+def _which(model: str | ModelSpec) -> ModelSpec:
+    return ModelSpec(model) if isinstance(model, str) else model

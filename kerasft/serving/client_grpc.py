@@ -19,7 +19,7 @@ from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 from kerasft.serving.status import ServingError
 
 if TYPE_CHECKING:
-    from kerasft.serving.client import Credentials, Texts, Which
+    from kerasft.serving.client import Credentials, ModelSpec, Texts
 
 # An answer of embeddings or long texts is larger than the 4 MiB that gRPC takes by itself.
 OPTIONS = (("grpc.max_receive_message_length", 256 * 2**20), ("grpc.enable_retries", 0))
@@ -39,7 +39,7 @@ class GrpcTransport:
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
-    def predict(self, which: Which, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]:
+    def predict(self, which: ModelSpec, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]:
         request = PredictRequest(model_spec=_spec(which, signature))
         for name, texts in inputs.items():
             request.inputs[name].CopyFrom(
@@ -48,18 +48,18 @@ class GrpcTransport:
         outputs = self._ask(self._predictions.Predict, request, timeout).outputs
         return {name: tf.make_ndarray(outputs[name]) for name in sorted(outputs)}
 
-    def classify(self, which: Which, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
+    def classify(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         request = ClassificationRequest(model_spec=_spec(which, signature))
         _fill(request, rows)
         found = self._ask(self._predictions.Classify, request, timeout).result.classifications
         return [[(each.label, each.score) for each in row.classes] for row in found]
 
-    def regress(self, which: Which, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
+    def regress(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         request = RegressionRequest(model_spec=_spec(which, signature))
         _fill(request, rows)
         return [each.value for each in self._ask(self._predictions.Regress, request, timeout).result.regressions]
 
-    def signatures(self, which: Which, timeout: float) -> dict[str, dict[str, Any]]:
+    def signatures(self, which: ModelSpec, timeout: float) -> dict[str, dict[str, Any]]:
         request = GetModelMetadataRequest(model_spec=_spec(which), metadata_field=["signature_def"])
         found = SignatureDefMap()
         self._ask(self._predictions.GetModelMetadata, request, timeout).metadata["signature_def"].Unpack(found)
@@ -73,7 +73,7 @@ class GrpcTransport:
             if not key.startswith("__")
         }
 
-    def versions(self, which: Which, timeout: float) -> dict[int, str]:
+    def versions(self, which: ModelSpec, timeout: float) -> dict[int, str]:
         answer = self._ask(self._models.GetModelStatus, GetModelStatusRequest(model_spec=_spec(which)), timeout)
         return {each.version: ModelVersionStatus.State.Name(each.state) for each in answer.model_version_status}
 
@@ -87,7 +87,7 @@ class GrpcTransport:
             raise ServingError(error.code(), error.details() or error.code().name) from error
 
 
-def _spec(which: Which, signature: str = "") -> ModelSpec:
+def _spec(which: ModelSpec, signature: str = "") -> ModelSpec:
     spec = ModelSpec(name=which.name, signature_name=signature)
     if which.version is not None:
         spec.version.value = which.version

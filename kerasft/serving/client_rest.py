@@ -16,7 +16,7 @@ from grpc import StatusCode
 from kerasft.serving.status import BY_HTTP_STATUS, ServingError
 
 if TYPE_CHECKING:
-    from kerasft.serving.client import Credentials, Texts, Which
+    from kerasft.serving.client import Credentials, ModelSpec, Texts
 
 
 class RestTransport:
@@ -37,9 +37,9 @@ class RestTransport:
         context = _context(credentials) if secure else None
         # Attempts are the client's to count, and a redirect would carry the token elsewhere.
         self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False, ssl_context=context)
-        self._known: dict[tuple[Which, str], dict[str, Any]] = {}
+        self._known: dict[tuple[ModelSpec, str], dict[str, Any]] = {}
 
-    def predict(self, which: Which, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]:
+    def predict(self, which: ModelSpec, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]:
         columns = {name: [_value(text) for text in texts] for name, texts in inputs.items()}
         dtypes = self._outputs(which, signature, timeout)
         body = {"signature_name": signature, "inputs": columns}
@@ -48,14 +48,14 @@ class RestTransport:
             outputs = {next(iter(dtypes)): outputs}
         return {name: _array(value, dtypes.get(name)) for name, value in outputs.items()}
 
-    def classify(self, which: Which, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
+    def classify(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         results = self._examples(which, "classify", rows, signature, timeout)
         return [[(label, score) for label, score in row] for row in results]
 
-    def regress(self, which: Which, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
+    def regress(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         return self._examples(which, "regress", rows, signature, timeout)
 
-    def signatures(self, which: Which, timeout: float) -> dict[str, dict[str, Any]]:
+    def signatures(self, which: ModelSpec, timeout: float) -> dict[str, dict[str, Any]]:
         found = self._ask(f"{_path(which)}/metadata", timeout)["metadata"]["signature_def"]["signature_def"]
         return {
             key: {
@@ -69,14 +69,14 @@ class RestTransport:
             if not key.startswith("__")
         }
 
-    def versions(self, which: Which, timeout: float) -> dict[int, str]:
+    def versions(self, which: ModelSpec, timeout: float) -> dict[int, str]:
         found = self._ask(_path(which), timeout)["model_version_status"]
         return {int(each["version"]): each["state"] for each in found}
 
     def close(self) -> None:
         self._pool.clear()
 
-    def _outputs(self, which: Which, signature: str, timeout: float) -> dict[str, str]:
+    def _outputs(self, which: ModelSpec, signature: str, timeout: float) -> dict[str, str]:
         if (which, signature) not in self._known:
             found = self.signatures(which, timeout)
             if signature not in found:
@@ -84,7 +84,7 @@ class RestTransport:
             self._known[which, signature] = found[signature]["outputs"]
         return self._known[which, signature]
 
-    def _examples(self, which: Which, method: str, rows: Any, signature: str, timeout: float) -> list[Any]:
+    def _examples(self, which: ModelSpec, method: str, rows: Any, signature: str, timeout: float) -> list[Any]:
         examples = [{name: _value(text) for name, text in row.items()} for row in rows]
         body = {"signature_name": signature, "examples": examples}
         return self._ask(f"{_path(which)}:{method}", timeout, body)["results"]
@@ -126,7 +126,7 @@ def _context(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def _path(which: Which) -> str:
+def _path(which: ModelSpec) -> str:
     path = f"/v1/models/{quote(which.name, safe='')}"
     if which.version is not None:
         return f"{path}/versions/{which.version}"

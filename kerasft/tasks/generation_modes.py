@@ -21,7 +21,7 @@ from kerasft.tasks.problems.names import name_warnings
 
 if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens
-    from kerasft.data.prepared.spoken import Spoken
+    from kerasft.data.prepared.spoken import RenderedTurn
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
 
@@ -215,7 +215,7 @@ class Dialogues(Corpus):
 
         return prepare_dialogues(table, preprocessor, self.template.between, self._spoken, SYSTEM)
 
-    def _spoken(self, row: Mapping[str, Any]) -> list[Spoken]:
+    def _spoken(self, row: Mapping[str, Any]) -> list[RenderedTurn]:
         return [self.template.spoken(Message(*turn)) for turn in zip(row["roles"], row["contents"])]
 
     def stops(self, special: Collection[str]) -> list[str]:

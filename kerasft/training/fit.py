@@ -25,12 +25,13 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
 from kerasft.models.tokenizers.digest import reader_digest
+from kerasft.models.tokenizers.traced import graph_seconds
 from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
 from kerasft.training.batches import check_batch
-from kerasft.training.checkpoints.checkpoint_folder import Place, checkpoint_folder
+from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import wanted_microbatches
@@ -40,7 +41,7 @@ from kerasft.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainResult:
     """What training leaves in memory for the evaluation that follows.
 
     Attributes:
@@ -63,7 +64,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedRun:
     """A run on the point of its first step.
 
     Attributes:
@@ -106,7 +107,7 @@ class TrainingJob:
     objective: MakeObjective | None = None
 
 
-def prepare(job: TrainingJob) -> Ready:
+def prepare(job: TrainingJob) -> PreparedRun:
     """Strategy, model, tokenized splits and optimizer. Nothing is written."""
     run, task, config = job.run, job.task, job.run.config
     keras.utils.set_random_seed(config.seed)
@@ -114,13 +115,13 @@ def prepare(job: TrainingJob) -> Ready:
         tf.config.experimental.enable_op_determinism()
     strategy = create_strategy(config, job.cluster, wanted_microbatches(config, task))
     workers = workers_of(strategy)
-    workers.together(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
-    workers.together(lambda: _check_fit_head(config, workers))
+    workers.run_on_all(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
+    workers.run_on_all(lambda: _check_fit_head(config, workers))
     assembled, objective = _assembled(job, strategy)
     if config.data.batching == "pack":
-        workers.together(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
+        workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
-    prepared = workers.together(lambda: _tokenized(job, assembled, cache))
+    prepared = workers.run_on_all(lambda: _tokenized(job, assembled, cache))
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
@@ -142,7 +143,7 @@ def prepare(job: TrainingJob) -> Ready:
         objective=objective,
         actions=job.actions,
     )
-    return Ready(Trainer(plan), prepared, assembled, cache)
+    return PreparedRun(Trainer(plan), prepared, assembled, cache)
 
 
 def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective | None]:
@@ -175,7 +176,7 @@ def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | Non
     prepared, task = {}, job.task
     reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
     with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
-        done = 0
+        done, before = 0, graph_seconds()
         for split, table in job.tables.items():
             weighted = split == "train"
             make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
@@ -185,13 +186,14 @@ def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | Non
                 settings = {**task.features_made_from(weighted), "reader": reader}
                 prepared[split] = cache.prepared(split, table, settings, make)
             done += len(table)
+            line.graph_seconds = graph_seconds() - before
             line.update(done)
     for told in cache.lines() if cache else ():
         job.terminal.line(told)
     return prepared
 
 
-def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Fitted:
+def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> TrainResult:
     """Trains, and saves the best weights to the run's `model/`.
 
     The run's folder is made here, after everything that can be wrong was found.
@@ -207,17 +209,17 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Fitt
     def begin() -> None:
         if (resume or overwrite) and run.folder.exists():
             hold(run.folder)  # before another's checkpoints elsewhere could be taken
-        Place(run, job.tables).begin(resume, overwrite)
+        CheckpointDir(run, job.tables).begin(resume, overwrite)
         run.begin(job.tables, resume, overwrite)
 
-    workers.by_chief(begin)
+    workers.run_on_chief(begin)
     workers.check_sees(run.folder)
     trainer.fit(resume)
-    workers.by_chief(lambda: run.save_model(ready.assembled, job.task))
+    workers.run_on_chief(lambda: run.save_model(ready.assembled, job.task))
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
-    return Fitted(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
+    return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
 
 
 def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.data.batching.dataset import part_of
-from kerasft.training.layers.deferred_rows import Uses, deferring, rows_used
+from kerasft.training.layers.deferred_rows import EmbeddingLookups, deferring, rows_used
 from kerasft.training.layers.fused_layers import fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready, kernels_together
 from kerasft.training.layers.packed_layers import PackedLayers
@@ -125,7 +125,7 @@ def _accumulated(plan: StepPlan, variables: Variables, batch: Batch, total: tf.T
 
 
 def _dense_or_rows(
-    gradient, variable: keras.Variable, uses: Uses, of_rows: Sequence
+    gradient, variable: keras.Variable, uses: EmbeddingLookups, of_rows: Sequence
 ) -> tf.Tensor | tf.IndexedSlices | None:
     """The gradient of a variable: of a deferred table's rows that are used, once each, of any other one dense.
 

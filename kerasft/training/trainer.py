@@ -220,7 +220,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with bfloat16_products(self.rewrites):
             loss, good, waited = self.run_steps(self.iterator, int(num_steps))
         if good < int(num_steps):
-            self.workers.part()
+            self.workers.final_barrier()
             raise Diverged(
                 f"the loss or its gradient is no longer a number at step {first + good}; lower "
                 f"training.optimizer.learning_rate or set training.precision to float32. The checkpoints in "

@@ -81,6 +81,19 @@ def test_plain_lines_of_a_quick_phase_are_few(clock):
     assert stream.getvalue() == "train: 100 steps in 0.5s, loss 0.01, 6400 examples/s\n"
 
 
+@pytest.mark.parametrize("starts", [True, False], ids=["told by an update of 0", "told by the first step"])
+def test_the_time_that_a_graph_took_is_named(clock, starts):
+    stream = io.StringIO()
+    with Terminal(stream=stream, clock=clock).progress("train", 4) as phase:
+        clock.now += 9.0
+        if starts:
+            phase.update(0, examples=0)
+        for step in range(1, 5):
+            clock.now += 0.25
+            phase.update(step, examples=step * 8)
+    assert stream.getvalue().splitlines()[-1] == ("train: 4 steps in 10s, 9.0s of it to build the graph, 32 examples/s")
+
+
 def test_the_live_line_stays_one_line_and_leaves_a_summary(clock, screen):
     train(Terminal(stream=screen, clock=clock), clock)
     text = screen.getvalue()

@@ -5,7 +5,7 @@ import time
 
 from kerasft.distribution import rendezvous as module
 from kerasft.distribution.cluster import Cluster
-from kerasft.distribution.rendezvous import meeting
+from kerasft.distribution.rendezvous import rendezvous
 from kerasft.errors import EndedElsewhere, Stop, UserError, WorkerLost
 from kerasft.launch import free_addresses
 
@@ -16,7 +16,7 @@ def meet(count: int, mistakes: dict[int, Stop], absent: tuple[int, ...] = (), se
 
     def worker(index: int) -> None:
         try:
-            with meeting(Cluster(addresses, index), seconds):
+            with rendezvous(Cluster(addresses, index), seconds):
                 time.sleep(0.05 * (count - index))  # the chief is the last to be ready
                 if index in mistakes:
                     raise mistakes[index]
@@ -37,7 +37,7 @@ def test_all_go_on_together():
 
 
 def test_one_process_meets_nobody():
-    with meeting(None), meeting(Cluster(("a:1",), 0)):
+    with rendezvous(None), rendezvous(Cluster(("a:1",), 0)):
         pass
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.distribution.workers import Workers, digest_of, telling_losses
+from kerasft.distribution.workers import Workers, digest_of, report_lost_workers
 from kerasft.errors import Diverged, EndedElsewhere, UserError, WorkerLost
 
 
@@ -55,14 +55,14 @@ def raising(error: Exception) -> None:
 
 def test_alone_a_worker_agrees_with_itself(tmp_path):
     workers = Workers()
-    assert workers.chief and workers.share(7) == [7] and workers.together(lambda: "done") == "done"
+    assert workers.chief and workers.all_gather(7) == [7] and workers.run_on_all(lambda: "done") == "done"
     workers.check_same("ab" * 32, "data")
     workers.check_sees(tmp_path / "not there")
 
 
 def test_the_first_that_is_stopped_says_why_and_all_end():
     def work(workers: Workers) -> None:
-        return workers.together(lambda: raising(UserError(f"{workers.index}")) if workers.index else "fine")
+        return workers.run_on_all(lambda: raising(UserError(f"{workers.index}")) if workers.index else "fine")
 
     chief, first, second = ends(3, work)
     assert isinstance(chief, EndedElsewhere) and chief.exit_code == 2
@@ -72,9 +72,9 @@ def test_the_first_that_is_stopped_says_why_and_all_end():
 
 def test_only_the_chief_works_and_its_end_is_that_of_all():
     done = []
-    assert ends(3, lambda workers: workers.by_chief(lambda: done.append(workers.index))) == [None] * 3
+    assert ends(3, lambda workers: workers.run_on_chief(lambda: done.append(workers.index))) == [None] * 3
     assert done == [0]
-    chief, other = ends(2, lambda workers: workers.by_chief(lambda: raising(Diverged("nan"))))
+    chief, other = ends(2, lambda workers: workers.run_on_chief(lambda: raising(Diverged("nan"))))
     assert isinstance(chief, Diverged) and isinstance(other, EndedElsewhere) and other.exit_code == 3
 
 
@@ -109,7 +109,7 @@ def test_a_digest_is_of_texts_and_of_arrays_however_they_lie_in_memory():
 )
 def test_a_loss_is_one_line_with_the_command_that_goes_on(error, monkeypatch):
     monkeypatch.setenv("KERASFT_COMMAND", "python -m kerasft.launch --workers 2")
-    with pytest.raises(WorkerLost) as raised, telling_losses(Path("runs/x")):
+    with pytest.raises(WorkerLost) as raised, report_lost_workers(Path("runs/x")):
         raise error
     said = str(raised.value)
     assert "(recvmsg:Connection reset by peer)" in said or "(Connection reset by peer)" in said
@@ -118,5 +118,5 @@ def test_a_loss_is_one_line_with_the_command_that_goes_on(error, monkeypatch):
 
 
 def test_other_errors_of_tensorflow_pass():
-    with pytest.raises(tf.errors.InvalidArgumentError), telling_losses(Path("x")):
+    with pytest.raises(tf.errors.InvalidArgumentError), report_lost_workers(Path("x")):
         raise tf.errors.InvalidArgumentError(None, None, "shapes do not match")

@@ -154,7 +154,7 @@ def test_under_nohup_a_closed_terminal_is_nothing(watch):
 def test_a_signal_at_any_worker_stops_all_after_the_same_step(watch, monkeypatch):
     with pytest.raises(Terminated, match="at step 3"), watch() as seen:
         steps(seen, 2)
-        monkeypatch.setattr(seen.checkpoints.workers, "share", lambda value: [value, signal.SIGTERM])
+        monkeypatch.setattr(seen.checkpoints.workers, "all_gather", lambda value: [value, signal.SIGTERM])
         steps(seen, 1)
     assert seen.checkpoints.saved == [3]
 
@@ -166,7 +166,7 @@ def test_a_signal_that_comes_while_workers_agree_is_not_forgotten(watch, monkeyp
         return [value]
 
     with pytest.raises(Terminated, match="at step 2"), watch() as seen:
-        monkeypatch.setattr(seen.checkpoints.workers, "share", share)
+        monkeypatch.setattr(seen.checkpoints.workers, "all_gather", share)
         steps(seen, 5)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.data.prepared.dialogues import Turn, dialogue_rows
 from kerasft.data.prepared.packing import pack
 from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore, tokenized
-from kerasft.data.prepared.spoken import Spoken
+from kerasft.data.prepared.spoken import RenderedTurn
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
@@ -90,7 +90,7 @@ def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str,
 
 
 def prepare_dialogues(
-    table: Table, preprocessor: Any, between: str, spoken: Callable[[dict[str, Any]], list[Spoken]], leading: str
+    table: Table, preprocessor: Any, between: str, spoken: Callable[[dict[str, Any]], list[RenderedTurn]], leading: str
 ) -> NextTokens:
     """Tokenizes dialogues turn by turn and keeps rows of whole turns, in which answers alone are said.
 
@@ -107,7 +107,7 @@ def prepare_dialogues(
     full_lengths: list[int] = []
     losers: list[bool] = []  # dialogues that lost an answer
 
-    def dialogues() -> Iterable[list[Spoken]]:
+    def dialogues() -> Iterable[list[RenderedTurn]]:
         for batch in table.batches(TEXTS_A_BATCH):
             for values in zip(*batch.values()):
                 yield spoken(dict(zip(batch, values)))

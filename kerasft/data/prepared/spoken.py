@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Spoken(NamedTuple):
+class RenderedTurn(NamedTuple):
     """A turn: who speaks, what stands before, the turn with what ends it, and whether that is learnt."""
 
     role: str

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from kerasft.config.text_generation import Chat
-from kerasft.data.prepared.spoken import Spoken
+from kerasft.data.prepared.spoken import RenderedTurn
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.prompt_template import PromptTemplate
 
@@ -53,10 +53,10 @@ class ChatTemplate:
         own = bool(messages) and messages[0].role == SYSTEM
         return [*messages] if own or self._system is None else [Message(SYSTEM, self._system), *messages]
 
-    def spoken(self, message: Message) -> Spoken:
+    def spoken(self, message: Message) -> RenderedTurn:
         """A turn in its parts."""
         opening = self.opening(message.role)
-        return Spoken(message.role, opening, message.content + self.end, message.role in self.learnt)
+        return RenderedTurn(message.role, opening, message.content + self.end, message.role in self.learnt)
 
     def text(self, messages: Iterable[Message]) -> str:
         """Whole turns as one text, each with what stands behind it."""

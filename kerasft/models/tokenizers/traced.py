@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import tensorflow as tf
 
 Result = TypeVar("Result")
+_spent = [0.0]  # seconds of this process
 
 
 def traced_once(function: Callable[[tf.Tensor], Result]) -> Callable[[tf.Tensor], Result]:
@@ -19,5 +21,19 @@ def traced_once(function: Callable[[tf.Tensor], Result]) -> Callable[[tf.Tensor]
     A plain function is returned, since a `tf.function` among a module's attributes would be written into every
     SavedModel of it once more, by itself.
     """
-    call = tf.function(function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    return lambda text: call(text)
+    graph = tf.function(function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    concrete: list[tf.types.experimental.ConcreteFunction] = []
+
+    def call(text: tf.Tensor) -> Result:
+        if not concrete:
+            begun = time.monotonic()
+            concrete.append(graph.get_concrete_function())
+            _spent[0] += time.monotonic() - begun
+        return graph(text)
+
+    return call
+
+
+def graph_seconds() -> float:
+    """Seconds that this process has spent on building such graphs, so that a program can say what it waited for."""
+    return _spent[0]

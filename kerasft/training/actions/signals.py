@@ -57,7 +57,7 @@ class StopOnSignal(Action):
         if not saved:
             checkpoints.save()
         checkpoints.workers.wait()  # a worker that went now could take those with it that still write
-        checkpoints.workers.part()
+        checkpoints.workers.final_barrier()
         kind, word = ENDS[self.signal or signal.SIGINT]
         raise kind(
             f"{word} at step {checkpoints.step} of {training.steps}; to go on: "
@@ -73,7 +73,7 @@ class StopOnSignal(Action):
 
     def _signalled(self) -> bool:
         """Whether any worker was told to end: all stop after the same step."""
-        agreed = max(self.training.checkpoints.workers.share(self.signal or 0))
+        agreed = max(self.training.checkpoints.workers.all_gather(self.signal or 0))
         if agreed:
             self.signal = agreed
         return bool(agreed)  # a signal that came meanwhile is the next step's

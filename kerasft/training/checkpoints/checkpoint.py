@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasft.distribution.workers import Workers
 from kerasft.errors import UserError
-from kerasft.training.checkpoints.checkpoint_files import Entry, Ring
+from kerasft.training.checkpoints.checkpoint_files import CheckpointStore, Entry
 
 
 class Progress(tf.train.experimental.PythonState):
@@ -85,7 +85,7 @@ class Checkpoints:
         optimizer: built.
         keep: how many checkpoints stay.
         workers: of the run; None: this process alone.
-        written_by: see `Ring`.
+        written_by: see `CheckpointStore`.
         others: variables of the run beside those of model and optimizer, such as an objective's.
     """
 
@@ -108,8 +108,8 @@ class Checkpoints:
         whole = tf.train.Checkpoint(**groups)
         weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
         # Of the best there are two while a newer one is written, and one otherwise.
-        self.states = Ring(self.folder, whole, keep, written_by)
-        self.best = Ring(f"{self.folder}/best", weights, 1, written_by)
+        self.states = CheckpointStore(self.folder, whole, keep, written_by)
+        self.best = CheckpointStore(f"{self.folder}/best", weights, 1, written_by)
 
     @property
     def step(self) -> int:
@@ -140,7 +140,7 @@ class Checkpoints:
             UserError: there are checkpoints and all of them are damaged.
         """
         good, damaged = self.states.entries()
-        number = self.workers.share(good[0].number if good else 0)[0]
+        number = self.workers.all_gather(good[0].number if good else 0)[0]
         if number:
             self.load(self._chosen(number, good))
             if self.workers.chief:
@@ -152,9 +152,9 @@ class Checkpoints:
     def _chosen(self, number: int, good: list[Entry]) -> Entry:
         """The checkpoint that the chief goes on from, as this worker finds it."""
         mine = next((entry for entry in good if entry.number == number), None)
-        found = self.workers.share(int(mine is not None))
+        found = self.workers.all_gather(int(mine is not None))
         if mine is None or 0 in found:
-            self.workers.part()
+            self.workers.final_barrier()
             raise UserError(
                 f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
                 "file system that all workers share"

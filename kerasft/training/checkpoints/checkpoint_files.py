@@ -29,7 +29,7 @@ class Entry:
     step: int
 
 
-class Ring:
+class CheckpointStore:
     """Writes checkpoints so that a kill between any two system calls leaves the ones before as they were.
 
     A checkpoint is TensorFlow's files under a number that no other has, and then a manifest with their SHA-256, which

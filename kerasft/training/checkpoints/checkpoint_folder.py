@@ -21,7 +21,7 @@ def checkpoint_folder(run: Run) -> str:
     return f"{elsewhere.rstrip('/')}/{run.config.name}" if elsewhere else str(run.folder / "checkpoints")
 
 
-class Place:
+class CheckpointDir:
     """A folder of checkpoints outside the run's own, on any file system that TensorFlow writes to.
 
     `begun.json` in it says which config and data the checkpoints belong to: after a machine and its disk are gone,

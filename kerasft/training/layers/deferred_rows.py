@@ -139,7 +139,7 @@ class DeferredRows:
             self.variable.assign(kept)
 
 
-class Uses:
+class EmbeddingLookups:
     """The rows that one forward pass reads, each call of a layer with those of its own.
 
     Args:
@@ -185,9 +185,9 @@ def each_row_once(parts: Sequence[tf.IndexedSlices]) -> tf.IndexedSlices:
 
 
 @contextlib.contextmanager
-def rows_used(tape: tf.GradientTape, now: tf.Tensor) -> Iterator[Uses]:
+def rows_used(tape: tf.GradientTape, now: tf.Tensor) -> Iterator[EmbeddingLookups]:
     """What layers read inside is noted; see `deferring`."""
-    _traced.uses = Uses(tape, now)
+    _traced.uses = EmbeddingLookups(tape, now)
     try:
         yield _traced.uses
     finally:

@@ -159,7 +159,7 @@ def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
         _traced.ready = {}
 
 
-class Together:
+class DeferredWeightGrads:
     """Gradients of kernels that are made for all parts of a batch at once: a kernel's is written once, not added up."""
 
     def __init__(self):
@@ -181,9 +181,9 @@ class Together:
 
 
 @contextlib.contextmanager
-def kernels_together(wanted: bool) -> Iterator[Together]:
-    """Gradients that are taken inside have none of the kernels of our products; `Together` has those of them all."""
-    found = Together()
+def kernels_together(wanted: bool) -> Iterator[DeferredWeightGrads]:
+    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts."""
+    found = DeferredWeightGrads()
     _traced.together = found if wanted else None
     try:
         yield found

@@ -8,7 +8,7 @@ from tiny_sentence_pieces import TEXTS, make_llama, train_pieces
 
 from kerasft.config.text_generation import Decoding
 from kerasft.data.prepared.next_tokens import prepare_answers, prepare_dialogues, prepare_documents
-from kerasft.data.prepared.spoken import Spoken
+from kerasft.data.prepared.spoken import RenderedTurn
 from kerasft.errors import UserError
 from kerasft.models.generation.cached_decoder import CausalDecoder
 from kerasft.models.generation.generator import Generator
@@ -132,7 +132,7 @@ def test_an_answer_is_learnt_as_it_stands(llama, library):
 
 def test_a_dialogue_has_the_space_before_each_row_alone(llama, library):
     preprocessor = prompt_preprocessor(*llama, 12)
-    turns = [Spoken("user", "U:", "the\n", False), Spoken("assistant", "A:", "fox</s>", True)] * 2
+    turns = [RenderedTurn("user", "U:", "the\n", False), RenderedTurn("assistant", "A:", "fox</s>", True)] * 2
     split = prepare_dialogues(Rows(x=[0]), preprocessor, "\n", lambda row: turns, "system")
     for start, stop in zip(split.offsets, split.offsets[1:]):
         ids = np.array(split.features["token_ids"][start:stop]).tolist()

@@ -1,9 +1,11 @@
 """A tokenizer's graph is made once, whoever calls it."""
 
+import time
+
 import tensorflow as tf
 
 from kerasft.models.tokenizers.encoder import token_encoder
-from kerasft.models.tokenizers.traced import traced_once
+from kerasft.models.tokenizers.traced import graph_seconds, traced_once
 
 
 def test_graphs_of_other_shapes_share_one_trace():
@@ -20,6 +22,18 @@ def test_graphs_of_other_shapes_share_one_trace():
             assert graph(tf.constant(texts))[: len(texts)].numpy().tolist() == [len(text) for text in texts]
     tf.data.Dataset.from_tensor_slices(["x"]).batch(1).map(once)
     assert traces == [tf.TensorShape([None])]
+
+
+def test_what_building_the_graph_took_is_known():
+    def slow(text):
+        time.sleep(0.05)
+        return tf.strings.length(text)
+
+    once, before = traced_once(slow), graph_seconds()
+    assert once(tf.constant(["a"])).numpy().tolist() == [1]
+    spent = graph_seconds() - before
+    once(tf.constant(["b"]))
+    assert spent >= 0.05 and graph_seconds() - before == spent
 
 
 def test_an_encoder_is_traced_once(tiny_preset, monkeypatch):

@@ -10,7 +10,7 @@ from grpc import StatusCode
 
 from kerasft import predict
 from kerasft.inference.export import Export
-from kerasft.serving import Client, ServingError, Which
+from kerasft.serving import Client, ModelSpec, ServingError
 
 TEXTS = ["goal match", "", "the bank \U0001f40d", "stock"]
 
@@ -40,16 +40,16 @@ def test_both_transports_answer_as_the_model_does(clients, exported):
         assert [label for label, _ in row] == ["sport", "trade", "two\nlines"]
         assert [score for _, score in row] == pytest.approx(expected["probabilities"][0].tolist())
         assert client.versions("single_label") == {1: "AVAILABLE"}
-        found = client.signatures(Which("single_label", version=1))
+        found = client.signatures(ModelSpec("single_label", version=1))
         assert found["serving_default"] == {
             "method": "tensorflow/serving/predict",
             "inputs": {"text": "string"},
             "outputs": {"label": "string", "score": "float32", "probabilities": "float32"},
         }
         for which, code in (
-            (Which("nobody"), StatusCode.NOT_FOUND),
-            (Which("single_label", version=9), StatusCode.NOT_FOUND),
-            (Which("single_label", label="x"), StatusCode.INVALID_ARGUMENT),
+            (ModelSpec("nobody"), StatusCode.NOT_FOUND),
+            (ModelSpec("single_label", version=9), StatusCode.NOT_FOUND),
+            (ModelSpec("single_label", label="x"), StatusCode.INVALID_ARGUMENT),
         ):
             with pytest.raises(ServingError) as failed:
                 client.predict(which, {"text": ["a"]})
