@@ -67,12 +67,13 @@ def check_config(config: Mapping[str, Any], path: Path, kind: str) -> None:
         raise _strange(path, name, f"a {kind} of KerasHub")
     for part in _objects(config):
         _check_object(part, path)
-    for key in _FILES:
-        if isinstance(inside.get(key), str):
-            raise _strange(path, f"the file {inside[key][:60]!r} as its {key}", "the files in assets/")
 
 
 def _check_object(part: Mapping[str, Any], path: Path) -> None:
+    inside = part.get("config")
+    for key in _FILES:
+        if isinstance(inside, Mapping) and isinstance(inside.get(key), str):
+            raise _strange(path, f"the file {inside[key][:60]!r} as its {key}", "the files in assets/")
     name, registered = part.get("class_name"), part.get("registered_name")
     module = part.get("module")
     for called in (name, registered):

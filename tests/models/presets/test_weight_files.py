@@ -209,6 +209,10 @@ def test_tokenizers_of_strangers(saved):
     file.write_text(whole)
     rewrite(file, lambda content: content["config"].update(vocabulary="/etc/passwd"))
     assert "names the file '/etc/passwd' as its vocabulary" in refusal(saved)
+    file.write_text(whole)
+    reads = {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}
+    rewrite(saved / "config.json", lambda content: content["config"].update(activation=[reads]))
+    assert "config.json names the file '/etc/passwd' as its vocabulary" in refusal(saved)
 
 
 def test_a_function_of_strangers_under_the_name_of_our_tokenizer(saved):
