@@ -37,10 +37,13 @@ class RestApi:
         prediction: has the answers.
         options: limits of a request's size and time.
         memory: that bodies are counted in.
+
+    Attributes:
+        memory: as given; answers that nobody has read yet are counted in it, too.
     """
 
     def __init__(self, prediction: Prediction, options: Options, memory: Memory):
-        self._prediction, self._options, self._memory = prediction, options, memory
+        self._prediction, self._options, self.memory = prediction, options, memory
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request; what goes wrong is {"error": message} and TensorFlow Serving's status."""
@@ -59,7 +62,7 @@ class RestApi:
         if asked is None:
             return self._describe(request)
         spec, method, offload = version_of(asked), asked[4].lower(), self._prediction.offload
-        with self._memory.account() as account:
+        with self.memory.account() as account:
             body = await self._read(request, account)
             with self._prediction.find(spec).used() as version:
                 limits = self._prediction.limits
