@@ -13,6 +13,7 @@ import fcntl
 import itertools
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,8 @@ class FolderLock:
 
     def __init__(self, folder: Path):
         self._descriptor = _locked(folder / LOCK)
+        if os.fstat(self._descriptor).st_nlink > 1:  # another name of some file, which is not ours to write
+            return
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
@@ -89,7 +92,7 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
 def _locked(path: Path) -> int:
     """A descriptor of the lock file, made if need be, that holds the lock."""
     for attempt in itertools.count(1):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _opened(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -109,6 +112,15 @@ def _locked(path: Path) -> int:
     raise AssertionError
 
 
+def _opened(path: Path, flags: int) -> int:
+    """A descriptor of a lock file; OSError where that is a link or no file: a stranger's would lead elsewhere."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "is no lock, but another kind of file; remove it", str(path))
+    return descriptor
+
+
 def _is_file(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
@@ -119,7 +131,7 @@ def _is_file(descriptor: int, path: Path) -> bool:
 def held_by(folder: Path) -> str | None:
     """Who has a folder, as Held says it; None: nobody, or nobody can tell. Nothing is written."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR)
+        descriptor = _opened(folder / LOCK, os.O_RDWR)
     except OSError:  # no lock, or one that only others may touch
         return None
     try:

@@ -58,7 +58,7 @@ LIMITS = (
     ("--max-header-bytes", "N", "bytes of a request's head"),
     ("--max-rows", "N", "rows of a request"),
     ("--max-text-bytes", "N", "bytes of one text"),
-    ("--max-values", "N", "values of a request's JSON, elements of a tensor by gRPC"),
+    ("--max-values", "N", "values of a request's JSON, or in a gRPC message"),
     ("--max-input-bytes", "N", "bytes of a request's inputs once they are read"),
     ("--max-requests", "N", "requests under way at a time, of each port"),
     ("--max-connection-requests", "N", "of these, those of one gRPC connection"),

@@ -234,3 +234,32 @@ def test_drafts_of_a_living_process_stay(tmp_path):
         assert remove_abandoned(tmp_path, "export", {"servable"}) == [tmp_path / ".export-abcdefgh"]
         assert draft.exists()
     assert os.listdir(tmp_path) == [".export-abcdefgi"]
+
+
+def test_a_lock_that_is_a_link_or_no_file_is_not_followed(folder, tmp_path):
+    folder.mkdir(parents=True)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (folder / LOCK).symlink_to(precious)
+    assert held_by(folder) is None
+    with pytest.raises(OSError, match=r"\.lock"):
+        FolderLock(folder)
+    (folder / LOCK).unlink()
+    os.mkfifo(folder / LOCK)
+    with pytest.raises(OSError, match="is no lock, but another kind of file; remove it"):
+        FolderLock(folder)
+    (folder / LOCK).unlink()
+    os.link(precious, folder / LOCK)
+    lock = FolderLock(folder)
+    assert held_by(folder) == "mine"  # what a file of another's says, which nobody writes
+    lock.release(folder)
+    assert precious.read_text() == "mine" and not (folder / LOCK).exists()
+
+
+def test_a_draft_of_a_stranger_whose_lock_is_a_link_is_left_alone(old_run, tmp_path):
+    precious, planted = tmp_path / "precious", old_run.with_name(".n-abcdefgh")
+    precious.write_text("mine")
+    planted.mkdir()
+    (planted / LOCK).symlink_to(precious)
+    assert recover_run(old_run) == []
+    assert precious.read_text() == "mine"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 INIT_SIGNATURE = "__saved_model_init_op"
 INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+HANDS_ON = ("Identity",)
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # How a variable's handle may be used where its value is traced; any other use may change the value.
 HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
@@ -22,7 +23,8 @@ HANDLE_USES = ("ReadVariableOp", "VarIsInitializedOp", "AssignVariableOp")
 STRINGS = (7, 0)  # DT_STRING, and a type that whoever calls the function fills; numbers name no file
 IN_PLACE = ("InplaceUpdate", "InplaceAdd", "InplaceSub", "_ParallelConcatUpdate")
 RESOURCE = 20  # DT_RESOURCE
-MOST_STEPS = 500  # of one search: exporters need five, and Python recurses a thousand deep
+# How deep a search goes, where exporters need five and Python recurses a thousand deep, and steps of all of them.
+DEEPEST, MOST_STEPS = 100, 2000
 
 
 class Origin(enum.Enum):
@@ -45,6 +47,7 @@ class GraphFlow:
     Attributes:
         asset_files: names below `assets/`.
         twice: how many functions have the name of another, of which it is not certain which is run.
+        misnamed: functions that have the name of an op that is relied on to hand a value on.
     """
 
     def __init__(self, meta_graph: MetaGraphDef):
@@ -53,7 +56,9 @@ class GraphFlow:
         library = meta_graph.graph_def.library
         self._functions = {function.signature.name: function for function in library.function}
         self.twice = len(library.function) - len(self._functions)
+        self.misnamed = sorted(self._functions.keys() & {*HANDS_ON, *HANDLE_USES, *CALLS, "VarHandleOp"})
         self._known: dict[tuple[str | None, str], set[Origin]] = {}
+        self._depth = 0
         self._gradients = defaultdict(list)
         for gradient in library.gradient:
             self._gradients[gradient.function_name].append(gradient.gradient_func)
@@ -121,8 +126,10 @@ class GraphFlow:
     def _origins(self, place: str | None, tensor: str) -> set[Origin]:
         if (place, tensor) not in self._known:
             self._known[place, tensor] = {Origin.ELSEWHERE}  # so that a circle ends
-            if len(self._known) < MOST_STEPS:
+            if len(self._known) < MOST_STEPS and self._depth < DEEPEST:
+                self._depth += 1
                 self._known[place, tensor] = self._trace(place, tensor)
+                self._depth -= 1
         return self._known[place, tensor]
 
     def _trace(self, place: str | None, tensor: str) -> set[Origin]:
@@ -133,7 +140,7 @@ class GraphFlow:
         if tensor in arguments:
             return self._trace_argument(place, arguments.index(tensor), len(arguments))
         node = next((node for node in function.node_def if node.name == tensor.partition(":")[0]), None)
-        if node is not None and node.op == "Identity":
+        if node is not None and node.op in HANDS_ON:
             return self.origins(place, node, 0)
         return {Origin.ELSEWHERE}
 
@@ -143,7 +150,7 @@ class GraphFlow:
         if tensor == self._filename:
             return {Origin.VARIABLES}
         node = self._main.get(tensor.partition(":")[0])
-        if node is not None and node.op == "Identity":
+        if node is not None and node.op in HANDS_ON:
             return self.origins(None, node, 0)
         if node is not None and node.op == "ReadVariableOp":
             return self._trace_variable(node.input[0])

@@ -105,6 +105,8 @@ def outside_faults(saved_model: Path, meta_graph: MetaGraphDef) -> Iterator[str]
     flow, named = GraphFlow(meta_graph), set()
     if flow.twice:
         yield "two of its functions have the same name, so that it is not certain which is run"
+    for name in flow.misnamed:
+        yield f"one of its functions has the name of the op {name}, so that it is not certain which is run"
     for function, node in flow.nodes():
         does = effect(node)
         if does and node.op not in named and not _belongs_to_loader(flow, function, node):

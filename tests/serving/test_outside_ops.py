@@ -300,6 +300,27 @@ def test_an_asset_may_not_be_a_link_out_of_the_folder(change, tmp_path):
     assert faults(tmp_path / "link" / "1") == []
 
 
+def test_a_function_may_not_have_the_name_of_an_op_that_hands_a_path_on(change):
+    def edit(meta_graph):
+        function = meta_graph.graph_def.library.function.add()
+        function.signature.name = "Identity"
+
+    (fault,) = faults(change(edit))
+    assert fault.startswith("one of its functions has the name of the op Identity")
+
+
+def test_a_path_that_is_handed_on_a_thousand_times_is_refused_and_not_followed(change):
+    def edit(meta_graph):
+        graph, (_, call) = meta_graph.graph_def, initializer(meta_graph)
+        last = call.input[0]
+        for number in range(1000):
+            last = add_node(graph.node, f"step{number}", "Identity", last).name
+        call.input[0] = last
+
+    (fault,) = faults(change(edit))
+    assert fault.startswith("op InitializeTableFromTextFileV2")
+
+
 def test_restoring_is_for_the_loader_and_its_variables(change):
     def edit(meta_graph):
         add_string(meta_graph.graph_def, "other", "gs://bucket/variables")

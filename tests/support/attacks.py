@@ -10,7 +10,6 @@ from google.protobuf.internal.encoder import _VarintBytes
 SIZE = 8 * 2**20 - 4096
 CLASSIFY, PREDICT = "/v1/models/single_label:classify", "/v1/models/single_label:predict"
 TEXTS = (
-    "numbers of no use",
     "words without an end",
     "words without an end, byte by byte",
     "rows that are as long as they may be",

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.errors import UserError
+from kerasft.models.presets.hdf5_files import check_hdf5
 from kerasft.models.presets.huggingface import check_rows
 from kerasft.models.presets.vocabulary_files import highest_id_of_assets
-from kerasft.models.presets.weight_files import HDF5, HDF5_INDEX, check_hdf5, read_json_object
+from kerasft.models.presets.weight_files import HDF5, HDF5_INDEX, read_json_object
 
 _PACKAGES = ("keras", "keras_hub", "keras_nlp", "builtins")
 # Names that kerasft writes: a tokenizer of its own, and KerasHub's backbones with other settings of their layers.
@@ -66,18 +67,19 @@ def check_config(config: Mapping[str, Any], path: Path, kind: str) -> None:
         raise _strange(path, name, f"a {kind} of KerasHub")
     for part in _objects(config):
         _check_object(part, path)
-    for key in _FILES:
-        if isinstance(inside.get(key), str):
-            raise _strange(path, f"the file {inside[key][:60]!r} as its {key}", "the files in assets/")
 
 
 def _check_object(part: Mapping[str, Any], path: Path) -> None:
+    inside = part.get("config")
+    for key in _FILES:
+        if isinstance(inside, Mapping) and isinstance(inside.get(key), str):
+            raise _strange(path, f"the file {inside[key][:60]!r} as its {key}", "the files in assets/")
     name, registered = part.get("class_name"), part.get("registered_name")
     module = part.get("module")
     for called in (name, registered):
         if isinstance(called, str) and called.rpartition(">")[2] in _RUN_CODE:
             raise _strange(path, called, "layers without code of their own")
-    if registered == _OUR_TOKENIZER:
+    if registered == _OUR_TOKENIZER and name == _OUR_TOKENIZER.partition(">")[2]:  # Keras takes it by that name alone
         return
     if isinstance(module, str) and module.partition(".")[0] not in _PACKAGES:
         raise _strange(path, f"{module}.{name}", "classes of Keras and KerasHub")

@@ -11,14 +11,13 @@ import keras_hub
 from keras_hub.src.utils.preset_utils import get_file, get_preset_loader
 
 import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
+from kerasft.models.presets.hdf5_files import check_hdf5, check_hdf5_file
 from kerasft.models.presets.keras_files import check_config
 from kerasft.models.presets.layer_settings import KEY, apply_settings, change_what_is_computed, settings_of
 from kerasft.models.presets.weight_files import (
     HDF5,
     HDF5_INDEX,
     check_finite,
-    check_hdf5,
-    check_hdf5_file,
     check_name,
     read_json_object,
 )

@@ -18,8 +18,7 @@ from kerasft.errors import UserError
 
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 HDF5, HDF5_INDEX = "model.weights.h5", "model.weights.json"
-_AGAIN = "fetch the model again"
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+AGAIN = "fetch the model again"
 _LONGEST_HEADER = 100_000_000  # bytes; what the library safetensors takes at most
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 # First bytes of what is no file of weights -> what it is, and what to do.
@@ -60,7 +59,7 @@ def read_safetensors(folder: Path) -> dict[str, Tensor]:
     for name in sorted(set(named.values())):
         tensors |= read_header(folder / name)
     if lost := sorted(set(named) - set(tensors)):
-        raise UserError(f"model.preset: {index} names {lost[0]}, which {named[lost[0]]} does not hold; {_AGAIN}")
+        raise UserError(f"model.preset: {index} names {lost[0]}, which {named[lost[0]]} does not hold; {AGAIN}")
     return tensors
 
 
@@ -69,13 +68,15 @@ def read_index(index: Path) -> dict[str, str]:
     content = read_json_object(index)
     named = content.get("weight_map")
     if not isinstance(named, dict):
-        raise UserError(f"model.preset: {index} has no weight_map; {_AGAIN}")
+        raise UserError(f"model.preset: {index} has no weight_map; {AGAIN}")
     # KerasHub's index (0.25 to 0.32) names one file a variable, or a list of them.
     flat = {tensor: name for tensor, names in named.items() for name in (names if isinstance(names, list) else [names])}
-    for name in sorted(set(map(str, flat.values()))):
+    if not all(isinstance(name, str) for name in flat.values()):
+        raise UserError(f"model.preset: {index} names what is no file; {AGAIN}")
+    for name in sorted(set(flat.values())):
         check_name(name, index)
         if not (index.parent / name).is_file():
-            raise UserError(f"model.preset: {index} names {name}, which is not there; {_AGAIN}")
+            raise UserError(f"model.preset: {index} names {name}, which is not there; {AGAIN}")
     return flat
 
 
@@ -98,76 +99,34 @@ def read_header(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _LONGEST_HEADER):
-            raise _damaged(path, f"its header should have {length:,} bytes and the file has {size:,}")
+            raise damaged(path, f"its header should have {length:,} bytes and the file has {size:,}")
         text = file.read(length)
     try:
         header = json.loads(text)
         header.pop("__metadata__", None)
-        tensors = {name: Tensor(entry["dtype"], tuple(entry["shape"]), path) for name, entry in header.items()}
-        ends = {name: tuple(entry["data_offsets"]) for name, entry in header.items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _damaged(path, "its header is no list of weights") from None
+        tensors = {name: Tensor(entry["dtype"], _counts(entry["shape"]), path) for name, entry in header.items()}
+        ends = {name: _counts(entry["data_offsets"], 2) for name, entry in header.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise damaged(path, "its header is no list of weights") from None
     end = 8 + length + max((stop for _, stop in ends.values()), default=0)
     if end != size:
-        raise _damaged(path, f"its weights end at byte {end:,} and the file at {size:,}")
+        raise damaged(path, f"its weights end at byte {end:,} and the file at {size:,}")
     for name, (start, stop) in ends.items():
         numbers = 1
         for side in tensors[name].shape:
             numbers *= side
         if tensors[name].kind in _SIZES and stop - start != numbers * _SIZES[tensors[name].kind]:
-            raise _damaged(path, f"{name} has {stop - start:,} bytes for the shape {list(tensors[name].shape)}")
+            raise damaged(path, f"{name} has {stop - start:,} bytes for the shape {list(tensors[name].shape)}")
     return tensors
 
 
-def check_hdf5(folder: Path) -> None:
-    """Checks KerasHub's weights, one file or several with an index.
-
-    Raises:
-        UserError: a file is missing, no HDF5, or not whole; it names files outside of itself.
-    """
-    index = folder / HDF5_INDEX
-    names = sorted(set(read_index(index).values())) if index.is_file() else [HDF5]
-    for name in names:
-        check_hdf5_file(folder / name)
-
-
-def check_hdf5_file(path: Path) -> None:
-    """One file of `check_hdf5`."""
-    import h5py
-
-    check_is(path, "HDF5", _HDF5_SIGNATURE)
-    try:
-        with h5py.File(path, "r") as file:
-            _check_links(file, path)
-    except (OSError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise _damaged(path, reason) from None
-
-
-def _check_links(file: Any, path: Path) -> None:
-    """Refuses what a weight has no need of and what makes HDF5 open other files: links, external and virtual data."""
-    import h5py
-
-    def elsewhere(name: str, what: str) -> UserError:
-        return UserError(
-            f"model.preset: {path}: {name} is {what}, and not weights; it is not read: take the model from someone "
-            "you trust"
-        )
-
-    groups = [file]
-    while groups:
-        group = groups.pop()
-        for key in group:
-            name = f"{group.name.rstrip('/')}/{key}"
-            link = group.get(key, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                target = getattr(link, "filename", None) or getattr(link, "path", "")
-                raise elsewhere(name, f"a link to {str(target)[:80]!r}")
-            item = group[key]
-            if isinstance(item, h5py.Group):
-                groups.append(item)
-            elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                raise elsewhere(name, "data of another file")
+def _counts(given: Any, length: int | None = None) -> tuple[int, ...]:
+    """A list of numbers that count something. Raises ValueError for anything else."""
+    if not isinstance(given, list) or length not in (None, len(given)):
+        raise ValueError
+    if not all(type(each) is int and each >= 0 for each in given):
+        raise ValueError
+    return tuple(given)
 
 
 def check_is(path: Path, form: str, signature: bytes = b"") -> int:
@@ -180,17 +139,17 @@ def check_is(path: Path, form: str, signature: bytes = b"") -> int:
         UserError: it is missing, empty, or another thing.
     """
     if not path.is_file():
-        raise UserError(f"model.preset: {path} is not there; {_AGAIN}")
+        raise UserError(f"model.preset: {path} is not there; {AGAIN}")
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(64)
     if not first:
-        raise UserError(f"model.preset: {path} is empty; {_AGAIN}")
+        raise UserError(f"model.preset: {path} is empty; {AGAIN}")
     for start, what, mend in _STRANGERS:
         if first.lstrip().startswith(start) and not (form == "safetensors" and _looks_like_header(first, size)):
             raise UserError(f"model.preset: {path} {what.format(size=size)}; {mend}")
     if not first.startswith(signature):
-        raise UserError(f"model.preset: {path} is no {form} file; {_AGAIN}")
+        raise UserError(f"model.preset: {path} is no {form} file; {AGAIN}")
     return size
 
 
@@ -210,9 +169,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise UserError(f"model.preset: {path} is not JSON ({reason}); {_AGAIN}") from None
+        raise UserError(f"model.preset: {path} is not JSON ({reason}); {AGAIN}") from None
     if not isinstance(value, Mapping):
-        raise UserError(f"model.preset: {path} is not a JSON object; {_AGAIN}")
+        raise UserError(f"model.preset: {path} is not a JSON object; {AGAIN}")
     return dict(value)
 
 
@@ -227,5 +186,6 @@ def check_finite(value: np.ndarray, what: str) -> None:
         )
 
 
-def _damaged(path: Path, what: str) -> UserError:
-    return UserError(f"model.preset: {path} is damaged or was cut: {what}; {_AGAIN}")
+def damaged(path: Path, what: str) -> UserError:
+    """For a file whose content is not whole, or does not fit together."""
+    return UserError(f"model.preset: {path} is damaged or was cut: {what}; {AGAIN}")

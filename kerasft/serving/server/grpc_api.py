@@ -70,7 +70,8 @@ class PredictionService(_Service):
             deadline, offload = self._deadline(context), self._prediction.offload
             with self._prediction.find(request.model_spec).used() as version:
                 about = (request, version, method, self._prediction.limits)
-                key, inputs = await offload.run(request.ByteSize(), deadline, read, *about)
+                work = request.ByteSize() if method == "predict" else requests.work_of(request, self._prediction.limits)
+                key, inputs = await offload.run(work, deadline, read, *about)
                 outputs = await self._prediction.answer(version, key, inputs, deadline)
                 rows = rows_of(inputs)
                 return await offload.run(size_of(outputs), deadline, write, request, version, key, outputs, rows)

@@ -21,20 +21,20 @@ from kerasft.serving.server import grpc_health
 from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.admission import Memory, Shares, Turns
 from kerasft.serving.server.event_log import EventLog
-from kerasft.serving.server.json_tensors import KEYS_SHARE
 from kerasft.serving.server.offload import Offload
 from kerasft.serving.server.options import Options
-from kerasft.serving.server.proto_scan import EXAMPLES, PREDICT, has_more_fields
+from kerasft.serving.server.proto_scan import EXAMPLES, PREDICT, has_more
 from kerasft.serving.status import ServingError, invalid
 
 Context = grpc.aio.ServicerContext
-# Messages whose fields are counted, inner ones too.
+# Messages whose values are counted.
 COUNTED = {PredictRequest: PREDICT, ClassificationRequest: EXAMPLES, RegressionRequest: EXAMPLES}
 Method = Callable[[Any, Context], Awaitable[Any]]
 COMING, PROBES_COMING = 32, 16  # messages that may come in at a time: each may grow to the largest there is
 PATIENCE_SECONDS = 1.0
 SMALL_MESSAGE = 64 * 1024  # bytes of one that holds no inputs of a model
-WATCHES_SHARE = 8  # a connection may have so much of all watches
+SHARES = 8  # a connection may have so much of all watches, and of all health checks whose message is awaited
+PROBES = 512  # such checks: more than ever wait where nobody means harm
 
 
 class Calls:
@@ -51,9 +51,10 @@ class Calls:
     def __init__(self, options: Options, tokens: Tokens | None, memory: Memory, offload: Offload, log: EventLog):
         self._options, self._tokens, self._memory, self._offload, self._log = options, tokens, memory, offload, log
         self._callers = Shares(options.requests, options.connection_requests, "requests")
-        each = max(1, options.watches // WATCHES_SHARE)
+        each = max(1, options.watches // SHARES)
         # Those without a token cannot take the places of those with one.
         self._watchers = {known: Shares(options.watches, each, "health watches") for known in (False, True)}
+        self._probers = Shares(PROBES, PROBES // SHARES, "health checks")
         self._coming = Turns(COMING, PATIENCE_SECONDS)
         self._probes_coming = Turns(PROBES_COMING, 0.0)
 
@@ -111,8 +112,8 @@ class Calls:
                         raise invalid(f"the message has {len(body)} bytes; this method takes {most} at most")
                     account.add(len(body))
                     deadline = self.deadline(context)
-                    most_fields = self._options.request.values // KEYS_SHARE
-                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, most_fields)
+                    values = self._options.request.values
+                    request = await self._offload.run(len(body), deadline, _parsed, kind, body, values)
                     del body
                     response = await method(request, context)
                     del request
@@ -123,7 +124,8 @@ class Calls:
         return answer
 
     async def _probe(self, context: Context):
-        body = await self._message(context, self._probes_coming)
+        with self._probers.place(context.peer()):
+            body = await self._message(context, self._probes_coming)
         if len(body) > SMALL_MESSAGE:
             raise invalid(f"the message has {len(body)} bytes; this method takes {SMALL_MESSAGE} at most")
         return _parsed(health_pb2.HealthCheckRequest, body)
@@ -167,9 +169,9 @@ def _authorization(context: Context) -> str | bytes | None:
     return dict(context.invocation_metadata() or ()).get("authorization")
 
 
-def _parsed(kind: type[Message], body: bytes, most_fields: int | None = None) -> Message:
-    if most_fields is not None and has_more_fields(body, COUNTED.get(kind, {}), most_fields):
-        raise invalid(f"the message has more than {most_fields} inputs, examples and features")
+def _parsed(kind: type[Message], body: bytes, most: int | None = None) -> Message:
+    if most is not None and has_more(body, COUNTED.get(kind, {}), most):
+        raise invalid(f"the message has more than {most} values, examples and features")
     try:
         return kind.FromString(body)
     except DecodeError:

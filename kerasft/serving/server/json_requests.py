@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kerasft.serving.server import json_examples, json_tensors, requests
 from kerasft.serving.server.loaded_model import Arrays
+from kerasft.serving.server.offload import PLAIN
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, RequestLimits
 from kerasft.serving.status import invalid
 
@@ -22,6 +23,14 @@ class Asked:
     key: str
     inputs: Arrays
     by_row: bool = True
+
+
+def work_of(body: bytes, method: str, limits: RequestLimits) -> int:
+    """About how many bytes `read` goes through: the context of a few kilobytes goes into each of many examples."""
+    # A key may be escaped, too. What is no context then goes to a thread without need, which is no harm.
+    if method == "predict" or (b'"context"' not in body and b"\\u" not in body):
+        return len(body)
+    return max(len(body), min(PLAIN, len(body) * limits.rows))
 
 
 def read(body: bytes, method: str, signatures: Mapping[str, SignatureDef], limits: RequestLimits) -> Asked:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -130,6 +131,8 @@ def to_array(name: str, value: Any, info: TensorInfo) -> np.ndarray:
         array = np.empty(len(flat), object)
         array[:] = [to_bytes(name, item) for item in flat]
         return array.reshape(shape)
+    if not (dtype.is_bool or dtype.is_integer or dtype.is_floating):
+        raise invalid(f"input '{name}' is of type {dtype.name}, which JSON does not have; ask over gRPC")
     for item in flat:
         _check_number(name, item, dtype)
     try:
@@ -183,15 +186,22 @@ def _check_number(name: str, value: Any, dtype: tf.DType) -> None:
     if dtype.is_bool:
         fits = isinstance(value, bool)
     elif dtype.is_integer:
-        fits = isinstance(value, int) and not isinstance(value, bool) and dtype.min <= value <= dtype.max
+        least, most = _bounds(dtype)
+        fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
     else:
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
         if fits and (isinstance(value, int) or math.isfinite(value)):
-            # As Python's floats, with which an int of any size can be compared.
-            fits = float(dtype.min) <= value <= float(dtype.max)
+            least, most = _bounds(dtype)
+            fits = least <= value <= most
     if not fits:
         kind = type_name(value)
         raise invalid(f"input '{name}': a JSON Value of type {kind} is not, or not within, the expected {dtype.name}")
+
+
+@functools.cache  # TensorFlow looks them up anew each time, which takes longer than all else about a number
+def _bounds(dtype: tf.DType) -> tuple[float, float]:
+    """The least and the greatest number; of floats as Python's, with which an int of any size can be compared."""
+    return (dtype.min, dtype.max) if dtype.is_integer else (float(dtype.min), float(dtype.max))
 
 
 def type_name(value: Any) -> str:

@@ -156,8 +156,12 @@ class Manager:
         wanted = model.settings.policy.choose(found)
         for number in sorted(wanted, reverse=True):  # the newest first: it is what most requests mean
             known = model.versions.get(number)
-            if known is None or (known.state is State.END and known.fingerprint != fingerprint(found[number])):
-                version = model.versions[number] = Version(model.settings.name, number, found[number])
+            changed = False
+            if known is not None and known.state is State.END:  # beside the loop: its folder may hold many files
+                changed = known.fingerprint != await loop.run_in_executor(self._loader, fingerprint, found[number])
+            if known is None or changed:
+                about = (model.settings.name, number, found[number])
+                version = model.versions[number] = await loop.run_in_executor(self._loader, Version, *about)
                 await self._load(version)
             elif known.state is State.END and known.error is None:  # unloaded before, wanted again
                 await self._load(known)

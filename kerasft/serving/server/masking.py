@@ -15,7 +15,9 @@ from tensorflow.core.example.example_pb2 import Example
 from kerasft.serving.server.requests import INPUTS
 
 MOST_CHARACTERS = 200  # of a text in the log
-MOST_ROWS = 8  # of a request in the log
+MOST_ROWS, MOST_TEXTS = 8, 32  # of a request in the log, and of a row
+# Of a text that is looked at, on the event loop; half an address may stand at the end, which is left out.
+MOST_LOOKED_AT, HALF = 4000, 400
 
 EMAIL = re.compile(r"[^\s@<>\"',;:()\[\]]{1,64}@[^\s@<>\"',;()\[\]]{1,255}\.[^\W\d_]{2,}")
 # Letters and digits in groups, as an IBAN is written.
@@ -52,11 +54,15 @@ def masked_texts(inputs: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
         rows = [_features(example) for example in columns[INPUTS]]
     else:
         rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
-    return [
-        {name: mask(text.decode("utf-8", "replace"))[:MOST_CHARACTERS] for name, text in row.items()} for row in rows
-    ]
+    return [{name: _shown(text) for name, text in row.items()} for row in rows]
+
+
+def _shown(text: bytes) -> str:
+    if len(text) <= MOST_LOOKED_AT:
+        return mask(text.decode("utf-8", "replace"))[:MOST_CHARACTERS]
+    return mask(text[:MOST_LOOKED_AT].decode("utf-8", "replace"))[:-HALF][:MOST_CHARACTERS]
 
 
 def _features(example: bytes) -> dict[str, bytes]:
     features = Example.FromString(example).features.feature
-    return {name: b" ".join(features[name].bytes_list.value) for name in sorted(features)}
+    return {name: b" ".join(features[name].bytes_list.value) for name in sorted(features)[:MOST_TEXTS]}

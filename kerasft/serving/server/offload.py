@@ -16,6 +16,7 @@ from kerasft.serving.status import ServingError
 Result = TypeVar("Result")
 SMALL = 16 * 1024  # bytes that are worked on at once, in the loop: about a millisecond
 LARGE = 512 * 1024  # bytes from which work may hold Python's lock for long: json and protobuf do not give it up
+PLAIN = LARGE - 1  # said of much work that gives up Python's lock in between
 REST_SECONDS = 0.05  # after such work, in which the loop and everybody else comes to his turn
 
 

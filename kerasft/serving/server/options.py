@@ -41,7 +41,8 @@ class Options:
         requests: that may be under way at a time, of each port.
         connection_requests: of one gRPC connection.
         watches: gRPC health watches at a time, of those with a token and of all others each.
-        pending_bytes: of the bodies of all requests under way, but for the first 64 KiB of each.
+        pending_bytes: of the bodies of all requests under way and of REST answers that are not read yet, but for the
+            first 64 KiB of each.
         batch: see BatchLimits.
         request: see RequestLimits.
         monitor: see MonitorLimits.

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from kerasft.errors import UserError
 from kerasft.serving.server.event_log import EventLog, Libraries
+from kerasft.serving.server.grpc_calls import PROBES
 from kerasft.serving.server.options import Options
 
 Handle = Callable[[web.Request], Awaitable[web.Response]]
@@ -91,7 +92,7 @@ async def open_rest(runner: web.AppRunner, options: Options) -> int:
 def make_grpc_server(options: Options) -> grpc.aio.Server:
     """A server to add handlers to; who gets a place is said by `grpc_calls`, what is here bounds all together."""
     return grpc.aio.server(
-        maximum_concurrent_rpcs=CALLS_SHARE * (options.requests + options.watches),
+        maximum_concurrent_rpcs=CALLS_SHARE * (options.requests + options.watches) + PROBES,
         options=(
             ("grpc.max_receive_message_length", options.body_bytes),
             ("grpc.max_metadata_size", options.header_bytes),

@@ -1,6 +1,7 @@
-"""How many fields a message has, before each is made an object: a look at its bytes, in protobuf's wire format.
+"""How much is in a message, before each part of it is made an object: a look at its bytes, in protobuf's wire format.
 
-A map of half a million entries keeps Python's lock for half a second while it is parsed; this stops at a limit.
+Parts of two bytes, such as an empty handle in a tensor, become objects of a hundred, and while a map of half a million
+entries is parsed nobody else has Python's lock. So all parts are counted, and this stops at a limit.
 """
 
 from __future__ import annotations
@@ -8,40 +9,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 open and close a group, whose fields follow
-Tree = Mapping[int, Any]  # number of a field that is a message -> the same of its fields
+import numpy as np
 
-_EXAMPLE: Tree = {1: {}}  # features, with a map
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 open and close a group, whose fields follow
+MESSAGE_COST = 2  # that of any other field is 1, and no field is shorter in bytes than its cost
+Tree = Mapping[int, Any]  # number of a field that is a message -> the same of its fields, or NUMBERS
+NUMBERS = "packed numbers of any length, each of which is counted"
+
+_HANDLE: Tree = {6: {2: {2: {}}}}  # dtypes_and_shapes -> shape -> dim
+# shape -> dim; integers of five kinds; handles; variants, which have tensors in them.
+_TENSOR: dict[int, Any] = {2: {2: {}}, **dict.fromkeys((7, 10, 11, 13, 16, 17), NUMBERS), 14: _HANDLE}
+_TENSOR[15] = {3: _TENSOR}
+_FEATURE: Tree = {1: {}, 2: {}, 3: {1: NUMBERS}}  # lists of bytes, floats and integers
+_EXAMPLE: Tree = {1: {1: {2: _FEATURE}}}  # features, with a map
 # PredictRequest has its inputs, a map, at the top; those of classify and regress have input -> list -> examples.
-PREDICT: Tree = {}
+PREDICT: Tree = {2: {2: _TENSOR}}
 EXAMPLES: Tree = {2: {1: {1: _EXAMPLE}, 2: {1: _EXAMPLE, 2: _EXAMPLE}}}
 
 
-def has_more_fields(body: bytes, tree: Tree, most: int) -> bool:
-    """Whether a message and the messages in it that the tree names have more fields than `most`, all together.
+def has_more(body: bytes, tree: Tree, most: int) -> bool:
+    """Whether a message, with the messages in it that the tree names, has more fields and packed numbers than `most`.
 
     What is no message is looked at up to the place where that shows.
     """
-    fields = 0
+    if len(body) <= most:
+        return False
+    found = 0
     within = [(0, len(body), tree)]
     while within:
         place, end, inner = within.pop()
         while place < end:
             tag, place = _varint(body, place, end)
-            fields += 1
-            if fields > most:
-                return True
-            kind = tag & 7
+            kind, found = tag & 7, found + 1
             if kind == BYTES:
                 size, place = _varint(body, place, end)
-                if tag >> 3 in inner:
-                    within.append((place, min(end, place + size), inner[tag >> 3]))
-                place += size
+                stop = min(end, place + size)
+                part = inner.get(tag >> 3)
+                if part is NUMBERS:
+                    found += _numbers(body, place, stop)
+                elif part is not None:
+                    found += MESSAGE_COST - 1
+                    within.append((place, stop, part))
+                place = stop
             elif kind == VARINT:
                 _, place = _varint(body, place, end)
             else:
                 place += {FIXED64: 8, FIXED32: 4}.get(kind, 0)
+            if found > most:
+                return True
     return False
+
+
+def _numbers(body: bytes, place: int, end: int) -> int:
+    """How many packed numbers there are: each ends with the one byte of it that is below 0x80."""
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8, end - place, place) < 0x80)) if end > place else 0
 
 
 def _varint(body: bytes, place: int, end: int) -> tuple[int, int]:

@@ -11,13 +11,16 @@ from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.serving.servable_graph import METHODS
 from kerasft.serving.server.loaded_model import Arrays, bytes_of
+from kerasft.serving.server.offload import PLAIN
 from kerasft.serving.server.proto_tensors import to_array
 from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+    from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
     from tensorflow_serving.apis.input_pb2 import Input
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
+    from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 DEFAULT_SIGNATURE = "serving_default"
 INPUTS = "inputs"  # of a classify or regress signature
@@ -32,7 +35,7 @@ class RequestLimits:
     Args:
         rows: of its inputs.
         text_bytes: of one string, a serialized example among them.
-        values: of its JSON (numbers, texts, lists, objects; an eighth of them keys), elements of a tensor by gRPC.
+        values: of its JSON (numbers, texts, lists, objects; an eighth of them keys); by gRPC what `proto_scan` counts.
         input_bytes: of all its inputs once they are read: one value may fill many rows, a context goes into each.
     """
 
@@ -74,6 +77,13 @@ def check_outputs(names: Iterable[str], signature: SignatureDef) -> None:
         if name in seen:
             raise invalid(f"duplicate output tensor alias: {name}")
         seen.add(name)
+
+
+def work_of(request: ClassificationRequest | RegressionRequest, limits: RequestLimits) -> int:
+    """About how many bytes `example_inputs` goes through: the context of a few kilobytes goes into each example."""
+    given = request.input.example_list_with_context
+    size, rows = request.ByteSize(), min(len(given.examples), limits.rows)
+    return max(size, min(PLAIN, given.context.ByteSize() * rows))
 
 
 def example_inputs(examples: Input, limits: RequestLimits) -> Arrays:

@@ -37,10 +37,13 @@ class RestApi:
         prediction: has the answers.
         options: limits of a request's size and time.
         memory: that bodies are counted in.
+
+    Attributes:
+        memory: as given; answers that nobody has read yet are counted in it, too.
     """
 
     def __init__(self, prediction: Prediction, options: Options, memory: Memory):
-        self._prediction, self._options, self._memory = prediction, options, memory
+        self._prediction, self._options, self.memory = prediction, options, memory
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request; what goes wrong is {"error": message} and TensorFlow Serving's status."""
@@ -59,11 +62,13 @@ class RestApi:
         if asked is None:
             return self._describe(request)
         spec, method, offload = version_of(asked), asked[4].lower(), self._prediction.offload
-        with self._memory.account() as account:
+        with self.memory.account() as account:
             body = await self._read(request, account)
             with self._prediction.find(spec).used() as version:
-                about = (body, method, version.model.signatures, self._prediction.limits)
-                read = await offload.run(len(body), deadline, json_requests.read, *about)
+                limits = self._prediction.limits
+                about = (body, method, version.model.signatures, limits)
+                work = json_requests.work_of(body, method, limits)
+                read = await offload.run(work, deadline, json_requests.read, *about)
                 del body, about
                 outputs = await self._prediction.answer(version, read.key, read.inputs, deadline)
         return await offload.run(size_of(outputs), deadline, _written, method, read, outputs)

@@ -50,8 +50,11 @@ class Routes:
                 self._tokens.check(request.headers.get("Authorization"))
             with self.callers.place(""):
                 response = await self._answer(request)
-                # The request is over once its client has the answer: one that does not read keeps its place.
-                return await sent(request, response, self._options.body_seconds)
+                # The request is over once its client has the answer: one that does not read keeps its place, and
+                # what it does not read is held.
+                with self._rest.memory.account() as account:
+                    account.add(len(response.body) if isinstance(response.body, bytes) else 0)
+                    return await sent(request, response, self._options.body_seconds)
         except ServingError as error:
             return refusal(error)
 

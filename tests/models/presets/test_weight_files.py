@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from kerasft.errors import UserError
+from kerasft.models.presets.hdf5_files import check_hdf5_file
 from kerasft.models.presets.keras_presets import load_saved_backbone
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.models.presets.weight_files import read_header, read_safetensors
@@ -136,6 +137,44 @@ def test_links_and_data_of_other_files(saved, tmp_path):
     assert "/x is data of another file" in broken(lambda f: f.create_virtual_dataset("x", layout))
 
 
+def test_hdf5_that_goes_round_in_circles_comes_to_an_end(saved):
+    with h5py.File(saved / "model.weights.h5", "r+") as file:
+        file["layers"]["again"] = file["layers"]  # a hard link
+        group = file
+        for _ in range(40):  # 2**40 ways to the last
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+    check_hdf5_file(saved / "model.weights.h5")
+
+
+def test_hdf5_that_claims_more_than_it_has(saved):
+    with h5py.File(saved / "model.weights.h5", "r+") as file:
+        file.create_dataset("x", (10**6, 10**5), "f4", chunks=(100, 100))
+    assert "its weights would take 400,0" in refusal(saved)
+
+
+@pytest.mark.parametrize("entry", [
+    {"dtype": "F32", "shape": ["a", "b"], "data_offsets": [0, 4]},
+    {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]},
+    {"dtype": "F32", "shape": [1], "data_offsets": [0, 2, 4]},
+    {"dtype": "F32", "shape": [1], "data_offsets": ["0", "4"]},
+    {"dtype": "F32", "shape": [1], "data_offsets": [-4, 4]},
+    {"dtype": "F32", "shape": {"1": 2}, "data_offsets": [0, 4]},
+])  # fmt: skip
+def test_a_header_with_what_is_no_number(entry, tmp_path):
+    text = json.dumps({"a": entry, "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    with pytest.raises(UserError, match="its header is no list of weights"):
+        read_header(tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", [7, {"a": "b"}, None, ["x", 7], [["x"]]])
+def test_an_index_that_names_no_file(name, bert):
+    write_index(bert, a=name)
+    assert "names what is no file" in refusal(bert)
+
+
 def rewrite(file: Path, change) -> None:
     content = json.loads(file.read_text())
     change(content)
@@ -170,6 +209,17 @@ def test_tokenizers_of_strangers(saved):
     file.write_text(whole)
     rewrite(file, lambda content: content["config"].update(vocabulary="/etc/passwd"))
     assert "names the file '/etc/passwd' as its vocabulary" in refusal(saved)
+    file.write_text(whole)
+    reads = {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}
+    rewrite(saved / "config.json", lambda content: content["config"].update(activation=[reads]))
+    assert "config.json names the file '/etc/passwd' as its vocabulary" in refusal(saved)
+
+
+def test_a_function_of_strangers_under_the_name_of_our_tokenizer(saved):
+    named = {"module": "os", "class_name": "function", "config": "system"}
+    our = {"registered_name": "kerasft>ByteLevelTokenizer"}
+    rewrite(saved / "config.json", lambda content: content["config"].update(activation={**named, **our}))
+    assert "names os.function, which is not made" in refusal(saved)
 
 
 def test_pickles_alone(bert):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.input_pb2 import Input
 
-from kerasft.serving.server import requests
+from kerasft.serving.server import json_requests, requests
+from kerasft.serving.server.offload import LARGE, SMALL
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.status import ServingError
 
@@ -113,3 +115,25 @@ def test_regressions_of_rank_1_and_2():
     for outputs in (np.float32([1, 2, 3]), np.float32([[1, 2]]), None):
         with pytest.raises(ServingError, match="Expected a regression"):
             requests.regressions({} if outputs is None else {"outputs": outputs}, 2)
+
+
+@pytest.mark.parametrize("key", [b'"context"', b'"\\u0063ontext"'])
+def test_a_context_that_goes_into_many_examples_is_much_work(key):
+    body = b'{%s: {"a": "%s"}, "examples": [%s]}' % (key, b"x" * 500, b",".join([b"{}"] * 256))
+    assert len(body) < SMALL < json_requests.work_of(body, "classify", RequestLimits()) < LARGE
+    assert json_requests.work_of(body, "predict", RequestLimits()) == len(body)
+    request = ClassificationRequest()
+    given = request.input.example_list_with_context
+    given.context.CopyFrom(example(a=b"x" * 500))
+    given.examples.extend([Example()] * 256)
+    assert request.ByteSize() < SMALL < requests.work_of(request, RequestLimits()) < LARGE
+    del given.examples[2:]
+    assert requests.work_of(request, RequestLimits()) < SMALL
+
+
+def test_examples_without_a_context_are_as_much_work_as_they_have_bytes():
+    body = b'{"examples": [{"a": "in context"}]}'
+    assert json_requests.work_of(body, "classify", RequestLimits()) == len(body)
+    request = ClassificationRequest()
+    request.input.example_list.examples.extend([example(a=b"x")] * 5)
+    assert requests.work_of(request, RequestLimits()) == request.ByteSize()

@@ -71,7 +71,8 @@ def test_bfloat16_has_no_field_and_still_arrives():
     [
         (tf.int32, 1.5), (tf.int32, "1"), (tf.int32, True), (tf.int32, 2**31), (tf.int8, -129), (tf.uint8, -1),
         (tf.int64, 2**63), (tf.uint64, 2**64), (tf.float32, "1"), (tf.float32, True), (tf.float32, 1e39),
-        (tf.float32, 10**400), (tf.bool, 1), (tf.bool, None), (tf.string, 1), (tf.string, {"b64": 1}),
+        (tf.float32, 10**400), (tf.complex64, 1), (tf.qint8, 1),
+        (tf.bool, 1), (tf.bool, None), (tf.string, 1), (tf.string, {"b64": 1}),
     ],
 )  # fmt: skip
 def test_values_that_a_dtype_does_not_hold(dtype, value):
