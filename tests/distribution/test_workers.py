@@ -23,7 +23,7 @@ class Sitting(Workers):
     def __init__(self, table: Table, index: int):
         self.table, self.index, self.count = table, index, table.count
 
-    def share(self, value: int) -> list[int]:
+    def all_gather(self, value: int) -> list[int]:
         self.table.values[self.index] = value
         self.table.barrier.wait()
         found = list(self.table.values)
