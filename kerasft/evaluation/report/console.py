@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from kerasft.evaluation.report.blocks import MOST_ROWS
 from kerasft.evaluation.report.labels import OUT_OF_SCOPE, SCORES, score, title
 from kerasft.printable import printable
 
@@ -54,7 +55,8 @@ def console_table(metrics: Mapping[str, Any], problem: str) -> Table:
 
 
 def _left_out(count: int, what: str) -> str:
-    return f"The {WORST_SHOWN} {what} with the lowest F1; all {count} are in the run's report.html and metrics.json."
+    where = "metrics.json" if count > MOST_ROWS else "report.html and metrics.json"
+    return f"The {WORST_SHOWN} {what} with the lowest F1; all {count:,} are in the run's {where}."
 
 
 def by_f1(per_class: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
