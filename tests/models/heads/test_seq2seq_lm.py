@@ -45,10 +45,10 @@ def test_logits_are_those_of_transformers(tmp_path):
     [
         (
             {"decoder_layers": 1},
-            "decoder_layers is 1, .* it takes num_hidden_layers, 2",
+            "decoder_layers is 1, .* takes encoder_layers, 2",
         ),
         ({"scale_embedding": True}, "scale_embedding is True"),
-        ({"activation_function": "relu"}, "activation_function is relu"),
+        ({"activation_function": "quick_gelu"}, "activation_function is .*quick_gelu"),
     ],
 )
 def test_a_model_that_kerashub_would_read_as_another(tmp_path, change, reason):
