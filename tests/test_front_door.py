@@ -34,7 +34,7 @@ def test_a_config_may_be_a_dict(tmp_path, monkeypatch):
     values = {
         "name": "t",
         "task": {"name": "text_classification"},
-        "model": {"preset": "nowhere"},
+        "model": {"preset": None, "architecture": {"family": "bert"}},
         "data": {"train": "none.jsonl", "columns": {"text": "text", "label": "label"}},
     }
     for config in (values, Config.model_validate(values)):
