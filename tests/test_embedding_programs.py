@@ -156,7 +156,8 @@ def test_mistakes_are_one_line(project, capsys):
 def test_untouched_minilm_has_the_published_spearman_on_stsb(capsys, monkeypatch):
     """sentence-transformers states 82.03 for all-MiniLM-L6-v2: pooling, masking and tokenization are right."""
     monkeypatch.chdir(ROOT)
-    figures = measured(capsys, "configs/stsb-embedding.yaml")
+    splits = [f"data.{split}={STSB}/{split}.jsonl" for split in ("train", "validation", "test")]
+    figures = measured(capsys, "configs/stsb-embedding.yaml", *splits)
     assert figures["rows"] == 1379
     assert figures["spearman"] == pytest.approx(0.8203, abs=0.001)
 
