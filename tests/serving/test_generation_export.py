@@ -170,7 +170,7 @@ def test_what_an_operator_finds(exported):
     logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
     asked = [log.predict_log.request for log in logs if log.predict_log.request.model_spec.signature_name == "generate"]
     assert len(asked) == 3 and tf.make_ndarray(asked[2].inputs["max_new_tokens"]).tolist() == [NEW, NEW]
-    found = inspect(exported, {})
+    found = inspect(exported, {}, run=True)
     assert not found.faults and "generate, serving_default" in found.summary
 
 
