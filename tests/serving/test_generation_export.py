@@ -21,8 +21,8 @@ from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect
 from kerasft.serving.servable_check import check
 from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
-from kerasft.tasks.seq2seq import Seq2Seq
-from kerasft.tasks.text_generation import TextGeneration
+from kerasft.tasks.seq2seq.task import Seq2Seq
+from kerasft.tasks.text_generation.task import TextGeneration
 
 TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 我们 😀"]
 LENGTH, NEW = 16, 5

@@ -11,8 +11,8 @@ import numpy as np
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import Message
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.generation_modes import MODES, Corpus, Dialogues
-from kerasft.tasks.written_texts import WritesTexts, drawn_samples
+from kerasft.tasks.generation.modes import MODES, Corpus, Dialogues
+from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
 
 if TYPE_CHECKING:
     import keras

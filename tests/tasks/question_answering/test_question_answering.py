@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.sources import Record
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
-from kerasft.tasks.answer_rows import read_answers
+from kerasft.tasks.question_answering.rows import read_answers
 from kerasft.tasks.registry import create_task
 
 COLUMNS = {"question": "question", "context": "context", "answers": "answers"}

@@ -15,7 +15,7 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
-from kerasft.tasks.columns import text_identity
+from kerasft.tasks.base.columns import text_identity
 from kerasft.tasks.registry import create_task
 from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer

@@ -10,8 +10,8 @@ import numpy as np
 
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.generation_modes import PROMPT, PromptCompletion
-from kerasft.tasks.written_texts import WritesTexts, drawn_samples
+from kerasft.tasks.generation.modes import PROMPT, PromptCompletion
+from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
 
 if TYPE_CHECKING:
     import keras

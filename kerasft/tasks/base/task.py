@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
-from kerasft.tasks.declarations import Column, Number, Unreachable
+from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras

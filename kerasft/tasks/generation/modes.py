@@ -15,8 +15,8 @@ from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Mes
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 from kerasft.quoting import listed
 from kerasft.tasks.base import Column
-from kerasft.tasks.columns import check_some_text, first_text, text_of
-from kerasft.tasks.dialogue_rows import ROLES, messages_of
+from kerasft.tasks.base.columns import check_some_text, first_text, text_of
+from kerasft.tasks.generation.dialogue_rows import ROLES, messages_of
 from kerasft.tasks.problems.names import name_warnings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.columns import text_identity, text_of
+from kerasft.tasks.base.columns import text_identity, text_of
 
 if TYPE_CHECKING:
     import keras

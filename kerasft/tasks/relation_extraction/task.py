@@ -13,7 +13,7 @@ from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
 

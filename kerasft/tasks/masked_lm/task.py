@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.columns import check_some_text, text_of
+from kerasft.tasks.base.columns import check_some_text, text_of
 
 if TYPE_CHECKING:
     import keras

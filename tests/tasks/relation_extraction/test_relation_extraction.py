@@ -13,7 +13,7 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.sources.sources import Record
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
-from kerasft.tasks.relation_extraction import RelationExtraction
+from kerasft.tasks.relation_extraction.task import RelationExtraction
 
 SPORT, MONEY = ("goal", "match", "team"), ("bank", "market", "stock")
 LABELS = ["Beats(e1,e2)", "Beats(e2,e1)", "Other"]

@@ -4,7 +4,7 @@ import numpy as np
 from support.decoders import SPECS
 
 from kerasft.config.text_generation import DecodingConfig
-from kerasft.tasks.written_texts import drawn_samples, request_numbers, text_rows
+from kerasft.tasks.generation.written_texts import drawn_samples, request_numbers, text_rows
 
 
 def test_samples_are_drawn_by_the_seed_alone():

@@ -14,9 +14,9 @@ from kerasft.data.sources.literals import NoLiteral, looks_like_list, read_list,
 from kerasft.data.sources.scripts import unspaced
 from kerasft.errors import BadRow
 from kerasft.quoting import quoted
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.problems.names import NoName, name_of, read_name
-from kerasft.tasks.tags import IllFormed, spans_of_tags, tag_form
+from kerasft.tasks.token_classification.tags import IllFormed, spans_of_tags, tag_form
 
 if TYPE_CHECKING:
     from kerasft.data.sources.sources import Record

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Column, Task
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from kerasft.tasks.tags import IllFormed, iob2_tags, spans_of_tags, tag_warnings
+from kerasft.tasks.token_classification.tags import IllFormed, iob2_tags, spans_of_tags, tag_warnings
 
 SEQEVAL = {"iob1": IOB1, "iob2": IOB2, "bioes": IOBES, "bilou": BILOU}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
     from kerasft.models.generation.generator import Generator
-    from kerasft.tasks.generation_modes import Corpus
+    from kerasft.tasks.generation.modes import Corpus
 
 
 class WritesTexts:

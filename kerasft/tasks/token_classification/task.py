@@ -12,11 +12,11 @@ import pyarrow as pa
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
-from kerasft.tasks.tagged_rows import join, read_spans, read_tagged, read_tokens
-from kerasft.tasks.tags import tag_warnings
+from kerasft.tasks.token_classification.rows import join, read_spans, read_tagged, read_tokens
+from kerasft.tasks.token_classification.tags import tag_warnings
 
 if TYPE_CHECKING:
     import keras
@@ -216,7 +216,7 @@ class TokenClassification(Task):
 
     def truth(self, target: np.ndarray) -> list[str]:
         """Tags of one window's tokens -> their names, without those that have none."""
-        from kerasft.tasks.tags import iob2_tags
+        from kerasft.tasks.token_classification.tags import iob2_tags
 
         return [iob2_tags(self.state["labels"])[tag] for tag in target if tag >= 0]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.errors import UserError
-from kerasft.tasks.answer_rows import read_answers
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
-from kerasft.tasks.columns import text_of
+from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.question_answering.rows import read_answers
 
 if TYPE_CHECKING:
     import keras

@@ -13,7 +13,7 @@ from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.evaluation.metrics import single_label_metrics
 from kerasft.tasks.problems.single_label import softmax
-from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_classification.task import TextClassification
 
 WORDS = {
     "play/sport": ("goal", "match", "team"),
