@@ -16,7 +16,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.console import console_table
 from kerasft.evaluation.report.data_summary import data_summary
 from kerasft.evaluation.report.page import Report, write_report
-from kerasft.evaluation.report.warnings import cautions
+from kerasft.evaluation.report.warnings import warnings_of
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
@@ -54,7 +54,7 @@ def finish(
         metrics[split] |= trained.task.answer_metrics(answers)
         run.write_predictions(split, answers)
         report = _report(run, trained.task, tables, fitted, metrics, answers)
-        metrics["cautions"] = cautions(report)
+        metrics["warnings"] = warnings_of(report)
         run.write_json("metrics.json", metrics)
         table = tables[REFERENCE_SPLIT]
         run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
@@ -62,8 +62,8 @@ def finish(
 
     fitted.workers.run_on_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
-    for caution in metrics.get("cautions", ()):  # the chief's alone
-        terminal.line(f"caution: {caution}")
+    for warning in metrics.get("warnings", ()):  # the chief's alone
+        terminal.line(f"warning: {warning}")
     terminal.file("report", run.folder / "report.html")
     return metrics, trained
 

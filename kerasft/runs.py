@@ -144,7 +144,7 @@ class Run:
                 if error.errno not in _FULL:
                     raise
                 raise StorageError(
-                    f"{error.filename or self.folder}: {error.strerror}; mend that, then {self._how_to_go_on()}"
+                    f"{error.filename or self.folder}: {error.strerror}; fix that, then {self._how_to_go_on()}"
                 ) from error
             finally:
                 release(self.folder)

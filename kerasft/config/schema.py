@@ -262,7 +262,7 @@ class Config(Section):
         return self
 
     def many_shapes(self) -> Optional[str]:
-        """What makes batches differ in shape, and the mend; None: all have the one shape that a TPU wants."""
+        """What makes batches differ in shape, and the fix; None: all have the one shape that a TPU wants."""
         if self.data.batching == "bucket":
             return (
                 "data.batching: bucket makes batches of many lengths, and a TPU compiles each anew; set auto, pack "

@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         program: `train`, `evaluate`, ...
         description: its help begins with it.
         example: arguments, for a line that shows how it is called.
-        mend: an option that there is not, and what follows it -> what to write instead, or None.
+        fix: an option that there is not, and what follows it -> what to write instead, or None.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class Parser(argparse.ArgumentParser):
         program: str,
         description: str | None,
         example: str,
-        mend: Callable[[str, str | None], str | None] = lambda option, value: None,
+        fix: Callable[[str, str | None], str | None] = lambda option, value: None,
         epilog: str = "",
     ):
-        self.program, self.example, self._mend = program, example, mend
+        self.program, self.example, self._fix = program, example, fix
         self._given: list[str] = []
         self._optional: set[str] = set()
         self._options: list[str] = []
@@ -81,5 +81,5 @@ class Parser(argparse.ArgumentParser):
         if not equals and after and not after[0].startswith("-"):
             equals, value = "=", after[0]
         near = difflib.get_close_matches(option, self._options, 1)
-        mend = f"did you mean {near[0]}?" if near else self._mend(option, value if equals else None)
-        return f"{option}: there is no such option" + (f"; {mend}" if mend else "")
+        fix = f"did you mean {near[0]}?" if near else self._fix(option, value if equals else None)
+        return f"{option}: there is no such option" + (f"; {fix}" if fix else "")

@@ -129,10 +129,10 @@ def check_batch(config: Config, replicas: int, static: bool) -> None:
     elif training.batch_size % parts:
         below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts
         unit = length if training.tokens_per_batch else 1
-        mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
+        fix = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
         key = "training.tokens_per_batch" if training.tokens_per_batch else "training.batch_size"
         rows = f" rows of model.max_length {length} do" if training.tokens_per_batch else " does"
-        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {mend}")
+        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {fix}")
 
 
 def _by_epoch(batches: Batches) -> Iterator[list[np.ndarray]]:

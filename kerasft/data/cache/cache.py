@@ -26,7 +26,7 @@ from kerasft.data.prepared.next_tokens import NextTokens
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.prepared.questions import PreparedQuestions
 from kerasft.data.prepared.spans import Spans
-from kerasft.data.prepared.windows import PreparedWindows
+from kerasft.data.prepared.token_windows import PreparedWindows
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.versions import version

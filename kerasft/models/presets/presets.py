@@ -222,9 +222,9 @@ def _load(load: Callable[[], Loaded], resolved: str) -> Loaded:
     except _loading_errors() as error:
         reason = " ".join(str(error).split()) or "no reason given"
         remote = "://" in resolved
-        mend = "check the name, the network and your access to it" if remote else "use a model that KerasHub can load"
+        fix = "check the name, the network and your access to it" if remote else "use a model that KerasHub can load"
         raise UserError(
-            f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {mend}"
+            f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {fix}"
         ) from error
 
 

@@ -142,7 +142,7 @@ class QuestionAnswering(Task):
     def unreachable(self, split: PreparedQuestions) -> Unreachable:
         answered = sum(bool(starts) for starts in split.table.column("starts"))
         what = "questions have no answer that begins and ends where tokens do"
-        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
+        return Unreachable(split.unreachable, answered, what, "Fix the starts of their answers.")
 
     def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval
