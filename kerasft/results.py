@@ -43,10 +43,15 @@ def finish(
     evaluator = evaluator_of(trained, fitted.strategy)
     metrics: dict[str, Any] = {}
     split = "test" if "test" in tables else "validation"
-    for name in dict.fromkeys(("validation", split)):
+
+    def measure(name: str) -> np.ndarray:
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], evaluator, terminal, name)
-        if name == REFERENCE_SPLIT:
-            watched = trained.task.watched(fitted.prepared[name], logits)
+        return logits
+
+    logits = measure(REFERENCE_SPLIT)
+    watched = trained.task.watched(fitted.prepared[REFERENCE_SPLIT], logits)
+    if split != REFERENCE_SPLIT:
+        logits = measure(split)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
 
     def write() -> None:

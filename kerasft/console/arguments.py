@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from kerasft.console.terminal import run_program
 from kerasft.invocation import command
@@ -14,6 +14,9 @@ from kerasft.printable import one_line
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+Namespace = TypeVar("Namespace")  # the caller's own
+Words = Iterable[str] | None
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,13 +51,25 @@ class Parser(argparse.ArgumentParser):
         self._options += [name for name in names if name.startswith("--")]
         return action
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+    @overload
+    def parse_args(self, args: Words = None, namespace: None = None) -> argparse.Namespace: ...
+    @overload
+    def parse_args(self, args: Words, namespace: Namespace) -> Namespace: ...
+    @overload
+    def parse_args(self, *, namespace: Namespace) -> Namespace: ...
+    def parse_args(self, args: Words = None, namespace: Any = None) -> Any:
         self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_args(args, namespace)
+        return super().parse_args(self._given, namespace)
 
-    def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+    @overload
+    def parse_intermixed_args(self, args: Words = None, namespace: None = None) -> argparse.Namespace: ...
+    @overload
+    def parse_intermixed_args(self, args: Words, namespace: Namespace) -> Namespace: ...
+    @overload
+    def parse_intermixed_args(self, *, namespace: Namespace) -> Namespace: ...
+    def parse_intermixed_args(self, args: Words = None, namespace: Any = None) -> Any:
         self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_intermixed_args(args, namespace)
+        return super().parse_intermixed_args(self._given, namespace)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if code := run_program(lambda: print(self.format_help(), end="", file=file) or 0):

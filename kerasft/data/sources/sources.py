@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import io
 import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from kerasft.config.data import Format
 from kerasft.data.sources.files import check_regular, expand, is_folder
@@ -98,7 +99,8 @@ def read_input(source: str, format: str, reading: Reading | None = None) -> Iter
     kind = "txt" if format == "auto" else format
     if kind not in STREAMED:
         raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAMED)}")
-    rows = read_stream(sys.stdin.buffer, "stdin", kind, reading or Reading())
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)  # so Python opens it
+    rows = read_stream(stdin, "stdin", kind, reading or Reading())
     return (Record(values, where) for values, where in rows)
 
 
