@@ -65,6 +65,10 @@ class TextClassification(Task):
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.problem.check_targets(splits)
 
+    def row_answers(self, table: Table) -> list[Any]:
+        labels = table.column("label")
+        return [tuple(label) for label in labels] if labels and isinstance(labels[0], list) else labels
+
     def data_warnings(self) -> list[str]:
         return self.problem.data_warnings()
 

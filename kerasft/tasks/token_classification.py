@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.columns import text_of
@@ -95,6 +96,13 @@ class TokenClassification(Task):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def row_answers(self, table: Table) -> list[Any]:
+        """The entities of each text, by how they are written and their types: places move with punctuation."""
+        columns = (table.column(name) for name in ("text", "starts", "ends", "label"))
+        return [
+            tuple((folded(text[start:end]), kind) for start, end, kind in zip(*spans)) for text, *spans in zip(*columns)
+        ]
 
     def data_warnings(self) -> list[str]:
         return tag_warnings(self.seen_tags, self.config.task.scheme) + name_warnings(self.state["labels"], "types")
