@@ -54,7 +54,7 @@ LONG_FILES: dict[str, int] = {
     "kerasft/models/presets/presets.py": 265,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
-    "kerasft/tasks/base.py": 296,
+    "kerasft/tasks/base/task.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,
 }

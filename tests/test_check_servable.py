@@ -14,7 +14,7 @@ from kerasft.errors import ServableError
 from kerasft.serving import inspection
 from kerasft.serving.exporter import save as save_export
 from kerasft.serving.warm_up import request, write
-from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_classification.task import TextClassification
 
 
 def save(path, answer, spec=None):

@@ -14,7 +14,7 @@ from tiny_export import LABELS, make_config, make_parts
 
 from kerasft.serve import main
 from kerasft.serving.exporter import save
-from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_classification.task import TextClassification
 
 ROOT = Path(__file__).parent.parent
 

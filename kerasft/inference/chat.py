@@ -16,7 +16,7 @@ from kerasft.models.preprocessing.chat_template import SYSTEM, Message
 from kerasft.models.tokenizers.token_counts import CHARACTERS
 from kerasft.runs import Trained
 from kerasft.serving.drift import reference
-from kerasft.tasks.text_generation import TextGeneration
+from kerasft.tasks.text_generation.task import TextGeneration
 
 
 class Writer(Protocol):

@@ -14,7 +14,7 @@ from kerasft.data.sources.sources import Record
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.nearest import nearest
-from kerasft.tasks.columns import text_identity
+from kerasft.tasks.base.columns import text_identity
 
 SCHEMA = pa.schema([("text", pa.large_string()), ("where", pa.string())])
 

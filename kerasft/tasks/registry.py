@@ -7,14 +7,14 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.tasks.base import Task
-from kerasft.tasks.masked_lm import MaskedLM
-from kerasft.tasks.question_answering import QuestionAnswering
-from kerasft.tasks.relation_extraction import RelationExtraction
-from kerasft.tasks.seq2seq import Seq2Seq
-from kerasft.tasks.text_classification import TextClassification
-from kerasft.tasks.text_embedding import TextEmbedding
-from kerasft.tasks.text_generation import TextGeneration
-from kerasft.tasks.token_classification import TokenClassification
+from kerasft.tasks.masked_lm.task import MaskedLM
+from kerasft.tasks.question_answering.task import QuestionAnswering
+from kerasft.tasks.relation_extraction.task import RelationExtraction
+from kerasft.tasks.seq2seq.task import Seq2Seq
+from kerasft.tasks.text_classification.task import TextClassification
+from kerasft.tasks.text_embedding.task import TextEmbedding
+from kerasft.tasks.text_generation.task import TextGeneration
+from kerasft.tasks.token_classification.task import TokenClassification
 
 TASKS: dict[str, type[Task]] = {
     "text_classification": TextClassification,

@@ -11,7 +11,7 @@ from sklearn.metrics import classification_report
 
 from kerasft.data.prepared.spans import Spans
 from kerasft.evaluation.entity_metrics import counts_by_text, entity_metrics, f1_of_counts, reachable
-from kerasft.tasks.tags import spans_of_tags
+from kerasft.tasks.token_classification.tags import spans_of_tags
 
 LABELS = ["X", "Y"]
 

@@ -17,7 +17,7 @@ from kerasft.serving import exporter
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import ServableError, to_examples
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
-from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_classification.task import TextClassification
 
 TEXTS = {"text": [b"the oil price rose", b"shares fell"]}
 

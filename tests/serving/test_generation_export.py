@@ -21,8 +21,8 @@ from kerasft.serving.exporter import export
 from kerasft.serving.inspection import inspect
 from kerasft.serving.servable_check import check
 from kerasft.serving.servable_graph import kinds_of_op, read_meta_graph
-from kerasft.tasks.seq2seq import Seq2Seq
-from kerasft.tasks.text_generation import TextGeneration
+from kerasft.tasks.seq2seq.task import Seq2Seq
+from kerasft.tasks.text_generation.task import TextGeneration
 
 TEXTS = ["the quick brown fox", "the lazy dog and the quick cat", "naïve café 我们 😀"]
 LENGTH, NEW = 16, 5
@@ -170,7 +170,7 @@ def test_what_an_operator_finds(exported):
     logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
     asked = [log.predict_log.request for log in logs if log.predict_log.request.model_spec.signature_name == "generate"]
     assert len(asked) == 3 and tf.make_ndarray(asked[2].inputs["max_new_tokens"]).tolist() == [NEW, NEW]
-    found = inspect(exported, {})
+    found = inspect(exported, {}, run=True)
     assert not found.faults and "generate, serving_default" in found.summary
 
 

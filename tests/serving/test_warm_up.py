@@ -16,7 +16,7 @@ from kerasft.serving.capi import to_array
 from kerasft.serving.exporter import export
 from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.warm_up import FILE, read, record_run, replay, request, requests, warm_up, write
-from kerasft.tasks.text_classification import TextClassification
+from kerasft.tasks.text_classification.task import TextClassification
 
 NAMES = ("serving_default", "tokens")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,12 @@ class Staged:
             {**self.counts, **after.counts},
             self.remarks + after.remarks,
         )
+
+    def record(self) -> dict[str, Any] | None:
+        """`cleaning.json`: what was counted, and each row that was taken out; None where nothing was asked for."""
+        if not self.counts:
+            return None
+        return {"counts": dict(self.counts), "rows": [dataclasses.asdict(change) for change in self.changes]}
 
 
 class Stage(abc.ABC):

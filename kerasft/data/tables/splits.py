@@ -12,7 +12,7 @@ from kerasft.config.data import Sources
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
-from kerasft.data.stages.base import Staged, Tables
+from kerasft.data.stages.base import Staged
 from kerasft.data.stages.registry import STAGES
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
@@ -37,11 +37,13 @@ def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dic
     Raises:
         UserError: for a row, a column or a split that can't be used; nothing has been written then.
     """
-    return stage_splits(config, task, remark).tables
+    tables = stage_splits(config, task, remark).tables
+    task.fit(tables)
+    return dict(tables)
 
 
 def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> Staged:
-    """As `load_splits`, with the record of what the stages did. Arguments and errors as `load_splits` has."""
+    """What `load_splits` gives, with the record of what the stages did; the task has learnt nothing yet."""
     check_columns(config, task)
     stages = [stage for stage in STAGES if stage.wanted(config)]
     for stage in stages:
@@ -57,7 +59,6 @@ def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> St
     for line in staged.remarks:
         Reading.of(config.data, remark).remark(line)
     tables = {split: staged.tables[split] for split in ("train", "validation", "test") if split in staged.tables}
-    task.fit(tables)
     return dataclasses.replace(staged, tables=tables)
 
 

@@ -1,0 +1,154 @@
+"""What tasks that write texts have in common: how rows are read, figures of tokens, answers and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.config.text_generation import DecodingConfig
+from kerasft.data.quality.folding import folded
+from kerasft.tasks.base import Number
+
+if TYPE_CHECKING:
+    import keras
+    import pyarrow as pa
+    import tensorflow as tf
+
+    from kerasft.data.prepared.inputs_outputs import InputsOutputs
+    from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+    from kerasft.models.generation.generator import Generator
+    from kerasft.tasks.generation.modes import Corpus
+
+
+class WritesTexts:
+    """Stands before `Task` among the bases of a task: the part of the contract that is alike for all that write.
+
+    Attributes:
+        config: of the task.
+        mode: how records are read.
+        generator: writes, once the preprocessor is built.
+    """
+
+    config: Config
+    mode: Corpus
+    generator: Generator | None = None
+    headline = "perplexity"
+    rising = ("accuracy",)
+    falling = ("perplexity", "log_loss", "bits_per_byte")
+    needs_training = False  # the output layer is the model's own
+    writes = True
+    one_answer = False  # a text can be translated, summed up or answered in several ways
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.mode.inputs
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.mode.texts
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return self.mode.given
+
+    @property
+    def may_be_empty(self) -> tuple[str, ...]:
+        return self.mode.may_be_empty
+
+    def row_answers(self, table: Table) -> list[str] | None:
+        written = [name for name in self.texts if name not in self.given]
+        return [folded(text) for text in table.column(written[0])] if written else None
+
+    def schema(self) -> pa.Schema:
+        return self.mode.schema()
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        return self.mode.parse(record)
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return self.mode.parse_inputs(record)
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        self.mode.fit(splits)
+
+    def targets(self, table: Table) -> np.ndarray:
+        """(rows, 0): tokens have targets, rows of the data none."""
+        return np.empty((len(table), 0), np.int32)
+
+    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.causal_lm import condense
+
+        return condense(targets, logits)
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """In graph: what is given -> `text` that is written, without it, and `tokens`, how many that is."""
+        return self.generator(features, self.generator.sampling_params(features))
+
+    @property
+    def numbers(self) -> dict[str, dict[str, Number]]:
+        return request_numbers(self.config.task.decoding)
+
+    def answer_with(
+        self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        return self.generator(features, self.generator.sampling_params(features)._replace(**numbers))
+
+    def metrics(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
+
+        return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
+
+    def interval(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.causal_lm_metrics import perplexity_interval
+
+        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
+        return {"metric": self.headline} | found
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return text_rows(outputs)
+
+    def truth(self, target: np.ndarray) -> str:
+        """Ids of one row that follow -> text."""
+        return self.generator.detokenizer.text(target.tolist())
+
+
+def request_numbers(told: DecodingConfig) -> dict[str, dict[str, Number]]:
+    """The signature `generate`, with `SamplingParams`; beams draw nothing."""
+    limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
+    if told.beams > 1:
+        return {"generate": limit}
+    return {
+        "generate": {
+            **limit,
+            "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
+            "top_p": Number("float32", (told.top_p, 0.5)),
+            "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),
+        }
+    }
+
+
+def text_rows(outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """What a generator answers -> a JSON-able row of each."""
+    return [
+        {"text": text.decode("utf-8"), "tokens": count}
+        for text, count in zip(outputs["text"].tolist(), outputs["tokens"].tolist())
+    ]
+
+
+def drawn_samples(answers: list[dict[str, Any]], given: str, most: int, seed: int) -> list[dict[str, Any]]:
+    """Rows of `predictions` drawn by the seed, right and wrong ones, as a report shows them.
+
+    Args:
+        answers: with `truth` and `text`.
+        given: the key of what was to be answered.
+        most: rows.
+        seed: of the draw.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(answers))[:most]
+    rows = [answers[row] for row in np.sort(drawn)]
+    return [{"text": row[given], "truth": row["truth"], "prediction": row["text"]} for row in rows]

@@ -1,0 +1,204 @@
+"""Masked language modelling: an encoder learns a language, or a domain's, from plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.errors import UserError
+from kerasft.tasks.base import Column, Task
+from kerasft.tasks.base.columns import check_some_text, text_of
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.masked_rows import MaskedRows
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+
+AROUND = 12  # tokens on either side of a hidden one that a sample shows
+
+
+class MaskedLM(Task):
+    """The task by the contract: rows of the model are full of texts, rows of the data are texts."""
+
+    columns = (Column("text"),)
+    headline = "perplexity"
+    rising = ("accuracy", "top_5_accuracy")
+    falling = ("perplexity", "log_loss")
+    inputs = ("text",)
+    vocabulary = None  # once the preprocessor is built
+
+    def check_config(self) -> None:
+        super().check_config()
+        training, architecture = self.config.training, self.config.model.architecture
+        if training.class_weights is not None or training.label_smoothing:
+            raise UserError("training.class_weights and training.label_smoothing: not for task masked_lm")
+        if architecture is not None and architecture.family != "bert":
+            raise UserError(
+                f"model.architecture.family: a {architecture.family} has no mask to fill; set it to bert, or task.name "
+                "to text_generation"
+            )
+        if self.config.data.batching == "pack" and self.config.task.packing == "documents":
+            raise UserError(
+                "data.batching: pack, but task.packing: documents has filled all rows; set batching to auto, or "
+                "task.packing to none for texts that share rows and do not read each other"
+            )
+
+    def schema(self) -> pa.Schema:
+        return pa.schema([("text", pa.large_string()), ("where", pa.string())])
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        column = self.config.data.columns["text"]
+        return {"text": text_of(record.get(column, "text"), column, record.where), "where": record.where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        column = self.config.data.columns["text"]
+        column = column if column in record.values else "text"
+        return {"text": text_of(record.get(column, "text"), column, record.where)}
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        check_some_text(splits)
+
+    def targets(self, table: Table) -> np.ndarray:
+        """(texts, 0): what is hidden is drawn when a batch is made."""
+        return np.empty((len(table), 0), np.int32)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> MaskedRows:
+        from kerasft.data.prepared.masked_rows import prepare_masked_rows
+        from kerasft.models.heads.masked_lm import masking_of
+
+        task = self.config.task
+        masking = masking_of(preprocessor, task.mask_probability, task.whole_word, self.config.seed)
+        return prepare_masked_rows(table, preprocessor, masking, task.packing == "documents")
+
+    def features_made_from(self, weighted: bool = False) -> dict[str, Any]:
+        # What is hidden is drawn by the seed, which the split keeps.
+        return super().features_made_from(weighted) | {"seed": self.config.seed}
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.preprocessing.masked_lm_preprocessor import masked_lm_preprocessor
+
+        made = masked_lm_preprocessor(backbone, tokenizer, self.config.model.max_length)
+        self.vocabulary = made.vocabulary  # the decoder, which sees logits alone, reads its tokens here
+        return made
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.masked_lm import MaskedLM as Model
+
+        return Model(backbone)
+
+    def load_head(self, model: keras.Model, preset: str) -> None:
+        from kerasft.models.presets.masked_lm_weights import load_head
+
+        load_head(model, preset)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.masked_lm import masked_lm_loss
+
+        return masked_lm_loss(targets, logits)
+
+    def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.masked_lm import condense
+
+        return condense(targets, logits)
+
+    def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """(batch, masks, vocabulary) logits of a text's mask tokens -> what could stand there."""
+        from kerasft.models.heads.masked_lm import fill
+
+        found = fill(logits, features["masks"], self.vocabulary, self.config.task.top)
+        return {"text": features["texts"]} | found
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.decode(model({name: features[name] for name in model.input}, training=False), features)
+
+    def sample(self) -> dict[str, str]:
+        return {"text": f"a text with a {self._mask_token} in it"}
+
+    def probes(self, inputs: Mapping[str, list[bytes]]) -> dict[str, list[bytes]]:
+        mask = self._mask_token.encode()
+        more = [b"the %s is open" % mask, mask * 3, b"one %s and %s" % (mask, mask.lower()), b"long " * 600 + mask]
+        return {"text": inputs["text"] + more}
+
+    @property
+    def _mask_token(self) -> str:
+        return self.vocabulary.mask_token
+
+    def metrics(self, split: MaskedRows, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.masked_lm_metrics import masked_lm_metrics
+
+        return masked_lm_metrics(split.hidden[1], logits)
+
+    def interval(self, split: MaskedRows, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.masked_lm_metrics import perplexity_interval
+
+        return {"metric": self.headline} | perplexity_interval(split.hidden[1], logits, self.config.seed)
+
+    def predictions(self, table: Table, split: MaskedRows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """One row of the model each: its text as the model saw it, and for each hidden token the truth and guesses."""
+        from kerasft.evaluation.masked_lm_metrics import guesses
+
+        positions, truth = split.hidden
+        for row, found in enumerate(guesses(truth, logits)):
+            features, _, _ = split.batch(np.array([row]))
+            seen = features["token_ids"][0][: split.lengths[row]]
+            yield {
+                "text": self.vocabulary.text(seen.tolist()),
+                "masks": [
+                    {
+                        "truth": self.vocabulary.tokens[true],
+                        "around": self._around(seen, place),
+                        "fills": self._fills(guess.ids, guess.scores),
+                    }
+                    for place, true, guess in zip(positions[row].tolist(), truth[row].tolist(), found)
+                ],
+            }
+
+    def _around(self, seen: np.ndarray, place: int) -> str:
+        """A few tokens before and after a hidden one, itself as a blank whatever the model saw there."""
+        before, after = seen[max(0, place - AROUND) : place], seen[place + 1 : place + 1 + AROUND]
+        ids = [*before.tolist(), self.vocabulary.mask_id, *after.tolist()]
+        return self.vocabulary.text(ids)
+
+    def _fills(self, ids: list[int], scores: list[float]) -> list[dict[str, Any]]:
+        tokens = [self.vocabulary.tokens[number] if number < len(self.vocabulary.tokens) else "" for number in ids]
+        return [{"token": token, "score": score} for token, score in zip(tokens, scores)]
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [
+            {
+                "text": text.decode("utf-8"),
+                "masks": [
+                    {
+                        "fills": [
+                            {"token": token.decode("utf-8"), "score": score}
+                            for token, score in zip(tokens, probabilities)
+                        ]
+                    }
+                    for tokens, probabilities in zip(fills, scores)
+                    if any(tokens)
+                ],
+            }
+            for text, fills, scores in zip(*(outputs[name].tolist() for name in ("text", "fills", "scores")))
+        ]
+
+    def truth(self, target: np.ndarray) -> list[str]:
+        """True ids of one row -> tokens."""
+        return [self.vocabulary.tokens[number] for number in target if number >= 0]
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The first hidden token of each row: samples, right and wrong ones, as a report shows them."""
+        return [
+            {
+                "text": mask["around"],
+                "truth": mask["truth"],
+                "prediction": [f"{fill['token']} {fill['score']:.2f}" for fill in mask["fills"]],
+                "score": mask["fills"][0]["score"],
+            }
+            for mask in (row["masks"][0] for row in answers if row["masks"])
+        ]

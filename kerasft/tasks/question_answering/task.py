@@ -1,0 +1,249 @@
+"""Extractive question answering: the stretch of a context that answers a question, or that none does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.data.quality.folding import folded
+from kerasft.errors import UserError
+from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
+from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.question_answering.rows import read_answers
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.questions import PreparedQuestions
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+    from kerasft.evaluation.answer_decoding import Decoded
+
+NO_ANSWER = "(no answer)"
+
+
+class QuestionAnswering(Task):
+    """The task by the contract: rows of the model are windows, rows of the data and answers are questions.
+
+    `state` holds `no_answer`, whether the training data has questions without an answer, and, where it does, the
+    `threshold` of the score of "no answer" over the best answer's.
+    """
+
+    columns = (Column("question"), Column("context"), Column("answers"), Column("id", required=False))
+    headline = "f1"
+    rising = ("f1", "exact_match")
+    falling = ()
+    inputs = ("question", "context")
+
+    def check_config(self) -> None:
+        super().check_config()
+        training, half = self.config.training, self.config.model.max_length // 2
+        if training.class_weights is not None or training.label_smoothing:
+            raise UserError("training.class_weights and training.label_smoothing: not for task question_answering")
+        longest = self.config.task.max_question_length
+        if longest > half:
+            raise UserError(
+                f"task.max_question_length: {longest} is more than half of model.max_length; use {half} or less"
+            )
+
+    def schema(self) -> pa.Schema:
+        texts = [(name, pa.large_string()) for name in self.inputs]
+        places = [(name, pa.list_(pa.int32())) for name in ("starts", "ends")]
+        return pa.schema([("id", pa.string()), *texts, *places, ("where", pa.string())])
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        columns, where = self.config.data.columns, record.where
+        row: dict[str, Any] = self._texts(record, columns)
+        found = read_answers(record.get(columns["answers"], "answers"), row["context"], columns["answers"], where)
+        name = None
+        if "id" in columns:
+            name = text_of(record.get(columns["id"], "id"), columns["id"], where)
+        return row | {"id": name, "starts": [a for a, _ in found], "ends": [b for _, b in found], "where": where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        named = self.config.data.columns
+        return self._texts(record, {name: named[name] if named[name] in record.values else name for name in named})
+
+    def _texts(self, record: Record, columns: Mapping[str, str]) -> dict[str, str]:
+        return {name: text_of(record.get(columns[name], name), columns[name], record.where) for name in self.inputs}
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        answered = [bool(starts) for starts in splits["train"].column("starts")]
+        if not any(answered):
+            raise UserError("data.train: no question has an answer; check data.columns.answers")
+        self.state["no_answer"] = not all(answered)
+
+    def row_answers(self, table: Table) -> list[Any]:
+        """The different answers of each row, without those that differ in case or punctuation alone."""
+        columns = (table.column(name) for name in ("context", "starts", "ends"))
+        return [
+            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
+            for context, *places in zip(*columns)
+        ]
+
+    def stratify(self, table: Table) -> np.ndarray | None:
+        return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)
+
+    def targets(self, table: Table) -> np.ndarray:
+        """(rows, 2) int32 start and end of the first answer, which is what is learnt; -1 where there is none."""
+        places = zip(table.column("starts"), table.column("ends"))
+        return np.asarray([(starts[0], ends[0]) if starts else (-1, -1) for starts, ends in places], np.int32)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedQuestions:
+        from kerasft.data.prepared.questions import prepare_questions
+        from kerasft.models.heads.answer_targets import answer_targets
+
+        return prepare_questions(table, preprocessor, self.targets(table), answer_targets)
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.preprocessing.question_preprocessor import question_preprocessor
+
+        task, length = self.config.task, self.config.model.max_length
+        return question_preprocessor(backbone, tokenizer, length, task.stride, task.max_question_length)
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.question_answerer import QuestionAnswerer
+
+        return QuestionAnswerer(backbone, self.config.model.dropout)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.answer_targets import answer_loss
+
+        return answer_loss(targets, logits)
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.decode(model({name: features[name] for name in model.input}, training=False), features)
+
+    def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """(windows, length, 2) logits -> the answer to each question; `features` are the preprocessor's."""
+        from kerasft.models.heads.answer_spans import answers, best_spans, choose
+
+        spans = best_spans(logits, features, self.config.task.n_best, self.config.task.max_answer_length)
+        return answers(choose(spans, self._threshold), features["texts"])
+
+    @property
+    def _threshold(self) -> float | None:
+        return self.state.get("threshold", 0.0) if self.state["no_answer"] else None
+
+    def sample(self) -> dict[str, str]:
+        return {"question": "Who built the mill?", "context": "The mill by the river was built by Anna in 1820."}
+
+    def tune(self, split: PreparedQuestions, logits: np.ndarray) -> None:
+        if not self.state["no_answer"]:
+            return
+        from kerasft.evaluation.answer_decoding import split_scores
+        from kerasft.evaluation.squad import choose_threshold
+
+        found = self._decoded(split, logits)
+        _, answered, answerable = split_scores(split, found.chosen["starts"][:, 0], found.chosen["ends"][:, 0])
+        self.state["threshold"] = choose_threshold(found.gaps, answered, (~answerable).astype(np.float64))
+
+    def metrics(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.squad import answer_metrics
+
+        threshold = {"threshold": self._threshold} if self.state["no_answer"] else {}
+        return answer_metrics(*self._scores(split, logits)) | {"unreachable": split.unreachable} | threshold
+
+    def unreachable(self, split: PreparedQuestions) -> Unreachable:
+        answered = sum(bool(starts) for starts in split.table.column("starts"))
+        what = "questions have no answer that begins and ends where tokens do"
+        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
+
+    def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.intervals import bootstrap_interval
+
+        _, f1, _ = self._scores(split, logits)
+        return {"metric": self.headline} | bootstrap_interval(np.mean, f1, seed=self.config.seed)
+
+    def _scores(self, split: PreparedQuestions, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        from kerasft.evaluation.answer_decoding import split_scores
+
+        chosen = self._decoded(split, logits).chosen
+        return split_scores(split, chosen["start"], chosen["end"])
+
+    def _decoded(self, split: PreparedQuestions, logits: np.ndarray) -> Decoded:
+        """(tokens, 2) logits of a split -> the answers that a server would give."""
+        from kerasft.evaluation.answer_decoding import decode_split
+
+        task = self.config.task
+        return decode_split(split, logits, task.n_best, task.max_answer_length, self._threshold)
+
+    def watched(self, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        yield self._decoded(split, logits).chosen
+
+    def predictions(self, table: Table, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        from kerasft.evaluation.answer_decoding import split_scores
+
+        chosen = self._decoded(split, logits).chosen
+        exact, f1, _ = split_scores(split, chosen["start"], chosen["end"])
+        batches = table.batches(DECODED_AT_ONCE)
+        rows = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
+        for number, row in enumerate(rows):
+            context, places = row["context"], {name: values[number] for name, values in chosen.items()}
+            texts = {
+                "answer": _cut(context, places["start"], places["end"]),
+                "answers": [_cut(context, start, end) for start, end in zip(places["starts"], places["ends"])],
+            }
+            yield {
+                **({"id": row["id"]} if row["id"] is not None else {}),
+                "question": row["question"],
+                "context": context,
+                "truth": [context[start:end] for start, end in zip(row["starts"], row["ends"])],
+                **_answer(places | texts),
+                "exact_match": bool(exact[number]),
+                "f1": float(f1[number]),
+            }
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
+
+    def truth(self, target: np.ndarray) -> Any:
+        return target.tolist()
+
+    def class_counts(self, split: PreparedQuestions) -> dict[str, int]:
+        without = sum(not starts for starts in split.table.column("starts"))
+        return {"with an answer": len(split.table) - without, "without an answer": without} if without else {}
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that share no word with the truth before those that do, and of each the most confident first."""
+        wrong = sorted(
+            (row for row in answers if not row["exact_match"]), key=lambda row: (row["f1"] > 0, -row["score"])
+        )
+        return [
+            {
+                "text": row["question"],
+                "text_pair": row["context"],
+                "truth": row["truth"] or NO_ANSWER,
+                "prediction": row["answer"] or NO_ANSWER,
+                "score": row["score"],
+            }
+            for row in wrong
+        ]
+
+
+def _cut(context: str, start: int, end: int) -> str:
+    return context[start:end] if start >= 0 else ""
+
+
+def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of `decode`'s outputs, without the batch -> JSON-able."""
+    columns = [row[name] for name in ("answers", "starts", "ends", "scores")]
+    return {
+        "answer": _text(row["answer"]),
+        "start": int(row["start"]),
+        "end": int(row["end"]),
+        "score": float(row["score"]),
+        "n_best": [
+            {"text": _text(text), "start": int(start), "end": int(end), "score": float(score)}
+            for text, start, end, score in zip(*columns)
+            if start >= 0
+        ],
+    }
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else value

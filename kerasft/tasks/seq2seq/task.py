@@ -1,0 +1,129 @@
+"""Seq2seq: an encoder reads a text, a decoder writes another: translation, summaries, answers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.errors import UserError
+from kerasft.tasks.base import Column, Task
+from kerasft.tasks.generation.modes import PROMPT, PromptCompletion
+from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.inputs_outputs import InputsOutputs
+    from kerasft.data.tables.table import Table
+
+COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they are
+
+
+class Seq2Seq(WritesTexts, Task):
+    """The task by the contract; a row of the data is a text with the one that is to be written."""
+
+    columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+    measures_answers = True
+    encoder_decoder = True
+
+    @property
+    def kind(self) -> str:
+        return "written_answers"
+
+    @functools.cached_property
+    def mode(self) -> PromptCompletion:
+        """How records are read: as prompts with answers."""
+        return PromptCompletion(self.config, ending="")
+
+    @property
+    def max_output_length(self) -> int:
+        """Tokens of an output."""
+        told = self.config.task.max_output_length
+        return self.config.model.max_length if told is None else told
+
+    @property
+    def positions(self) -> int:
+        return max(self.config.model.max_length, self.max_output_length)
+
+    @property
+    def limits(self) -> dict[str, tuple[str, int]]:
+        lengths = ("task.max_output_length", self.max_output_length)
+        return {"inputs": super().limits["texts"], "outputs": lengths}
+
+    def check_config(self) -> None:
+        super().check_config()
+        self.mode.check()
+        longest, wished = self.max_output_length, self.config.task.decoding.max_new_tokens
+        sizes = self.config.model.architecture
+        if self.config.training.class_weights is not None:
+            raise UserError("training.class_weights: not for task seq2seq; leave it null")
+        if self.config.data.batching == "pack":
+            raise UserError(
+                "data.batching: pack is for models that read one text, not for an encoder with a decoder; use bucket, "
+                "or pad on a TPU"
+            )
+        if wished >= longest:
+            raise UserError(
+                f"task.decoding.max_new_tokens: {wished} have no room in the {longest} tokens of an output; use "
+                f"{longest - 1} or less, or a larger task.max_output_length"
+            )
+        if sizes is not None and sizes.positions is not None and sizes.positions < longest:
+            raise UserError(
+                f"model.architecture.positions: {sizes.positions} is less than the {longest} tokens of an output; use "
+                "that or more"
+            )
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> InputsOutputs:
+        from kerasft.data.prepared.inputs_outputs import prepare_pairs
+
+        return prepare_pairs(table, preprocessor)
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.generation.cached_encoder_decoder import EncoderDecoder
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
+
+        lengths = self.config.model.max_length, self.max_output_length
+        made = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
+        decoder = EncoderDecoder(backbone, made.begin, self.max_output_length)
+        self.generator = Generator(decoder, made.detokenizer, self.config.task.decoding)
+        return made
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
+
+        return EncoderDecoderLM(backbone)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.causal_lm import causal_lm_loss
+
+        return causal_lm_loss(targets, logits, self.config.training.label_smoothing)
+
+    def sample(self) -> dict[str, str]:
+        texts = {"instruction": "what is to be done", "input": "with which text"}
+        return {name: texts[name] for name in self.inputs}
+
+    def predictions(self, table: Table, split: InputsOutputs, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Rows drawn by the seed: the input, the whole output of the data, however long, and what is written."""
+        from kerasft.evaluation.written_samples import drawn, written
+
+        task = self.config.task
+        chosen = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
+        texts = written(self.generator, split.encoder, chosen)
+        for row, text in zip(table.rows(chosen), texts):
+            yield {name: row[name] for name in self.inputs} | {"truth": row["output"], "text": text}
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Beside the figures those of the inputs themselves: below them, a model has done harm."""
+        from kerasft.evaluation.text_scores import text_scores
+
+        wanted = [row["truth"] for row in answers]
+        copied = text_scores(wanted, [row[self.inputs[-1]] for row in answers])
+        return text_scores(wanted, [row["text"] for row in answers]) | {COPY: copied}
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return drawn_samples(answers, self.inputs[-1], self.config.task.samples, self.config.seed)

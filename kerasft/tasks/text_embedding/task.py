@@ -1,0 +1,249 @@
+"""Text embedding: a text gets a unit vector, and texts that belong together get like ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import BadRow, UserError
+from kerasft.quoting import quoted
+from kerasft.tasks.base import Column, Task
+from kerasft.tasks.base.columns import text_identity, text_of
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+
+
+class TextEmbedding(Task):
+    """The task by the contract. An example has two or three texts; the served model reads one.
+
+    With a `label` column a pair has a score; without, `text_pair` belongs to `text`, and `text_negative`, where there
+    is one, is a text that does not although it seems to.
+    """
+
+    columns = (
+        Column("text"),
+        Column("text_pair"),
+        Column("text_negative", required=False),
+        Column("label", required=False),
+    )
+    needs_training = False
+    embeds = True
+    falling = ()
+
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        super().__init__(config, state)
+        self.scored = "label" in config.data.columns
+        self.headline = "spearman" if self.scored else "mrr"
+        ranked = ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10")
+        self.rising = ("spearman", "pearson") if self.scored else ranked
+
+    @property
+    def kind(self) -> str:
+        return "scored_pairs" if self.scored else "retrieval"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("text",)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        third = ("text_negative",) if "text_negative" in self.config.data.columns else ()
+        return ("text", "text_pair", *third)
+
+    @property
+    def objective(self) -> str:
+        chosen = self.config.task.objective
+        return ("cosent" if self.scored else "contrastive") if chosen == "auto" else chosen
+
+    @property
+    def separable(self) -> bool:
+        return self.objective == "cosine"
+
+    def check_config(self) -> None:
+        super().check_config()
+        training, columns = self.config.training, self.config.data.columns
+        if self.scored and "text_negative" in columns:
+            raise UserError("data.columns: label and text_negative are both set; keep the one that the data has")
+        if self.scored and self.objective == "contrastive":
+            raise UserError(
+                "task.objective: contrastive takes every pair for a match, but data.columns.label scores them; "
+                "use cosent or cosine"
+            )
+        if not self.scored and self.objective != "contrastive":
+            raise UserError(f"task.objective: {self.objective} needs scores; name their column in data.columns.label")
+        for key in ("gradient_accumulation", "parallel_microbatches"):
+            if not self.separable and (getattr(training, key) or 1) > 1:
+                raise UserError(
+                    f"training.{key}: {getattr(training, key)}, but {self.objective} compares all examples of a "
+                    "batch, which parts of it would not see; set it to 1"
+                )
+        if not self.separable and training.batch_size < 2:
+            raise UserError(f"training.batch_size: {self.objective} compares examples with each other; use 2 or more")
+        if training.class_weights is not None or training.label_smoothing:
+            raise UserError("training.class_weights and training.label_smoothing: not for task text_embedding")
+
+    def schema(self) -> pa.Schema:
+        score = [("label", pa.float64())] if self.scored else []
+        return pa.schema([*((name, pa.large_string()) for name in self.texts), *score, ("where", pa.string())])
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        columns, where = self.config.data.columns, record.where
+        row = {name: text_of(record.get(columns[name], name), columns[name], where) for name in self.texts}
+        if row["text_pair"] == row.get("text_negative"):
+            column = columns["text_negative"]
+            raise BadRow(f"{where}: column {column!r} is the text that belongs to this one; give another or drop it")
+        if self.scored:
+            row["label"] = _score(record.get(columns["label"], "label"), columns["label"], where)
+        return row | {"where": where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        return {"text": self._first(record, (self.config.data.columns["text"], "text"))}
+
+    def parse_passage(self, record: Record) -> str:
+        """One record of an index: its second text, or where it has none its only one."""
+        columns = self.config.data.columns
+        return self._first(record, (columns["text_pair"], "text_pair", columns["text"], "text"))
+
+    def _first(self, record: Record, names: tuple[str, ...]) -> str:
+        column = next((name for name in names if name in record.values), names[0])
+        return text_of(record.get(column, "text"), column, record.where)
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        if not self.scored:
+            return
+        scores = splits["train"].numpy("label")
+        if scores.min() == scores.max():
+            raise UserError(f"data.train: every pair has the score {scores[0]:g}; there is nothing to learn")
+        self.state.update(lowest=float(scores.min()), highest=float(scores.max()))
+
+    def targets(self, table: Table) -> np.ndarray:
+        if self.scored:
+            return table.numpy("label").astype(np.float32)
+        rows = [
+            [text_identity(text) for text in row]
+            for batch in table.batches(4096, list(self.texts))
+            for row in zip(*batch.values())
+        ]
+        return np.asarray(rows, np.int64)  # (rows, texts)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
+        from kerasft.data.prepared.groups import prepare_groups
+
+        targets = self.targets(table)
+        return prepare_groups(table, preprocessor, self.texts, targets, np.ones(len(targets), np.float32))
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.text_embedder import TextEmbedder
+
+        return TextEmbedder(backbone, self.config.task.pooling)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        return self._losses(targets, logits, tf.ones_like(logits[:, 0, 0]))
+
+    def loss_sum(self, targets: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        return tf.reduce_sum(self._losses(targets, logits, weights) * weights)
+
+    def _losses(self, targets: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads import embedding_losses
+
+        if self.objective == "contrastive":
+            return embedding_losses.contrastive_loss(targets, vectors, weights, self.config.task.temperature)
+        if self.objective == "cosent":
+            return embedding_losses.cosent_loss(targets, vectors, weights, self.config.task.temperature)
+        low, high = self.state["lowest"], self.state["highest"]
+        return embedding_losses.cosine_loss((targets - low) / (high - low), vectors)
+
+    def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {"embedding": logits}
+
+    def metrics(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.metrics import similarity_metrics
+        from kerasft.evaluation.retrieval import retrieval_metrics, retrieve
+
+        if self.scored:
+            return similarity_metrics(split.targets, _cosines(logits))
+        return retrieval_metrics(retrieve(split.targets, logits))
+
+    def interval(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.intervals import bootstrap_interval
+        from kerasft.evaluation.retrieval import retrieve
+        from kerasft.evaluation.scores import spearman
+
+        if self.scored:
+            found = bootstrap_interval(spearman, split.targets, _cosines(logits), seed=self.config.seed)
+        else:
+            ranks = retrieve(split.targets, logits).reciprocal_ranks()
+            found = bootstrap_interval(np.mean, ranks, seed=self.config.seed)
+        return {"metric": self.headline} | found
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        return [{"embedding": vector} for vector in outputs["embedding"].tolist()]
+
+    def truth(self, target: np.ndarray) -> Any:
+        return target.tolist()
+
+    def predictions(self, table: Table, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Scored pairs: texts, truth and cosine; otherwise what was found for the text, and the truth's rank."""
+        columns = [table.column(name) for name in self.texts[:2]]
+        if self.scored:
+            for text, pair, truth, cosine in zip(*columns, split.targets.tolist(), _cosines(logits).tolist()):
+                yield {"text": text, "text_pair": pair, "truth": truth, "cosine": cosine}
+            return
+        from kerasft.evaluation.nearest import nearest
+        from kerasft.evaluation.retrieval import retrieve
+
+        found = retrieve(split.targets, logits)
+        cosines, best = nearest(logits[:, 0], logits[found.corpus, 1], 1)
+        for row, (text, pair) in enumerate(zip(*columns)):
+            answer = columns[1][found.corpus[best[row, 0]]]
+            rank = int(found.ranks[found.pair_of_row[row]])
+            yield {"text": text, "truth": pair, "found": answer, "cosine": float(cosines[row, 0]), "rank": rank}
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not self.scored:
+            missed = sorted((row for row in answers if row["rank"] > 1), key=lambda row: -row["rank"])
+            return [
+                {"text": row["text"], "truth": row["truth"], "prediction": row["found"], "score": row["rank"]}
+                for row in missed
+            ]
+        from scipy.stats import rankdata
+
+        truth, cosine = (rankdata([row[name] for row in answers]) for name in ("truth", "cosine"))
+        gaps = np.abs(truth - cosine) / len(answers)
+        return [
+            {name: answers[i][name] for name in ("text", "text_pair", "truth")}
+            | {"prediction": answers[i]["cosine"], "score": float(gaps[i])}
+            for i in np.argsort(-gaps, kind="stable")
+        ]
+
+    def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
+        return [(row["truth"], row["cosine"]) for row in answers] if self.scored else []
+
+
+def _cosines(vectors: np.ndarray) -> np.ndarray:
+    """(rows, 2, hidden) unit vectors -> (rows,)."""
+    return np.einsum("rh,rh->r", vectors[:, 0], vectors[:, 1])
+
+
+def _score(value: Any, column: str, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number) or isinstance(value, bool):
+        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; the score of a pair is a finite number")
+    return number

@@ -1,0 +1,120 @@
+"""Text generation: a decoder learns from plain text, prompts with answers or dialogues, and writes on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.errors import UserError
+from kerasft.models.preprocessing.chat_template import Message
+from kerasft.tasks.base import Column, Task
+from kerasft.tasks.generation.modes import MODES, Corpus, Dialogues
+from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.tables.table import Table
+
+
+class TextGeneration(WritesTexts, Task):
+    """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
+
+    @functools.cached_property
+    def mode(self) -> Corpus:
+        """What is read of a record, by `task.mode`."""
+        return MODES[self.config.task.mode](self.config)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.mode.columns
+
+    @property
+    def _corpus(self) -> bool:
+        return self.config.task.mode == "corpus"
+
+    def check_config(self) -> None:
+        super().check_config()
+        self.mode.check()
+        training, model, wished = self.config.training, self.config.model, self.config.task.decoding.max_new_tokens
+        if training.class_weights is not None or training.label_smoothing:
+            raise UserError("training.class_weights and training.label_smoothing: not for task text_generation")
+        if model.architecture is not None and model.architecture.family != "gpt2":
+            raise UserError(
+                f"model.architecture.family: a {model.architecture.family} does not write texts; set it to gpt2"
+            )
+        if wished >= model.max_length:
+            raise UserError(
+                f"task.decoding.max_new_tokens: {wished} leaves no room for a prompt in model.max_length, "
+                f"{model.max_length}; use {model.max_length // 2}, or a larger model.max_length"
+            )
+
+    def data_warnings(self) -> list[str]:
+        return self.mode.data_warnings()
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
+        return self.mode.prepare(table, preprocessor)
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.generation.cached_decoder import CausalDecoder
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
+
+        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
+        told = self.config.task.decoding
+        stop = [*told.stop, *self.mode.stops(made.detokenizer.special_tokens)]
+        decoder = CausalDecoder(backbone, made.max_length)
+        self.generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
+        return made
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.causal_lm import CausalLM
+
+        return CausalLM(backbone)
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.causal_lm import causal_lm_loss
+
+        return causal_lm_loss(targets, logits)
+
+    def sample(self) -> dict[str, str]:
+        texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
+        if isinstance(self.mode, Dialogues):
+            texts["prompt"] = self.mode.template.prompt([Message(self.config.task.chat.turns[0], "a question")])
+        return {name: texts[name] for name in self.inputs}
+
+    def predictions(self, table: Table, split: NextTokens, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Rows drawn by the seed: the prompt, or a row's first half, what was there behind it, and what is written."""
+        from kerasft.evaluation.written_samples import answered, halves, write
+
+        detokenizer = self.generator.detokenizer
+        told = self.config.task
+        cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
+        samples = cut(split, most, self.config.seed, detokenizer.special)
+        for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
+            special = detokenizer.special[sample.prompt]
+            truth = self.mode.without_end(detokenizer.text(sample.rest, opens=special.all()))
+            yield {"prompt": detokenizer.text(sample.prompt, opens=special[0]), "truth": truth, "text": text}
+
+    @property
+    def kind(self) -> str:
+        return "text_generation" if self._corpus else "written_answers"
+
+    @property
+    def measures_answers(self) -> bool:
+        return not self._corpus
+
+    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        from kerasft.evaluation.text_scores import text_scores
+
+        if self._corpus:
+            return {}
+        return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return drawn_samples(answers, "prompt", self.config.task.samples, self.config.seed)

@@ -1,0 +1,250 @@
+"""Token classification: stretches of a text get a type, as in named entities, chunks and parts of speech."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
+from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.problems.labels import check_unknown, fit_labels
+from kerasft.tasks.problems.names import identity, indices, name_warnings
+from kerasft.tasks.token_classification.rows import join, read_spans, read_tagged, read_tokens
+from kerasft.tasks.token_classification.tags import tag_warnings
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasft.data.prepared.spans import Spans
+    from kerasft.data.prepared.windows import PreparedWindows
+    from kerasft.data.sources.sources import Record
+    from kerasft.data.tables.table import Table
+
+_PAIRS = (("tokens", "tags"), ("text", "spans"))
+_FIELDS = ("start", "end", "type")
+
+
+class TokenClassification(Task):
+    """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
+
+    columns = tuple(Column(role, required=False) for pair in _PAIRS for role in pair)
+    headline = "f1"
+    rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
+    falling = ()
+    inputs = ("text",)
+    chain = None  # of a CRF, once the model is built
+
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        super().__init__(config, state)
+        self.seen_tags: Counter[str] = Counter()  # as the data has them, with their prefixes
+
+    def check_config(self) -> None:
+        super().check_config()
+        named = set(self.config.data.columns)
+        if not any(named == set(pair) for pair in _PAIRS):
+            raise UserError(
+                f"data.columns: there are {', '.join(sorted(named))}; name tokens and tags, or text and spans"
+            )
+        training = self.config.training
+        if training.class_weights is not None:
+            raise UserError("training.class_weights: token_classification has none; leave it null")
+        if training.label_smoothing and self.config.task.crf:
+            raise UserError("training.label_smoothing: not with task.crf; set one of them")
+        if self.config.task.stride * 2 > self.config.model.max_length:
+            half = self.config.model.max_length // 2
+            raise UserError(
+                f"task.stride: {self.config.task.stride} is more than half of model.max_length; use {half} or less"
+            )
+
+    def schema(self) -> pa.Schema:
+        places = [(name, pa.list_(pa.int32())) for name in ("starts", "ends", "word_starts", "word_ends")]
+        label = ("label", pa.list_(pa.string()))
+        return pa.schema([("text", pa.large_string()), *places, label, ("where", pa.string())])
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        columns, task = self.config.data.columns, self.config.task
+        if "tokens" in columns:
+            row = read_tagged(record, columns["tokens"], columns["tags"], task.joiner, task.scheme, self.seen_tags)
+        else:
+            row = read_spans(record, columns["text"], columns["spans"])
+        return row | {"label": row.pop("types"), "where": record.where}
+
+    def parse_inputs(self, record: Record) -> dict[str, str]:
+        columns = self.config.data.columns
+        tokens = columns.get("tokens", "tokens")
+        if tokens in record.values:
+            return {"text": join(read_tokens(record, tokens), self.config.task.joiner)[0]}
+        name = columns.get("text", "text")
+        column = name if name in record.values else "text"
+        return {"text": text_of(record.get(column, "text"), column, record.where)}
+
+    def fit(self, splits: Mapping[str, Table]) -> None:
+        learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
+        found = {label for table in learnt for labels in table.column("label") for label in labels}
+        if not found:
+            raise UserError("data.train: no row has an entity; check data.columns and the tags")
+        fit_labels(self.config, self.state, found)
+        self.check_targets(splits)
+
+    def check_targets(self, splits: Mapping[str, Table]) -> None:
+        check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def data_warnings(self) -> list[str]:
+        return tag_warnings(self.seen_tags, self.config.task.scheme) + name_warnings(self.state["labels"], "types")
+
+    def targets(self, table: Table) -> Spans:
+        """The true entities of every text."""
+        from kerasft.data.prepared.spans import Spans
+
+        ids = indices(self.state["labels"])
+        types = [[ids[identity(label)] for label in labels] for labels in table.column("label")]
+        return Spans.of_rows(table.column("starts"), table.column("ends"), types)
+
+    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedWindows:
+        from kerasft.data.prepared.spans import Spans
+        from kerasft.data.prepared.windows import prepare_windows
+        from kerasft.evaluation.entity_metrics import word_tags
+
+        gold, words = self.targets(table), None
+        if "tokens" in self.config.data.columns:
+            words = Spans.of_rows(table.column("word_starts"), table.column("word_ends"))
+        return prepare_windows(table, preprocessor, gold, words, lambda units: word_tags(gold, units))
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        from kerasft.models.preprocessing.window_preprocessor import window_preprocessor
+
+        task = self.config.task
+        return window_preprocessor(backbone, tokenizer, self.config.model.max_length, task.stride, task.units)
+
+    def build(self, backbone: keras.Model) -> keras.Model:
+        from kerasft.models.heads.token_classifier import build_token_classifier
+
+        outputs = 1 + 2 * len(self.state["labels"])
+        # The chain's weights are the model's; the loss and the decoder, which see logits alone, read them here.
+        model, self.chain = build_token_classifier(backbone, outputs, self.config.model.dropout, self.config.task.crf)
+        return model
+
+    def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.tag_loss import chain_loss, tag_loss
+
+        if self.chain is not None:
+            return chain_loss(targets, logits, self.chain)
+        return tag_loss(targets, logits, self.config.training.label_smoothing)
+
+    def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.decode(model({name: features[name] for name in model.input}, training=False), features)
+
+    def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """(windows, length, tags) logits -> entities of each text; `features` are the preprocessor's."""
+        from kerasft.models.heads.entities import answers, find_entities, unit_logits
+
+        labels = self.state["labels"]
+        places = (features[name] for name in ("units", "unit_starts", "unit_ends"))
+        found = find_entities(unit_logits(logits, features), *places, len(labels), self.chain)
+        return answers(found, features["texts"], labels)
+
+    def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.entity_metrics import entity_metrics
+
+        predicted, _ = self._found(split, logits)
+        return entity_metrics(split.gold, predicted, split.words, split.units, self.state["labels"], split.texts)
+
+    def unreachable(self, split: PreparedWindows) -> Unreachable:
+        from kerasft.evaluation.entity_metrics import reachable
+
+        missed = ~reachable(split.gold, split.units)
+        first = int(split.gold.texts[missed][0]) if missed.any() else None
+        units = self.config.task.units
+        mend = "Mend the spans, or cut texts finer: task.units: pieces."
+        if units != "pieces":
+            mend = f"Mend the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
+        return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", mend, first)
+
+    def interval(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
+        from kerasft.evaluation.entity_metrics import counts_by_text, f1_of_counts
+        from kerasft.evaluation.intervals import bootstrap_interval
+
+        counts = counts_by_text(split.gold, self._found(split, logits)[0], split.texts)
+        return {"metric": self.headline} | bootstrap_interval(f1_of_counts, counts, seed=self.config.seed)
+
+    def _found(self, split: PreparedWindows, logits: np.ndarray) -> tuple[Spans, np.ndarray]:
+        """(tokens, tags) logits of a split -> the entities that a server would answer, and their scores."""
+        from kerasft.evaluation.entity_decoding import decode_split
+
+        return decode_split(split, logits, len(self.state["labels"]), self.chain, DECODED_AT_ONCE)
+
+    def predictions(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+        predicted, scores = self._found(split, logits)
+        true, answered = (_by_text(spans, split.texts) for spans in (split.gold, predicted))
+        for number, text in enumerate(table.column("text")):
+            yield {
+                "text": text,
+                "truth": [self._entity(text, split.gold, at) for at in true[number]],
+                "entities": [
+                    self._entity(text, predicted, at) | {"score": float(scores[at])} for at in answered[number]
+                ],
+            }
+
+    def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        predicted, scores = self._found(split, logits)
+        names = np.array(self.state["labels"], object)[predicted.types]
+        places = _by_text(predicted, split.texts)
+        counts = np.array([len(at) for at in places])
+        padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
+        for number, at in enumerate(places):
+            padded["types"][number, : len(at)], padded["scores"][number, : len(at)] = names[at], scores[at]
+        yield padded | {"count": counts}
+
+    def _entity(self, text: str, spans: Spans, at: int) -> dict[str, Any]:
+        start, end, kind = (int(values[at]) for values in (spans.starts, spans.ends, spans.types))
+        return {"text": text[start:end], "type": self.state["labels"][kind], "start": start, "end": end}
+
+    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        names = {"text": "entities", "type": "types", "start": "starts", "end": "ends", "score": "scores"}
+        columns = [outputs[name].tolist() for name in names.values()]
+        return [
+            {"entities": [dict(zip(names, map(_plain, entity))) for entity in list(zip(*row))[:count]]}
+            for *row, count in zip(*columns, outputs["count"].tolist())
+        ]
+
+    def truth(self, target: np.ndarray) -> list[str]:
+        """Tags of one window's tokens -> their names, without those that have none."""
+        from kerasft.tasks.token_classification.tags import iob2_tags
+
+        return [iob2_tags(self.state["labels"])[tag] for tag in target if tag >= 0]
+
+    def class_counts(self, split: PreparedWindows) -> dict[str, int]:
+        labels = self.state["labels"]
+        return dict(zip(labels, np.bincount(split.gold.types, minlength=len(labels)).tolist()))
+
+    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        found = []
+        for row in answers:
+            true, given = (
+                {tuple(entity[key] for key in _FIELDS) for entity in row[name]} for name in ("truth", "entities")
+            )
+            wrong = [entity for entity in row["entities"] if tuple(entity[key] for key in _FIELDS) not in true]
+            if true != given:
+                texts = [
+                    [f"{entity['text']} ({entity['type']})" for entity in row[name]] for name in ("truth", "entities")
+                ]
+                score = max((entity["score"] for entity in wrong), default=0.0)
+                found.append({"text": row["text"], "truth": texts[0], "prediction": texts[1], "score": score})
+        return sorted(found, key=lambda mistake: -mistake["score"])
+
+
+def _by_text(spans: Spans, texts: int) -> list[np.ndarray]:
+    """The places of each text's spans."""
+    ends = np.cumsum(np.bincount(spans.texts, minlength=texts))
+    return np.split(np.arange(len(spans.texts)), ends[:-1])
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8") if isinstance(value, bytes) else value
