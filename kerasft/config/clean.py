@@ -10,11 +10,7 @@ Action = Literal["keep", "drop", "fail"]
 
 
 class CleanConfig(Section):
-    """Rows that are taken out of train before labels are learnt; rows of validation and test always stay.
-
-    keep: they are counted and said; drop: they are taken out, each with a line in cleaning.json; fail: the program ends
-    with their places. Texts are compared without case, white space, punctuation and the width of letters.
-    """
+    """Rows of train that are counted and said (keep), taken out and listed in cleaning.json (drop), or refused (fail)."""
 
     empty: Action = Field("keep", description="Rows with a text of nothing but white space.")
     leakage: Literal["keep", "drop_from_train", "fail"] = Field(
