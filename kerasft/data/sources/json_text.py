@@ -192,7 +192,7 @@ def check_depth(value: Any, text: str, start: int, end: int, where: str) -> None
 
 
 def check_repeated(value: Any, text: str, start: int, end: int, where: str) -> None:
-    """Raises UserError where an object parsed from text[start:end] has a key twice: Python keeps the last in silence."""
+    """Raises UserError where an object parsed from text[start:end] has a key twice; Python would keep the last."""
     if not isinstance(value, (dict, list)):
         return
     keys = len(value) if isinstance(value, dict) else 0
