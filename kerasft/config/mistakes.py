@@ -124,8 +124,8 @@ def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: 
 
 
 def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
-    """What is said of a text or a list that is too short or too long."""
-    unit = "character" if isinstance(value, str) else "item"
+    """What is said of a text, a list or a section that is too short or too long."""
+    unit = {str: "character", dict: "key"}.get(type(value), "item")
     limit = f"{limits['min_length']} or more" if "min_length" in limits else f"{limits['max_length']} at most"
     if not value:
         return f"is empty; write {limits.get('min_length', 1)} {unit} or more"

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from kerasft.config.data import Format
+from kerasft.data.sources.annotations import Unannotated
 from kerasft.data.sources.files import check_regular, expand, is_folder
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.data.sources.readers import STREAMED, detect_format, read_path, read_stream
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.tfds_rows import read_tfds
-from kerasft.errors import UserError
+from kerasft.errors import BadRow, UserError
 from kerasft.quoting import listed
 
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -39,6 +40,12 @@ class Record:
         try:
             return self.values[column]
         except KeyError:
+            if isinstance(self.values, Unannotated):
+                raise BadRow(
+                    f"{self.where}: nobody has annotated this task, so it has no {column!r} for data.columns.{role}; "
+                    "annotate it in Label Studio, or export annotated tasks alone",
+                    "no annotation",
+                ) from None
             raise UserError(self._lacks(column, role)) from None
 
     def _lacks(self, column: str, role: str) -> str:

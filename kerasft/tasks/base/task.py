@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.comparable import Comparable
 from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(abc.ABC):
+class Task(Comparable, abc.ABC):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,
@@ -62,11 +63,6 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def inputs(self) -> tuple[str, ...]:
         """Names of the string columns that an answer needs: the inputs of the served model."""
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Names of the texts of a row of `schema`: those of `inputs`, unless training reads more than an answer."""
-        return self.inputs
 
     @property
     def positions(self) -> int:
