@@ -55,7 +55,7 @@ class TaskModel(keras.Model):
 
     @classmethod
     def from_preset(cls: type[Self], preset: str, labels: Any = None, **options: Any) -> Self:
-        """A pre-trained model with an untrained head; without labels a trained one, where the preset is one.
+        """A pre-trained model with an untrained head; a trained one, where the preset is one and there are no labels.
 
         Args:
             preset: as `model.preset` in a config: `pypi:...`, `hf:OWNER/NAME`, `kaggle:HANDLE`, `run:DIR`,
@@ -134,8 +134,8 @@ class TaskModel(keras.Model):
         """
         check_read(self, x)
         if not holds_text(x):
-            beside = {"sample_weight": sample_weight, "shuffle": shuffle}
-            return super().fit(x, y, batch_size, epochs, **beside, **kwargs)
+            kwargs |= {"sample_weight": sample_weight, "shuffle": shuffle}
+            return super().fit(x, y, batch_size, epochs, **kwargs)
         kwargs = {"epochs": epochs, "batch_size": batch_size or BATCH, **kwargs}
         with quiet_end():
             return super().fit(**fit_arguments(self, (x, y, sample_weight), shuffle, kwargs))
@@ -145,8 +145,8 @@ class TaskModel(keras.Model):
         check_read(self, x)
         if not holds_text(x):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
-        data = measured_data(self, (x, y, sample_weight), batch_size or MEASURED)
-        return super().evaluate(data, verbose=verbose, **kwargs)
+        x = measured_data(self, (x, y, sample_weight), batch_size or MEASURED)
+        return super().evaluate(x, verbose=verbose, **kwargs)
 
     def measure(self, x: Any, y: Any = None, batch_size: int = MEASURED) -> dict[str, Any]:
         """The figures that a run writes to metrics.json, such as `accuracy`, `f1`, `perplexity`.
@@ -180,10 +180,7 @@ class TaskModel(keras.Model):
         """Writes the SavedModel that the command line writes: strings in, answers out, checked.
 
         Args:
-            directory: such as `saved_models/NAME`; the version's folder is made in it.
-
-        Returns:
-            `directory`/VERSION.
+            directory: such as `saved_models/NAME`; the version's folder, which is returned, is made in it.
 
         Raises:
             ServableError, UserError: as `kerasft.serving.exporter.export`; or the model reads no strings.
@@ -231,7 +228,7 @@ class TaskModel(keras.Model):
         return {}
 
     def _default_metrics(self) -> list[keras.metrics.Metric]:
-        """Beside the loss, of targets and logits."""
+        """Of targets and logits."""
         return []
 
     def _learns(self) -> bool:
