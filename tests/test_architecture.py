@@ -20,6 +20,7 @@ RANKS = (
     ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
     ("session",),
     ("accelerators",),
+    ("keras_models",),
     ("results",),
     ("inference",),
     ("serving",),
