@@ -2,6 +2,7 @@
 # make test    the test suite
 # make test-all    the tests that take ten minutes each, too
 # make lint    ruff
+# make types   pyright on kerasft/
 # make docs    the tables of docs/config.md from the schema, and the site in build/site
 # make pins    write requirements/py*.txt anew (PYTHONS: one interpreter of each version)
 # make clean   remove .venv and everything else that these make; runs and exports stay
@@ -15,7 +16,7 @@ PIP := $(BIN) -m pip install --quiet --quiet --use-pep517 --disable-pip-version-
 PINS := requirements/py$$($(BIN) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
 NEEDS := setup.cfg pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: demo test test-all lint docs pins clean
+.PHONY: demo test test-all lint types docs pins clean
 
 demo: .venv/.runtime
 	.venv/bin/kerasft train configs/quickstart.yaml --overwrite
@@ -30,6 +31,10 @@ test-all: test
 lint: .venv/.test
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
+
+# Without the variable pyright asks a server whether there is a newer release.
+types: .venv/.test
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN) -m pyright --pythonpath $(BIN)
 
 docs: .venv/.docs
 	sed -i '/<!-- keys -->/q' docs/config.md

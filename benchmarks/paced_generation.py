@@ -60,7 +60,7 @@ def training(args: argparse.Namespace) -> Callable[[], object]:
 def generation(args: argparse.Namespace) -> Callable[[], object]:
     import tensorflow as tf
 
-    from kerasft.config.text_generation import Decoding
+    from kerasft.config.text_generation import DecodingConfig
     from kerasft.models.generation.cached_decoder import CausalDecoder
     from kerasft.models.generation.generator import Generator
     from kerasft.models.tokenizers.detokenizer import Detokenizer
@@ -71,7 +71,7 @@ def generation(args: argparse.Namespace) -> Callable[[], object]:
     detokenizer.ordinary |= detokenizer.special
     detokenizer.special[:] = False
     decoder = CausalDecoder(backbone, args.length + args.new)
-    generator = Generator(decoder, detokenizer, Decoding(max_new_tokens=args.new))
+    generator = Generator(decoder, detokenizer, DecodingConfig(max_new_tokens=args.new))
     generator.bfloat16 = args.precision == "bfloat16"
     ids = np.random.default_rng(0).integers(10, backbone.vocabulary_size, (args.rows, args.length))
     features = {"token_ids": tf.constant(ids, tf.int32), "lengths": tf.fill([args.rows], args.length)}

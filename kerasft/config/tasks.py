@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Optional, Union
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from kerasft.config.section import Section
-from kerasft.config.seq2seq import Seq2Seq
-from kerasft.config.text_generation import TextGeneration
+from kerasft.config.seq2seq import Seq2SeqConfig
+from kerasft.config.text_generation import TextGenerationConfig
 
 
 def _name(name: str) -> str:
@@ -34,7 +34,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Names = Annotated[list[str], AfterValidator(_different)]
 
 
-class OutOfScope(Section):
+class OutOfScopeConfig(Section):
     """The answer to texts that belong to none of the labels, by a threshold chosen on validation."""
 
     label: Name = Field(min_length=1, description="The answer, and the label of such rows in the data.")
@@ -48,7 +48,7 @@ class OutOfScope(Section):
     )
 
 
-class TextClassification(Section):
+class TextClassificationConfig(Section):
     """Assign one label, several labels or a number to a text or a pair of texts."""
 
     name: Literal["text_classification"] = Field(description="The task.")
@@ -68,7 +68,7 @@ class TextClassification(Section):
         description="How token vectors become one vector; auto: the family's own (encoders the first token, "
         "decoders the last).",
     )
-    out_of_scope: Optional[OutOfScope] = None
+    out_of_scope: Optional[OutOfScopeConfig] = None
     separator: Optional[str] = Field(
         None, min_length=1, description="Between the levels of a label, such as / in travel/flight; null: no levels."
     )
@@ -81,20 +81,20 @@ class TextClassification(Section):
     )
 
     @model_validator(mode="after")
-    def _labels_only(self) -> "TextClassification":
+    def _labels_only(self) -> "TextClassificationConfig":
         if self.top is not None and self.problem == "regression":
             raise ValueError(f"task.top: {self.top} is for problems with labels, not regression; remove it")
         return self
 
     @model_validator(mode="after")
-    def _single_label_only(self) -> "TextClassification":
+    def _single_label_only(self) -> "TextClassificationConfig":
         for key in ("out_of_scope", "separator"):
             if getattr(self, key) is not None and self.problem != "single_label":
                 raise ValueError(f"task.{key} is for problem single_label, not {self.problem}; remove it")
         return self
 
 
-class RelationExtraction(Section):
+class RelationExtractionConfig(Section):
     """Name the relation between two entities that are marked in a text."""
 
     name: Literal["relation_extraction"] = Field(description="The task.")
@@ -127,7 +127,7 @@ class RelationExtraction(Section):
         return value
 
 
-class TokenClassification(Section):
+class TokenClassificationConfig(Section):
     """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
 
     name: Literal["token_classification"] = Field(description="The task.")
@@ -157,7 +157,7 @@ class TokenClassification(Section):
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
 
-class QuestionAnswering(Section):
+class QuestionAnsweringConfig(Section):
     """Find the stretch of a context that answers a question, or say that none does."""
 
     name: Literal["question_answering"] = Field(description="The task.")
@@ -173,7 +173,7 @@ class QuestionAnswering(Section):
     n_best: int = Field(20, ge=1, description="Answers that are compared, and listed beside the best.")
 
 
-class TextEmbedding(Section):
+class TextEmbeddingConfig(Section):
     """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
 
     name: Literal["text_embedding"] = Field(description="The task.")
@@ -189,7 +189,7 @@ class TextEmbedding(Section):
     temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
 
 
-class MaskedLM(Section):
+class MaskedLMConfig(Section):
     """Pre-train an encoder on plain text, or go on doing so: name the tokens that were hidden."""
 
     name: Literal["masked_lm"] = Field(description="The task.")
@@ -205,14 +205,14 @@ class MaskedLM(Section):
 # One more task is one more class here.
 Task = Annotated[
     Union[
-        TextClassification,
-        TokenClassification,
-        RelationExtraction,
-        QuestionAnswering,
-        TextEmbedding,
-        MaskedLM,
-        TextGeneration,
-        Seq2Seq,
+        TextClassificationConfig,
+        TokenClassificationConfig,
+        RelationExtractionConfig,
+        QuestionAnsweringConfig,
+        TextEmbeddingConfig,
+        MaskedLMConfig,
+        TextGenerationConfig,
+        Seq2SeqConfig,
     ],
     Field(discriminator="name", description="What is learnt."),
 ]

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from kerasft.config.section import Section
 
 
-class Decoding(Section):
+class DecodingConfig(Section):
     """How a text is written, token by token, where a request does not say."""
 
     max_new_tokens: int = Field(
@@ -35,7 +35,7 @@ class Decoding(Section):
     seed: int = Field(0, ge=0, lt=2**31, description="Of what is drawn; the same request gets the same answer.")
 
     @model_validator(mode="after")
-    def _searched_or_drawn(self) -> "Decoding":
+    def _searched_or_drawn(self) -> "DecodingConfig":
         if self.beams > 1 and (self.temperature > 0 or self.top_k is not None or self.top_p < 1):
             raise ValueError(
                 f"task.decoding.beams: {self.beams} beams search for the likeliest answer and draw nothing; remove "
@@ -46,7 +46,7 @@ class Decoding(Section):
         return self
 
 
-class Chat(Section):
+class ChatConfig(Section):
     """How a dialogue becomes one text, turn by turn, in mode chat; as given, ChatML."""
 
     opening: str = Field(
@@ -76,7 +76,7 @@ class Chat(Section):
     content_key: str = Field("content", description="Of column messages: the key of a message that has the text.")
 
 
-class TextGeneration(Section):
+class TextGenerationConfig(Section):
     """Write on from a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
 
     name: Literal["text_generation"] = Field(description="The task.")
@@ -93,8 +93,8 @@ class TextGeneration(Section):
         description="Of a corpus. documents: rows are full, texts follow one another in them; none: each text has rows "
         "of its own.",
     )
-    chat: Chat = Chat()
-    decoding: Decoding = Decoding()
+    chat: ChatConfig = ChatConfig()
+    decoding: DecodingConfig = DecodingConfig()
     samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
     measured_answers: int = Field(
         100,
@@ -104,12 +104,12 @@ class TextGeneration(Section):
     )
 
     @model_validator(mode="after")
-    def _of_the_mode(self) -> "TextGeneration":
+    def _of_the_mode(self) -> "TextGenerationConfig":
         if self.mode != "prompt_completion" and self.template is not None:
             raise ValueError(f"task.template is for mode prompt_completion, not {self.mode}; remove it")
         if self.mode != "corpus" and self.packing != "none":
             raise ValueError("task.packing: documents is for mode corpus; each prompt has a row of its own: set none")
-        if self.mode != "chat" and self.chat != Chat():
+        if self.mode != "chat" and self.chat != ChatConfig():
             raise ValueError(f"task.chat is for mode chat, not {self.mode}; remove it")
         return self
 

@@ -27,7 +27,7 @@ _traced = threading.local()
 
 
 def create_optimizer(
-    config: schema.Training,
+    config: schema.TrainingConfig,
     steps: int,
     model: keras.Model,
     depths: Mapping[str, int],
@@ -74,7 +74,7 @@ def create_optimizer(
     return optimizer
 
 
-def _factors(config: schema.Optimizer, variables: Sequence, depths: Mapping[str, int]) -> Iterator[float]:
+def _factors(config: schema.OptimizerConfig, variables: Sequence, depths: Mapping[str, int]) -> Iterator[float]:
     """What the learning rate of each variable is multiplied by."""
     top = max(depths.values(), default=0) + 1
     head = (config.head_learning_rate or config.learning_rate) / config.learning_rate
@@ -255,7 +255,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         steps: all the steps of the run.
     """
 
-    def __init__(self, config: schema.Optimizer, steps: int):
+    def __init__(self, config: schema.OptimizerConfig, steps: int):
         self.config, self.steps = config, steps
         warmup = config.warmup * steps if config.warmup < 1 else config.warmup
         self.warmup_steps = min(math.ceil(warmup), steps)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.config.early_stopping import EarlyStopping
+from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.tasks.base import Task
 from kerasft.training.checkpoints.best import BestRule
@@ -24,7 +24,7 @@ class Selection:
         progress: of the run.
     """
 
-    def __init__(self, stopping: EarlyStopping | None, task: Task, progress: Progress):
+    def __init__(self, stopping: EarlyStoppingConfig | None, task: Task, progress: Progress):
         self._task, self._progress = task, progress
         self.metric = stopping.metric if stopping else task.headline
         self._rule = BestRule(self.metric, self.metric in task.falling, stopping)

@@ -38,7 +38,7 @@ class Watched(Running):
 @pytest.fixture
 def watch(tmp_path):
     def make(steps=10, **saving):
-        often, terminal = schema.Checkpoint(**saving), Terminal(stream=io.StringIO())
+        often, terminal = schema.CheckpointConfig(**saving), Terminal(stream=io.StringIO())
         training = Training(Kept(), steps, "accuracy", often, tmp_path / "run", terminal)
         return Watched(with_usual_actions(), training)
 

@@ -8,10 +8,10 @@ from kerasft.errors import UserError
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer, swapped_averages
 
 
-def training(**keys) -> schema.Training:
+def training(**keys) -> schema.TrainingConfig:
     ema = keys.pop("ema", None)
     base = {"learning_rate": 0.1, "warmup": 0, "schedule": "constant", "weight_decay": 0.0, "clip_norm": None}
-    return schema.Training(optimizer=base | keys, ema=ema)
+    return schema.TrainingConfig(optimizer=base | keys, ema=ema)
 
 
 def layer_model() -> keras.Model:
@@ -197,7 +197,7 @@ def test_moving_average_follows_its_formula_and_swaps_in_and_out(replicas, mirro
 
 def test_schedules_have_their_shapes():
     def rates(**keys):
-        schedule = WarmupSchedule(schema.Optimizer(learning_rate=1.0, **keys), 100)
+        schedule = WarmupSchedule(schema.OptimizerConfig(learning_rate=1.0, **keys), 100)
         return np.asarray([float(schedule(step)) for step in range(100)])
 
     linear = rates(schedule="linear", warmup=0.1)

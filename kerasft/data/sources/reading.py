@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kerasft.config.data import Data
+from kerasft.config.data import DataConfig
 from kerasft.errors import UserError
 from kerasft.printable import printable
 
 Row = tuple[dict[str, Any], str]  # column -> value, and the place: FILE:LINE
-_DEFAULTS = Data.model_fields
+_DEFAULTS = DataConfig.model_fields
 
 
 def _to_stderr(text: str) -> None:
@@ -40,7 +40,7 @@ class Reading:
     remark: Callable[[str], None] = _to_stderr
 
     @classmethod
-    def of(cls, data: Data, remark: Callable[[str], None] | None = None) -> Reading:
+    def of(cls, data: DataConfig, remark: Callable[[str], None] | None = None) -> Reading:
         """As a config says; remark=None: to stderr."""
         return cls(
             data.encoding,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.beam_search import BeamSearch
 from kerasft.models.generation.bfloat16_weights import held_weights
 from kerasft.models.generation.decoder import Decoder, PrefillState
@@ -78,7 +78,7 @@ class Generator:
 
     bfloat16 = False
 
-    def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: Decoding):
+    def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: DecodingConfig):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
         self._stopping = StoppingCriteria(detokenizer, decoding)
 

@@ -6,7 +6,7 @@ import re
 
 import tensorflow as tf
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.sampling import penalised
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 
@@ -23,7 +23,7 @@ class StoppingCriteria:
         stops: whether a text may end an answer.
     """
 
-    def __init__(self, detokenizer: Detokenizer, decoding: Decoding):
+    def __init__(self, detokenizer: Detokenizer, decoding: DecodingConfig):
         self._detokenizer, self._penalty = detokenizer, decoding.repetition_penalty
         self.special, self.stops = detokenizer.special, bool(decoding.stop)
         # The bytes of a stop text lie in at most as many tokens.

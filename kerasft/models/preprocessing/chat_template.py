@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from kerasft.config.text_generation import Chat
+from kerasft.config.text_generation import ChatConfig
 from kerasft.data.prepared.spoken import RenderedTurn
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.prompt_template import PromptTemplate
@@ -37,7 +37,7 @@ class ChatTemplate:
         UserError: `opening` holds something else than {role}.
     """
 
-    def __init__(self, chat: Chat):
+    def __init__(self, chat: ChatConfig):
         self.speaker, self.learnt = chat.learn[0], frozenset(chat.learn)
         self.end, self.between = chat.end, chat.between
         self._system = chat.system

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import keras
 import keras_hub
 
-from kerasft.config.schema import Model
+from kerasft.config.schema import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.byte_pair import byte_characters
 from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces
@@ -138,7 +138,7 @@ def _check_room(size: int, needed: int, what: str) -> None:
 
 
 def start_from_scratch(
-    model: Model, texts: Texts, dtype: str, positions: int
+    model: ModelConfig, texts: Texts, dtype: str, positions: int
 ) -> tuple[keras_hub.models.Backbone, keras_hub.tokenizers.Tokenizer]:
     """The backbone and tokenizer of `model.architecture`; the weights are drawn from Keras' global seed.
 

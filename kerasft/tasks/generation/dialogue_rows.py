@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kerasft.config.text_generation import Chat
+from kerasft.config.text_generation import ChatConfig
 from kerasft.data.sources.edges import trimmed
 from kerasft.data.sources.literals import read_list
 from kerasft.errors import BadRow
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROLES = ("messages", "turns")  # of columns that hold a dialogue
 
 
-def messages_of(value: Any, role: str, chat: Chat, column: str, record: Record) -> list[Message]:
+def messages_of(value: Any, role: str, chat: ChatConfig, column: str, record: Record) -> list[Message]:
     """A dialogue out of a record's column; white space around a turn is left out.
 
     Args:
@@ -37,7 +37,7 @@ def messages_of(value: Any, role: str, chat: Chat, column: str, record: Record) 
     return [_message(each, place, role, chat, f"{record.where}: column {column!r}") for place, each in enumerate(value)]
 
 
-def _message(value: Any, place: int, role: str, chat: Chat, where: str) -> Message:
+def _message(value: Any, place: int, role: str, chat: ChatConfig, where: str) -> Message:
     if role == "turns":
         if not isinstance(value, str):
             raise BadRow(f"{where}: turn {place + 1} is {quoted(value)}; a text is needed")

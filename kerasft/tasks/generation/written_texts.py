@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.tasks.base import Number
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class WritesTexts:
         return self.generator.detokenizer.text(target.tolist())
 
 
-def request_numbers(told: Decoding) -> dict[str, dict[str, Number]]:
+def request_numbers(told: DecodingConfig) -> dict[str, dict[str, Number]]:
     """The signature `generate`, with `SamplingParams`; beams draw nothing."""
     limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
     if told.beams > 1:

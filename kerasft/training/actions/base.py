@@ -33,7 +33,7 @@ class Training:
     checkpoints: Checkpoints
     steps: int
     metric: str
-    saving: schema.Checkpoint
+    saving: schema.CheckpointConfig
     folder: Path
     terminal: Terminal
     model: keras.Model | None = None

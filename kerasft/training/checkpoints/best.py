@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerasft.config.early_stopping import EarlyStopping
+from kerasft.config.early_stopping import EarlyStoppingConfig
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class BestRule:
 
     metric: str
     falls: bool
-    stopping: EarlyStopping | None = None
+    stopping: EarlyStoppingConfig | None = None
 
     def is_best(self, value: float | None, loss: float | None, best: Mapping[str, Any]) -> bool:
         """Whether a validation takes the place of the best before it, {"value", "loss"}; empty: there is none."""

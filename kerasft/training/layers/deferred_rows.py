@@ -215,7 +215,7 @@ def deferring(layers: Sequence[tuple[keras.layers.Layer, DeferredRows]]) -> Iter
 
 
 def deferrable_layers(
-    config: schema.Training, model: keras.Model, forms: Collection[str], replicas: int
+    config: schema.TrainingConfig, model: keras.Model, forms: Collection[str], replicas: int
 ) -> list[keras.layers.Layer]:
     """The embedding layers whose tables are large, trained, and read by their rows alone; none without Adam.
 

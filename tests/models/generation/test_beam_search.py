@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tiny_gguf import undecided_weights, write_gguf
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.cached_decoder import CausalDecoder
 from kerasft.models.generation.decoder import PrefillState
 from kerasft.models.generation.generator import Generator
@@ -102,21 +102,21 @@ def ask(generator, prompts, limits=None) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("length_penalty,stop", [(0.0, None), (1.0, None), (2.0, None), (1.0, "ca"), (-1.0, "bd")])
 def test_wide_beams_find_the_best_of_all_answers(letters, length_penalty, stop):
     decoder, most = TableDecoder(), 4
-    told = Decoding(beams=600, length_penalty=length_penalty, max_new_tokens=most, stop=[stop] if stop else [])
+    told = DecodingConfig(beams=600, length_penalty=length_penalty, max_new_tokens=most, stop=[stop] if stop else [])
     found = [text for text, _ in ask(Generator(decoder, letters, told), PROMPTS)]
     assert found == [decoder.likeliest(prompt, most, length_penalty, stop) for prompt in PROMPTS]
     assert len(set(found)) > 1
 
 
 def test_each_row_has_its_own_limit_and_does_not_know_of_the_others(letters):
-    generator = Generator(TableDecoder(3), letters, Decoding(beams=3, max_new_tokens=6, repetition_penalty=1.2))
+    generator = Generator(TableDecoder(3), letters, DecodingConfig(beams=3, max_new_tokens=6, repetition_penalty=1.2))
     limits = [6, 2, 0, 1, 5]
     together = ask(generator, PROMPTS, limits)
     assert [ask(generator, [prompt], [limit])[0] for prompt, limit in zip(PROMPTS, limits)] == together
     assert ask(generator, PROMPTS[::-1], limits[::-1])[::-1] == together
     assert together[2] == ("", 0) and all(count <= limit for (_, count), limit in zip(together, limits))
     # One token more or less is another search, not the same one cut.
-    narrow = Generator(TableDecoder(3), letters, Decoding(beams=600, length_penalty=0.0))
+    narrow = Generator(TableDecoder(3), letters, DecodingConfig(beams=600, length_penalty=0.0))
     assert [ask(narrow, [prompt], [2])[0][0] for prompt in PROMPTS] == [
         TableDecoder(3).likeliest(prompt, 2, 0.0) for prompt in PROMPTS
     ]
@@ -129,7 +129,7 @@ def test_answers_are_those_of_transformers(case, tmp_path):
     detokenizer = Detokenizer(load_tokenizer(path), 262)
     detokenizer.special = np.arange(262) == case["end"]
     detokenizer.ordinary = ~detokenizer.special
-    told = Decoding(
+    told = DecodingConfig(
         beams=case["num_beams"],
         length_penalty=case["length_penalty"],
         repetition_penalty=case["repetition_penalty"],

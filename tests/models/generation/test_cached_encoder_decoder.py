@@ -6,7 +6,7 @@ import tensorflow as tf
 from tiny_bart import POSITIONS, TEXTS, make_bart
 from tiny_t5 import make_t5
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.cached_encoder_decoder import _T5, EncoderDecoder
 from kerasft.models.generation.generator import Generator, SamplingParams
 from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
@@ -45,7 +45,7 @@ class Writer:
 
     def traced(self, decoding) -> tuple:
         decoder = EncoderDecoder(self.backbone, self.reader.begin, POSITIONS)
-        made = Generator(decoder, self.reader.detokenizer, Decoding(**decoding))
+        made = Generator(decoder, self.reader.detokenizer, DecodingConfig(**decoding))
         sampling_params = SamplingParams(
             *(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64))
         )

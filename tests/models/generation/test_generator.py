@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from support.decoders import SPECS
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.cached_decoder import CausalDecoder
 from kerasft.models.generation.generator import Generator, SamplingParams
 from kerasft.models.heads.causal_lm import CausalLM
@@ -49,7 +49,7 @@ class Writer:
 
     def __init__(self, parts, **decoding):
         backbone, detokenizer = parts
-        self.generator = Generator(CausalDecoder(backbone, LENGTH), detokenizer, Decoding(**decoding))
+        self.generator = Generator(CausalDecoder(backbone, LENGTH), detokenizer, DecodingConfig(**decoding))
         column = {name: tf.TensorSpec([None], kind) for name, kind in SPECS.items()}
         specs = {"token_ids": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
         self.decode_step = tf.function(self.generator, [specs, SamplingParams(**column)], autograph=False)

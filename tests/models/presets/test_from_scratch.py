@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from kerasft.config.schema import Model
+from kerasft.config.schema import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import (
     character_tokenizer,
@@ -84,7 +84,7 @@ def test_a_character_is_a_token_and_what_the_corpus_lacks_is_bytes():
 @pytest.mark.parametrize("tokens", ["subwords", "characters"])
 def test_a_decoder_has_the_sizes_of_the_config(tokens, family):
     sizes = {"family": family, "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 600}
-    model = Model(preset=None, architecture={**sizes, "tokens": tokens}, max_length=16)
+    model = ModelConfig(preset=None, architecture={**sizes, "tokens": tokens}, max_length=16)
     backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", 24)
     config = backbone.get_config()
     assert (config["num_layers"], config["intermediate_dim"], config["max_sequence_length"]) == (2, 32, 24)
@@ -97,7 +97,7 @@ def test_an_encoder_decoder_has_kernels_as_wide_as_its_layers_ask_for():
     made = []
     for _ in range(2):
         keras.utils.set_random_seed(3)
-        model = Model(preset=None, architecture=sizes, max_length=16)
+        model = ModelConfig(preset=None, architecture=sizes, max_length=16)
         made.append(start_from_scratch(model, lambda: SENTENCES, "float32", 16)[0])
     kernels = [v for v in made[0].trainable_variables if v.path.endswith("/kernel")]
     assert len(kernels) == 4 * 3 + 2 * 2
@@ -116,7 +116,7 @@ def test_bytes_without_a_pair():
 
 def test_sizes_are_those_of_the_config():
     sizes = {"family": "bert", "layers": 2, "heads": 2, "hidden": 16, "intermediate": 32, "vocabulary_size": 300}
-    model = Model(preset=None, architecture={**sizes, "positions": 40}, max_length=16, dropout=0.2)
+    model = ModelConfig(preset=None, architecture={**sizes, "positions": 40}, max_length=16, dropout=0.2)
     backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", model.max_length)
     config = backbone.get_config()
     assert (config["num_layers"], config["hidden_dim"], config["dropout"]) == (2, 16, 0.2)

@@ -6,7 +6,7 @@ import sentencepiece
 import tensorflow as tf
 from tiny_sentence_pieces import TEXTS, make_llama, train_pieces
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.data.prepared.next_tokens import prepare_answers, prepare_dialogues, prepare_documents
 from kerasft.data.prepared.spoken import RenderedTurn
 from kerasft.errors import UserError
@@ -64,7 +64,9 @@ def test_special_and_unknown_tokens_and_half_characters(llama):
 def answers(llama, prompts: list[str], **decoding) -> list[str]:
     backbone, tokenizer = llama
     preprocessor = prompt_preprocessor(backbone, tokenizer, 32)
-    generator = Generator(CausalDecoder(backbone, 32), preprocessor.detokenizer, Decoding(max_new_tokens=6, **decoding))
+    generator = Generator(
+        CausalDecoder(backbone, 32), preprocessor.detokenizer, DecodingConfig(max_new_tokens=6, **decoding)
+    )
 
     @tf.function
     def answer(prompts):

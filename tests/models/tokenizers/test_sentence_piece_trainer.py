@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from kerasft.config.schema import Model
+from kerasft.config.schema import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
@@ -87,7 +87,7 @@ def test_a_line_break_and_indentation_are_tokens(trained, encode):
 @pytest.mark.parametrize("family", ["gpt2", "bart"])
 def test_a_preset_of_it_is_loaded_by_keras_hub(tmp_path, family):
     sizes = {"family": family, "layers": 1, "heads": 2, "hidden": 8, "intermediate": 16, "vocabulary_size": 450}
-    model = Model(preset=None, architecture={**sizes, "tokens": "sentencepiece"}, max_length=16)
+    model = ModelConfig(preset=None, architecture={**sizes, "tokens": "sentencepiece"}, max_length=16)
     backbone, tokenizer = start_from_scratch(model, lambda: SENTENCES, "float32", 16)
     assert backbone.vocabulary_size == tokenizer.vocabulary_size() <= 450
     save_preset(backbone, tokenizer, str(tmp_path / "model"))

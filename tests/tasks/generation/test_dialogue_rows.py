@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasft.config.text_generation import Chat
+from kerasft.config.text_generation import ChatConfig
 from kerasft.data.sources.sources import Record
 from kerasft.errors import BadRow
 from kerasft.tasks.generation.dialogue_rows import messages_of
@@ -11,7 +11,7 @@ RECORD = Record({}, "a.jsonl:3")
 
 
 def read(value, role="messages", **chat):
-    return [tuple(message) for message in messages_of(value, role, Chat(**chat), "c", RECORD)]
+    return [tuple(message) for message in messages_of(value, role, ChatConfig(**chat), "c", RECORD)]
 
 
 def test_messages_and_turns():

@@ -3,7 +3,7 @@
 import numpy as np
 from support.decoders import SPECS
 
-from kerasft.config.text_generation import Decoding
+from kerasft.config.text_generation import DecodingConfig
 from kerasft.tasks.generation.written_texts import drawn_samples, request_numbers, text_rows
 
 
@@ -19,7 +19,7 @@ def test_samples_are_drawn_by_the_seed_alone():
 
 
 def test_a_request_has_the_numbers_that_a_generator_takes():
-    numbers = request_numbers(Decoding(max_new_tokens=9, temperature=0.5))["generate"]
+    numbers = request_numbers(DecodingConfig(max_new_tokens=9, temperature=0.5))["generate"]
     assert {name: number.dtype for name, number in numbers.items()} == {k: kind.name for k, kind in SPECS.items()}
     assert numbers["max_new_tokens"].values[0] == 9 and numbers["temperature"].values[0] == 0.5
 

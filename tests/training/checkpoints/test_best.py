@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasft.config.early_stopping import EarlyStopping
+from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.training.checkpoints.best import BestRule
 from kerasft.training.checkpoints.checkpoint import Progress
 
@@ -44,7 +44,7 @@ def test_the_best_value_is_kept_and_among_those_the_first_of_the_lowest_losses(v
 
 
 def test_patience_counts_validations_in_which_the_value_is_not_better_by_enough():
-    rule = BestRule("accuracy", False, EarlyStopping(metric="accuracy", patience=2, min_delta=0.1))
+    rule = BestRule("accuracy", False, EarlyStoppingConfig(metric="accuracy", patience=2, min_delta=0.1))
     assert rule.counts(0.5, None) and rule.counts(0.65, 0.5) and not rule.counts(0.55, 0.5)
     assert not rule.counts(None, 0.5)
     assert not rule.is_enough(1) and rule.is_enough(2)

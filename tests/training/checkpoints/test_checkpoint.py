@@ -19,7 +19,7 @@ def make(folder, seed: int, keep: int = 2) -> Checkpoints:
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(inputs)))
-    checkpoints = Checkpoints(folder, model, create_optimizer(schema.Training(), 10, model, {}), keep)
+    checkpoints = Checkpoints(folder, model, create_optimizer(schema.TrainingConfig(), 10, model, {}), keep)
     checkpoints.prepare()
     return checkpoints
 

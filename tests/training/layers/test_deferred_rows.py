@@ -19,9 +19,9 @@ ROWS, STEPS = 1500, 100
 FORMS = (deferred_rows.EMBEDDINGS,)
 
 
-def training(**keys) -> schema.Training:
+def training(**keys) -> schema.TrainingConfig:
     own = {name: keys.pop(name) for name in ("ema", "gradient_accumulation") if name in keys}
-    return schema.Training(optimizer={"learning_rate": 0.01, "weight_decay": 0.1, **keys}, **own)
+    return schema.TrainingConfig(optimizer={"learning_rate": 0.01, "weight_decay": 0.1, **keys}, **own)
 
 
 def tagger(rows: int = ROWS) -> keras.Model:
