@@ -49,13 +49,12 @@ class Evaluator:
             parts = [part_of((features, targets), i, microbatches) for i in range(microbatches)]
             return tf.concat([part_forward(*part) for part in parts], 0)
 
-        # A trace for each length would take longer than a split of short texts.
-        @tf.function(reduce_retracing=True, autograph=False)
         def forward(batch):
             with cheaper():
                 return strategy.run(replica_forward, args=batch)
 
-        self.forward = forward
+        # A trace for each length would take longer than a split of short texts.
+        self.forward = tf.function(forward, reduce_retracing=True, autograph=False)
 
     def logits(self, prepared: Prepared, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """(rows, ...) float32 logits, row i those of the split's row i; (tokens, ...) where tokens have targets.

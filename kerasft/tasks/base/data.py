@@ -12,6 +12,7 @@ from kerasft.config.schema import Config, TrainingConfig
 from kerasft.config.task_section import TaskSection
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.comparable import Comparable
 from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
@@ -26,7 +27,7 @@ SplitT = TypeVar("SplitT", bound="Prepared")  # what its rows become
 OPTIONAL = ("class_weights", "label_smoothing")  # keys of `training` that a task honours where it says so
 
 
-class TaskData(abc.ABC, Generic[SectionT, SplitT]):
+class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
     """A task's rows: how records become them, what is learnt from them, and how a model reads them.
 
     Args:
@@ -38,7 +39,6 @@ class TaskData(abc.ABC, Generic[SectionT, SplitT]):
         section_class: its class, by which a task is told that it has the right one.
         columns: roles of columns that the data may have.
         inputs: names of the string columns that an answer needs: the inputs of the served model.
-        texts: names of the texts of a row of `schema`; those of `inputs`, unless training reads more than an answer.
         headline: the metric that chooses the best checkpoint, a key of `metrics`.
         rising: metrics a run can be chosen by, where more is better.
         falling: and where less is better.
@@ -64,10 +64,6 @@ class TaskData(abc.ABC, Generic[SectionT, SplitT]):
         self.state: dict[str, Any] = dict(state or {})
 
     @property
-    def texts(self) -> tuple[str, ...]:
-        return self.inputs
-
-    @property
     def positions(self) -> int:
         """Tokens of the longest text that the model reads."""
         return self.config.model.max_length
@@ -82,8 +78,8 @@ class TaskData(abc.ABC, Generic[SectionT, SplitT]):
         name, training = self.config.task.name, self.config.training
         architecture = self.config.model.architecture
         if architecture is not None and (architecture.family == "bart") != self.encoder_decoder:
-            mend = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
-            raise UserError(f"model.architecture.family: {name} does not start from a {architecture.family}; {mend}")
+            fix = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
+            raise UserError(f"model.architecture.family: {name} does not start from a {architecture.family}; {fix}")
         stopping = training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
             known = ", ".join(self.rising + self.falling)
@@ -92,8 +88,8 @@ class TaskData(abc.ABC, Generic[SectionT, SplitT]):
             )
         refused = [key for key in OPTIONAL if key not in self.honours]
         if any(getattr(training, key) != TrainingConfig.model_fields[key].default for key in refused):
-            keys, mend = " and ".join(f"training.{key}" for key in refused), "" if refused[1:] else "; leave it null"
-            raise UserError(f"{keys}: not for task {name}{mend}")
+            keys, fix = " and ".join(f"training.{key}" for key in refused), "" if refused[1:] else "; leave it null"
+            raise UserError(f"{keys}: not for task {name}{fix}")
 
     @abc.abstractmethod
     def schema(self) -> pa.Schema:

@@ -25,14 +25,21 @@ class Mode(abc.ABC):
         columns: roles of columns that the data may have.
         inputs: names of the texts that an answer needs.
         texts: names of the texts of a row.
+        may_be_empty: those that a row can do without.
     """
 
     columns: tuple[Column, ...]
     inputs: tuple[str, ...]
     texts: tuple[str, ...]
+    may_be_empty: tuple[str, ...] = ()
 
     def __init__(self, config: Config):
         self.config = config
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Of `texts`, those that an answer belongs to."""
+        return self.texts
 
     @property
     def dialogue(self) -> Dialogue | None:

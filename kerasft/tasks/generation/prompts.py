@@ -39,7 +39,12 @@ class PromptCompletion(Mode):
         self._given_template, self._ending = section.template, ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
         self.texts = (*self.inputs, "output")
+        self.may_be_empty = ("input",) if self.inputs == PROMPT else ()  # an instruction may need none
         self._column_seen = False  # that of the input, in some row
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return self.inputs
 
     @functools.cached_property
     def template(self) -> PromptTemplate:

@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.config.seq2seq import Seq2SeqConfig
 from kerasft.config.text_generation import DecodingConfig, TextGenerationConfig
+from kerasft.data.quality.folding import folded
 from kerasft.tasks.base import Dialogue, Number, Task
 from kerasft.tasks.generation.mode import Mode
 
@@ -41,11 +42,13 @@ class WritesTexts(Task[WritingT, TokensT]):
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # the output layer is the model's own
     writes = True
+    one_answer = False  # a text can be translated, summed up or answered in several ways
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.mode = self.choose_mode()
         self.columns, self.inputs = self.mode.columns, self.mode.inputs
+        self.may_be_empty = self.mode.may_be_empty
         self._generator: Generator | None = None
 
     @abc.abstractmethod
@@ -55,6 +58,14 @@ class WritesTexts(Task[WritingT, TokensT]):
     @property
     def texts(self) -> tuple[str, ...]:
         return self.mode.texts
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return self.mode.given
+
+    def row_answers(self, table: Table) -> list[str] | None:
+        written = [name for name in self.texts if name not in self.given]
+        return [folded(text) for text in table.column(written[0])] if written else None
 
     @property
     def dialogue(self) -> Dialogue | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.tasks import QuestionAnsweringConfig
+from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
 from kerasft.tasks.question_answering import rows
@@ -63,6 +64,14 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         if not any(answered):
             raise UserError("data.train: no question has an answer; check data.columns.answers")
         self.state["no_answer"] = not all(answered)
+
+    def row_answers(self, table: Table) -> list[Any]:
+        """The different answers of each row, without those that differ in case or punctuation alone."""
+        columns = (table.column(name) for name in ("context", "starts", "ends"))
+        return [
+            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
+            for context, *places in zip(*columns)
+        ]
 
     def stratify(self, table: Table) -> np.ndarray | None:
         return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)
@@ -130,7 +139,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def unreachable(self, split: PreparedQuestions) -> Unreachable:
         answered = sum(bool(starts) for starts in split.table.column("starts"))
         what = "questions have no answer that begins and ends where tokens do"
-        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
+        return Unreachable(split.unreachable, answered, what, "Fix the starts of their answers.")
 
     def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval
