@@ -200,7 +200,6 @@ def measure(
         task.check_targets({"test": table})
     else:
         table = read_own_split(run, model, task, split, terminal)
-
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.warnings import unreachable_warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasft.evaluation.answer_measures import Watched
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.sections import data, learning_curves, masked_texts, scores_by_split, setup
 
@@ -12,6 +13,7 @@ KIND = Kind(
     scores=("perplexity", "log_loss", "accuracy", "top_5_accuracy"),
     sections=(learning_curves, masked_texts, scores_by_split, data, setup),
 )
+WATCHED = Watched()  # of texts alone: answers are free text
 
 
 def samples(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:

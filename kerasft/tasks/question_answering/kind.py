@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from kerasft.evaluation.answer_measures import (
+    ANSWERED,
+    CONFIDENCE,
+    LABEL,
+    Arrays,
+    Measures,
+    Row,
+    Watched,
+    numbers,
+)
 from kerasft.evaluation.report.console import answers_table
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.sections import data, learning_curves, mistakes, scores_by_split, setup
@@ -33,3 +44,12 @@ def wrong_answers(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in wrong
     ]
+
+
+def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
+    """Whether a question has an answer."""
+    answered: list[Row] = [(ANSWERED,) if start >= 0 else () for start in outputs["start"].tolist()]
+    return {LABEL: answered, CONFIDENCE: numbers(outputs["score"])}
+
+
+WATCHED = Watched(_answers)

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from kerasft.evaluation.answer_measures import (
+    CONFIDENCE,
+    LABEL,
+    Arrays,
+    Measures,
+    Watched,
+    classified,
+    names,
+    numbers,
+)
 from kerasft.evaluation.report.console import relations_table
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.label_sections import per_relation
@@ -13,3 +25,11 @@ KIND = Kind(
     sections=(learning_curves, per_relation, *CLASSES),
     table=relations_table,
 )
+
+
+def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
+    """A text whose entities are not well marked has no relation."""
+    return {LABEL: names(outputs["relation"]), CONFIDENCE: numbers(outputs["score"])}
+
+
+WATCHED = Watched(_answers, classified)

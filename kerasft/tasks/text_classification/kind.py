@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+
+from kerasft.evaluation.answer_measures import (
+    CONFIDENCE,
+    LABEL,
+    MOST_OF_A_ROW,
+    VALUE,
+    Arrays,
+    Measures,
+    Watched,
+    classified,
+    names,
+    numbers,
+    text,
+)
 from kerasft.evaluation.report.console import class_table, label_table
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.sections import CLASSES, NUMBERS, learning_curves
@@ -45,3 +62,25 @@ KINDS = {
         mistakes=("Furthest off", "off by"),
     ),
 }
+
+
+def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
+    if "value" in outputs:
+        return {VALUE: numbers(outputs["value"])}
+    if "chosen" in outputs and labels:
+        found = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
+    elif "count" in outputs:  # of so many labels that their names stand there
+        counts = np.minimum(outputs["count"], MOST_OF_A_ROW).tolist()
+        found = [tuple(map(text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
+    else:
+        found = names(outputs["label"])
+    return {LABEL: found, CONFIDENCE: numbers(outputs["score"])}
+
+
+def _methods(outputs: Arrays, state: Mapping[str, Any]) -> Measures:
+    if "outputs" in outputs:
+        return {VALUE: numbers(outputs["outputs"].reshape(-1))}
+    return classified(outputs, state)
+
+
+WATCHED = Watched(_answers, _methods)

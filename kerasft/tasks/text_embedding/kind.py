@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.evaluation.answer_measures import Watched
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.sections import NUMBERS, data, learning_curves, mistakes, scores_by_split, setup
 
@@ -21,6 +22,7 @@ RETRIEVAL = Kind(
     sections=(learning_curves, mistakes, scores_by_split, data, setup),
     mistakes=("Found last", "rank"),
 )
+WATCHED = Watched()  # of texts alone: answers are vectors
 
 
 def furthest_off(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from kerasft.evaluation.answer_measures import (
+    CONFIDENCE,
+    LABEL,
+    MOST_OF_A_ROW,
+    Arrays,
+    Measures,
+    Watched,
+    text,
+)
 from kerasft.evaluation.report.class_sections import per_class, per_tag
 from kerasft.evaluation.report.console import class_table
 from kerasft.evaluation.report.kind import Kind
@@ -35,3 +47,14 @@ def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _place(entity: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(entity[key] for key in _FIELDS)
+
+
+def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
+    """Type and score of each entity."""
+    counts = np.minimum(outputs["count"], MOST_OF_A_ROW).tolist()
+    types = [tuple(text(name) for name in row[:count]) for row, count in zip(outputs["types"].tolist(), counts)]
+    scores = [tuple(row[:count]) for row, count in zip(outputs["scores"].tolist(), counts)]
+    return {LABEL: types, CONFIDENCE: scores}
+
+
+WATCHED = Watched(_answers)
