@@ -36,7 +36,7 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
 
     Attributes:
         section: of the config, the task's own.
-        section_class: its class, by which a task is told that it has the right one.
+        section_class: its class; a task refuses a config with another.
         columns: roles of columns that the data may have.
         inputs: names of the string columns that an answer needs: the inputs of the served model.
         headline: the metric that chooses the best checkpoint, a key of `metrics`.

@@ -84,7 +84,7 @@ class Mode(abc.ABC):
         """A table as a decoder reads it."""
 
     def joined(self) -> dict[str, Any]:
-        """What the preprocessor is told of a prompt's columns."""
+        """What the preprocessor needs to know of a prompt's columns."""
         return {}
 
     def stops(self, special: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Records of questions -> rows; their answers, as data sets write them -> stretches of the context."""
+"""Records of questions -> rows; their answers, as data sets write them -> spans of the context."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def read_row(record: Record, columns: Mapping[str, str]) -> dict[str, Any]:
     """
     texts = read_texts(record, columns)
     given = record.get(columns["answers"], "answers")
-    found = read_answers(given, texts["context"], columns["answers"], record.where)
+    spans = read_answers(given, texts["context"], columns["answers"], record.where)
     name = None
     if "id" in columns:
         name = text_of(record.get(columns["id"], "id"), columns["id"], record.where)
     return {
         "id": name,
         **texts,
-        "starts": [start for start, _ in found],
-        "ends": [end for _, end in found],
+        "starts": [start for start, _ in spans],
+        "ends": [end for _, end in spans],
         "where": record.where,
     }
 

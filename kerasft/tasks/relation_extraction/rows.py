@@ -45,7 +45,7 @@ def read_marked(record: Record, columns: Mapping[str, str], markers: Markers) ->
 
 def given_columns(record: Record, columns: Mapping[str, str]) -> dict[str, str]:
     """The names of a record's columns, which may also bear the names of their roles."""
-    found = {role: name if name in record.values else role for role, name in columns.items()}
-    if not any(found.get(entity) in record.values for entity in ENTITIES):
-        return {"text": found["text"]}  # a model that was trained on spans reads markers too
-    return found
+    given = {role: name if name in record.values else role for role, name in columns.items()}
+    if not any(given.get(entity) in record.values for entity in ENTITIES):
+        return {"text": given["text"]}  # a model that was trained on spans reads markers too
+    return given

@@ -39,8 +39,8 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     @property
     def max_output_length(self) -> int:
         """Tokens of an output."""
-        told = self.section.max_output_length
-        return self.config.model.max_length if told is None else told
+        limit = self.section.max_output_length
+        return self.config.model.max_length if limit is None else limit
 
     @property
     def positions(self) -> int:

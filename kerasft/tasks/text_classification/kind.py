@@ -68,13 +68,13 @@ def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
     if "value" in outputs:
         return {VALUE: numbers(outputs["value"])}
     if "chosen" in outputs and labels:
-        found = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
+        chosen = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
     elif "count" in outputs:  # of so many labels that their names stand there
         counts = np.minimum(outputs["count"], MOST_OF_A_ROW).tolist()
-        found = [tuple(map(text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
+        chosen = [tuple(map(text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
     else:
-        found = names(outputs["label"])
-    return {LABEL: found, CONFIDENCE: numbers(outputs["score"])}
+        chosen = names(outputs["label"])
+    return {LABEL: chosen, CONFIDENCE: numbers(outputs["score"])}
 
 
 def _methods(outputs: Arrays, state: Mapping[str, Any]) -> Measures:

@@ -111,9 +111,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         return self.problem.class_counts(split.targets)
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        wrong = [(row, self.problem.mistake(row)) for row in answers]
-        found = sorted(((row, told) for row, told in wrong if told), key=lambda pair: -pair[1]["score"])
-        return [{name: row[name] for name in (*self.inputs, "truth")} | told for row, told in found]
+        judged = [(row, self.problem.mistake(row)) for row in answers]
+        wrong = sorted(((row, mistake) for row, mistake in judged if mistake), key=lambda pair: -pair[1]["score"])
+        return [{name: row[name] for name in (*self.inputs, "truth")} | mistake for row, mistake in wrong]
 
     def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
         return [(row["truth"], row["value"]) for row in answers if "value" in row]

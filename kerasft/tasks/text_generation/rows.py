@@ -83,14 +83,14 @@ class Dialogues(Mode):
         return pa.schema([("text", pa.large_string()), ("roles", many), ("contents", many), ("where", pa.string())])
 
     def _messages(self, record: Record, column: str, role: str) -> list[Message]:
-        found = messages_of(record.get(column, role), role, self._chat, column, record)
-        return self.template.with_system(found)
+        messages = messages_of(record.get(column, role), role, self._chat, column, record)
+        return self.template.with_system(messages)
 
     def parse(self, record: Record) -> dict[str, Any]:
-        found = self._messages(record, self.config.data.columns[self.role], self.role)
-        roles, contents = zip(*found)
+        messages = self._messages(record, self.config.data.columns[self.role], self.role)
+        roles, contents = zip(*messages)
         return {
-            "text": self.template.text(found),
+            "text": self.template.text(messages),
             "roles": list(roles),
             "contents": list(contents),
             "where": record.where,
@@ -109,11 +109,11 @@ class Dialogues(Mode):
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = self.template.learnt
         for split, table in splits.items():
-            found = {role for roles in table.column("roles") for role in roles}
-            self.roles |= found
-            if not found & learnt:
+            present = {role for roles in table.column("roles") for role in roles}
+            self.roles |= present
+            if not present & learnt:
                 raise UserError(
-                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {listed(sorted(found))}; "
+                    f"data.{split}: no turn is of {' or '.join(sorted(learnt))}, but of {listed(sorted(present))}; "
                     "set task.chat.learn or task.chat.rename"
                 )
 

@@ -60,10 +60,10 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
         from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
-        told = self.section.decoding
-        stop = [*told.stop, *self.mode.stops(made.detokenizer.special_tokens)]
+        decoding = self.section.decoding
+        stop = [*decoding.stop, *self.mode.stops(made.detokenizer.special_tokens)]
         decoder = CausalDecoder(backbone, made.max_length)
-        self._generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
+        self._generator = Generator(decoder, made.detokenizer, decoding.model_copy(update={"stop": stop}))
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -87,8 +87,10 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
         from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        told = self.section
-        cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
+        section = self.section
+        cut, most = (
+            (halves, section.samples) if self._corpus else (answered, max(section.samples, section.measured_answers))
+        )
         samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             special = detokenizer.special[sample.prompt]

@@ -32,7 +32,7 @@ _FIELDS = ("start", "end", "type")
 
 def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of predictions/ -> texts with a wrong entity, or without a true one, the surest wrong one first."""
-    found = []
+    mistakes_made = []
     for row in answers:
         true, given = ({_place(entity) for entity in row[name]} for name in ("truth", "entities"))
         wrong = [entity for entity in row["entities"] if _place(entity) not in true]
@@ -41,8 +41,8 @@ def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 [f"{entity['text']} ({entity['type']})" for entity in row[name]] for name in ("truth", "entities")
             )
             score = max((entity["score"] for entity in wrong), default=0.0)
-            found.append({"text": row["text"], "truth": truth, "prediction": prediction, "score": score})
-    return sorted(found, key=lambda mistake: -mistake["score"])
+            mistakes_made.append({"text": row["text"], "truth": truth, "prediction": prediction, "score": score})
+    return sorted(mistakes_made, key=lambda mistake: -mistake["score"])
 
 
 def _place(entity: dict[str, Any]) -> tuple[Any, ...]:

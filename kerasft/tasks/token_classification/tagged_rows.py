@@ -183,7 +183,7 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
 
 
 def _seen(text: str, start: int, end: int) -> tuple[int, int]:
-    """A stretch without what is blank at its edges, unless all of it is."""
+    """A span without what is blank at its edges, unless all of it is."""
     begin, stop = trimmed_span(text, start, end)
     return (begin, stop) if begin < stop else (start, end)
 
