@@ -87,10 +87,9 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
         from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        section = self.section
-        cut, most = (
-            (halves, section.samples) if self._corpus else (answered, max(section.samples, section.measured_answers))
-        )
+        cut, most = halves, self.section.samples
+        if not self._corpus:
+            cut, most = answered, max(most, self.section.measured_answers)
         samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             special = detokenizer.special[sample.prompt]
