@@ -110,12 +110,12 @@ class LabelNames:
     def name(self, value: Any, where: str) -> str:
         """A name or a number from 0 -> the name. Raises UserError where there is no such label."""
         if isinstance(value, list):
-            mend = "give one label a text; of one-hot rows take argmax(axis=1)"
-            raise UserError(f"{where}: the label is {quoted(value)}, a list; {mend}")
+            fix = "give one label a text; of one-hot rows take argmax(axis=1)"
+            raise UserError(f"{where}: the label is {quoted(value)}, a list; {fix}")
         if isinstance(value, int) and not isinstance(value, bool):
             if not 0 <= value < len(self.labels):
-                mend = f"numbers are 0 to {len(self.labels) - 1}, of {listed(self.labels)}"
-                raise UserError(f"{where}: there is no label with the number {value}; {mend}")
+                fix = f"numbers are 0 to {len(self.labels) - 1}, of {listed(self.labels)}"
+                raise UserError(f"{where}: there is no label with the number {value}; {fix}")
             return self.labels[value]
         try:
             name = name_of(value)
@@ -123,8 +123,8 @@ class LabelNames:
             raise UserError(f"{where}: the label is {quoted(value)}; one of {listed(self.labels)} is needed") from None
         if identity(name) not in self._known:
             near = difflib.get_close_matches(name, self.labels, 1)
-            mend = f"did you mean {near[0]!r}?" if near else f"there are: {listed(self.labels)}"
-            raise UserError(f"{where}: there is no label {quoted(name)}; {mend} (all stand in from_preset's labels)")
+            fix = f"did you mean {near[0]!r}?" if near else f"there are: {listed(self.labels)}"
+            raise UserError(f"{where}: there is no label {quoted(name)}; {fix} (all stand in from_preset's labels)")
         return self.labels[self._known[identity(name)]]
 
     def names(self, values: Sequence[Any]) -> list[str]:

@@ -79,7 +79,7 @@ def _factors(config: schema.OptimizerConfig, variables: Sequence, depths: Mappin
         yield config.layer_decay ** (top - depths[variable.path]) if variable.path in depths else head
 
 
-class _FineTuning:
+class _FineTuning(keras.optimizers.Optimizer):
     """What fine-tuning adds to a Keras optimizer: it clips after the sum over replicas, scales the rate by layer, fuses
     Adam and defers rows.
 
