@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from kerasft.data.quality.folding import folded
@@ -34,7 +34,7 @@ class Comparable:
         """Names of the texts of a row that its answer belongs to."""
         return self.texts
 
-    def row_answers(self, table: Table) -> list[Hashable] | None:
+    def row_answers(self, table: Table) -> Sequence[Hashable] | None:
         """(rows,) the answer of each row in a form in which equal ones are equal; None: rows have none but texts.
 
         Spans are compared by their words and types, not by their places, which move with punctuation.

@@ -10,7 +10,7 @@ from kerasft.data.sources.sources import Record
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
-from kerasft.tasks.token_classification.rows import join, read_spans, read_tagged
+from kerasft.tasks.token_classification.tagged_rows import join, read_spans, read_tagged
 
 TAGGED = {"tokens": "tokens", "tags": "tags"}
 SPANNED = {"text": "text", "spans": "spans"}
