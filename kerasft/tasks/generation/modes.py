@@ -14,12 +14,14 @@ from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Message
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 from kerasft.quoting import listed
+from kerasft.tasks.generation.checks import TurnOrder, WrittenAnswers
 from kerasft.tasks.base import Column
 from kerasft.tasks.base.columns import check_some_text, first_text, text_of
 from kerasft.tasks.generation.dialogue_rows import ROLES, messages_of
 from kerasft.tasks.problems.names import name_warnings
 
 if TYPE_CHECKING:
+    from kerasft.data.quality.base import Check
     from kerasft.data.prepared.next_tokens import NextTokens
     from kerasft.data.prepared.spoken import RenderedTurn
     from kerasft.data.sources.sources import Record
@@ -36,6 +38,7 @@ class Corpus:
     texts: tuple[str, ...] = ("text",)
     given: tuple[str, ...] = ("text",)  # of `texts`, those that an answer belongs to
     may_be_empty: tuple[str, ...] = ()
+    checks: tuple[type[Check], ...] = ()
 
     def __init__(self, config: Config):
         self.config = config
@@ -96,6 +99,7 @@ class PromptCompletion(Corpus):
     """
 
     columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+    checks = (WrittenAnswers,)
 
     def __init__(self, config: Config, ending: str = "\n"):
         super().__init__(config)
@@ -154,6 +158,7 @@ class Dialogues(Corpus):
     """Turns of speakers, one of whom answers; a prompt is a dialogue as one text, as a client renders it too."""
 
     columns = tuple(Column(role, required=False) for role in ROLES)
+    checks = (TurnOrder,)
     roles: frozenset[str] = frozenset()  # of all turns, once the data is read
 
     @functools.cached_property

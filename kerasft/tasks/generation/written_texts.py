@@ -13,6 +13,7 @@ from kerasft.data.quality.folding import folded
 from kerasft.tasks.base import Number
 
 if TYPE_CHECKING:
+    from kerasft.data.quality.base import Check
     import keras
     import pyarrow as pa
     import tensorflow as tf
@@ -42,6 +43,7 @@ class WritesTexts:
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # the output layer is the model's own
     writes = True
+    cuts_texts = False
     one_answer = False  # a text can be translated, summed up or answered in several ways
 
     @property
@@ -59,6 +61,10 @@ class WritesTexts:
     @property
     def may_be_empty(self) -> tuple[str, ...]:
         return self.mode.may_be_empty
+
+    @property
+    def checks(self) -> tuple[type[Check], ...]:
+        return self.mode.checks
 
     def row_answers(self, table: Table) -> list[str] | None:
         written = [name for name in self.texts if name not in self.given]

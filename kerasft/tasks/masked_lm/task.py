@@ -28,6 +28,7 @@ class MaskedLM(Task):
 
     columns = (Column("text"),)
     headline = "perplexity"
+    cuts_texts = False
     rising = ("accuracy", "top_5_accuracy")
     falling = ("perplexity", "log_loss")
     inputs = ("text",)

@@ -35,6 +35,8 @@ class QuestionAnswering(Task):
 
     columns = (Column("question"), Column("context"), Column("answers"), Column("id", required=False))
     headline = "f1"
+    cuts_texts = False
+    checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()
     inputs = ("question", "context")

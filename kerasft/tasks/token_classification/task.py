@@ -15,6 +15,7 @@ from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
+from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
 from kerasft.tasks.token_classification.rows import join, read_spans, read_tagged, read_tokens
 from kerasft.tasks.token_classification.tags import tag_warnings
 
@@ -36,6 +37,8 @@ class TokenClassification(Task):
 
     columns = tuple(Column(role, required=False) for pair in _PAIRS for role in pair)
     headline = "f1"
+    cuts_texts = False
+    checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
@@ -182,7 +185,7 @@ class TokenClassification(Task):
 
     def predictions(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         predicted, scores = self._found(split, logits)
-        true, answered = (_by_text(spans, split.texts) for spans in (split.gold, predicted))
+        true, answered = (spans.by_text(split.texts) for spans in (split.gold, predicted))
         for number, text in enumerate(table.column("text")):
             yield {
                 "text": text,
@@ -195,7 +198,7 @@ class TokenClassification(Task):
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         predicted, scores = self._found(split, logits)
         names = np.array(self.state["labels"], object)[predicted.types]
-        places = _by_text(predicted, split.texts)
+        places = predicted.by_text(split.texts)
         counts = np.array([len(at) for at in places])
         padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
         for number, at in enumerate(places):
@@ -238,12 +241,6 @@ class TokenClassification(Task):
                 score = max((entity["score"] for entity in wrong), default=0.0)
                 found.append({"text": row["text"], "truth": texts[0], "prediction": texts[1], "score": score})
         return sorted(found, key=lambda mistake: -mistake["score"])
-
-
-def _by_text(spans: Spans, texts: int) -> list[np.ndarray]:
-    """The places of each text's spans."""
-    ends = np.cumsum(np.bincount(spans.texts, minlength=texts))
-    return np.split(np.arange(len(spans.texts)), ends[:-1])
 
 
 def _plain(value: Any) -> Any:
