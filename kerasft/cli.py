@@ -24,6 +24,7 @@ COMMANDS = {
     "check-servable": ("kerasft.check_servable", "would TensorFlow Serving load it? kerasft check-servable DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
+    "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
 HELP = ("help", "-h", "--help")
@@ -48,8 +49,8 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, [*COMMANDS, "help", "version"], 1)
-        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-        raise UserError(f"kerasft {command}: unknown command; {mend}")
+        fix = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UserError(f"kerasft {command}: unknown command; {fix}")
     return importlib.import_module(COMMANDS[command][0]).main(rest)
 
 

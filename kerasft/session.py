@@ -74,7 +74,7 @@ def train_run(
         terminal: shows progress and results; None: stderr and stdout.
 
     Raises:
-        UserError: for a mistake that the user can mend; nothing has been written then, as a rule.
+        UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
     terminal = terminal or Terminal()
@@ -210,13 +210,13 @@ def measure(
     with strategy.scope():
         trained = run.load()
     prepared = trained.task.prepare(table, trained.preprocessor)
-    cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
-    for caution in cautions:
-        terminal.line(f"caution: {caution}")
+    warnings = unreachable_warnings({split: trained.task.unreachable(prepared)})
+    for warning in warnings:
+        terminal.line(f"warning: {warning}")
     logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
-    return metrics | ({"cautions": cautions} if cautions else {}), task.kind
+    return metrics | ({"warnings": warnings} if warnings else {}), task.kind
 
 
 def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:

@@ -17,7 +17,7 @@ RANKS = (
     ("__main__",),
     ("cli",),
     ("launch",),  # takes the arguments of a training
-    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
+    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight", "inspect"),
     ("session",),
     ("accelerators",),
     ("results",),
@@ -48,13 +48,12 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
-    "kerasft/config/schema.py": 271,
+    "kerasft/config/schema.py": 261,
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 267,
-    "kerasft/models/presets/presets.py": 265,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
-    "kerasft/tasks/base/task.py": 296,
+    "kerasft/tasks/base/task.py": 292,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 280,
 }

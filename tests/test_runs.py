@@ -104,7 +104,7 @@ def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config, monkeypatch)
     )  # though these run under nohup
     with pytest.raises(HungUp, match="terminal was closed; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGHUP)
-    with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():
+    with pytest.raises(StorageError, match="No space left on device; fix that, then .*--resume"), run.interruptible():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder / "model"))
     run.write_json("metrics.json", {})
     with pytest.raises(Interrupted, match="kerasft.export"), run.interruptible():

@@ -14,6 +14,9 @@ class InspectConfig(Section):
         "warning", description="The exit code is 1 where a finding is of this level or above."
     )
     similarity: float = Field(
-        0.8, gt=0.3, le=1, description="Jaccard similarity of character 4-grams from which on texts are nearly the same."
+        0.8,
+        gt=0.3,
+        le=1,
+        description="Jaccard similarity of character 4-grams from which on texts are nearly the same.",
     )
     fewest_rows: int = Field(10, ge=1, description="Rows of a class in train; a class with fewer is told.")

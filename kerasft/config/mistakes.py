@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a config -> a line a mistake: the place, the key, the value, the mend.
+"""What pydantic finds wrong with a config -> a line a mistake: the place, the key, the value, the fix.
 
 Pydantic's own sentences speak of Python's types, so none of them is passed on.
 """
@@ -119,7 +119,7 @@ def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: 
     wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
     if wanted:
         kinds = " or ".join(dict.fromkeys(wanted))
-        return f"{shown(value)} is not {kinds}{_mend(path, value, wanted, known, on_command_line)}"
+        return f"{shown(value)} is not {kinds}{_fix(path, value, wanted, known, on_command_line)}"
     return f"{shown(value)} does not fit" + (f": {description}" if description else "")
 
 
@@ -137,7 +137,7 @@ def _not_one_of(given: Any, names: list[str]) -> str:
     return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
 
 
-def _mend(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
+def _fix(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
     """What to write instead of a value of another kind."""
     scalar = not isinstance(value, (dict, list)) and value is not None
     if _SECTION in wanted and scalar:

@@ -1,4 +1,4 @@
-"""A config file and overrides become one Config, or one line that names the place, the key, the value and the mend."""
+"""A config file and overrides become one Config, or one line that names the place, the key, the value and the fix."""
 
 import subprocess
 import sys

@@ -39,7 +39,7 @@ class Finding:
         count: rows, or whatever `what` says.
         level: of `LEVELS`.
         what: a sentence that begins with the count.
-        fix: the line of a config that mends it, or what to do; "" where there is nothing to be done.
+        fix: the line of a config that fixes it, or what to do; "" where there is nothing to be done.
         rows: the first of those that are counted.
         detail: further figures, by name.
     """
@@ -198,5 +198,5 @@ class Check(abc.ABC):
 
 
 def clean_line(rows: SplitRows, key: str, action: str) -> str:
-    """The line of a config that takes rows out, where they are of train; validation and test are the user's to mend."""
-    return f"data.clean.{key}: {action}" if rows.name == "train" else f"mend the file of data.{rows.name}"
+    """The line of a config that takes rows out, where they are of train; validation and test are the user's to fix."""
+    return f"data.clean.{key}: {action}" if rows.name == "train" else f"fix the source of data.{rows.name}"

@@ -41,9 +41,7 @@ class Blanks(Check):
                 elif not all(any(unicodedata.category(sign)[0] in "LN" for sign in text) for text in stripped):
                     signs.append(row)
             if empty:
-                yield self.finding(
-                    "empty_texts", rows, empty, "have an empty text", clean_line(rows, "empty", "drop")
-                )
+                yield self.finding("empty_texts", rows, empty, "have an empty text", clean_line(rows, "empty", "drop"))
             if targets:
                 fix = clean_line(rows, "empty", "drop")
                 yield self.finding("empty_targets", rows, targets, "have nothing that is to be written", fix)

@@ -19,4 +19,4 @@ class BrokenRows(Check):
         for (split, kind), rows in groups.items():
             what = f"{len(rows):,} {'row has' if len(rows) == 1 else 'rows have'} {kind}: {rows[0].text}"
             shown = tuple(rows[:MOST_ROWS])
-            yield Finding("broken_rows", split, len(rows), "error", what, "mend these rows", shown, {"mistake": kind})
+            yield Finding("broken_rows", split, len(rows), "error", what, "fix these rows", shown, {"mistake": kind})

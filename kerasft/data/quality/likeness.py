@@ -39,7 +39,9 @@ class Likeness(Check):
                 near.setdefault(one, []).append(other)
                 near.setdefault(other, []).append(one)
         else:
-            what = f"{size:,} characters are too many to look for texts that are nearly the same; equal ones were compared"
+            what = (
+                f"{size:,} characters are too many to look for texts that are nearly the same; equal ones were compared"
+            )
             yield Finding("not_compared", "train", len(texts["train"]), "info", what)
         for rows in data:
             yield from self._within(rows, ids[rows.name], near)
@@ -60,8 +62,8 @@ class Likeness(Check):
             same, later = earlier(ids), sum(other < row for row, other in found.items())
             conflicts = contradicted(ids, rows.answers) if rows.answers is not None else {}
             what = (
-                f"have the texts of another row or nearly so, {later:,} those of an earlier one; {len(same):,} have the "
-                "very same as an earlier one"
+                f"have the texts of another row or nearly so, {later:,} those of an earlier one; {len(same):,} have "
+                "the very same as an earlier one"
             )
             figures = {
                 "with_an_earlier": later,  # in chains of texts, one like the next, this depends on their order

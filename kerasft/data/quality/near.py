@@ -15,7 +15,8 @@ import numpy as np
 GRAM = 4  # characters
 # Two texts of similarity s share a band with probability 1 - (1 - s ** ROWS) ** BANDS: 0.998 at 0.8, 0.03 at 0.3.
 BANDS, ROWS = 16, 5
-MOST_BEHIND = 64  # texts that one is compared with in a band: of thousands made by one template, its neighbours
+MOST_ALIKE = 64  # texts with the same value in a band that are compared each with each;
+FEW_BEHIND = 2  # where there are more, as of a template, each is compared with its neighbours
 CHUNK_GRAMS = 1 << 20
 CHUNK_PAIRS = 1 << 15
 SEED = 20261129  # of the hash functions: the same pairs are found in every run
@@ -137,9 +138,12 @@ def _candidates(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(texts,) of a band -> numbers of texts that have the same value there, a few of them at a time."""
     order = np.argsort(values, kind="stable")
     values = values[order]
-    for behind in range(1, min(MOST_BEHIND, len(values) - 1) + 1):
-        same = np.flatnonzero(values[behind:] == values[:-behind])
-        if not len(same):
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    few = sizes[group] <= MOST_ALIKE  # (texts,)
+    for behind in range(1, min(MOST_ALIKE, len(values))):
+        same = values[behind:] == values[:-behind]
+        same = np.flatnonzero(same if behind <= FEW_BEHIND else same & few[behind:])
+        if not len(same) and behind > FEW_BEHIND:
             return
         yield order[same], order[same + behind]
 

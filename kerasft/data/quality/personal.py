@@ -9,16 +9,16 @@ from kerasft.data.quality.base import Check, Finding, Inspected
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PHONE = re.compile(
-    r"(?<![\w+./-])(?:"
+    r"(?<![A-Za-z0-9_+./-])(?:"
     r"(?:\+|00)[1-9]\d{0,2}(?:[ ()/.-]{0,3}\d{1,4}){2,6}"  # international
     r"|\(\d{2,5}\)[ -]?\d{3,4}[ .-]?\d{3,5}"  # (030) 123 4567
     r"|\d{3}[ .-]\d{3}[ .-]\d{4}"  # North America
     r"|0\d{2,4}[ /-]\d{5,9}"  # with the code of an area
     r"|1[3-9]\d{9}"  # a mobile phone in China
-    r")(?![\w-])"
+    r")(?![A-Za-z0-9_-])"
 )
-CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
-IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+CARD = re.compile(r"(?<![A-Za-z0-9_.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![A-Za-z0-9_-])")
+IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 
 
 class PersonalData(Check):

@@ -57,7 +57,7 @@ class JsonText:
         found = self.peek()
         if found != token:
             shown = repr(found) if found else "the end of the file"
-            raise UserError(f"{self.where()}: broken JSON: {shown} where {token!r} is expected; mend the file")
+            raise UserError(f"{self.where()}: broken JSON: {shown} where {token!r} is expected; fix the file")
         self._advance(self._at + 1)
 
     def value(self) -> Any:
@@ -71,7 +71,7 @@ class JsonText:
                 if self._is_cut(error) and self._fits(len(self._text)) and self._read(size):
                     size *= 2  # a long value is parsed anew after each read: keep the number of reads logarithmic
                     continue
-                raise UserError(f"{self.where()}: broken JSON: {reason(error)}; mend the file") from error
+                raise UserError(f"{self.where()}: broken JSON: {reason(error)}; fix the file") from error
             self._fits(end)
             check_depth(value, self._text, self._at, end, self.where())
             check_repeated(value, self._text, self._at, end, self.where())

@@ -45,7 +45,7 @@ class Cleaning(Stage):
         said = f"{len(found):,} of {len(train):,} rows of train {self.what}"
         if action == "fail":
             raise UserError(
-                f"data.clean.{self.name}: {said}: {places(wheres)}; mend them, or let the key {self._others(config)}"
+                f"data.clean.{self.name}: {said}: {places(wheres)}; fix them, or let the key {self._others(config)}"
             )
         if action == "keep":
             return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {said}; they stay",))

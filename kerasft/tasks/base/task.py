@@ -79,8 +79,8 @@ class Task(Comparable, abc.ABC):
         architecture = self.config.model.architecture
         if architecture is not None and (architecture.family == "bart") != self.encoder_decoder:
             name, family = self.config.task.name, architecture.family
-            mend = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
-            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {mend}")
+            fix = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
+            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {fix}")
         stopping = self.config.training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
             known = ", ".join(self.rising + self.falling)

@@ -24,7 +24,9 @@ class WrittenAnswers(Check):
         for rows in data:
             inputs, outputs = rows.column(given), rows.column("output")
             copies = [
-                row for row, pair in enumerate(zip(inputs, outputs)) if pair[1].strip() and len({*map(folded, pair)}) == 1
+                row
+                for row, pair in enumerate(zip(inputs, outputs))
+                if pair[1].strip() and len({*map(folded, pair)}) == 1
             ]
             if copies:
                 yield self.finding("copied_inputs", rows, copies, "have an output that is its input")
@@ -62,6 +64,8 @@ class TurnOrder(Check):
                     unanswered.append(row)
             if twice:
                 fix = "join the turns, or set task.chat.rename"
-                yield self.finding("turns_out_of_order", rows, twice, "have two turns of one speaker in a row", fix, twice)
+                yield self.finding(
+                    "turns_out_of_order", rows, twice, "have two turns of one speaker in a row", fix, twice
+                )
             if unanswered:
                 yield self.finding("unanswered_turns", rows, unanswered, "end with a turn that nothing is learnt from")

@@ -14,16 +14,16 @@ from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import SYSTEM, ChatTemplate, Message
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 from kerasft.quoting import listed
-from kerasft.tasks.generation.checks import TurnOrder, WrittenAnswers
 from kerasft.tasks.base import Column
 from kerasft.tasks.base.columns import check_some_text, first_text, text_of
+from kerasft.tasks.generation.checks import TurnOrder, WrittenAnswers
 from kerasft.tasks.generation.dialogue_rows import ROLES, messages_of
 from kerasft.tasks.problems.names import name_warnings
 
 if TYPE_CHECKING:
-    from kerasft.data.quality.base import Check
     from kerasft.data.prepared.next_tokens import NextTokens
     from kerasft.data.prepared.spoken import RenderedTurn
+    from kerasft.data.quality.base import Check
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
 

@@ -13,13 +13,13 @@ from kerasft.data.quality.folding import folded
 from kerasft.tasks.base import Number
 
 if TYPE_CHECKING:
-    from kerasft.data.quality.base import Check
     import keras
     import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.inputs_outputs import InputsOutputs
     from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.quality.base import Check
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
     from kerasft.models.generation.generator import Generator

@@ -12,6 +12,7 @@ from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.question_answering.checks import AnswerBorders
 from kerasft.tasks.question_answering.rows import read_answers
 
 if TYPE_CHECKING:
@@ -81,11 +82,8 @@ class QuestionAnswering(Task):
 
     def row_answers(self, table: Table) -> list[Any]:
         """The different answers of each row, without those that differ in case or punctuation alone."""
-        columns = (table.column(name) for name in ("context", "starts", "ends"))
-        return [
-            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
-            for context, *places in zip(*columns)
-        ]
+        columns = zip(*map(table.column, ("context", "starts", "ends")))
+        return [tuple(sorted({folded(text[a:b]) for a, b in zip(starts, ends)})) for text, starts, ends in columns]
 
     def stratify(self, table: Table) -> np.ndarray | None:
         return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)
@@ -153,7 +151,7 @@ class QuestionAnswering(Task):
     def unreachable(self, split: PreparedQuestions) -> Unreachable:
         answered = sum(bool(starts) for starts in split.table.column("starts"))
         what = "questions have no answer that begins and ends where tokens do"
-        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
+        return Unreachable(split.unreachable, answered, what, "Fix the starts of their answers.")
 
     def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval

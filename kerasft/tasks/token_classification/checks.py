@@ -110,6 +110,6 @@ class TagScheme(Check):
             found = [example for at, example in self.broken[scheme] if at == split]
             if found:
                 what = f"{len(found):,} rows have tags that break {scheme}, which the others keep: {found[0].note}"
-                fix = f"mend the tags, and set task.scheme: {scheme}"
+                fix = f"fix the tags, and set task.scheme: {scheme}"
                 shown, detail = tuple(found[:MOST_ROWS]), {"scheme": scheme}
                 yield Finding("broken_tag_scheme", split, len(found), "warning", what, fix, shown, detail)

@@ -81,13 +81,16 @@ def read_tagged(
     tokens = read_tokens(record, tokens_column)
     tags = read_tags(record, tags_column, scheme)
     if len(tags) != len(tokens):
-        raise BadRow(f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag", "tokens without a tag")
+        raise BadRow(
+            f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag",
+            "tokens without a tag",
+        )
     if seen is not None:
         seen.update(tags)
     try:
         spans = spans_of_tags(tags, scheme)
     except IllFormed as error:
-        what = f"{record.where}: {error}; mend it, or set task.scheme to auto"
+        what = f"{record.where}: {error}; fix it, or set task.scheme to auto"
         raise BadRow(what, "tags that break their scheme") from error
     text, starts, ends = join(tokens, joiner)
     places = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
