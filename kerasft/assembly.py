@@ -89,17 +89,28 @@ def assemble(
     """
     with dtype_policy(policy):
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
-        backbone, tokenizer = task.adapt(backbone, tokenizer)
-        model = task.build(backbone)
+        assembled = with_head(task, *task.adapt(backbone, tokenizer), parts)
         if preset is not None and load_weights:
-            task.load_head(model, preset)
-        made = Made.of(model, backbone)
-        assembled = Assembled(model, backbone, tokenizer, task.preprocessor(backbone, tokenizer), parts, made)
+            task.load_head(assembled.model, preset)
         if start is not None:
             assembled = start(assembled)
             check_savable(assembled)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
+
+
+def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Part, ...] = ()) -> Assembled:
+    """A backbone with the task's head, whose weights are drawn.
+
+    Args:
+        task: has learnt its state.
+        backbone: as `task.adapt` left it.
+        tokenizer: its tokenizer; None: none is known yet, nor a preprocessor.
+        parts: that the backbone has.
+    """
+    model = task.build(backbone)
+    preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
+    return Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
@@ -122,22 +133,20 @@ def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
     write_atomically(folder / FACTS, json.dumps(facts, indent=2, ensure_ascii=False))
 
 
-def load_model(folder: Path, task: Task) -> Assembled:
-    """What `save_model` wrote, in float32.
+def load_model(folder: Path, task: Task, policy: str = "float32") -> Assembled:
+    """What `save_model` wrote.
 
     Args:
         folder: a run's `model/`.
         task: with the state of `load_facts`.
+        policy: the dtype policy of its layers.
 
     Raises:
         UserError: a file lacks something, or holds what the model has not.
     """
-    backbone = load_backbone(str(folder), dtype="float32")
-    tokenizer = load_tokenizer(str(folder))
-    parts = _load_parts(folder, backbone)
-    model = task.build(backbone)
-    preprocessor = task.preprocessor(backbone, tokenizer)
-    assembled = Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
+    with dtype_policy(policy):
+        backbone = load_backbone(str(folder), dtype=policy)
+        assembled = with_head(task, backbone, load_tokenizer(str(folder)), _load_parts(folder, backbone))
     load_variables(folder / HEAD, _head(assembled))
     return assembled
 

@@ -67,10 +67,10 @@ def chat(
         trust: an export may reach files or networks.
     """
     opened = _open(model, overrides, wishes, trust)
-    if opened.config.task.name != "text_generation" or opened.config.task.mode != "chat":
+    dialogue = create_task(opened.config).dialogue
+    if dialogue is None:
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
-    exported, beams = isinstance(opened, Export), opened.config.task.decoding.beams
-    if beams > 1 and not exported:
+    if (beams := dialogue.beams) > 1 and not isinstance(opened, Export):
         raise UserError(
             f"task.decoding.beams: an answer is shown as it is written, and which of {beams} beams it is comes out at "
             "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"

@@ -155,7 +155,7 @@ class TrainingConfig(Section):
         description="Keep only the input of each transformer layer for the way back and compute the rest again: the "
         "same update with less memory and about a third more work.",
     )
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig.defaults()
     fit_head: bool = Field(
         False,
         description="Begin with a head that is fitted to what the backbone gives as it is, for text_classification "
@@ -170,7 +170,7 @@ class TrainingConfig(Section):
     )
     early_stopping: Optional[EarlyStoppingConfig] = None
     evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: each epoch.")
-    checkpoint: CheckpointConfig = CheckpointConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig.defaults()
     deterministic: bool = Field(
         False, description="Only kernels that give the same bits each time: what a GPU needs to resume exactly, slower."
     )
@@ -204,17 +204,17 @@ class Config(Section):
     task: Task
     model: ModelConfig
     data: DataConfig
-    training: TrainingConfig = TrainingConfig()
-    output: OutputConfig = OutputConfig()
-    export: ExportConfig = ExportConfig()
-    inspect: InspectConfig = InspectConfig()
+    training: TrainingConfig = TrainingConfig.defaults()
+    output: OutputConfig = OutputConfig.defaults()
+    export: ExportConfig = ExportConfig.defaults()
+    inspect: InspectConfig = InspectConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":
         tokens, length = self.training.tokens_per_batch, self.model.max_length
         if tokens is None:
             return self
-        if not hasattr(self.task, "packing"):
+        if not self.task.batches_of_tokens:
             raise ValueError(
                 f"training.tokens_per_batch: {tokens} is for masked_lm and text_generation, not {self.task.name}; set "
                 "training.batch_size instead"
@@ -235,11 +235,11 @@ class Config(Section):
 
     def ragged_tokens(self) -> Optional[int]:
         """Tokens of a batch whose rows differ in length, so that their number does; None: it is batch_size."""
-        return self.training.tokens_per_batch if getattr(self.task, "packing", None) == "none" else None
+        return self.training.tokens_per_batch if self.task.ragged else None
 
     @model_validator(mode="after")
     def _head_of_one_label(self) -> "Config":
-        if self.training.fit_head and getattr(self.task, "problem", None) != "single_label":
+        if self.training.fit_head and not self.task.fits_head:
             raise ValueError(
                 "training.fit_head: true is for text_classification with problem single_label; leave it false"
             )

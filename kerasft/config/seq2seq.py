@@ -4,11 +4,11 @@ from typing import Literal, Optional
 
 from pydantic import Field
 
-from kerasft.config.section import Section
+from kerasft.config.task_section import TaskSection
 from kerasft.config.text_generation import DecodingConfig
 
 
-class Seq2SeqConfig(Section):
+class Seq2SeqConfig(TaskSection):
     """Write a text from another: translation, summaries, answers, with an encoder and a decoder."""
 
     name: Literal["seq2seq"] = Field(description="The task.")
@@ -23,7 +23,7 @@ class Seq2SeqConfig(Section):
         ge=4,
         description="Tokens an output is cut to, special ones included; null: model.max_length, which is the input's.",
     )
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = DecodingConfig.defaults()
     samples: int = Field(20, ge=1, description="Outputs that the report shows beside those of the data.")
     measured_answers: int = Field(
         100,

@@ -1,12 +1,13 @@
 """The section `task` of a config: a class for each task; the key `name` tells them apart."""
 
 import re
-from typing import Annotated, Literal, Optional, Union
+from typing import Annotated, ClassVar, Literal, Optional, Union
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from kerasft.config.section import Section
 from kerasft.config.seq2seq import Seq2SeqConfig
+from kerasft.config.task_section import TaskSection
 from kerasft.config.text_generation import TextGenerationConfig
 
 
@@ -48,7 +49,7 @@ class OutOfScopeConfig(Section):
     )
 
 
-class TextClassificationConfig(Section):
+class TextClassificationConfig(TaskSection):
     """Assign one label, several labels or a number to a text or a pair of texts."""
 
     name: Literal["text_classification"] = Field(description="The task.")
@@ -80,6 +81,10 @@ class TextClassificationConfig(Section):
         "there are more than 200.",
     )
 
+    @property
+    def fits_head(self) -> bool:
+        return self.problem == "single_label"
+
     @model_validator(mode="after")
     def _labels_only(self) -> "TextClassificationConfig":
         if self.top is not None and self.problem == "regression":
@@ -94,7 +99,7 @@ class TextClassificationConfig(Section):
         return self
 
 
-class RelationExtractionConfig(Section):
+class RelationExtractionConfig(TaskSection):
     """Name the relation between two entities that are marked in a text."""
 
     name: Literal["relation_extraction"] = Field(description="The task.")
@@ -127,8 +132,10 @@ class RelationExtractionConfig(Section):
         return value
 
 
-class TokenClassificationConfig(Section):
+class TokenClassificationConfig(TaskSection):
     """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
+
+    half_at_most: ClassVar[tuple[str, ...]] = ("stride",)
 
     name: Literal["token_classification"] = Field(description="The task.")
     labels: Optional[Names] = Field(
@@ -157,8 +164,10 @@ class TokenClassificationConfig(Section):
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
 
-class QuestionAnsweringConfig(Section):
+class QuestionAnsweringConfig(TaskSection):
     """Find the stretch of a context that answers a question, or say that none does."""
+
+    half_at_most: ClassVar[tuple[str, ...]] = ("stride", "max_question_length")
 
     name: Literal["question_answering"] = Field(description="The task.")
     max_question_length: int = Field(
@@ -173,7 +182,7 @@ class QuestionAnsweringConfig(Section):
     n_best: int = Field(20, ge=1, description="Answers that are compared, and listed beside the best.")
 
 
-class TextEmbeddingConfig(Section):
+class TextEmbeddingConfig(TaskSection):
     """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
 
     name: Literal["text_embedding"] = Field(description="The task.")
@@ -189,8 +198,10 @@ class TextEmbeddingConfig(Section):
     temperature: float = Field(0.05, gt=0, description="Cosines are divided by it in contrastive and cosent.")
 
 
-class MaskedLMConfig(Section):
+class MaskedLMConfig(TaskSection):
     """Pre-train an encoder on plain text, or go on doing so: name the tokens that were hidden."""
+
+    batches_of_tokens: ClassVar[bool] = True
 
     name: Literal["masked_lm"] = Field(description="The task.")
     mask_probability: float = Field(0.15, gt=0, lt=1, description="Share of the tokens that is hidden.")
@@ -200,6 +211,10 @@ class MaskedLMConfig(Section):
         description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
     )
     top: int = Field(5, ge=1, le=100, description="Tokens that the served model names for each mask in a text.")
+
+    @property
+    def ragged(self) -> bool:
+        return self.packing == "none"
 
 
 # One more task is one more class here.

@@ -1,10 +1,11 @@
 """The section `task` of a text_generation config: modes, how a text is written, how a dialogue becomes one."""
 
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, ClassVar, Literal, Optional
 
 from pydantic import Field, model_validator
 
 from kerasft.config.section import Section
+from kerasft.config.task_section import TaskSection
 
 
 class DecodingConfig(Section):
@@ -76,8 +77,10 @@ class ChatConfig(Section):
     content_key: str = Field("content", description="Of column messages: the key of a message that has the text.")
 
 
-class TextGenerationConfig(Section):
+class TextGenerationConfig(TaskSection):
     """Write on from a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
+
+    batches_of_tokens: ClassVar[bool] = True
 
     name: Literal["text_generation"] = Field(description="The task.")
     mode: Literal["corpus", "prompt_completion", "chat"] = Field(
@@ -93,8 +96,8 @@ class TextGenerationConfig(Section):
         description="Of a corpus. documents: rows are full, texts follow one another in them; none: each text has rows "
         "of its own.",
     )
-    chat: ChatConfig = ChatConfig()
-    decoding: DecodingConfig = DecodingConfig()
+    chat: ChatConfig = ChatConfig.defaults()
+    decoding: DecodingConfig = DecodingConfig.defaults()
     samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
     measured_answers: int = Field(
         100,
@@ -103,13 +106,17 @@ class TextGenerationConfig(Section):
         "the data (ROUGE, BLEU, ...) after training and by evaluate.",
     )
 
+    @property
+    def ragged(self) -> bool:
+        return self.packing == "none"
+
     @model_validator(mode="after")
     def _of_the_mode(self) -> "TextGenerationConfig":
         if self.mode != "prompt_completion" and self.template is not None:
             raise ValueError(f"task.template is for mode prompt_completion, not {self.mode}; remove it")
         if self.mode != "corpus" and self.packing != "none":
             raise ValueError("task.packing: documents is for mode corpus; each prompt has a row of its own: set none")
-        if self.mode != "chat" and self.chat != ChatConfig():
+        if self.mode != "chat" and self.chat != ChatConfig.defaults():
             raise ValueError(f"task.chat is for mode chat, not {self.mode}; remove it")
         return self
 

@@ -31,7 +31,7 @@ class Labels(Check):
             found = [row for row, labels in enumerate(names["train"]) if rare & labels]
             what = f"have one of {len(few):,} classes with fewer than {fewest} rows: {_some(few)}"
             yield self.finding("few_rows", train, found, what, "add rows of these classes", classes=len(few))
-        named = set(data.config.task.labels or ()) if hasattr(data.config.task, "labels") else set()
+        named = set(data.task.fixed_labels)
         for rows in data:
             strange = {row: labels - counts.keys() - named for row, labels in enumerate(names[rows.name])}
             found = {row: sorted(labels) for row, labels in strange.items() if labels}

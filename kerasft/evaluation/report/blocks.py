@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from kerasft.evaluation.report.kind import Kind
 
 MOST_ROWS = 200  # classes of a table: a browser shows thousands slowly, and nobody reads them
 
@@ -18,7 +21,7 @@ class Report:
     Args:
         name: of the run.
         created: ISO 8601 time.
-        problem: what the metrics are of: single_label, relation_extraction, ...; a key of `sections.SECTIONS`.
+        kind: what is shown, of all that is known.
         headline: the key of `metrics[split]` that matters most.
         config: the resolved config.
         versions: package -> version.
@@ -36,11 +39,12 @@ class Report:
             Lengths in tokens; a side is what a model reads as one text, most have `texts` alone.
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
         points: (truth, prediction) of test rows, where both are numbers.
+        falling: metrics of which less is better.
     """
 
     name: str
     created: str
-    problem: str
+    kind: Kind
     headline: str
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class Report:
     data_summary: Mapping[str, Any] = field(default_factory=dict)
     mistakes: Sequence[Mapping[str, Any]] = ()
     points: Sequence[tuple[float, float]] = ()
+    falling: Sequence[str] = ()
 
     @property
     def split(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.evaluation.report.blocks import Report
-from kerasft.evaluation.report.labels import SCORES, duration, magnitude, score, title
+from kerasft.evaluation.report.labels import duration, magnitude, score, title
 from kerasft.evaluation.report.rendering import render, write_page
 from kerasft.evaluation.report.sections import sections
 from kerasft.evaluation.report.warnings import warnings_of
@@ -56,7 +56,7 @@ def _headline(report: Report) -> dict[str, Any]:
 
 def _tiles(report: Report) -> list[tuple[str, str]]:
     """The next best figures, and what they cost."""
-    names = [name for name in SCORES[report.problem] if name != report.headline and name in report.scores]
+    names = [name for name in report.kind.scores if name != report.headline and name in report.scores]
     tiles = [(title(name), score(report.scores[name])) for name in names[:_TILES]]
     training, model = report.metrics.get("training", {}), report.metrics.get("model", {})
     if training.get("seconds") is not None:

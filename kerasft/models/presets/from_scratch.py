@@ -152,6 +152,7 @@ def start_from_scratch(
         UserError: see `train_tokenizer`, `train_byte_pairs`, `character_tokenizer` and `train_sentence_pieces`.
     """
     sizes = model.architecture
+    assert sizes is not None  # a config without a preset has one
     if sizes.family == "bert":
         tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
     elif sizes.tokens == "sentencepiece":

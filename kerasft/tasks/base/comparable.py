@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kerasft.config.schema import Config
 from kerasft.data.quality.folding import folded
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ class Comparable:
     """The part of a task's contract that compares rows.
 
     Attributes:
+        config: the resolved config.
         inputs: names of the texts that an answer needs.
         one_answer: whether two answers to the same texts can't both be right.
         may_be_empty: names of texts that a row can do without.
@@ -24,6 +26,7 @@ class Comparable:
         limits: of the contract.
     """
 
+    config: Config
     inputs: tuple[str, ...]
     one_answer = True
     may_be_empty: tuple[str, ...] = ()
@@ -41,6 +44,11 @@ class Comparable:
         """Names of the texts of a row that its answer belongs to."""
         return self.texts
 
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        """The labels that the config names, which train may lack."""
+        return tuple(getattr(self.config.task, "labels", None) or ())
+
     def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Texts of `given` as a reader sees them, without what marks a part of them."""
         return texts
@@ -49,7 +57,7 @@ class Comparable:
         """The key that limits the tokens of a text, and to how many; None: it is not cut."""
         return self.limits["texts"] if self.cuts_texts else None
 
-    def row_answers(self, table: Table) -> list[Hashable] | None:
+    def row_answers(self, table: Table) -> Sequence[Hashable] | None:
         """(rows,) the answer of each row in a form in which equal ones are equal; None: rows have none but texts.
 
         Spans are compared by their words and types, not by their places, which move with punctuation.

@@ -1,4 +1,4 @@
-"""What an inspection looks for where texts are written: copies, odd lengths, turns out of order."""
+"""What an inspection looks for where a text is written for another: copies, odd lengths."""
 
 from __future__ import annotations
 
@@ -45,27 +45,3 @@ class WrittenAnswers(Check):
             what = f"have an output more than {FACTOR:g} times as long or as short as usual ({usual:.2f} of the input)"
             notes = {row: f"{np.exp(ratios[row]):.2f} of the input" for row in found}
             yield self.finding("length_ratios", rows, found, what, "see whether the sides belong together", notes)
-
-
-class TurnOrder(Check):
-    """Dialogues in which a speaker takes two turns, or nobody answers the last one."""
-
-    kinds = {"turns_out_of_order": "warning", "unanswered_turns": "info"}
-
-    def find(self, data: Inspected) -> Iterator[Finding]:
-        learnt = data.task.mode.template.learnt
-        for rows in data:
-            twice, unanswered = {}, []
-            for row, roles in enumerate(rows.column("roles")):
-                same = next((at for at, pair in enumerate(zip(roles, roles[1:]), 1) if pair[0] == pair[1]), None)
-                if same is not None:
-                    twice[row] = f"turns {same} and {same + 1} are both of {roles[same]}"
-                elif roles[-1] not in learnt:
-                    unanswered.append(row)
-            if twice:
-                fix = "join the turns, or set task.chat.rename"
-                yield self.finding(
-                    "turns_out_of_order", rows, twice, "have two turns of one speaker in a row", fix, twice
-                )
-            if unanswered:
-                yield self.finding("unanswered_turns", rows, unanswered, "end with a turn that nothing is learnt from")

@@ -12,7 +12,7 @@ from kerasft.data.quality.borders import inside_word
 from kerasft.data.quality.folding import folded_with_symbols
 from kerasft.errors import BadRow
 from kerasft.quoting import cut
-from kerasft.tasks.token_classification.rows import read_tags
+from kerasft.tasks.token_classification.tagged_rows import read_tags
 from kerasft.tasks.token_classification.tags import SCHEMES, IllFormed, spans_of_tags, tag_form
 
 if TYPE_CHECKING:
