@@ -16,6 +16,7 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.data.cache.cache import FeatureCache
+from kerasft.data.prepared.beside import with_beside
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import Cluster
@@ -124,6 +125,10 @@ def prepare(job: TrainingJob) -> PreparedRun:
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
     prepared = workers.run_on_all(lambda: _tokenized(job, assembled, cache))
+    if objective is not None:
+        prepared["train"] = workers.run_on_all(
+            lambda: with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
+        )
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
@@ -230,6 +235,8 @@ def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str
     for split, rows in prepared.items():
         for side in rows.sides:
             parts += [split, side.offsets, side.targets, *(side.features[name] for name in sorted(side.features))]
+            # What a teacher says may differ in its last bits from machine to machine.
+            parts += [f"{name} {side.beside[name].shape}" for name in sorted(side.beside)]
     return digest_of(*parts)
 
 

@@ -37,6 +37,8 @@ class Task(TaskData[SectionT, SplitT]):
         measures_answers: whether `answer_metrics` has figures, which take rows of `predictions`.
         separable: whether the loss of a batch is the sum of its rows' own.
         embeds: whether `decode` answers unit vectors, `embedding`, that an index can be searched by.
+        one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
+            ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
     """
 
@@ -45,6 +47,7 @@ class Task(TaskData[SectionT, SplitT]):
     measures_answers = False
     separable = True
     embeds = False
+    one_of_many = False
     writes = False
 
     @property

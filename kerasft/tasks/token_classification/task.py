@@ -49,6 +49,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.seen_tags: Counter[str] = Counter()  # as the data has them, with their prefixes
+        self.one_of_many = not self.section.crf  # a chain's probabilities are those of whole paths
 
     def check_config(self) -> None:
         super().check_config()
