@@ -125,7 +125,7 @@ class Run:
         before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
         changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
         if changed:
-            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start again")
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""

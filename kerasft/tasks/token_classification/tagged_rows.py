@@ -182,7 +182,7 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
         what = "several tags" if len(parts) > 1 else "a tag and more"
         raise BadRow(
             f"{where}: {quoted(name)} in column {column!r} is {what}; put spaces between them, or write a list in JSON",
-            "tags with other signs than spaces between them",
+            "tags that are not separated by spaces",
         )
     prefix, dash, kind = name.partition("-")
     return prefix + dash + trimmed(kind) if dash and tag_form(name) else name
@@ -216,7 +216,7 @@ def _places(text: str, start: int, end: int, there: str, where: str) -> tuple[in
         return span_places(text, start, end, there)
     raise BadRow(
         f"{where}: the span from {start} to {end} should be {quoted(there)}, but {quoted(text[max(0, start) : end])} "
-        "stands there; correct its places",
+        "is there; correct start and end",
         "spans that are not at their place",
     )
 

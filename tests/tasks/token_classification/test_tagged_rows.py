@@ -223,7 +223,7 @@ def test_a_span_with_its_own_text_is_held_against_the_text():
     for start in (5, 6):  # code points, or UTF-16 units
         row = spanned(text, {"start": start, "end": start + 4, "label": "LOC", "text": "Bern"})
         assert (row["starts"], row["ends"]) == ([5], [9])
-    with pytest.raises(UserError, match="f:1: the span from 2 to 4 should be 'Bern', but 'to' stands there"):
+    with pytest.raises(UserError, match="f:1: the span from 2 to 4 should be 'Bern', but 'to' is there"):
         spanned(text, {"start": 2, "end": 4, "label": "LOC", "text": "Bern"})
 
 
