@@ -17,7 +17,7 @@ RANKS = (
     ("__main__",),
     ("cli",),
     ("launch",),  # takes the arguments of a training
-    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
+    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight", "inspect"),
     ("session",),
     ("accelerators",),
     ("keras_models",),

@@ -8,7 +8,9 @@ from kerasft.config.architecture import ArchitectureConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
+from kerasft.config.inspection import InspectConfig
 from kerasft.config.optimizer import OptimizerConfig
+from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
@@ -162,19 +164,6 @@ class TrainingConfig(Section):
         return self
 
 
-class OutputConfig(Section):
-    """Where runs are written: DIR/NAME."""
-
-    dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
-
-
-class ExportConfig(Section):
-    """Where SavedModels are written: DIR/NAME/VERSION."""
-
-    dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
-    enabled: bool = Field(True, description="Whether training ends with an export.")
-
-
 class Config(Section):
     """One training run, from data to SavedModel."""
 
@@ -192,6 +181,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
+    inspect: InspectConfig = InspectConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":
