@@ -11,7 +11,7 @@ from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
-from kerasft.config.section import Folder, Section
+from kerasft.config.section import Section
 from kerasft.config.tasks import Task
 
 
