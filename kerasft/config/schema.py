@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from kerasft.config.architecture import ArchitectureConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
+from kerasft.config.inspection import InspectConfig
+from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.section import Folder, Section
 from kerasft.config.tasks import Task
 
@@ -190,19 +192,6 @@ class TrainingConfig(Section):
         return self
 
 
-class OutputConfig(Section):
-    """Where runs land: DIR/NAME."""
-
-    dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
-
-
-class ExportConfig(Section):
-    """Where SavedModels land: DIR/NAME/VERSION."""
-
-    dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
-    enabled: bool = Field(True, description="Whether training ends with an export.")
-
-
 class Config(Section):
     """One training run, from data to SavedModel."""
 
@@ -218,6 +207,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
+    inspect: InspectConfig = InspectConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":

@@ -26,7 +26,7 @@ def _different(names: list[str]) -> list[str]:
     for place, name in enumerate(map(_name, names)):
         same = name.lower() if name.lower() in ("true", "false") else name  # which programs write in capitals or not
         if same in places:
-            raise ValueError(f"{name[:60]!r} stands twice, as item {places[same] + 1} and {place + 1}; remove one")
+            raise ValueError(f"{name[:60]!r} is there twice, as item {places[same] + 1} and {place + 1}; remove one")
         places[same] = place
     return names
 

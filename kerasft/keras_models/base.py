@@ -18,6 +18,7 @@ from kerasft.keras_models.answers import answers, check_read, figures
 from kerasft.keras_models.columns import holds_text, plain
 from kerasft.keras_models.examples import MEASURED, fit_arguments, measured_data, quiet_end
 from kerasft.keras_models.exports import export_model
+from kerasft.keras_models.loss import mean_loss
 from kerasft.keras_models.optimizer import default_optimizer
 from kerasft.keras_models.settings import Settings, save_settings
 from kerasft.tasks.base import Task
@@ -114,8 +115,7 @@ class TaskModel(keras.Model):
         if "loss" not in self._chosen:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         weights = tf.ones(tf.shape(y)[:1]) if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        total = tf.maximum(tf.reduce_sum(weights), 1e-12)
-        return tf.add_n([self.task.loss_sum(y, y_pred, weights) / total, *self.losses])
+        return tf.add_n([mean_loss(self.task, y, y_pred, weights), *self.losses])
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, *, sample_weight=None, shuffle=True, **kwargs):
         """Trains as Keras does, and returns its History.
@@ -146,7 +146,8 @@ class TaskModel(keras.Model):
         if not holds_text(x):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
         x = measured_data(self, (x, y, sample_weight), batch_size or MEASURED)
-        return super().evaluate(x, verbose=verbose, **kwargs)
+        with quiet_end():
+            return super().evaluate(x, verbose=verbose, **kwargs)
 
     def measure(self, x: Any, y: Any = None, batch_size: int = MEASURED) -> dict[str, Any]:
         """The figures that a run writes to metrics.json, such as `accuracy`, `f1`, `perplexity`.

@@ -124,7 +124,7 @@ class LabelNames:
         if identity(name) not in self._known:
             near = difflib.get_close_matches(name, self.labels, 1)
             fix = f"did you mean {near[0]!r}?" if near else f"there are: {listed(self.labels)}"
-            raise UserError(f"{where}: there is no label {quoted(name)}; {fix} from_preset(labels=...) names them all")
+            raise UserError(f"{where}: there is no label {quoted(name)}; {fix} (all stand in from_preset's labels)")
         return self.labels[self._known[identity(name)]]
 
     def names(self, values: Sequence[Any]) -> list[str]:

@@ -77,6 +77,9 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.labels.check_targets(splits)
 
+    def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(self.markers.remove, texts))
+
     def data_warnings(self) -> list[str]:
         return self.labels.data_warnings()
 

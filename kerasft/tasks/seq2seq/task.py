@@ -51,6 +51,9 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
         lengths = ("task.max_output_length", self.max_output_length)
         return {"inputs": super().limits["texts"], "outputs": lengths}
 
+    def cut_at(self, name: str) -> tuple[str, int]:
+        return self.limits["outputs" if name == "output" else "inputs"]
+
     def check_config(self) -> None:
         super().check_config()
         longest, wished = self.max_output_length, self.section.decoding.max_new_tokens
