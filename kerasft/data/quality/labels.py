@@ -18,9 +18,10 @@ class Labels(Check):
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         names = {rows.name: label_sets(rows) for rows in data}
-        if names["train"] is None:
+        known = names["train"]
+        if known is None:
             return
-        counts = Counter(label for labels in names["train"] for label in labels)
+        counts = Counter(label for labels in known for label in labels)
         train = data.splits["train"]
         if counts:
             yield self._balance(train, counts)
@@ -28,12 +29,12 @@ class Labels(Check):
         few = sorted((count, label) for label, count in counts.items() if count < fewest)
         if few:
             rare = {label for _, label in few}
-            found = [row for row, labels in enumerate(names["train"]) if rare & labels]
+            found = [row for row, labels in enumerate(known) if rare & labels]
             what = f"have one of {len(few):,} classes with fewer than {fewest} rows: {_some(few)}"
             yield self.finding("few_rows", train, found, what, "add rows of these classes", classes=len(few))
         named = set(data.task.fixed_labels)
         for rows in data:
-            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names[rows.name])}
+            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names[rows.name] or ())}
             found = {row: sorted(labels) for row, labels in strange.items() if labels}
             if found:
                 labels = Counter(label for each in found.values() for label in each)

@@ -91,8 +91,10 @@ class Likeness(Check):
             ("near_leaks", alike, False, " or nearly so"),
         ):
             if found:
-                answers = rows.answers, learnt.answers
-                other = other_answers(found, *answers, whole=whole) if None not in answers else 0
+                said, known = rows.answers, learnt.answers
+                other = 0
+                if said is not None and known is not None:
+                    other = other_answers(found, said, known, whole=whole)
                 what = f"stand in {learnt.name}{or_nearly}, too; {other:,} of them with another answer"
                 shown = as_in(rows, {row: each[0] for row, each in found.items()}, learnt)
                 figures = {"in": learnt.name, "other_answer": other}
