@@ -49,7 +49,6 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
-    "kerasft/config/schema.py": 261,
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,

@@ -17,11 +17,10 @@ class Labels(Check):
     kinds = {"label_balance": "info", "few_rows": "warning", "unknown_labels": "error"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        names = {rows.name: label_sets(rows) for rows in data}
-        known = names["train"]
-        if known is None:
+        names = {rows.name: labels for rows in data if (labels := label_sets(rows)) is not None}
+        if "train" not in names:
             return
-        counts = Counter(label for labels in known for label in labels)
+        counts = Counter(label for labels in names["train"] for label in labels)
         train = data.splits["train"]
         if counts:
             yield self._balance(train, counts)
@@ -29,12 +28,12 @@ class Labels(Check):
         few = sorted((count, label) for label, count in counts.items() if count < fewest)
         if few:
             rare = {label for _, label in few}
-            found = [row for row, labels in enumerate(known) if rare & labels]
+            found = [row for row, labels in enumerate(names["train"]) if rare & labels]
             what = f"have one of {len(few):,} classes with fewer than {fewest} rows: {_some(few)}"
             yield self.finding("few_rows", train, found, what, "add rows of these classes", classes=len(few))
         named = set(data.task.fixed_labels)
         for rows in data:
-            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names[rows.name] or ())}
+            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names.get(rows.name, []))}
             found = {row: sorted(labels) for row, labels in strange.items() if labels}
             if found:
                 labels = Counter(label for each in found.values() for label in each)

@@ -15,7 +15,7 @@ class Repeats(Check):
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         for rows in data:
-            copies = {row: first for row, first in earlier(list(zip(rows.keys, rows.answers or rows.keys))).items()}
+            copies = earlier(list(zip(rows.keys, rows.answers or rows.keys)))
             if copies:
                 what = "say what an earlier row says, with the same answer"
                 yield self.finding(

@@ -87,11 +87,12 @@ class TagScheme(Check):
         self.broken: dict[str, list[tuple[str, Example]]] = {scheme: [] for scheme in SCHEMES if scheme != "plain"}
 
     def see(self, split: str, record: Record, config: Config) -> None:
-        columns, task = config.data.columns, config.task
-        if not isinstance(task, TokenClassificationConfig) or "tags" not in columns or task.scheme != "auto":
+        columns, section = config.data.columns, config.task
+        auto = isinstance(section, TokenClassificationConfig) and section.scheme == "auto"
+        if "tags" not in columns or not auto:
             return  # a scheme that is named is held to by the reader
         try:
-            tags = read_tags(record, columns["tags"], task.scheme)
+            tags = read_tags(record, columns["tags"], "auto")
         except BadRow:
             return  # told as a broken row
         if not any(tag_form(tag) and tag != "O" for tag in tags):
