@@ -13,7 +13,9 @@ class TurnOrder(Check):
     kinds = {"turns_out_of_order": "warning", "unanswered_turns": "info"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        learnt = data.task.dialogue.template.learnt
+        if (dialogue := data.task.dialogue) is None:
+            return
+        learnt = dialogue.template.learnt
         for rows in data:
             twice, unanswered = {}, []
             for row, roles in enumerate(rows.column("roles")):

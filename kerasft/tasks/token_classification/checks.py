@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.quality.base import MOST_ROWS, Check, Example, Finding, Inspected
 from kerasft.data.quality.borders import inside_word
 from kerasft.data.quality.folding import folded_with_symbols
@@ -87,7 +88,7 @@ class TagScheme(Check):
 
     def see(self, split: str, record: Record, config: Config) -> None:
         columns, task = config.data.columns, config.task
-        if "tags" not in columns or task.scheme != "auto":
+        if "tags" not in columns or not isinstance(task, TokenClassificationConfig) or task.scheme != "auto":
             return  # a scheme that is named is held to by the reader
         try:
             tags = read_tags(record, columns["tags"], task.scheme)
