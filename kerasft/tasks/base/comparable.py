@@ -38,6 +38,11 @@ class Comparable:
         return self.inputs
 
     @property
+    def limits(self) -> dict[str, tuple[str, int]]:
+        """Name of each of the `sides` of a prepared split -> the key that limits its texts, and to how many tokens."""
+        return {"texts": ("model.max_length", self.config.model.max_length)}
+
+    @property
     def given(self) -> tuple[str, ...]:
         """Names of the texts of a row that its answer belongs to."""
         return self.texts
@@ -45,7 +50,7 @@ class Comparable:
     @property
     def fixed_labels(self) -> tuple[str, ...]:
         """The labels that the config names, which train may lack."""
-        return tuple(getattr(self.config.task, "labels", None) or ())
+        return ()
 
     def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Texts of `given` as a reader sees them, without what marks a part of them."""

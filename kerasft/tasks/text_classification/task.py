@@ -40,6 +40,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
 
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
+
     def schema(self) -> pa.Schema:
         return rows.schema(self.inputs, self.problem.arrow)
 

@@ -61,6 +61,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
                 f"task.stride: {self.section.stride} is more than half of model.max_length; use {half} or less"
             )
 
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
+
     def schema(self) -> pa.Schema:
         return rows.schema()
 
