@@ -33,6 +33,8 @@ from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import Made, variables_of
+from kerasft.peft.base import Method
+from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
 
 HEAD = "head.weights.npz"
@@ -49,6 +51,7 @@ class Assembled:
         preprocessor: strings -> features.
         parts: what was put in beside backbone and head.
         made: the layers and variables that each part can save; None: nothing is known of them.
+        method: of `model.peft`; None: `model.trainable` says what trains.
     """
 
     model: keras.Model
@@ -57,6 +60,7 @@ class Assembled:
     preprocessor: Any
     parts: tuple[Part, ...] = ()
     made: Made | None = field(default=None, repr=False, compare=False)
+    method: Method | None = None
 
 
 # Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
@@ -85,7 +89,8 @@ def assemble(
         start: what else is done to the model before it trains.
 
     Raises:
-        UserError: the preset can't be used, or `start` put something in that could not be saved.
+        UserError: the preset can't be used, `start` put something in that could not be saved, or the method of
+            `model.peft` finds nothing to change in it.
     """
     with dtype_policy(policy):
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
@@ -98,18 +103,22 @@ def assemble(
         if start is not None:
             assembled = start(assembled)
             check_savable(assembled)
+        if config.model.peft is not None:
+            assembled = replace(assembled, method=put_method(config, model, assembled.backbone))
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
-    """Writes a model's parts and what its task learnt from data to a folder that exists.
+    """Writes a model's parts and what its task learnt from data to a folder that exists; adapters are merged.
 
     Raises:
         UserError: there is something in the model that can't be saved.
     """
     check_savable(assembled)
     with contextlib.ExitStack() as stack:
+        if assembled.method is not None:
+            stack.enter_context(assembled.method.merged())
         for part in reversed(assembled.parts):
             stack.enter_context(part.taken_out())
         save_preset(assembled.backbone, assembled.tokenizer, str(folder))
@@ -150,7 +159,8 @@ def load_facts(folder: Path) -> dict[str, Any]:
 def check_savable(assembled: Assembled) -> None:
     """Raises UserError for a layer or variable that belongs to no part of the model, which would not be saved."""
     if assembled.made is not None:
-        assembled.made.check(assembled.model, assembled.backbone, assembled.parts)
+        parts = [*assembled.parts, *([assembled.method] if assembled.method else [])]
+        assembled.made.check(assembled.model, assembled.backbone, parts)
 
 
 @contextlib.contextmanager
@@ -209,4 +219,5 @@ def _head(assembled: Assembled) -> dict[str, keras.Variable]:
     """The variables that the task put on the backbone, by path."""
     others = {id(variable) for variable in assembled.backbone.variables}
     others |= {id(variable) for part in assembled.parts for variable in variables_of(part)}
+    others |= {id(variable) for variable in variables_of(assembled.method)} if assembled.method else set()
     return by_path(variable for variable in assembled.model.weights if id(variable) not in others)

@@ -27,6 +27,7 @@ RANKS = (
     ("runs",),
     ("run_folder",),
     ("assembly",),
+    ("peft",),
     ("tasks",),
     ("evaluation",),
     ("models",),
@@ -48,7 +49,6 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
-    "kerasft/config/schema.py": 271,
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 267,
     "kerasft/models/presets/presets.py": 265,
@@ -56,7 +56,7 @@ LONG_FILES: dict[str, int] = {
     "kerasft/serving/capi.py": 264,
     "kerasft/tasks/base/task.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
-    "kerasft/training/optimizer.py": 280,
+    "kerasft/training/optimizer.py": 255,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {
@@ -83,6 +83,8 @@ PRIVATE: dict[str, str] = {
     "kerasft/models/savable.py": "all layers within a model",
     "kerasft/models/tokenizers/byte_level_tokenizer.py": "special tokens of KerasHub's tokenizers",
     "kerasft/models/tokenizers/sentence_piece.py": "the model in TensorFlow Text's tokenizer",
+    "kerasft/peft/layernorm.py": "all layers within a model",
+    "kerasft/peft/targets.py": "all layers within a model",
     "kerasft/training/layers/compiled_activations.py": "all layers within a model",
     "kerasft/training/layers/deferred_rows.py": "calls of a layer in a functional model",
     "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of encoder layers",

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.models.layer_classes import Form, as_classes, as_made
+from kerasft.models.swapped_weights import swapped_in
 
 EMBEDDINGS = "embeddings"  # in `training.fused`
 LEAST_ROWS = 1024  # a smaller table is no work for the usual update
@@ -130,13 +131,9 @@ class DeferredRows:
         Put back, because rows that are written between steps are rounded then: a run that goes on from a checkpoint
         must give the same bits whether or not it was validated meanwhile.
         """
-        kept = tf.identity(self.variable.value)
         parts = [part.value.read_value() for part in (self.variable, *self.moments, self.done)]
-        self.variable.assign(self._caught_up(*parts, now)[0])
-        try:
+        with swapped_in([(self.variable, self._caught_up(*parts, now)[0])]):
             yield
-        finally:
-            self.variable.assign(kept)
 
 
 class EmbeddingLookups:

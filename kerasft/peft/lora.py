@@ -1,0 +1,101 @@
+"""LoRA: a product of two thin matrices beside each linear layer (Hu et al. 2021, arXiv:2106.09685)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.config.peft import LoraConfig
+from kerasft.errors import UserError
+from kerasft.models.layer_classes import Changes
+from kerasft.peft.base import Method, Values
+from kerasft.peft.forms import Product, adapted
+from kerasft.peft.targets import Target, find_targets
+
+A, B = "lora_A", "lora_B"
+
+
+class Pair:
+    """A and B beside one layer: x -> x W + scale * dropout(x) A B.
+
+    Attributes:
+        a: (inner, rank), uniform within one over the root of inner, as PEFT has it.
+        b: (rank, outer), zeros.
+    """
+
+    def __init__(self, target: Target, a: keras.Variable, b: keras.Variable, scale: float, dropout=None):
+        self.target, self.a, self.b, self.scale, self.dropout = target, a, b, scale, dropout
+        self.layers = () if dropout is None else (dropout,)
+
+    def product(self, x: tf.Tensor, base: Product, training: bool | None) -> tf.Tensor:
+        read = x if self.dropout is None else self.dropout(x, training=training)
+        narrow = read @ tf.cast(tf.convert_to_tensor(self.a), x.dtype)  # (rows, rank)
+        return base(x) + self.scale * (narrow @ tf.cast(tf.convert_to_tensor(self.b), x.dtype))
+
+    def bias(self, bias: tf.Tensor) -> tf.Tensor:
+        return bias
+
+    def delta(self) -> np.ndarray:
+        """(inner, outer), what is added to the kernel."""
+        a, b = (keras.ops.convert_to_numpy(part) for part in (self.a, self.b))
+        return self.scale * (a @ b)
+
+
+class Lora(Method):
+    """`model.peft.method: lora`."""
+
+    name = "lora"
+    config: LoraConfig
+
+    def __init__(self, config: LoraConfig, backbone: keras.Model, seed: int):
+        super().__init__(config, backbone, seed)
+        targets = find_targets(backbone, config.targets, config.layers)
+        self.dropout = None
+        if config.dropout > 0:  # one for all: each of its calls draws anew
+            self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
+        self.pairs = [self._pair(target, place) for place, target in enumerate(targets)]
+
+    def _pair(self, target: Target, place: int) -> Pair:
+        rank, most = self.config.rank, min(target.inner, target.outer)
+        if rank > most:
+            raise UserError(
+                f"model.peft.rank: {rank} is more than {target.path} has, whose kernel is {target.inner} x "
+                f"{target.outer}; use {most} or less"
+            )
+        bound = 1.0 / math.sqrt(target.inner)
+        a = self.draw(target, place).uniform(-bound, bound, (target.inner, rank)).astype(np.float32)
+        a = self.bank.add(f"{target.path}/{A}", a)
+        b = self.bank.add(f"{target.path}/{B}", np.zeros((rank, target.outer), np.float32))
+        return Pair(target, a, b, self.scale, self.dropout)
+
+    @property
+    def scale(self) -> float:
+        rank = self.config.rank
+        return self.config.alpha / (math.sqrt(rank) if self.config.scaling == "sqrt" else rank)
+
+    @property
+    def variables(self) -> Mapping[str, keras.Variable]:
+        found = {}
+        for pair in self.pairs:
+            found |= {f"{pair.target.path}/{A}": pair.a, f"{pair.target.path}/{B}": pair.b}
+        return found
+
+    @property
+    def depths(self) -> Mapping[str, int]:
+        return {part.path: pair.target.depth for pair in self.pairs for part in (pair.a, pair.b)}
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        return {pair.b.path: self.config.b_rate for pair in self.pairs}
+
+    def changes(self) -> Changes:
+        return adapted(self.pairs)
+
+    def merged_values(self) -> Values:
+        for pair in self.pairs:
+            kernel = pair.target.layer.kernel
+            yield kernel, (pair.target.matrix() + pair.delta()).reshape(kernel.shape)
