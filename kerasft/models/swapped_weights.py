@@ -20,7 +20,7 @@ def swapped_in(values: Iterable[tuple[keras.Variable, np.ndarray | tf.Tensor]]) 
     kept: list[tuple[keras.Variable, np.ndarray]] = []
     try:
         for variable, value in values:
-            kept.append((variable, keras.ops.convert_to_numpy(variable).copy()))
+            kept.append((variable, np.array(keras.ops.convert_to_numpy(variable))))
             variable.assign(value)
         yield
     finally:

@@ -45,6 +45,7 @@ class Method:
 
     Args:
         config: the section `model.peft`.
+        model: features -> logits; what it does not read of its backbone has no gradient, and does not train.
         backbone: pre-trained.
         seed: of what is drawn.
 
@@ -55,8 +56,8 @@ class Method:
 
     name: ClassVar[str]
 
-    def __init__(self, config: Any, backbone: keras.Model, seed: int):
-        self.config, self.backbone, self.seed = config, backbone, seed
+    def __init__(self, config: Any, model: keras.Model, backbone: keras.Model, seed: int):
+        self.config, self.model, self.backbone, self.seed = config, model, backbone, seed
         for variable in backbone.weights:
             variable.trainable = False
         self.bank = Bank()

@@ -16,10 +16,10 @@ from kerasft.peft.targets import first_depth
 class Inside(Method):
     """A method that trains the weights that `chosen` says, in the layers of `model.peft.layers`."""
 
-    def __init__(self, config: Any, backbone: keras.Model, seed: int):
-        super().__init__(config, backbone, seed)
+    def __init__(self, config: Any, model: keras.Model, backbone: keras.Model, seed: int):
+        super().__init__(config, model, backbone, seed)
         depths, first = layer_depths(backbone), first_depth(backbone, config.layers)
-        weights = {id(weight): weight for weight in self.chosen()}
+        weights = {id(weight) for weight in self.chosen()} & {id(weight) for weight in model.weights}
         self.trained = [weight for weight in backbone.weights if id(weight) in weights]
         if config.layers != "all":
             self.trained = [weight for weight in self.trained if depths[weight.path] >= first]

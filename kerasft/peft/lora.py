@@ -51,9 +51,9 @@ class Lora(Method):
     name = "lora"
     config: LoraConfig
 
-    def __init__(self, config: LoraConfig, backbone: keras.Model, seed: int):
-        super().__init__(config, backbone, seed)
-        targets = find_targets(backbone, config.targets, config.layers)
+    def __init__(self, config: LoraConfig, model: keras.Model, backbone: keras.Model, seed: int):
+        super().__init__(config, model, backbone, seed)
+        targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
         if config.dropout > 0:  # one for all: each of its calls draws anew
             self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")

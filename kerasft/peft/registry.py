@@ -20,7 +20,7 @@ def put_method(config: Config, model: keras.Model, backbone: keras.Model) -> Met
         UserError: the backbone has nothing that the method could change, or not as the config says.
     """
     section = config.model.peft
-    method = METHODS[section.method](section, backbone, config.seed)
+    method = METHODS[section.method](section, model, backbone, config.seed)
     for layer in method.layers:
         model.peft = layer  # its weights and random states are the model's, and no layer of its graph
     return method

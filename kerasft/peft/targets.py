@@ -41,10 +41,13 @@ class Target:
         return keras.ops.convert_to_numpy(self.layer.kernel).reshape(self.inner, self.outer).copy()
 
 
-def find_targets(backbone: keras.Model, which: str | Sequence[str], layers: str = "all") -> list[Target]:
+def find_targets(
+    model: keras.Model, backbone: keras.Model, which: str | Sequence[str], layers: str = "all"
+) -> list[Target]:
     """The linear layers that `model.peft.targets` and `model.peft.layers` name, in the order of the weights.
 
     Args:
+        model: features -> logits; a layer of the backbone that it does not read, such as a pooler, is no target.
         backbone: a KerasHub backbone; a head is no part of it.
         which: `all_linear`, `attention` or `query_value` of the transformer layers; names, each the end of a path; or
             a regular expression that a whole path fits.
@@ -53,7 +56,8 @@ def find_targets(backbone: keras.Model, which: str | Sequence[str], layers: str 
     Raises:
         UserError: a name fits no linear layer, or nothing is left.
     """
-    every = linear_layers(backbone)
+    read = {id(variable) for variable in model.weights}
+    every = [target for target in linear_layers(backbone) if id(target.layer.kernel) in read]
     last = first_depth(backbone, layers)
     if which == "all_linear":
         found = [target for target in every if _in_blocks(target, backbone)]
