@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,11 @@ from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import Made, variables_of
+from kerasft.models.tokenizers.digest import tokenizer_digest
+from kerasft.models.weights_digest import weights_digest
 from kerasft.peft.base import Method
+from kerasft.peft.head_tensors import load_head
+from kerasft.peft.new_rows import fresh_rows
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
 
@@ -52,6 +56,7 @@ class Assembled:
         parts: what was put in beside backbone and head.
         made: the layers and variables that each part can save; None: nothing is known of them.
         method: of `model.peft`; None: `model.trainable` says what trains.
+        digests: `base` and `tokenizer` of the preset as it was, where there is a method.
     """
 
     model: keras.Model
@@ -61,6 +66,7 @@ class Assembled:
     parts: tuple[Part, ...] = ()
     made: Made | None = field(default=None, repr=False, compare=False)
     method: Method | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 # Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
@@ -94,6 +100,8 @@ def assemble(
     """
     with dtype_policy(policy):
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
+        digests = _digests(backbone, tokenizer) if config.model.peft is not None and load_weights else {}
+        own = backbone
         backbone, tokenizer = task.adapt(backbone, tokenizer)
         model = task.build(backbone)
         if preset is not None and load_weights:
@@ -104,7 +112,7 @@ def assemble(
             assembled = start(assembled)
             check_savable(assembled)
         if config.model.peft is not None:
-            assembled = replace(assembled, method=put_method(config, model, assembled.backbone))
+            assembled = _with_method(assembled, config, task, digests, fresh_rows(own, backbone))
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
 
@@ -122,7 +130,7 @@ def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
         for part in reversed(assembled.parts):
             stack.enter_context(part.taken_out())
         save_preset(assembled.backbone, assembled.tokenizer, str(folder))
-    save_variables(folder / HEAD, _head(assembled))
+    save_variables(folder / HEAD, head_of(assembled))
     for part in assembled.parts:
         save_variables(_file_of(part, folder), part.variables)
     facts: dict[str, Any] = {"task": task.config.task.name, "state": task.state}
@@ -147,7 +155,7 @@ def load_model(folder: Path, task: Task) -> Assembled:
     model = task.build(backbone)
     preprocessor = task.preprocessor(backbone, tokenizer)
     assembled = Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
-    load_variables(folder / HEAD, _head(assembled))
+    load_variables(folder / HEAD, head_of(assembled))
     return assembled
 
 
@@ -177,6 +185,25 @@ def dtype_policy(policy: str) -> Iterator[None]:
 def with_part(assembled: Assembled, part: Part) -> Assembled:
     """The same model, to which a part was added."""
     return replace(assembled, parts=(*assembled.parts, part))
+
+
+def _with_method(
+    assembled: Assembled, config: Config, task: Task, digests: Mapping[str, str], fresh: Sequence[int]
+) -> Assembled:
+    """The model with the method of `model.peft`, and the head of the adapter that it starts from."""
+    method = put_method(config, assembled.model, assembled.backbone, digests, fresh)
+    assembled = replace(assembled, method=method, digests=digests)
+    if (start := method.start) is not None:
+        same = start.facts.get("state", {"labels": ()}).get("labels") == task.state.get("labels")
+        taken = same and load_head(start, assembled.backbone, head_of(assembled))
+        what = "the adapter's" if taken else "new: the adapter has none for these labels"
+        method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
+    return assembled
+
+
+def _digests(backbone: keras.Model, tokenizer: Any) -> dict[str, str]:
+    """Of a preset as it is, before a task or a method changes it."""
+    return {"base": weights_digest(backbone.weights), "tokenizer": tokenizer_digest(tokenizer)}
 
 
 def _backbone_of(
@@ -215,7 +242,7 @@ def _file_of(part: Part, folder: Path) -> Path:
     return folder / f"{part.name}.weights.npz"
 
 
-def _head(assembled: Assembled) -> dict[str, keras.Variable]:
+def head_of(assembled: Assembled) -> dict[str, keras.Variable]:
     """The variables that the task put on the backbone, by path."""
     others = {id(variable) for variable in assembled.backbone.variables}
     others |= {id(variable) for part in assembled.parts for variable in variables_of(part)}

@@ -17,7 +17,8 @@ RANKS = (
     ("__main__",),
     ("cli",),
     ("launch",),  # takes the arguments of a training
-    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
+    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight", "merge"),
+    ("adapter",),
     ("session",),
     ("accelerators",),
     ("results",),
@@ -26,6 +27,7 @@ RANKS = (
     ("training",),
     ("runs",),
     ("run_folder",),
+    ("run_adapter",),
     ("assembly",),
     ("peft",),
     ("tasks",),

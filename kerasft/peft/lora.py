@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from kerasft.errors import UserError
 from kerasft.models.layer_classes import Changes
 from kerasft.peft.base import Method, Values
 from kerasft.peft.forms import Product, adapted
+from kerasft.peft.lora_files import Matrices, lora_config, lora_tensors, read_pairs
 from kerasft.peft.targets import Target, find_targets
 
 A, B = "lora_A", "lora_B"
@@ -39,10 +41,15 @@ class Pair:
     def bias(self, bias: tf.Tensor) -> tf.Tensor:
         return bias
 
+    def matrices(self) -> Matrices:
+        """Both as they are now."""
+        a, b = (np.array(keras.ops.convert_to_numpy(part)) for part in (self.a, self.b))
+        return Matrices(a, b, self.scale)
+
     def delta(self) -> np.ndarray:
         """(inner, outer), what is added to the kernel."""
-        a, b = (keras.ops.convert_to_numpy(part) for part in (self.a, self.b))
-        return self.scale * (a @ b)
+        now = self.matrices()
+        return now.scale * (now.a @ now.b)
 
 
 class Lora(Method):
@@ -51,15 +58,23 @@ class Lora(Method):
     name = "lora"
     config: LoraConfig
 
-    def __init__(self, config: LoraConfig, model: keras.Model, backbone: keras.Model, seed: int):
-        super().__init__(config, model, backbone, seed)
+    def __init__(self, config: LoraConfig, model: keras.Model, backbone: keras.Model, seed: int, start=None):
+        super().__init__(config, model, backbone, seed, start)
         targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
         if config.dropout > 0:  # one for all: each of its calls draws anew
             self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
-        self.pairs = [self._pair(target, place) for place, target in enumerate(targets)]
+        known = [self._drawn(target) for target in targets]
+        if start is not None:
+            known = read_pairs(start, config, backbone, targets)
+        self.pairs = [self._pair(target, matrices) for target, matrices in zip(targets, known)]
 
-    def _pair(self, target: Target, place: int) -> Pair:
+    def _pair(self, target: Target, matrices: Matrices) -> Pair:
+        a, b = self.bank.add(f"{target.path}/{A}", matrices.a), self.bank.add(f"{target.path}/{B}", matrices.b)
+        return Pair(target, a, b, matrices.scale, self.dropout)
+
+    def _drawn(self, target: Target) -> Matrices:
+        """The pair of a new adapter."""
         rank, most = self.config.rank, min(target.inner, target.outer)
         if rank > most:
             raise UserError(
@@ -67,18 +82,12 @@ class Lora(Method):
                 f"{target.outer}; use {most} or less"
             )
         bound = 1.0 / math.sqrt(target.inner)
-        a = self.draw(target, place).uniform(-bound, bound, (target.inner, rank)).astype(np.float32)
-        a = self.bank.add(f"{target.path}/{A}", a)
-        b = self.bank.add(f"{target.path}/{B}", np.zeros((rank, target.outer), np.float32))
-        return Pair(target, a, b, self.scale, self.dropout)
+        a = self.draw(target).uniform(-bound, bound, (target.inner, rank)).astype(np.float32)
+        scale = self.config.alpha / (math.sqrt(rank) if self.config.scaling == "sqrt" else rank)
+        return Matrices(a, np.zeros((rank, target.outer), np.float32), scale)
 
     @property
-    def scale(self) -> float:
-        rank = self.config.rank
-        return self.config.alpha / (math.sqrt(rank) if self.config.scaling == "sqrt" else rank)
-
-    @property
-    def variables(self) -> Mapping[str, keras.Variable]:
+    def weights(self) -> Mapping[str, keras.Variable]:
         found = {}
         for pair in self.pairs:
             found |= {f"{pair.target.path}/{A}": pair.a, f"{pair.target.path}/{B}": pair.b}
@@ -91,6 +100,12 @@ class Lora(Method):
     @property
     def rates(self) -> Mapping[str, float]:
         return {pair.b.path: self.config.b_rate for pair in self.pairs}
+
+    def peft_config(self) -> dict[str, Any]:
+        return lora_config(self.config, self.backbone, [pair.target.path for pair in self.pairs])
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return lora_tensors(self.backbone, {pair.target.path: pair.matrices() for pair in self.pairs})
 
     def changes(self) -> Changes:
         return adapted(self.pairs)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import keras
+import numpy as np
 
 from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.peft.adapter_files import read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.bitfit import Bitfit
 from kerasft.peft.layernorm import Layernorm
@@ -13,14 +18,35 @@ from kerasft.peft.lora import Lora
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm)}
 
 
-def put_method(config: Config, model: keras.Model, backbone: keras.Model) -> Method:
+def put_method(
+    config: Config,
+    model: keras.Model,
+    backbone: keras.Model,
+    digests: Mapping[str, str] | None = None,
+    fresh: Sequence[int] = (),
+) -> Method:
     """Puts the method of `model.peft` into a model, in the strategy's scope: its backbone is frozen from here on.
 
+    Args:
+        config: has that section.
+        model: features -> logits.
+        backbone: of the model.
+        digests: `base` and `tokenizer` of the preset, which an adapter to start from must be of; None: of no matter.
+        fresh: ids of tokens that the preset does not have; their rows train.
+
     Raises:
-        UserError: the backbone has nothing that the method could change, or not as the config says.
+        UserError: the backbone has nothing that the method could change, or not as the config says; or the adapter to
+            start from is of another base.
     """
     section = config.model.peft
-    method = METHODS[section.method](section, model, backbone, config.seed)
+    start = None if section.start is None else read_adapter(section.start)
+    if start is not None and start.base is not None and digests and start.base != digests["base"]:
+        raise UserError(
+            f"model.peft.start: {start.folder} was trained beside other weights than those of model.preset "
+            f"{config.model.preset}; use {start.facts['base'].get('preset')}"
+        )
+    method = METHODS[section.method](section, model, backbone, config.seed, start)
+    method.add_rows(np.asarray(fresh))
     for layer in method.layers:
         model.peft = layer  # its weights and random states are the model's, and no layer of its graph
     return method

@@ -126,7 +126,7 @@ def _in_blocks(target: Target, backbone: keras.Model) -> bool:
 
 
 def _attends(target: Target) -> bool:
-    return "attention" in target.path.split("/")[-2] if "/" in target.path else False
+    return re.search(r"(self|cross)_attention(_layer)?/[^/]*$", target.path) is not None
 
 
 def _named(every: list[Target], names: Sequence[str], backbone: keras.Model) -> list[Target]:
