@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from kerasft.config.load import load_config, override_config
@@ -113,7 +113,7 @@ def _lines() -> Iterator[str]:
             return
 
 
-def _answer(pieces: Iterator[str]) -> None:
+def _answer(pieces: Generator[str, None, None]) -> None:
     """Writes pieces as they come; Ctrl-C where someone watches ends the answer, and not the dialogue."""
     try:
         for piece in pieces:

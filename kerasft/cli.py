@@ -50,8 +50,8 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, [*COMMANDS, "help", "version"], 1)
-        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-        raise UserError(f"kerasft {command}: unknown command; {mend}")
+        fix = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UserError(f"kerasft {command}: unknown command; {fix}")
     return importlib.import_module(COMMANDS[command][0]).main(rest)
 
 

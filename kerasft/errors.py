@@ -15,8 +15,8 @@ class Stop(Exception):
 
 
 class UserError(Stop):
-    """A mistake the user can mend. The message names the place (a file and line, or a config key), the value and the
-    mend."""
+    """A mistake the user can fix. The message names the place (a file and line, or a config key), the value and the
+    fix."""
 
     exit_code = 2
 

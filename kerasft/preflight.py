@@ -1,7 +1,7 @@
 """`python -m kerasft.preflight CONFIG --accelerator v5e-8`: would this training fit on a TPU, before renting one?
 
 The programs of training and evaluation are compiled for the chip, on a machine without one (the extra
-`preflight`). Exit code: 0 it fits, 1 it does not, 2 a mistake to mend.
+`preflight`). Exit code: 0 it fits, 1 it does not, 2 a mistake to fix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
-from kerasft.accelerators.report import Report
+from kerasft.accelerators.report import PreflightReport
 from kerasft.config.header import saying_where_data_is
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
@@ -75,7 +75,7 @@ def preflight(
     return 0 if report.fits else 1
 
 
-def show(report: Report, as_json: bool, terminal: Terminal) -> None:
+def show(report: PreflightReport, as_json: bool, terminal: Terminal) -> None:
     """Prints the report."""
     if as_json:
         terminal.result(json.dumps(report.as_json(), indent=2, allow_nan=False))

@@ -18,17 +18,17 @@ class _Repr(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxlong = self.maxother = 4 * LONGEST
         self.maxlevel = 8
 
-    def repr_str(self, value: str, level: int) -> str:
-        return repr(value[: 2 * LONGEST])  # no words in the middle are left out: the end is cut
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x[: 2 * LONGEST])  # no words in the middle are left out: the end is cut
 
-    def repr_bytes(self, value: bytes, level: int) -> str:
-        return repr(value[: 2 * LONGEST])
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x[: 2 * LONGEST])
 
-    def repr_dict(self, value: dict, level: int) -> str:
+    def repr_dict(self, x: dict, level: int) -> str:
         """In the order of the keys as they stand, which reprlib would sort."""
         if level <= 0:
             return "{...}"
-        shown = list(zip(range(self.maxdict), value.items()))
+        shown = list(zip(range(self.maxdict), x.items()))
         return "{" + ", ".join(f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for _, (k, v) in shown) + "}"
 
 

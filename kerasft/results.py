@@ -16,7 +16,7 @@ from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.console import console_table
 from kerasft.evaluation.report.data_summary import data_summary
 from kerasft.evaluation.report.page import Report, write_report
-from kerasft.evaluation.report.warnings import cautions
+from kerasft.evaluation.report.warnings import warnings_of
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
@@ -43,10 +43,15 @@ def finish(
     evaluator = evaluator_of(trained, fitted.strategy)
     metrics: dict[str, Any] = {}
     split = "test" if "test" in tables else "validation"
-    for name in dict.fromkeys(("validation", split)):
+
+    def measure(name: str) -> np.ndarray:
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], evaluator, terminal, name)
-        if name == REFERENCE_SPLIT:
-            watched = trained.task.watched(fitted.prepared[name], logits)
+        return logits
+
+    logits = measure(REFERENCE_SPLIT)
+    watched = trained.task.watched(fitted.prepared[REFERENCE_SPLIT], logits)
+    if split != REFERENCE_SPLIT:
+        logits = measure(split)
     metrics |= {"training": fitted.training, "model": fitted.model, "versions": _versions()}
 
     def write() -> None:
@@ -54,7 +59,7 @@ def finish(
         metrics[split] |= trained.task.answer_metrics(answers)
         run.write_predictions(split, answers)
         report = _report(run, trained.task, tables, fitted, metrics, answers)
-        metrics["cautions"] = cautions(report)
+        metrics["warnings"] = warnings_of(report)
         run.write_json("metrics.json", metrics)
         table = tables[REFERENCE_SPLIT]
         run.write_json(reference.FILE, reference.make_reference(trained.task, trained.preprocessor, table, watched))
@@ -62,8 +67,8 @@ def finish(
 
     fitted.workers.run_on_chief(write)
     terminal.table(console_table(metrics[split], trained.task.kind))
-    for caution in metrics.get("cautions", ()):  # the chief's alone
-        terminal.line(f"caution: {caution}")
+    for warning in metrics.get("warnings", ()):  # the chief's alone
+        terminal.line(f"warning: {warning}")
     terminal.file("report", run.folder / "report.html")
     return metrics, trained
 

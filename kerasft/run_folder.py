@@ -15,7 +15,7 @@ from kerasft.errors import UserError
 from kerasft.locks import LOCK, FolderLock, Held, NoLocks, held_by
 
 # What a run puts into its folder: one that holds anything else is not removed as the remains of a run.
-DRAFT = {"config.yaml", "data.json", "run.json", LOCK}
+DRAFT = {"config.yaml", "data.json", "cleaning.json", "run.json", LOCK}
 PARTS = DRAFT | {
     "checkpoints", "tensorboard", "model", "predictions", "metrics.json", "reference.json", "report.html",
     "finished.json",

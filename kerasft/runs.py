@@ -1,7 +1,7 @@
 """A run directory: the resolved config, checkpoints, the trained model, metrics, predictions and report.
 
-    runs/NAME/config.yaml  data.json  run.json  checkpoints/  tensorboard/  model/  metrics.json  reference.json
-    predictions/  report.html  finished.json
+    runs/NAME/config.yaml  data.json  cleaning.json  run.json  checkpoints/  tensorboard/  model/  metrics.json
+    reference.json  predictions/  report.html  finished.json
 
 TensorFlow is imported only where a model is saved or loaded.
 """
@@ -93,8 +93,8 @@ class Run:
             raise UserError(f"{folder} is not a run: it has no config.yaml")
         return cls(folder, load_config(folder / "config.yaml", []))
 
-    def begin(self, tables: Mapping[str, Table], resume: bool = False, overwrite: bool = False) -> None:
-        """Makes the folder, whole or not at all, or checks that the data of a resumed run is the same.
+    def begin(self, tables: Mapping[str, Table], resume: bool = False, overwrite: bool = False, **files: Any) -> None:
+        """Makes the folder, whole or not at all, with `files` as NAME.json; or checks a resumed run's data.
 
         From here on the folder is this process's, until `interruptible` or the process ends.
 
@@ -109,9 +109,9 @@ class Run:
             if not (self.folder / IDENTITY).exists():  # of before there was one
                 write_atomically(self.folder / IDENTITY, identity)
             return
-        data = json.dumps(fingerprints(tables), indent=2)
-        files = {"config.yaml": dump_config(self.config), "data.json": data, IDENTITY: identity}
-        put_in_place(self.folder, files, overwrite)
+        values = {**files, "data": fingerprints(tables)}
+        texts = {f"{name}.json": json.dumps(value, indent=2) for name, value in values.items()}
+        put_in_place(self.folder, {"config.yaml": dump_config(self.config), IDENTITY: identity, **texts}, overwrite)
 
     def identity(self) -> dict[str, str] | None:
         """Which run its model is of: no other has the same. None for runs of before there was one."""
@@ -144,7 +144,7 @@ class Run:
                 if error.errno not in _FULL:
                     raise
                 raise StorageError(
-                    f"{error.filename or self.folder}: {error.strerror}; mend that, then {self._how_to_go_on()}"
+                    f"{error.filename or self.folder}: {error.strerror}; fix that, then {self._how_to_go_on()}"
                 ) from error
             finally:
                 release(self.folder)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kerasft.config.header import saying_where_data_is
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
-from kerasft.data.tables.splits import load_splits, read_split
+from kerasft.data.stages.base import Staged
+from kerasft.data.tables.splits import load_splits, read_split, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import rendezvous
@@ -65,7 +66,7 @@ def train_run(
 
     Args:
         config: the resolved config.
-        tables: train, validation and perhaps test, parsed by the config's task; None: they are read.
+        tables: train, validation and perhaps test, parsed and staged by the config's task; None: they are read.
         start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
         objective: makes what is minimised, such as a class of `Objective`; None: the task's loss.
@@ -73,7 +74,7 @@ def train_run(
         terminal: shows progress and results; None: stderr and stdout.
 
     Raises:
-        UserError: for a mistake that the user can mend; nothing has been written then, as a rule.
+        UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
     terminal = terminal or Terminal()
@@ -85,10 +86,9 @@ def train_run(
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
-        if tables is None:
-            tables = load_splits(config, task, shown.line)
-        else:
-            task.fit(tables)
+        staged = stage_splits(config, task, shown.line) if tables is None else Staged(tables)
+        tables = staged.tables
+        task.fit(tables)
         preset = resolve_preset(config.model.preset)
         shown.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():
@@ -100,7 +100,7 @@ def train_run(
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
-        job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective)
+        job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective, staged.record())
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, shown)
         trained = exportable(trained, fitted.strategy)
@@ -210,13 +210,13 @@ def measure(
     with strategy.scope():
         trained = run.load()
     prepared = trained.task.prepare(table, trained.preprocessor)
-    cautions = unreachable_warnings({split: trained.task.unreachable(prepared)})
-    for caution in cautions:
-        terminal.line(f"caution: {caution}")
+    warnings = unreachable_warnings({split: trained.task.unreachable(prepared)})
+    for warning in warnings:
+        terminal.line(f"warning: {warning}")
     logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
     if trained.task.measures_answers:
         metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
-    return metrics | ({"cautions": cautions} if cautions else {}), task.kind
+    return metrics | ({"warnings": warnings} if warnings else {}), task.kind
 
 
 def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:

@@ -42,10 +42,10 @@ def verify(folder: Path, verbose: bool) -> int:
     good, damaged = trainer.checkpoints.states.entries()
     for wrong in damaged:
         terminal.line(wrong)
-    newest = good[0] if good else None
-    before = next((entry for entry in good if entry.step < newest.step), None)
+    before = next((entry for entry in good if entry.step < good[0].step), None)
     if before is None:
         raise UserError(f"{folder} has no two checkpoints of different steps; train with training.checkpoint.keep=2")
+    newest = good[0]
     trainer.checkpoints.load(newest)
     expected = trainer.checkpoints.sha256()
     found = trainer.replay(before, newest.step)

@@ -53,7 +53,6 @@ FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 LONG_FILES: dict[str, int] = {
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/evaluation/report/sections.py": 267,
-    "kerasft/models/presets/presets.py": 265,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
     "kerasft/tasks/base/task.py": 296,

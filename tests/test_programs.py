@@ -148,8 +148,12 @@ def test_every_training_option_trains(project):
         },
         model={"trainable": "last_1_layers", "dropout": 0.2},
         export={"enabled": False},
+        data={"clean": {"duplicates": "drop"}},
     )
     assert train.main(["config.yaml"]) == 0
+    cleaned = json.loads(Path("runs/tiny/cleaning.json").read_text())
+    assert len(cleaned["rows"]) == cleaned["counts"]["duplicates"]["rows"] > 0
+    assert all(row["where"].startswith("train.jsonl:") and row["like"] for row in cleaned["rows"])
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
     assert metrics["training"]["replicas"] == 2
     assert metrics["model"]["trainable_parameters"] < metrics["model"]["parameters"]

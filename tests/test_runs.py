@@ -66,6 +66,13 @@ def test_resuming_needs_the_data_the_run_began_with(config):
         run.begin({"train": Data("a"), "test": Data("c")}, resume=True)
 
 
+def test_the_record_of_what_was_done_with_the_rows_is_there_from_the_beginning(config):
+    run, record = Run.plan(config()), {"counts": {}, "rows": [{"where": "a.csv:3"}]}
+    run.begin({}, cleaning=record)
+    assert run.load_json("cleaning.json") == record
+    release(run.folder)
+
+
 def test_a_finished_run_is_not_resumed_and_an_unfinished_one_not_opened(config):
     run = begun(config())
     with pytest.raises(UserError, match="no trained model"):
@@ -97,7 +104,7 @@ def test_ctrl_c_outside_the_training_loop_says_how_to_go_on(config, monkeypatch)
     )  # though these run under nohup
     with pytest.raises(HungUp, match="terminal was closed; .*--resume"), run.interruptible():
         os.kill(os.getpid(), signal.SIGHUP)
-    with pytest.raises(StorageError, match="No space left on device; mend that, then .*--resume"), run.interruptible():
+    with pytest.raises(StorageError, match="No space left on device; fix that, then .*--resume"), run.interruptible():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder / "model"))
     run.write_json("metrics.json", {})
     with pytest.raises(Interrupted, match="kerasft.export"), run.interruptible():

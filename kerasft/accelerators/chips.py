@@ -76,8 +76,8 @@ def parse_accelerator(text: str) -> Accelerator:
     name = SPELLINGS.get(match[1], match[1])
     if name not in CHIPS:
         near = difflib.get_close_matches(name, CHIPS, 1)
-        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(CHIPS)}"
-        raise UserError(f"--accelerator: {text!r}: no chip {match[1]} is known here; {mend}")
+        fix = f"did you mean {near[0]}?" if near else f"there are {', '.join(CHIPS)}"
+        raise UserError(f"--accelerator: {text!r}: no chip {match[1]} is known here; {fix}")
     chip, number = CHIPS[name], int(match[2])
     chips = number * chip.unit
     sizes = _sizes(chip)

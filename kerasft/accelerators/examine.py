@@ -6,7 +6,7 @@ from kerasft.accelerators.bounds import Refused, largest
 from kerasft.accelerators.chips import Accelerator
 from kerasft.accelerators.compiler import compile_program
 from kerasft.accelerators.lowering import Programs
-from kerasft.accelerators.report import Report, Shape
+from kerasft.accelerators.report import PreflightReport, Shape
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 
@@ -20,7 +20,7 @@ def examine(
     price: float | None,
     find_batch: bool,
     terminal: Terminal,
-) -> Report:
+) -> PreflightReport:
     """Compiles both programs, and others where the largest batch is looked for."""
 
     def compiled(program: str, share: int, hlo: bytes | Refused) -> Shape:
@@ -38,7 +38,7 @@ def examine(
     if searched:
         unit = ROWS * config.training.gradient_accumulation * accelerator.chips
         found = largest(lambda size: training(size).fits(accelerator), batch, unit)
-    return Report(
+    return PreflightReport(
         config=config,
         accelerator=accelerator,
         training=shape,

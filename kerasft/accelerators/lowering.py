@@ -15,6 +15,7 @@ from kerasft.accelerators.compiler import refusal
 from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.batching import steps_per_epoch
+from kerasft.data.batching.epochs import count_steps
 from kerasft.data.batching.pack_plan import Packing
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
@@ -69,7 +70,7 @@ class Programs:
         """How long the run is with this global batch."""
         training = self.config.training
         epoch = steps_per_epoch(len(self.train_data), batch_size)
-        steps = training.steps or math.ceil(training.epochs * epoch)
+        steps = count_steps(training, lambda epochs: math.ceil(epochs * epoch))
         interval = training.evaluate_every or epoch
         evaluation_steps = math.ceil(len(self.validation) / (self.evaluation_share * self.chips))
         return Length(steps, epoch, math.ceil(steps / interval), evaluation_steps)

@@ -44,7 +44,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Report:
+class PreflightReport:
     """Everything that preflight says of a config on an accelerator.
 
     Attributes:
@@ -167,7 +167,7 @@ class Report:
 OTHER_LAYER = "the layer that is named: the TPU's compiler does not know one of its operations"
 
 
-def _smaller_training(report: Report) -> list[str]:
+def _smaller_training(report: PreflightReport) -> list[str]:
     config, training, chips, advice = report.config, report.config.training, report.accelerator.chips, []
     if report.state_bytes < report.accelerator.chip.hbm_bytes:
         share = training.batch_size // chips // training.gradient_accumulation

@@ -4,6 +4,7 @@ from typing import Literal, Optional, Union
 
 from pydantic import Field, field_validator
 
+from kerasft.config.clean import CleanConfig
 from kerasft.config.section import Folder, Section
 
 Sources = Union[str, list[str]]
@@ -56,6 +57,9 @@ class DataConfig(Section):
     )
     max_row_bytes: int = Field(
         16 << 20, ge=1, description="Bytes that one row, text or document may have; a longer one is refused."
+    )
+    clean: Optional[CleanConfig] = Field(
+        None, description="What is done with rows of train that are empty, leak, contradict or repeat; null: nothing."
     )
     limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(

@@ -30,7 +30,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
 
     Raises:
         UserError: the file can't be read, or file and overrides together are no valid config. The message has a line
-            for each mistake: the file and line (or `command line`), the key, the value and the mend.
+            for each mistake: the file and line (or `command line`), the key, the value and the fix.
     """
     file = str(path)
     document = read_yaml(_read_text(pathlib.Path(path)), file)
@@ -178,7 +178,7 @@ def _override(values: dict[str, Any], override: str) -> KeyPath:
         section = section[part]
         if not isinstance(section, dict):
             at = ".".join(path[:depth])
-            mend = f"set its keys instead of {shown(section)}" if at in known else f"write {at}=VALUE"
-            raise UserError(f"{COMMAND_LINE}: {key}: {at} is {shown(section)}, which has no keys; {mend}")
+            fix = f"set its keys instead of {shown(section)}" if at in known else f"write {at}=VALUE"
+            raise UserError(f"{COMMAND_LINE}: {key}: {at} is {shown(section)}, which has no keys; {fix}")
     section[path[-1]] = value
     return path

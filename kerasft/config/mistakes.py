@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a config -> a line a mistake: the place, the key, the value, the mend.
+"""What pydantic finds wrong with a config -> a line a mistake: the place, the key, the value, the fix.
 
 Pydantic's own sentences speak of Python's types, so none of them is passed on.
 """
@@ -126,13 +126,13 @@ def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: 
     wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
     if wanted:
         kinds = " or ".join(dict.fromkeys(wanted))
-        return f"{shown(value)} is not {kinds}{_mend(path, value, wanted, known, on_command_line)}"
+        return f"{shown(value)} is not {kinds}{_fix(path, value, wanted, known, on_command_line)}"
     return f"{shown(value)} does not fit" + (f": {description}" if description else "")
 
 
 def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
-    """What is said of a text or a list that is too short or too long."""
-    unit = "character" if isinstance(value, str) else "item"
+    """What is said of a text, a list or a section that is too short or too long."""
+    unit = {str: "character", dict: "key"}.get(type(value), "item")
     limit = f"{limits['min_length']} or more" if "min_length" in limits else f"{limits['max_length']} at most"
     if not value:
         return f"is empty; write {limits.get('min_length', 1)} {unit} or more"
@@ -144,7 +144,7 @@ def _not_one_of(given: Any, names: list[str]) -> str:
     return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
 
 
-def _mend(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
+def _fix(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
     """What to write instead of a value of another kind."""
     scalar = not isinstance(value, (dict, list)) and value is not None
     if _SECTION in wanted and scalar:

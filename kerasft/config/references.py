@@ -69,8 +69,8 @@ def _resolved(node: Any, path: KeyPath, text: str, place: Callable[[KeyPath], st
             node = node[part]
         return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     except (OmegaConfBaseException, RecursionError) as error:
-        mend = "write ${section.key} of a key in this file"
-        raise UserError(f"{place(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}; {mend}") from error
+        fix = "write ${section.key} of a key in this file"
+        raise UserError(f"{place(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}; {fix}") from error
 
 
 def _put(values: Any, path: KeyPath, value: Any) -> None:

@@ -117,7 +117,7 @@ class TrainingConfig(Section):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
     class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(
-        None, description="Label -> weight in the loss; balanced: the rarer the heavier; null: all alike."
+        None, min_length=1, description="Label -> weight in the loss; balanced: the rarer the heavier; null: all alike."
     )
     ema: Optional[float] = Field(
         None, gt=0, lt=1, description="Momentum of the moving average of weights that is evaluated and exported."
@@ -218,7 +218,7 @@ class Config(Section):
         return self
 
     def many_shapes(self) -> Optional[str]:
-        """What makes batches differ in shape, and the mend; None: all have the one shape that a TPU wants."""
+        """What makes batches differ in shape, and the fix; None: all have the one shape that a TPU wants."""
         if self.data.batching == "bucket":
             return (
                 "data.batching: bucket makes batches of many lengths, and a TPU compiles each anew; set auto, pack "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from kerasft.console.terminal import run_program
 from kerasft.invocation import command
@@ -14,6 +14,9 @@ from kerasft.printable import one_line
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+Namespace = TypeVar("Namespace")  # the caller's own
+Words = Iterable[str] | None
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         program: `train`, `evaluate`, ...
         description: its help begins with it.
         example: arguments, for a line that shows how it is called.
-        mend: an option that there is not, and what follows it -> what to write instead, or None.
+        fix: an option that there is not, and what follows it -> what to write instead, or None.
     """
 
     def __init__(
@@ -31,10 +34,10 @@ class Parser(argparse.ArgumentParser):
         program: str,
         description: str | None,
         example: str,
-        mend: Callable[[str, str | None], str | None] = lambda option, value: None,
+        fix: Callable[[str, str | None], str | None] = lambda option, value: None,
         epilog: str = "",
     ):
-        self.program, self.example, self._mend = program, example, mend
+        self.program, self.example, self._fix = program, example, fix
         self._given: list[str] = []
         self._optional: set[str] = set()
         self._options: list[str] = []
@@ -48,13 +51,25 @@ class Parser(argparse.ArgumentParser):
         self._options += [name for name in names if name.startswith("--")]
         return action
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+    @overload
+    def parse_args(self, args: Words = None, namespace: None = None) -> argparse.Namespace: ...
+    @overload
+    def parse_args(self, args: Words, namespace: Namespace) -> Namespace: ...
+    @overload
+    def parse_args(self, *, namespace: Namespace) -> Namespace: ...
+    def parse_args(self, args: Words = None, namespace: Any = None) -> Any:
         self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_args(args, namespace)
+        return super().parse_args(self._given, namespace)
 
-    def parse_intermixed_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+    @overload
+    def parse_intermixed_args(self, args: Words = None, namespace: None = None) -> argparse.Namespace: ...
+    @overload
+    def parse_intermixed_args(self, args: Words, namespace: Namespace) -> Namespace: ...
+    @overload
+    def parse_intermixed_args(self, *, namespace: Namespace) -> Namespace: ...
+    def parse_intermixed_args(self, args: Words = None, namespace: Any = None) -> Any:
         self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_intermixed_args(args, namespace)
+        return super().parse_intermixed_args(self._given, namespace)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if code := run_program(lambda: print(self.format_help(), end="", file=file) or 0):
@@ -81,5 +96,5 @@ class Parser(argparse.ArgumentParser):
         if not equals and after and not after[0].startswith("-"):
             equals, value = "=", after[0]
         near = difflib.get_close_matches(option, self._options, 1)
-        mend = f"did you mean {near[0]}?" if near else self._mend(option, value if equals else None)
-        return f"{option}: there is no such option" + (f"; {mend}" if mend else "")
+        fix = f"did you mean {near[0]}?" if near else self._fix(option, value if equals else None)
+        return f"{option}: there is no such option" + (f"; {fix}" if fix else "")

@@ -101,8 +101,9 @@ class Phase:
             of = f" of {self.total}" if self.total is not None else ""
             return f"{self.name}: stopped after {self.completed}{of} {self.unit}, {took}"
         parts = [f"{self.name}: {self.completed} {unit} in {took}"]
-        if (self.graph_seconds or 0.0) >= GRAPH_LEAST_SECONDS:
-            parts.append(f"{duration(self.graph_seconds)} of it to build the graph")
+        graph_seconds = self.graph_seconds or 0.0
+        if graph_seconds >= GRAPH_LEAST_SECONDS:
+            parts.append(f"{duration(graph_seconds)} of it to build the graph")
         parts += self._shown()
         if self._first is not None:
             # One update alone has no earlier point; the first of several carries the compilation, and is left out.

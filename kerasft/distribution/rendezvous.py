@@ -127,7 +127,7 @@ def _listener(cluster: Cluster) -> socket.socket:
 def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise UserError(f"{address!r} is no HOST:PORT; mend the cluster's addresses")
+        raise UserError(f"{address!r} is no HOST:PORT; fix the cluster's addresses")
     return host.strip("[]"), int(port)
 
 

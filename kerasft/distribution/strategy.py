@@ -29,14 +29,14 @@ def create_strategy(config: Config, cluster: Cluster | None = None, microbatches
     """
     training = config.training
     gpus = tf.config.list_physical_devices("GPU")
-    name = "multi_worker" if cluster else choose_strategy(training.strategy, len(gpus), training.devices)
+    if cluster is not None:
+        return _multi_worker(cluster, gpus, training.devices)
+    name = choose_strategy(training.strategy, len(gpus), training.devices)
     if name == "one_device":
         share_threads(1 if gpus else microbatches)
         strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     elif name == "mirrored":
         strategy = mirrored_over(_devices(gpus, training.devices))
-    elif name == "multi_worker":
-        strategy = _multi_worker(cluster, gpus, training.devices)
     else:
         strategy = _tpu(config)
     return strategy

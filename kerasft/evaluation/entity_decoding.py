@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.data.prepared.spans import Spans
-from kerasft.data.prepared.windows import PreparedWindows
+from kerasft.data.prepared.token_windows import PreparedWindows
 from kerasft.models.heads.crf import Chain
 from kerasft.models.heads.entities import Entities, find_entities
 

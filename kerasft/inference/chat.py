@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,9 +26,11 @@ class Writer(Protocol):
 
     def length(self, prompt: str) -> int:
         """Tokens of a prompt."""
+        ...
 
     def write(self, prompt: str) -> Iterator[str]:
         """Pieces of what follows it."""
+        ...
 
 
 class Streaming:
@@ -92,7 +94,7 @@ class Conversation:
         self._room = config.model.max_length - config.task.decoding.max_new_tokens
         self._messages = [] if system is None else [Message(SYSTEM, system)]
 
-    def ask(self, text: str) -> Iterator[str]:
+    def ask(self, text: str) -> Generator[str, None, None]:
         """Pieces of the answer. The turn and what was written of its answer are then part of the dialogue.
 
         Where an iteration is left early, the answer is what there was by then.

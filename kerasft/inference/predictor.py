@@ -21,13 +21,12 @@ from kerasft.runs import Run
 
 @runtime_checkable
 class Predictor(Protocol):
-    """What answers texts.
+    """What answers texts."""
 
-    Attributes:
-        inputs: names of the texts that an answer needs, such as `text`, or `question` and `context`.
-    """
-
-    inputs: Sequence[str]
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Names of the texts that an answer needs, such as `text`, or `question` and `context`."""
+        ...
 
     def answer(self, texts: Texts) -> list[dict[str, Any]]:
         """One JSON-able answer for each text, in order.
@@ -39,6 +38,7 @@ class Predictor(Protocol):
         Raises:
             UserError: a text is missing, or is none.
         """
+        ...
 
 
 def load(model: str | os.PathLike[str], *, trust: bool = False, token: str | None = None) -> Predictor:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 Texts = Mapping[str, Sequence[str | bytes]]
-# What another attempt may mend. A prediction changes nothing on the server, so to ask twice does no harm.
+# What another attempt may fix. A prediction changes nothing on the server, so to ask twice does no harm.
 WORTH_ANOTHER_TRY = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED)
 SCHEMES = ("grpc", "grpcs", "http", "https")
 

@@ -231,8 +231,8 @@ def _make_directory(directory: Path) -> list[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        mend = "choose a folder you can write to"
-        raise UserError(f"export.dir: cannot make {directory}: {error.strerror}; {mend}") from error
+        fix = "choose a folder you can write to"
+        raise UserError(f"export.dir: cannot make {directory}: {error.strerror}; {fix}") from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise UserError(f"export.dir: cannot write to {directory}; choose a folder you can write to")
     return missing

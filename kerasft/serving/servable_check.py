@@ -34,7 +34,7 @@ TIMEOUT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Report:
+class ServableReport:
     """What was checked: kinds of op, signatures, rows, the largest difference between floats, wall seconds."""
 
     ops: int
@@ -57,7 +57,7 @@ def check(
     timeout: float = TIMEOUT_SECONDS,
     numbers: Numbers | None = None,
     confined: bool = False,
-) -> Report:
+) -> ServableReport:
     """Refuses a SavedModel that cannot be served.
 
     Its ops and signatures are read, then a process that never imports TensorFlow runs every signature through the
@@ -95,7 +95,7 @@ def check(
         answers = [_arrays(key, next(results), len(batch)) for batch in batches]
         wanted = expected[key] if expected is not None else None
         largest = max(largest, _compare_rows(key, signature, inputs, answers, wanted))
-    return Report(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
+    return ServableReport(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
 
 
 def probe_inputs(columns: Sequence[str], max_length: int) -> dict[str, list[bytes]]:

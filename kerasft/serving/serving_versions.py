@@ -27,6 +27,6 @@ def lacking_ops(release: str) -> dict[str, str]:
     """
     known = [name for name in LACKING if name == release or name.rpartition(".")[0] == release]
     if not known:
-        mend = f"there are {', '.join(LACKING)}"
-        raise UserError(f"--tf-serving: {release}: nothing is known of this release; {mend}")
+        fix = f"there are {', '.join(LACKING)}"
+        raise UserError(f"--tf-serving: {release}: nothing is known of this release; {fix}")
     return {op: f"is not in the tf-text of TensorFlow Serving {known[-1]}; use {NEWEST}" for op in LACKING[known[-1]]}

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.data.batching.epochs import Epochs
+from kerasft.data.batching.epochs import Epochs, count_steps
 from kerasft.data.batching.pack_plan import Filling, Packing, RowShape, rounded
 from kerasft.data.batching.token_batches import TokenLimit
 from kerasft.data.prepared.prepared import Prepared
@@ -61,7 +61,7 @@ class Batches:
 
         def made(method: str, *packing: Any) -> Batches:
             epochs = Epochs(train.tokens, size, method, config.seed, limit)
-            return cls(epochs, training.steps or epochs.steps_of(training.epochs), *packing)
+            return cls(epochs, count_steps(training, epochs.steps_of), *packing)
 
         if method in ("pad", "bucket") or (method == "auto" and not static):
             return made("bucket" if method == "auto" else method)
@@ -78,6 +78,7 @@ class Batches:
             return made("pack", Packing(texts), packed)
         packing = Packing.of_one_shape(texts, _by_epoch(made("pack")), size, parts)
         alone = RowShape(texts.shape[1] * size // parts, rounded(train.longest))
+        assert packing.shape is not None
         if method == "auto" and packing.shape.cost > PAYS * alone.cost:
             return made("pad")
         packed, plans = PackedLayers(model, packing.shape), made("pack").epochs.steps(0) * parts
@@ -129,10 +130,10 @@ def check_batch(config: Config, replicas: int, static: bool) -> None:
     elif training.batch_size % parts:
         below, above = training.batch_size // parts * parts, -(-training.batch_size // parts) * parts
         unit = length if training.tokens_per_batch else 1
-        mend = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
+        fix = f"{below * unit} or {above * unit}" if below else f"{above * unit}"
         key = "training.tokens_per_batch" if training.tokens_per_batch else "training.batch_size"
         rows = f" rows of model.max_length {length} do" if training.tokens_per_batch else " does"
-        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {mend}")
+        raise UserError(f"{key}: {training.batch_size}{rows} not divide over {over}; use {fix}")
 
 
 def _by_epoch(batches: Batches) -> Iterator[list[np.ndarray]]:

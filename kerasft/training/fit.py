@@ -96,6 +96,7 @@ class TrainingJob:
         start: what is done to the model before it trains; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training.
         objective: makes what is minimised; None: the task's loss.
+        cleaning: the record of what stages did to the rows; None: nothing was asked of them.
     """
 
     run: Run
@@ -107,6 +108,7 @@ class TrainingJob:
     start: Start | None = None
     actions: tuple[Action, ...] = ()
     objective: MakeObjective | None = None
+    cleaning: Mapping[str, Any] | None = None
 
 
 def prepare(job: TrainingJob) -> PreparedRun:
@@ -215,7 +217,7 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
         if (resume or overwrite) and run.folder.exists():
             hold(run.folder)  # before another's checkpoints elsewhere could be taken
         CheckpointDir(run, job.tables).begin(resume, overwrite)
-        run.begin(job.tables, resume, overwrite)
+        run.begin(job.tables, resume, overwrite, **({"cleaning": job.cleaning} if job.cleaning else {}))
 
     workers.run_on_chief(begin)
     workers.check_sees(run.folder)

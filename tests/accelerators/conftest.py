@@ -6,7 +6,7 @@ import pytest
 
 from kerasft.accelerators.bounds import Compiled, Length
 from kerasft.accelerators.chips import GIB, parse_accelerator
-from kerasft.accelerators.report import Report, Shape
+from kerasft.accelerators.report import PreflightReport, Shape
 from kerasft.config.schema import Config
 
 
@@ -45,9 +45,9 @@ def compiled() -> Compiled:
 def small_report(small_config, compiled):
     """Returns a function that makes a report of 100 steps; keyword arguments replace its parts."""
 
-    def make(**parts) -> Report:
+    def make(**parts) -> PreflightReport:
         evaluation = dataclasses.replace(compiled, flops=197e12 / 100, output_bytes=64, alias_bytes=0)
-        report = Report(
+        report = PreflightReport(
             config=small_config(),
             accelerator=parse_accelerator("v5e-8"),
             training=Shape("training", 32, 4, 16, compiled),

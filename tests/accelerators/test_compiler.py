@@ -67,7 +67,7 @@ def test_an_unknown_operation_names_its_layer():
     assert compiler.refusal("") == Refused("no reason given")
 
 
-def test_without_the_extra_the_mend_is_named(monkeypatch):
+def test_without_the_extra_the_fix_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"jax and libtpu.*pip install '\.\[preflight\]'"):
         compiler.check_installed()

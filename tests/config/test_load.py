@@ -1,4 +1,4 @@
-"""A config file and overrides become one Config, or one line that names the place, the key, the value and the mend."""
+"""A config file and overrides become one Config, or one line that names the place, the key, the value and the fix."""
 
 import subprocess
 import sys
@@ -135,6 +135,7 @@ def test_mistake_in_the_file(write, old, new, line):
 @pytest.mark.parametrize(
     ("override", "line"),
     [
+        ("training.class_weights={}", "command line: training.class_weights: {} is empty; write 1 key or more"),
         ("training.batch_size=x", 'command line: training.batch_size: "x" is not a whole number'),
         ("training.optimizer.lr=1", "command line: training.optimizer.lr: unknown key"),
         ("batch_size=8", "command line: batch_size: unknown key; batch_size stands under training"),
@@ -243,7 +244,7 @@ CONFIGS = SECTION(
             {},
             optional={
                 "epochs": st.floats(1e-6, 1e6),
-                "class_weights": st.none() | st.just("balanced") | st.dictionaries(TEXTS, st.floats(0, 10), max_size=3),
+                "class_weights": st.none() | st.just("balanced") | st.dictionaries(TEXTS, st.floats(0, 10), min_size=1),
                 "optimizer": SECTION({}, optional={"learning_rate": st.floats(1e-300, 1.0)}),
                 "early_stopping": st.none() | SECTION({"metric": TEXTS}),
             },

@@ -55,7 +55,7 @@ def test_an_option_like_nothing_has_no_suggestion():
 
 
 @pytest.mark.parametrize(
-    ("override", "mend"),
+    ("override", "fix"),
     [
         ("training.optimizer=lion", "write training.optimizer.name=lion"),
         ("model=hf:google-bert/bert-base-cased", "write model.preset=hf:google-bert/bert-base-cased"),
@@ -73,9 +73,9 @@ def test_an_option_like_nothing_has_no_suggestion():
         ("data.cache=''", "is empty; write 1 character or more"),
     ],
 )
-def test_what_was_meant_on_the_command_line(told, override, mend):
+def test_what_was_meant_on_the_command_line(told, override, fix):
     (line,) = told(override)
-    assert line.startswith("command line: ") and line.endswith(mend)
+    assert line.startswith("command line: ") and line.endswith(fix)
 
 
 def test_what_was_meant_in_a_file(told):

@@ -19,11 +19,11 @@ def config(batching="auto", **training) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("batch", "parts", "replicas", "mend"),
+    ("batch", "parts", "replicas", "fix"),
     [(30, 1, 8, "use 24 or 32"), (3, 1, 8, "use 8"), (12, 4, 2, "use 8 or 16")],
 )
-def test_a_batch_that_does_not_divide_names_the_nearest_that_do(batch, parts, replicas, mend):
-    with pytest.raises(UserError, match=mend):
+def test_a_batch_that_does_not_divide_names_the_nearest_that_do(batch, parts, replicas, fix):
+    with pytest.raises(UserError, match=fix):
         check_batch(config(batch_size=batch, gradient_accumulation=parts), replicas, static=False)
 
 

@@ -128,7 +128,7 @@ def test_reliability_bins_hold_every_row_once_and_inside_their_edges(rows):
     assert sum(row["count"] * (row["accuracy"] or 0) for row in bins) == pytest.approx(correct.sum())
 
 
-def test_probabilities_that_are_not_finite_name_the_mend():
+def test_probabilities_that_are_not_finite_name_the_fix():
     probabilities = np.full((3, 2), 0.5)
     probabilities[1, 0] = np.nan
     with pytest.raises(UserError, match="1 of 3 rows.*learning_rate"):

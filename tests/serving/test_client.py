@@ -52,7 +52,7 @@ def test_attempts_end():
 
 
 @pytest.mark.parametrize("code", [StatusCode.INVALID_ARGUMENT, StatusCode.NOT_FOUND, StatusCode.DEADLINE_EXCEEDED])
-def test_what_another_try_cannot_mend_is_told_at_once(code):
+def test_what_another_try_cannot_fix_is_told_at_once(code):
     answer, transport = ask(code)
     assert answer is code and len(transport.timeouts) == 1
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from kerasft.config.schema import TrainingConfig
 from kerasft.data.batching.batching import epoch_batches, steps_per_epoch
 from kerasft.data.batching.token_batches import TokenLimit, token_batches
+
+
+def count_steps(training: TrainingConfig, steps_of: Callable[[float], int]) -> int:
+    """`training.steps`, or what `steps_of` says of `training.epochs`: a config has one of both."""
+    if training.steps is not None:
+        return training.steps
+    assert training.epochs is not None
+    return steps_of(training.epochs)
 
 
 @dataclass(frozen=True)

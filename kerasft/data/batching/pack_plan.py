@@ -152,10 +152,16 @@ class Packing:
         Args:
             alone: the rows that texts would have without packing.
             plans: of an epoch.
+
+        Raises:
+            ValueError: the packing has no one shape.
         """
+        shape = self.shape
+        if shape is None:
+            raise ValueError("each plan has a shape of its own; only the one of all plans can be compared")
         tokens = float(self.lengths.sum()) / plans
-        padding, padding_alone = (1 - tokens / shape.tokens for shape in (self.shape, alone))
-        return Filling(alone.rows, self.shape.rows, self.shape.length, padding, padding_alone)
+        padding, padding_alone = 1 - tokens / shape.tokens, 1 - tokens / alone.tokens
+        return Filling(alone.rows, shape.rows, shape.length, padding, padding_alone)
 
     def tokens(self, rows: np.ndarray) -> np.ndarray:
         """(...) rows of the split -> (..., texts); 0 for a row of -1."""

@@ -26,7 +26,7 @@ from kerasft.data.prepared.next_tokens import NextTokens
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.prepared.questions import PreparedQuestions
 from kerasft.data.prepared.spans import Spans
-from kerasft.data.prepared.windows import PreparedWindows
+from kerasft.data.prepared.token_windows import PreparedWindows
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.versions import version
@@ -167,6 +167,10 @@ def _described(value: Any, arrays: list[np.ndarray]) -> Any:
     """A value as JSON, with numbers for its arrays, which are appended to `arrays`."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
+    kind = type(value).__name__
+    if _KINDS.get(kind) is type(value):
+        fields = getattr(value, "_fields", None) or value.__dataclass_fields__
+        return {"kind": kind, "fields": {name: _described(getattr(value, name), arrays) for name in fields}}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -174,10 +178,6 @@ def _described(value: Any, arrays: list[np.ndarray]) -> Any:
         return {"table": None}
     if isinstance(value, Mapping):
         return {"mapping": {name: _described(each, arrays) for name, each in value.items()}}
-    kind = type(value).__name__
-    if _KINDS.get(kind) is type(value):
-        fields = getattr(value, "_fields", None) or value.__dataclass_fields__
-        return {"kind": kind, "fields": {name: _described(getattr(value, name), arrays) for name in fields}}
     raise TypeError(f"a {type(value).__name__} in a prepared split has no form in the cache")
 
 

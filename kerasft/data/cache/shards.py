@@ -7,7 +7,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import tensorflow as tf
@@ -116,7 +116,7 @@ def _checked(folder: str, shard: Shard) -> Iterator[bytes]:
     digest = hashlib.sha256()
     try:
         records = tf.data.TFRecordDataset(f"{folder}/{shard.name}", buffer_size=BUFFER_BYTES)
-        for record in records.as_numpy_iterator():
+        for record in cast(Iterator[bytes], records.as_numpy_iterator()):  # of strings it makes bytes, not arrays
             digest.update(record)
             yield record
     except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:

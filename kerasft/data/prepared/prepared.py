@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
-
-from kerasft.data.tables.table import Table
 
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
@@ -68,7 +66,7 @@ class Prepared:
         """(rows,) tokens of each row, after truncation."""
         return np.diff(self.offsets)
 
-    @property
+    @functools.cached_property
     def tokens(self) -> np.ndarray:
         """(rows,) tokens that the model reads of each row; a batch has rows of which these are alike."""
         return self.lengths
@@ -87,7 +85,7 @@ class Prepared:
         """The most targets that a row can have, where its tokens have targets of their own."""
         return self.longest
 
-    @property
+    @functools.cached_property
     def text_lengths(self) -> np.ndarray:
         """(rows, texts) tokens of each text that the model reads by itself."""
         return self.lengths[:, None]
@@ -137,7 +135,15 @@ class Prepared:
         return np.concatenate([np.arange(a, b) for a, b in zip(self.offsets[rows], self.offsets[rows + 1])])
 
 
-def prepare(table: Table, preprocessor: Any, targets: np.ndarray, weights: np.ndarray) -> Prepared:
+class TextColumns(Protocol):
+    """Rows of texts, such as a table's."""
+
+    def batches(self, size: int, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+        """Column name -> `size` values each, in row order."""
+        ...
+
+
+def prepare(table: TextColumns, preprocessor: Any, targets: np.ndarray, weights: np.ndarray) -> Prepared:
     """Tokenizes every row of a table, in graph, and keeps the result in a temporary file.
 
     Args:

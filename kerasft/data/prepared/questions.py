@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -102,7 +102,8 @@ def _preprocessed(
 
     signature = (texts, tf.TensorSpec([None, 2], tf.int32))
     pipeline = tf.data.Dataset.from_generator(rows, output_signature=signature)
-    return pipeline.map(windows, 2).prefetch(2).as_numpy_iterator()
+    # Of a dataset of dictionaries these are dictionaries, whatever TensorFlow's stub says.
+    return cast(Iterator[dict[str, np.ndarray]], pipeline.map(windows, 2).prefetch(2).as_numpy_iterator())
 
 
 def _unreachable(found: Mapping[str, np.ndarray], gold: Mapping[str, list[list[int]]]) -> int:

@@ -12,6 +12,10 @@ from kerasft.quoting import quoted
 Values = dict[str, Any]
 
 
+class Unannotated(dict):
+    """The data of a task of Label Studio that nobody has annotated yet, or only such who cancelled it."""
+
+
 def flat_annotations(rows: Iterator[Row], columns: Collection[str] = ()) -> Iterator[Row]:
     """Rows of any JSON -> the same; of exports of Label Studio (JSON and JSON-MIN) and doccano, flat ones.
 
@@ -63,7 +67,7 @@ def _task(values: Values, columns: Collection[str], where: str) -> Values:
     annotations = values["annotations"] if isinstance(values["annotations"], list) else []
     given = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
     if not given:
-        return row
+        return Unannotated(row)
     row |= {"spans": [], "labels": []}
     if not values["data"].keys().isdisjoint(columns):
         row = {column: [] for column in columns} | row

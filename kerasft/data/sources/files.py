@@ -59,13 +59,16 @@ def open_bytes(path: str) -> Iterator[io.BufferedReader]:
     """
     check_regular(path)
     with file_errors(path):
-        raw: io.RawIOBase = _RemoteFile(path) if is_remote(path) else io.FileIO(path)
-        with io.BufferedReader(raw, BUFFER_BYTES) as stream:
+        with _buffered(_RemoteFile(path) if is_remote(path) else io.FileIO(path)) as stream:
             if not path.lower().endswith(".gz"):
                 yield stream
                 return
-            with io.BufferedReader(_Unpacked(stream, path), BUFFER_BYTES) as unpacked:
+            with _buffered(_Unpacked(stream, path)) as unpacked:
                 yield unpacked
+
+
+def _buffered(raw: io.RawIOBase | gzip.GzipFile) -> io.BufferedReader:
+    return io.BufferedReader(raw, BUFFER_BYTES)
 
 
 def check_regular(path: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from kerasft.data.sources import squad_rows
 from kerasft.data.sources.annotations import flat_annotations
 from kerasft.data.sources.json_columns import read_object
-from kerasft.data.sources.json_text import JsonText, check_depth, check_surrogates, not_object, reason
+from kerasft.data.sources.json_text import JsonText, check_depth, check_repeated, check_surrogates, not_object, reason
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.text_streams import UTF8_BOM, read_lines
 from kerasft.errors import UserError
@@ -79,6 +79,7 @@ def _read_lines(stream: io.BufferedReader, name: str, reading: Reading) -> Itera
         if type(values) is not dict:
             raise not_object(where, values)
         check_depth(values, line, 0, len(line), where)
+        check_repeated(values, line, line.index("{"), len(line), where)
         if "\\ud" in line or "\\uD" in line:
             check_surrogates(values, where)
         yield values, where

@@ -11,6 +11,7 @@ from typing import Any
 from kerasft.data.sources.encodings import not_utf8
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.errors import UserError
+from kerasft.quoting import quoted
 
 FIRST_READ = 1 << 16
 ENDING_SLACK = 16  # characters of a token that the end of a buffer may cut: `tru`, `-1.5e`, `\ud83d`
@@ -56,7 +57,7 @@ class JsonText:
         found = self.peek()
         if found != token:
             shown = repr(found) if found else "the end of the file"
-            raise UserError(f"{self.where()}: broken JSON: {shown} where {token!r} is expected; mend the file")
+            raise UserError(f"{self.where()}: broken JSON: {shown} where {token!r} is expected; fix the file")
         self._advance(self._at + 1)
 
     def value(self) -> Any:
@@ -70,9 +71,10 @@ class JsonText:
                 if self._is_cut(error) and self._fits(len(self._text)) and self._read(size):
                     size *= 2  # a long value is parsed anew after each read: keep the number of reads logarithmic
                     continue
-                raise UserError(f"{self.where()}: broken JSON: {reason(error)}; mend the file") from error
+                raise UserError(f"{self.where()}: broken JSON: {reason(error)}; fix the file") from error
             self._fits(end)
             check_depth(value, self._text, self._at, end, self.where())
+            check_repeated(value, self._text, self._at, end, self.where())
             self._advance(end)
             return value
 
@@ -84,10 +86,14 @@ class JsonText:
     def keys(self) -> Iterator[str]:
         """Steps over an object -> each key; the caller steps over its value. Raises UserError."""
         self.take("{")
+        seen = set()
         for where in self._until("}"):
             key = self.value()
             if not isinstance(key, str):
                 raise UserError(f"{where}: broken JSON: a key that is no text; put it in double quotes")
+            if key in seen:
+                raise repeated(key, where)
+            seen.add(key)
             self.take(":")
             yield key
 
@@ -183,6 +189,27 @@ def check_depth(value: Any, text: str, start: int, end: int, where: str) -> None
         if not level:
             return
     raise UserError(f"{where}: broken JSON: nested too deeply, more than {MAX_DEPTH} levels; a row is flat")
+
+
+def check_repeated(value: Any, text: str, start: int, end: int, where: str) -> None:
+    """Raises UserError where an object parsed from text[start:end] has a key twice; Python would keep the last."""
+    if not isinstance(value, (dict, list)):
+        return
+    keys = len(value) if isinstance(value, dict) else 0
+    if text.count(":", start, end) == keys:  # each key has a colon, and a key that was lost has left one
+        return
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            raise repeated(next(name for place, name in enumerate(names) if name in names[:place]), where)
+
+    json.JSONDecoder(object_pairs_hook=once).raw_decode(text, start)
+
+
+def repeated(key: str, where: str) -> UserError:
+    """The error for a key that an object has twice."""
+    return UserError(f"{where}: the key {quoted(key)} stands twice in one object; keep one of both")
 
 
 def check_surrogates(values: dict[str, Any], where: str) -> None:

@@ -83,7 +83,7 @@ class _Reader:
                 raise NoLiteral(f"nothing known at character {self._at + 1}")
             self._kind, self._token = None, ""
             return
-        self._kind, self._token = match.lastindex, match[match.lastindex]
+        self._kind, self._token = match.lastindex, match[match.lastindex or 0]
         self._at = match.end()
 
     def _take(self, token: str) -> None:

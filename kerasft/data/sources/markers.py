@@ -41,8 +41,8 @@ class Markers:
             if not places:
                 raise _bad(where, f"the marker {token} is missing", f"write {self._example()}", "a missing marker")
             if len(places) > 1:
-                mend = "mark two entities a row, and give a row to each pair"
-                raise _bad(where, f"the marker {token} occurs {len(places)} times", mend, "a doubled marker")
+                fix = "mark two entities a row, and give a row to each pair"
+                raise _bad(where, f"the marker {token} occurs {len(places)} times", fix, "a doubled marker")
         spans = [
             (found[opening][0].end(), found[closing][0].start())
             for opening, closing in (self.tokens[:2], self.tokens[2:])
@@ -53,8 +53,8 @@ class Markers:
             if not text[start:end].strip():
                 raise _bad(where, f"nothing stands between {opening} and {closing}", "mark a word", "an empty entity")
         if spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]:
-            mend = "close one entity before the other opens"
-            raise _bad(where, f"the entities of {' '.join(self.tokens)} overlap", mend, "crossed markers")
+            fix = "close one entity before the other opens"
+            raise _bad(where, f"the entities of {' '.join(self.tokens)} overlap", fix, "crossed markers")
         return text
 
     def insert(self, text: str, spans: Sequence[Any], columns: Sequence[str], where: str) -> str:
@@ -70,8 +70,8 @@ class Markers:
             BadRow: a span is none, lies outside the text or is empty, the two overlap, or the text has markers.
         """
         if match := self._pattern.search(text):
-            mend = "remove the markers or the columns of spans"
-            raise _bad(where, f"the text has spans and the marker {match.group()} too", mend, "markers besides spans")
+            fix = "remove the markers or the columns of spans"
+            raise _bad(where, f"the text has spans and the marker {match.group()} too", fix, "markers besides spans")
         pairs = [_span(span, text, column, where) for span, column in zip(spans, columns)]
         first, second = sorted(pairs)
         if first[1] > second[0]:
@@ -93,18 +93,18 @@ def _span(span: Any, text: str, column: str, where: str) -> tuple[int, int]:
     if isinstance(numbers, str):
         numbers = read_list(numbers)
     if not isinstance(numbers, list) or len(numbers) != 2 or any(type(number) is not int for number in numbers):
-        mend = "a start and an end are needed, such as [4, 10]"
-        raise _bad(where, f"column {column!r} is {quoted(span)}", mend, "a span that is none")
+        fix = "a start and an end are needed, such as [4, 10]"
+        raise _bad(where, f"column {column!r} is {quoted(span)}", fix, "a span that is none")
     start, end = numbers
     if not 0 <= start < end <= len(text):
-        mend = f"0 <= start < end <= {len(text)}, the text's length in code points, is needed"
-        raise _bad(where, f"column {column!r} is [{start}, {end}]", mend, "a span outside its text")
+        fix = f"0 <= start < end <= {len(text)}, the text's length in code points, is needed"
+        raise _bad(where, f"column {column!r} is [{start}, {end}]", fix, "a span outside its text")
     begin, stop = trimmed_span(text, start, end)
     if begin == stop:
-        mend = "move it to a word"
-        raise _bad(where, f"column {column!r} is [{start}, {end}], which is white space", mend, "an empty entity")
+        fix = "move it to a word"
+        raise _bad(where, f"column {column!r} is [{start}, {end}], which is white space", fix, "an empty entity")
     return begin, stop
 
 
-def _bad(where: str, what: str, mend: str, kind: str) -> BadRow:
-    return BadRow(f"{where}: {what}; {mend}", kind)
+def _bad(where: str, what: str, fix: str, kind: str) -> BadRow:
+    return BadRow(f"{where}: {what}; {fix}", kind)

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kerasft.data.sources.unpack import unpack
 from kerasft.errors import UserError
@@ -137,7 +137,7 @@ def _download(wanted: Spec, folder: pathlib.Path) -> pathlib.Path:
     command = [sys.executable, str(FETCH_SCRIPT), wanted.name, wanted.version, wanted.sha256 or "-", str(folder)]
     result = _run(command)
     file = folder / "answer.json"
-    answer = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "failed"}
+    answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "failed"}
     if answer["status"] == "moved":
         return _download_wheel(wanted, folder)
     if answer["status"] == "fetched":

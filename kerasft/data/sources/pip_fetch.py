@@ -33,7 +33,7 @@ class FetchFailures(logging.Handler):
         self.failures = []
 
     def emit(self, record):
-        if str(record.msg).startswith("Could not fetch URL"):
+        if str(record.msg).startswith("Could not fetch URL") and isinstance(record.args, tuple):
             link, reason = record.args[0], str(record.args[1])
             self.failures.append((urllib.parse.urlsplit(str(link)).hostname or str(link), reason))
 

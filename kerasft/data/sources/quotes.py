@@ -62,4 +62,4 @@ def explain_row(reason: str, delimiter: str, lines: int) -> str:
         return (
             "a carriage return, an old Mac's line end, stands in a field without quotes; quote the text, or remove it"
         )
-    return f"malformed row ({reason}); mend it"
+    return f"malformed row ({reason}); fix it"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import io
 import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from kerasft.config.data import Format
+from kerasft.data.sources.annotations import Unannotated
 from kerasft.data.sources.files import check_regular, expand, is_folder
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.data.sources.readers import STREAMED, detect_format, read_path, read_stream
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.tfds_rows import read_tfds
-from kerasft.errors import UserError
+from kerasft.errors import BadRow, UserError
 from kerasft.quoting import listed
 
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -38,16 +40,22 @@ class Record:
         try:
             return self.values[column]
         except KeyError:
+            if isinstance(self.values, Unannotated):
+                raise BadRow(
+                    f"{self.where}: nobody has annotated this task, so it has no {column!r} for data.columns.{role}; "
+                    "annotate it in Label Studio, or export annotated tasks alone",
+                    "no annotation",
+                ) from None
             raise UserError(self._lacks(column, role)) from None
 
     def _lacks(self, column: str, role: str) -> str:
         names = list(self.values)
         near = difflib.get_close_matches(column.lower(), [name.lower() for name in names], n=1)
         like = next((name for name in names if near and name.lower() == near[0]), None)
-        mend = "" if like is None else f"did you mean {like!r}? "
+        fix = "" if like is None else f"did you mean {like!r}? "
         if like is not None and unicodedata.normalize("NFC", like) == unicodedata.normalize("NFC", column):
-            mend = f"did you mean {ascii(like)}, of which {ascii(column)} is another Unicode form? "
-        return f"data.columns.{role}: no column {column!r} at {self.where}; {mend}there are: {listed(names)}"
+            fix = f"did you mean {ascii(like)}, of which {ascii(column)} is another Unicode form? "
+        return f"data.columns.{role}: no column {column!r} at {self.where}; {fix}there are: {listed(names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ def read_records(sources: str | list[str], format: str = "auto", reading: Readin
 
     Raises:
         UserError: at the call, a source is missing or of no known format; while reading, the content is malformed,
-            in no known encoding, empty or has a row that is too large. Names the file, the line and the mend.
+            in no known encoding, empty or has a row that is too large. Names the file, the line and the fix.
     """
     if format not in FORMATS:
         near = difflib.get_close_matches(format, FORMATS, n=1)
@@ -98,7 +106,8 @@ def read_input(source: str, format: str, reading: Reading | None = None) -> Iter
     kind = "txt" if format == "auto" else format
     if kind not in STREAMED:
         raise UserError(f"--format: {format!r} can't be read from stdin; there are: {', '.join(STREAMED)}")
-    rows = read_stream(sys.stdin.buffer, "stdin", kind, reading or Reading())
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)  # so Python opens it
+    rows = read_stream(stdin, "stdin", kind, reading or Reading())
     return (Record(values, where) for values, where in rows)
 
 

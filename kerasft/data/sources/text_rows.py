@@ -35,8 +35,8 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
     labels = [label for label in names if is_folder(os.path.join(path, label))]
     listed = [file for file in names if _is_text(file)]
     if not labels and not listed:
-        mend = f"put each text into {name}/LABEL/*.txt, or the texts of a label into the lines of {name}/LABEL.txt"
-        raise UserError(f"{name}: the folder has neither sub-folders nor .txt files; {mend}")
+        fix = f"put each text into {name}/LABEL/*.txt, or the texts of a label into the lines of {name}/LABEL.txt"
+        raise UserError(f"{name}: the folder has neither sub-folders nor .txt files; {fix}")
     left_out = [name for name in names if name not in labels and (labels or name not in listed)]
     for file in [] if labels else listed:
         label = file[: file.lower().rindex(".txt")]

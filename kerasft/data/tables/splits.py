@@ -1,18 +1,19 @@
-"""The train, validation and test tables of a config: read, parsed, sampled and split."""
+"""The train, validation and test tables of a config: read, parsed, and taken through the stages of `data/stages`."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kerasft.config.data import Sources
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
+from kerasft.data.stages.base import Staged
+from kerasft.data.stages.registry import STAGES
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # data lies below tasks: the contract is all that is known he
 
 
 def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dict[str, Table]:
-    """Reads every split that the config names and lets the task learn from them.
+    """Reads every split that the config names, takes the rows through all stages, and lets the task learn from them.
 
     Args:
         config: names the sources and how they are read.
@@ -36,22 +37,29 @@ def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dic
     Raises:
         UserError: for a row, a column or a split that can't be used; nothing has been written then.
     """
+    tables = stage_splits(config, task, remark).tables
+    task.fit(tables)
+    return dict(tables)
+
+
+def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> Staged:
+    """What `load_splits` gives, with the record of what the stages did; the task has learnt nothing yet."""
     check_columns(config, task)
-    train = read_split(config, task, config.data.train, "train", remark)
-    if config.data.limit is not None and config.data.limit < len(train):
-        rows = np.random.default_rng(config.seed).permutation(len(train))[: config.data.limit]
-        train = train.select(np.sort(rows))
-    splits = {}
-    for split in ("test", "validation"):  # the test share first: it is then the same whatever is validated on
+    stages = [stage for stage in STAGES if stage.wanted(config)]
+    for stage in stages:
+        stage.check(config, task)
+    read = {"train": read_split(config, task, config.data.train, "train", remark)}
+    for split in ("test", "validation"):
         source = getattr(config.data, split)
-        if isinstance(source, float):
-            learn, held = held_out_share(len(train), source, task.stratify(train), config.seed, split)
-            train, splits[split] = train.select(learn), train.select(held)
-        elif source is not None:
-            splits[split] = read_split(config, task, source, split, remark)
-    splits = {split: table for split, table in [("train", train), *reversed(splits.items())]}
-    task.fit(splits)
-    return splits
+        if source is not None and not isinstance(source, float):
+            read[split] = read_split(config, task, source, split, remark)
+    staged = Staged(read)
+    for stage in stages:
+        staged = staged.then(stage.apply(staged.tables, config, task))
+    for line in staged.remarks:
+        Reading.of(config.data, remark).remark(line)
+    tables = {split: staged.tables[split] for split in ("train", "validation", "test") if split in staged.tables}
+    return dataclasses.replace(staged, tables=tables)
 
 
 def read_split(config: Config, task: Task, sources: Sources, split: str, remark: Remark | None = None) -> Table:
@@ -61,37 +69,6 @@ def read_split(config: Config, task: Task, sources: Sources, split: str, remark:
     if len(table) == 0:
         raise UserError(f"data.{split}: no rows in {sources}; it needs at least one")
     return table
-
-
-def held_out_share(
-    rows: int, share: float, groups: np.ndarray | None, seed: int, split: str = "validation"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows into a part to learn from and a part to measure on, each group in its proportion.
-
-    Args:
-        rows: how many rows there are.
-        share: of them, this share is held out; largest remainders decide where it does not divide.
-        groups: (rows,) group of each row, or None for one group. A group of one row is learnt from.
-        seed: the same seed gives the same split.
-        split: what the share is for, to name it in an error.
-
-    Returns:
-        (n,), (m,) int64 indices in ascending order, without overlap, n + m = rows.
-    """
-    groups = np.zeros(rows, np.int64) if groups is None else groups
-    order = np.random.default_rng(seed).permutation(rows)
-    order = order[np.argsort(groups[order], kind="stable")]  # shuffled rows, one group after the other
-    counts = np.bincount(groups)
-    wanted = counts * share
-    held = np.minimum(np.floor(wanted), np.maximum(counts - 1, 0)).astype(np.int64)
-    spare = np.argsort(held - wanted, kind="stable")  # the largest remainder first
-    for group in spare[: max(0, round(rows * share) - int(held.sum()))]:
-        held[group] += held[group] + 1 < counts[group]
-    if held.sum() == 0 or held.sum() == rows:
-        raise UserError(f"data.{split}: a share of {share} of {rows} rows leaves a part empty; give a larger source")
-    place = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = place < np.repeat(held, counts)
-    return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
 def check_columns(config: Config, task: Task) -> None:

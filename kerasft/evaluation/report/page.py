@@ -10,7 +10,7 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.blocks import Report
 from kerasft.evaluation.report.labels import SCORES, duration, magnitude, percent, score, title
 from kerasft.evaluation.report.sections import sections
-from kerasft.evaluation.report.warnings import cautions
+from kerasft.evaluation.report.warnings import warnings_of
 
 __all__ = ["Report", "report_page", "write_report"]
 
@@ -33,7 +33,7 @@ def write_report(path: Path, report: Report) -> None:
         part.write_bytes(page)
         os.replace(part, path)
     except OSError as error:
-        raise UserError(f"{path}: the report cannot be written ({error.strerror}); mend the folder") from error
+        raise UserError(f"{path}: the report cannot be written ({error.strerror}); fix the folder") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -55,7 +55,7 @@ def report_page(report: Report) -> str:
         report=report,
         headline=_headline(report),
         tiles=_tiles(report),
-        cautions=cautions(report),
+        warnings=warnings_of(report),
         sections=sections(report),
     )
 

@@ -17,8 +17,8 @@ WORST_CALIBRATION = 0.10  # expected calibration error
 FEWEST_FOR_CALIBRATION = 100  # rows; with fewer, chance alone makes gaps
 
 
-def cautions(report: Report) -> list[str]:
-    """One sentence for each thing that weakens the figures, with its mend; empty where all is well."""
+def warnings_of(report: Report) -> list[str]:
+    """One sentence for each thing that weakens the figures, with its fix; empty where all is well."""
     found = [
         *unreachable_warnings({name: split.get("unreachable") for name, split in report.splits.items()}),
         _shared(report),
@@ -27,7 +27,7 @@ def cautions(report: Report) -> list[str]:
         _calibration(report),
         *report.data_summary.get("warnings", ()),
     ]
-    return [caution[0].upper() + caution[1:] for caution in found if caution]
+    return [warning[0].upper() + warning[1:] for warning in found if warning]
 
 
 def unreachable_warnings(
@@ -48,7 +48,7 @@ def unreachable_warnings(
             place = f" (the first: {tables[name].rows([missed.row])[0]['where']})"
         found.append(
             f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{place}. No answer can equal them, and they "
-            f"count as missed. {missed.mend}"
+            f"count as missed. {missed.fix}"
         )
     return found
 

@@ -99,8 +99,8 @@ class _Values:
             raise self.mistake(f"has no {name}", "fetch it again")
         return value
 
-    def mistake(self, what: str, mend: str) -> UserError:
-        return UserError(f"model.preset: {self.path} {what}; {mend}")
+    def mistake(self, what: str, fix: str) -> UserError:
+        return UserError(f"model.preset: {self.path} {what}; {fix}")
 
 
 def _sizes(values: _Values, tensors: dict[str, ReaderTensor]) -> dict[str, Any]:

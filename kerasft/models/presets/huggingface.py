@@ -38,10 +38,10 @@ def check_folder(folder: Path, config: Mapping[str, Any], preset: str) -> Backbo
     """
     told = read_config(config, str(folder / "config.json"))
     if not any((folder / name).is_file() for name in (SAFETENSORS, SAFETENSORS_INDEX)):
-        mend = "fetch the model again"
+        fix = "fetch the model again"
         if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
-            mend = "its weights are in PyTorch's form, a pickle, which is never read; take a version in safetensors"
-        raise UserError(f"model.preset: {preset} has no {SAFETENSORS} or {SAFETENSORS_INDEX}; {mend}")
+            fix = "its weights are in PyTorch's form, a pickle, which is never read; take a version in safetensors"
+        raise UserError(f"model.preset: {preset} has no {SAFETENSORS} or {SAFETENSORS_INDEX}; {fix}")
     tensors = read_safetensors(folder)
     check_rows(str(folder), find_tokenizer(str(folder), told.model_type).highest_id, told.values["vocab_size"])
     _check_table(tensors, told, folder)

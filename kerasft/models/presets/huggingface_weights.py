@@ -86,8 +86,8 @@ class WeightLoader:
             found = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
         if len(found) != 1:
             what = f"{len(found)} tables of token embeddings, {found[0]} and {found[1]}" if found else f"no {anchor}"
-            mend = "take a model of one part" if found else f"it is no {self.config.model_type}: fetch the model again"
-            raise UserError(f"model.preset: {self.place}: its weights have {what}; {mend}")
+            fix = "take a model of one part" if found else f"it is no {self.config.model_type}: fetch the model again"
+            raise UserError(f"model.preset: {self.place}: its weights have {what}; {fix}")
         return found[0].removesuffix(anchor)
 
     def _name(self, asked: str) -> str | None:

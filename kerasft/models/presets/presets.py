@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kerasft.data.sources.packages import fetch_package_path
 from kerasft.errors import UserError
@@ -15,6 +14,7 @@ from kerasft.models.presets.gguf_file import read_gguf
 from kerasft.models.presets.huggingface_config import read_config
 from kerasft.models.presets.huggingface_files import HF_PREFIX, read_json
 from kerasft.models.presets.huggingface_tokenizer import find_tokenizer, make_tokenizer
+from kerasft.models.presets.loading_errors import loading_errors
 from kerasft.models.presets.weight_files import read_json_object
 from kerasft.paths import check_home, expand_home
 
@@ -29,6 +29,10 @@ FORMS = (
 )
 
 
+@overload
+def resolve_preset(preset: None) -> None: ...
+@overload
+def resolve_preset(preset: str) -> str: ...
 def resolve_preset(preset: str | None) -> str | None:
     """Checks a preset string as far as that goes without TensorFlow, and finds where its files are.
 
@@ -219,43 +223,13 @@ def _load(load: Callable[[], Loaded], resolved: str) -> Loaded:
     """Runs one of KerasHub's loaders; what it and the hubs raise becomes one line."""
     try:
         return load()
-    except _loading_errors() as error:
+    except loading_errors() as error:
         reason = " ".join(str(error).split()) or "no reason given"
         remote = "://" in resolved
-        mend = "check the name, the network and your access to it" if remote else "use a model that KerasHub can load"
+        fix = "check the name, the network and your access to it" if remote else "use a model that KerasHub can load"
         raise UserError(
-            f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {mend}"
+            f"model.preset: {resolved} can't be loaded: {type(error).__name__}: {reason[:300]}; {fix}"
         ) from error
-
-
-# Errors of the hubs' clients that are no OSError or ValueError. A client that is not installed raises none; which
-# modules there are differs: huggingface_hub uses httpx from its version 1.0 on and requests before.
-_CLIENT_ERRORS = {
-    "httpx": ("HTTPError",),
-    "huggingface_hub.errors": ("EntryNotFoundError",),
-    "kagglehub.exceptions": (
-        "BackendError",
-        "CredentialError",
-        "DataCorruptionError",
-        "NotFoundError",
-        "UnauthenticatedError",
-    ),
-    "safetensors": ("SafetensorError",),
-}
-
-
-def _loading_errors() -> tuple[type[Exception], ...]:
-    """What KerasHub, its hubs' clients and the readers of weights raise for a preset that can't be had.
-
-    OSError: the network (requests' errors too), missing files. ValueError: an unknown handle or architecture,
-    malformed JSON, weights of another shape. KeyError: a config without a key that KerasHub reads. TypeError: one with
-    a key that it does not take. ImportError: a hub's client is not installed.
-    """
-    errors: list[type[Exception]] = [OSError, ValueError, KeyError, TypeError, ImportError]
-    for module, names in _CLIENT_ERRORS.items():
-        if importlib.util.find_spec(module.partition(".")[0]) is not None:
-            errors += [getattr(importlib.import_module(module), name) for name in names]
-    return tuple(errors)
 
 
 def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:

@@ -145,9 +145,9 @@ def check_is(path: Path, form: str, signature: bytes = b"") -> int:
         first = file.read(64)
     if not first:
         raise UserError(f"model.preset: {path} is empty; {AGAIN}")
-    for start, what, mend in _STRANGERS:
+    for start, what, fix in _STRANGERS:
         if first.lstrip().startswith(start) and not (form == "safetensors" and _looks_like_header(first, size)):
-            raise UserError(f"model.preset: {path} {what.format(size=size)}; {mend}")
+            raise UserError(f"model.preset: {path} {what.format(size=size)}; {fix}")
     if not first.startswith(signature):
         raise UserError(f"model.preset: {path} is no {form} file; {AGAIN}")
     return size

@@ -2,7 +2,7 @@
 
 All words take their steps together, one distinct merge of each word a step (Sennrich et al. 2016, arXiv:1508.07909).
 That is quick for words as people write them, and quadratic for a word of many thousands of letters. So a long word is
-cut, its parts are merged by themselves, and the cuts are mended: tokens are those of the whole word if and only if any
+cut, its parts are merged by themselves, and the cuts are fixed: tokens are those of the whole word if and only if any
 two neighbours are what their own two texts together are merged to. (The first merge that would cross a border between
 tokens of the whole would cross it in the pair as well: until then each token has only merged within itself.)
 """
@@ -112,7 +112,7 @@ class Merges(tf.Module):
         cut = is_long & (place % PART == 0) & ~opens
         cuts = self._merge_into(tf.fill(tf.shape(ids), tf.constant(-1, tf.int64)), ids, position, opens | cut, cut)
 
-        def mend(tokens: tf.Tensor, cut: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def fix(tokens: tf.Tensor, cut: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, ...]:
             inside = self._around_wrong(_Cuts(tokens, cut), ids, word_of, words, reach)
             starts = inside & (opens | ~shift(inside, -1, False))
             # What is merged as one stays bounded, however much of a word one of its ends could change.
@@ -125,7 +125,7 @@ class Merges(tf.Module):
 
         tokens, _, _ = tf.while_loop(
             lambda tokens, cut, reach: tf.reduce_any(cut) & (reach <= LAST_REACH),
-            mend,
+            fix,
             (cuts.tokens, cuts.cut, tf.constant(FIRST_REACH, tf.int64)),
             shape_invariants=(tf.TensorShape([None]), tf.TensorShape([None]), tf.TensorShape([])),
         )

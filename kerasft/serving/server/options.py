@@ -118,6 +118,6 @@ def from_arguments(given: Mapping[str, Any]) -> Options:
 def _monitor(asked: Mapping[str, Any]) -> MonitorLimits:
     limits = MonitorLimits(**asked)
     if limits.least > limits.window:
-        mend = f"at most --monitor-window, {limits.window}"
-        raise UserError(f"--monitor-least: {limits.least} rows are more than the window has; give {mend}")
+        fix = f"at most --monitor-window, {limits.window}"
+        raise UserError(f"--monitor-least: {limits.least} rows are more than the window has; give {fix}")
     return limits

@@ -12,9 +12,9 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 
 from kerasft.serving.server.loaded_model import Arrays
 from kerasft.serving.server.manager import Manager
-from kerasft.serving.server.masking import masked_texts
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.offload import Offload
+from kerasft.serving.server.redaction import redacted_texts
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.server.versions import Version
 from kerasft.serving.status import ServingError, invalid
@@ -38,7 +38,7 @@ class Prediction:
         metrics: are told of each request.
         log: is told of mistakes of ours.
         monitor: is shown the answers.
-        log_texts: whether it is told of texts too, masked.
+        log_texts: whether it is told of texts too, redacted.
 
     Attributes:
         offload: does what would keep the event loop.
@@ -69,7 +69,7 @@ class Prediction:
     async def answer(self, version: Version, key: str, inputs: Arrays, deadline: float) -> Arrays:
         """All inputs of a signature, checked -> its outputs. Raises ServingError."""
         if self._log_texts:
-            self._log("asked", model=version.name, version=version.number, signature=key, texts=masked_texts(inputs))
+            self._log("asked", model=version.name, version=version.number, signature=key, texts=redacted_texts(inputs))
         outputs = await version.answer(key, inputs, deadline)
         self._monitor.observe(version, key, inputs, outputs)
         return outputs

@@ -33,12 +33,12 @@ class Unreachable(NamedTuple):
         count: how many they are.
         of: how many true answers there are.
         what: they are, in words that follow the numbers.
-        mend: a sentence.
+        fix: a sentence.
         row: number of the first row with one; None where it is not known.
     """
 
     count: int
     of: int
     what: str
-    mend: str
+    fix: str
     row: int | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.comparable import Comparable
 from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(abc.ABC):
+class Task(Comparable, abc.ABC):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,
@@ -64,11 +65,6 @@ class Task(abc.ABC):
         """Names of the string columns that an answer needs: the inputs of the served model."""
 
     @property
-    def texts(self) -> tuple[str, ...]:
-        """Names of the texts of a row of `schema`: those of `inputs`, unless training reads more than an answer."""
-        return self.inputs
-
-    @property
     def positions(self) -> int:
         """Tokens of the longest text that the model reads."""
         return self.config.model.max_length
@@ -83,8 +79,8 @@ class Task(abc.ABC):
         architecture = self.config.model.architecture
         if architecture is not None and (architecture.family == "bart") != self.encoder_decoder:
             name, family = self.config.task.name, architecture.family
-            mend = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
-            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {mend}")
+            fix = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
+            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {fix}")
         stopping = self.config.training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
             known = ", ".join(self.rising + self.falling)

@@ -34,6 +34,8 @@ class Corpus:
     columns: tuple[Column, ...] = (Column("text"),)
     inputs: tuple[str, ...] = ("prompt",)
     texts: tuple[str, ...] = ("text",)
+    given: tuple[str, ...] = ("text",)  # of `texts`, those that an answer belongs to
+    may_be_empty: tuple[str, ...] = ()
 
     def __init__(self, config: Config):
         self.config = config
@@ -99,7 +101,8 @@ class PromptCompletion(Corpus):
         super().__init__(config)
         self._ending = ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
-        self.texts = (*self.inputs, "output")
+        self.given, self.texts = self.inputs, (*self.inputs, "output")
+        self.may_be_empty = ("input",) if self.inputs == PROMPT else ()  # an instruction may need none
         self._column_seen = False  # that of the input, in some row
 
     @functools.cached_property

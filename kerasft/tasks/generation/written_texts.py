@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.text_generation import DecodingConfig
+from kerasft.data.quality.folding import folded
 from kerasft.tasks.base import Number
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class WritesTexts:
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # the output layer is the model's own
     writes = True
+    one_answer = False  # a text can be translated, summed up or answered in several ways
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -49,6 +51,18 @@ class WritesTexts:
     @property
     def texts(self) -> tuple[str, ...]:
         return self.mode.texts
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return self.mode.given
+
+    @property
+    def may_be_empty(self) -> tuple[str, ...]:
+        return self.mode.may_be_empty
+
+    def row_answers(self, table: Table) -> list[str] | None:
+        written = [name for name in self.texts if name not in self.given]
+        return [folded(text) for text in table.column(written[0])] if written else None
 
     def schema(self) -> pa.Schema:
         return self.mode.schema()

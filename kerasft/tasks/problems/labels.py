@@ -27,8 +27,8 @@ def fit_labels(config: Config, state: dict[str, Any], found: set[str]) -> None:
     known = indices(named or ())
     if named is not None and (strange := [name for name in sorted(found) if identity(name) not in known]):
         near = _near(strange[0], named, "is in the list")
-        mend = "write both alike" if near else "add them"
-        raise UserError(f"task.labels: the training data also has {quoted(strange[:5])}{near}; {mend}")
+        fix = "write both alike" if near else "add them"
+        raise UserError(f"task.labels: the training data also has {quoted(strange[:5])}{near}; {fix}")
     state["labels"] = list(named) if named is not None else distinct(found)
 
 
@@ -60,13 +60,13 @@ def check_unknown(
             row, name = strange[0]
             where = table.rows(np.asarray([row]))[0]["where"]
             more = f" (and {len(strange) - 1} more such rows)" if len(strange) > 1 else ""
-            lacking, mend = "data.train", "add examples of it to train, or remove these rows"
+            lacking, fix = "data.train", "add examples of it to train, or remove these rows"
             if limit is not None and "train" in splits:
                 lacking = f"the sample of data.train that data.limit={limit} takes"
-                mend = "raise data.limit, or name all labels in task.labels"
+                fix = "raise data.limit, or name all labels in task.labels"
             near = _near(name, labels)
-            mend = "write both alike, or " + mend if near else mend
-            raise UserError(f"{where}: the label {quoted(name)} does not occur in {lacking}{more}{near}; {mend}")
+            fix = "write both alike, or " + fix if near else fix
+            raise UserError(f"{where}: the label {quoted(name)} does not occur in {lacking}{more}{near}; {fix}")
 
 
 def _near(name: str, labels: Sequence[str], verb: str = "does") -> str:

@@ -56,8 +56,8 @@ def _span(answer: Any, context: str, column: str, where: str) -> tuple[int, int]
     if not isinstance(text, str) or type(start) is not int:
         raise BadRow(f"{where}: {quoted(answer)} in column {column!r}; write {_FORM}", "answers of no known form")
     if not trimmed(text):
-        mend = "leave the list of answers empty where there is none"
-        raise BadRow(f"{where}: an answer is {quoted(text)}; {mend}", "an empty answer")
+        fix = "leave the list of answers empty where there is none"
+        raise BadRow(f"{where}: an answer is {quoted(text)}; {fix}", "an empty answer")
     if start < 0 or context[start : start + len(text)] != text:
         raise BadRow(_misplaced(text, start, context, where), "an answer that is not at its start")
     return trimmed_span(context, start, start + len(text))
@@ -68,5 +68,5 @@ def _misplaced(text: str, start: int, context: str, where: str) -> str:
     stands = f"where {quoted(there)} stands" if there else f"outside the {len(context)} characters of the context"
     places = [match.start() for match in re.finditer(f"(?={re.escape(text)})", context)]
     nearest = min(places, key=lambda place: abs(place - start), default=None)
-    mend = "remove it, or give the context that holds it" if nearest is None else f"it stands at {nearest}: write that"
-    return f"{where}: the answer {quoted(text)} is not at {start}, {stands}; {mend} (starts count code points, from 0)"
+    fix = "remove it, or give the context that holds it" if nearest is None else f"it stands at {nearest}: write that"
+    return f"{where}: the answer {quoted(text)} is not at {start}, {stands}; {fix} (starts count code points, from 0)"

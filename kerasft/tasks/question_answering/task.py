@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
 from kerasft.tasks.base.columns import text_of
@@ -76,6 +77,14 @@ class QuestionAnswering(Task):
             raise UserError("data.train: no question has an answer; check data.columns.answers")
         self.state["no_answer"] = not all(answered)
 
+    def row_answers(self, table: Table) -> list[Any]:
+        """The different answers of each row, without those that differ in case or punctuation alone."""
+        columns = (table.column(name) for name in ("context", "starts", "ends"))
+        return [
+            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
+            for context, *places in zip(*columns)
+        ]
+
     def stratify(self, table: Table) -> np.ndarray | None:
         return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)
 
@@ -142,7 +151,7 @@ class QuestionAnswering(Task):
     def unreachable(self, split: PreparedQuestions) -> Unreachable:
         answered = sum(bool(starts) for starts in split.table.column("starts"))
         what = "questions have no answer that begins and ends where tokens do"
-        return Unreachable(split.unreachable, answered, what, "Mend the starts of their answers.")
+        return Unreachable(split.unreachable, answered, what, "Fix the starts of their answers.")
 
     def interval(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval

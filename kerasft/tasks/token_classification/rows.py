@@ -87,7 +87,7 @@ def read_tagged(
     try:
         spans = spans_of_tags(tags, scheme)
     except IllFormed as error:
-        raise BadRow(f"{record.where}: {error}; mend it, or set task.scheme to auto") from error
+        raise BadRow(f"{record.where}: {error}; fix it, or set task.scheme to auto") from error
     text, starts, ends = join(tokens, joiner)
     places = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
     return {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.prepared.spans import Spans
-    from kerasft.data.prepared.windows import PreparedWindows
+    from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
 
@@ -109,7 +109,7 @@ class TokenClassification(Task):
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedWindows:
         from kerasft.data.prepared.spans import Spans
-        from kerasft.data.prepared.windows import prepare_windows
+        from kerasft.data.prepared.token_windows import prepare_windows
         from kerasft.evaluation.entity_metrics import word_tags
 
         gold, words = self.targets(table), None
@@ -162,10 +162,10 @@ class TokenClassification(Task):
         missed = ~reachable(split.gold, split.units)
         first = int(split.gold.texts[missed][0]) if missed.any() else None
         units = self.config.task.units
-        mend = "Mend the spans, or cut texts finer: task.units: pieces."
+        fix = "Fix the spans, or cut texts finer: task.units: pieces."
         if units != "pieces":
-            mend = f"Mend the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
-        return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", mend, first)
+            fix = f"Fix the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
+        return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", fix, first)
 
     def interval(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import counts_by_text, f1_of_counts

@@ -61,7 +61,7 @@ class CheckpointStore:
         except (tf.errors.OpError, OSError) as error:
             self._remove(number)
             raise StorageError(
-                f"{prefix} can't be written ({_reason(error)}); the checkpoints before it are as they were: mend that "
+                f"{prefix} can't be written ({_reason(error)}); the checkpoints before it are as they were: fix that "
                 f"and go on with --resume"
             ) from error
         complete = [number for number in self._numbers() if self._manifest(number) is not None]

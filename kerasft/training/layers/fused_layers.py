@@ -62,8 +62,8 @@ def chosen_forms(
         library.load(say)
     except library.Unavailable as reason:
         if fused is not None:
-            mend = "mend that, or take the name out"
-            raise UserError(f"training.fused: kernels can't be had, {reason}; {mend}") from None
+            fix = "fix that, or take the name out"
+            raise UserError(f"training.fused: kernels can't be had, {reason}; {fix}") from None
         say(f"no compiled kernels, which save a seventh of the time, on some processors half: {reason}")
         return tuple(name for name in names if name != KERNELS)
     return names

@@ -118,8 +118,8 @@ def test_what_is_damaged_is_said_and_made_anew(made, tmp_path):
     fresh, _ = this.through(tmp_path / "cache")
     for name, damage in DAMAGES:
         damage(next(entry(tmp_path / "cache").glob(name)))
-        mended, cache = this.through(tmp_path / "cache")
-        assert_same(mended, fresh)
+        fixed, cache = this.through(tmp_path / "cache")
+        assert_same(fixed, fresh)
         assert cache.made == ["train"] and len(cache.damaged) == 1
         assert "is damaged or gone" in next(cache.lines())
         assert this.through(tmp_path / "cache", untouched)[1].read == ["train"]
@@ -172,9 +172,9 @@ def test_on_cloud_storage(made, cloud_storage):
     (folder,) = tf.io.gfile.glob("gs://bucket/features/*")
     with tf.io.gfile.GFile(tf.io.gfile.glob(f"{folder}/*.tfrecord")[0], "w") as file:
         file.write("something else")
-    mended, cache = this.through("gs://bucket/features")
+    fixed, cache = this.through("gs://bucket/features")
     assert cache.made == ["train"] and cache.damaged
-    assert_same(mended, fresh)
+    assert_same(fixed, fresh)
 
 
 def test_a_folder_that_can_not_be_written_is_named(made, tmp_path):

@@ -54,6 +54,23 @@ def test_a_cancelled_annotation_does_not_count():
     assert flat(task)["labels"] == ["good"]
 
 
+def test_tasks_that_nobody_annotated_are_told_as_such(tmp_path):
+    waiting = {"id": 1, "data": {"text": TEXT}, "annotations": []}
+    rows = [labelled(choice("pos")), waiting, labelled(choice("neg")), waiting, waiting]
+    with pytest.raises(UserError) as refused:
+        rows_of(
+            tmp_path,
+            "a.json",
+            json.dumps(rows),
+            {"name": "text_classification"},
+            {"text": "text", "label": "sentiment"},
+        )
+    assert "a.json:1: nobody has annotated this task, so it has no 'sentiment' for data.columns.label" in str(
+        refused.value
+    )
+    assert "(and 2 more rows with no annotation)" in str(refused.value)
+
+
 def test_json_min():
     row = {"id": 1, "text": TEXT, "annotation_id": 4, "annotator": 1, "mood": {"choices": ["a", "b"]}, "stars": 3}
     row["label"] = [{"start": 7, "end": 13, "text": "Zürich", "labels": ["LOC"]}]

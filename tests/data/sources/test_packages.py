@@ -139,7 +139,7 @@ def test_other_hash_than_the_cached_archive(links):
         ("pypi:toy-data==1.0/toy/train.csv/x", "toy holds train.csv"),
     ],
 )
-def test_mistakes_name_the_mend(links, spec, message):
+def test_mistakes_name_the_fix(links, spec, message):
     write_wheel(links)
     with pytest.raises(UserError, match=message):
         fetch_package_path(spec)

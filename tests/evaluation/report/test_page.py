@@ -1,4 +1,4 @@
-"""The report's page for each problem, its safety against hostile texts, and its cautions."""
+"""The report's page for each problem, its safety against hostile texts, and its warnings."""
 
 import html.parser
 import os
@@ -254,7 +254,7 @@ def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path):
         write_report(tmp_path / "missing" / "report.html", regression_report())
 
 
-def test_cautions_stand_on_the_page_where_there_are_any():
+def test_warnings_stand_on_the_page_where_there_are_any():
     report = single_label_report(names(3))
     report.metrics["test"]["expected_calibration_error"] = 0.02
     assert "Before you trust" not in report_page(report)

@@ -1,7 +1,7 @@
-"""Each caution fires for its reason and only then."""
+"""Each warning fires for its reason and only then."""
 
 from kerasft.evaluation.report.blocks import Report
-from kerasft.evaluation.report.warnings import cautions, unreachable_warnings
+from kerasft.evaluation.report.warnings import unreachable_warnings, warnings_of
 from kerasft.tasks.base import Unreachable
 
 CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
@@ -18,7 +18,7 @@ def said(scores=None, shared=0, **train):
     test = {"rows": 200, "sides": {side: {"truncated": 0.1} for side in limits}}
     summary = {"limits": limits, "shared_train_test": shared, "splits": {"train": train, "test": test}}
     metrics = {"test": {**CALM, **(scores or {})}}
-    return cautions(
+    return warnings_of(
         Report(
             name="x", created="now", problem="single_label", headline="accuracy", metrics=metrics, data_summary=summary
         )
@@ -27,40 +27,40 @@ def said(scores=None, shared=0, **train):
 
 def test_nothing_to_say_where_all_is_well():
     assert said() == []
-    assert cautions(Report(name="x", created="now", problem="regression", headline="pearson")) == []
+    assert warnings_of(Report(name="x", created="now", problem="regression", headline="pearson")) == []
 
 
 def test_texts_in_both_train_and_test():
-    (caution,) = said(shared=12)
-    assert caution.startswith("12 test texts (6.0%) are also in the training data")
+    (warning,) = said(shared=12)
+    assert warning.startswith("12 test texts (6.0%) are also in the training data")
 
 
 def test_truncated_texts():
-    (caution,) = said(cut={"inputs": 0.25})
-    assert caution.startswith("Inputs are cut at 128 tokens: 25% of train. ") and "model.max_length" in caution
-    (caution,) = said(cut={"outputs": 0.25})
-    assert caution.startswith("Outputs are cut at 32 tokens: ") and "a larger task.max_output_length" in caution
+    (warning,) = said(cut={"inputs": 0.25})
+    assert warning.startswith("Inputs are cut at 128 tokens: 25% of train. ") and "model.max_length" in warning
+    (warning,) = said(cut={"outputs": 0.25})
+    assert warning.startswith("Outputs are cut at 32 tokens: ") and "a larger task.max_output_length" in warning
 
 
 def test_classes_with_few_examples():
-    (caution,) = said(classes={"enough": 10, "few": 9, "fewer": 2})
-    assert "fewer (2), few (9)." in caution and "enough" not in caution
-    (caution,) = said(classes={f"c{index}": index for index in range(9)})
-    assert "c0 (0), c1 (1), c2 (2), c3 (3), c4 (4) and 4 more" in caution
+    (warning,) = said(classes={"enough": 10, "few": 9, "fewer": 2})
+    assert "fewer (2), few (9)." in warning and "enough" not in warning
+    (warning,) = said(classes={f"c{index}": index for index in range(9)})
+    assert "c0 (0), c1 (1), c2 (2), c3 (3), c4 (4) and 4 more" in warning
 
 
 def test_poor_calibration_needs_enough_rows_to_be_seen():
-    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.9})
-    assert "overconfident: it is 90% sure on average and right 70%" in caution
-    (caution,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.5})
-    assert "underconfident" in caution
+    (warning,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.9})
+    assert "overconfident: it is 90% sure on average and right 70%" in warning
+    (warning,) = said({"expected_calibration_error": 0.2, "mean_confidence": 0.5})
+    assert "underconfident" in warning
     assert said({"expected_calibration_error": 0.2, "mean_confidence": 0.9, "rows": 99}) == []
 
 
 def test_answers_that_no_model_can_give():
     missed = Unreachable(8, 20, "entities begin or end inside a unit", "Set task.units.", row=3)
-    (caution,) = said(unreachable=missed)
-    assert caution == (
+    (warning,) = said(unreachable=missed)
+    assert warning == (
         "8 of 20 entities begin or end inside a unit in train. No answer can equal them, and they count as missed. "
         "Set task.units."
     )
@@ -76,4 +76,4 @@ def test_odd_names_are_told_on_the_page_too():
         headline="accuracy",
         data_summary={"warnings": ["labels look alike"]},
     )
-    assert cautions(report) == ["Labels look alike"]
+    assert warnings_of(report) == ["Labels look alike"]

@@ -14,6 +14,7 @@ from tiny_sentence_pieces import write_huggingface
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import text_preprocessor
 from kerasft.models.presets import presets
+from kerasft.models.presets.loading_errors import loading_errors
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset, save_preset
 
 TEXTS = {"text": ["The quick brown fox", "我们 doesn't café", ""]}
@@ -117,7 +118,7 @@ def test_home_in_a_path(monkeypatch, tmp_path):
 
 
 def test_every_client_error_exists():
-    names = {error.__name__ for error in presets._loading_errors()}
+    names = {error.__name__ for error in loading_errors()}
     assert {"OSError", "ValueError", "SafetensorError", "EntryNotFoundError", "NotFoundError"} <= names
 
 

@@ -73,7 +73,7 @@ def test_a_broken_version_is_refused_with_the_reason_and_the_old_one_stays(start
         assert running.rest("/v1/models/single_label/versions/2:predict", BODY)[0] == 404
         (refused,) = running.told("refused")
         assert refused["version"] == 2 and refused["reason"]
-        # mended in place, it is tried again
+        # fixed in place, it is tried again
         whole = other_version / "variables" / "variables.data-00000-of-00001"
         shutil.copy2(whole, model_folder / "2" / "variables")
         running.until(lambda: states(running)[2] == "AVAILABLE")
@@ -99,7 +99,7 @@ def test_other_ways_to_be_broken(start, model_folder, other_version, damage, exp
         running.until(lambda: running.told("refused"))
         assert expected in running.told("refused")[0]["reason"]
         assert running.rest(PREDICT, BODY)[0] == 200
-        shutil.copytree(other_version, model_folder / "2", dirs_exist_ok=True)  # mended, whichever file it was
+        shutil.copytree(other_version, model_folder / "2", dirs_exist_ok=True)  # fixed, whichever file it was
         running.until(lambda: states(running).get(2) == "AVAILABLE")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -107,4 +107,5 @@ def _preprocessed(table: Table, preprocessor: Any) -> Iterator[dict[str, np.ndar
     pipeline = tf.data.Dataset.from_generator(texts, output_signature=tf.TensorSpec([None], tf.string))
     # Texts were checked when they were read; they need not come back.
     pipeline = pipeline.map(lambda text: {k: v for k, v in preprocessor({"text": text}).items() if k != "texts"}, 2)
-    return pipeline.prefetch(2).as_numpy_iterator()
+    # Of a dataset of dictionaries these are dictionaries, whatever TensorFlow's stub says.
+    return cast(Iterator[dict[str, np.ndarray]], pipeline.prefetch(2).as_numpy_iterator())

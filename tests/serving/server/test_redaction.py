@@ -1,14 +1,14 @@
-"""What is masked of a text, and what of it stays."""
+"""What is redacted of a text, and what of it stays."""
 
 import numpy as np
 import pytest
 from tensorflow.core.example.example_pb2 import Example
 
-from kerasft.serving.server.masking import MOST_CHARACTERS, MOST_TEXTS, mask, masked_texts
+from kerasft.serving.server.redaction import MOST_CHARACTERS, MOST_TEXTS, redact, redacted_texts
 
 
 @pytest.mark.parametrize(
-    ("text", "masked"),
+    ("text", "redacted"),
     [
         ("mail anna@example.com now", "mail [email] now"),
         ("<a.b+c@sub.example.co.uk>,x@y.de", "<[email]>,[email]"),
@@ -27,8 +27,8 @@ from kerasft.serving.server.masking import MOST_CHARACTERS, MOST_TEXTS, mask, ma
         ("\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669", "[phone]"),
     ],
 )
-def test_what_tells_who_somebody_is(text, masked):
-    assert mask(text) == masked
+def test_what_tells_who_somebody_is(text, redacted):
+    assert redact(text) == redacted
 
 
 @pytest.mark.parametrize(
@@ -45,21 +45,21 @@ def test_what_tells_who_somebody_is(text, masked):
     ],
 )
 def test_what_does_not_stays(text):
-    assert mask(text) == text
+    assert redact(text) == text
 
 
 def test_a_long_text_takes_no_long_time():
     for text in ("1" * 100_000, "a" * 100_000 + "@", "1 " * 50_000, "DE89 " * 20_000, "a@" * 50_000, "(" * 100_000):
-        mask(text)
+        redact(text)
 
 
 def test_of_a_long_text_no_half_of_an_address_is_shown_and_not_all_is_looked_at():
     address = b"a" * 64 + b"@" + b"b" * 255 + b".org "
     for before in range(0, 330, 7):
         text = b"x " * (before // 2) + address * 40
-        (row,) = masked_texts({"text": np.array([text], object)})
+        (row,) = redacted_texts({"text": np.array([text], object)})
         assert not {"aa", "bb"} & set(row["text"].replace("x ", "").split("[email]")) and "bbb" not in row["text"]
-    (row,) = masked_texts({"text": np.array(["\u6cb9".encode() * 100_000], object)})
+    (row,) = redacted_texts({"text": np.array(["\u6cb9".encode() * 100_000], object)})
     assert row["text"] == "\u6cb9" * MOST_CHARACTERS
 
 
@@ -67,5 +67,5 @@ def test_of_a_row_of_many_texts_some_are_shown():
     example = Example()
     for number in range(5000):
         example.features.feature[f"f{number}"].bytes_list.value.append(b"a")
-    (row,) = masked_texts({"inputs": np.array([example.SerializeToString()], object)})
+    (row,) = redacted_texts({"inputs": np.array([example.SerializeToString()], object)})
     assert len(row) == MOST_TEXTS

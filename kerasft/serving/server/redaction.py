@@ -28,7 +28,7 @@ NUMBER = re.compile(r"(?<![\w.])[+(]{0,2}\d(?:[\s./()-]{0,2}\d){6,20}(?:[Xx](?!\
 ID_DIGITS = 12  # more digits than a phone number of most countries has
 
 
-def mask(text: str) -> str:
+def redact(text: str) -> str:
     """A text with [email], [phone] or [id] where such a thing stood."""
     text = EMAIL.sub("[email]", text)
     text = IBAN.sub("[id]", text)
@@ -47,8 +47,8 @@ def _is_ssn(text: str) -> bool:
     return re.fullmatch(r"\d{3}[- ]\d{2}[- ]\d{4}", text) is not None
 
 
-def masked_texts(inputs: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
-    """Inputs of a request -> its first rows for the log: masked, then cut, so that no half of an address stays."""
+def redacted_texts(inputs: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
+    """Inputs of a request -> its first rows for the log: redacted, then cut, so that no half of an address stays."""
     columns = {name: array[:MOST_ROWS] for name, array in inputs.items() if array.dtype == object and array.ndim == 1}
     if set(columns) == {INPUTS}:
         rows = [_features(example) for example in columns[INPUTS]]
@@ -59,8 +59,8 @@ def masked_texts(inputs: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
 
 def _shown(text: bytes) -> str:
     if len(text) <= MOST_LOOKED_AT:
-        return mask(text.decode("utf-8", "replace"))[:MOST_CHARACTERS]
-    return mask(text[:MOST_LOOKED_AT].decode("utf-8", "replace"))[:-HALF][:MOST_CHARACTERS]
+        return redact(text.decode("utf-8", "replace"))[:MOST_CHARACTERS]
+    return redact(text[:MOST_LOOKED_AT].decode("utf-8", "replace"))[:-HALF][:MOST_CHARACTERS]
 
 
 def _features(example: bytes) -> dict[str, bytes]:

@@ -1,0 +1,67 @@
+"""What the keys of `data.clean` have in common: rows of train are found, and then kept, dropped or refused."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.data.stages.base import Change, Stage, Staged, Tables
+from kerasft.errors import UserError
+
+if TYPE_CHECKING:
+    from kerasft.tasks.base import Task
+
+SHOWN = 3  # places in a message
+Found = dict[int, "str | None"]  # row of train -> FILE:LINE of the row that is the reason, in the order of rows
+
+
+class Cleaning(Stage):
+    """A key of `data.clean`; a subclass says which rows of train it is about.
+
+    Attributes:
+        name: the key.
+        what: these rows, in words that follow their number.
+    """
+
+    what: str
+
+    def wanted(self, config: Config) -> bool:
+        return config.data.clean is not None
+
+    @abc.abstractmethod
+    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+        """The rows of train that are to go, by what rows hold and not by their order."""
+
+    def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
+        action, train = getattr(config.data.clean, self.name), tables["train"]
+        found = self.find(tables, config, task)
+        counts = {self.name: {"action": action, "rows": len(found)}}
+        if not found:
+            return Staged(tables, counts=counts)
+        wheres = [row["where"] for row in train.rows(list(found))]
+        said = f"{len(found):,} of {len(train):,} rows of train {self.what}"
+        if action == "fail":
+            raise UserError(
+                f"data.clean.{self.name}: {said}: {places(wheres)}; mend them, or let the key {self._others(config)}"
+            )
+        if action == "keep":
+            return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {said}; they stay",))
+        if len(found) == len(train):
+            raise UserError(f"data.clean.{self.name}: {action} leaves no row of train; set it to keep")
+        rest = np.setdiff1d(np.arange(len(train)), np.fromiter(found, np.int64))
+        changes = tuple(Change("train", *change) for change in zip(wheres, [self.name] * len(found), found.values()))
+        remark = f"data.clean.{self.name}: {said}; they are dropped"
+        return Staged({**tables, "train": train.select(rest)}, changes, counts, (remark,))
+
+    def _others(self, config: Config) -> str:
+        actions = config.data.clean.model_json_schema()["properties"][self.name]["enum"]
+        return f"be {' or '.join(action for action in actions if action not in ('keep', 'fail'))} instead of fail"
+
+
+def places(wheres: list[str]) -> str:
+    """The first few of some places, and how many more there are."""
+    more = f" and {len(wheres) - SHOWN:,} more" if len(wheres) > SHOWN else ""
+    return ", ".join(wheres[:SHOWN]) + more

@@ -1,0 +1,67 @@
+"""`data.validation` and `data.test` as shares of train: drawn by the seed, each group in its proportion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.data.stages.base import Stage, Staged, Tables
+from kerasft.errors import UserError
+
+if TYPE_CHECKING:
+    from kerasft.tasks.base import Task
+
+
+class HeldOut(Stage):
+    """A split that is a share of train.
+
+    Args:
+        split: validation or test.
+    """
+
+    draws = True
+
+    def __init__(self, split: str):
+        self.split = split
+        self.name = f"{split}_share"
+
+    def wanted(self, config: Config) -> bool:
+        return isinstance(getattr(config.data, self.split), float)
+
+    def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
+        train, share = tables["train"], getattr(config.data, self.split)
+        learn, held = held_out_share(len(train), share, task.stratify(train), config.seed, self.split)
+        return Staged({**tables, "train": train.select(learn), self.split: train.select(held)})
+
+
+def held_out_share(
+    rows: int, share: float, groups: np.ndarray | None, seed: int, split: str = "validation"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits rows into a part to learn from and a part to measure on, each group in its proportion.
+
+    Args:
+        rows: how many rows there are.
+        share: of them, this share is held out; largest remainders decide where it does not divide.
+        groups: (rows,) group of each row, or None for one group. A group of one row is learnt from.
+        seed: the same seed gives the same split.
+        split: what the share is for, to name it in an error.
+
+    Returns:
+        (n,), (m,) int64 indices in ascending order, without overlap, n + m = rows.
+    """
+    groups = np.zeros(rows, np.int64) if groups is None else groups
+    order = np.random.default_rng(seed).permutation(rows)
+    order = order[np.argsort(groups[order], kind="stable")]  # shuffled rows, one group after the other
+    counts = np.bincount(groups)
+    wanted = counts * share
+    held = np.minimum(np.floor(wanted), np.maximum(counts - 1, 0)).astype(np.int64)
+    spare = np.argsort(held - wanted, kind="stable")  # the largest remainder first
+    for group in spare[: max(0, round(rows * share) - int(held.sum()))]:
+        held[group] += held[group] + 1 < counts[group]
+    if held.sum() == 0 or held.sum() == rows:
+        raise UserError(f"data.{split}: a share of {share} of {rows} rows leaves a part empty; give a larger source")
+    place = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = place < np.repeat(held, counts)
+    return np.sort(order[~chosen]), np.sort(order[chosen])

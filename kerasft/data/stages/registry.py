@@ -1,0 +1,23 @@
+"""All stages, in the order in which they run."""
+
+from __future__ import annotations
+
+from kerasft.data.stages.base import Stage
+from kerasft.data.stages.conflicts import Conflicts
+from kerasft.data.stages.duplicates import Duplicates
+from kerasft.data.stages.empty import Empty
+from kerasft.data.stages.held_out import HeldOut
+from kerasft.data.stages.leakage import Leakage
+from kerasft.data.stages.sample import Sample
+
+# Shares are drawn before train is cleaned, so that a run with `data.clean` and one without are measured on the same
+# rows; test comes first, so that it is the same whatever is validated on. Conflicts are counted before copies go.
+STAGES: tuple[Stage, ...] = (
+    Sample(),
+    HeldOut("test"),
+    HeldOut("validation"),
+    Empty(),
+    Leakage(),
+    Conflicts(),
+    Duplicates(),
+)
