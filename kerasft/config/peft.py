@@ -46,10 +46,10 @@ class _TargetsConfig(_MethodConfig):
         return value
 
 
-class LoraConfig(_TargetsConfig):
-    """Low-rank pairs beside linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+class PairsConfig(_TargetsConfig):
+    """Keys of methods with pairs of thin matrices."""
 
-    method: Literal["lora"] = Field(description="How few weights are trained.")
+    method: str
     rank: int = Field(8, ge=1, description="Columns of A and rows of B.")
     alpha: float = Field(16.0, gt=0, description="What a pair adds is multiplied by alpha / rank; see scaling.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
@@ -59,6 +59,39 @@ class LoraConfig(_TargetsConfig):
     b_rate: float = Field(
         1.0, gt=0, description="What the learning rate is multiplied by for B (LoRA+, arXiv:2402.12354: 16)."
     )
+
+
+class LoraConfig(PairsConfig):
+    """Low-rank pairs beside linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+
+    method: Literal["lora"] = Field(description="How few weights are trained.")
+
+
+class DoraConfig(PairsConfig):
+    """Low-rank pairs, and the length of each column of a kernel (Liu et al. 2024, arXiv:2402.09353)."""
+
+    method: Literal["dora"] = Field(description="How few weights are trained.")
+
+
+class PissaConfig(PairsConfig):
+    """Pairs that begin with a kernel's largest singular values (Meng et al. 2024, arXiv:2404.02948)."""
+
+    method: Literal["pissa"] = Field(description="How few weights are trained.")
+
+
+class VeraConfig(_TargetsConfig):
+    """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
+
+    method: Literal["vera"] = Field(description="How few weights are trained.")
+    rank: int = Field(256, ge=1, description="Columns of the shared A and rows of the shared B.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
+    d_start: float = Field(0.1, gt=0, description="What the vector between A and B is filled with at first.")
+
+
+class Ia3Config(_MethodConfig):
+    """Keys, values and what the second feed-forward layer reads, rescaled (Liu et al. 2022, arXiv:2205.05638)."""
+
+    method: Literal["ia3"] = Field(description="How few weights are trained.")
 
 
 class BitfitConfig(_MethodConfig):
@@ -75,6 +108,6 @@ class LayernormConfig(_MethodConfig):
 
 # One more method is one more class here.
 PeftConfig = Annotated[
-    Union[LoraConfig, BitfitConfig, LayernormConfig],
+    Union[LoraConfig, BitfitConfig, LayernormConfig, Ia3Config, DoraConfig, VeraConfig, PissaConfig],
     Field(discriminator="method", description="How few weights are trained."),
 ]

@@ -77,7 +77,10 @@ def write_adapter(
     folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]
 ) -> None:
     """Writes the three files to a folder that exists."""
-    whole = {_PREFIX + name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
+    whole = {
+        name if name.startswith("base_model.") else _PREFIX + name: np.ascontiguousarray(value, np.float32)
+        for name, value in tensors.items()
+    }
     save_file(whole, folder / WEIGHTS, {"format": "pt"})  # which PEFT asks for
     for name, value in ((CONFIG, config), (FACTS, facts)):
         (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -18,8 +18,6 @@ from kerasft.peft.new_rows import NAME as NEW_ROWS
 from kerasft.peft.new_rows import NewRows
 from kerasft.peft.targets import Target
 
-Values = Iterator[tuple[keras.Variable, np.ndarray]]
-
 
 class Bank(keras.layers.Layer):
     """The weights of a method, as one layer of the whole model that lies outside its backbone.
@@ -115,7 +113,7 @@ class Method:
         """The method's own forms of layers in a step, each before the form that the layer has by now."""
         return []
 
-    def merged_values(self) -> Values:
+    def merged_values(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
         """Variables of the backbone, and what they are once the method's own weights are merged into them."""
         return iter(())
 

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import abc
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasft.models.layer_classes import Changes, Form
 from kerasft.peft.targets import Target, contracted_axes
 
 Product = Callable[[tf.Tensor], tf.Tensor]
+Values = Iterator[tuple[keras.Variable, np.ndarray]]
 
 
-class LayerAdapter(Protocol):
-    """What a method puts beside one linear layer."""
+class LayerAdapter(abc.ABC):
+    """What a method puts beside one linear layer.
 
-    target: Target
-    layers: tuple[keras.layers.Layer, ...]  # that it calls
+    Args:
+        target: the layer.
+        variables: of the adapter, by name; each is an attribute, too.
+        layers: of elsewhere that it calls.
+    """
 
+    def __init__(
+        self, target: Target, variables: Mapping[str, keras.Variable], layers: tuple[keras.layers.Layer, ...] = ()
+    ):
+        self.target, self.variables, self.layers = target, dict(variables), layers
+
+    @abc.abstractmethod
     def product(self, x: tf.Tensor, base: Product, training: bool | None) -> tf.Tensor:
         """x (rows, inner) -> (rows, outer), without a bias; `base` is the layer's own product."""
 
     def bias(self, bias: tf.Tensor) -> tf.Tensor:
         """(outer,) -> the bias that is added."""
+        return bias
+
+    @abc.abstractmethod
+    def merged(self) -> Values:
+        """Variables of the layer, and what they are with the adapter merged into them."""
+
+    def read(self, name: str, like: tf.Tensor) -> tf.Tensor:
+        """A variable in the type that a layer computes in."""
+        return tf.cast(tf.convert_to_tensor(self.variables[name]), like.dtype)
+
+    def value(self, name: str) -> np.ndarray:
+        """A variable as it is now."""
+        return np.array(keras.ops.convert_to_numpy(self.variables[name]))
+
+    def kernel(self, matrix: np.ndarray) -> Values:
+        """The layer's kernel, and a matrix (inner, outer) in its shape."""
+        variable = self.target.layer.kernel
+        yield variable, matrix.reshape(variable.shape)
 
 
 class AdaptedLinear(Form):
@@ -47,7 +76,7 @@ class AdaptedLinear(Form):
         return result if self.activation is None else self.activation(result)
 
 
-def adapted(adapters: list[LayerAdapter]) -> Changes:
+def adapted(adapters: Sequence[LayerAdapter]) -> Changes:
     """The form of each adapter's layer, before whichever form it has now."""
     changes: Changes = []
     for adapter in adapters:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasft.config.peft import LoraConfig
+from kerasft.config.peft import PairsConfig
 from kerasft.errors import UserError
 from kerasft.peft.adapter_files import Adapter
 from kerasft.peft.module_names import family_of, module_names
@@ -32,7 +32,7 @@ class Matrices:
     scale: float
 
 
-def lora_config(config: LoraConfig, backbone: keras.Model, paths: Sequence[str]) -> dict[str, Any]:
+def lora_config(config: PairsConfig, backbone: keras.Model, paths: Sequence[str]) -> dict[str, Any]:
     """PEFT's settings of an adapter of pairs at these layers.
 
     Layers are named in full: by the end of a name PEFT would take `attention.output.dense` for `output.dense`, too.
@@ -81,7 +81,7 @@ def lora_tensors(backbone: keras.Model, pairs: Mapping[str, Matrices]) -> dict[s
 
 
 def read_pairs(
-    adapter: Adapter, config: LoraConfig, backbone: keras.Model, targets: Sequence[Target]
+    adapter: Adapter, config: PairsConfig, backbone: keras.Model, targets: Sequence[Target]
 ) -> list[Matrices]:
     """The pair of each target.
 
@@ -118,7 +118,7 @@ def read_pairs(
                 mine = b.any(axis=1)
                 a, b = (a[:, mine], b[mine]) if mine.any() else (a, b)
         found.append(Matrices(a, b, scale))
-    left = sorted(name for name in adapter.tensors if ".lora_" in name and name not in used)
+    left = sorted(name for name in adapter.tensors if name.endswith((LORA_A, LORA_B)) and name not in used)
     if left:
         raise UserError(
             f"{adapter.folder} has {left[0]}, which model.peft.targets leaves out; kerasft adapter import "
@@ -140,12 +140,15 @@ def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
-def _check_settings(adapter: Adapter, config: LoraConfig) -> None:
+def _check_settings(adapter: Adapter, config: PairsConfig) -> None:
     there = adapter.config
     if there.get("peft_type") != "LORA":
         raise UserError(f"{adapter.folder} is of {there.get('peft_type')}, not LORA; set model.peft.method accordingly")
-    if there.get("use_dora") or there.get("bias", "none") != "none":
-        raise UserError(f"{adapter.folder} has use_dora or biases, which method lora does not read; train it without")
+    if bool(there.get("use_dora")) != (config.method == "dora"):
+        other = "dora" if there.get("use_dora") else "lora"
+        raise UserError(f"model.peft.method: {config.method}, but {adapter.folder} is of {other}; set it to that")
+    if there.get("bias", "none") != "none":
+        raise UserError(f"{adapter.folder} has biases, which are not read; train it with bias: none")
     for key, name, mine in (("r", "rank", config.rank), ("lora_alpha", "alpha", config.alpha)):
         if there.get(key) != mine:
             raise UserError(f"model.peft.{name}: {mine}, but {adapter.folder} has {there.get(key)}; set it to that")

@@ -9,13 +9,18 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.models.presets.layer_settings import settings_of
 from kerasft.peft.adapter_files import read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.bitfit import Bitfit
+from kerasft.peft.dora import Dora
+from kerasft.peft.ia3 import Ia3
 from kerasft.peft.layernorm import Layernorm
 from kerasft.peft.lora import Lora
+from kerasft.peft.pissa import Pissa
+from kerasft.peft.vera import Vera
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm)}
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm, Ia3, Dora, Vera, Pissa)}
 
 
 def put_method(
@@ -39,6 +44,12 @@ def put_method(
             start from is of another base.
     """
     section = config.model.peft
+    pooler = {id(weight) for weight in backbone.weights if weight.path.startswith("pooled_dense/")}
+    if "pooler" in settings_of(backbone).get("missing", ()) and pooler & {id(weight) for weight in model.weights}:
+        raise UserError(
+            f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
+            "cls, which trains one of its own"
+        )
     start = None if section.start is None else read_adapter(section.start)
     if start is not None and start.base is not None and digests and start.base != digests["base"]:
         raise UserError(

@@ -16,7 +16,13 @@ SECTIONS = {
     "lora": {"rank": 2},
     "bitfit": {},
     "layernorm": {},
+    "ia3": {},
+    "dora": {"rank": 2},
+    "vera": {"rank": 4},
+    "pissa": {"rank": 2},
 }
+# The first outputs are those of the base in every bit, unless sums of the same numbers are taken in another order.
+CLOSE = ("dora",)
 # Each two of the four switches are on together and apart at least once: kernels, pack, rematerialize, microbatches.
 COMBINATIONS = [
     (True, False, False, 1),
@@ -62,13 +68,14 @@ def test_every_method_is_held_to_it():
 
 def test_a_new_method_changes_nothing_that_the_model_gives(run):
     np.testing.assert_array_equal(run.logits(), run.before)
-    np.testing.assert_array_equal(run.step_logits(), run.before)
+    most = 1e-5 if run.method.name in CLOSE else 0
+    np.testing.assert_allclose(run.step_logits(), run.before, rtol=0, atol=most)
 
 
 def test_two_steps_move_all_that_trains_and_nothing_else(run):
     frozen = [weight for weight in run.backbone.weights if not weight.trainable]
     bits = [weight.numpy() for weight in frozen]
-    own = {id(variable) for variable in [*run.backbone.weights, *run.method.variables.values()]}
+    own = {id(variable) for variable in [*run.backbone.weights, *run.method.bank.weights]}
     head = {weight.path for weight in run.model.weights if id(weight) not in own}
     assert {variable.path for variable in run.trained} == head | {v.path for v in run.method.variables.values()}
     changes = run.steps(2)

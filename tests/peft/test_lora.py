@@ -38,8 +38,8 @@ def lora(backbone: keras.Model, start=None, **keys) -> Lora:
 def disturbed(method: Lora) -> Lora:
     """B is not zero any more."""
     random = np.random.default_rng(0)
-    for pair in method.pairs:
-        pair.b.assign(random.normal(0, 0.1, pair.b.shape))
+    for pair in method.adapters:
+        pair.variables["lora_B"].assign(random.normal(0, 0.1, pair.variables["lora_B"].shape))
     return method
 
 
@@ -66,7 +66,7 @@ def test_a_layer_gives_what_arithmetic_by_hand_gives():
     layer.bias.assign(np.arange(6).reshape(2, 3) / 7)
     model.transformer_layers = [layer]
     method = disturbed(lora(model, targets=["query"], alpha=6, scaling="sqrt"))
-    (pair,) = method.pairs
+    (pair,) = method.adapters
     now, x = pair.matrices(), np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
     assert now.a.shape == (4, 2) and np.abs(now.a).max() <= 0.5
     kernel, bias = (part.numpy().reshape(-1, 6) for part in (layer.kernel, layer.bias))
@@ -118,7 +118,7 @@ def available() -> tuple[str, ...]:
 def test_an_adapter_comes_back_from_its_files_in_every_family(adapted, tmp_path):
     write_adapter(tmp_path, adapted.peft_config(), adapted.saved_tensors(), {"peft": {}, "kerasft": "1"})
     again = lora(adapted.backbone, read_adapter(tmp_path))
-    for one, other in zip(again.pairs, adapted.pairs, strict=True):
+    for one, other in zip(again.adapters, adapted.adapters, strict=True):
         np.testing.assert_allclose(one.delta(), other.delta(), atol=1e-6)
 
 
@@ -133,7 +133,7 @@ def test_a_joint_layer_of_gpt2_is_three_that_share_a():
     whole = 8 * (
         tensors["transformer.h.1.attn.c_attn.lora_B.weight"] @ tensors["transformer.h.1.attn.c_attn.lora_A.weight"]
     )
-    mine = {pair.target.path: pair.delta() for pair in method.pairs}
+    mine = {pair.target.path: pair.delta() for pair in method.adapters}
     found = [mine[f"transformer_layer_1/self_attention/{part}"] for part in ("query", "key", "value")]
     np.testing.assert_allclose(np.concatenate(found, axis=1), whole.T, rtol=1e-5, atol=1e-5)
 
@@ -172,7 +172,7 @@ def test_a_dead_pair_and_other_shapes_are_refused():
 def test_twice_the_alpha_is_twice_the_difference():
     backbone = make("bert")
     one, two = (disturbed(lora(backbone, alpha=alpha)) for alpha in (4, 8))
-    for first, second in zip(one.pairs, two.pairs):
+    for first, second in zip(one.adapters, two.adapters):
         np.testing.assert_array_equal(2 * first.delta(), second.delta())
 
 
@@ -192,7 +192,7 @@ def test_dropout_is_drawn_again_where_a_layer_is_computed_again():
             state.assign(value)
         with method.installed(), rematerialized(recomputed), tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.sin(outputs(backbone)))
-            return float(loss), tape.gradient(loss, [pair.a.value for pair in method.pairs])
+            return float(loss), tape.gradient(loss, [pair.variables["lora_A"].value for pair in method.adapters])
 
     (loss, mine), (again, others) = gradients(()), gradients(blocks)
     assert loss == pytest.approx(again, rel=1e-5)

@@ -46,9 +46,10 @@ class PeftRun:
     def __init__(self, peft: dict, backbone: keras.Model, rows, **sections):
         self.config, self.backbone, self.rows = peft_config(peft, **sections), backbone, rows
         self.task = create_task(self.config, {"labels": ["a", "b"]})
-        for variable in backbone.weights:  # none is zero, so that every gradient shows
-            variable.assign(variable + 0.4 * keras.random.normal(variable.shape, seed=1))
         self.model = build_classifier(backbone, 2, pooling="cls")
+        weights = {id(weight): weight for weight in (*backbone.weights, *self.model.weights)}.values()
+        for variable in weights:  # none is zero, so that every gradient shows
+            variable.assign(variable + 0.4 * keras.random.normal(variable.shape, seed=1))
         self.base = [weight.numpy() for weight in backbone.weights]
         self.features, self.targets, self.weights = rows.batch(np.arange(8))
         self.before = self.logits()
