@@ -36,10 +36,11 @@ lint: .venv/.test
 types: .venv/.test
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN) -m pyright --pythonpath $(BIN)
 
+# Without --quiet, which hides warnings from `strict` and lets a broken link pass.
 docs: .venv/.docs
 	sed -i '/<!-- keys -->/q' docs/config.md
 	$(BIN) -m kerasft config --keys >> docs/config.md
-	NO_MKDOCS_2_WARNING=1 $(BIN) -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN) -m mkdocs build
 
 pins: .venv/.runtime
 	$(BIN) requirements/pin.py $(PYTHONS)

@@ -44,11 +44,7 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
         "segment_ids": np.zeros((rows, length)),
     }
     features = {name: tf.constant(known[name], tf.int32) for name in model.input}
-    says = (
-        np.roll(known["token_ids"], -1, axis=1)
-        if config.task.name == "text_generation"
-        else random.integers(0, LABELS, rows)
-    )
+    says = np.roll(known["token_ids"], -1, axis=1) if task.writes else random.integers(0, LABELS, rows)
     batch = (features, tf.constant(says, tf.int32), tf.ones(rows))
     layers = recomputed_layers(config, backbone)
     plan = StepPlan(

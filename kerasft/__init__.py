@@ -5,6 +5,12 @@
     outcome = kerasft.train("configs/reuters-r8.yaml")
     kerasft.load(outcome.run.folder).answer(["wheat prices fell"])
 
+or with Keras classes, which train and answer on strings:
+
+    model = kerasft.TextClassifier.from_preset("hf:google-bert/bert-base-uncased", labels=["bad", "good"])
+    model.fit(texts, labels)
+    model.predict(["What a day!"])
+
 Each name is imported when it is first used, so that `import kerasft` is quick and loads no TensorFlow.
 """
 
@@ -16,6 +22,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasft.evaluate import evaluate as evaluate
     from kerasft.inference.predictor import load as load
+    from kerasft.keras_models.causal_lm import CausalLM as CausalLM
+    from kerasft.keras_models.masked_lm import MaskedLM as MaskedLM
+    from kerasft.keras_models.question_answerer import QuestionAnswerer as QuestionAnswerer
+    from kerasft.keras_models.relation_classifier import RelationClassifier as RelationClassifier
+    from kerasft.keras_models.seq2seq_lm import Seq2SeqLM as Seq2SeqLM
+    from kerasft.keras_models.text_classifier import TextClassifier as TextClassifier
+    from kerasft.keras_models.text_embedder import TextEmbedder as TextEmbedder
+    from kerasft.keras_models.token_classifier import TokenClassifier as TokenClassifier
     from kerasft.serving.client import Client as Client
     from kerasft.train import train as train
 
@@ -28,7 +42,32 @@ _NAMES = {
     "load": ("kerasft.inference.predictor", "load"),
     "Client": ("kerasft.serving.client", "Client"),
 }
-__all__ = ["Client", "evaluate", "load", "train"]
+# Classes of Keras: asking for one loads TensorFlow.
+KERAS_CLASSES = {
+    "TextClassifier": "text_classifier",
+    "TokenClassifier": "token_classifier",
+    "RelationClassifier": "relation_classifier",
+    "QuestionAnswerer": "question_answerer",
+    "TextEmbedder": "text_embedder",
+    "MaskedLM": "masked_lm",
+    "CausalLM": "causal_lm",
+    "Seq2SeqLM": "seq2seq_lm",
+}
+_NAMES |= {name: (f"kerasft.keras_models.{module}", name) for name, module in KERAS_CLASSES.items()}
+__all__ = [
+    "CausalLM",
+    "Client",
+    "MaskedLM",
+    "QuestionAnswerer",
+    "RelationClassifier",
+    "Seq2SeqLM",
+    "TextClassifier",
+    "TextEmbedder",
+    "TokenClassifier",
+    "evaluate",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

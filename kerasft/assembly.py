@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from kerasft.models.savable import Made, variables_of
 from kerasft.models.tokenizers.digest import tokenizer_digest
 from kerasft.models.weights_digest import weights_digest
 from kerasft.peft.base import Method
-from kerasft.peft.head_tensors import load_head
 from kerasft.peft.new_rows import fresh_rows
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
@@ -102,19 +101,34 @@ def assemble(
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
         digests = _digests(backbone, tokenizer) if config.model.peft is not None and load_weights else {}
         own = backbone
-        backbone, tokenizer = task.adapt(backbone, tokenizer)
-        model = task.build(backbone)
+        assembled = with_head(task, *task.adapt(backbone, tokenizer), parts)
         if preset is not None and load_weights:
-            task.load_head(model, preset)
-        made = Made.of(model, backbone)
-        assembled = Assembled(model, backbone, tokenizer, task.preprocessor(backbone, tokenizer), parts, made)
+            task.load_head(assembled.model, preset)
         if start is not None:
             assembled = start(assembled)
             check_savable(assembled)
         if config.model.peft is not None:
-            assembled = _with_method(assembled, config, task, digests, fresh_rows(own, backbone))
+            head, fresh = head_of(assembled), fresh_rows(own, assembled.backbone)
+            method = put_method(
+                config, assembled.model, assembled.backbone, digests, fresh, head, task.state.get("labels")
+            )
+            assembled = replace(assembled, method=method, digests=digests)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
+
+
+def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Part, ...] = ()) -> Assembled:
+    """A backbone with the task's head, whose weights are drawn.
+
+    Args:
+        task: has learnt its state.
+        backbone: as `task.adapt` left it.
+        tokenizer: its tokenizer; None: none is known yet, nor a preprocessor.
+        parts: that the backbone has.
+    """
+    model = task.build(backbone)
+    preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
+    return Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
@@ -139,22 +153,20 @@ def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
     write_atomically(folder / FACTS, json.dumps(facts, indent=2, ensure_ascii=False))
 
 
-def load_model(folder: Path, task: Task) -> Assembled:
-    """What `save_model` wrote, in float32.
+def load_model(folder: Path, task: Task, policy: str = "float32") -> Assembled:
+    """What `save_model` wrote.
 
     Args:
         folder: a run's `model/`.
         task: with the state of `load_facts`.
+        policy: the dtype policy of its layers.
 
     Raises:
         UserError: a file lacks something, or holds what the model has not.
     """
-    backbone = load_backbone(str(folder), dtype="float32")
-    tokenizer = load_tokenizer(str(folder))
-    parts = _load_parts(folder, backbone)
-    model = task.build(backbone)
-    preprocessor = task.preprocessor(backbone, tokenizer)
-    assembled = Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
+    with dtype_policy(policy):
+        backbone = load_backbone(str(folder), dtype=policy)
+        assembled = with_head(task, backbone, load_tokenizer(str(folder)), _load_parts(folder, backbone))
     load_variables(folder / HEAD, head_of(assembled))
     return assembled
 
@@ -185,20 +197,6 @@ def dtype_policy(policy: str) -> Iterator[None]:
 def with_part(assembled: Assembled, part: Part) -> Assembled:
     """The same model, to which a part was added."""
     return replace(assembled, parts=(*assembled.parts, part))
-
-
-def _with_method(
-    assembled: Assembled, config: Config, task: Task, digests: Mapping[str, str], fresh: Sequence[int]
-) -> Assembled:
-    """The model with the method of `model.peft`, and the head of the adapter that it starts from."""
-    method = put_method(config, assembled.model, assembled.backbone, digests, fresh)
-    assembled = replace(assembled, method=method, digests=digests)
-    if (start := method.start) is not None:
-        same = start.facts.get("state", {"labels": ()}).get("labels") == task.state.get("labels")
-        taken = same and load_head(start, assembled.backbone, head_of(assembled))
-        what = "the adapter's" if taken else "new: the adapter has none for these labels"
-        method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
-    return assembled
 
 
 def _digests(backbone: keras.Model, tokenizer: Any) -> dict[str, str]:

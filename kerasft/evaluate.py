@@ -35,9 +35,7 @@ def _evaluate(model: Path, overrides: Sequence[str], data: str | None, split: st
     if as_json:
         terminal.result(json.dumps(metrics, indent=2, ensure_ascii=False))
     else:
-        from kerasft.evaluation.report.console import console_table
-
-        terminal.table(console_table(metrics, kind))
+        terminal.table(kind.console_table(metrics))
     return 0
 
 

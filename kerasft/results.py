@@ -13,7 +13,6 @@ from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.evaluation.report.console import console_table
 from kerasft.evaluation.report.data_summary import data_summary
 from kerasft.evaluation.report.page import Report, write_report
 from kerasft.evaluation.report.warnings import warnings_of
@@ -66,7 +65,7 @@ def finish(
         write_report(run.folder / "report.html", report)
 
     fitted.workers.run_on_chief(write)
-    terminal.table(console_table(metrics[split], trained.task.kind))
+    terminal.table(trained.task.kind.console_table(metrics[split]))
     for warning in metrics.get("warnings", ()):  # the chief's alone
         terminal.line(f"warning: {warning}")
     terminal.file("report", run.folder / "report.html")
@@ -115,12 +114,13 @@ def _report(
         versions=metrics["versions"],
         metrics={name: value for name, value in metrics.items() if name != "versions"},
         history=fitted.history,
-        problem=task.kind,
+        kind=task.kind,
         labels=list(metrics["test" if "test" in metrics else "validation"].get("per_class", ())),
         headline=task.headline,
         data_summary=data_summary(task, tables, fitted.prepared) | {"warnings": fitted.warnings},
         mistakes=task.mistakes(answers)[:WORST],
         points=task.points(answers),
+        falling=task.falling,
     )
 
 

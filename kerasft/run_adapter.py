@@ -13,14 +13,6 @@ from kerasft.peft.adapter_files import FOLDER, write_adapter
 from kerasft.peft.head_tensors import head_tensors
 from kerasft.tasks.base import Task
 
-_PEFT_TASKS = {
-    "text_classification": "SEQ_CLS",
-    "token_classification": "TOKEN_CLS",
-    "question_answering": "QUESTION_ANS",
-    "text_generation": "CAUSAL_LM",
-    "seq2seq": "SEQ_2_SEQ_LM",
-}
-
 
 def save_adapter(assembled: Assembled, task: Task, run: Path) -> Path:
     """Writes `adapter/` of a run: whole, or the one before stays.
@@ -47,7 +39,7 @@ def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     head, modules = head_tensors(assembled.backbone, head_of(assembled))
     settings = method.peft_config() | {
         "base_model_name_or_path": config.model.preset,
-        "task_type": _PEFT_TASKS.get(config.task.name),
+        "task_type": task.peft_type,
         "modules_to_save": modules or None,
     }
     facts = {

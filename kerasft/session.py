@@ -29,6 +29,7 @@ from kerasft.tasks.registry import create_task
 
 if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
     from kerasft.assembly import Start
+    from kerasft.evaluation.report.kind import Kind
     from kerasft.training.actions import Action
     from kerasft.training.objectives.base import MakeObjective
 
@@ -176,7 +177,7 @@ def measure(
     data: str | None = None,
     split: str = "test",
     terminal: Terminal | None = None,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], Kind]:
     """The metrics of a trained model, or of a config's preset before training, and the kind of its task.
 
     Args:
@@ -199,7 +200,6 @@ def measure(
         task.check_targets({"test": table})
     else:
         table = read_own_split(run, model, task, split, terminal)
-
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.warnings import unreachable_warnings

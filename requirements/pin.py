@@ -1,4 +1,4 @@
-"""Writes requirements/pyXY.txt: every package, with its version, that setup.cfg's runtime and test needs resolve to.
+"""Writes requirements/pyXY.txt: every package, with its version, that runtime, tests and docs of setup.cfg resolve to.
 
 Usage: python requirements/pin.py PYTHON ...    one file for each interpreter; needs a pip with `--python`.
 """
@@ -11,14 +11,15 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXTRAS = ("serve", "xlsx", "test", "docs")
 
 
 def wanted() -> list[str]:
-    """Requirements of the runtime and of the `serve`, `xlsx` and `test` extras, as setup.cfg has them."""
+    """Requirements of the runtime and of the extras in `EXTRAS`, as setup.cfg has them."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = config["options.extras_require"]
-    lines = (config["options"]["install_requires"] + extras["serve"] + extras["xlsx"] + extras["test"]).splitlines()
+    lines = (config["options"]["install_requires"] + "".join(extras[name] for name in EXTRAS)).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith(("#", "kerasft["))]
 
 

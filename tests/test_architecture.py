@@ -17,10 +17,23 @@ RANKS = (
     ("__main__",),
     ("cli",),
     ("launch",),  # takes the arguments of a training
-    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight", "merge"),
+    (
+        "train",
+        "evaluate",
+        "predict",
+        "chat",
+        "export",
+        "check_servable",
+        "serve",
+        "verify",
+        "preflight",
+        "inspect",
+        "merge",
+    ),
     ("adapter",),
     ("session",),
     ("accelerators",),
+    ("keras_models",),
     ("results",),
     ("inference",),
     ("serving",),
@@ -52,10 +65,8 @@ FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
     "kerasft/evaluation/metrics.py": 254,
-    "kerasft/evaluation/report/sections.py": 267,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
-    "kerasft/tasks/base/task.py": 296,
     "kerasft/training/layers/kernel_layers.py": 286,
     "kerasft/training/optimizer.py": 255,
 }
@@ -66,6 +77,14 @@ MANY_PARAMETERS: dict[str, int] = {
     "kerasft/kernels/operations.py:residual_norm": 8,
     "kerasft/predict.py:predict": 9,
     "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
+}
+
+# Modules of `tasks/` that are the same for all of them, and what every section `task` has.
+OF_ALL_TASKS = ("base", "registry", "watched")
+SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head")
+# Files outside `tasks/` that ask which task something is of, each with the reason why they may.
+KNOWS_TASKS: dict[str, str] = {
+    "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
 }
 
 # Files that reach into Keras, KerasHub or another package by a private name, each with what it needs there.
@@ -245,6 +264,85 @@ def test_private_names_of_other_packages_stand_in_listed_files():
     found = reaches_into_others()
     assert {file: names for file, names in found.items() if file not in PRIVATE} == {}
     assert set(PRIVATE) - set(found) == set(), "a file that no longer reaches into others must go from the table"
+
+
+def names_of_tasks() -> set[str]:
+    """Of tasks and of their problems, as a config has them, and of the classes of their sections."""
+    found = {path.parent.name for path in PACKAGE.glob("tasks/*/task.py")} - {"base"}
+    for file, tree in parsed().items():
+        for node in ast.walk(tree) if room(file) == "config" else ():
+            if isinstance(node, ast.ClassDef) and any(
+                getattr(base, "id", None) == "TaskSection" for base in node.bases
+            ):
+                literals = [inner for inner in ast.walk(node) if getattr(inner, "target", None) is not None]
+                chosen = [each for each in literals if getattr(each.target, "id", None) in ("problem", "mode")]
+                found |= {node.name} | {
+                    inner.value
+                    for each in chosen
+                    for inner in ast.walk(each.annotation)
+                    if isinstance(inner, ast.Constant)
+                }
+    return found
+
+
+def asks_which_task(tree: ast.Module, names: set[str]) -> Iterator[str]:
+    """What a file outside `tasks/` does by the task's name, class or keys, each with its line."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.startswith("kerasft.tasks.") and node.module.split(".")[2] not in OF_ALL_TASKS:
+                yield f"line {line} imports {node.module}"
+            if node.module.startswith("kerasft.config.") and (named := {alias.name for alias in node.names} & names):
+                yield f"line {line} imports {', '.join(named)}"
+        elif isinstance(node, (ast.Compare, ast.match_case, ast.Subscript)):
+            inner = list(ast.walk(node.pattern if isinstance(node, ast.match_case) else node))
+            constants = {each.value for each in inner if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+            if not isinstance(node, ast.Subscript) and (told := constants & names):
+                yield f"line {line} compares with {', '.join(told)}"
+            if any(ast.unparse(each).endswith("task.name") for each in inner if isinstance(each, ast.Attribute)):
+                yield f"line {line} chooses by the task's name"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("getattr", "hasattr"):
+            of, key = ast.unparse(node.args[0]), node.args[1]
+            if of.endswith("task") and isinstance(key, ast.Constant):
+                yield f"line {line} looks for a key of some tasks, {key.value}"
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("config.task"):
+            if node.attr not in SECTION and not node.attr.startswith("model_"):
+                yield f"line {line} reads a key of some tasks, {node.attr}"
+
+
+def test_only_tasks_know_which_task_it_is():
+    """What others need of a task is an attribute of it, of its section or of its kind."""
+    names = names_of_tasks()
+    assert {"seq2seq", "TextGenerationConfig", "multi_label"} <= names
+    found = {
+        file: asked
+        for file, tree in parsed().items()
+        if room(file) not in ("tasks", "config") and (asked := list(asks_which_task(tree, names)))
+    }
+    assert {file: asked for file, asked in found.items() if file not in KNOWS_TASKS} == {}
+    assert set(KNOWS_TASKS) - set(found) == set(), "a file that no longer asks must go from the table"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from kerasft.tasks.seq2seq.task import Seq2Seq",
+        "from kerasft.config.tasks import MaskedLMConfig",
+        "found = config.task.name == other",
+        "found = task.kind.name in ('seq2seq', 'x')",
+        "found = TABLE[task.config.task.name]",
+        "found = hasattr(config.task, 'packing')",
+        "found = config.task.decoding.beams",
+        "match problem:\n    case 'regression': pass",
+    ],
+)
+def test_a_file_that_asks_which_task_it_is_is_found(line):
+    assert list(asks_which_task(ast.parse(line), names_of_tasks()))
+
+
+@pytest.mark.parametrize("line", ["raise UserError(f'{config.task.name}: {task.kind}')", "found = config.task.ragged"])
+def test_a_message_may_name_the_task(line):
+    assert not list(asks_which_task(ast.parse(line), names_of_tasks()))
 
 
 @pytest.mark.parametrize("table", [LONG_FILES, LONG_FUNCTIONS, MANY_PARAMETERS])

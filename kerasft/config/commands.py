@@ -90,10 +90,11 @@ def _form(node: dict[str, Any]) -> str:
         return f"list of {_form(node['items'])}s"
     if node["type"] == "object":
         return f"text: {_form(node['additionalProperties'])} mapping"
+    kind = str(node["type"])
     words = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "null": "`null`"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     signs = [f"{sign} {node[name]:.12g}" for name, sign in limits.items() if name in node]
-    return " ".join([words.get(node["type"], node["type"]), ", ".join(signs)]).strip()
+    return " ".join([words.get(kind, kind), ", ".join(signs)]).strip()
 
 
 def _references(node: dict[str, Any]) -> Iterator[str]:

@@ -20,8 +20,8 @@ class ModelConfig(Section):
     max_length: int = Field(
         128,
         ge=4,
-        description="Tokens a text is cut to, special tokens included; where it is not named, no more than the preset "
-        "has positions.",
+        description="Longer texts are cut to this many tokens, special tokens included; the default is never more "
+        "than the positions of the preset.",
     )
     dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
     trainable: str = Field(

@@ -1,6 +1,6 @@
 """What every part of a config is, and kinds of value that several have."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -14,3 +14,8 @@ class Section(BaseModel):
     """A part of the config: frozen, and every unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @classmethod
+    def defaults(cls) -> Self:
+        """The section as it is where a config does not name it."""
+        return cls.model_validate({})

@@ -45,8 +45,14 @@ for _name, _pattern, _first in _TYPES:
     _Dumper.add_implicit_resolver(_tag, _regexp, _first)
 _MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 _Dumper.add_representer(str, _Dumper.represent_text)
-# PyYAML reads 010 as octal.
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+
+
+def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """PyYAML itself reads 010 as octal."""
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def _check(node: yaml.Node, place: str, path: KeyPath, above: tuple[yaml.Node, .
             if not isinstance(key, yaml.ScalarNode):
                 raise UserError(f"{place}:{line}: a key is a list or a section; put texts with brackets in quotes")
             if key.value in first:
-                raise UserError(f"{place}:{line}: {dotted}: stands twice, first in line {first[key.value]}; keep one")
+                raise UserError(f"{place}:{line}: {dotted}: is there twice, first in line {first[key.value]}; keep one")
             first[key.value] = line
             if key.tag != _MERGE:  # keys are names: a label called 1 or true is a text like the others
                 key.tag = _TEXT

@@ -49,7 +49,12 @@ def quiet_tensorflow(verbose: bool) -> None:
     absl.logging.set_verbosity(absl.logging.ERROR)
     for name in ("tensorflow", "keras", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("tensorflow").addFilter(_is_error)  # in a notebook TensorFlow sets its level to INFO
     warnings.simplefilter("ignore")
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 class Terminal:

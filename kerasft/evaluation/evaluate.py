@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.data.batching.batching import sorted_batches
 from kerasft.data.batching.dataset import distribute, part_of, wants_one_shape
+from kerasft.data.batching.remote_hosts import SentBatches
 from kerasft.data.prepared.prepared import Prepared
 
 
@@ -48,13 +49,12 @@ class Evaluator:
             parts = [part_of((features, targets), i, microbatches) for i in range(microbatches)]
             return tf.concat([part_forward(*part) for part in parts], 0)
 
-        # A trace for each length would take longer than a split of short texts.
-        @tf.function(reduce_retracing=True, autograph=False)
         def forward(batch):
             with cheaper():
                 return strategy.run(replica_forward, args=batch)
 
-        self.forward = forward
+        # A trace for each length would take longer than a split of short texts.
+        self.forward = tf.function(forward, reduce_retracing=True, autograph=False)
 
     def logits(self, prepared: Prepared, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """(rows, ...) float32 logits, row i those of the split's row i; (tokens, ...) where tokens have targets.
@@ -69,17 +69,19 @@ class Evaluator:
         batches = sorted_batches(prepared.tokens, self.batch_size)
         size = self.batch_size if self.static else None
         dataset = distribute(prepared, lambda: batches, self.strategy, self.microbatches, size)
-        if not self.static:  # of any shape that batches can have: the first one's own would make a second trace
+        if not self.static and not isinstance(
+            dataset, SentBatches
+        ):  # of any shape that batches can have: the first one's own would make a second trace
             self.forward.get_concrete_function(dataset.element_spec)
         if progress:
             progress(0)
-        found, done = None, 0
+        found, done = np.empty(0, np.float32), 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last
             if prepared.token_targets:  # (batch, length, ...) -> (tokens of the batch, ...)
                 logits = logits[np.arange(logits.shape[1]) < prepared.lengths[rows][:, None]]
             places = prepared.token_index(rows) if prepared.token_targets else rows
-            if found is None:
+            if not done:  # the first batch says how wide logits are
                 size = prepared.offsets[-1] if prepared.token_targets else len(prepared)
                 found = np.empty((size, *logits.shape[1:]), np.float32)
             found[places] = logits

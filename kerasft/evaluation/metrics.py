@@ -128,7 +128,7 @@ def multi_label_metrics(
     return {
         "rows": len(targets),
         **{name: _number_or_none(value) for name, value in averaged_scores(counts).items()},
-        "macro_average_precision": _number_or_none(np.nanmean(average_precision)) if truth.any() else None,
+        "macro_average_precision": _number_or_none(float(np.nanmean(average_precision))) if truth.any() else None,
         "micro_average_precision": _number_or_none(
             _average_precision(truth.reshape(-1, 1), probabilities.reshape(-1, 1))[0]
         ),

@@ -28,7 +28,8 @@ def nearest(queries: np.ndarray, corpus: np.ndarray, top: int) -> tuple[np.ndarr
         kept = min(top, len(corpus))
         return np.empty((0, kept), np.float32), np.empty((0, kept), np.int64)
     parts = [_nearest(queries[i : i + QUERIES_AT_ONCE], corpus, top) for i in range(0, len(queries), QUERIES_AT_ONCE)]
-    return tuple(np.concatenate(part) for part in zip(*parts))
+    cosines, rows = zip(*parts)
+    return np.concatenate(cosines), np.concatenate(rows)
 
 
 def _nearest(queries: np.ndarray, corpus: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:

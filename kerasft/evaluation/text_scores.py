@@ -29,7 +29,8 @@ def text_scores(wanted: Sequence[str], written: Sequence[str]) -> dict[str, Any]
         distinct_1, distinct_2 (None where no text has so many words), bleu_signature, chrf_signature.
     """
     from rouge_score.rouge_scorer import RougeScorer
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     equal = [one.strip() == other.strip() for one, other in zip(wanted, written, strict=True)]
     scores: dict[str, Any] = {"answers": len(equal), "exact_match": sum(equal) / len(equal)}

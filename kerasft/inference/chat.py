@@ -16,13 +16,13 @@ from kerasft.models.preprocessing.chat_template import SYSTEM, Message
 from kerasft.models.tokenizers.token_counts import CHARACTERS
 from kerasft.runs import Trained
 from kerasft.serving.drift import reference
-from kerasft.tasks.text_generation.task import TextGeneration
+from kerasft.tasks.base import Task
 
 
 class Writer(Protocol):
     """What answers: `task` is what it was made for."""
 
-    task: TextGeneration
+    task: Task
 
     def length(self, prompt: str) -> int:
         """Tokens of a prompt."""
@@ -37,7 +37,7 @@ class Streaming:
     """A model in this process: an answer is there token by token."""
 
     def __init__(self, trained: Trained):
-        self.task: TextGeneration = trained.task
+        self.task = trained.task
         self._read = tf.function(
             trained.preprocessor, input_signature=[{"prompt": tf.TensorSpec([None], tf.string)}], autograph=False
         )
@@ -57,7 +57,7 @@ class Whole:
     """An export, by its signatures alone: an answer is there at its end."""
 
     def __init__(self, servable: Servable):
-        self.task: TextGeneration = servable.task
+        self.task = servable.task
         self._servable = servable
 
     def length(self, prompt: str) -> int:
@@ -81,17 +81,21 @@ def writer_of(answerer: Trained | Servable) -> Writer:
 
 
 class Conversation:
-    """Turns of a user and of a model of mode chat.
+    """Turns of a user and of a model whose task has a `dialogue`.
 
     Args:
         writer: the model.
         system: the first turn's content; None: the config's.
+
+    Raises:
+        ValueError: its task has none.
     """
 
     def __init__(self, writer: Writer, system: str | None = None):
-        self._writer, config = writer, writer.task.config
-        self._template, self._user = writer.task.mode.template, config.task.chat.turns[0]
-        self._room = config.model.max_length - config.task.decoding.max_new_tokens
+        held = writer.task.dialogue
+        if held is None:
+            raise ValueError(f"{writer.task.config.task.name}: its inputs are no dialogues")
+        self._writer, self._template, self._user, self._room = writer, held.template, held.user, held.room
         self._messages = [] if system is None else [Message(SYSTEM, system)]
 
     def ask(self, text: str) -> Generator[str, None, None]:

@@ -14,6 +14,7 @@ from kerasft.peft.adapter_files import read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.bitfit import Bitfit
 from kerasft.peft.dora import Dora
+from kerasft.peft.head_tensors import load_head
 from kerasft.peft.ia3 import Ia3
 from kerasft.peft.layernorm import Layernorm
 from kerasft.peft.lora import Lora
@@ -29,6 +30,8 @@ def put_method(
     backbone: keras.Model,
     digests: Mapping[str, str] | None = None,
     fresh: Sequence[int] = (),
+    head: Mapping[str, keras.Variable] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Method:
     """Puts the method of `model.peft` into a model, in the strategy's scope: its backbone is frozen from here on.
 
@@ -38,6 +41,8 @@ def put_method(
         backbone: of the model.
         digests: `base` and `tokenizer` of the preset, which an adapter to start from must be of; None: of no matter.
         fresh: ids of tokens that the preset does not have; their rows train.
+        head: variables of the task, by path, which an adapter of the same labels may have weights for.
+        labels: of the task; None: it has none.
 
     Raises:
         UserError: the backbone has nothing that the method could change, or not as the config says; or the adapter to
@@ -60,4 +65,9 @@ def put_method(
     method.add_rows(np.asarray(fresh))
     for layer in method.layers:
         model.peft = layer  # its weights and random states are the model's, and no layer of its graph
+    if start is not None:
+        same = start.facts.get("labels", ()) == labels
+        taken = same and load_head(start, backbone, head or {})
+        what = "the adapter's" if taken else "new: the adapter has none for these labels"
+        method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
     return method

@@ -197,7 +197,7 @@ def encode(data: bytes) -> str:
 
 def feed(values: Sequence[bytes] | np.ndarray) -> list[str] | dict[str, Any]:
     """(batch,) byte strings or numbers -> the form in which they travel in the request."""
-    if isinstance(values, (list, tuple)):
+    if isinstance(values, Sequence):
         return [encode(row) for row in values]
     code = next(code for code, name in DTYPES.items() if name == values.dtype.name)
     return {"dtype": code, "rows": len(values), "bytes": encode(values.tobytes())}

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis import model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
-from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
@@ -87,8 +86,8 @@ class GrpcTransport:
             raise ServingError(error.code(), error.details() or error.code().name) from error
 
 
-def _spec(which: ModelSpec, signature: str = "") -> ModelSpec:
-    spec = ModelSpec(name=which.name, signature_name=signature)
+def _spec(which: ModelSpec, signature: str = "") -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=which.name, signature_name=signature)
     if which.version is not None:
         spec.version.value = which.version
     elif which.label:

@@ -139,7 +139,7 @@ def _value(text: str | bytes) -> str | dict[str, str]:
 
 def _dtype(info: Mapping[str, Any]) -> str:
     """DT_FLOAT -> float32, as NumPy calls it; a string is `string`."""
-    name = info["dtype"].removeprefix("DT_").lower()
+    name: str = info["dtype"].removeprefix("DT_").lower()
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 

@@ -24,8 +24,8 @@ from kerasft.versions import version
 if TYPE_CHECKING:
     import keras
     import numpy as np
-    import tensorflow as tf
 
+    from kerasft.models.preprocessing.preprocessor import StringPreprocessor
     from kerasft.tasks.base import Number, Task
 
 DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
@@ -33,7 +33,7 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
 def export(
-    task: Task, preprocessor: tf.Module, model: keras.Model, directory: Path, metadata: Mapping[str, Any]
+    task: Task, preprocessor: StringPreprocessor, model: keras.Model, directory: Path, metadata: Mapping[str, Any]
 ) -> Path:
     """Writes `directory`/VERSION, the next integer, whole and checked or not at all.
 
@@ -74,32 +74,31 @@ def export(
                 folder.rmdir()
 
 
-def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) -> None:
+def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path: Path) -> None:
     """Writes the SavedModel alone, unchecked, to `path`; the arguments are those of `export`."""
     import tensorflow as tf
 
     from kerasft.models.tokenizers.token_counts import token_counts
 
-    module = tf.Module(name="servable")
+    module: Any = tf.Module(name="servable")  # saves what it is given as attributes
     module.preprocessor = preprocessor
     # The weights only: a Keras model tracked whole would bring its own functions, dropout seeds and a second copy.
     module.weights = [weight.value for weight in model.weights]
     names = preprocessor.inputs
 
-    @tf.function(input_signature=[[tf.TensorSpec([None], tf.string, name=name) for name in names]], autograph=False)
     def answer(texts):
         return _answers(task, model, preprocessor(dict(zip(names, texts, strict=True))))
 
-    def serving_default(**texts):
-        return answer([texts[name] for name in names])["serving_default"]
-
     specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in names}
+    compiled = tf.function(answer, input_signature=[list(specs.values())], autograph=False)
+
+    def serving_default(**texts):
+        return compiled([texts[name] for name in names])["serving_default"]
+
     signatures = {"serving_default": tf.function(serving_default, autograph=False).get_concrete_function(**specs)}
-    for key in answer.get_concrete_function().structured_outputs:
-        if key != "serving_default":
-            signatures[key] = _example_signature(answer, names, key)
-    for key, numbers in task.numbers.items():
-        signatures[key] = _signature_with(task, preprocessor, model, numbers)
+    outputs = compiled.get_concrete_function().structured_outputs
+    signatures |= {key: _example_signature(compiled, names, key) for key in outputs if key != "serving_default"}
+    signatures |= {key: _signature_with(task, preprocessor, model, taken) for key, taken in task.numbers.items()}
     signatures[reference.SIGNATURE] = tf.function(
         lambda **texts: token_counts(preprocessor, texts), autograph=False
     ).get_concrete_function(**specs)
@@ -108,7 +107,7 @@ def save(task: Task, preprocessor: tf.Module, model: keras.Model, path: Path) ->
 
 
 def expected_answers(
-    task: Task, preprocessor: tf.Module, model: keras.Model, inputs: Mapping[str, Sequence[bytes]]
+    task: Task, preprocessor: StringPreprocessor, model: keras.Model, inputs: Mapping[str, Sequence[bytes]]
 ) -> dict[str, dict[str, np.ndarray]]:
     """What Keras answers in this process, model and task run eagerly: {signature: {output: (batch, ...)}}."""
     import tensorflow as tf
@@ -149,7 +148,7 @@ def _example_signature(answer, names: Sequence[str], key: str):
     return tf.function(signature, autograph=False).get_concrete_function(spec)
 
 
-def _signature_with(task: Task, preprocessor: tf.Module, model: keras.Model, numbers: Mapping[str, Number]):
+def _signature_with(task: Task, preprocessor: StringPreprocessor, model: keras.Model, numbers: Mapping[str, Number]):
     """Strings and numbers -> answers."""
     import tensorflow as tf
 

@@ -20,10 +20,11 @@ def in_order_of(answer: Arrays, other: Arrays) -> Arrays:
     """
     found = dict(other)
     for names, scores in RANKED.items():
-        pair = [(answer.get(key), other.get(key)) for key in (names, scores)]
-        if any(one is None or two is None or one.shape != two.shape or one.ndim != 2 for one, two in pair):
+        if not all(key in each for key in (names, scores) for each in (answer, other)):
             continue
-        wanted, own = pair[0][0][0].tolist(), dict(zip(pair[0][1][0].tolist(), pair[1][1][0].tolist()))
+        if any(answer[key].shape != other[key].shape or answer[key].ndim != 2 for key in (names, scores)):
+            continue
+        wanted, own = answer[names][0].tolist(), dict(zip(other[names][0].tolist(), other[scores][0].tolist()))
         if not len(set(wanted)) == len(own) == len(wanted):
             continue
         left = iter([name for name in own if name not in wanted])

@@ -142,7 +142,7 @@ def _run(key: str, signature: SignatureDef, inputs: Mapping[str, Any], batch: Se
     }
 
 
-def to_examples(columns: Inputs) -> list[bytes]:
+def to_examples(columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> list[bytes]:
     """{column: (rows,) byte strings} -> (rows,) serialized tf.Examples with one string feature a column."""
     from tensorflow.core.example.example_pb2 import Example
 

@@ -71,4 +71,5 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
 
 def added(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor | tf.IndexedSlices:
     """The sum of the parts' gradients of a variable."""
-    return each_row_once(gradients) if isinstance(gradients[0], tf.IndexedSlices) else tf.add_n(gradients)
+    of_rows = [gradient for gradient in gradients if isinstance(gradient, tf.IndexedSlices)]
+    return each_row_once(of_rows) if len(of_rows) == len(gradients) else tf.add_n(gradients)

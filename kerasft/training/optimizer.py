@@ -15,10 +15,7 @@ from kerasft.config import schema
 from kerasft.errors import UserError
 from kerasft.kernels import operations
 from kerasft.training.layers.deferred_rows import DeferredRows
-
-# Biases and the weights of normalisation layers are not decayed, as in every BERT recipe: they hold an offset or a
-# scale that is right at any size, so that pulling them to zero fits worse and generalises no better.
-NOT_DECAYED = ("bias", "gamma", "beta", "norm")
+from kerasft.training.weight_decay import decayed
 
 # `norm`: of the gradient, `scale`: what clipping multiplies it by, `young`: what corrects for moments that began at
 # nothing; replicas are traced in threads of their own
@@ -64,7 +61,7 @@ def create_optimizer(
     variables = model.trainable_variables
     if not variables:
         raise UserError("model.trainable: nothing is left to train")
-    spared = [v for v in variables if len(v.shape) < 2 or v.path.rsplit("/", 1)[-1].startswith(NOT_DECAYED)]
+    spared = [v for v in variables if not decayed(v)]
     if spared:
         optimizer.exclude_from_weight_decay(var_list=spared)
     optimizer.build(variables)
@@ -83,7 +80,7 @@ def _factors(config: schema.OptimizerConfig, variables: Sequence, depths: Mappin
         yield config.layer_decay ** (top - depths[variable.path]) if variable.path in depths else head
 
 
-class _FineTuning:
+class _FineTuning(keras.optimizers.Optimizer):
     """What fine-tuning adds to a Keras optimizer: it clips after the sum over replicas, scales the rate by layer, fuses
     Adam and defers rows.
 

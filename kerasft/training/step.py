@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import keras
 import tensorflow as tf
@@ -98,7 +99,8 @@ def _gradient_of(plan: StepPlan, variables: Variables, batch: Batch, total: tf.T
     with plan.packed.rows_of(features) if plan.packed else contextlib.nullcontext(features) as inputs:
         with tf.GradientTape() as tape, rows_used(tape, plan.optimizer.iterations.value) as uses:
             loss = plan.objective.loss(inputs, targets, weights) / total
-        gradients, of_rows = tape.gradient(loss, (variables, uses.vectors))
+        # The stub does not say that they are as the sources are.
+        gradients, of_rows = cast(tuple[list, list], tape.gradient(loss, (variables, uses.vectors)))
     return loss, [_dense_or_rows(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
 
 

@@ -278,7 +278,9 @@ def test_progress_on_a_real_terminal_leaves_stdout_alone():
 # jit_compile makes XLA write to Abseil's log, which no environment variable silences: see
 # kerasft/console/tensorflow_log.py.
 CHATTY = """
-    import warnings
+    import sys, warnings
+    if not {verbose}:
+        sys.ps1 = ">>> "  # as in a notebook, where TensorFlow chooses its log's level by itself
     from kerasft.console.terminal import quiet_tensorflow
     quiet_tensorflow(verbose={verbose})
     import tensorflow as tf

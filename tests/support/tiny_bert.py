@@ -10,7 +10,7 @@ from kerasft.models.presets.presets import save_preset
 WORDS = "goal match team score coach bank market stock price trade the a of in and".split()
 
 
-def make_tiny_preset(folder: Path) -> Path:
+def make_tiny_preset(folder: Path, dropout: float = 0.1) -> Path:
     """Writes a random BERT with a vocabulary of a few words to a folder, which any config can name."""
     keras.utils.set_random_seed(0)
     letters = [mark + letter for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
@@ -21,6 +21,7 @@ def make_tiny_preset(folder: Path) -> Path:
         num_heads=2,
         hidden_dim=16,
         intermediate_dim=32,
+        dropout=dropout,
         max_sequence_length=64,
     )
     save_preset(backbone, keras_hub.models.BertTokenizer(vocabulary, lowercase=True), str(folder))

@@ -87,7 +87,8 @@ def export_tiny(preset: Path, name: str, folder: Path, seed: int = 0) -> Path:
     short, long = requests(made.sample(), 32)
     write(folder, [request(name, "serving_default", columns) for columns in (short, long)])
     labels = made.state.get("labels")
-    facts = {"config": made.config.model_dump(mode="json"), "state": made.state, "labels": labels, "max_length": 32}
+    config = made.config.model_dump(mode="json")
+    facts = {"config": config, "task": config["task"], "state": made.state, "labels": labels, "max_length": 32}
     (folder / "assets.extra" / "kerasft.json").write_text(json.dumps(facts))
     return folder
 

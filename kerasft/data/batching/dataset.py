@@ -55,7 +55,7 @@ def distribute(
                     yield features | (packing.plan(share, parts) if packing else {}), targets, weights
 
         share = None if static_size is None else static_size // replicas
-        dataset = tf.data.Dataset.from_generator(shares, output_signature=_signature(prepared, share, packing))
+        dataset = tf.data.Dataset.from_generator(shares, output_signature=signature_of(prepared, share, packing))
         if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
@@ -81,7 +81,7 @@ def wants_one_shape(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.TPUStrategy) or bool(remote_hosts(strategy))
 
 
-def _signature(prepared: Prepared, share: int | None, packing: Packing | None) -> tuple:
+def signature_of(prepared: Prepared, share: int | None = None, packing: Packing | None = None) -> tuple:
     """Of a replica's share of a batch; with a fixed number of rows every dimension is fixed."""
 
     def shape(inner: tuple[int | None, ...], longest: int = prepared.longest) -> list[int | None]:

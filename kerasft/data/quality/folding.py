@@ -36,15 +36,22 @@ def _symbols(between: str) -> str:
     return "".join(sign if unicodedata.category(sign)[0] in _SYMBOLS or sign == "-" else " " for sign in between)
 
 
-def row_keys(table: Table, names: Sequence[str], fold: Fold = folded) -> list[bytes]:
+def row_keys(
+    table: Table,
+    names: Sequence[str],
+    fold: Fold = folded,
+    plain: Callable[[tuple[str, ...]], tuple[str, ...]] = tuple,
+) -> list[bytes]:
     """16 bytes for each row that are equal where its texts are the same.
 
     Args:
         table: rows.
         names: of its columns of texts.
         fold: what is left of a text to be compared.
+        plain: what is left of the texts of a row before.
     """
-    return [text_key(texts, fold) for batch in table.batches(4096, list(names)) for texts in zip(*batch.values())]
+    rows = (texts for batch in table.batches(4096, list(names)) for texts in zip(*batch.values()))
+    return [text_key(plain(texts), fold) for texts in rows]
 
 
 def text_key(texts: Sequence[str], fold: Fold = folded) -> bytes:

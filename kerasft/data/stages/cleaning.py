@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasft.config.clean import CleanConfig
 from kerasft.config.schema import Config
 from kerasft.data.stages.base import Change, Stage, Staged, Tables
 from kerasft.errors import UserError
@@ -31,12 +32,16 @@ class Cleaning(Stage):
     def wanted(self, config: Config) -> bool:
         return config.data.clean is not None
 
+    def action(self, config: Config) -> str:
+        """The value of the key, where the stage is wanted."""
+        return getattr(config.data.clean, self.name)
+
     @abc.abstractmethod
     def find(self, tables: Tables, config: Config, task: Task) -> Found:
         """The rows of train that are to go, by what rows hold and not by their order."""
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
-        action, train = getattr(config.data.clean, self.name), tables["train"]
+        action, train = self.action(config), tables["train"]
         found = self.find(tables, config, task)
         counts = {self.name: {"action": action, "rows": len(found)}}
         if not found:
@@ -45,7 +50,7 @@ class Cleaning(Stage):
         said = f"{len(found):,} of {len(train):,} rows of train {self.what}"
         if action == "fail":
             raise UserError(
-                f"data.clean.{self.name}: {said}: {places(wheres)}; mend them, or let the key {self._others(config)}"
+                f"data.clean.{self.name}: {said}: {places(wheres)}; fix them, or let the key {self._others()}"
             )
         if action == "keep":
             return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {said}; they stay",))
@@ -56,8 +61,8 @@ class Cleaning(Stage):
         remark = f"data.clean.{self.name}: {said}; they are dropped"
         return Staged({**tables, "train": train.select(rest)}, changes, counts, (remark,))
 
-    def _others(self, config: Config) -> str:
-        actions = config.data.clean.model_json_schema()["properties"][self.name]["enum"]
+    def _others(self) -> str:
+        actions = CleanConfig.model_json_schema()["properties"][self.name]["enum"]
         return f"be {' or '.join(action for action in actions if action not in ('keep', 'fail'))} instead of fail"
 
 

@@ -22,7 +22,7 @@ class Conflicts(Cleaning):
     what = "have the texts of another row and a different answer"
 
     def check(self, config: Config, task: Task) -> None:
-        action = config.data.clean.conflicts
+        action = self.action(config)
         if not task.one_answer and action != "keep":
             raise UserError(
                 f"data.clean.conflicts: {action}, but rows of {config.task.name} don't contradict each other: a text "
@@ -42,7 +42,7 @@ class Conflicts(Cleaning):
             said = [answers[row] for row in rows]
             if len(set(said)) < 2:
                 continue
-            best = most(said) if config.data.clean.conflicts == "majority" else None
+            best = most(said) if self.action(config) == "majority" else None
             for row, answer in zip(rows, said):
                 if best is None or answer != best[0]:
                     other = next(each for each in rows if answers[each] != answer)

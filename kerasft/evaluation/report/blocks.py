@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from kerasft.evaluation.report.kind import Kind
 
 MOST_ROWS = 200  # classes of a table: a browser shows thousands slowly, and nobody reads them
 
@@ -18,7 +21,7 @@ class Report:
     Args:
         name: of the run.
         created: ISO 8601 time.
-        problem: what the metrics are of: single_label, relation_extraction, ...; a key of `sections.SECTIONS`.
+        kind: what is shown, of all that is known.
         headline: the key of `metrics[split]` that matters most.
         config: the resolved config.
         versions: package -> version.
@@ -31,15 +34,17 @@ class Report:
         data_summary: `splits` {name: {rows, sides {side: {lengths {min, median, p95, max}, histogram {edges (b + 1),
             counts (b)}, truncated (share of rows)}}, classes {label: rows}, unreachable (of `Task.unreachable`)}},
             `limits` {side: (key of the config, tokens)}, `shared_train_test` (test rows whose text is also in train),
+            `shared_train_test_other_answer` (of them, those with another answer there),
             `duplicates_train` (train rows whose text came before), `warnings` (sentences about the names in it).
             Lengths in tokens; a side is what a model reads as one text, most have `texts` alone.
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
         points: (truth, prediction) of test rows, where both are numbers.
+        falling: metrics of which less is better.
     """
 
     name: str
     created: str
-    problem: str
+    kind: Kind
     headline: str
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +54,7 @@ class Report:
     data_summary: Mapping[str, Any] = field(default_factory=dict)
     mistakes: Sequence[Mapping[str, Any]] = ()
     points: Sequence[tuple[float, float]] = ()
+    falling: Sequence[str] = ()
 
     @property
     def split(self) -> str:

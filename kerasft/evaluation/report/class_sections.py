@@ -18,8 +18,7 @@ def per_class(report: Report) -> Section | None:
     classes = report.scores.get("per_class")
     if not classes:
         return None
-    multi = report.problem == "multi_label"
-    extra = ("threshold", "average_precision") if multi else ()
+    extra = report.kind.class_scores
     many = len(classes) > MOST_CLASSES
     ordered = by_f1(classes) if many else list(classes.items())
     rows = [

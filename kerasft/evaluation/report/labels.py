@@ -45,50 +45,7 @@ TITLES = {
     "distinct_2": "Distinct-2",
 }
 WRITTEN = ("rouge_1", "rouge_2", "rouge_l", "bleu", "chrf", "exact_match", "distinct_1", "distinct_2")
-LOWER_IS_BETTER = ("log_loss", "expected_calibration_error", "rmse", "mae", "perplexity", "bits_per_byte")
 OUT_OF_SCOPE = ("in_scope_accuracy", "out_of_scope_recall", "out_of_scope_precision", "threshold")
-SCORES = {
-    "single_label": (
-        "accuracy",
-        "macro_f1",
-        "weighted_f1",
-        "macro_precision",
-        "macro_recall",
-        "log_loss",
-        "expected_calibration_error",
-    ),
-    "relation_extraction": (
-        "f1",
-        "precision",
-        "recall",
-        "accuracy",
-        "macro_f1",
-        "log_loss",
-        "expected_calibration_error",
-    ),
-    "multi_label": (
-        "macro_f1",
-        "micro_f1",
-        "weighted_f1",
-        "macro_average_precision",
-        "micro_average_precision",
-        "subset_accuracy",
-        "log_loss",
-    ),
-    "regression": ("pearson", "spearman", "rmse", "mae"),
-    "scored_pairs": ("spearman", "pearson"),
-    "retrieval": ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10"),
-    "question_answering": ("f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_f1"),
-    "token_classification": ("f1", "precision", "recall", "macro_f1", "weighted_f1"),
-    "masked_lm": ("perplexity", "log_loss", "accuracy", "top_5_accuracy"),
-    "text_generation": ("perplexity", "log_loss", "bits_per_byte", "accuracy"),
-    "written_answers": ("perplexity", "log_loss", "bits_per_byte", "accuracy", *WRITTEN),
-}
-MISTAKES = {  # what the report calls them, and their measure
-    "regression": ("Furthest off", "off by"),
-    "scored_pairs": ("Furthest off in rank", "share of ranks"),
-    "retrieval": ("Found last", "rank"),
-}
 
 
 def title(metric: str) -> str:

@@ -147,7 +147,8 @@ def _column(history: Sequence[Mapping[str, Any]], value: Callable) -> tuple[np.n
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most 400 points, each the mean of its neighbours: a page must not grow with the number of steps."""
     groups = min(len(x), _MOST_POINTS)
-    return tuple(np.array([part.mean() for part in np.array_split(values, groups)]) for values in (x, y))
+    steps, values = (np.array([part.mean() for part in np.array_split(each, groups)]) for each in (x, y))
+    return steps, values
 
 
 def _smoothed(y: np.ndarray) -> np.ndarray:

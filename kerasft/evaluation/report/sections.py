@@ -1,8 +1,7 @@
-"""What stands on a report's page, in order: a list of section builders for each problem.
+"""Sections of a report's page.
 
-A builder takes the report and answers a Section, or None where the report has nothing for it. A new
-problem is one more entry in `SECTIONS`, with builders of its own where it needs them; the page's
-template knows blocks, not problems.
+A builder takes the report and answers a Section, or None where the report has nothing for it. Which of them a page
+has is what the kind of its task says; the page's template knows blocks alone.
 """
 
 from __future__ import annotations
@@ -14,18 +13,9 @@ import yaml
 
 from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Examples, Facts, Figure, Report, Section, Table
-from kerasft.evaluation.report.class_sections import confusion, per_class, per_tag
-from kerasft.evaluation.report.label_sections import levels, out_of_scope, per_relation
-from kerasft.evaluation.report.labels import (
-    LOWER_IS_BETTER,
-    MISTAKES,
-    SCORES,
-    WRITTEN,
-    duration,
-    magnitude,
-    score,
-    title,
-)
+from kerasft.evaluation.report.class_sections import confusion, per_class
+from kerasft.evaluation.report.label_sections import levels, out_of_scope
+from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, score, title
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
@@ -33,7 +23,7 @@ LONGEST_TEXT = 500  # signs of a text that is shown as an example
 
 def sections(report: Report) -> list[Section]:
     """The sections that this report has something for."""
-    built = [build(report) for build in SECTIONS[report.problem]]
+    built = [build(report) for build in report.kind.sections]
     return [section for section in built if section is not None]
 
 
@@ -42,7 +32,7 @@ def best_step(report: Report) -> int | None:
     told = report.metrics.get("training", {}).get("best_step")
     if told is not None:
         return told
-    sign = -1 if report.headline in LOWER_IS_BETTER else 1
+    sign = -1 if report.headline in report.falling else 1
     checked = [
         (sign * row["validation"][report.headline], -row["step"])
         for row in report.history
@@ -54,9 +44,9 @@ def best_step(report: Report) -> int | None:
 def learning_curves(report: Report) -> Section | None:
     """Loss and validation metrics by step."""
     step = best_step(report)
-    scores = [name for name in SCORES[report.problem] if name not in LOWER_IS_BETTER and name != report.headline]
+    scores = [name for name in report.kind.scores if name not in report.falling and name != report.headline]
     # A headline such as perplexity has a scale of its own and is drawn alone.
-    beside = () if report.headline in LOWER_IS_BETTER else scores[:2]
+    beside = () if report.headline in report.falling else scores[:2]
     names = {name: title(name) for name in (report.headline, *beside)}
     drawn = [
         (plots.loss_curve(report.history, step), "Loss by training step."),
@@ -69,7 +59,7 @@ def learning_curves(report: Report) -> Section | None:
 def scores_by_split(report: Report) -> Section | None:
     """All averages, a column a split."""
     splits = [name for name in ("validation", "test") if name in report.metrics]
-    names = [name for name in SCORES[report.problem] if any(name in report.metrics[split] for split in splits)]
+    names = [name for name in report.kind.scores if any(name in report.metrics[split] for split in splits)]
     if not names:
         return None
     rows = [(title(name), *(report.metrics[split].get(name) for split in splits)) for name in names]
@@ -97,7 +87,7 @@ def scatter(report: Report) -> Section | None:
     svg = plots.prediction_scatter(report.points)
     if svg is None:
         return None
-    facts = [(title(name), score(report.scores.get(name))) for name in SCORES[report.problem]]
+    facts = [(title(name), score(report.scores.get(name))) for name in report.kind.scores]
     return Section("Predictions", [Figure(svg, f"Examples of the {report.split} split."), Facts(facts)])
 
 
@@ -109,7 +99,7 @@ def mistakes(report: Report) -> Section | None:
         {key: _shown(value) for key, value in mistake.items() if value is not None}
         for mistake in report.mistakes[:MOST_MISTAKES]
     ]
-    heading, measure = MISTAKES.get(report.problem, ("Most confidently wrong", "score"))
+    heading, measure = report.kind.mistakes
     note = "Often the quickest way to a better model: some of these labels may be wrong."
     return Section(heading, [Examples(rows, measure)], note)
 
@@ -239,29 +229,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
 
 
-_CLASSIFICATION = (
-    learning_curves,
-    out_of_scope,
-    levels,
-    per_class,
-    confusion,
-    reliability,
-    mistakes,
-    scores_by_split,
-    data,
-    setup,
-)
-_NUMBERS = (learning_curves, scatter, mistakes, scores_by_split, data, setup)
-SECTIONS: dict[str, tuple[Callable[[Report], Section | None], ...]] = {
-    "single_label": _CLASSIFICATION,
-    "relation_extraction": (learning_curves, per_relation, *_CLASSIFICATION[1:]),
-    "multi_label": _CLASSIFICATION,
-    "token_classification": (learning_curves, per_class, per_tag, mistakes, scores_by_split, data, setup),
-    "question_answering": (learning_curves, mistakes, scores_by_split, data, setup),
-    "regression": _NUMBERS,
-    "scored_pairs": _NUMBERS,
-    "retrieval": (learning_curves, mistakes, scores_by_split, data, setup),
-    "masked_lm": (learning_curves, masked_texts, scores_by_split, data, setup),
-    "text_generation": (learning_curves, written_texts, scores_by_split, data, setup),
-    "written_answers": (learning_curves, written_texts, beside_copies, scores_by_split, data, setup),
-}
+# Shelves that several kinds take whole.
+CLASSES = (out_of_scope, levels, per_class, confusion, reliability, mistakes, scores_by_split, data, setup)
+NUMBERS = (learning_curves, scatter, mistakes, scores_by_split, data, setup)

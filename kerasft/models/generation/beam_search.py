@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.stopping import StoppingCriteria
+from kerasft.models.shapes import static_size
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN
 
 _NEVER = float("-inf")
@@ -123,7 +124,7 @@ class BeamSearch:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
         likely = tf.nn.log_softmax(self._stopping.known(self._decoder.logits(hidden)))
         likely = self._stopping.penalised(likely, state.present)
-        size = likely.shape[1]
+        size = static_size(likely, 1)
         total = state.scores[..., tf.newaxis] + tf.reshape(likely, [-1, self._width, size])
         ends = tf.constant(self._stopping.special)
         ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)

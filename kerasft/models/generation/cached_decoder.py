@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.models.generation.decoder import PrefillState
+from kerasft.models.shapes import static_size
 
 _MASKED = -1e9
 
@@ -129,7 +130,7 @@ def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValu
     It is written where `kept` stands, which is not to be read as it was any more: TensorFlow (2.20) copies all that is
     kept at each TensorScatterUpdate. A place is written before anything that sees it reads it, so none is read halfway.
     """
-    batch, capacity, heads = tf.shape(kept.keys)[0], tf.shape(kept.keys)[2], kept.keys.shape[1]
+    batch, capacity, heads = tf.shape(kept.keys)[0], tf.shape(kept.keys)[2], static_size(kept.keys, 1)
     rows = tf.range(batch * heads) * capacity + tf.repeat(places, heads)  # where each head's key and value go
     return KeysValues(*(_written(old, rows, part) for old, part in zip(kept, new)))
 
@@ -181,7 +182,7 @@ def attend(
         bias: (batch or 1, heads, to, from), added to them.
     """
     batch, length = tf.shape(query)[0], tf.shape(query)[1]
-    shared, heads, width = kept.keys.shape[1], query.shape[2], query.shape[3]
+    shared, heads, width = static_size(kept.keys, 1), static_size(query, 2), static_size(query, 3)
     grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
     flat = tf.reshape(grouped, [batch, shared, -1, width])

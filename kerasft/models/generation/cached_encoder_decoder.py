@@ -62,7 +62,8 @@ class EncoderDecoder:
             shape = [rows, found.keys.shape[1], room, found.keys.shape[3]]
             cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
             read.layers.append(found)
-        for place in range(count):
+        hidden, cache = self.decode_step(token_ids[:, 0], tf.fill([rows], 0), cache, read)
+        for place in range(1, count):
             hidden, cache = self.decode_step(token_ids[:, place], tf.fill([rows], place), cache, read)
         return PrefillState(token_ids, tf.fill([rows], count), hidden, cache, read)
 

@@ -43,6 +43,7 @@ class Decoder(Protocol):
 
     def prompt_ids(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch, longest) int32 tokens that are answered and (batch,) int32 lengths: what a row's seed is mixed of."""
+        ...
 
     def prefill(self, features: Mapping[str, tf.Tensor], limits: tf.Tensor) -> PrefillState:
         """Reads what is given.
@@ -52,6 +53,7 @@ class Decoder(Protocol):
             limits: (batch,) int32, 0 to max_length - 1: tokens that may follow. A row leaves, and the cache has, room
                 for so many.
         """
+        ...
 
     def decode_step(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
         """Reads one more token of each row.
@@ -65,6 +67,8 @@ class Decoder(Protocol):
         Returns:
             (batch, hidden), and the cache with this token, in the same form and shape.
         """
+        ...
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """(batch, hidden) -> (batch, vocabulary) float32."""
+        ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from kerasft.models.shapes import static_size
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
@@ -92,14 +94,15 @@ def choose(
     """
     likeliest = tf.argmax(logits, axis=1, output_type=tf.int32)
     drawn = temperature > 0
-    width = logits.shape[1] if top_k is None else min(top_k, logits.shape[1])
+    size = static_size(logits, 1)
+    width = size if top_k is None else min(top_k, size)
 
     def draw() -> tf.Tensor:
         scaled = logits / tf.where(drawn, temperature, 1.0)[:, tf.newaxis]
         best, ids = tf.math.top_k(scaled - tf.reduce_max(scaled, 1, keepdims=True), width)
         kept = tf.cumsum(tf.nn.softmax(best), axis=1, exclusive=True) < top_p[:, tf.newaxis]
         kept |= tf.range(width) == 0
-        noise = tf.gather(gumbel_noise(seeds, step, logits.shape[1]), ids, batch_dims=1)
+        noise = tf.gather(gumbel_noise(seeds, step, size), ids, batch_dims=1)
         place = tf.argmax(tf.where(kept, best + noise, best.dtype.min), axis=1, output_type=tf.int32)
         return tf.gather(ids, place, batch_dims=1)
 

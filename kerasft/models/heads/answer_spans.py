@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from kerasft.models.preprocessing.question_preprocessor import NOWHERE
+from kerasft.models.shapes import static_size
 
 # An earlier window wins by this much. Windows of a text that repeats itself have the same logits but for rounding,
 # which would otherwise decide, differently in every batch.
@@ -70,7 +71,7 @@ def best_spans(logits: tf.Tensor, features: Mapping[str, tf.Tensor], count: int,
 
 def _by_text(values: tf.Tensor, windows: tf.Tensor, default: tf.Tensor) -> tf.Tensor:
     """(windows, n) -> (batch, most windows of a text * n)."""
-    count = values.shape[1]
+    count = static_size(values, 1)
     rows = tf.RaggedTensor.from_row_lengths(values, windows, validate=False).to_tensor(
         default, shape=[None, None, count]
     )

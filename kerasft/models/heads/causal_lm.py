@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
 from kerasft.models.presets.layer_settings import settings_of
+from kerasft.models.shapes import static_size
 
 
 class CausalLM(keras.Model):
@@ -49,7 +50,7 @@ def causal_lm_loss(targets: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0
     """
     ids = tf.maximum(targets, 0)
     if smoothing:
-        width = logits.shape[2]
+        width = static_size(logits, 2)
         labels = tf.one_hot(ids, width, 1 - smoothing + smoothing / width, smoothing / width)
         each = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
     else:

@@ -104,7 +104,7 @@ def tag_probabilities(emissions: tf.Tensor, lengths: tf.Tensor, transitions: tf.
     with tf.GradientTape() as tape:
         tape.watch(emissions)
         total = tf.reduce_sum(log_partition(emissions, lengths, transitions, start))
-    return tape.gradient(total, emissions)
+    return tf.convert_to_tensor(tape.gradient(total, emissions))
 
 
 def _some_time(emissions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

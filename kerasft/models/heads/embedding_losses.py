@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kerasft.models.shapes import static_size
+
 NEVER = -1e9  # a logit whose exponential is 0, with a gradient that is a number
 
 
@@ -29,7 +31,7 @@ def contrastive_loss(ids: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tem
     query, own = vectors[:, 0], tf.reduce_sum(vectors[:, 0] * vectors[:, 1], -1) / temperature
     same_query = ids[:, :1] == all_ids[None, :, 0]  # (batch, all)
     logits = [own[:, None]]
-    for text in range(1, vectors.shape[1]):
+    for text in range(1, static_size(vectors, 1)):
         candidates = all_ids[None, :, text]
         known = (candidates == ids[:, :1]) | (candidates == ids[:, 1:2]) | (all_weights == 0)[None]
         if text == 1:

@@ -16,10 +16,11 @@ from kerasft.data.prepared.masking import Masking
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.data.tables.table import Table
 from kerasft.models.preprocessing.masked_lm_preprocessor import MaskedLMPreprocessor, masked_lm_preprocessor
-from kerasft.models.preprocessing.preprocessor import fitting_length
+from kerasft.models.preprocessing.preprocessor import fitting_length, needed
 from kerasft.models.presets.layer_settings import head_settings
 from kerasft.models.presets.masked_lm_weights import HEAD, load_head
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
+from kerasft.models.shapes import static_size
 from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 MEASURED = 5  # most likely tokens that an evaluation keeps
@@ -91,8 +92,9 @@ class MaskedLM(keras.Model):
             across: whether rows go on across documents.
         """
         table = Table.from_rows(({"text": text} for text in texts), pa.schema([("text", pa.large_string())]))
-        masking = masking_of(self.preprocessor, probability, whole_word, seed)
-        return MaskedBatches(prepare_masked_rows(table, self.preprocessor, masking, across), batch_size)
+        preprocessor = needed(self.preprocessor)
+        masking = masking_of(preprocessor, probability, whole_word, seed)
+        return MaskedBatches(prepare_masked_rows(table, preprocessor, masking, across), batch_size)
 
 
 class MaskedBatches(keras.utils.PyDataset):
@@ -145,7 +147,7 @@ def condense(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """
     log_probabilities = tf.nn.log_softmax(logits)
     true = tf.gather(log_probabilities, tf.maximum(targets, 0), axis=2, batch_dims=2)
-    best, ids = tf.math.top_k(log_probabilities, min(MEASURED, logits.shape[-1]))
+    best, ids = tf.math.top_k(log_probabilities, min(MEASURED, static_size(logits, -1)))
     return tf.concat([true[..., tf.newaxis], best, tf.cast(ids, tf.float32)], axis=2)
 
 
@@ -163,7 +165,7 @@ def fill(logits: tf.Tensor, masks: tf.Tensor, vocabulary: Vocabulary, top: int) 
         ordinary tokens.
     """
     # An embedding table may be longer than the vocabulary.
-    width, known = logits.shape[-1], len(vocabulary.tokens)
+    width, known = static_size(logits, -1), len(vocabulary.tokens)
     ordinary = tf.constant([*vocabulary.ordinary.tolist(), *[False] * (width - known)])
     names = tf.constant([*vocabulary.tokens, *[""] * (width - known)])
     best, ids = tf.math.top_k(tf.nn.softmax(tf.where(ordinary, logits, logits.dtype.min)), min(top, width))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasft.models.heads.answer_spans import answers, best_spans, choose
 from kerasft.models.heads.answer_targets import answer_targets
-from kerasft.models.preprocessing.preprocessor import fitting_length
+from kerasft.models.preprocessing.preprocessor import fitting_length, needed
 from kerasft.models.preprocessing.question_preprocessor import QuestionPreprocessor, question_preprocessor
 from kerasft.models.presets.layer_settings import hidden_dropout
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
@@ -78,7 +78,8 @@ class QuestionAnswerer(keras.Model):
         Returns:
             The model's inputs and its targets, (windows, length) each: a row of theirs is a window of a context.
         """
-        features = self.preprocessor({name: rows[name] for name in self.preprocessor.inputs})
+        preprocessor = needed(self.preprocessor)
+        features = preprocessor({name: rows[name] for name in preprocessor.inputs})
         return {name: features[name] for name in self.input}, answer_targets(features, rows["start"], rows["end"])
 
     def answer(
@@ -90,6 +91,9 @@ class QuestionAnswerer(keras.Model):
         threshold: float | None = None,
     ) -> dict[str, tf.Tensor]:
         """(batch,), (batch,) strings -> what `answer_spans.answers` gives; arguments of `best_spans` and `choose`."""
-        features = self.preprocessor({"question": questions, "context": contexts})
+        given = {"question": questions, "context": contexts}
+        features = needed(self.preprocessor)(
+            {name: tf.convert_to_tensor(texts, tf.string) for name, texts in given.items()}
+        )
         logits = self({name: features[name] for name in self.input}, training=False)
         return answers(choose(best_spans(logits, features, count, longest), threshold), features["texts"])

@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasft.models.families import is_decoder
 from kerasft.models.heads.pooling import Pooling
-from kerasft.models.preprocessing.preprocessor import fitting_length
+from kerasft.models.preprocessing.preprocessor import fitting_length, needed
 from kerasft.models.preprocessing.relation_preprocessor import RelationPreprocessor, relation_preprocessor
 from kerasft.models.presets.added_tokens import add_tokens
 from kerasft.models.presets.layer_settings import hidden_dropout
@@ -138,5 +138,5 @@ class RelationClassifier(keras.Model):
         return tf.nn.softmax(self(self._features(texts), training=False))
 
     def _features(self, texts: Sequence[str] | tf.Tensor) -> dict[str, tf.Tensor]:
-        features = self.preprocessor({"text": texts})
+        features = needed(self.preprocessor)({"text": tf.convert_to_tensor(texts, tf.string)})
         return {name: features[name] for name in self.input}

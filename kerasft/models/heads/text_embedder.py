@@ -9,7 +9,7 @@ from keras import ops
 from kerasft.errors import UserError
 from kerasft.models.families import is_decoder
 from kerasft.models.heads.pooling import Pooling
-from kerasft.models.preprocessing.preprocessor import TextPreprocessor, fitting_length, text_preprocessor
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, fitting_length, needed, text_preprocessor
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
 
 
@@ -38,7 +38,8 @@ class TextEmbedder(keras.Model):
         super().__init__(**kwargs)
         if pooling == "cls" and is_decoder(backbone):
             raise UserError(
-                f"task.pooling: cls, but the first token of a {type(backbone).__name__} has read nothing else; use mean"
+                f"task.pooling: cls, but the first token of a {type(backbone).__name__} has not read the others; "
+                "use mean"
             )
         hidden = backbone.output
         sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
@@ -70,7 +71,7 @@ class TextEmbedder(keras.Model):
     def preprocess(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) or (batch, texts) strings -> what the model is called with; eagerly or in `Dataset.map`."""
         texts = tf.convert_to_tensor(texts)
-        features = self.preprocessor({"text": tf.reshape(texts, [-1])})
+        features = needed(self.preprocessor)({"text": tf.reshape(texts, [-1])})
         if texts.shape.rank == 1:
             return features
         count = texts.shape[1]  # (batch * texts, length) -> (batch, texts, length)

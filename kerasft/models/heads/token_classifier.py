@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasft.models.heads.crf import Chain
 from kerasft.models.heads.entities import answers, find_entities, unit_logits
 from kerasft.models.heads.tag_loss import chain_loss, tag_loss
-from kerasft.models.preprocessing.preprocessor import fitting_length
+from kerasft.models.preprocessing.preprocessor import fitting_length, needed
 from kerasft.models.preprocessing.units import Kind
 from kerasft.models.preprocessing.window_preprocessor import WindowPreprocessor, window_preprocessor
 from kerasft.models.presets.layer_settings import hidden_dropout
@@ -113,7 +113,7 @@ class TokenClassifier(keras.Model):
         Raises:
             tf.errors.InvalidArgumentError: a text has another number of units than tags.
         """
-        features, tags = self.preprocessor({"text": rows["text"]}), rows["tags"]
+        features, tags = needed(self.preprocessor)({"text": rows["text"]}), rows["tags"]
         tf.debugging.assert_equal(features["units"], tags.row_lengths(), "a text has as many tags as units")
         text_of_window = tf.repeat(tf.range(tags.nrows()), features["windows"])
         place = tf.gather(tags.row_starts(), text_of_window)[:, None] + tf.cast(features["unit"], tf.int64)
@@ -129,8 +129,8 @@ class TokenClassifier(keras.Model):
 
     def answer(self, texts: Sequence[str] | tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) strings -> what `entities.answers` gives: entities with offsets in code points."""
-        features = self.preprocessor({"text": texts})
+        features = needed(self.preprocessor)({"text": tf.convert_to_tensor(texts, tf.string)})
         logits = unit_logits(self({name: features[name] for name in self.input}, training=False), features)
-        places = (features[name] for name in ("units", "unit_starts", "unit_ends"))
-        found = find_entities(logits, *places, len(self.labels), self.chain)
+        units, starts, ends = features["units"], features["unit_starts"], features["unit_ends"]
+        found = find_entities(logits, units, starts, ends, len(self.labels), self.chain)
         return answers(found, features["texts"], self.labels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import keras
 import keras_hub
@@ -10,10 +11,24 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import Layout, special_token_layout
-from kerasft.models.tokenizers.encoder import clean, token_encoder
+from kerasft.models.tokenizers.encoder import Encoder, clean, token_encoder
 from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
+Made = TypeVar("Made")
 FEATURES = ("token_ids", "padding_mask", "segment_ids")
+
+
+class StringPreprocessor(Protocol):
+    """What every task's preprocessor is to those who call it."""
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Names of the string columns."""
+        ...
+
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """{column: (batch,) strings} -> features."""
+        ...
 
 
 class TextPreprocessor(tf.Module):
@@ -33,7 +48,7 @@ class TextPreprocessor(tf.Module):
     """
 
     def __init__(
-        self, encoder: tf.Module, layout: Layout, features: Iterable[str], max_length: int, inputs: Iterable[str]
+        self, encoder: Encoder, layout: Layout, features: Iterable[str], max_length: int, inputs: Iterable[str]
     ):
         super().__init__(name="text_preprocessor")
         self.encoder = encoder
@@ -135,13 +150,13 @@ def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.
     Returns:
         (batch,) and (batch,), together at most `budget`.
     """
-    budget = tf.cast(budget, first.dtype)
-    half, rest = budget // 2, budget - budget // 2
+    room = tf.cast(budget, first.dtype)
+    half, rest = room // 2, room - room // 2
     shorter = tf.minimum(first, second)
-    fits = first + second <= budget
+    fits = first + second <= room
     whole = shorter <= half
     short = tf.where(whole, shorter, half)
-    long = tf.where(whole, budget - shorter, rest)
+    long = tf.where(whole, room - shorter, rest)
     kept_first = tf.where(first <= second, short, long)
     kept_second = tf.where(first <= second, long, short)
     return tf.where(fits, first, kept_first), tf.where(fits, second, kept_second)
@@ -167,6 +182,13 @@ def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
     order = tf.transpose(tf.reshape(tf.range(rows * count), [count, rows]))  # (batch, parts)
     flat = tf.gather(tf.concat(parts, axis=0), tf.reshape(order, [-1]))
     return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
+
+
+def needed(preprocessor: Made | None) -> Made:
+    """The preprocessor of a model. Raises ValueError: the model was made without one, and reads no strings."""
+    if preprocessor is None:
+        raise ValueError("this model was made without a preprocessor; make it by from_preset, or give it one")
+    return preprocessor
 
 
 def fitting_length(backbone: keras.Model, wished: int | None, usual: int) -> int:

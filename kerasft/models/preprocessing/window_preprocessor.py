@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import keras
 import keras_hub
@@ -92,7 +92,9 @@ class WindowPreprocessor(tf.Module):
             "unit_ends": units.ends,
         }
 
-    def _framed(self, rows: tf.RaggedTensor, start: Iterable[int] | int, end: Iterable[int] | int) -> tf.RaggedTensor:
+    def _framed(
+        self, rows: tf.RaggedTensor, start: tuple[int, ...] | int, end: tuple[int, ...] | int
+    ) -> tf.RaggedTensor:
         """(windows, tokens) -> with values where special tokens stand around them; one for all, or each its own."""
         sides = []
         for values, special in ((start, self.layout.start), (end, self.layout.end)):

@@ -93,7 +93,7 @@ def train_byte_pairs(texts: Texts, size: int, family: str = "gpt2") -> keras_hub
     tokenizer.train_from_iterator(texts(), trainer)
     merges = [" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
     if not merges:
-        raise UserError("data.train: no two bytes stand together twice in the texts; give a corpus")
+        raise UserError("data.train: no pair of bytes occurs twice in the texts; give a corpus")
     ids = tokenizer.get_vocab()
     return kind({token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, merges)
 
@@ -152,6 +152,7 @@ def start_from_scratch(
         UserError: see `train_tokenizer`, `train_byte_pairs`, `character_tokenizer` and `train_sentence_pieces`.
     """
     sizes = model.architecture
+    assert sizes is not None  # a config without a preset has one
     if sizes.family == "bert":
         tokenizer = train_tokenizer(texts, sizes.vocabulary_size, sizes.lowercase)
     elif sizes.tokens == "sentencepiece":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import keras_hub
 import numpy as np
 
@@ -50,7 +51,7 @@ def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub
     return backbone
 
 
-def _variables(layer) -> dict[str, object]:
+def _variables(layer) -> dict[str, keras.Variable]:
     """Name in llama.cpp -> variable of KerasHub's LlamaTransformerDecoder (0.25 to 0.32)."""
     attention = layer._self_attention_layer
     return {

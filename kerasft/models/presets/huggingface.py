@@ -98,7 +98,7 @@ def load_huggingface_backbone(
             )
         if loader.missing:
             settings["missing"] = loader.missing
-            remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they begin anew")
+            remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they are new")
     for remark in remarks:
         print(f"model.preset: {remark}", file=sys.stderr)
     return apply_settings(backbone, settings)
@@ -114,10 +114,12 @@ def _fetched_weights(resolved: str) -> dict[str, Tensor]:
         names = set(map(str, named.values())) if isinstance(named, dict) else names
         for name in names:
             check_name(name, index)
-    files = [preset_file(resolved, name) for name in sorted(names)]
-    if None in files:
-        raise UserError(
-            f"model.preset: {resolved} has no {sorted(names)[files.index(None)]}; take a version of the model in "
-            "safetensors"
-        )
+    files = [_fetched_file(resolved, name) for name in sorted(names)]
     return read_safetensors(files[0].parent)
+
+
+def _fetched_file(resolved: str, name: str) -> Path:
+    file = preset_file(resolved, name)
+    if file is None:
+        raise UserError(f"model.preset: {resolved} has no {name}; take a version of the model in safetensors")
+    return file

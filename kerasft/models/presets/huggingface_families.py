@@ -6,6 +6,7 @@ what the backbone computes. Defaults are those of transformers 5.24, KerasHub's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -28,7 +29,7 @@ class HuggingFaceFamily(NamedTuple):
         tied: whether the backbone's output layer is always the token embedding; None: it is as the config says.
     """
 
-    sizes: dict[str, str | None]
+    sizes: Mapping[str, str | None]
     defaults: dict[str, Any]
     fixed: dict[str, tuple[Any, ...]]
     activation: tuple[str, str]

@@ -96,6 +96,7 @@ def _found(resolved: str, model_type: str, told: TokenizerJson | None, settings:
         return _byte_pair(resolved, model_type, told, settings)
     from kerasft.models.presets import sentence_piece_json
 
+    assert told is not None  # files without tokenizer.json are of the two kinds before
     if kind == UNIGRAM:
         proto = sentence_piece_json.unigram_model(told.content, _CLASSES[kind][model_type] == _SHIFTED)
     else:
@@ -160,6 +161,7 @@ def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: 
     file = preset_file(resolved, "vocab.txt")
     lines = None if file is None else read_words(file)
     if told is None:
+        assert lines is not None  # it is WordPiece because of this file
         words, arguments = lines, word_piece_settings(settings, {})
     else:
         words, arguments = in_order(told.vocabulary), {**told.settings}

@@ -144,10 +144,9 @@ class WeightLoader:
         shape = list(keras_variable.shape)
         try:
             turned = value if hook_fn is None else np.asarray(hook_fn(value.view(_Whole), shape))
-            fits = list(turned.shape) == shape
         except ValueError:  # NumPy's, where numbers do not fill the shape
-            fits = False
-        if not fits:
+            turned = None
+        if turned is None or list(turned.shape) != shape:
             raise UserError(
                 f"model.preset: {self.place}: {self._name(hf_weight_key)} has the shape {list(value.shape)}, and by "
                 f"config.json {_sizes(shape)} numbers are needed; take weights and config.json from the same model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,21 +92,60 @@ def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokeni
         folder: is made if need be.
     """
     backbone.save_to_preset(folder)
+    _update_config(Path(folder) / "config.json", *_left_out(backbone))
+    save_tokenizer(tokenizer, folder)
+
+
+def save_tokenizer(tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> None:
+    """Writes the tokenizer of a preset alone."""
     tokenizer.save_to_preset(folder)
+    # KerasHub's own config leaves this out.
+    cjk = {"split_on_cjk": tokenizer.split_on_cjk} if hasattr(tokenizer, "split_on_cjk") else {}
+    left = getattr(tokenizer, "strip_left", None)
+    told = {} if left is None else {_TOKENS: {"strip_left": list(left)}}
+    _update_config(Path(folder) / tokenizer.config_file, cjk, told)
+
+
+def backbone_config(backbone: keras_hub.models.Backbone) -> dict[str, Any]:
+    """What `save_preset` writes to config.json: all of a backbone but its weights."""
+    inside, outside = _left_out(backbone)
+    made = keras.saving.serialize_keras_object(backbone)
+    names = {name: made[name] for name in ("module", "class_name", "registered_name")}
+    return {**names, "config": {**made["config"], **inside}, **outside}
+
+
+def backbone_of_config(config: Mapping[str, Any], place: Path, dtype: str) -> keras_hub.models.Backbone:
+    """A backbone with random weights.
+
+    Args:
+        config: of `backbone_config`, from wherever.
+        place: of the file that has it, for messages.
+        dtype: dtype policy.
+
+    Raises:
+        UserError: it names what is not made.
+    """
+    check_config(config, place, "Backbone")
+    settings = config.get(KEY, {})
+    told = {name: config[name] for name in ("module", "class_name")}
+    told["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
+    return apply_settings(
+        keras.saving.deserialize_keras_object({**told, "config": {**config["config"], "dtype": dtype}}), settings
+    )
+
+
+def _left_out(backbone: keras_hub.models.Backbone) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a backbone's saved config has beside or instead of KerasHub's own: among its arguments, and around them."""
     float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
     inside: dict[str, Any] = {"dtype": float32, "trainable": True}
     tied = getattr(backbone, "tie_word_embeddings", None)
-    if tied is not None:  # KerasHub's own config leaves this one out (0.25 to 0.32), and that of the tokenizer below
+    if tied is not None:  # KerasHub's own config leaves this one out (0.25 to 0.32)
         inside["tie_word_embeddings"] = tied
     settings = settings_of(backbone)
     outside: dict[str, Any] = {KEY: settings} if settings else {}
     if change_what_is_computed(settings):
         outside["registered_name"] = f"{_OURS}{type(backbone).__name__}"
-    _update_config(Path(folder) / "config.json", inside, outside)
-    cjk = {"split_on_cjk": tokenizer.split_on_cjk} if hasattr(tokenizer, "split_on_cjk") else {}
-    left = getattr(tokenizer, "strip_left", None)
-    told = {} if left is None else {_TOKENS: {"strip_left": list(left)}}
-    _update_config(Path(folder) / tokenizer.config_file, cjk, told)
+    return inside, outside
 
 
 def _update_config(path: Path, inside: dict[str, Any], outside: dict[str, Any]) -> None:

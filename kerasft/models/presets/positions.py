@@ -11,7 +11,6 @@ from kerasft.models.presets.presets import GGUF_ENDING, resolve_preset
 
 # RoBERTa's table of positions begins with two that no token has.
 _BEFORE_THE_FIRST = {"roberta": 2, "xlm-roberta": 2}
-_HALF_AT_MOST = ("stride", "max_question_length")  # keys of a task that are at most half of model.max_length
 
 
 def fit_max_length(config: Config) -> Config:
@@ -28,14 +27,11 @@ def fit_max_length(config: Config) -> Config:
     positions = positions_of(resolve_preset(config.model.preset))
     if positions is None or positions >= config.model.max_length:
         return config
-    half = positions // 2
-    shorter = {
-        key: half
-        for key in _HALF_AT_MOST
-        if key not in config.task.model_fields_set and getattr(config.task, key, 0) > half
-    }
+    half, task = positions // 2, config.task
+    named = task.model_fields_set
+    shorter = {key: half for key in task.half_at_most if key not in named and getattr(task, key) > half}
     model = config.model.model_copy(update={"max_length": positions})
-    return config.model_copy(update={"model": model, "task": config.task.model_copy(update=shorter)})
+    return config.model_copy(update={"model": model, "task": task.model_copy(update=shorter)})
 
 
 def positions_of(resolved: str) -> int | None:

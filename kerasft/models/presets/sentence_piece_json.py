@@ -98,7 +98,10 @@ def _check_merges(
 
 
 def _model(
-    pieces: Iterable[tuple[str, float]], special: set[str], unknown: str, kind: int
+    pieces: Iterable[tuple[str, float]],
+    special: set[str],
+    unknown: str,
+    kind: sentencepiece_model_pb2.TrainerSpec.ModelType,
 ) -> sentencepiece_model_pb2.ModelProto:
     proto = sentencepiece_model_pb2.ModelProto()
     for piece, score in pieces:

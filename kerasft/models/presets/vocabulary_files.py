@@ -46,6 +46,7 @@ def in_order(vocabulary: Mapping[str, int]) -> list[str]:
 
 def read_merges(resolved: str) -> tuple[dict[str, int], list[str]]:
     vocabulary = read_json(resolved, "vocab.json")
+    assert vocabulary is not None  # it is byte-level BPE because of this file
     file = preset_file(resolved, "merges.txt")
     if file is None:
         raise UserError(f"model.preset: {resolved} has vocab.json and no merges.txt; fetch the model again")

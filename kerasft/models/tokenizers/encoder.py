@@ -9,6 +9,7 @@ write on from a text TensorFlow Text's (`sentence_piece.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import keras_hub
 import tensorflow as tf
@@ -20,6 +21,11 @@ from kerasft.models.tokenizers.sentence_piece import RunningTextEncoder, Sentenc
 from kerasft.models.tokenizers.wordpiece import WordPieceEncoder
 
 Encoder = Callable[[tf.Tensor], tf.RaggedTensor]
+
+
+@runtime_checkable
+class _WithPieces(Protocol):
+    def pieces(self, text: tf.Tensor) -> Pieces: ...
 
 
 _ENCODERS: tuple[tuple[type, Callable[..., Encoder]], ...] = (
@@ -68,9 +74,9 @@ def piece_encoder(encoder: Encoder) -> Callable[[tf.Tensor], Pieces]:
     Raises:
         UserError: it is SentencePiece's, which is KerasHub's own and tells no offsets.
     """
-    if not hasattr(encoder, "pieces"):
+    if not isinstance(encoder, _WithPieces):
         raise UserError(
-            "model.preset: its tokenizer is SentencePiece, which tells no character offsets here; "
+            "model.preset: its tokenizer is SentencePiece, which gives no character offsets here; "
             "this task needs a model with WordPiece or byte-level BPE, such as BERT or RoBERTa"
         )
     return encoder.pieces

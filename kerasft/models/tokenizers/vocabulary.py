@@ -28,14 +28,15 @@ class Vocabulary:
     """
 
     def __init__(self, tokenizer: keras_hub.tokenizers.Tokenizer):
-        self.mask_token = getattr(tokenizer, "mask_token", None)
-        if self.mask_token is None or not isinstance(
+        mask_token = getattr(tokenizer, "mask_token", None)
+        if mask_token is None or not isinstance(
             tokenizer, (keras_hub.tokenizers.WordPieceTokenizer, keras_hub.tokenizers.BytePairTokenizer)
         ):
             raise UserError(
                 f"model.preset: a {type(tokenizer).__name__} has no mask token that is found in texts here; use an "
                 "encoder with WordPiece or byte-level BPE, such as BERT or RoBERTa"
             )
+        self.mask_token: str = mask_token
         self._byte_level = isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer)
         if self._byte_level:
             ids = dict(tokenizer.vocabulary)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.serving.drift.index import Distribution
-from kerasft.serving.drift.measures import Bins, answer_rows, choose_bins, text_rows
+from kerasft.serving.drift.measures import Bins, choose_bins, text_rows
+from kerasft.tasks.watched import watched_of
 
 if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
@@ -33,8 +34,8 @@ def make_reference(
         answers: what the model says of the rows in order, some rows at a time, as `Task.watched` has it.
     """
     rows: dict[str, list] = {}
-    labels = task.state.get("labels")
-    parts = [answer_rows(outputs, labels) for outputs in answers]
+    watched, labels = watched_of(task.config.task.name), task.state.get("labels")
+    parts = [watched.answers(outputs, labels) for outputs in answers]
     parts += [text_rows(counts) for counts in _counted(task, preprocessor, table)]
     for part in parts:
         for measure, found in part.items():

@@ -84,10 +84,10 @@ class Monitor:
         while True:
             self._sync()
             with contextlib.suppress(asyncio.TimeoutError):
-                *seen, size = await asyncio.wait_for(self._queue.get(), SYNC_SECONDS)
+                version, key, seen, answered, size = await asyncio.wait_for(self._queue.get(), SYNC_SECONDS)
                 # Python 3.10 may lose a request between its arrival and the timeout.
                 self._bytes = 0 if self._queue.empty() else self._bytes - size
-                await self._take(*seen)
+                await self._take(version, key, seen, answered)
 
     def _sync(self) -> None:
         available = {version for model in self._manager.models.values() for version in model.available()}

@@ -15,7 +15,7 @@ from kerasft.serving.server.event_log import EventLog, Libraries
 from kerasft.serving.server.grpc_calls import PROBES
 from kerasft.serving.server.options import Options
 
-Handle = Callable[[web.Request], Awaitable[web.Response]]
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CALLS_SHARE = 2  # calls that gRPC holds, those that are refused or just end among them, for one with a place
 LINGERING_SECONDS = 1.0  # that the rest of a refused body is read for, so that the client sees the answer
 
@@ -44,7 +44,7 @@ def make_runner(handle: Handle, options: Options) -> web.AppRunner:
 
 def _limited(handle: Handle, most: int) -> Handle:
     # aiohttp limits each field, and their number to 128, but not what they are together.
-    async def limited(request: web.Request) -> web.Response:
+    async def limited(request: web.Request) -> web.StreamResponse:
         size = len(request.raw_path) + sum(len(name) + len(value) for name, value in request.raw_headers)
         if size > most:
             return web.json_response({"error": f"the head is larger than the {most} bytes that are taken"}, status=400)

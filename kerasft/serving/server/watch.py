@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
+from kerasft.evaluation.answer_measures import Watched
 from kerasft.serving.drift.index import Distribution, Drift, Window, look
-from kerasft.serving.drift.measures import Bins, answer_rows, method_rows, plain_bins, text_rows
+from kerasft.serving.drift.measures import Bins, plain_bins, text_rows
 from kerasft.serving.drift.reference import KEY, SIGNATURE, read_reference
 from kerasft.serving.servable_graph import METHODS
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, INPUTS
+from kerasft.tasks.watched import watched_of
 
 FILE = Path("assets.extra") / "kerasft.json"
 LOOKS = 20  # at a window, while it is filled once
@@ -71,6 +73,7 @@ class Watch:
         self.reference_rows: int | None = None
         self._state: Mapping[str, Any] = {}
         self._labels: list[str] | None = None
+        self._watched = Watched()
         self._bins: dict[str, Bins] = {}
         self._new = 0
         self._allowance, self._filled = float(limits.rate), 0.0
@@ -80,6 +83,7 @@ class Watch:
         try:
             facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
             self._labels, self._state = facts["labels"], facts["state"]
+            self._watched = watched_of(facts["task"]["name"])
             self.reference = read_reference(facts)
             self._bins = plain_bins(self._labels) | {name: each.bins for name, each in self.reference.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -102,9 +106,9 @@ class Watch:
     def measure(self, model: LoadedModel, key: str, inputs: Arrays, outputs: Arrays) -> Places:
         """What a signature was asked and answered -> the bins of each row; runs the tokenizer, not the model."""
         if key == DEFAULT_SIGNATURE:
-            rows = answer_rows(outputs, self._labels)
+            rows = self._watched.answers(outputs, self._labels)
         else:
-            rows = method_rows(outputs, self._state) if key in METHODS else {}
+            rows = self._watched.methods(outputs, self._state) if key in METHODS else {}
         if SIGNATURE in model.signatures:
             names = list(model.signatures[SIGNATURE].inputs)
             columns = _columns(inputs[INPUTS], names) if key in METHODS else inputs

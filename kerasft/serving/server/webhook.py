@@ -35,7 +35,7 @@ def check_url(url: str) -> str:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A hook is where the operator said; a redirect is an answer like any other that is not 2xx."""
 
-    def redirect_request(self, *asked: Any) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
         return None
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kerasft.models.preprocessing.chat_template import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Number(NamedTuple):
     values: tuple[float, ...]
 
 
-class Unreachable(NamedTuple):
+@dataclass(frozen=True)
+class Unreachable:
     """True answers of a split that the model can't give, however well it learns.
 
     Attributes:
@@ -42,3 +46,20 @@ class Unreachable(NamedTuple):
     what: str
     fix: str
     row: int | None = None
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """How a dialogue is held with a model that answers in turns.
+
+    Attributes:
+        template: turns -> the text that is the model's input.
+        user: the role of whoever asks.
+        room: tokens that a prompt may have, so that an answer of the usual length follows.
+        beams: of the search for an answer; with more than one it is only known at its end.
+    """
+
+    template: ChatTemplate
+    user: str
+    room: int
+    beams: int

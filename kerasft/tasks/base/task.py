@@ -8,150 +8,60 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.config.schema import Config
-from kerasft.errors import UserError
-from kerasft.quoting import quoted
-from kerasft.tasks.base.comparable import Comparable
-from kerasft.tasks.base.declarations import Column, Number, Unreachable
+from kerasft.tasks.base.data import SectionT, SplitT, TaskData
+from kerasft.tasks.base.declarations import Dialogue
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
-    import pyarrow as pa
     import tensorflow as tf
 
-    from kerasft.data.prepared.prepared import Prepared
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
+    from kerasft.evaluation.report.kind import Kind
+    from kerasft.models.generation.generator import Generator
 
 
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(Comparable, abc.ABC):
+class Task(TaskData[SectionT, SplitT]):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,
     what is minimised, what is measured, and how logits become an answer. Modules of tasks import
     without TensorFlow; methods that build graphs import it.
 
-    Args:
-        config: the whole resolved config.
-        state: what the task learnt from data (label names, thresholds), JSON-able; it is saved with the model.
+    Attributes:
+        kind: what people see of it: the report's page, the terminal's table.
+        needs_training: whether `build` adds weights that mean nothing before training.
+        measures_answers: whether `answer_metrics` has figures, which take rows of `predictions`.
+        separable: whether the loss of a batch is the sum of its rows' own.
+        embeds: whether `decode` answers unit vectors, `embedding`, that an index can be searched by.
+        writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
-    columns: tuple[Column, ...]
-    headline: str  # the metric that chooses the best checkpoint, a key of `metrics`
-    rising: tuple[str, ...]  # metrics a run can be chosen by, where more is better
-    falling: tuple[str, ...]  # and where less is better
-    needs_training = True  # whether `build` adds weights that mean nothing before training
-    measures_answers = False  # whether `answer_metrics` has figures, which take rows of `predictions`
-    writes = False  # whether an answer takes many calls of the model: then no text waits for the answers to others
-    encoder_decoder = False  # whether the model has a decoder that reads what an encoder gives
-    separable = True  # whether the loss of a batch is the sum of its rows' own
-    embeds = False  # whether `decode` answers unit vectors, `embedding`, that an index can be searched by
-
-    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
-        self.config = config
-        self.state: dict[str, Any] = dict(state or {})
+    kind: Kind
+    needs_training = True
+    measures_answers = False
+    separable = True
+    embeds = False
+    writes = False
+    peft_type: str | None = None
 
     @property
-    def kind(self) -> str:
-        """Which sections the report and which table the terminal has; see `evaluation/report/sections.py`."""
-        return self.config.task.name
+    def generator(self) -> Generator:
+        """What writes the answers of a task that `writes`, once its preprocessor is built."""
+        raise NotImplementedError(f"{type(self).__name__} does not write")
 
     @property
-    @abc.abstractmethod
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the string columns that an answer needs: the inputs of the served model."""
-
-    @property
-    def positions(self) -> int:
-        """Tokens of the longest text that the model reads."""
-        return self.config.model.max_length
-
-    @property
-    def limits(self) -> dict[str, tuple[str, int]]:
-        """Name of each of the `sides` of a prepared split -> the key that limits its texts, and to how many tokens."""
-        return {"texts": ("model.max_length", self.config.model.max_length)}
-
-    def check_config(self) -> None:
-        """Raises UserError for a key that this task can't honour, before any data is read."""
-        architecture = self.config.model.architecture
-        if architecture is not None and (architecture.family == "bart") != self.encoder_decoder:
-            name, family = self.config.task.name, architecture.family
-            fix = "set it to bart" if self.encoder_decoder else "set it to bert or gpt2, or task.name to seq2seq"
-            raise UserError(f"model.architecture.family: {name} does not start from a {family}; {fix}")
-        stopping = self.config.training.early_stopping
-        if stopping and stopping.metric not in self.rising + self.falling:
-            known = ", ".join(self.rising + self.falling)
-            raise UserError(
-                f"training.early_stopping.metric: {quoted(stopping.metric)} is not measured; there are: {known}"
-            )
-
-    # Rows: plain Python, no TensorFlow.
-    @abc.abstractmethod
-    def schema(self) -> pa.Schema:
-        """The Arrow schema of one parsed row."""
-
-    @abc.abstractmethod
-    def parse(self, record: Record) -> dict[str, Any]:
-        """One source record -> one row of `schema`. Raises UserError with the record's place."""
-
-    @abc.abstractmethod
-    def parse_inputs(self, record: Record) -> dict[str, str]:
-        """One record without a target -> `inputs`; a column may also bear the name of its role."""
-
-    @property
-    def numbers(self) -> Mapping[str, Mapping[str, Number]]:
-        """Signatures of the served model beside its usual ones, and what they take besides `inputs`."""
-        return {}
-
-    @abc.abstractmethod
-    def fit(self, splits: Mapping[str, Table]) -> None:
-        """Learns `state` from the splits and checks them against each other. Raises UserError."""
-
-    def check_targets(self, splits: Mapping[str, Table]) -> None:
-        """Raises UserError where a split has a target that `state` does not know."""
-
-    def data_warnings(self) -> list[str]:
-        """What is odd about the names that were learnt, before training; a sentence each."""
-        return []
-
-    def unreachable(self, split: Prepared) -> Unreachable | None:
-        """How many true answers of a prepared split no answer can equal; None where the task has no such."""
+    def dialogue(self) -> Dialogue | None:
+        """How a dialogue is held with the model; None: its inputs are no dialogues."""
         return None
 
-    def stratify(self, table: Table) -> np.ndarray | None:
-        """(rows,) group of each row for the stratified validation share; None: a plain share."""
-        return None
-
-    @abc.abstractmethod
-    def targets(self, table: Table) -> np.ndarray:
-        """(rows, ...) what the loss compares logits with."""
-
-    def weights(self, targets: np.ndarray) -> np.ndarray:
-        """(rows,) float32 weight of each training row in the loss."""
-        return np.ones(len(targets), np.float32)
-
-    def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
-        """A table as the model reads it; `weighted` in training."""
-        from kerasft.data.prepared.prepared import prepare
-
-        targets = self.targets(table)
-        weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
-        return prepare(table, preprocessor, targets, weights)
-
-    def features_made_from(self, weighted: bool = False) -> dict[str, Any]:
-        """All that `prepare` reads beside the table, the model and its tokenizer, JSON-able: a cache is asked by it."""
-        config = self.config
-        return {
-            "task": config.task.model_dump(mode="json"),
-            "state": self.state,
-            "max_length": config.model.max_length,
-            "columns": config.data.columns,
-            "class_weights": config.training.class_weights if weighted else None,
-            "weighted": weighted,
-        }
+    def parse_passage(self, record: Record) -> str:
+        """One record of an index: its second text, or where it has none its only one; for tasks that embed."""
+        raise NotImplementedError(f"{type(self).__name__} does not embed")
 
     # Graphs.
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:
@@ -230,25 +140,25 @@ class Task(Comparable, abc.ABC):
         return dict(inputs)
 
     # Evaluation: NumPy.
-    def tune(self, split: Prepared, logits: np.ndarray) -> None:
+    def tune(self, split: SplitT, logits: np.ndarray) -> None:
         """Chooses decision thresholds on the validation split and keeps them in `state`."""
 
     @abc.abstractmethod
-    def metrics(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+    def metrics(self, split: SplitT, logits: np.ndarray) -> dict[str, Any]:
         """A whole split and its logits -> JSON-able metrics, `headline` among them."""
 
     @abc.abstractmethod
-    def interval(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
+    def interval(self, split: SplitT, logits: np.ndarray) -> dict[str, Any]:
         """The headline figure's confidence interval: {metric, low, high, level, ...}."""
 
-    def predictions(self, table: Table, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+    def predictions(self, table: Table, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """One JSON-able row an example: its texts, the truth, the answer."""
         for chosen, targets, outputs in self._decoded_rows(split, logits):
             for row, target, answer in zip(table.rows(chosen), targets, self.rows(outputs)):
                 yield {name: row[name] for name in self.inputs} | {"truth": self.truth(target)} | answer
 
     def _decoded_rows(
-        self, split: Prepared, logits: np.ndarray
+        self, split: SplitT, logits: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
         """Indices of some rows at a time, their targets, and what `decode` answers."""
         import tensorflow as tf
@@ -256,10 +166,10 @@ class Task(Comparable, abc.ABC):
         for start in range(0, len(split), DECODED_AT_ONCE):
             chosen = np.arange(start, min(start + DECODED_AT_ONCE, len(split)))
             features, targets, _ = split.batch(chosen)
-            outputs = self.decode(tf.constant(logits[chosen]), features)
+            outputs = self.decode(tf.constant(logits[chosen]), tf.nest.map_structure(tf.constant, features))
             yield chosen, targets, {name: value.numpy() for name, value in outputs.items()}
 
-    def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    def watched(self, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """Answers to a split by the names of the served model's outputs, those whose distribution a server watches.
 
         None where answers are vectors or free text: of these tasks only the texts are watched.
@@ -279,7 +189,7 @@ class Task(Comparable, abc.ABC):
         """One row of `targets` -> what stands beside its answer in predictions/."""
 
     # The report.
-    def class_counts(self, split: Prepared) -> dict[str, int]:
+    def class_counts(self, split: SplitT) -> dict[str, int]:
         """Rows of each class, where the task has classes."""
         return {}
 

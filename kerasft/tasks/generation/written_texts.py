@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.config.text_generation import DecodingConfig
+from kerasft.config.seq2seq import Seq2SeqConfig
+from kerasft.config.text_generation import DecodingConfig, TextGenerationConfig
 from kerasft.data.quality.folding import folded
-from kerasft.tasks.base import Number
+from kerasft.tasks.base import Dialogue, Number, Task
+from kerasft.tasks.generation.mode import Mode
 
 if TYPE_CHECKING:
     import keras
@@ -22,31 +25,36 @@ if TYPE_CHECKING:
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
     from kerasft.models.generation.generator import Generator
-    from kerasft.tasks.generation.modes import Corpus
+
+WritingT = TypeVar("WritingT", bound=TextGenerationConfig | Seq2SeqConfig)
+TokensT = TypeVar("TokensT", bound="NextTokens | InputsOutputs")
 
 
-class WritesTexts:
-    """Stands before `Task` among the bases of a task: the part of the contract that is alike for all that write.
+class WritesTexts(Task[WritingT, TokensT]):
+    """The part of the contract that is alike for all tasks that write.
 
     Attributes:
-        config: of the task.
         mode: how records are read.
-        generator: writes, once the preprocessor is built.
     """
 
-    config: Config
-    mode: Corpus
-    generator: Generator | None = None
     headline = "perplexity"
     rising = ("accuracy",)
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # the output layer is the model's own
     writes = True
+    cuts_texts = False
     one_answer = False  # a text can be translated, summed up or answered in several ways
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.mode.inputs
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        super().__init__(config, state)
+        self.mode = self.choose_mode()
+        self.columns, self.inputs = self.mode.columns, self.mode.inputs
+        self.may_be_empty, self.checks = self.mode.may_be_empty, self.mode.checks
+        self._generator: Generator | None = None
+
+    @abc.abstractmethod
+    def choose_mode(self) -> Mode:
+        """How records are read, by the config."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -56,13 +64,23 @@ class WritesTexts:
     def given(self) -> tuple[str, ...]:
         return self.mode.given
 
-    @property
-    def may_be_empty(self) -> tuple[str, ...]:
-        return self.mode.may_be_empty
-
     def row_answers(self, table: Table) -> list[str] | None:
         written = [name for name in self.texts if name not in self.given]
         return [folded(text) for text in table.column(written[0])] if written else None
+
+    @property
+    def dialogue(self) -> Dialogue | None:
+        return self.mode.dialogue
+
+    @property
+    def generator(self) -> Generator:
+        if self._generator is None:
+            raise RuntimeError("there is no generator before the preprocessor is built")
+        return self._generator
+
+    def check_config(self) -> None:
+        super().check_config()
+        self.mode.check()
 
     def schema(self) -> pa.Schema:
         return self.mode.schema()
@@ -76,9 +94,8 @@ class WritesTexts:
     def fit(self, splits: Mapping[str, Table]) -> None:
         self.mode.fit(splits)
 
-    def targets(self, table: Table) -> np.ndarray:
-        """(rows, 0): tokens have targets, rows of the data none."""
-        return np.empty((len(table), 0), np.int32)
+    def data_warnings(self) -> list[str]:
+        return self.mode.data_warnings()
 
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         from kerasft.models.heads.causal_lm import condense
@@ -91,19 +108,19 @@ class WritesTexts:
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
-        return request_numbers(self.config.task.decoding)
+        return request_numbers(self.section.decoding)
 
     def answer_with(
         self, model: keras.Model, features: Mapping[str, tf.Tensor], numbers: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         return self.generator(features, self.generator.sampling_params(features)._replace(**numbers))
 
-    def metrics(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+    def metrics(self, split: TokensT, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.causal_lm_metrics import causal_lm_metrics
 
         return causal_lm_metrics(split.targets, logits, len(split), split.text_bytes)
 
-    def interval(self, split: NextTokens | InputsOutputs, logits: np.ndarray) -> dict[str, Any]:
+    def interval(self, split: TokensT, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.causal_lm_metrics import perplexity_interval
 
         found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)

@@ -6,73 +6,78 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from kerasft.config.tasks import MaskedLMConfig
 from kerasft.errors import UserError
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.base.columns import check_some_text, text_of
+from kerasft.tasks.base import Task
+from kerasft.tasks.base.columns import check_some_text
+from kerasft.tasks.masked_lm import rows
+from kerasft.tasks.masked_lm.kind import KIND, samples
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.masked_rows import MaskedRows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
+    from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 AROUND = 12  # tokens on either side of a hidden one that a sample shows
 
 
-class MaskedLM(Task):
+class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     """The task by the contract: rows of the model are full of texts, rows of the data are texts."""
 
-    columns = (Column("text"),)
+    section_class = MaskedLMConfig
+    kind = KIND
+    columns = rows.COLUMNS
     headline = "perplexity"
+    cuts_texts = False
     rising = ("accuracy", "top_5_accuracy")
     falling = ("perplexity", "log_loss")
     inputs = ("text",)
-    vocabulary = None  # once the preprocessor is built
+    _vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """That of the preprocessor, once it is built: the decoder, which sees logits alone, reads its tokens here."""
+        if self._vocabulary is None:
+            raise RuntimeError("there is no vocabulary before the preprocessor is built")
+        return self._vocabulary
 
     def check_config(self) -> None:
         super().check_config()
-        training, architecture = self.config.training, self.config.model.architecture
-        if training.class_weights is not None or training.label_smoothing:
-            raise UserError("training.class_weights and training.label_smoothing: not for task masked_lm")
+        architecture = self.config.model.architecture
         if architecture is not None and architecture.family != "bert":
             raise UserError(
                 f"model.architecture.family: a {architecture.family} has no mask to fill; set it to bert, or task.name "
                 "to text_generation"
             )
-        if self.config.data.batching == "pack" and self.config.task.packing == "documents":
+        if self.config.data.batching == "pack" and self.section.packing == "documents":
             raise UserError(
                 "data.batching: pack, but task.packing: documents has filled all rows; set batching to auto, or "
                 "task.packing to none for texts that share rows and do not read each other"
             )
 
     def schema(self) -> pa.Schema:
-        return pa.schema([("text", pa.large_string()), ("where", pa.string())])
+        return rows.SCHEMA
 
     def parse(self, record: Record) -> dict[str, Any]:
-        column = self.config.data.columns["text"]
-        return {"text": text_of(record.get(column, "text"), column, record.where), "where": record.where}
+        return rows.read_row(record, self.config.data.columns)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        column = self.config.data.columns["text"]
-        column = column if column in record.values else "text"
-        return {"text": text_of(record.get(column, "text"), column, record.where)}
+        return {"text": rows.read_text(record, self.config.data.columns)}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         check_some_text(splits)
-
-    def targets(self, table: Table) -> np.ndarray:
-        """(texts, 0): what is hidden is drawn when a batch is made."""
-        return np.empty((len(table), 0), np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> MaskedRows:
         from kerasft.data.prepared.masked_rows import prepare_masked_rows
         from kerasft.models.heads.masked_lm import masking_of
 
-        task = self.config.task
+        task = self.section
         masking = masking_of(preprocessor, task.mask_probability, task.whole_word, self.config.seed)
         return prepare_masked_rows(table, preprocessor, masking, task.packing == "documents")
 
@@ -84,7 +89,7 @@ class MaskedLM(Task):
         from kerasft.models.preprocessing.masked_lm_preprocessor import masked_lm_preprocessor
 
         made = masked_lm_preprocessor(backbone, tokenizer, self.config.model.max_length)
-        self.vocabulary = made.vocabulary  # the decoder, which sees logits alone, reads its tokens here
+        self._vocabulary = made.vocabulary
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -111,7 +116,7 @@ class MaskedLM(Task):
         """(batch, masks, vocabulary) logits of a text's mask tokens -> what could stand there."""
         from kerasft.models.heads.masked_lm import fill
 
-        found = fill(logits, features["masks"], self.vocabulary, self.config.task.top)
+        found = fill(logits, features["masks"], self.vocabulary, self.section.top)
         return {"text": features["texts"]} | found
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -192,13 +197,4 @@ class MaskedLM(Task):
         return [self.vocabulary.tokens[number] for number in target if number >= 0]
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The first hidden token of each row: samples, right and wrong ones, as a report shows them."""
-        return [
-            {
-                "text": mask["around"],
-                "truth": mask["truth"],
-                "prediction": [f"{fill['token']} {fill['score']:.2f}" for fill in mask["fills"]],
-                "score": mask["fills"][0]["score"],
-            }
-            for mask in (row["masks"][0] for row in answers if row["masks"])
-        ]
+        return samples(answers)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.quoting import cut, listed, quoted
 from kerasft.tasks.problems.names import difference, distinct, identity, indices, likeness, shown
@@ -21,9 +20,8 @@ MOST_IN_AN_ANSWER = 200  # labels, where task.top does not say
 KEPT_OF_MANY = 20
 
 
-def fit_labels(config: Config, state: dict[str, Any], found: set[str]) -> None:
-    """The labels of the model: those that the config names, or those of the training data, sorted."""
-    named = config.task.labels
+def fit_labels(named: Sequence[str] | None, state: dict[str, Any], found: set[str]) -> None:
+    """The labels of the model: those that `task.labels` names, or those that were found in the data, sorted."""
     known = indices(named or ())
     if named is not None and (strange := [name for name in sorted(found) if identity(name) not in known]):
         near = _near(strange[0], named, "is in the list")
@@ -45,17 +43,14 @@ def check_unknown(
     """
     known = indices(labels)
     for split in ("validation", "test"):
-        table = splits.get(split)
-        strange = (
-            [
-                (row, name)
-                for row, value in enumerate(table.column("label"))
-                for name in names(value)
-                if identity(name) not in known
-            ]
-            if table is not None
-            else []
-        )
+        if (table := splits.get(split)) is None:
+            continue
+        strange = [
+            (row, name)
+            for row, value in enumerate(table.column("label"))
+            for name in names(value)
+            if identity(name) not in known
+        ]
         if strange:
             row, name = strange[0]
             where = table.rows(np.asarray([row]))[0]["where"]
@@ -157,7 +152,7 @@ def classify_outputs(answer: Mapping[str, tf.Tensor], labels: list[str]) -> dict
     if "top_labels" in answer:
         return {"classes": answer["top_labels"], "scores": answer["top_probabilities"]}
     scores = answer["probabilities"]
-    return {"classes": tf.tile(tf.constant(labels)[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+    return {"classes": tf.tile(tf.constant(labels)[tf.newaxis], tf.stack([tf.shape(scores)[0], 1])), "scores": scores}
 
 
 def lists(outputs: Mapping[str, np.ndarray], *names: str) -> list[list[Any]]:

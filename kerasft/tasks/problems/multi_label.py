@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import TextClassificationConfig
 from kerasft.data.sources.edges import trimmed
 from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
@@ -41,14 +42,14 @@ class MultiLabel:
     falling = ("log_loss",)
     arrow = pa.list_(pa.string())
 
-    def __init__(self, config: Config, state: dict[str, Any]):
-        self.config, self.state = config, state
+    def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):
+        self.config, self.section, self.state = config, section, state
 
     def parse(self, value: Any, where: str) -> list[str]:
         return self._names(self._parts(value, where), value, where)
 
     def _parts(self, value: Any, where: str) -> list[Any]:
-        separator = self.config.task.label_separator
+        separator = self.section.label_separator
         if isinstance(value, str):
             written, bare = read_list(value), trimmed(value)
             if bare.startswith("{") and (choices := _CHOICES.fullmatch(bare)):  # Label Studio's CSV
@@ -81,7 +82,7 @@ class MultiLabel:
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         found = {label for labels in splits["train"].column("label") for label in labels}
-        fit_labels(self.config, self.state, found)
+        fit_labels(self.section.labels, self.state, found)
         self.check_targets(splits)
         self.state["thresholds"] = [0.5] * len(self.state["labels"])
 
@@ -154,7 +155,7 @@ class MultiLabel:
         return bootstrap_interval(multi_label_macro_f1, targets, predicted, seed=self.config.seed)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
+        probabilities = probability_rows(outputs, self.state["labels"], self.section.top)
         return [
             {"label": label, "score": score, "labels": list(own), "probabilities": each | own}
             for label, score, own, each in zip(*lists(outputs, "label", "score"), self._chosen(outputs), probabilities)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import TextClassificationConfig
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 
@@ -26,8 +27,8 @@ class Regression:
     falling = ("rmse", "mae")
     arrow = pa.float64()
 
-    def __init__(self, config: Config, state: dict[str, Any]):
-        self.config, self.state = config, state
+    def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):
+        self.config, self.section, self.state = config, section, state
 
     def parse(self, value: Any, where: str) -> float:
         try:

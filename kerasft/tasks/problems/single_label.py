@@ -21,6 +21,7 @@ from kerasft.tasks.problems.labels import (
     top_label,
 )
 from kerasft.tasks.problems.names import distinct, identity, indices, name_warnings, read_name
+from kerasft.tasks.problems.problem import LabelSection
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,12 +33,12 @@ class SingleLabel:
     """Exactly one label a text: softmax and cross-entropy."""
 
     headline = "accuracy"
-    rising = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_precision", "macro_recall")
+    rising: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_precision", "macro_recall")
     falling = ("log_loss", "expected_calibration_error")
     arrow = pa.string()
 
-    def __init__(self, config: Config, state: dict[str, Any]):
-        self.config, self.state = config, state
+    def __init__(self, config: Config, section: LabelSection, state: dict[str, Any]):
+        self.config, self.section, self.state = config, section, state
 
     def parse(self, value: Any, where: str) -> str:
         several = value
@@ -66,7 +67,7 @@ class SingleLabel:
                 f"data.train: every row has the label {quoted(next(iter(found)))}; at least two labels are needed to "
                 "learn"
             )
-        fit_labels(self.config, self.state, found)
+        fit_labels(self.section.labels, self.state, found)
         if isinstance(self.config.training.class_weights, dict):
             check_weights(self.config.training.class_weights, self.state["labels"])
         self.check_targets(splits)
@@ -143,7 +144,7 @@ class SingleLabel:
         return bootstrap_interval(np.mean, (self.predictions(logits) == targets).astype(float), seed=self.config.seed)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
+        probabilities = probability_rows(outputs, self.state["labels"], self.section.top)
         return [
             {"label": label, "score": score, "probabilities": each}
             for label, score, each in zip(*lists(outputs, "label", "score"), probabilities)

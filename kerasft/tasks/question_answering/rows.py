@@ -1,16 +1,62 @@
-"""The answers of a question as data sets write them -> stretches of the context."""
+"""Records of questions -> rows; their answers, as data sets write them -> spans of the context."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from kerasft.data.sources.edges import trimmed, trimmed_span
 from kerasft.data.sources.literals import NoLiteral, read_literal
 from kerasft.errors import BadRow
 from kerasft.quoting import quoted
+from kerasft.tasks.base import Column
+from kerasft.tasks.base.columns import text_of
 
+if TYPE_CHECKING:
+    from kerasft.data.sources.sources import Record
+
+INPUTS = ("question", "context")
+COLUMNS = (*map(Column, INPUTS), Column("answers"), Column("id", required=False))
+_PLACES = ("starts", "ends")
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        *((name, pa.large_string()) for name in INPUTS),
+        *((name, pa.list_(pa.int32())) for name in _PLACES),
+        ("where", pa.string()),
+    ]
+)
 _FORM = '[{"text": TEXT, "start": NUMBER}, ...]'
+
+
+def read_row(record: Record, columns: Mapping[str, str]) -> dict[str, Any]:
+    """A record -> a row of `SCHEMA`. Raises BadRow.
+
+    Args:
+        record: of the data.
+        columns: role -> the column's name.
+    """
+    texts = read_texts(record, columns)
+    given = record.get(columns["answers"], "answers")
+    spans = read_answers(given, texts["context"], columns["answers"], record.where)
+    name = None
+    if "id" in columns:
+        name = text_of(record.get(columns["id"], "id"), columns["id"], record.where)
+    return {
+        "id": name,
+        **texts,
+        "starts": [start for start, _ in spans],
+        "ends": [end for _, end in spans],
+        "where": record.where,
+    }
+
+
+def read_texts(record: Record, columns: Mapping[str, str]) -> dict[str, str]:
+    """The question and the context of a record. Raises BadRow."""
+    return {name: text_of(record.get(columns[name], name), columns[name], record.where) for name in INPUTS}
 
 
 def read_answers(value: Any, context: str, column: str, where: str) -> list[tuple[int, int]]:

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from kerasft.config.tasks import QuestionAnsweringConfig
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
-from kerasft.tasks.base.columns import text_of
-from kerasft.tasks.question_answering.rows import read_answers
+from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.question_answering import rows
+from kerasft.tasks.question_answering.checks import AnswerBorders
+from kerasft.tasks.question_answering.kind import KIND, wrong_answers
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.questions import PreparedQuestions
@@ -23,53 +25,43 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
     from kerasft.evaluation.answer_decoding import Decoded
 
-NO_ANSWER = "(no answer)"
 
-
-class QuestionAnswering(Task):
+class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are questions.
 
     `state` holds `no_answer`, whether the training data has questions without an answer, and, where it does, the
     `threshold` of the score of "no answer" over the best answer's.
     """
 
-    columns = (Column("question"), Column("context"), Column("answers"), Column("id", required=False))
+    section_class = QuestionAnsweringConfig
+    peft_type = "QUESTION_ANS"
+    kind = KIND
+    columns = rows.COLUMNS
     headline = "f1"
+    cuts_texts = False
+    checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()
-    inputs = ("question", "context")
+    inputs = rows.INPUTS
 
     def check_config(self) -> None:
         super().check_config()
-        training, half = self.config.training, self.config.model.max_length // 2
-        if training.class_weights is not None or training.label_smoothing:
-            raise UserError("training.class_weights and training.label_smoothing: not for task question_answering")
-        longest = self.config.task.max_question_length
+        half = self.config.model.max_length // 2
+        longest = self.section.max_question_length
         if longest > half:
             raise UserError(
                 f"task.max_question_length: {longest} is more than half of model.max_length; use {half} or less"
             )
 
     def schema(self) -> pa.Schema:
-        texts = [(name, pa.large_string()) for name in self.inputs]
-        places = [(name, pa.list_(pa.int32())) for name in ("starts", "ends")]
-        return pa.schema([("id", pa.string()), *texts, *places, ("where", pa.string())])
+        return rows.SCHEMA
 
     def parse(self, record: Record) -> dict[str, Any]:
-        columns, where = self.config.data.columns, record.where
-        row: dict[str, Any] = self._texts(record, columns)
-        found = read_answers(record.get(columns["answers"], "answers"), row["context"], columns["answers"], where)
-        name = None
-        if "id" in columns:
-            name = text_of(record.get(columns["id"], "id"), columns["id"], where)
-        return row | {"id": name, "starts": [a for a, _ in found], "ends": [b for _, b in found], "where": where}
+        return rows.read_row(record, self.config.data.columns)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
         named = self.config.data.columns
-        return self._texts(record, {name: named[name] if named[name] in record.values else name for name in named})
-
-    def _texts(self, record: Record, columns: Mapping[str, str]) -> dict[str, str]:
-        return {name: text_of(record.get(columns[name], name), columns[name], record.where) for name in self.inputs}
+        return rows.read_texts(record, {name: named[name] if named[name] in record.values else name for name in named})
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         answered = [bool(starts) for starts in splits["train"].column("starts")]
@@ -79,11 +71,8 @@ class QuestionAnswering(Task):
 
     def row_answers(self, table: Table) -> list[Any]:
         """The different answers of each row, without those that differ in case or punctuation alone."""
-        columns = (table.column(name) for name in ("context", "starts", "ends"))
-        return [
-            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
-            for context, *places in zip(*columns)
-        ]
+        columns = zip(*map(table.column, ("context", "starts", "ends")))
+        return [tuple(sorted({folded(text[a:b]) for a, b in zip(starts, ends)})) for text, starts, ends in columns]
 
     def stratify(self, table: Table) -> np.ndarray | None:
         return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)
@@ -102,7 +91,7 @@ class QuestionAnswering(Task):
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.preprocessing.question_preprocessor import question_preprocessor
 
-        task, length = self.config.task, self.config.model.max_length
+        task, length = self.section, self.config.model.max_length
         return question_preprocessor(backbone, tokenizer, length, task.stride, task.max_question_length)
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -122,7 +111,7 @@ class QuestionAnswering(Task):
         """(windows, length, 2) logits -> the answer to each question; `features` are the preprocessor's."""
         from kerasft.models.heads.answer_spans import answers, best_spans, choose
 
-        spans = best_spans(logits, features, self.config.task.n_best, self.config.task.max_answer_length)
+        spans = best_spans(logits, features, self.section.n_best, self.section.max_answer_length)
         return answers(choose(spans, self._threshold), features["texts"])
 
     @property
@@ -169,7 +158,7 @@ class QuestionAnswering(Task):
         """(tokens, 2) logits of a split -> the answers that a server would give."""
         from kerasft.evaluation.answer_decoding import decode_split
 
-        task = self.config.task
+        task = self.section
         return decode_split(split, logits, task.n_best, task.max_answer_length, self._threshold)
 
     def watched(self, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -181,8 +170,8 @@ class QuestionAnswering(Task):
         chosen = self._decoded(split, logits).chosen
         exact, f1, _ = split_scores(split, chosen["start"], chosen["end"])
         batches = table.batches(DECODED_AT_ONCE)
-        rows = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
-        for number, row in enumerate(rows):
+        asked = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
+        for number, row in enumerate(asked):
             context, places = row["context"], {name: values[number] for name, values in chosen.items()}
             texts = {
                 "answer": _cut(context, places["start"], places["end"]),
@@ -209,20 +198,7 @@ class QuestionAnswering(Task):
         return {"with an answer": len(split.table) - without, "without an answer": without} if without else {}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those that share no word with the truth before those that do, and of each the most confident first."""
-        wrong = sorted(
-            (row for row in answers if not row["exact_match"]), key=lambda row: (row["f1"] > 0, -row["score"])
-        )
-        return [
-            {
-                "text": row["question"],
-                "text_pair": row["context"],
-                "truth": row["truth"] or NO_ANSWER,
-                "prediction": row["answer"] or NO_ANSWER,
-                "score": row["score"],
-            }
-            for row in wrong
-        ]
+        return wrong_answers(answers)
 
 
 def _cut(context: str, start: int, end: int) -> str:

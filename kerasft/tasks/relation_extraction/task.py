@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import RelationExtractionConfig
 from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.base import OPTIONAL, Task
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
+from kerasft.tasks.relation_extraction import rows
+from kerasft.tasks.relation_extraction.kind import KIND
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.prepared import Prepared
@@ -26,13 +28,15 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 FEWEST_TOKENS = 8  # four markers, a token of each entity, and a special token at either end
-ENTITIES = ("e1", "e2")
 
 
-class RelationExtraction(Task):
+class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     """The task by the contract: entity markers are tokens of their own, and the head reads the vectors at them."""
 
-    columns = (Column("text"), Column("e1", required=False), Column("e2", required=False), Column("label"))
+    section_class = RelationExtractionConfig
+    kind = KIND
+    columns = rows.COLUMNS
+    honours = OPTIONAL
     headline = "f1"
     rising = ("f1", "precision", "recall", *SingleLabel.rising)
     falling = SingleLabel.falling
@@ -40,51 +44,41 @@ class RelationExtraction(Task):
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
-        self.markers = Markers(config.task.tags)
-        self.labels = SingleLabel(config, self.state)
+        self.markers = Markers(self.section.tags)
+        self.labels = SingleLabel(config, self.section, self.state)
 
     def check_config(self) -> None:
         super().check_config()
-        length, columns = self.config.model.max_length, self.config.data.columns
+        length = self.config.model.max_length
         if length < FEWEST_TOKENS:
             raise UserError(
                 f"model.max_length: {length} has no room for two marked entities; use {FEWEST_TOKENS} or more"
             )
-        if ("e1" in columns) != ("e2" in columns):
-            missing = "e2" if "e1" in columns else "e1"
-            raise UserError(f"data.columns.{missing}: missing; name the column with the other entity's span")
+        rows.check_columns(self.config.data.columns)
 
     def schema(self) -> pa.Schema:
-        return pa.schema([("text", pa.large_string()), ("label", pa.string()), ("where", pa.string())])
+        return rows.SCHEMA
 
     def parse(self, record: Record) -> dict[str, Any]:
         columns = self.config.data.columns
         label = self.labels.parse(record.get(columns["label"], "label"), record.where)
-        return {"text": self._marked(record, columns), "label": label, "where": record.where}
+        return {"text": rows.read_marked(record, columns, self.markers), "label": label, "where": record.where}
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        named = self.config.data.columns
-        columns = {role: name if name in record.values else role for role, name in named.items()}
-        if not any(columns.get(entity) in record.values for entity in ENTITIES):
-            columns = {"text": columns["text"]}  # a model that was trained on spans reads markers too
-        return {"text": self._marked(record, columns)}
-
-    def _marked(self, record: Record, columns: Mapping[str, str]) -> str:
-        text = text_of(record.get(columns["text"], "text"), columns["text"], record.where)
-        if "e1" not in columns:
-            return self.markers.check(text, record.where)
-        names = [columns[entity] for entity in ENTITIES]
-        spans = [record.get(name, entity) for name, entity in zip(names, ENTITIES)]
-        return self.markers.insert(text, spans, names, record.where)
+        columns = rows.given_columns(record, self.config.data.columns)
+        return {"text": rows.read_marked(record, columns, self.markers)}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         self.labels.fit(splits)
-        none, labels = self.config.task.no_relation, self.state["labels"]
+        none, labels = self.section.no_relation, self.state["labels"]
         if none is not None and none not in labels:
             raise UserError(f"task.no_relation: no row has the label {quoted(none)}; there are: {listed(labels)}")
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.labels.check_targets(splits)
+
+    def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(self.markers.remove, texts))
 
     def data_warnings(self) -> list[str]:
         return self.labels.data_warnings()
@@ -134,7 +128,7 @@ class RelationExtraction(Task):
             "score": tf.reduce_max(probabilities, axis=-1),
             "probabilities": probabilities,
         }
-        return shortened(found, self.state["labels"], self.config.task.top)
+        return shortened(found, self.state["labels"], self.section.top)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         return {"classify": classify_outputs(answers, self.state["labels"])}
@@ -169,16 +163,16 @@ class RelationExtraction(Task):
 
     def _relations(self) -> tuple[np.ndarray, list[str]]:
         """(labels,) index of each label's relation, -1 for no relation; and the relations' names."""
-        a, b = self.config.task.tags
+        a, b = self.section.tags
         bare = [label.removesuffix(f"({a},{b})").removesuffix(f"({b},{a})") for label in self.state["labels"]]
-        none = self.config.task.no_relation
+        none = self.section.no_relation
         names = sorted({name for name, label in zip(bare, self.state["labels"]) if label != none})
         number = {name: i for i, name in enumerate(names)}
         ids = [-1 if label == none else number[name] for name, label in zip(bare, self.state["labels"])]
         return np.asarray(ids), names
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        probabilities = probability_rows(outputs, self.state["labels"], self.config.task.top)
+        probabilities = probability_rows(outputs, self.state["labels"], self.section.top)
         return [
             {"relation": relation, "score": score, "probabilities": each}
             for relation, score, each in zip(*lists(outputs, "relation", "score"), probabilities)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.config.seq2seq import Seq2SeqConfig
 from kerasft.errors import UserError
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.generation.modes import PROMPT, PromptCompletion
+from kerasft.tasks.generation.mode import Mode
 from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
+from kerasft.tasks.seq2seq.kind import KIND
+from kerasft.tasks.seq2seq.rows import input_and_output
 
 if TYPE_CHECKING:
     import keras
@@ -23,27 +24,24 @@ if TYPE_CHECKING:
 COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they are
 
 
-class Seq2Seq(WritesTexts, Task):
+class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     """The task by the contract; a row of the data is a text with the one that is to be written."""
 
-    columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+    section_class = Seq2SeqConfig
+    peft_type = "SEQ_2_SEQ_LM"
+    kind = KIND
+    honours = ("label_smoothing",)
     measures_answers = True
     encoder_decoder = True
 
-    @property
-    def kind(self) -> str:
-        return "written_answers"
-
-    @functools.cached_property
-    def mode(self) -> PromptCompletion:
-        """How records are read: as prompts with answers."""
-        return PromptCompletion(self.config, ending="")
+    def choose_mode(self) -> Mode:
+        return input_and_output(self.config, self.section)
 
     @property
     def max_output_length(self) -> int:
         """Tokens of an output."""
-        told = self.config.task.max_output_length
-        return self.config.model.max_length if told is None else told
+        limit = self.section.max_output_length
+        return self.config.model.max_length if limit is None else limit
 
     @property
     def positions(self) -> int:
@@ -54,13 +52,13 @@ class Seq2Seq(WritesTexts, Task):
         lengths = ("task.max_output_length", self.max_output_length)
         return {"inputs": super().limits["texts"], "outputs": lengths}
 
+    def cut_at(self, name: str) -> tuple[str, int]:
+        return self.limits["outputs" if name == "output" else "inputs"]
+
     def check_config(self) -> None:
         super().check_config()
-        self.mode.check()
-        longest, wished = self.max_output_length, self.config.task.decoding.max_new_tokens
+        longest, wished = self.max_output_length, self.section.decoding.max_new_tokens
         sizes = self.config.model.architecture
-        if self.config.training.class_weights is not None:
-            raise UserError("training.class_weights: not for task seq2seq; leave it null")
         if self.config.data.batching == "pack":
             raise UserError(
                 "data.batching: pack is for models that read one text, not for an encoder with a decoder; use bucket, "
@@ -90,7 +88,7 @@ class Seq2Seq(WritesTexts, Task):
         lengths = self.config.model.max_length, self.max_output_length
         made = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
         decoder = EncoderDecoder(backbone, made.begin, self.max_output_length)
-        self.generator = Generator(decoder, made.detokenizer, self.config.task.decoding)
+        self._generator = Generator(decoder, made.detokenizer, self.section.decoding)
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -111,7 +109,7 @@ class Seq2Seq(WritesTexts, Task):
         """Rows drawn by the seed: the input, the whole output of the data, however long, and what is written."""
         from kerasft.evaluation.written_samples import drawn, written
 
-        task = self.config.task
+        task = self.section
         chosen = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
         texts = written(self.generator, split.encoder, chosen)
         for row, text in zip(table.rows(chosen), texts):
@@ -126,4 +124,4 @@ class Seq2Seq(WritesTexts, Task):
         return text_scores(wanted, [row["text"] for row in answers]) | {COPY: copied}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return drawn_samples(answers, self.inputs[-1], self.config.task.samples, self.config.seed)
+        return drawn_samples(answers, self.inputs[-1], self.section.samples, self.config.seed)

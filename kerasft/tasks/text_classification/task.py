@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.base.columns import text_of
+from kerasft.config.tasks import TextClassificationConfig
+from kerasft.tasks.base import OPTIONAL, Task
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
+from kerasft.tasks.text_classification import rows
+from kerasft.tasks.text_classification.kind import KINDS
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.prepared import Prepared
@@ -23,41 +25,33 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
-class TextClassification(Task):
+class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
-    columns = (Column("text"), Column("text_pair", required=False), Column("label"))
+    section_class = TextClassificationConfig
+    peft_type = "SEQ_CLS"
+    columns = rows.COLUMNS
+    honours = OPTIONAL
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
-        self.problem = create_problem(config, self.state)
+        self.problem = create_problem(config, self.section, self.state)
+        self.kind = KINDS[self.section.problem]
+        self.inputs = rows.inputs_of(config.data.columns)
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
 
-    @property
-    def kind(self) -> str:
-        return self.config.task.problem
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("text", "text_pair") if "text_pair" in self.config.data.columns else ("text",)
-
     def schema(self) -> pa.Schema:
-        texts = [(name, pa.large_string()) for name in self.inputs]
-        return pa.schema([*texts, ("label", self.problem.arrow), ("where", pa.string())])
+        return rows.schema(self.inputs, self.problem.arrow)
 
     def parse(self, record: Record) -> dict[str, Any]:
-        column = self.config.data.columns["label"]
-        label = self.problem.parse(record.get(column, "label"), record.where)
-        return self._texts(record, self.config.data.columns) | {"label": label, "where": record.where}
+        columns = self.config.data.columns
+        label = self.problem.parse(record.get(columns["label"], "label"), record.where)
+        return {**rows.read_texts(record, columns, self.inputs), "label": label, "where": record.where}
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        named = self.config.data.columns
-        columns = {name: named[name] if named[name] in record.values else name for name in self.inputs}
-        return self._texts(record, columns)
-
-    def _texts(self, record: Record, columns: Mapping[str, str]) -> dict[str, str]:
-        return {name: text_of(record.get(columns[name], name), columns[name], record.where) for name in self.inputs}
+        columns = rows.given_columns(record, self.config.data.columns, self.inputs)
+        return rows.read_texts(record, columns, self.inputs)
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         self.problem.fit(splits)
@@ -80,8 +74,7 @@ class TextClassification(Task):
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.text_classifier import build_classifier
 
-        model = self.config.model
-        return build_classifier(backbone, self.problem.outputs(), self.config.task.pooling, model.dropout)
+        return build_classifier(backbone, self.problem.outputs(), self.section.pooling, self.config.model.dropout)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.problem.loss(targets, logits)
@@ -90,7 +83,7 @@ class TextClassification(Task):
         answer = self.problem.decode(logits)
         if "probabilities" not in answer:
             return answer
-        return shortened(answer, self.state["labels"], self.config.task.top)
+        return shortened(answer, self.state["labels"], self.section.top)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         if "value" in answers:
@@ -119,9 +112,9 @@ class TextClassification(Task):
         return self.problem.class_counts(split.targets)
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        wrong = [(row, self.problem.mistake(row)) for row in answers]
-        wrong = sorted(((row, found) for row, found in wrong if found), key=lambda pair: -pair[1]["score"])
-        return [{name: row[name] for name in (*self.inputs, "truth")} | found for row, found in wrong]
+        judged = [(row, self.problem.mistake(row)) for row in answers]
+        wrong = sorted(((row, mistake) for row, mistake in judged if mistake), key=lambda pair: -pair[1]["score"])
+        return [{name: row[name] for name in (*self.inputs, "truth")} | mistake for row, mistake in wrong]
 
     def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
         return [(row["truth"], row["value"]) for row in answers if "value" in row]

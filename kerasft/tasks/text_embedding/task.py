@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from kerasft.config.schema import Config
-from kerasft.errors import BadRow, UserError
-from kerasft.quoting import quoted
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.base.columns import text_identity, text_of
+from kerasft.config.tasks import TextEmbeddingConfig
+from kerasft.errors import UserError
+from kerasft.tasks.base import Task
+from kerasft.tasks.base.columns import text_identity
+from kerasft.tasks.text_embedding import rows
+from kerasft.tasks.text_embedding.kind import RETRIEVAL, SCORED_PAIRS, found_last, furthest_off
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.prepared import Prepared
@@ -23,19 +25,16 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
-class TextEmbedding(Task):
+class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
     """The task by the contract. An example has two or three texts; the served model reads one.
 
     With a `label` column a pair has a score; without, `text_pair` belongs to `text`, and `text_negative`, where there
     is one, is a text that does not although it seems to.
     """
 
-    columns = (
-        Column("text"),
-        Column("text_pair"),
-        Column("text_negative", required=False),
-        Column("label", required=False),
-    )
+    section_class = TextEmbeddingConfig
+    columns = rows.COLUMNS
+    inputs = ("text",)
     needs_training = False
     embeds = True
     falling = ()
@@ -43,37 +42,21 @@ class TextEmbedding(Task):
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.scored = "label" in config.data.columns
+        self.kind = SCORED_PAIRS if self.scored else RETRIEVAL
         self.headline = "spearman" if self.scored else "mrr"
-        ranked = ("mrr", "recall_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10")
-        self.rising = ("spearman", "pearson") if self.scored else ranked
-
-    @property
-    def kind(self) -> str:
-        return "scored_pairs" if self.scored else "retrieval"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("text",)
+        self.rising = self.kind.scores
+        chosen = self.section.objective
+        self.objective = ("cosent" if self.scored else "contrastive") if chosen == "auto" else chosen
+        self.separable = self.objective == "cosine"
 
     @property
     def texts(self) -> tuple[str, ...]:
-        third = ("text_negative",) if "text_negative" in self.config.data.columns else ()
-        return ("text", "text_pair", *third)
-
-    @property
-    def objective(self) -> str:
-        chosen = self.config.task.objective
-        return ("cosent" if self.scored else "contrastive") if chosen == "auto" else chosen
-
-    @property
-    def separable(self) -> bool:
-        return self.objective == "cosine"
+        return rows.texts_of(self.config.data.columns)
 
     def check_config(self) -> None:
         super().check_config()
-        training, columns = self.config.training, self.config.data.columns
-        if self.scored and "text_negative" in columns:
-            raise UserError("data.columns: label and text_negative are both set; keep the one that the data has")
+        training = self.config.training
+        rows.check_columns(self.config.data.columns)
         if self.scored and self.objective == "contrastive":
             raise UserError(
                 "task.objective: contrastive takes every pair for a match, but data.columns.label scores them; "
@@ -89,34 +72,19 @@ class TextEmbedding(Task):
                 )
         if not self.separable and training.batch_size < 2:
             raise UserError(f"training.batch_size: {self.objective} compares examples with each other; use 2 or more")
-        if training.class_weights is not None or training.label_smoothing:
-            raise UserError("training.class_weights and training.label_smoothing: not for task text_embedding")
 
     def schema(self) -> pa.Schema:
-        score = [("label", pa.float64())] if self.scored else []
-        return pa.schema([*((name, pa.large_string()) for name in self.texts), *score, ("where", pa.string())])
+        return rows.schema(self.texts, self.scored)
 
     def parse(self, record: Record) -> dict[str, Any]:
-        columns, where = self.config.data.columns, record.where
-        row = {name: text_of(record.get(columns[name], name), columns[name], where) for name in self.texts}
-        if row["text_pair"] == row.get("text_negative"):
-            column = columns["text_negative"]
-            raise BadRow(f"{where}: column {column!r} is the text that belongs to this one; give another or drop it")
-        if self.scored:
-            row["label"] = _score(record.get(columns["label"], "label"), columns["label"], where)
-        return row | {"where": where}
+        return rows.read_row(record, self.config.data.columns, self.texts, self.scored)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        return {"text": self._first(record, (self.config.data.columns["text"], "text"))}
+        return {"text": rows.first_text(record, (self.config.data.columns["text"], "text"))}
 
     def parse_passage(self, record: Record) -> str:
-        """One record of an index: its second text, or where it has none its only one."""
         columns = self.config.data.columns
-        return self._first(record, (columns["text_pair"], "text_pair", columns["text"], "text"))
-
-    def _first(self, record: Record, names: tuple[str, ...]) -> str:
-        column = next((name for name in names if name in record.values), names[0])
-        return text_of(record.get(column, "text"), column, record.where)
+        return rows.first_text(record, (columns["text_pair"], "text_pair", columns["text"], "text"))
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         if not self.scored:
@@ -129,12 +97,12 @@ class TextEmbedding(Task):
     def targets(self, table: Table) -> np.ndarray:
         if self.scored:
             return table.numpy("label").astype(np.float32)
-        rows = [
+        identities = [
             [text_identity(text) for text in row]
             for batch in table.batches(4096, list(self.texts))
             for row in zip(*batch.values())
         ]
-        return np.asarray(rows, np.int64)  # (rows, texts)
+        return np.asarray(identities, np.int64)  # (rows, texts)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> Prepared:
         from kerasft.data.prepared.groups import prepare_groups
@@ -145,7 +113,7 @@ class TextEmbedding(Task):
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.text_embedder import TextEmbedder
 
-        return TextEmbedder(backbone, self.config.task.pooling)
+        return TextEmbedder(backbone, self.section.pooling)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
@@ -161,9 +129,9 @@ class TextEmbedding(Task):
         from kerasft.models.heads import embedding_losses
 
         if self.objective == "contrastive":
-            return embedding_losses.contrastive_loss(targets, vectors, weights, self.config.task.temperature)
+            return embedding_losses.contrastive_loss(targets, vectors, weights, self.section.temperature)
         if self.objective == "cosent":
-            return embedding_losses.cosent_loss(targets, vectors, weights, self.config.task.temperature)
+            return embedding_losses.cosent_loss(targets, vectors, weights, self.section.temperature)
         low, high = self.state["lowest"], self.state["highest"]
         return embedding_losses.cosine_loss((targets - low) / (high - low), vectors)
 
@@ -214,21 +182,7 @@ class TextEmbedding(Task):
             yield {"text": text, "truth": pair, "found": answer, "cosine": float(cosines[row, 0]), "rank": rank}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not self.scored:
-            missed = sorted((row for row in answers if row["rank"] > 1), key=lambda row: -row["rank"])
-            return [
-                {"text": row["text"], "truth": row["truth"], "prediction": row["found"], "score": row["rank"]}
-                for row in missed
-            ]
-        from scipy.stats import rankdata
-
-        truth, cosine = (rankdata([row[name] for row in answers]) for name in ("truth", "cosine"))
-        gaps = np.abs(truth - cosine) / len(answers)
-        return [
-            {name: answers[i][name] for name in ("text", "text_pair", "truth")}
-            | {"prediction": answers[i]["cosine"], "score": float(gaps[i])}
-            for i in np.argsort(-gaps, kind="stable")
-        ]
+        return furthest_off(answers) if self.scored else found_last(answers)
 
     def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
         return [(row["truth"], row["cosine"]) for row in answers] if self.scored else []
@@ -237,13 +191,3 @@ class TextEmbedding(Task):
 def _cosines(vectors: np.ndarray) -> np.ndarray:
     """(rows, 2, hidden) unit vectors -> (rows,)."""
     return np.einsum("rh,rh->r", vectors[:, 0], vectors[:, 1])
-
-
-def _score(value: Any, column: str, where: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not np.isfinite(number) or isinstance(value, bool):
-        raise BadRow(f"{where}: column {column!r} is {quoted(value)}; the score of a pair is a finite number")
-    return number

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.config.schema import Config
+from kerasft.config.text_generation import TextGenerationConfig
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.chat_template import Message
-from kerasft.tasks.base import Column, Task
-from kerasft.tasks.generation.modes import MODES, Corpus, Dialogues
+from kerasft.tasks.generation.mode import Mode
 from kerasft.tasks.generation.written_texts import WritesTexts, drawn_samples
+from kerasft.tasks.text_generation.kind import ANSWERS, CORPUS
+from kerasft.tasks.text_generation.rows import MODES
 
 if TYPE_CHECKING:
     import keras
@@ -22,28 +24,24 @@ if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
 
 
-class TextGeneration(WritesTexts, Task):
+class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
     """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
 
-    @functools.cached_property
-    def mode(self) -> Corpus:
-        """What is read of a record, by `task.mode`."""
-        return MODES[self.config.task.mode](self.config)
+    section_class = TextGenerationConfig
+    peft_type = "CAUSAL_LM"
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self.mode.columns
+    def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
+        super().__init__(config, state)
+        self._corpus = self.section.mode == "corpus"
+        self.kind = CORPUS if self._corpus else ANSWERS
+        self.measures_answers = not self._corpus
 
-    @property
-    def _corpus(self) -> bool:
-        return self.config.task.mode == "corpus"
+    def choose_mode(self) -> Mode:
+        return MODES[self.section.mode](self.config, self.section)
 
     def check_config(self) -> None:
         super().check_config()
-        self.mode.check()
-        training, model, wished = self.config.training, self.config.model, self.config.task.decoding.max_new_tokens
-        if training.class_weights is not None or training.label_smoothing:
-            raise UserError("training.class_weights and training.label_smoothing: not for task text_generation")
+        model, wished = self.config.model, self.section.decoding.max_new_tokens
         if model.architecture is not None and model.architecture.family != "gpt2":
             raise UserError(
                 f"model.architecture.family: a {model.architecture.family} does not write texts; set it to gpt2"
@@ -54,9 +52,6 @@ class TextGeneration(WritesTexts, Task):
                 f"{model.max_length}; use {model.max_length // 2}, or a larger model.max_length"
             )
 
-    def data_warnings(self) -> list[str]:
-        return self.mode.data_warnings()
-
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> NextTokens:
         return self.mode.prepare(table, preprocessor)
 
@@ -66,10 +61,10 @@ class TextGeneration(WritesTexts, Task):
         from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
 
         made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
-        told = self.config.task.decoding
-        stop = [*told.stop, *self.mode.stops(made.detokenizer.special_tokens)]
+        decoding = self.section.decoding
+        stop = [*decoding.stop, *self.mode.stops(made.detokenizer.special_tokens)]
         decoder = CausalDecoder(backbone, made.max_length)
-        self.generator = Generator(decoder, made.detokenizer, told.model_copy(update={"stop": stop}))
+        self._generator = Generator(decoder, made.detokenizer, decoding.model_copy(update={"stop": stop}))
         return made
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -84,8 +79,8 @@ class TextGeneration(WritesTexts, Task):
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
-        if isinstance(self.mode, Dialogues):
-            texts["prompt"] = self.mode.template.prompt([Message(self.config.task.chat.turns[0], "a question")])
+        if held := self.dialogue:
+            texts["prompt"] = held.template.prompt([Message(held.user, "a question")])
         return {name: texts[name] for name in self.inputs}
 
     def predictions(self, table: Table, split: NextTokens, logits: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -93,21 +88,14 @@ class TextGeneration(WritesTexts, Task):
         from kerasft.evaluation.written_samples import answered, halves, write
 
         detokenizer = self.generator.detokenizer
-        told = self.config.task
-        cut, most = (halves, told.samples) if self._corpus else (answered, max(told.samples, told.measured_answers))
+        cut, most = halves, self.section.samples
+        if not self._corpus:
+            cut, most = answered, max(most, self.section.measured_answers)
         samples = cut(split, most, self.config.seed, detokenizer.special)
         for sample, text in zip(samples, write(self.generator, [sample.prompt for sample in samples])):
             special = detokenizer.special[sample.prompt]
-            truth = self.mode.without_end(detokenizer.text(sample.rest, opens=special.all()))
-            yield {"prompt": detokenizer.text(sample.prompt, opens=special[0]), "truth": truth, "text": text}
-
-    @property
-    def kind(self) -> str:
-        return "text_generation" if self._corpus else "written_answers"
-
-    @property
-    def measures_answers(self) -> bool:
-        return not self._corpus
+            truth = self.mode.without_end(detokenizer.text(sample.rest, opens=bool(special.all())))
+            yield {"prompt": detokenizer.text(sample.prompt, opens=bool(special[0])), "truth": truth, "text": text}
 
     def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
         from kerasft.evaluation.text_scores import text_scores
@@ -117,4 +105,4 @@ class TextGeneration(WritesTexts, Task):
         return text_scores([row["truth"] for row in answers], [row["text"] for row in answers])
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return drawn_samples(answers, "prompt", self.config.task.samples, self.config.seed)
+        return drawn_samples(answers, "prompt", self.section.samples, self.config.seed)

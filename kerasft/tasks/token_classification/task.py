@@ -7,39 +7,45 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Column, Task, Unreachable
-from kerasft.tasks.base.columns import text_of
+from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
-from kerasft.tasks.token_classification.rows import join, read_spans, read_tagged, read_tokens
+from kerasft.tasks.token_classification import rows
+from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
+from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import tag_warnings
 
 if TYPE_CHECKING:
     import keras
+    import pyarrow as pa
     import tensorflow as tf
 
     from kerasft.data.prepared.spans import Spans
     from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
-
-_PAIRS = (("tokens", "tags"), ("text", "spans"))
-_FIELDS = ("start", "end", "type")
+    from kerasft.models.heads.crf import Chain
 
 
-class TokenClassification(Task):
+class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
-    columns = tuple(Column(role, required=False) for pair in _PAIRS for role in pair)
+    section_class = TokenClassificationConfig
+    peft_type = "TOKEN_CLS"
+    kind = KIND
+    columns = rows.COLUMNS
+    honours = ("label_smoothing",)
     headline = "f1"
+    cuts_texts = False
+    checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
-    chain = None  # of a CRF, once the model is built
+    chain: Chain | None = None  # of a CRF, once the model is built
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -47,59 +53,39 @@ class TokenClassification(Task):
 
     def check_config(self) -> None:
         super().check_config()
-        named = set(self.config.data.columns)
-        if not any(named == set(pair) for pair in _PAIRS):
-            raise UserError(
-                f"data.columns: there are {', '.join(sorted(named))}; name tokens and tags, or text and spans"
-            )
-        training = self.config.training
-        if training.class_weights is not None:
-            raise UserError("training.class_weights: token_classification has none; leave it null")
-        if training.label_smoothing and self.config.task.crf:
+        rows.check_columns(self.config.data.columns)
+        if self.config.training.label_smoothing and self.section.crf:
             raise UserError("training.label_smoothing: not with task.crf; set one of them")
-        if self.config.task.stride * 2 > self.config.model.max_length:
+        if self.section.stride * 2 > self.config.model.max_length:
             half = self.config.model.max_length // 2
             raise UserError(
-                f"task.stride: {self.config.task.stride} is more than half of model.max_length; use {half} or less"
+                f"task.stride: {self.section.stride} is more than half of model.max_length; use {half} or less"
             )
 
     def schema(self) -> pa.Schema:
-        places = [(name, pa.list_(pa.int32())) for name in ("starts", "ends", "word_starts", "word_ends")]
-        label = ("label", pa.list_(pa.string()))
-        return pa.schema([("text", pa.large_string()), *places, label, ("where", pa.string())])
+        return rows.schema()
 
     def parse(self, record: Record) -> dict[str, Any]:
-        columns, task = self.config.data.columns, self.config.task
-        if "tokens" in columns:
-            row = read_tagged(record, columns["tokens"], columns["tags"], task.joiner, task.scheme, self.seen_tags)
-        else:
-            row = read_spans(record, columns["text"], columns["spans"])
-        return row | {"label": row.pop("types"), "where": record.where}
+        return rows.read_row(record, self.config.data.columns, self.section, self.seen_tags)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        columns = self.config.data.columns
-        tokens = columns.get("tokens", "tokens")
-        if tokens in record.values:
-            return {"text": join(read_tokens(record, tokens), self.config.task.joiner)[0]}
-        name = columns.get("text", "text")
-        column = name if name in record.values else "text"
-        return {"text": text_of(record.get(column, "text"), column, record.where)}
+        return {"text": rows.read_text(record, self.config.data.columns, self.section.joiner)}
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
         found = {label for table in learnt for labels in table.column("label") for label in labels}
         if not found:
             raise UserError("data.train: no row has an entity; check data.columns and the tags")
-        fit_labels(self.config, self.state, found)
+        fit_labels(self.section.labels, self.state, found)
         self.check_targets(splits)
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
 
     def data_warnings(self) -> list[str]:
-        return tag_warnings(self.seen_tags, self.config.task.scheme) + name_warnings(self.state["labels"], "types")
+        return tag_warnings(self.seen_tags, self.section.scheme) + name_warnings(self.state["labels"], "types")
 
-    def targets(self, table: Table) -> Spans:
+    def entities(self, table: Table) -> Spans:
         """The true entities of every text."""
         from kerasft.data.prepared.spans import Spans
 
@@ -112,7 +98,7 @@ class TokenClassification(Task):
         from kerasft.data.prepared.token_windows import prepare_windows
         from kerasft.evaluation.entity_metrics import word_tags
 
-        gold, words = self.targets(table), None
+        gold, words = self.entities(table), None
         if "tokens" in self.config.data.columns:
             words = Spans.of_rows(table.column("word_starts"), table.column("word_ends"))
         return prepare_windows(table, preprocessor, gold, words, lambda units: word_tags(gold, units))
@@ -120,7 +106,7 @@ class TokenClassification(Task):
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.preprocessing.window_preprocessor import window_preprocessor
 
-        task = self.config.task
+        task = self.section
         return window_preprocessor(backbone, tokenizer, self.config.model.max_length, task.stride, task.units)
 
     def build(self, backbone: keras.Model) -> keras.Model:
@@ -128,7 +114,7 @@ class TokenClassification(Task):
 
         outputs = 1 + 2 * len(self.state["labels"])
         # The chain's weights are the model's; the loss and the decoder, which see logits alone, read them here.
-        model, self.chain = build_token_classifier(backbone, outputs, self.config.model.dropout, self.config.task.crf)
+        model, self.chain = build_token_classifier(backbone, outputs, self.config.model.dropout, self.section.crf)
         return model
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -146,8 +132,8 @@ class TokenClassification(Task):
         from kerasft.models.heads.entities import answers, find_entities, unit_logits
 
         labels = self.state["labels"]
-        places = (features[name] for name in ("units", "unit_starts", "unit_ends"))
-        found = find_entities(unit_logits(logits, features), *places, len(labels), self.chain)
+        units, starts, ends = (features[name] for name in ("units", "unit_starts", "unit_ends"))
+        found = find_entities(unit_logits(logits, features), units, starts, ends, len(labels), self.chain)
         return answers(found, features["texts"], labels)
 
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
@@ -161,7 +147,7 @@ class TokenClassification(Task):
 
         missed = ~reachable(split.gold, split.units)
         first = int(split.gold.texts[missed][0]) if missed.any() else None
-        units = self.config.task.units
+        units = self.section.units
         fix = "Fix the spans, or cut texts finer: task.units: pieces."
         if units != "pieces":
             fix = f"Fix the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
@@ -182,7 +168,7 @@ class TokenClassification(Task):
 
     def predictions(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         predicted, scores = self._found(split, logits)
-        true, answered = (_by_text(spans, split.texts) for spans in (split.gold, predicted))
+        true, answered = (spans.by_text(split.texts) for spans in (split.gold, predicted))
         for number, text in enumerate(table.column("text")):
             yield {
                 "text": text,
@@ -195,7 +181,7 @@ class TokenClassification(Task):
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         predicted, scores = self._found(split, logits)
         names = np.array(self.state["labels"], object)[predicted.types]
-        places = _by_text(predicted, split.texts)
+        places = predicted.by_text(split.texts)
         counts = np.array([len(at) for at in places])
         padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
         for number, at in enumerate(places):
@@ -225,25 +211,7 @@ class TokenClassification(Task):
         return dict(zip(labels, np.bincount(split.gold.types, minlength=len(labels)).tolist()))
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        found = []
-        for row in answers:
-            true, given = (
-                {tuple(entity[key] for key in _FIELDS) for entity in row[name]} for name in ("truth", "entities")
-            )
-            wrong = [entity for entity in row["entities"] if tuple(entity[key] for key in _FIELDS) not in true]
-            if true != given:
-                texts = [
-                    [f"{entity['text']} ({entity['type']})" for entity in row[name]] for name in ("truth", "entities")
-                ]
-                score = max((entity["score"] for entity in wrong), default=0.0)
-                found.append({"text": row["text"], "truth": texts[0], "prediction": texts[1], "score": score})
-        return sorted(found, key=lambda mistake: -mistake["score"])
-
-
-def _by_text(spans: Spans, texts: int) -> list[np.ndarray]:
-    """The places of each text's spans."""
-    ends = np.cumsum(np.bincount(spans.texts, minlength=texts))
-    return np.split(np.arange(len(spans.texts)), ends[:-1])
+        return wrong_texts(answers)
 
 
 def _plain(value: Any) -> Any:

@@ -156,7 +156,7 @@ class Checkpoints:
             if self.workers.chief:
                 self.states.discard_after(good[0])
         elif damaged:
-            raise UserError(f"{damaged[0]}, and no other checkpoint is whole; start anew with --overwrite")
+            raise UserError(f"{damaged[0]}, and no other checkpoint is complete; start again with --overwrite")
         return damaged
 
     def _chosen(self, number: int, good: list[Entry]) -> Entry:
@@ -166,7 +166,7 @@ class Checkpoints:
         if mine is None or 0 in found:
             self.workers.final_barrier()
             raise UserError(
-                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
+                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not see all of it; name an output.dir on a "
                 "file system that all workers share"
             )
         return mine
@@ -187,8 +187,8 @@ class Checkpoints:
             self.states.read(entry).assert_consumed()
         except AssertionError as error:
             raise UserError(
-                f"{entry.prefix}: its run kept other variables: it was by another version of kerasft, or on another "
-                "number of devices; go on with those, or start anew with --overwrite"
+                f"{entry.prefix}: its run had other variables: it was made by another version of kerasft, or on "
+                "another number of devices; resume with those, or start again with --overwrite"
             ) from error
         if self.progress.base != self.base_digest:
             raise UserError(
@@ -206,7 +206,7 @@ class Checkpoints:
                 self.best.read(entry).assert_existing_objects_matched()
                 return
         wrong = damaged[0] if damaged else f"{self.folder}/best is gone"
-        raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")
+        raise UserError(f"{wrong}, and with it the weights of the best validation; start again with --overwrite")
 
     def sha256(self) -> str:
         """Of every bit of the training state: weights, random states, optimizer, objective."""

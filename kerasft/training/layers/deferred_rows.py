@@ -79,8 +79,8 @@ class DeferredRows:
             rows: (n,) int32.
             now: a number of steps.
         """
-        table = [tf.gather(part.value, rows) for part in (self.variable, *self.moments)]
-        return self._caught_up(*table, tf.gather(self.done.value, rows), now)
+        weights, first, second = (tf.gather(part.value, rows) for part in (self.variable, *self.moments))
+        return self._caught_up(weights, first, second, tf.gather(self.done.value, rows), now)
 
     def _caught_up(self, weights: tf.Tensor, first: tf.Tensor, second: tf.Tensor, done: tf.Tensor, now) -> Table:
         now = tf.minimum(tf.cast(now, tf.int32), len(self.rates))
@@ -131,8 +131,9 @@ class DeferredRows:
         Put back, because rows that are written between steps are rounded then: a run that goes on from a checkpoint
         must give the same bits whether or not it was validated meanwhile.
         """
-        parts = [part.value.read_value() for part in (self.variable, *self.moments, self.done)]
-        with swapped_in([(self.variable, self._caught_up(*parts, now)[0])]):
+        parts = (self.variable, *self.moments, self.done)
+        weights, first, second, done = (part.value.read_value() for part in parts)
+        with swapped_in([(self.variable, self._caught_up(weights, first, second, done, now)[0])]):
             yield
 
 
@@ -156,8 +157,9 @@ class EmbeddingLookups:
         with self.tape.stop_recording():
             vectors = table.at(rows, self.now)[0]
         self.tape.watch(vectors)
-        for values, value in ((self.tables, table), (self.rows, rows), (self.vectors, vectors)):
-            values.append(value)
+        self.tables.append(table)
+        self.rows.append(rows)
+        self.vectors.append(vectors)
         return tf.gather(vectors, tf.reshape(places, tf.shape(ids)))
 
     def gradient(self, table: DeferredRows, found: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.IndexedSlices:

@@ -16,6 +16,7 @@ from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_
 
 from kerasft.kernels import operations
 from kerasft.models.layer_classes import Form, as_made, own_class
+from kerasft.models.shapes import static_size
 from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, normalizes_last, reads_float32
 from kerasft.training.layers.precision import product_type
 
@@ -47,7 +48,7 @@ class KernelDense(Dense):
 
     def call(self, inputs, training=None):
         approximate = gelu_of(self.activation) if self.bias is not None and reads_float32(self) else None
-        if approximate is None:
+        if approximate is None or self.bias is None:
             return super().call(inputs, training=training)
         outputs = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), tf.convert_to_tensor(self.kernel))
         outputs = operations.gelu(outputs, tf.convert_to_tensor(self.bias), approximate)
@@ -125,7 +126,7 @@ def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf
 
 def multiplies(kernel: tf.Tensor) -> bool:
     """Whether products by it are our own."""
-    return operations.has_products() and not any(size % 2 for size in kernel.shape)
+    return operations.has_products() and not any(static_size(kernel, axis) % 2 for axis in (0, 1))
 
 
 def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
@@ -196,10 +197,9 @@ def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, trainin
     heads, width = attention._num_heads, attention._key_dim
     layers = attention._query_dense, attention._key_dense, attention._value_dense
     if operations.has_attention() and (x.dtype == tf.float32 or operations.has_products()):
-        parts = (product(x, layer, biased=True) for layer in layers)
-        dropout = attention._dropout_layer if attention._dropout > 0.0 else None
-        seed, rate = drawn(dropout, training)
-        return operations.attention(*parts, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
+        q, k, v = (product(x, layer, biased=True) for layer in layers)
+        seed, rate = drawn(attention._dropout_layer if attention._dropout > 0.0 else None, training)
+        return operations.attention(q, k, v, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
 
     def projected(layer: keras.layers.Layer) -> tf.Tensor:
         parts = product(x, layer, biased=True)

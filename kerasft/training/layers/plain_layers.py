@@ -22,7 +22,9 @@ class Dropout(Form, keras.layers.Dropout):
         shape = tf.shape(inputs)
         values = tf.size(inputs)
         seed = tf.cast(self.seed_generator.next(), tf.int32)
-        words = tf.random.stateless_uniform([(values + 7) // 8], seed, None, None, tf.uint64)
+        many = [(values + 7) // 8]
+        # The stub does not know that None is for all integers.
+        words = tf.random.stateless_uniform(many, seed, None, None, tf.uint64)  # pyright: ignore[reportArgumentType]
         draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:values]
         kept = tf.cast(draws >= tf.constant(dropped, tf.uint8), tf.float32) * (256 / (256 - dropped))
         return inputs * tf.reshape(kept, shape)

@@ -34,7 +34,7 @@ def _rematerialized_class(kind: type[keras.layers.Layer], xla: bool) -> type[ker
     return type(kind.__name__, (_Rematerialized, kind), {"plain": kind, "xla": xla})
 
 
-class _Rematerialized(Form):
+class _Rematerialized(Form, keras.layers.Layer):
     """Before the class of a layer, which is `plain`."""
 
     plain: type[keras.layers.Layer]

@@ -14,6 +14,7 @@ from kerasft.evaluation.metrics import multi_label_metrics, regression_metrics, 
 from kerasft.evaluation.report.blocks import Report
 from kerasft.evaluation.report.page import report_page, write_report
 from kerasft.evaluation.report.sections import best_step, sections
+from kerasft.tasks.text_classification.kind import KINDS
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -87,7 +88,7 @@ def single_label_report(labels, rows=400, **changes):
     values = dict(
         name="a-run",
         created="2025-01-01T00:00:00+00:00",
-        problem="single_label",
+        kind=KINDS["single_label"],
         headline="accuracy",
         config={"name": "a-run", "data": {"train": "旅行.csv"}},
         versions={"keras": "3.15.1"},
@@ -113,7 +114,7 @@ def multi_label_report(labels):
     mistakes = [{"text": "text", "truth": [], "prediction": labels[:2], "score": 0.9}]
     return replace(
         single_label_report(labels),
-        problem="multi_label",
+        kind=KINDS["multi_label"],
         headline="macro_f1",
         metrics={"test": metrics},
         mistakes=mistakes,
@@ -128,12 +129,13 @@ def regression_report():
     return Report(
         name="similarity",
         created="2025-01-01",
-        problem="regression",
+        kind=KINDS["regression"],
         headline="pearson",
         metrics={"test": regression_metrics(targets, predictions)},
         history=history(metric="pearson"),
         mistakes=[{"text": "one", "text_pair": "two", "truth": 1.0, "prediction": 4.0, "score": 3.0}],
         points=list(zip(targets, predictions)),
+        falling=("rmse", "mae"),
     )
 
 
@@ -184,7 +186,7 @@ def test_regression_page_shows_the_scatter_and_the_pair():
 
 
 def test_sections_without_data_are_left_out():
-    bare = Report(name="bare", created="now", problem="single_label", headline="accuracy")
+    bare = Report(name="bare", created="now", kind=KINDS["single_label"], headline="accuracy")
     assert sections(bare) == []
     page = Page(report_page(bare))
     assert not page.open and page.headings == []
@@ -247,7 +249,7 @@ def test_writing_replaces_the_old_page_and_leaves_nothing_else(tmp_path):
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(UserError, match="report.html: the report cannot be written"):
+    with pytest.raises(UserError, match="report.html: the page cannot be written"):
         write_report(tmp_path / "report.html", regression_report())
     assert os.listdir(tmp_path) == ["report.html"]
     with pytest.raises(UserError, match="No such file"):
@@ -267,7 +269,7 @@ def test_each_side_of_a_row_stands_beside_its_own_limit():
     limits = {"inputs": ("model.max_length", 128), "outputs": ("task.max_output_length", 64)}
     sides = {"inputs": TEXTS, "outputs": {**TEXTS, "lengths": {"min": 3, "median": 7.0, "p95": 11.0, "max": 13}}}
     summary = {"limits": limits, "splits": {"train": {"rows": 500, "sides": sides}}}
-    page = report_page(Report(name="x", created="now", problem="regression", headline="rmse", data_summary=summary))
+    page = report_page(Report(name="x", created="now", kind=KINDS["regression"], headline="rmse", data_summary=summary))
     assert "train, inputs" in page and "train, outputs" in page
     for side, (key, limit) in limits.items():
         drawing = page[page.index(f'id="lengths-of-{side}-') : page.index(f"Lengths of the training {side}.")]

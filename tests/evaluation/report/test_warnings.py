@@ -1,8 +1,11 @@
 """Each warning fires for its reason and only then."""
 
+from dataclasses import replace
+
 from kerasft.evaluation.report.blocks import Report
 from kerasft.evaluation.report.warnings import unreachable_warnings, warnings_of
 from kerasft.tasks.base import Unreachable
+from kerasft.tasks.text_classification.kind import KINDS
 
 CALM = {"rows": 200, "accuracy": 0.7, "mean_confidence": 0.72, "expected_calibration_error": 0.02}
 
@@ -20,14 +23,19 @@ def said(scores=None, shared=0, **train):
     metrics = {"test": {**CALM, **(scores or {})}}
     return warnings_of(
         Report(
-            name="x", created="now", problem="single_label", headline="accuracy", metrics=metrics, data_summary=summary
+            name="x",
+            created="now",
+            kind=KINDS["single_label"],
+            headline="accuracy",
+            metrics=metrics,
+            data_summary=summary,
         )
     )
 
 
 def test_nothing_to_say_where_all_is_well():
     assert said() == []
-    assert warnings_of(Report(name="x", created="now", problem="regression", headline="pearson")) == []
+    assert warnings_of(Report(name="x", created="now", kind=KINDS["regression"], headline="pearson")) == []
 
 
 def test_texts_in_both_train_and_test():
@@ -64,7 +72,7 @@ def test_answers_that_no_model_can_give():
         "8 of 20 entities begin or end inside a unit in train. No answer can equal them, and they count as missed. "
         "Set task.units."
     )
-    assert said(unreachable=missed._replace(count=0)) == []
+    assert said(unreachable=replace(missed, count=0)) == []
     assert unreachable_warnings({"train": None}) == []
 
 
@@ -72,7 +80,7 @@ def test_odd_names_are_told_on_the_page_too():
     report = Report(
         name="x",
         created="now",
-        problem="single_label",
+        kind=KINDS["single_label"],
         headline="accuracy",
         data_summary={"warnings": ["labels look alike"]},
     )

@@ -46,6 +46,11 @@ def test_texts_of_an_example_are_embedded_each_by_itself(tiny_preset):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-6)
 
 
+def test_strings_need_a_preprocessor(tiny_bert):
+    with pytest.raises(ValueError, match="made without a preprocessor; make it by from_preset"):
+        TextEmbedder(tiny_bert()).preprocess(TEXTS)
+
+
 def test_vectors_are_float32_where_the_backbone_is_not(tiny_bert):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

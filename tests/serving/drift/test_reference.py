@@ -9,9 +9,10 @@ from tiny_models import TASKS, export_tiny, make_task, make_tiny
 
 from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.serving.drift.measures import answer_rows, text_rows
+from kerasft.serving.drift.measures import text_rows
 from kerasft.serving.drift.reference import make_reference, read_reference
 from kerasft.serving.server.loaded_model import LoadedModel
+from kerasft.tasks.watched import watched_of
 
 SENTENCES = ["goal match team", "the bank of zzz 世界", "", "stock price trade in a market"] * 5
 ROWS = {
@@ -67,7 +68,8 @@ def test_a_reference_is_what_the_export_answers(tiny_preset, tmp_path, name):
             np.testing.assert_array_equal(outputs[output], values)
         else:
             np.testing.assert_allclose(outputs[output], values, atol=1e-4)
-    rows = answer_rows(outputs, task.state.get("labels")) | text_rows(served.run("tokens", inputs))
+    watched = watched_of(task.config.task.name)
+    rows = watched.answers(outputs, task.state.get("labels")) | text_rows(served.run("tokens", inputs))
     for measure, found in reference.items():
         places = [place for row in found.bins.places(rows[measure]) for place in row]
         counts = np.bincount(places, minlength=len(found.bins))

@@ -16,7 +16,7 @@ def folder_with(tmp_path, text):
 
 
 def watch_of(tmp_path, reference=None, **limits):
-    facts = {"labels": ["a", "b"], "state": {}, "reference": reference}
+    facts = {"task": {"name": "text_classification"}, "labels": ["a", "b"], "state": {}, "reference": reference}
     return Watch(folder_with(tmp_path, json.dumps(facts)), MonitorLimits(**limits))
 
 

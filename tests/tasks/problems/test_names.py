@@ -164,8 +164,8 @@ def test_a_sample_that_lacks_a_label_is_told_as_one(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ("[a, b, a]", "'a' stands twice, as item 1 and 3"),
-        ('["True", "true"]', "stands twice"),
+        ("[a, b, a]", "'a' is there twice, as item 1 and 3"),
+        ('["True", "true"]', "is there twice"),
         ('[a, " b"]', "write 'b'"),
         ('[a, ""]', "is no name"),
     ],
@@ -197,7 +197,7 @@ def test_true_and_false_of_csv_and_json_are_the_same_classes(tmp_path, first, se
 @pytest.mark.parametrize("value", [10**400, -(10**400), "1e999", float("nan"), True, "x", None, [1.0]])
 def test_a_regression_refuses_what_is_no_finite_number(value):
     with pytest.raises(BadRow, match="a.csv:3: the label is .*; task.problem regression needs a finite number"):
-        Regression(None, {}).parse(value, "a.csv:3")
+        Regression(None, None, {}).parse(value, "a.csv:3")
 
 
 def parse(value, **task):
@@ -274,11 +274,8 @@ def test_names_that_may_be_several_are_told(names):
 
 def test_a_label_that_the_config_writes_in_another_form_is_told():
     state: dict = {}
-    task = {"name": "text_classification", "labels": ["cafe\u0301", "bar"]}
-    data = {"train": "x", "columns": {"text": "text", "label": "label"}}
-    config = Config.model_validate({"name": "t", "task": task, "model": {"preset": "x"}, "data": data})
     with pytest.raises(UserError, match="is in the list, which differs in the Unicode form .*; write both alike"):
-        fit_labels(config, state, {"caf\u00e9", "bar"})
+        fit_labels(["cafe\u0301", "bar"], state, {"caf\u00e9", "bar"})
     with pytest.raises(UserError, match="no such label; .* is one, which differs in the Unicode form"):
         check_weights({"caf\u00e9": 2.0}, ["cafe\u0301", "bar"])
     with pytest.raises(UserError, match="True, true name a label twice"):

@@ -144,7 +144,7 @@ def test_a_checkpoint_goes_on_to_the_same_bits_and_not_without_deferring(tmp_pat
         step(batch)
     assert restored.sha256() == checkpoints.sha256()
     other = tagger()
-    with pytest.raises(UserError, match="kept other variables"):
+    with pytest.raises(UserError, match="had other variables"):
         Checkpoints(tmp_path, other, trainer(config, other, forms=())[0], 2).restore()
 
 

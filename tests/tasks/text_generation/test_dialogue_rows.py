@@ -5,7 +5,7 @@ import pytest
 from kerasft.config.text_generation import ChatConfig
 from kerasft.data.sources.sources import Record
 from kerasft.errors import BadRow
-from kerasft.tasks.generation.dialogue_rows import messages_of
+from kerasft.tasks.text_generation.dialogue_rows import messages_of
 
 RECORD = Record({}, "a.jsonl:3")
 
