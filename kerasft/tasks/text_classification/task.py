@@ -29,6 +29,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
     section_class = TextClassificationConfig
+    peft_type = "SEQ_CLS"
     columns = rows.COLUMNS
     honours = OPTIONAL
 

@@ -35,6 +35,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     section_class = TokenClassificationConfig
+    peft_type = "TOKEN_CLS"
     kind = KIND
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
