@@ -46,21 +46,21 @@ def inspect(config: str, overrides: Sequence[str], as_json: bool, html: Path | N
     with saying_where_data_is(config):
         data = read_inspected(resolved, task, checks, terminal.line)
     found = findings(data, checks)
+    if html is not None:
+        from kerasft.evaluation.report.inspection_page import write_inspection
+
+        write_inspection(html, resolved.name, found)
     if as_json:
         terminal.result(json.dumps([finding.as_json() for finding in found], indent=2, ensure_ascii=False))
     else:
         for finding in found:
             terminal.result(line(finding))
+        if html is not None:
+            terminal.file("page", html)
         counts = ", ".join(
             f"{sum(each.level == level for each in found)} of level {level}" for level in reversed(LEVELS)
         )
-        terminal.line(f"{resolved.name}: {counts}")
-    if html is not None:
-        from kerasft.evaluation.report.inspection_page import write_inspection
-
-        write_inspection(html, resolved.name, found)
-        if not as_json:
-            terminal.file("page", html)
+        terminal.line(f"{resolved.name}: {counts}; lengths in tokens need the preset: the report of a run has them")
     return 1 if at_or_above(found, resolved.inspect.fail_on) else 0
 
 

@@ -23,7 +23,6 @@ from kerasft.runs import Run
 FILE = "kerasft_model.json"  # beside the weights of a model that was saved from Python
 MODEL, TRAINING = ("max_length", "dropout", "trainable"), ("label_smoothing", "class_weights")
 OWN = ("seed", "dtype")
-LENGTHS = ("stride", "max_question_length")  # that are as short as a preset wants them
 DTYPES = ("float32", "mixed_bfloat16")
 HERE = "python"  # stands for the name, the preset and the data of a config that has none of them
 
@@ -87,7 +86,7 @@ class Settings:
     def fitted(self) -> Settings:
         """With the lengths that fit the preset, which need not be there when the model is loaded again."""
         config = self.config()
-        lengths = {name: getattr(config.task, name) for name in LENGTHS if hasattr(config.task, name)}
+        lengths = {name: getattr(config.task, name) for name in config.task.half_at_most}
         return replace(self, options={**self.options, **lengths, "max_length": config.model.max_length})
 
     def as_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ class SplitRows:
         return row_keys(self.table, self.task.given)
 
     @functools.cached_property
-    def answers(self) -> list[Any] | None:
+    def answers(self) -> Sequence[Hashable] | None:
         """The answer of each row in a form in which equal ones are equal; None where rows have none."""
         return self.task.row_answers(self.table)
 

@@ -29,7 +29,11 @@ class Characters(Check):
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         patterns = {
-            "mojibake": (MOJIBAKE, "seem to be decoded wrongly", "data.encoding: the encoding of the file"),
+            "mojibake": (
+                MOJIBAKE,
+                "seem to be decoded wrongly",
+                "data.encoding: that of the file, or texts from an undamaged source",
+            ),
             "control_characters": (CONTROLS, "have control characters", "remove them from the texts"),
             "invisible_characters": (INVISIBLE, "have characters that nobody sees", ""),
         }

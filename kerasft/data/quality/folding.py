@@ -28,12 +28,20 @@ def folded(text: str) -> str:
 def folded_with_symbols(text: str) -> str:
     """As `folded`, but symbols stay: emoji, currencies, plus and minus may make another answer right."""
     plain = unicodedata.normalize("NFKC", text).lower()
-    kept = _NO_WORD.sub(lambda found: _symbols(found.group()), plain)
-    return " ".join(kept.split()) or text.strip()
+    return " ".join(plain.translate(_KEPT).split()) or text.strip()
 
 
-def _symbols(between: str) -> str:
-    return "".join(sign if unicodedata.category(sign)[0] in _SYMBOLS or sign == "-" else " " for sign in between)
+class _Kept(dict[int, str]):
+    """Code point -> what is left of it; filled as characters come."""
+
+    def __missing__(self, code: int) -> str:
+        sign = chr(code)
+        stays = sign.isalnum() or sign == "-" or unicodedata.category(sign)[0] in _SYMBOLS
+        self[code] = sign if stays else " "
+        return self[code]
+
+
+_KEPT = _Kept()
 
 
 def row_keys(

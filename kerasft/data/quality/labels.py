@@ -17,8 +17,8 @@ class Labels(Check):
     kinds = {"label_balance": "info", "few_rows": "warning", "unknown_labels": "error"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        names = {rows.name: label_sets(rows) for rows in data}
-        if names["train"] is None:
+        names = {rows.name: labels for rows in data if (labels := label_sets(rows)) is not None}
+        if "train" not in names:
             return
         counts = Counter(label for labels in names["train"] for label in labels)
         train = data.splits["train"]
@@ -33,7 +33,7 @@ class Labels(Check):
             yield self.finding("few_rows", train, found, what, "add rows of these classes", classes=len(few))
         named = set(data.task.fixed_labels)
         for rows in data:
-            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names[rows.name])}
+            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names.get(rows.name, []))}
             found = {row: sorted(labels) for row, labels in strange.items() if labels}
             if found:
                 labels = Counter(label for each in found.values() for label in each)

@@ -62,7 +62,8 @@ class Likeness(Check):
                 found[row] = least
         if found:
             same, later = earlier(ids), sum(other < row for row, other in found.items())
-            conflicts = contradicted(ids, rows.answers) if rows.answers is not None else {}
+            answers = rows.answers
+            conflicts = contradicted(ids, answers) if answers is not None else {}
             what = (
                 f"have the texts of another row or nearly so, {later:,} those of an earlier one; {len(same):,} have "
                 "the very same as an earlier one"
@@ -91,8 +92,8 @@ class Likeness(Check):
             ("near_leaks", alike, False, " or nearly so"),
         ):
             if found:
-                answers = rows.answers, learnt.answers
-                other = other_answers(found, *answers, whole=whole) if None not in answers else 0
+                said, known = rows.answers, learnt.answers
+                other = other_answers(found, said, known, whole) if said is not None and known is not None else 0
                 what = f"stand in {learnt.name}{or_nearly}, too; {other:,} of them with another answer"
                 shown = as_in(rows, {row: each[0] for row, each in found.items()}, learnt)
                 figures = {"in": learnt.name, "other_answer": other}

@@ -15,18 +15,19 @@ class Repeats(Check):
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         for rows in data:
-            copies = {row: first for row, first in earlier(list(zip(rows.keys, rows.answers or rows.keys))).items()}
+            copies = earlier(list(zip(rows.keys, rows.answers or rows.keys)))
             if copies:
                 what = "say what an earlier row says, with the same answer"
                 yield self.finding(
                     "duplicates", rows, copies, what, clean_line(rows, "duplicates", "drop"), as_in(rows, copies)
                 )
-            if rows.answers is not None and data.task.one_answer:
-                yield from self._contradictions(rows)
+            answers = rows.answers
+            if answers is not None and data.task.one_answer:
+                yield from self._contradictions(rows, answers)
 
-    def _contradictions(self, rows: SplitRows) -> Iterator[Finding]:
+    def _contradictions(self, rows: SplitRows, answers: Sequence[Hashable]) -> Iterator[Finding]:
         keys = row_keys(rows.table, rows.task.given, folded_with_symbols)
-        against = contradicted(keys, rows.answers)
+        against = contradicted(keys, answers)
         if against:
             what = "have the texts of another row and a different answer"
             fix = clean_line(rows, "conflicts", "majority")

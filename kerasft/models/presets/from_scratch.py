@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import keras
 import keras_hub
 
-from kerasft.config.schema import ModelConfig
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.byte_pair import byte_characters
 from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces

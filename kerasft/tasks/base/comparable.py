@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from kerasft.config.schema import Config
@@ -23,7 +23,6 @@ class Comparable:
         may_be_empty: names of texts that a row can do without.
         cuts_texts: whether what is longer than the model reads is left out; others read it in parts.
         checks: of an inspection, for what only this task's rows can have.
-        limits: of the contract.
     """
 
     config: Config
@@ -32,12 +31,16 @@ class Comparable:
     may_be_empty: tuple[str, ...] = ()
     cuts_texts = True
     checks: tuple[type[Check], ...] = ()
-    limits: Mapping[str, tuple[str, int]]
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Names of the texts of a row of `schema`: those of `inputs`, unless training reads more than an answer."""
         return self.inputs
+
+    @property
+    def limits(self) -> dict[str, tuple[str, int]]:
+        """Name of each of the `sides` of a prepared split -> the key that limits its texts, and to how many tokens."""
+        return {"texts": ("model.max_length", self.config.model.max_length)}
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -47,7 +50,7 @@ class Comparable:
     @property
     def fixed_labels(self) -> tuple[str, ...]:
         """The labels that the config names, which train may lack."""
-        return tuple(getattr(self.config.task, "labels", None) or ())
+        return ()
 
     def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Texts of `given` as a reader sees them, without what marks a part of them."""

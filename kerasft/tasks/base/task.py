@@ -40,6 +40,7 @@ class Task(TaskData[SectionT, SplitT]):
         one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Task(TaskData[SectionT, SplitT]):
     embeds = False
     one_of_many = False
     writes = False
+    peft_type: str | None = None
 
     @property
     def generator(self) -> Generator:

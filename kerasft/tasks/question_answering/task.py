@@ -34,6 +34,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     """
 
     section_class = QuestionAnsweringConfig
+    peft_type = "QUESTION_ANS"
     kind = KIND
     columns = rows.COLUMNS
     headline = "f1"

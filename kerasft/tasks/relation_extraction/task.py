@@ -57,6 +57,10 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
             )
         rows.check_columns(self.config.data.columns)
 
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
+
     def schema(self) -> pa.Schema:
         return rows.SCHEMA
 

@@ -28,6 +28,7 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     """The task by the contract; a row of the data is a text with the one that is to be written."""
 
     section_class = Seq2SeqConfig
+    peft_type = "SEQ_2_SEQ_LM"
     kind = KIND
     honours = ("label_smoothing",)
     measures_answers = True

@@ -29,6 +29,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
     section_class = TextClassificationConfig
+    peft_type = "SEQ_CLS"
     columns = rows.COLUMNS
     honours = OPTIONAL
 
@@ -40,6 +41,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
         self.one_of_many = self.problem.one_of_many
+
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
 
     def schema(self) -> pa.Schema:
         return rows.schema(self.inputs, self.problem.arrow)

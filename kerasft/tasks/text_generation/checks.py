@@ -13,7 +13,8 @@ class TurnOrder(Check):
     kinds = {"turns_out_of_order": "warning", "unanswered_turns": "info"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        learnt = data.task.dialogue.template.learnt
+        dialogue = data.task.dialogue
+        learnt = dialogue.template.learnt if dialogue else frozenset()
         for rows in data:
             twice, unanswered = {}, []
             for row, roles in enumerate(rows.column("roles")):

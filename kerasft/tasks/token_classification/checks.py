@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kerasft.config.schema import Config
+from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.quality.base import MOST_ROWS, Check, Example, Finding, Inspected
 from kerasft.data.quality.borders import inside_word
 from kerasft.data.quality.folding import folded_with_symbols
@@ -86,11 +87,12 @@ class TagScheme(Check):
         self.broken: dict[str, list[tuple[str, Example]]] = {scheme: [] for scheme in SCHEMES if scheme != "plain"}
 
     def see(self, split: str, record: Record, config: Config) -> None:
-        columns, task = config.data.columns, config.task
-        if "tags" not in columns or task.scheme != "auto":
+        columns, section = config.data.columns, config.task
+        auto = isinstance(section, TokenClassificationConfig) and section.scheme == "auto"
+        if "tags" not in columns or not auto:
             return  # a scheme that is named is held to by the reader
         try:
-            tags = read_tags(record, columns["tags"], task.scheme)
+            tags = read_tags(record, columns["tags"], "auto")
         except BadRow:
             return  # told as a broken row
         if not any(tag_form(tag) and tag != "O" for tag in tags):

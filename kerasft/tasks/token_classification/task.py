@@ -35,6 +35,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     section_class = TokenClassificationConfig
+    peft_type = "TOKEN_CLS"
     kind = KIND
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
@@ -61,6 +62,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             raise UserError(
                 f"task.stride: {self.section.stride} is more than half of model.max_length; use {half} or less"
             )
+
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
 
     def schema(self) -> pa.Schema:
         return rows.schema()

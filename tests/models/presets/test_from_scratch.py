@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from kerasft.config.schema import ModelConfig
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import (
     character_tokenizer,
