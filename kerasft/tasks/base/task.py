@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +83,13 @@ class Task(TaskData[SectionT, SplitT]):
     @abc.abstractmethod
     def build(self, backbone: keras.Model) -> keras.Model:
         """Backbone -> plain Keras model: features -> logits."""
+
+    def logit_names(self, labels: Sequence[str]) -> list[str]:
+        """Labels in the order of a model -> a name of each logit of its head, alike where the meaning is.
+
+        For heads that grow (`kerasft.models.growing_heads`).
+        """
+        return list(labels)
 
     def load_head(self, model: keras.Model, preset: str) -> None:
         """Gives the head of a new model the weights that its preset has for it, where a task knows of such.
