@@ -87,7 +87,7 @@ def assemble(
     """The model of a config, frozen as the config says; call it in the strategy's scope.
 
     Args:
-        config: the resolved config.
+        config: the sections `model` and `training` and the seed are read.
         task: has learnt its state.
         preset: resolved; None: from scratch.
         train: the training split, which a tokenizer is made from where training starts from scratch.

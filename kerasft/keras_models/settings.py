@@ -122,7 +122,7 @@ def saved_settings(resolved: str, task: str) -> Settings | None:
 
     Args:
         resolved: what `resolve_preset` returned: the folder of `save_to_preset`, a run's `model/`, or any other.
-        task: name of a section.
+        task: `task.name` that the settings have to be of.
     """
     folder = Path(resolved)
     if "://" in resolved or not facts_file(folder).is_file():

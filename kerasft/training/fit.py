@@ -50,7 +50,7 @@ class TrainResult:
     Attributes:
         prepared: every split, tokenized.
         strategy: the model was trained under.
-        workers: that trained it.
+        workers: the processes that trained; the chief writes what follows.
         history: rows of the learning curves.
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.

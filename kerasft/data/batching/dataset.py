@@ -30,7 +30,7 @@ def distribute(
     and no automatic sharding takes part.
 
     Args:
-        prepared: the split.
+        prepared: the split that the batches are made of.
         batches: gives the rows of each global batch; called once an iteration, the same in every process.
         strategy: where the batches go.
         parts: a replica's share is made to divide into this many equal parts (gradient accumulation).
@@ -91,7 +91,7 @@ def signature_of(
     """The form of a replica's share of a batch; with a fixed number of rows every dimension is fixed.
 
     Args:
-        prepared: the split.
+        prepared: the split that the batches are made of.
         share: rows of it; None: any number.
         packing: plans which texts share a row; None: each has its own.
         beside: with what stands beside the targets.

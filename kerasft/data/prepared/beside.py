@@ -48,7 +48,7 @@ def beside_batch(prepared: Prepared, rows: np.ndarray, targets: np.ndarray) -> d
     """What stands beside the rows of a batch.
 
     Args:
-        prepared: the split.
+        prepared: the split that the rows are counted in.
         rows: (batch,) indices; -1 repeats row 0, as in `Prepared.batch`.
         targets: (batch, ...) that `Prepared.batch` gave for these rows.
 

@@ -86,7 +86,7 @@ class KernelEncoder(Form, keras_hub.layers.TransformerEncoder):
         active = operations.gelu(product(operand, inner), tf.convert_to_tensor(inner.bias), approximate)
         joins = self._feedforward_dropout, self._feedforward_layer_norm
         found, _ = joined(product(active, outer), outer, found, *joins, training)
-        result = tf.reshape(found, tf.shape(inputs))
+        result = tf.reshape(found, tf.shape(inputs))  # (batch * length, hidden) -> (batch, length, hidden)
         result.set_shape(inputs.shape)
         return result
 

@@ -21,7 +21,7 @@ class Objective(abc.ABC):
 
     Args:
         model: features -> logits.
-        task: of the run.
+        task: gives the plain loss, `loss_sum`.
     """
 
     def __init__(self, model: keras.Model, task: Task):
