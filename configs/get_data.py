@@ -26,12 +26,23 @@ Splits = dict[str, "Rows | str"]  # split -> rows, or a text that is kept as it 
 Fetch = Callable[[str], str]  # path in the repository -> its text
 
 
-def banking77(fetch: Fetch) -> Splits:
-    def rows(split: str) -> Rows:
-        table = csv.DictReader(io.StringIO(fetch(f"banking_data/{split}.csv"), newline=""))
-        return [{"text": row["text"], "label": row["category"]} for row in table]
+def each(paths: dict[str, str], rows: Callable[[str], Rows]) -> Callable[[Fetch], Splits]:
+    """What makes the splits of a source with a file for each.
 
-    return {"train": rows("train"), "test": rows("test")}
+    Args:
+        paths: split -> path in the repository.
+        rows: text of a file -> its rows.
+    """
+    return lambda fetch: {split: rows(fetch(path)) for split, path in paths.items()}
+
+
+def three(path: str) -> dict[str, str]:
+    """Paths of three splits, which differ in a word: train, dev, test."""
+    return {split: path.format(word) for split, word in (("train", "train"), ("validation", "dev"), ("test", "test"))}
+
+
+def banking77(text: str) -> Rows:
+    return [{"text": row["text"], "label": row["category"]} for row in csv.DictReader(io.StringIO(text, newline=""))]
 
 
 def clinc150(fetch: Fetch) -> Splits:
@@ -46,54 +57,34 @@ def clinc150(fetch: Fetch) -> Splits:
 def go_emotions(fetch: Fetch) -> Splits:
     names = fetch("data/original/labels.txt").split()
 
-    def rows(split: str) -> Rows:
-        fields = (line.split("\t") for line in lines(fetch(f"data/original/{split}.tsv")))
+    def rows(text: str) -> Rows:
+        fields = (line.split("\t") for line in lines(text))
         return [{"text": text, "labels": [names[int(i)] for i in ids.split(",")]} for text, ids, *_ in fields]
 
-    return {"train": rows("train"), "validation": rows("dev"), "test": rows("test")}
+    return each(three("data/original/{}.tsv"), rows)(fetch)
 
 
-def stsb(fetch: Fetch) -> Splits:
-    def rows(split: str) -> Rows:
-        table = csv.reader(io.StringIO(fetch(f"data/stsb-en-{split}.csv"), newline=""))
-        return [{"text_a": first, "text_b": second, "label": float(score)} for first, second, score in table]
-
-    return {"train": rows("train"), "validation": rows("dev"), "test": rows("test")}
+def stsb(text: str) -> Rows:
+    table = csv.reader(io.StringIO(text, newline=""))
+    return [{"text_a": first, "text_b": second, "label": float(score)} for first, second, score in table]
 
 
-def semeval2010_task8(fetch: Fetch) -> Splits:
-    folder = "SemEval2010_task8_all_data"
-
-    def rows(path: str) -> Rows:
-        found = re.findall(r'^(\d+)\t"(.*)"\s*\n(\S+)', fetch(f"{folder}/{path}"), re.MULTILINE)
-        return [{"id": int(number), "text": text, "label": label} for number, text, label in found]
-
-    train = rows("SemEval2010_task8_training/TRAIN_FILE.TXT")
-    return {"train": train, "test": rows("SemEval2010_task8_testing_keys/TEST_FILE_FULL.TXT")}
+def semeval2010_task8(text: str) -> Rows:
+    found = re.findall(r'^(\d+)\t"(.*)"\s*\n(\S+)', text, re.MULTILINE)
+    return [{"id": int(number), "text": text, "label": label} for number, text, label in found]
 
 
-def wnut17(fetch: Fetch) -> Splits:
-    files = {"train": "wnut17train.conll", "validation": "emerging.dev.conll", "test": "emerging.test.annotated"}
-    return {split: tagged(fetch(path)) for split, path in files.items()}
+def weibo_ner(text: str) -> Rows:
+    found = tagged(text)
+    for row in found:
+        row["tokens"] = [token[0] for token in row["tokens"]]  # what follows says how words are split
+        row["tags"] = begun(row["tags"])
+    return found
 
 
-def weibo_ner(fetch: Fetch) -> Splits:
-    def rows(split: str) -> Rows:
-        found = tagged(fetch(f"data/weiboNER_2nd_conll.{split}"))
-        for row in found:
-            row["tokens"] = [token[0] for token in row["tokens"]]  # what follows says how words are split
-            row["tags"] = begun(row["tags"])
-        return found
-
-    return {"train": rows("train"), "validation": rows("dev"), "test": rows("test")}
-
-
-def scitldr(fetch: Fetch) -> Splits:
-    def rows(split: str) -> Rows:
-        papers = map(json.loads, lines(fetch(f"SciTLDR-Data/SciTLDR-A/{split}.jsonl")))
-        return [{"document": " ".join(paper["source"]).strip(), "summary": paper["target"][0]} for paper in papers]
-
-    return {"train": rows("train"), "validation": rows("dev"), "test": rows("test")}
+def scitldr(text: str) -> Rows:
+    papers = map(json.loads, lines(text))
+    return [{"document": " ".join(paper["source"]).strip(), "summary": paper["target"][0]} for paper in papers]
 
 
 def dailydialog(fetch: Fetch) -> Splits:
@@ -197,13 +188,18 @@ def begun(tags: Iterable[str]) -> list[str]:
     return found
 
 
+WNUT = {"train": "wnut17train.conll", "validation": "emerging.dev.conll", "test": "emerging.test.annotated"}
+SEMEVAL = {
+    "train": "SemEval2010_task8_all_data/SemEval2010_task8_training/TRAIN_FILE.TXT",
+    "test": "SemEval2010_task8_all_data/SemEval2010_task8_testing_keys/TEST_FILE_FULL.TXT",
+}
 XQUAD = "7d30520c717524000f0d9d2f9c10a069acd9d285"
 # Name -> repository, commit, what makes the splits, and the rows of each (of a text, its characters) when measured.
 SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] = {
     "banking77": (
         "PolyAI-LDN/task-specific-datasets",
         "57ec275d8078af65b7731c2a98be812d844a6d6b",
-        banking77,
+        each({"train": "banking_data/train.csv", "test": "banking_data/test.csv"}, banking77),
         {"train": 10003, "test": 3080},
     ),
     "clinc150": (
@@ -227,13 +223,13 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
     "scitldr": (
         "allenai/scitldr",
         "5ccad9c00a60ad75c9e04abf7f27d0f53f983b20",
-        scitldr,
+        each(three("SciTLDR-Data/SciTLDR-A/{}.jsonl"), scitldr),
         {"train": 1992, "validation": 619, "test": 618},
     ),
     "semeval2010_task8": (
         "roomylee/cnn-relation-extraction",
         "88110201473f18d0d4eb36108b159c0c4374591b",
-        semeval2010_task8,
+        each(SEMEVAL, semeval2010_task8),
         {"train": 8000, "test": 2717},
     ),
     "squad_small": (
@@ -245,7 +241,7 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
     "stsb": (
         "PhilipMay/stsb-multi-mt",
         "30de0dec4ee199b7f42351d3f1a0b19592955385",
-        stsb,
+        each(three("data/stsb-en-{}.csv"), stsb),
         {"train": 5749, "validation": 1500, "test": 1379},
     ),
     "tatoeba_en_zh": (
@@ -263,7 +259,7 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
     "weibo_ner": (
         "hltcoe/golden-horse",
         "7a73c08e45ed94312af4ef2d97cc35a47d029e99",
-        weibo_ner,
+        each(three("data/weiboNER_2nd_conll.{}"), weibo_ner),
         {"train": 1350, "validation": 270, "test": 270},
     ),
     "wikitext2": (
@@ -275,7 +271,7 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
     "wnut17": (
         "leondz/emerging_entities_17",
         "e52a2d2a71ac1a051ca2d532eef28653c5c02603",
-        wnut17,
+        each(WNUT, tagged),
         {"train": 3394, "validation": 1009, "test": 1287},
     ),
     "xquad": ("google-deepmind/xquad", XQUAD, xquad, {"test.en": 1190, "test.zh": 1190}),

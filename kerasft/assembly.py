@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import Made, variables_of
+from kerasft.models.tokenizers.digest import tokenizer_digest
+from kerasft.models.weights_digest import weights_digest
+from kerasft.peft.base import Method
+from kerasft.peft.new_rows import fresh_rows
+from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
 
 HEAD = "head.weights.npz"
@@ -49,6 +54,8 @@ class Assembled:
         preprocessor: strings -> features.
         parts: what was put in beside backbone and head.
         made: the layers and variables that each part can save; None: nothing is known of them.
+        method: of `model.peft`; None: `model.trainable` says what trains.
+        digests: `base` and `tokenizer` of the preset as it was, where there is a method.
     """
 
     model: keras.Model
@@ -57,6 +64,8 @@ class Assembled:
     preprocessor: Any
     parts: tuple[Part, ...] = ()
     made: Made | None = field(default=None, repr=False, compare=False)
+    method: Method | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 # Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
@@ -85,16 +94,25 @@ def assemble(
         start: what else is done to the model before it trains.
 
     Raises:
-        UserError: the preset can't be used, or `start` put something in that could not be saved.
+        UserError: the preset can't be used, `start` put something in that could not be saved, or the method of
+            `model.peft` finds nothing to change in it.
     """
     with dtype_policy(policy):
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
+        digests = _digests(backbone, tokenizer) if config.model.peft is not None and load_weights else {}
+        own = backbone
         assembled = with_head(task, *task.adapt(backbone, tokenizer), parts)
         if preset is not None and load_weights:
             task.load_head(assembled.model, preset)
         if start is not None:
             assembled = start(assembled)
             check_savable(assembled)
+        if config.model.peft is not None:
+            head, fresh = head_of(assembled), fresh_rows(own, assembled.backbone)
+            method = put_method(
+                config, assembled.model, assembled.backbone, digests, fresh, head, task.state.get("labels")
+            )
+            assembled = replace(assembled, method=method, digests=digests)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
 
@@ -114,17 +132,19 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
-    """Writes a model's parts and what its task learnt from data to a folder that exists.
+    """Writes a model's parts and what its task learnt from data to a folder that exists; adapters are merged.
 
     Raises:
         UserError: there is something in the model that can't be saved.
     """
     check_savable(assembled)
     with contextlib.ExitStack() as stack:
+        if assembled.method is not None:
+            stack.enter_context(assembled.method.merged())
         for part in reversed(assembled.parts):
             stack.enter_context(part.taken_out())
         save_preset(assembled.backbone, assembled.tokenizer, str(folder))
-    save_variables(folder / HEAD, _head(assembled))
+    save_variables(folder / HEAD, head_of(assembled))
     for part in assembled.parts:
         save_variables(_file_of(part, folder), part.variables)
     facts: dict[str, Any] = {"task": task.config.task.name, "state": task.state}
@@ -147,7 +167,7 @@ def load_model(folder: Path, task: Task, policy: str = "float32") -> Assembled:
     with dtype_policy(policy):
         backbone = load_backbone(str(folder), dtype=policy)
         assembled = with_head(task, backbone, load_tokenizer(str(folder)), _load_parts(folder, backbone))
-    load_variables(folder / HEAD, _head(assembled))
+    load_variables(folder / HEAD, head_of(assembled))
     return assembled
 
 
@@ -159,7 +179,8 @@ def load_facts(folder: Path) -> dict[str, Any]:
 def check_savable(assembled: Assembled) -> None:
     """Raises UserError for a layer or variable that belongs to no part of the model, which would not be saved."""
     if assembled.made is not None:
-        assembled.made.check(assembled.model, assembled.backbone, assembled.parts)
+        parts = [*assembled.parts, *([assembled.method] if assembled.method else [])]
+        assembled.made.check(assembled.model, assembled.backbone, parts)
 
 
 @contextlib.contextmanager
@@ -176,6 +197,11 @@ def dtype_policy(policy: str) -> Iterator[None]:
 def with_part(assembled: Assembled, part: Part) -> Assembled:
     """The same model, to which a part was added."""
     return replace(assembled, parts=(*assembled.parts, part))
+
+
+def _digests(backbone: keras.Model, tokenizer: Any) -> dict[str, str]:
+    """Of a preset as it is, before a task or a method changes it."""
+    return {"base": weights_digest(backbone.weights), "tokenizer": tokenizer_digest(tokenizer)}
 
 
 def _backbone_of(
@@ -214,8 +240,9 @@ def _file_of(part: Part, folder: Path) -> Path:
     return folder / f"{part.name}.weights.npz"
 
 
-def _head(assembled: Assembled) -> dict[str, keras.Variable]:
+def head_of(assembled: Assembled) -> dict[str, keras.Variable]:
     """The variables that the task put on the backbone, by path."""
     others = {id(variable) for variable in assembled.backbone.variables}
     others |= {id(variable) for part in assembled.parts for variable in variables_of(part)}
+    others |= {id(variable) for variable in variables_of(assembled.method)} if assembled.method else set()
     return by_path(variable for variable in assembled.model.weights if id(variable) not in others)

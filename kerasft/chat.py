@@ -29,7 +29,7 @@ OPTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    hint = "/forget begins anew; Ctrl-C ends an answer, Ctrl-D all."
+    hint = "/forget starts again; Ctrl-C ends an answer, Ctrl-D all."
     parser = Parser("chat", __doc__, "runs/NAME", suggest_key, hint)
     parser.add_argument("model", type=Path, help="a run, saved_models/NAME[/VERSION], or a config: its preset")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example task.decoding.top_k=40")
@@ -72,8 +72,8 @@ def chat(
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
     if (beams := dialogue.beams) > 1 and not isinstance(opened, Export):
         raise UserError(
-            f"task.decoding.beams: an answer is shown as it is written, and which of {beams} beams it is comes out at "
-            "the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
+            f"task.decoding.beams: chat shows an answer while it is written, and the best of {beams} beams is known "
+            "only at the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
     quiet_tensorflow(verbose)
     from kerasft.inference.chat import Conversation, writer_of

@@ -22,8 +22,11 @@ COMMANDS = {
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
     "serve": ("kerasft.serve", "serve exports behind TensorFlow Serving's API: kerasft serve saved_models/NAME"),
     "check-servable": ("kerasft.check_servable", "would TensorFlow Serving load it? kerasft check-servable DIR"),
+    "adapter": ("kerasft.adapter", "what model.peft trained, as files of PEFT: kerasft adapter export RUN DIR"),
+    "merge": ("kerasft.merge", "a preset with its adapter merged into it: kerasft merge RUN DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
+    "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
 HELP = ("help", "-h", "--help")

@@ -52,7 +52,7 @@ def launch(workers: int, config: str, overrides: Sequence[str], flags: Sequence[
         raise UserError(f"--workers: {workers}; use 1 or more")
     strategy = load_config(config, overrides).training.strategy
     if strategy not in ("auto", "multi_worker"):
-        raise UserError(f"training.strategy: {strategy} is of one process; set multi_worker for --workers {workers}")
+        raise UserError(f"training.strategy: {strategy} is for one process; set multi_worker for --workers {workers}")
     started = command("launch", "--workers", workers)
     group = Group(workers, [config, *overrides, *flags], started)
     index, code = group.wait()

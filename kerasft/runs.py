@@ -125,7 +125,7 @@ class Run:
         before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
         changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
         if changed:
-            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start anew")
+            raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start again")
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""
@@ -247,7 +247,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.", "data.cache")):
+        if not path.startswith(("output.", "export.", "data.cache", "inspect.")):
             raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
 
 

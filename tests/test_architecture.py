@@ -17,7 +17,20 @@ RANKS = (
     ("__main__",),
     ("cli",),
     ("launch",),  # takes the arguments of a training
-    ("train", "evaluate", "predict", "chat", "export", "check_servable", "serve", "verify", "preflight"),
+    (
+        "train",
+        "evaluate",
+        "predict",
+        "chat",
+        "export",
+        "check_servable",
+        "serve",
+        "verify",
+        "preflight",
+        "inspect",
+        "merge",
+    ),
+    ("adapter",),
     ("session",),
     ("accelerators",),
     ("keras_models",),
@@ -27,7 +40,9 @@ RANKS = (
     ("training",),
     ("runs",),
     ("run_folder",),
+    ("run_adapter",),
     ("assembly",),
+    ("peft",),
     ("tasks",),
     ("evaluation",),
     ("models",),
@@ -49,12 +64,11 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 250, 50, 7
 FOLDER_CIRCLES: dict[tuple[str, str], str] = {}
 # What is over a limit, and by how much it may be: none may grow, and one that no longer is over it must go from here.
 LONG_FILES: dict[str, int] = {
-    "kerasft/config/schema.py": 271,
     "kerasft/evaluation/metrics.py": 254,
     "kerasft/runs.py": 259,
     "kerasft/serving/capi.py": 264,
     "kerasft/training/layers/kernel_layers.py": 286,
-    "kerasft/training/optimizer.py": 280,
+    "kerasft/training/optimizer.py": 255,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {
@@ -68,6 +82,7 @@ MANY_PARAMETERS: dict[str, int] = {
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
 SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head")
+ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/keras_models/columns.py": "what a label is called, as tasks have it",
@@ -94,6 +109,8 @@ PRIVATE: dict[str, str] = {
     "kerasft/models/savable.py": "all layers within a model",
     "kerasft/models/tokenizers/byte_level_tokenizer.py": "special tokens of KerasHub's tokenizers",
     "kerasft/models/tokenizers/sentence_piece.py": "the model in TensorFlow Text's tokenizer",
+    "kerasft/peft/layernorm.py": "all layers within a model",
+    "kerasft/peft/targets.py": "all layers within a model",
     "kerasft/training/layers/compiled_activations.py": "all layers within a model",
     "kerasft/training/layers/deferred_rows.py": "calls of a layer in a functional model",
     "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of encoder layers",
@@ -306,7 +323,7 @@ def test_only_tasks_know_which_task_it_is():
     found = {
         file: asked
         for file, tree in parsed().items()
-        if room(file) not in ("tasks", "config") and (asked := list(asks_which_task(tree, names)))
+        if room(file) not in ("tasks", "config", ONE_TASK_A_FILE) and (asked := list(asks_which_task(tree, names)))
     }
     assert {file: asked for file, asked in found.items() if file not in KNOWS_TASKS} == {}
     assert set(KNOWS_TASKS) - set(found) == set(), "a file that no longer asks must go from the table"

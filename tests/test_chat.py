@@ -117,7 +117,7 @@ def test_mistakes_are_one_line(config, monkeypatch, capsys, tmp_path):
     assert chat.main([str(config), "task.mode=corpus", "data.columns={text: t}"]) == 2
     assert "task.mode is not chat; ask it by: kerasft predict" in capsys.readouterr().err
     assert chat.main([str(config), "task.decoding.beams=3"]) == 2
-    assert "which of 3 beams it is comes out at the end; give task.decoding.beams=1" in capsys.readouterr().err
+    assert "the best of 3 beams is known only at the end; give task.decoding.beams=1" in capsys.readouterr().err
     assert chat.main([str(tmp_path)]) == 2
     assert load_config(config, []).task.mode == "chat"
 

@@ -117,7 +117,7 @@ def test_workers_do_not_outlive_a_killed_launcher(project):
 def test_a_strategy_of_one_process_is_refused(project, capsys):
     path = str(project / "config.yaml")
     assert launch.main(["--workers", "2", path, "training.strategy=one_device"]) == 2
-    assert "training.strategy: one_device is of one process; set multi_worker" in capsys.readouterr().err
+    assert "training.strategy: one_device is for one process; set multi_worker" in capsys.readouterr().err
     assert launch.main(["--workers", "0", path]) == 2
 
 

@@ -55,7 +55,7 @@ class Programs:
                 policy=config.training.precision,
                 load_weights=False,
             )
-        self.model = assembled.model
+        self.model, self.method = assembled.model, assembled.method
         self.train_data = task.prepare(tables["train"], assembled.preprocessor, weighted=True)
         self.validation = task.prepare(tables["validation"], assembled.preprocessor)
         with strategy.scope():
@@ -104,6 +104,7 @@ class Programs:
             packed=batches.packed,
             recomputed=self._recomputed,
             xla=True,
+            method=self.method,
         )
         return lowered(
             make_train_step(plan), _share(self.train_data.at_step(0), batch_size // self.chips, batches.packing, parts)

@@ -19,13 +19,17 @@ class ArchitectureConfig(Section):
         description="For gpt2 and bart. subwords: byte-level BPE; characters: each character of the corpus is a token; "
         "sentencepiece: SentencePiece's BPE, with bytes for what the vocabulary lacks.",
     )
-    layers: int = Field(4, ge=1, description="Transformer layers; of a bart so many in encoder and decoder each.")
-    heads: int = Field(4, ge=1, description="Attention heads of a layer; they share its width.")
+    layers: int = Field(
+        4, ge=1, description="Transformer layers; for bart, this many in the encoder and also in the decoder."
+    )
+    heads: int = Field(4, ge=1, description="Attention heads in each layer; they share its width.")
     hidden: int = Field(256, ge=2, description="Width of a token's vector.")
     intermediate: int = Field(1024, ge=1, description="Width inside a layer's feed-forward part.")
-    vocabulary_size: int = Field(8000, ge=32, description="Most tokens of the vocabulary; a small corpus gives fewer.")
+    vocabulary_size: int = Field(8000, ge=32, description="The largest vocabulary; a small corpus gives fewer tokens.")
     positions: Optional[int] = Field(
-        None, ge=4, description="Tokens that a text can have in any task that starts from here; null: model.max_length."
+        None,
+        ge=4,
+        description="The longest text, in tokens, in any task that starts from this model; null: model.max_length.",
     )
     lowercase: bool = Field(True, description="Lower-case texts and strip accents; false for gpt2 and bart.")
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from kerasft.config.load import config_json_schema, dump_config, load_config
 from kerasft.config.schema import Config
-from kerasft.config.sections import sections
+from kerasft.config.sections import discriminator, sections
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
@@ -53,7 +53,8 @@ def key_tables() -> str:
     for path, model in (found := sections(Config)):
         title = f"## `{path}`" if path else "## Top level"
         if sum(other == path for other, _ in found) > 1:
-            title += f" with `name: {get_args(model.model_fields['name'].annotation)[0]}`"
+            key = discriminator(model)
+            title += f" with `{key}: {get_args(model.model_fields[key].annotation)[0]}`"
         parts.append("\n".join([title, "", model.__doc__ or "", "", *_rows(model)]))
     return "\n\n".join(parts)
 

@@ -38,41 +38,44 @@ class DataConfig(Section):
     )
     columns: dict[str, str] = Field(description="Role -> column name, for example {text: Text, label: Category}.")
     format: Format = Field(
-        "auto", description="Of every source; auto: by the file's ending; document: a file is one text."
+        "auto", description="The format of every source; auto: by the ending of the file; document: a file is one text."
     )
     encoding: str = Field(
         "auto",
-        description="Of text files, as Python names it, such as gb18030 or utf-16; auto: UTF-8, or else UTF-16 or "
-        "GB18030 by a guess that is said.",
+        description="The encoding of text files, as Python names it, such as gb18030 or utf-16; auto: UTF-8, "
+        "otherwise a guess (UTF-16 or GB18030) that is printed.",
     )
     delimiter: str = Field(
         "auto",
-        description="Between the fields of CSV and TSV, one character; auto: by the format, or else by the header, "
-        "which is said.",
+        description="The character between the fields of CSV and TSV; auto: by the format, otherwise by the header, "
+        "and a line says so.",
     )
     quoting: Literal["auto", "minimal", "none"] = Field(
         "auto",
-        description="Of CSV and TSV. minimal: double quotes around a field are no part of it; none: a quote is a "
-        "character like others, and each line a row; auto: minimal, but a quote that swallows rows is refused.",
+        description="For CSV and TSV. minimal: double quotes around a field are not part of it; none: a quote is an "
+        "ordinary character, and each line is a row; auto: minimal, but a quote that would swallow rows "
+        "is refused.",
     )
     max_row_bytes: int = Field(
-        16 << 20, ge=1, description="Bytes that one row, text or document may have; a longer one is refused."
+        16 << 20, ge=1, description="The largest row, text or document, in bytes; a longer one is refused."
     )
     clean: Optional[CleanConfig] = Field(
-        None, description="What is done with rows of train that are empty, leak, contradict or repeat; null: nothing."
+        None, description="What happens to rows of train that are empty, leak, contradict or repeat; null: nothing."
     )
-    limit: Optional[int] = Field(None, ge=1, description="Take a seeded sample of this many training examples.")
+    limit: Optional[int] = Field(
+        None, ge=1, description="Use a random sample of this many training examples (by the seed)."
+    )
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(
         "auto",
-        description="pad: shuffled rows; bucket: rows of like length together; pack: several texts share a row of the "
-        "transformer layers; auto: bucket, on TPU pack where it pays and pad where not.",
+        description="pad: shuffled rows; bucket: rows of similar length together; pack: several texts share a row of "
+        "the transformer layers; auto: bucket; on a TPU pack if it saves work, otherwise pad.",
     )
 
     cache: Optional[Folder] = Field(
         None,
         min_length=1,
-        description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; what is in it "
-        "is the texts, as token ids. null: each run tokenizes.",
+        description="A folder, such as gs://BUCKET/FOLDER, that keeps tokenized splits for later runs; it contains "
+        "the texts, as token ids. null: each run tokenizes.",
     )
 
     @field_validator("validation", "test")

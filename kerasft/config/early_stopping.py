@@ -12,8 +12,8 @@ class EarlyStoppingConfig(Section):
     patience: int = Field(
         2,
         ge=1,
-        description="Evaluations one after the other without an improvement of the metric, after which training stops; "
-        "a lower loss at the same value is none.",
+        description="Training stops after this many evaluations in a row without an improvement of the metric; a "
+        "lower loss with the same value is not one.",
     )
     min_delta: float = Field(
         0.0, ge=0, description="The metric has to be better by more than this to count as an improvement."

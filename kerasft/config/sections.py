@@ -29,16 +29,22 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[Bas
 
 
 def chosen_sections(model: type[BaseModel], values: Any) -> Iterator[tuple[str, type[BaseModel]]]:
-    """`sections` without the forms of a section that its key `name` rules out."""
+    """`sections` without the forms of a section that its key `name` or `method` rules out."""
     found = sections(model)
     for path, section in found:
         at = values
         for part in path.split(".") if path else ():
             at = at.get(part) if isinstance(at, dict) else None
-        name = at.get("name") if isinstance(at, dict) else None
         several = sum(other == path for other, _ in found) > 1
-        if not several or name in get_args(section.model_fields["name"].annotation):
+        key = discriminator(section)
+        name = at.get(key) if isinstance(at, dict) else None
+        if not several or name in get_args(section.model_fields[key].annotation):
             yield path, section
+
+
+def discriminator(section: type[BaseModel]) -> str:
+    """The key that tells the forms of a section apart."""
+    return "method" if "method" in section.model_fields else "name"
 
 
 def section_classes(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -15,19 +15,20 @@ class Seq2SeqConfig(TaskSection):
     template: Optional[str] = Field(
         None,
         min_length=1,
-        description="How what is read is made of {instruction} and {input}, such as 'translate English to German: "
-        "{input}'; null: the texts as they are, a line each.",
+        description="How the text that is read is made from {instruction} and {input}, such as 'translate English to "
+        "German: {input}'; null: the texts unchanged, one line for each.",
     )
     max_output_length: Optional[int] = Field(
         None,
         ge=4,
-        description="Tokens an output is cut to, special ones included; null: model.max_length, which is the input's.",
+        description="Longer outputs are cut to this many tokens, special tokens included; null: model.max_length, "
+        "the limit of the input.",
     )
     decoding: DecodingConfig = DecodingConfig.defaults()
-    samples: int = Field(20, ge=1, description="Outputs that the report shows beside those of the data.")
+    samples: int = Field(20, ge=1, description="How many outputs the report shows, next to those of the data.")
     measured_answers: int = Field(
         100,
         ge=1,
-        description="Outputs, drawn by the seed, that are written and compared with those of the data (BLEU, chrF, "
-        "...) after training and by evaluate.",
+        description="How many outputs are written and compared with those of the data (BLEU, chrF, ...) after "
+        "training and in evaluate; the seed chooses the rows.",
     )

@@ -26,7 +26,7 @@ def _different(names: list[str]) -> list[str]:
     for place, name in enumerate(map(_name, names)):
         same = name.lower() if name.lower() in ("true", "false") else name  # which programs write in capitals or not
         if same in places:
-            raise ValueError(f"{name[:60]!r} stands twice, as item {places[same] + 1} and {place + 1}; remove one")
+            raise ValueError(f"{name[:60]!r} is there twice, as item {places[same] + 1} and {place + 1}; remove one")
         places[same] = place
     return names
 
@@ -39,7 +39,9 @@ class OutOfScopeConfig(Section):
     """The answer to texts that belong to none of the labels, by a threshold chosen on validation."""
 
     label: Name = Field(min_length=1, description="The answer, and the label of such rows in the data.")
-    learn: bool = Field(False, description="Whether such rows of train teach a class; false: they teach nothing.")
+    learn: bool = Field(
+        False, description="Whether such rows of train teach a class of their own; false: they are not used."
+    )
     max_accuracy_loss: Optional[float] = Field(
         None,
         ge=0,
@@ -54,7 +56,7 @@ class TextClassificationConfig(TaskSection):
 
     name: Literal["text_classification"] = Field(description="The task.")
     problem: Literal["single_label", "multi_label", "regression"] = Field(
-        "single_label", description="One label a text, any number of labels, or a number."
+        "single_label", description="One label for each text, any number of labels, or a number."
     )
     labels: Optional[Names] = Field(
         None,
@@ -62,23 +64,23 @@ class TextClassificationConfig(TaskSection):
         description="Fixes the labels and their order; null: those found in the training data, sorted.",
     )
     label_separator: str = Field(
-        "|", min_length=1, description="Between the labels of one row where a multi_label column is a string."
+        "|", min_length=1, description="Separates the labels of a row if a multi_label column is a string."
     )
     pooling: Literal["auto", "cls", "mean", "last"] = Field(
         "auto",
-        description="How token vectors become one vector; auto: the family's own (encoders the first token, "
-        "decoders the last).",
+        description="How token vectors become one vector; auto: the usual way of the family (encoders: the first "
+        "token, decoders: the last).",
     )
     out_of_scope: Optional[OutOfScopeConfig] = None
     separator: Optional[str] = Field(
-        None, min_length=1, description="Between the levels of a label, such as / in travel/flight; null: no levels."
+        None, min_length=1, description="Separates the levels of a label, such as / in travel/flight; null: no levels."
     )
 
     top: Optional[int] = Field(
         None,
         ge=1,
-        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
-        "there are more than 200.",
+        description="How many labels an answer has, with probabilities, the likeliest first; null: all of them, or "
+        "20 if there are more than 200.",
     )
 
     @property
@@ -120,8 +122,8 @@ class RelationExtractionConfig(TaskSection):
     top: Optional[int] = Field(
         None,
         ge=1,
-        description="Labels whose probabilities an answer holds, the likeliest first; null: all of them, 20 where "
-        "there are more than 200.",
+        description="How many labels an answer has, with probabilities, the likeliest first; null: all of them, or "
+        "20 if there are more than 200.",
     )
 
     @field_validator("tags")
@@ -145,21 +147,22 @@ class TokenClassificationConfig(TaskSection):
     )
     scheme: Literal["auto", "iob1", "iob2", "bioes", "bilou", "plain"] = Field(
         "auto",
-        description="Of the column tags; a named one is held to strictly, auto reads them all as conlleval does. "
-        "plain: each token has a type of its own, as in part-of-speech tagging.",
+        description="The form of the tags; with a named scheme, tags that break its rules are errors; auto reads all "
+        "of them as conlleval does. plain: each token has its own type, as in part-of-speech tagging.",
     )
     joiner: Literal["auto", "space", "none"] = Field(
         "auto",
-        description="What stands between tokens in the text; auto: a space, and nothing between Chinese or Japanese.",
+        description="What is put between tokens to make the text; auto: a space, and nothing between Chinese or "
+        "Japanese characters.",
     )
     units: Literal["tokens", "words", "pieces", "spaces"] = Field(
         "tokens",
-        description="What gets a tag, labelled on its first piece. tokens: what is between white space, without the "
-        "punctuation at its edges, each Chinese or Japanese character by itself; words as the tokenizer splits them; "
-        "every piece; or all that stands between white space.",
+        description="What gets a tag (read at its first piece). tokens: text between white space, without the "
+        "punctuation at its edges, each Chinese or Japanese character separate; words: as the tokenizer "
+        "splits them; pieces: every token of the model; spaces: everything between white space.",
     )
     stride: int = Field(
-        32, ge=0, description="Tokens that neighbouring windows share where a text is longer than model.max_length."
+        32, ge=0, description="Tokens that neighbouring windows share if a text is longer than model.max_length."
     )
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
@@ -171,15 +174,17 @@ class QuestionAnsweringConfig(TaskSection):
 
     name: Literal["question_answering"] = Field(description="The task.")
     max_question_length: int = Field(
-        64, ge=1, description="Tokens a question is cut to; the rest of model.max_length is the context's."
+        64,
+        ge=1,
+        description="Longer questions are cut to this many tokens; the rest of model.max_length is for the context.",
     )
     stride: int = Field(
         128,
         ge=0,
-        description="Tokens that neighbouring windows share where a context has several; at most half of one.",
+        description="Tokens that neighbouring windows of a long context share; at most half of a window.",
     )
-    max_answer_length: int = Field(30, ge=1, description="Tokens an answer has at most.")
-    n_best: int = Field(20, ge=1, description="Answers that are compared, and listed beside the best.")
+    max_answer_length: int = Field(30, ge=1, description="The longest answer, in tokens.")
+    n_best: int = Field(20, ge=1, description="How many answers are compared and listed.")
 
 
 class TextEmbeddingConfig(TaskSection):
@@ -204,13 +209,13 @@ class MaskedLMConfig(TaskSection):
     batches_of_tokens: ClassVar[bool] = True
 
     name: Literal["masked_lm"] = Field(description="The task.")
-    mask_probability: float = Field(0.15, gt=0, lt=1, description="Share of the tokens that is hidden.")
+    mask_probability: float = Field(0.15, gt=0, lt=1, description="Share of the tokens that are hidden.")
     whole_word: bool = Field(False, description="Hide all pieces of a word or none.")
     packing: Literal["documents", "none"] = Field(
         "documents",
-        description="documents: rows are full, texts follow one another in them; none: each text has rows of its own.",
+        description="documents: rows are full, one text follows the other; none: each text has rows of its own.",
     )
-    top: int = Field(5, ge=1, le=100, description="Tokens that the served model names for each mask in a text.")
+    top: int = Field(5, ge=1, le=100, description="How many tokens the served model gives for each mask in a text.")
 
     @property
     def ragged(self) -> bool:
@@ -229,5 +234,5 @@ Task = Annotated[
         TextGenerationConfig,
         Seq2SeqConfig,
     ],
-    Field(discriminator="name", description="What is learnt."),
+    Field(discriminator="name", description="What is learned."),
 ]

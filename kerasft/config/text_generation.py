@@ -9,31 +9,35 @@ from kerasft.config.task_section import TaskSection
 
 
 class DecodingConfig(Section):
-    """How a text is written, token by token, where a request does not say."""
+    """How a text is written, token by token, if a request does not say it."""
 
     max_new_tokens: int = Field(
-        64, ge=1, description="Most tokens of an answer; the prompt has the rest of max_length."
+        64, ge=1, description="The longest answer, in tokens; the rest of max_length is for the prompt."
     )
     temperature: float = Field(
-        0.0, ge=0, description="0: always the likeliest token; otherwise tokens are drawn, the higher the wilder."
+        0.0,
+        ge=0,
+        description="0: always the likeliest token; otherwise tokens are drawn at random, and a higher "
+        "value means more variety.",
     )
-    top_k: Optional[int] = Field(None, ge=1, description="Draw among this many likeliest tokens; null: among all.")
+    top_k: Optional[int] = Field(None, ge=1, description="Draw from this many likeliest tokens; null: from all.")
     top_p: float = Field(
-        1.0, gt=0, le=1, description="Draw among the likeliest tokens that together have this probability."
+        1.0, gt=0, le=1, description="Draw from the likeliest tokens that together have this probability."
     )
     repetition_penalty: float = Field(
-        1.0, gt=0, description="Above 1: tokens that prompt or answer already have become less likely."
+        1.0, gt=0, description="Above 1: tokens that are already in the prompt or the answer become less likely."
     )
     beams: int = Field(
         1,
         ge=1,
-        description="Above 1: beam search, for the likeliest answer as a whole; nothing is drawn.",
+        description="Above 1: beam search for the answer that is likeliest as a whole; nothing is random.",
     )
     length_penalty: float = Field(
-        1.0, description="Of beams: answers are compared by score / length ** this; the larger, the longer."
+        1.0,
+        description="For beams: answers are compared by score / length ** this; a larger value prefers longer answers.",
     )
     stop: list[Annotated[str, Field(min_length=1)]] = Field([], description="An answer ends before any of these texts.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Of what is drawn; the same request gets the same answer.")
+    seed: int = Field(0, ge=0, lt=2**31, description="For the random draws; the same request gets the same answer.")
 
     @model_validator(mode="after")
     def _searched_or_drawn(self) -> "DecodingConfig":
@@ -51,30 +55,30 @@ class ChatConfig(Section):
     """How a dialogue becomes one text, turn by turn, in mode chat; as given, ChatML."""
 
     opening: str = Field(
-        "<|im_start|>{role}\n", min_length=1, description="What stands before a turn; {role} is who speaks."
+        "<|im_start|>{role}\n", min_length=1, description="The text before a turn; {role} is the speaker."
     )
     end: str = Field(
         "<|im_end|>",
         min_length=1,
-        description="What ends a turn. It is learnt with an answer, and ends what is written.",
+        description="The text that ends a turn. It is learned with an answer, and ends a generated one.",
     )
-    between: str = Field("\n", description="What stands between a turn's end and the next one's opening.")
+    between: str = Field("\n", description="The text between the end of a turn and the opening of the next.")
     system: Optional[str] = Field(
-        None, description="Content of a first turn of role system, for dialogues that have none of their own."
+        None, description="Content of a first turn with the role system, for dialogues without one."
     )
     learn: list[str] = Field(
-        ["assistant"], min_length=1, description="Roles whose turns are learnt; the first is the one that answers."
+        ["assistant"], min_length=1, description="Roles whose turns are learned; the first is the one that answers."
     )
     turns: list[str] = Field(
         ["user", "assistant"],
         min_length=1,
-        description="Of column turns, a list of texts: who speaks, one after the other, over and over.",
+        description="For a column turns (a list of texts): the speakers in their order, repeated.",
     )
     rename: dict[str, str] = Field(
         {}, description="Role in the data -> role, such as {human: user, gpt: assistant}; others stay."
     )
-    role_key: str = Field("role", description="Of column messages: the key of a message that says who speaks.")
-    content_key: str = Field("content", description="Of column messages: the key of a message that has the text.")
+    role_key: str = Field("role", description="For a column messages: the key of a message that has the speaker.")
+    content_key: str = Field("content", description="For a column messages: the key of a message that has the text.")
 
 
 class TextGenerationConfig(TaskSection):
@@ -84,26 +88,31 @@ class TextGenerationConfig(TaskSection):
 
     name: Literal["text_generation"] = Field(description="The task.")
     mode: Literal["corpus", "prompt_completion", "chat"] = Field(
-        "corpus", description="Learn plain text, all of it; or answers to prompts or in dialogues, the answers alone."
+        "corpus",
+        description="corpus: learn all of a plain text; prompt_completion and chat: learn only the answers "
+        "to prompts or in dialogues.",
     )
     template: Optional[str] = Field(
         None,
         min_length=1,
-        description="Of prompt_completion: how a prompt is made of {instruction} and {input}; null: a line each.",
+        description="For prompt_completion: how a prompt is made from {instruction} and {input}; null: one line for "
+        "each.",
     )
     packing: Literal["documents", "none"] = Field(
         "documents",
-        description="Of a corpus. documents: rows are full, texts follow one another in them; none: each text has rows "
-        "of its own.",
+        description="For a corpus. documents: rows are full, one text follows the other; none: each text has rows of "
+        "its own.",
     )
     chat: ChatConfig = ChatConfig.defaults()
     decoding: DecodingConfig = DecodingConfig.defaults()
-    samples: int = Field(20, ge=1, description="Rows that are written on after training, for predictions/ and report.")
+    samples: int = Field(
+        20, ge=1, description="How many rows the model continues after training, for predictions/ and the report."
+    )
     measured_answers: int = Field(
         100,
         ge=1,
-        description="Of prompts and dialogues: answers, drawn by the seed, that are written and compared with those of "
-        "the data (ROUGE, BLEU, ...) after training and by evaluate.",
+        description="For prompts and dialogues: how many answers are written and compared with those of the data "
+        "(ROUGE, BLEU, ...) after training and in evaluate; the seed chooses the rows.",
     )
 
     @property

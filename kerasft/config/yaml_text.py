@@ -134,7 +134,7 @@ def _check(node: yaml.Node, place: str, path: KeyPath, above: tuple[yaml.Node, .
             if not isinstance(key, yaml.ScalarNode):
                 raise UserError(f"{place}:{line}: a key is a list or a section; put texts with brackets in quotes")
             if key.value in first:
-                raise UserError(f"{place}:{line}: {dotted}: stands twice, first in line {first[key.value]}; keep one")
+                raise UserError(f"{place}:{line}: {dotted}: is there twice, first in line {first[key.value]}; keep one")
             first[key.value] = line
             if key.tag != _MERGE:  # keys are names: a label called 1 or true is a text like the others
                 key.tag = _TEXT

@@ -110,7 +110,7 @@ class TaskModel(keras.Model):
             **{"jit_compile": False, **kwargs},  # XLA would compile each length of texts anew
         )
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training=True):
         """The task's loss, as a step of the command line has it: the weighted mean over the batch."""
         if "loss" not in self._chosen:
             return super().compute_loss(x, y, y_pred, sample_weight, training)

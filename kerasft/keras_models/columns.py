@@ -166,4 +166,5 @@ def batches_of(dataset: tf.data.Dataset) -> Iterator[tuple[Any, Any, Any]]:
     """(texts, labels, weights) of each batch; None of what is not there."""
     for element in dataset.as_numpy_iterator():
         element = element if isinstance(element, tuple) else (element,)
-        yield (*element, None, None)[:3]  # type: ignore[misc]
+        texts, labels, weights = (*element, None, None)[:3]
+        yield texts, labels, weights

@@ -65,13 +65,14 @@ def fit_arguments(model: TaskModel, given: Given, shuffle: bool, options: dict[s
     options = {**options, "callbacks": [*(options.get("callbacks") or []), now]}
     batch_size, held_size = options.pop("batch_size"), options.pop("validation_batch_size", None) or MEASURED
     if share := options.pop("validation_split", 0.0):
-        *given, options["validation_data"] = split(model, given, share)
+        x, y, weights, options["validation_data"] = split(model, given, share)
+        given = x, y, weights
     learn(model, *given[:2])
     if (held := options.get("validation_data")) is not None:
         held = held if isinstance(held, tuple) else (held,)
         options["validation_data"] = measured_data(model, held, held_size)
     seed = model.task.config.seed if shuffle else None
-    return options | {"shuffle": False, "x": training_data(model, tuple(given), batch_size, seed, now)}
+    return options | {"shuffle": False, "x": training_data(model, given, batch_size, seed, now)}
 
 
 @contextlib.contextmanager
@@ -127,17 +128,17 @@ def measured_data(model: TaskModel, given: Given, batch_size: int) -> tf.data.Da
 
 def split(model: TaskModel, given: Given, share: float) -> tuple[Any, Any, Any, Given]:
     """Texts, labels and weights to train on, and the last share of all apart, as Keras' `validation_split` has it."""
-    x, *beside = _three(given)
+    x, y, weights = _three(given)
     if isinstance(x, tf.data.Dataset) or not 0 < share < 1:
         raise UserError(f"validation_split: {share}; give a share between 0 and 1, of lists")
     columns = columns_of(x, model.text_columns)
     cut = int(len(next(iter(columns.values()))) * (1 - share))
 
-    def part(rows: slice) -> Given:
+    def part(rows: slice) -> tuple[Any, Any, Any]:
         texts = {name: values[rows] for name, values in columns.items()}
-        return texts, *(None if values is None else values[rows] for values in beside)
+        return texts, None if y is None else y[rows], None if weights is None else weights[rows]
 
-    return *part(slice(cut)), part(slice(cut, None))  # type: ignore[return-value]
+    return *part(slice(cut)), part(slice(cut, None))
 
 
 def learn(model: TaskModel, x: Any, y: Any) -> None:
@@ -165,5 +166,6 @@ def _streamed(model: TaskModel, given: Given, now: EpochNumber | None) -> tf.dat
     return streamed(dataset, lambda *window: prepared_examples(model, *window, training=training), now)
 
 
-def _three(given: Given) -> Given:
-    return (*given, None, None)[:3]
+def _three(given: Given) -> tuple[Any, Any, Any]:
+    x, y, weights = (*given, None, None)[:3]
+    return x, y, weights

@@ -16,7 +16,7 @@ def default_optimizer(variables: Sequence[keras.Variable]) -> keras.optimizers.O
     Args:
         variables: that are trained.
     """
-    defaults = OptimizerConfig()
+    defaults = OptimizerConfig.model_validate({})
     optimizer = keras.optimizers.AdamW(
         defaults.learning_rate,
         weight_decay=defaults.weight_decay,

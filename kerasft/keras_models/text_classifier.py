@@ -58,7 +58,7 @@ class TextClassifier(TaskModel):
 
     @property
     def _problem(self) -> str:
-        return self.task.config.task.problem
+        return self.task.section.problem
 
     def _default_metrics(self) -> list[keras.metrics.Metric]:
         if self._problem == "regression":

@@ -37,7 +37,7 @@ class TextEmbedder(TaskModel):
         return ("text", "text_pair", *third, *(("label",) if scored else ()))
 
     def _learns(self) -> bool:
-        return self.task.config.task.objective == "cosine" and not self.settings.learnt
+        return self.task.section.objective == "cosine" and not self.settings.learnt
 
     @classmethod
     def _first_state(cls, config: Any) -> dict[str, Any]:

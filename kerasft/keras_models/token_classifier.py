@@ -61,9 +61,9 @@ class TokenClassifier(TaskModel):
             raise UserError(f"{record.where}: the label is {quoted(found)}; give a list of spans, or of tags")
         if isinstance(text, list):
             tags = [self._tag(tag, record.where) for tag in found]
-            task = self.task.config.task
+            section = self.task.section
             given = Record({"tokens": text, "tags": tags}, record.where)
-            row = read_tagged(given, "tokens", "tags", task.joiner, task.scheme)
+            row = read_tagged(given, "tokens", "tags", section.joiner, section.scheme)
             row = row | {"label": row.pop("types"), "where": record.where}
         else:
             spans = [self._span(span, names, record.where) for span in found]

@@ -19,7 +19,15 @@ Changes = list[tuple[keras.layers.Layer, Kind]]
 
 
 class Form:
-    """A base of every class that a layer has for a while: another form of the layer's own class."""
+    """A base of every class that a layer has for a while: another form of the layer's own class.
+
+    Attributes:
+        adapted: it gives something else than the layer's own class: no other form may read its weights instead.
+        outside: layers of elsewhere that it calls, such as one that draws numbers.
+    """
+
+    adapted = False
+    outside: tuple[keras.layers.Layer, ...] = ()
 
 
 def own_class(layer: keras.layers.Layer) -> Kind:
@@ -30,9 +38,11 @@ def own_class(layer: keras.layers.Layer) -> Kind:
 def as_made(layer: keras.layers.Layer) -> bool:
     """Whether a layer, and each part that KerasHub's code calls in it, is as Keras and KerasHub made it.
 
-    Not where a part is of another class, such as a wrapper around a Dense layer, where a layer has LoRA weights or is
-    quantized, or where its `call` was replaced.
+    Not where a part is of another class, such as a wrapper around a Dense layer, where a layer has LoRA weights, is
+    quantized or has a form that adapts it, or where its `call` was replaced.
     """
+    if isinstance(layer, Form) and layer.adapted:
+        return False
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None) or "call" in vars(layer):
         return False
     parts = PARTS.get(own_class(layer), {})

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import keras
 
 from kerasft.errors import UserError
-from kerasft.models.parts import Part
 
 LORA = ("lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b")
 FIX = "could not be saved with it; save it as a part (kerasft.models.parts.Part)"
+
+
+class Saved(Protocol):
+    """A part, or anything else that is saved with a model."""
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]: ...
+
+    @property
+    def variables(self) -> Mapping[str, keras.Variable]: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Made:
         variables = {id(variable): variable for variable in (*model.weights, *backbone.weights)}
         return cls({id(layer): layer for layer in _with_inner([model, backbone])}, variables)
 
-    def check(self, model: keras.Model, backbone: keras.Model, parts: Sequence[Part]) -> None:
+    def check(self, model: keras.Model, backbone: keras.Model, parts: Sequence[Saved]) -> None:
         """Raises UserError for a layer or variable that was put into the model since, and that no part saves."""
         layers = self.layers.keys() | {id(layer) for part in parts for layer in _with_inner(part.layers)}
         for layer in _with_inner([model, backbone]):
@@ -41,7 +51,7 @@ class Made:
                 raise UserError(f"{variable.path}: this variable was put into the model and {FIX}")
 
 
-def variables_of(part: Part) -> list[keras.Variable]:
+def variables_of(part: Saved) -> list[keras.Variable]:
     """What a part saves, and what else is in its layers."""
     return [*part.variables.values(), *(weight for layer in part.layers for weight in layer.weights)]
 

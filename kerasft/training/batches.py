@@ -100,9 +100,9 @@ class Batches:
         mine = self.epochs.limit.parts if self.epochs.limit else None
         if parts not in (None, mine):
             raise UserError(
-                f"training.tokens_per_batch: the run's batches divide into {parts} parts (replicas x "
-                f"training.gradient_accumulation), and would into {mine} here; go on with as many replicas as before, "
-                "or start anew with --overwrite"
+                f"training.tokens_per_batch: the run's batches have {parts} parts (replicas x "
+                f"training.gradient_accumulation), and here they would have {mine}; resume with as many replicas as "
+                "before, or start again with --overwrite"
             )
         return mine
 

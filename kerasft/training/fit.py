@@ -24,8 +24,10 @@ from kerasft.distribution.workers import Workers, digest_of, workers_of
 from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
+from kerasft.models.parameter_counts import count_parameters, trained_share
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.models.tokenizers.traced import graph_seconds
+from kerasft.run_adapter import save_adapter
 from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
@@ -120,6 +122,8 @@ def prepare(job: TrainingJob) -> PreparedRun:
     workers.run_on_all(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
     workers.run_on_all(lambda: _check_fit_head(config, workers))
     assembled, objective = _assembled(job, strategy)
+    for line in (trained_share(assembled.model), *(assembled.method.notes if assembled.method else ())):
+        job.terminal.line(line)
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
@@ -139,11 +143,12 @@ def prepare(job: TrainingJob) -> PreparedRun:
         folder=run.folder,
         checkpoints=checkpoint_folder(run),
         terminal=job.terminal,
-        depths=layer_depths(assembled.backbone),
+        depths={**layer_depths(assembled.backbone), **(assembled.method.depths if assembled.method else {})},
         workers=workers,
         recomputed=recomputed_layers(config, assembled.backbone),
         objective=objective,
         actions=job.actions,
+        method=assembled.method,
     )
     return PreparedRun(Trainer(plan), prepared, assembled, cache)
 
@@ -218,6 +223,8 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     workers.check_sees(run.folder)
     trainer.fit(resume)
     workers.run_on_chief(lambda: run.save_model(ready.assembled, job.task))
+    if ready.assembled.method is not None:
+        workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
@@ -234,8 +241,10 @@ def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:
+    trained, every = count_parameters(model)
     return {
         "preset": config.model.preset,
-        "parameters": int(model.count_params()),
-        "trainable_parameters": int(sum(keras.ops.size(v) for v in model.trainable_weights)),
+        "parameters": every,
+        "trainable_parameters": trained,
+        "trainable_share": trained / every,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ def create_optimizer(
     depths: Mapping[str, int],
     deferred: Sequence[keras.layers.Layer] = (),
     kernels: bool = False,
+    rates: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer for the model's trainable variables.
 
@@ -40,6 +40,7 @@ def create_optimizer(
         depths: variable path -> depth in the backbone; a variable it lacks belongs to the head.
         deferred: embedding layers of which a step updates the rows it uses alone; see `deferrable_layers`.
         kernels: Adam and AdamW clip, decay and update in one pass of our own (`kerasft.kernels`); for one replica.
+        rates: variable path -> what its learning rate is multiplied by besides.
     """
     chosen = config.optimizer
     common = dict(
@@ -64,8 +65,8 @@ def create_optimizer(
     if spared:
         optimizer.exclude_from_weight_decay(var_list=spared)
     optimizer.build(variables)
-    factors = _factors(chosen, variables, depths)
-    optimizer.factors = {optimizer._var_key(v): factor for v, factor in zip(variables, factors)}
+    factors, rates = _factors(chosen, variables, depths), rates or {}
+    optimizer.factors = {optimizer._var_key(v): f * rates.get(v.path, 1.0) for v, f in zip(variables, factors)}
     optimizer.defer(deferred, steps)
     optimizer.in_one_pass = kernels and isinstance(optimizer, keras.optimizers.Adam)
     return optimizer
@@ -106,6 +107,12 @@ class _FineTuning(keras.optimizers.Optimizer):
             self._track_variable(table.done)
             found.append((layer, table))
         self.deferred = tuple(found)
+
+    def averages(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+        """Each weight that trains, and its moving average; none without `training.ema`."""
+        means = self._model_variables_moving_average if self.use_ema else ()
+        for variable, mean in zip(self._trainable_variables, means):
+            yield variable, keras.ops.convert_to_numpy(mean)
 
     def _table(self, variable) -> DeferredRows | None:
         key = self._var_key(variable)
@@ -206,38 +213,6 @@ class _FineTuning(keras.optimizers.Optimizer):
 def fine_tuning(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
     """A Keras optimizer class -> the one of that name that fine-tunes."""
     return type(kind.__name__, (_FineTuning, kind), {})
-
-
-@contextlib.contextmanager
-def exported_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """The model has the weights inside that would be exported: moving averages where there are any, and all rows."""
-    with contextlib.ExitStack() as inside:
-        inside.enter_context(swapped_averages(optimizer))
-        for _, table in optimizer.deferred:
-            inside.enter_context(table.up_to_date(optimizer.iterations.value))
-        yield
-
-
-@contextlib.contextmanager
-def swapped_averages(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Puts the moving average of the weights into the model while it is evaluated or saved, where there is one."""
-    pairs = (
-        list(zip(optimizer._trainable_variables, optimizer._model_variables_moving_average))
-        if optimizer.use_ema
-        else []
-    )
-
-    def swap() -> None:
-        for variable, average in pairs:
-            kept = keras.ops.convert_to_numpy(variable)
-            variable.assign(keras.ops.convert_to_numpy(average))
-            average.assign(kept)
-
-    swap()
-    try:
-        yield
-    finally:
-        swap()
 
 
 def _tf_variable(variable) -> tf.Variable:

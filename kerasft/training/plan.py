@@ -13,6 +13,7 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.distribution.workers import Workers
+from kerasft.peft.base import Method
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
 from kerasft.training.objectives.base import Objective
@@ -37,6 +38,7 @@ class TrainingPlan:
         recomputed: transformer layers of the model that are computed again on the way back, to save memory.
         objective: what is minimised; None: the task's loss.
         actions: what happens beside the usual actions of a training.
+        method: of parameter-efficient fine-tuning that the model was given; None: `model.trainable` says what trains.
     """
 
     config: Config
@@ -53,3 +55,4 @@ class TrainingPlan:
     recomputed: Sequence[keras.layers.Layer] = ()
     objective: Objective | None = None
     actions: tuple[Action, ...] = ()
+    method: Method | None = None

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from kerasft.data.batching.dataset import part_of
+from kerasft.peft.base import Method
 from kerasft.training.layers.deferred_rows import EmbeddingLookups, deferring, rows_used
 from kerasft.training.layers.fused_layers import fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready, kernels_together
@@ -36,6 +37,7 @@ class StepPlan:
         recomputed: transformer layers that are computed again on the way back, to save memory.
         xla: the step is compiled by XLA, as on a TPU.
         microbatches: equal parts of what is worked through at once, side by side; see `chosen_microbatches`.
+        method: of parameter-efficient fine-tuning, which layers compute in the step; None: layers are as they are.
     """
 
     model: keras.Model
@@ -48,6 +50,7 @@ class StepPlan:
     recomputed: Sequence[keras.layers.Layer] = ()
     xla: bool = False
     microbatches: int = 1
+    method: Method | None = None
 
 
 def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
@@ -75,6 +78,7 @@ def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
         with (
             plan.packed.installed() if plan.packed else contextlib.nullcontext(),
             fused_layers(plan.model, plan.fused),
+            plan.method.installed() if plan.method else contextlib.nullcontext(),
             deferring(plan.optimizer.deferred),
             rematerialized(plan.recomputed, plan.xla),
         ):

@@ -21,6 +21,7 @@ from kerasft.training.actions.signals import StopEvaluation
 from kerasft.training.batches import Batches
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
+from kerasft.training.exported_weights import exported_weights
 from kerasft.training.fitted_head import fit_head
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.layers.deferred_rows import deferrable_layers
@@ -28,7 +29,7 @@ from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_fo
 from kerasft.training.layers.precision import bfloat16_products, rewrites
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.training.objectives.task_loss import TaskLoss
-from kerasft.training.optimizer import create_optimizer, exported_weights
+from kerasft.training.optimizer import create_optimizer
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.selection import Selection
 from kerasft.training.step import StepPlan, make_train_step
@@ -50,14 +51,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
+            written_by, keep, others = HERE if hosts else None, training.checkpoint.keep, self.objective.variables
             self.checkpoints = Checkpoints(
-                plan.checkpoints,
-                plan.model,
-                self.optimizer,
-                training.checkpoint.keep,
-                plan.workers,
-                written_by=HERE if hosts else None,
-                others=self.objective.variables,
+                plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, written_by, others
             )
         self.progress = self.checkpoints.progress
         self.selection = Selection(training.early_stopping, plan.task, self.progress)
@@ -71,7 +67,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         training, model = self.config.training, self.model
         rows = [] if self.static else deferrable_layers(training, model, self.forms, replicas)
         kernels = KERNELS in self.forms and replicas == 1
-        return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels)
+        rates = self.plan.method.rates if self.plan.method else {}
+        return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels, rates)
 
     def _create_evaluator(self) -> Evaluator:
         # Activations would be compiled anew for each length of texts.
@@ -97,6 +94,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             recomputed=self.plan.recomputed,
             xla=self.static,
             microbatches=self.microbatches,
+            method=self.plan.method,
         )
 
     def fit(self, resume: bool = False) -> None:
@@ -206,7 +204,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def _fit_head(self) -> None:
         size = self.config.training.evaluation_batch_size
-        with bfloat16_products(self.rewrites):
+        merged = self.plan.method.merged() if self.plan.method else contextlib.nullcontext()
+        with bfloat16_products(self.rewrites), merged:
             fit_head(self.model, self.train_data, self.strategy, size, self.microbatches, self.forms, self.terminal)
 
     def _evaluation_after(self, step: int) -> int:
@@ -236,7 +235,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
-        with exported_weights(self.optimizer):
+        with exported_weights(self.optimizer, self.plan.method):
             logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)
             metrics = self.task.metrics(self.plan.validation, logits)

@@ -112,8 +112,8 @@ def test_overriding_one_use_of_an_anchor_leaves_the_other(write):
          "'${training.rate}': Interpolation key 'training.rate' not found; write ${section.key}"),
         ("./weights", "${oc.env:HOME}", "train.yaml:4: model.preset: '${oc.env:HOME}' is not a plain reference"),
         ("./weights", "${model.preset}", "train.yaml:4: model.preset: '${model.preset}': Recursive interpolation"),
-        ("batch_size: 16", "batch_size: 16\n  batch_size: 8", "train.yaml:10: training.batch_size: stands twice, first "
-         "in line 9; keep one"),
+        ("batch_size: 16", "batch_size: 16\n  batch_size: 8", "train.yaml:10: training.batch_size: is there twice, "
+         "first in line 9; keep one"),
         ("  batch_size: 16", "\tbatch_size: 16", "train.yaml:9: a tab; indent with spaces"),
         ("name: news", "name: [news", "train.yaml:2: not YAML: "),
         ("name: news", "name: !!python/name:os.system x", "train.yaml:1: YAML tags (!) are not read; put the text in "

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kerasft.config.schema import Config
+from kerasft.data.quality.base import Check
 from kerasft.errors import UserError
 from kerasft.evaluation.answer_measures import Watched
 from kerasft.tasks.base import Task
@@ -55,6 +56,14 @@ def test_columns_are_roles_with_names_of_their_own(task, name):
 def test_an_answer_needs_texts_that_a_row_has(task):
     assert task.inputs and all(isinstance(column, str) for column in task.inputs)
     assert task.texts and set(task.texts) <= set(task.schema().names)
+
+
+def test_rows_are_compared_by_texts_that_they_have(task):
+    assert task.given and {*task.given, *task.may_be_empty} <= set(task.texts)
+    for text in task.texts:
+        key, most = task.cut_at(text) or ("model.max_length", 1)
+        assert "." in key and most > 0
+    assert all(issubclass(check, Check) for check in task.checks)
 
 
 def test_a_checkpoint_is_chosen_by_a_metric_whose_better_side_is_known(task):

@@ -124,5 +124,5 @@ def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_fro
     midway = next(entry for entry in whole if ends[0] < entry.step < ends[1])
     assert trainer.replay(midway, ends[-1]) == trainer.sha256
     trainer.checkpoints.progress.parts = 4
-    with pytest.raises(UserError, match="tokens_per_batch: the run's batches divide into 4 parts .* into 2 here"):
+    with pytest.raises(UserError, match="tokens_per_batch: the run's batches have 4 parts .* would have 2"):
         trainer.go_to(1)

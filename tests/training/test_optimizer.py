@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.errors import UserError
-from kerasft.training.optimizer import WarmupSchedule, create_optimizer, swapped_averages
+from kerasft.training.exported_weights import exported_weights
+from kerasft.training.optimizer import WarmupSchedule, create_optimizer
 
 
 def training(**keys) -> schema.TrainingConfig:
@@ -190,7 +191,7 @@ def test_moving_average_follows_its_formula_and_swaps_in_and_out(replicas, mirro
         step()
         weight = model.get_weights()[0][0, 0]
         average = weight if average is None else 0.9 * average + 0.1 * weight
-    with swapped_averages(optimizer):
+    with exported_weights(optimizer):
         assert model.get_weights()[0][0, 0] == pytest.approx(average, rel=1e-5)
     assert model.get_weights()[0][0, 0] == pytest.approx(weight, rel=1e-6)
 

@@ -93,7 +93,7 @@ class FeatureCache:
     def lines(self) -> Iterator[str]:
         """What a user is told."""
         for file in self.damaged:
-            yield f"data.cache: {file} is damaged or gone; its split was tokenized anew"
+            yield f"data.cache: {file} is damaged or gone; its split was tokenized again"
         size = f"{self.bytes / 1e6:,.1f} MB"
         done = [f"{', '.join(splits)} {verb}" for splits, verb in ((self.read, "read"), (self.made, "made")) if splits]
         yield f"data.cache: features of {', '.join(done)}: {size} in {self.folder}"

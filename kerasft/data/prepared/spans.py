@@ -25,6 +25,11 @@ class Spans(NamedTuple):
     ends: np.ndarray
     types: np.ndarray
 
+    def by_text(self, texts: int) -> list[np.ndarray]:
+        """Numbers of the spans of each of so many texts."""
+        ends = np.cumsum(np.bincount(self.texts, minlength=texts))
+        return np.split(np.arange(len(self.texts)), ends[:-1])
+
     @classmethod
     def of_rows(
         cls,

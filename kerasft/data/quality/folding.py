@@ -28,23 +28,38 @@ def folded(text: str) -> str:
 def folded_with_symbols(text: str) -> str:
     """As `folded`, but symbols stay: emoji, currencies, plus and minus may make another answer right."""
     plain = unicodedata.normalize("NFKC", text).lower()
-    kept = _NO_WORD.sub(lambda found: _symbols(found.group()), plain)
-    return " ".join(kept.split()) or text.strip()
+    return " ".join(plain.translate(_KEPT).split()) or text.strip()
 
 
-def _symbols(between: str) -> str:
-    return "".join(sign if unicodedata.category(sign)[0] in _SYMBOLS or sign == "-" else " " for sign in between)
+class _Kept(dict[int, str]):
+    """Code point -> what is left of it; filled as characters come."""
+
+    def __missing__(self, code: int) -> str:
+        sign = chr(code)
+        stays = sign.isalnum() or sign == "-" or unicodedata.category(sign)[0] in _SYMBOLS
+        self[code] = sign if stays else " "
+        return self[code]
 
 
-def row_keys(table: Table, names: Sequence[str], fold: Fold = folded) -> list[bytes]:
+_KEPT = _Kept()
+
+
+def row_keys(
+    table: Table,
+    names: Sequence[str],
+    fold: Fold = folded,
+    plain: Callable[[tuple[str, ...]], tuple[str, ...]] = tuple,
+) -> list[bytes]:
     """16 bytes for each row that are equal where its texts are the same.
 
     Args:
         table: rows.
         names: of its columns of texts.
         fold: what is left of a text to be compared.
+        plain: what is left of the texts of a row before.
     """
-    return [text_key(texts, fold) for batch in table.batches(4096, list(names)) for texts in zip(*batch.values())]
+    rows = (texts for batch in table.batches(4096, list(names)) for texts in zip(*batch.values()))
+    return [text_key(plain(texts), fold) for texts in rows]
 
 
 def text_key(texts: Sequence[str], fold: Fold = folded) -> bytes:

@@ -118,7 +118,7 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
             start, end = span_places(text, start, end, there)
         except LookupError:
             raise UserError(
-                f"{where}: the span {there[:40]!r} from {start} to {end} is not what stands there in the text; export "
+                f"{where}: the span {there[:40]!r} from {start} to {end} is not what the text has there; export "
                 "the task again"
             ) from None
     return [{"start": start, "end": end, "label": label} for label in value["labels"]]

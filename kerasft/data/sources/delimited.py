@@ -166,9 +166,7 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
             if rows.reading.quoting == "auto" and holds_rows(lines, width + spare, rows.delimiter):
                 raise UserError(swallowed(f"{rows.name}:{number}", len(lines), _more(rows, width + spare)))
         if fields == header[1] and width > 1:
-            raise UserError(
-                f"{rows.name}:{number}: the header stands here again, as in files that were joined; remove it"
-            )
+            raise UserError(f"{rows.name}:{number}: the header is here again, as in files that were joined; remove it")
         if spare and len(fields) == width + spare:
             fields = _without_spare(fields, width, f"{rows.name}:{header[0]}", number)
         if len(fields) == width:

@@ -167,8 +167,8 @@ class _Unpacked(gzip.GzipFile):
         size = super().readinto(buffer)
         if self.tell() > max(SMALL_BYTES, MAX_RATIO * self._packed.tell()):
             raise UserError(
-                f"{self._path}: unpacks to more than {MAX_RATIO} times its size, as a bomb does; unpack it by hand if "
-                "you trust it"
+                f"{self._path}: unpacks to more than {MAX_RATIO} times its size, like a gzip bomb; unpack it by hand "
+                "if you trust it"
             )
         return size
 

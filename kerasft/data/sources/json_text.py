@@ -209,7 +209,7 @@ def check_repeated(value: Any, text: str, start: int, end: int, where: str) -> N
 
 def repeated(key: str, where: str) -> UserError:
     """The error for a key that an object has twice."""
-    return UserError(f"{where}: the key {quoted(key)} stands twice in one object; keep one of both")
+    return UserError(f"{where}: the key {quoted(key)} is twice in one object; keep one")
 
 
 def check_surrogates(values: dict[str, Any], where: str) -> None:

@@ -57,6 +57,10 @@ class Markers:
             raise _bad(where, f"the entities of {' '.join(self.tokens)} overlap", fix, "crossed markers")
         return text
 
+    def remove(self, text: str) -> str:
+        """A text without its markers."""
+        return self._pattern.sub("", text)
+
     def insert(self, text: str, spans: Sequence[Any], columns: Sequence[str], where: str) -> str:
         """A text without markers and two spans -> the marked text.
 

@@ -206,7 +206,7 @@ def _check_hash(entry: pathlib.Path, wanted: Spec) -> None:
     if wanted.sha256 not in (None, stamp["sha256"]):
         raise UserError(
             f"{wanted.release}: the cached {stamp['archive']} has sha256 {stamp['sha256']}, the pin says "
-            f"{wanted.sha256}; correct the pin, or remove {entry} to fetch it anew"
+            f"{wanted.sha256}; correct the pin, or remove {entry} to fetch it again"
         )
 
 

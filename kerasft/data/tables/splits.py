@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.data import Sources
@@ -45,17 +45,30 @@ def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dic
 def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> Staged:
     """What `load_splits` gives, with the record of what the stages did; the task has learnt nothing yet."""
     check_columns(config, task)
-    stages = [stage for stage in STAGES if stage.wanted(config)]
-    for stage in stages:
-        stage.check(config, task)
-    read = {"train": read_split(config, task, config.data.train, "train", remark)}
-    for split in ("test", "validation"):
-        source = getattr(config.data, split)
-        if source is not None and not isinstance(source, float):
-            read[split] = read_split(config, task, source, split, remark)
+    check_stages(config, task)
+    read = {split: read_split(config, task, source, split, remark) for split, source in sources_of(config).items()}
+    return apply_stages(read, config, task, remark)
+
+
+def sources_of(config: Config) -> dict[str, Sources]:
+    """The splits that have sources of their own, and those."""
+    named = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
+    return {split: source for split, source in named.items() if source is not None and not isinstance(source, float)}
+
+
+def check_stages(config: Config, task: Task) -> None:
+    """Raises UserError where a stage is asked for that this task's rows have no use for."""
+    for stage in STAGES:
+        if stage.wanted(config):
+            stage.check(config, task)
+
+
+def apply_stages(read: Mapping[str, Table], config: Config, task: Task, remark: Remark | None = None) -> Staged:
+    """Takes rows as they were read through all stages that the config asks for. Raises UserError."""
     staged = Staged(read)
-    for stage in stages:
-        staged = staged.then(stage.apply(staged.tables, config, task))
+    for stage in STAGES:
+        if stage.wanted(config):
+            staged = staged.then(stage.apply(staged.tables, config, task))
     for line in staged.remarks:
         Reading.of(config.data, remark).remark(line)
     tables = {split: staged.tables[split] for split in ("train", "validation", "test") if split in staged.tables}

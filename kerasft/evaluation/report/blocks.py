@@ -34,6 +34,7 @@ class Report:
         data_summary: `splits` {name: {rows, sides {side: {lengths {min, median, p95, max}, histogram {edges (b + 1),
             counts (b)}, truncated (share of rows)}}, classes {label: rows}, unreachable (of `Task.unreachable`)}},
             `limits` {side: (key of the config, tokens)}, `shared_train_test` (test rows whose text is also in train),
+            `shared_train_test_other_answer` (of them, those with another answer there),
             `duplicates_train` (train rows whose text came before), `warnings` (sentences about the names in it).
             Lengths in tokens; a side is what a model reads as one text, most have `texts` alone.
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.

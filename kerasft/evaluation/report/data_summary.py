@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.quality.overlap import Overlap, overlap, text_keys
 from kerasft.data.tables.table import Table
 
 if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here
@@ -24,12 +25,13 @@ def data_summary(task: Task, tables: Mapping[str, Table], prepared: Mapping[str,
         tables: the splits' rows.
         prepared: the same splits, tokenized.
     """
-    texts = {split: list(_keys(table, task.texts)) for split, table in tables.items()}
-    seen = set(texts["train"])
+    train = tables["train"]
+    test = overlap(task, tables["test"], train) if "test" in tables else Overlap(0, 0)
     return {
         "limits": task.limits,
-        "shared_train_test": sum(key in seen for key in texts.get("test", [])),
-        "duplicates_train": len(texts["train"]) - len(seen),
+        "shared_train_test": test.shared,
+        "shared_train_test_other_answer": test.other_answer,
+        "duplicates_train": len(train) - len(set(text_keys(task, train))),
         "splits": {split: _split(task, table, prepared[split]) for split, table in tables.items()},
     }
 
@@ -56,9 +58,3 @@ def _lengths(side: Prepared) -> dict[str, Any]:
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
         "truncated": side.truncated,
     }
-
-
-def _keys(table: Table, texts: tuple[str, ...]) -> Iterator[int]:
-    """A hash of each row's texts: sets of hashes stay small where texts are long."""
-    for batch in table.batches(4096, list(texts)):
-        yield from map(hash, zip(*(batch[name] for name in texts)))

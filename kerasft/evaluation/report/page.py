@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from kerasft.errors import UserError
 from kerasft.evaluation.report.blocks import Report
-from kerasft.evaluation.report.labels import duration, magnitude, percent, score, title
+from kerasft.evaluation.report.labels import duration, magnitude, score, title
+from kerasft.evaluation.report.rendering import render, write_page
 from kerasft.evaluation.report.sections import sections
 from kerasft.evaluation.report.warnings import warnings_of
 
@@ -27,31 +26,13 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         UserError: the page cannot be written there.
     """
-    page = report_page(report).encode("utf-8", "replace")  # a lone surrogate in a text must not lose the report
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(page)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"{path}: the report cannot be written ({error.strerror}); fix the folder") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_page(path, report_page(report))
 
 
 def report_page(report: Report) -> str:
     """The page as HTML: no scripts and nothing fetched from elsewhere; every text of the data is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only the end of a run needs it
-
-    # autoescape=True and not select_autoescape, which goes by the file's ending and would pass .j2 by
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(score=score, percent=percent)
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         report=report,
         headline=_headline(report),
         tiles=_tiles(report),

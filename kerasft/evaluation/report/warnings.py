@@ -59,9 +59,11 @@ def _shared(report: Report) -> str | None:
         return None
     rows = report.splits.get("test", {}).get("rows")
     share = f" ({shared / rows:.1%})" if rows else ""
+    other = report.data_summary.get("shared_train_test_other_answer", 0)
+    answers = f", {other:,} with another answer there" if other else ""
     return (
-        f"{shared:,} test texts{share} are also in the training data, so the test figures are too good. "
-        "Remove them from data.train."
+        f"{shared:,} test texts{share} are also in the training data{answers}, so the test figures can't be trusted. "
+        "Take them out of train: data.clean.leakage: drop_from_train. kerasft inspect names them."
     )
 
 

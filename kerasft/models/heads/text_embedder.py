@@ -38,7 +38,8 @@ class TextEmbedder(keras.Model):
         super().__init__(**kwargs)
         if pooling == "cls" and is_decoder(backbone):
             raise UserError(
-                f"task.pooling: cls, but the first token of a {type(backbone).__name__} has read nothing else; use mean"
+                f"task.pooling: cls, but the first token of a {type(backbone).__name__} has not read the others; "
+                "use mean"
             )
         hidden = backbone.output
         sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden

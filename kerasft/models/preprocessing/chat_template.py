@@ -43,7 +43,7 @@ class ChatTemplate:
         self._system = chat.system
         self._opening = PromptTemplate(chat.opening, ("role",), "task.chat.opening")
         if SYSTEM in self.learnt:
-            raise UserError(f"task.chat.learn: {SYSTEM} is said by nobody; name roles that answer, such as assistant")
+            raise UserError(f"task.chat.learn: {SYSTEM} is not a role that answers; name others, such as assistant")
 
     def opening(self, role: str) -> str:
         return self._opening.render({"role": role})

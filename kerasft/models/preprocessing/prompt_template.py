@@ -32,7 +32,7 @@ class PromptTemplate:
         try:
             parsed = list(string.Formatter().parse(template))
         except ValueError as error:
-            raise UserError(f"{key}: {error}; write {{{{ or }}}} for a brace that is one") from error
+            raise UserError(f"{key}: {error}; write {{{{ or }}}} for a plain brace") from error
         self.pieces: list[tuple[str, str | None]] = []  # words, and the column behind them
         for words, name, form, conversion in parsed:
             if name is not None and (name not in columns or form or conversion):

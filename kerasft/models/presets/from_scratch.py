@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import keras
 import keras_hub
 
-from kerasft.config.schema import ModelConfig
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.byte_pair import byte_characters
 from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces
@@ -93,7 +93,7 @@ def train_byte_pairs(texts: Texts, size: int, family: str = "gpt2") -> keras_hub
     tokenizer.train_from_iterator(texts(), trainer)
     merges = [" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
     if not merges:
-        raise UserError("data.train: no two bytes stand together twice in the texts; give a corpus")
+        raise UserError("data.train: no pair of bytes occurs twice in the texts; give a corpus")
     ids = tokenizer.get_vocab()
     return kind({token: ids[token] for token in sorted(ids, key=ids.__getitem__)}, merges)
 

@@ -98,7 +98,7 @@ def load_huggingface_backbone(
             )
         if loader.missing:
             settings["missing"] = loader.missing
-            remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they begin anew")
+            remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they are new")
     for remark in remarks:
         print(f"model.preset: {remark}", file=sys.stderr)
     return apply_settings(backbone, settings)

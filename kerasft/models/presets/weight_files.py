@@ -72,7 +72,7 @@ def read_index(index: Path) -> dict[str, str]:
     # KerasHub's index (0.25 to 0.32) names one file a variable, or a list of them.
     flat = {tensor: name for tensor, names in named.items() for name in (names if isinstance(names, list) else [names])}
     if not all(isinstance(name, str) for name in flat.values()):
-        raise UserError(f"model.preset: {index} names what is no file; {AGAIN}")
+        raise UserError(f"model.preset: {index} names something that is not a file; {AGAIN}")
     for name in sorted(set(flat.values())):
         check_name(name, index)
         if not (index.parent / name).is_file():

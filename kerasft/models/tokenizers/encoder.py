@@ -76,7 +76,7 @@ def piece_encoder(encoder: Encoder) -> Callable[[tf.Tensor], Pieces]:
     """
     if not isinstance(encoder, _WithPieces):
         raise UserError(
-            "model.preset: its tokenizer is SentencePiece, which tells no character offsets here; "
+            "model.preset: its tokenizer is SentencePiece, which gives no character offsets here; "
             "this task needs a model with WordPiece or byte-level BPE, such as BERT or RoBERTa"
         )
     return encoder.pieces

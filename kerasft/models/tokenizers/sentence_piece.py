@@ -67,7 +67,7 @@ class RunningTextEncoder(tf.Module):
             if model.trainer_spec.treat_whitespace_as_suffix:
                 setting = "treat_whitespace_as_suffix, with spaces behind words"
             raise UserError(
-                f"model.preset: its SentencePiece model has {setting}; texts are written on with one that keeps them "
+                f"model.preset: its SentencePiece model has {setting}; use one that keeps spaces "
                 "before words, such as Llama's and Mistral's"
             )
         self.unknown_id = int(tokenizer.token_to_id("\N{NULL}\N{NULL}"))

@@ -68,11 +68,6 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
         """Tokens of the longest text that the model reads."""
         return self.config.model.max_length
 
-    @property
-    def limits(self) -> dict[str, tuple[str, int]]:
-        """Name of each of the `sides` of a prepared split -> the key that limits its texts, and to how many tokens."""
-        return {"texts": ("model.max_length", self.config.model.max_length)}
-
     def check_config(self) -> None:
         """Raises UserError for a key that this task can't honour, before any data is read."""
         name, training = self.config.task.name, self.config.training

@@ -38,6 +38,7 @@ class Task(TaskData[SectionT, SplitT]):
         separable: whether the loss of a batch is the sum of its rows' own.
         embeds: whether `decode` answers unit vectors, `embedding`, that an index can be searched by.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Task(TaskData[SectionT, SplitT]):
     separable = True
     embeds = False
     writes = False
+    peft_type: str | None = None
 
     @property
     def generator(self) -> Generator:

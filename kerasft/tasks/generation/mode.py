@@ -14,6 +14,7 @@ from kerasft.tasks.base.columns import check_some_text, first_text, text_of
 
 if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens
+    from kerasft.data.quality.base import Check
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
 
@@ -26,12 +27,14 @@ class Mode(abc.ABC):
         inputs: names of the texts that an answer needs.
         texts: names of the texts of a row.
         may_be_empty: those that a row can do without.
+        checks: of an inspection, for what only such rows can have.
     """
 
     columns: tuple[Column, ...]
     inputs: tuple[str, ...]
     texts: tuple[str, ...]
     may_be_empty: tuple[str, ...] = ()
+    checks: tuple[type[Check], ...] = ()
 
     def __init__(self, config: Config):
         self.config = config

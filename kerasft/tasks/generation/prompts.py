@@ -13,6 +13,7 @@ from kerasft.config.text_generation import TextGenerationConfig
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.prompt_template import PromptTemplate, plain_template
 from kerasft.tasks.base import Column
+from kerasft.tasks.generation.checks import WrittenAnswers
 from kerasft.tasks.generation.mode import Mode
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class PromptCompletion(Mode):
     """
 
     columns = (*(Column(role, required=False) for role in PROMPT), Column("output"))
+    checks = (WrittenAnswers,)
 
     def __init__(self, config: Config, section: TextGenerationConfig | Seq2SeqConfig, ending: str = "\n"):
         super().__init__(config)

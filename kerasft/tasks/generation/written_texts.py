@@ -42,13 +42,14 @@ class WritesTexts(Task[WritingT, TokensT]):
     falling = ("perplexity", "log_loss", "bits_per_byte")
     needs_training = False  # the output layer is the model's own
     writes = True
+    cuts_texts = False
     one_answer = False  # a text can be translated, summed up or answered in several ways
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.mode = self.choose_mode()
         self.columns, self.inputs = self.mode.columns, self.mode.inputs
-        self.may_be_empty = self.mode.may_be_empty
+        self.may_be_empty, self.checks = self.mode.may_be_empty, self.mode.checks
         self._generator: Generator | None = None
 
     @abc.abstractmethod

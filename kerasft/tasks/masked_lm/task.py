@@ -34,6 +34,7 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     kind = KIND
     columns = rows.COLUMNS
     headline = "perplexity"
+    cuts_texts = False
     rising = ("accuracy", "top_5_accuracy")
     falling = ("perplexity", "log_loss")
     inputs = ("text",)

@@ -12,6 +12,7 @@ from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
 from kerasft.tasks.question_answering import rows
+from kerasft.tasks.question_answering.checks import AnswerBorders
 from kerasft.tasks.question_answering.kind import KIND, wrong_answers
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     """
 
     section_class = QuestionAnsweringConfig
+    peft_type = "QUESTION_ANS"
     kind = KIND
     columns = rows.COLUMNS
     headline = "f1"
+    cuts_texts = False
+    checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()
     inputs = rows.INPUTS
@@ -67,11 +71,8 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def row_answers(self, table: Table) -> list[Any]:
         """The different answers of each row, without those that differ in case or punctuation alone."""
-        columns = (table.column(name) for name in ("context", "starts", "ends"))
-        return [
-            tuple(sorted({folded(context[start:end]) for start, end in zip(*places)}))
-            for context, *places in zip(*columns)
-        ]
+        columns = zip(*map(table.column, ("context", "starts", "ends")))
+        return [tuple(sorted({folded(text[a:b]) for a, b in zip(starts, ends)})) for text, starts, ends in columns]
 
     def stratify(self, table: Table) -> np.ndarray | None:
         return np.asarray([bool(starts) for starts in table.column("starts")], np.int64)

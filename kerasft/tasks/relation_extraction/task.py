@@ -56,6 +56,10 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
             )
         rows.check_columns(self.config.data.columns)
 
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
+
     def schema(self) -> pa.Schema:
         return rows.SCHEMA
 
@@ -76,6 +80,9 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.labels.check_targets(splits)
+
+    def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(self.markers.remove, texts))
 
     def data_warnings(self) -> list[str]:
         return self.labels.data_warnings()

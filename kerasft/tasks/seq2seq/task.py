@@ -28,6 +28,7 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     """The task by the contract; a row of the data is a text with the one that is to be written."""
 
     section_class = Seq2SeqConfig
+    peft_type = "SEQ_2_SEQ_LM"
     kind = KIND
     honours = ("label_smoothing",)
     measures_answers = True
@@ -50,6 +51,9 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     def limits(self) -> dict[str, tuple[str, int]]:
         lengths = ("task.max_output_length", self.max_output_length)
         return {"inputs": super().limits["texts"], "outputs": lengths}
+
+    def cut_at(self, name: str) -> tuple[str, int]:
+        return self.limits["outputs" if name == "output" else "inputs"]
 
     def check_config(self) -> None:
         super().check_config()

@@ -29,6 +29,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
     section_class = TextClassificationConfig
+    peft_type = "SEQ_CLS"
     columns = rows.COLUMNS
     honours = OPTIONAL
 
@@ -39,6 +40,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.inputs = rows.inputs_of(config.data.columns)
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
+
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
 
     def schema(self) -> pa.Schema:
         return rows.schema(self.inputs, self.problem.arrow)

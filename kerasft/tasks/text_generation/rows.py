@@ -18,6 +18,7 @@ from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.generation.mode import Mode
 from kerasft.tasks.generation.prompts import PromptCompletion
 from kerasft.tasks.problems.names import name_warnings
+from kerasft.tasks.text_generation.checks import TurnOrder
 from kerasft.tasks.text_generation.dialogue_rows import ROLES, messages_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Dialogues(Mode):
     """Turns of speakers, one of whom answers; a prompt is a dialogue as one text, as a client renders it too."""
 
     columns = tuple(Column(role, required=False) for role in ROLES)
+    checks = (TurnOrder,)
     inputs = ("prompt",)
     texts = ("text",)
     roles: frozenset[str] = frozenset()  # of all turns, once the data is read

@@ -79,15 +79,19 @@ def read_tagged(
         BadRow: tokens or tags are none, or do not belong together.
     """
     tokens = read_tokens(record, tokens_column)
-    tags = _read_tags(record, tags_column, scheme)
+    tags = read_tags(record, tags_column, scheme)
     if len(tags) != len(tokens):
-        raise BadRow(f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag")
+        raise BadRow(
+            f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag",
+            "tokens without a tag",
+        )
     if seen is not None:
         seen.update(tags)
     try:
         spans = spans_of_tags(tags, scheme)
     except IllFormed as error:
-        raise BadRow(f"{record.where}: {error}; fix it, or set task.scheme to auto") from error
+        what = f"{record.where}: {error}; fix it, or set task.scheme to auto"
+        raise BadRow(what, "tags that break their scheme") from error
     text, starts, ends = join(tokens, joiner)
     places = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
     return {
@@ -113,7 +117,8 @@ def read_spans(record: Record, text_column: str, spans_column: str) -> dict[str,
         if start < end:
             raise BadRow(
                 f"{record.where}: the spans {quoted(kind)} ending at {end} and {quoted(other)} from {start} to "
-                f"{other_end} overlap; keep one of them"
+                f"{other_end} overlap; keep one of them",
+                "overlapping spans",
             )
     places = [trimmed_span(text, start, end) for start, end, _ in spans]
     return {
@@ -147,7 +152,8 @@ def _token(token: Any, number: int, where: str) -> str:
     raise BadRow(f"{where}: token {number} is {quoted(token)}; leave it out, with its tag")
 
 
-def _read_tags(record: Record, column: str, scheme: str) -> list[str]:
+def read_tags(record: Record, column: str, scheme: str) -> list[str]:
+    """The tags of a record, a name each. Raises BadRow."""
     value, where = record.get(column, "tags"), record.where
     # A tag never begins with a bracket, as a token may.
     tags = read_list(value) if isinstance(value, str) and value.lstrip().startswith("[") else _listed(value)
@@ -176,7 +182,7 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
         what = "several tags" if len(parts) > 1 else "a tag and more"
         raise BadRow(
             f"{where}: {quoted(name)} in column {column!r} is {what}; put spaces between them, or write a list in JSON",
-            "tags with other signs than spaces between them",
+            "tags that are not separated by spaces",
         )
     prefix, dash, kind = name.partition("-")
     return prefix + dash + trimmed(kind) if dash and tag_form(name) else name
@@ -210,7 +216,7 @@ def _places(text: str, start: int, end: int, there: str, where: str) -> tuple[in
         return span_places(text, start, end, there)
     raise BadRow(
         f"{where}: the span from {start} to {end} should be {quoted(there)}, but {quoted(text[max(0, start) : end])} "
-        "stands there; correct its places",
+        "is there; correct start and end",
         "spans that are not at their place",
     )
 
@@ -227,7 +233,8 @@ def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
     label = read_name(label, f"the label of the span from {start} to {end}", where)
     if not 0 <= start < end <= len(text):
         raise BadRow(
-            f"{where}: the span {quoted(label)} from {start} to {end} is not inside the text of {len(text)} characters"
+            f"{where}: the span {quoted(label)} from {start} to {end} is not inside the text of {len(text)} characters",
+            "spans outside their text",
         )
     if not trimmed(text[start:end]):
         raise BadRow(f"{where}: the span {quoted(label)} from {start} to {end} holds white space alone; remove it")

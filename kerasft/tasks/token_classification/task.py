@@ -15,6 +15,7 @@ from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
+from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import tag_warnings
 
@@ -34,10 +35,13 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     section_class = TokenClassificationConfig
+    peft_type = "TOKEN_CLS"
     kind = KIND
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
     headline = "f1"
+    cuts_texts = False
+    checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
@@ -57,6 +61,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             raise UserError(
                 f"task.stride: {self.section.stride} is more than half of model.max_length; use {half} or less"
             )
+
+    @property
+    def fixed_labels(self) -> tuple[str, ...]:
+        return tuple(self.section.labels or ())
 
     def schema(self) -> pa.Schema:
         return rows.schema()
@@ -164,7 +172,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def predictions(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         predicted, scores = self._found(split, logits)
-        true, answered = (_by_text(spans, split.texts) for spans in (split.gold, predicted))
+        true, answered = (spans.by_text(split.texts) for spans in (split.gold, predicted))
         for number, text in enumerate(table.column("text")):
             yield {
                 "text": text,
@@ -177,7 +185,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         predicted, scores = self._found(split, logits)
         names = np.array(self.state["labels"], object)[predicted.types]
-        places = _by_text(predicted, split.texts)
+        places = predicted.by_text(split.texts)
         counts = np.array([len(at) for at in places])
         padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
         for number, at in enumerate(places):
@@ -208,12 +216,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return wrong_texts(answers)
-
-
-def _by_text(spans: Spans, texts: int) -> list[np.ndarray]:
-    """The places of each text's spans."""
-    ends = np.cumsum(np.bincount(spans.texts, minlength=texts))
-    return np.split(np.arange(len(spans.texts)), ends[:-1])
 
 
 def _plain(value: Any) -> Any:

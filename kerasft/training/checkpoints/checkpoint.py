@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasft.distribution.workers import Workers
 from kerasft.errors import UserError
+from kerasft.models.weights_digest import weights_digest
 from kerasft.training.checkpoints.checkpoint_files import CheckpointStore, Entry
 
 
@@ -29,9 +29,10 @@ class Progress(tf.train.experimental.PythonState):
         spent: seconds, those of them in steps, those of these without a batch; examples, tokens.
         parts: see `kerasft.training.batches.Batches.going_on`.
         forms: of layers that its steps run, see `fused_layers`.
+        base: digest of the weights that do not train and are no part of a checkpoint; None: all train.
     """
 
-    KEPT = ("history", "losses", "best", "counted", "waited", "validated", "spent", "parts", "forms")
+    KEPT = ("history", "losses", "best", "counted", "waited", "validated", "spent", "parts", "forms", "base")
 
     def __init__(self):
         self.history: list[dict[str, Any]] = []
@@ -43,6 +44,7 @@ class Progress(tf.train.experimental.PythonState):
         self.spent = {"seconds": 0.0, "step_seconds": 0.0, "input_seconds": 0.0, "examples": 0, "tokens": 0}
         self.parts: int | None = None
         self.forms: list[str] | None = None
+        self.base: str | None = None
 
     def rates(self) -> dict[str, float]:
         """Seconds of the run and of its steps, and what these did a second."""
@@ -77,7 +79,8 @@ class Progress(tf.train.experimental.PythonState):
 class Checkpoints:
     """Writes and restores a run's state: weights, optimizer, random states and progress.
 
-    The state is the same in every worker: the chief writes it, and all read what the chief chose.
+    The state is the same in every worker: the chief writes it, and all read what the chief chose. Weights that do not
+    train are in no checkpoint: it has their digest, and a run goes on from the same ones alone.
 
     Args:
         folder: that of a run's checkpoints, local or gs://.
@@ -101,12 +104,18 @@ class Checkpoints:
     ):
         self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
         self.model, self.optimizer, self.others = model, optimizer, list(others)
-        state = _state(model.variables) | {"progress": self.progress}
-        groups = {"model": _Group(state), "optimizer": _Group(_state(optimizer.variables))}
+        known = {id(variable) for variable in self.others}  # of a method's, in its bank
+        self.base = [weight for weight in model.weights if not weight.trainable and id(weight) not in known]
+        known |= {id(weight) for weight in self.base}
+        state = _state(variable for variable in model.variables if id(variable) not in known)
+        groups = {"model": _Group(state | {"progress": self.progress})}
+        groups["optimizer"] = _Group(_state(optimizer.variables))
         if self.others:
             groups["others"] = _Group(_state(self.others))
         whole = tf.train.Checkpoint(**groups)
-        weights = tf.train.Checkpoint(model=_Group(_state(model.weights)))
+        weights = tf.train.Checkpoint(
+            model=_Group(_state(weight for weight in model.weights if id(weight) not in known))
+        )
         # Of the best there are two while a newer one is written, and one otherwise.
         self.states = CheckpointStore(self.folder, whole, keep, written_by)
         self.best = CheckpointStore(f"{self.folder}/best", weights, 1, written_by)
@@ -123,6 +132,7 @@ class Checkpoints:
 
     def save(self) -> None:
         if self.workers.chief:
+            self.progress.base = self.base_digest
             self.states.save(self.step)
 
     def save_best(self) -> None:
@@ -146,7 +156,7 @@ class Checkpoints:
             if self.workers.chief:
                 self.states.discard_after(good[0])
         elif damaged:
-            raise UserError(f"{damaged[0]}, and no other checkpoint is whole; start anew with --overwrite")
+            raise UserError(f"{damaged[0]}, and no other checkpoint is complete; start again with --overwrite")
         return damaged
 
     def _chosen(self, number: int, good: list[Entry]) -> Entry:
@@ -156,24 +166,35 @@ class Checkpoints:
         if mine is None or 0 in found:
             self.workers.final_barrier()
             raise UserError(
-                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not find it whole; name an output.dir on a "
+                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not see all of it; name an output.dir on a "
                 "file system that all workers share"
             )
         return mine
+
+    @functools.cached_property
+    def base_digest(self) -> str | None:
+        """SHA-256 of the weights that do not train; None: all do."""
+        return weights_digest(self.base) if self.base else None
 
     def load(self, entry: Entry) -> None:
         """The state of one checkpoint.
 
         Raises:
-            UserError: of a run whose optimizer keeps other things, such as the rows that are deferred.
+            UserError: of a run whose optimizer keeps other things, such as the rows that are deferred, or that trains
+                beside other frozen weights.
         """
         try:
             self.states.read(entry).assert_consumed()
         except AssertionError as error:
             raise UserError(
-                f"{entry.prefix}: its run kept other variables: it was by another version of kerasft, or on another "
-                "number of devices; go on with those, or start anew with --overwrite"
+                f"{entry.prefix}: its run had other variables: it was made by another version of kerasft, or on "
+                "another number of devices; resume with those, or start again with --overwrite"
             ) from error
+        if self.progress.base != self.base_digest:
+            raise UserError(
+                f"{entry.prefix}: its run trained beside other frozen weights than those of this model.preset; bring "
+                "that back as it was, or start anew with --overwrite"
+            )
 
     def restore_best(self) -> None:
         """The weights of the best validation."""
@@ -185,14 +206,11 @@ class Checkpoints:
                 self.best.read(entry).assert_existing_objects_matched()
                 return
         wrong = damaged[0] if damaged else f"{self.folder}/best is gone"
-        raise UserError(f"{wrong}, and with it the weights of the best validation; start anew with --overwrite")
+        raise UserError(f"{wrong}, and with it the weights of the best validation; start again with --overwrite")
 
     def sha256(self) -> str:
         """Of every bit of the training state: weights, random states, optimizer, objective."""
-        found = hashlib.sha256()
-        for variable in [*self.model.variables, *self.optimizer.variables, *self.others]:
-            found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-        return found.hexdigest()
+        return weights_digest([*self.model.variables, *self.optimizer.variables, *self.others])
 
 
 class _Group(tf.Module):
@@ -203,7 +221,7 @@ class _Group(tf.Module):
         self.members = members
 
 
-def _state(variables: list[keras.Variable]) -> dict[str, Any]:
+def _state(variables: Iterable[keras.Variable]) -> dict[str, Any]:
     # by position, since names of layers depend on what else the process has built
     return {f"v{i}": v.value if isinstance(v, keras.Variable) else v for i, v in enumerate(variables)}
 

@@ -52,7 +52,7 @@ class CheckpointStore:
         prefix = f"{self.folder}/ckpt-{number}"
         try:
             if not tf.io.gfile.isdir(self.folder):  # TensorFlow would make it again, without what else was in it
-                raise StorageError(f"{self.folder} is gone, so that nothing can be saved to it; start anew")
+                raise StorageError(f"{self.folder} is gone, so nothing can be saved there; start again")
             self.checkpoint.write(prefix, self._options)
             manifest = {"step": step, "sha256": {_name(path): _sha256(path) for path in self._files(number)}}
             with tf.io.gfile.GFile(f"{prefix}.tmp", "w") as file:

@@ -82,7 +82,7 @@ class CheckpointDir:
             begun = json.loads(file.read())
         check_same_config(begun["config"], self.run.config, self.folder)
         if begun["data"] != self.data:
-            raise UserError(f"{self.folder}: the data is not what its run began with; start anew with --overwrite")
+            raise UserError(f"{self.folder}: the data is not what its run began with; start again with --overwrite")
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from kerasft.config import schema
 from kerasft.models.layer_classes import Form, as_classes, as_made
+from kerasft.models.swapped_weights import swapped_in
 
 EMBEDDINGS = "embeddings"  # in `training.fused`
 LEAST_ROWS = 1024  # a smaller table is no work for the usual update
@@ -130,14 +131,10 @@ class DeferredRows:
         Put back, because rows that are written between steps are rounded then: a run that goes on from a checkpoint
         must give the same bits whether or not it was validated meanwhile.
         """
-        kept = tf.identity(self.variable.value)
         parts = (self.variable, *self.moments, self.done)
         weights, first, second, done = (part.value.read_value() for part in parts)
-        self.variable.assign(self._caught_up(weights, first, second, done, now)[0])
-        try:
+        with swapped_in([(self.variable, self._caught_up(weights, first, second, done, now)[0])]):
             yield
-        finally:
-            self.variable.assign(kept)
 
 
 class EmbeddingLookups:

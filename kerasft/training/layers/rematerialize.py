@@ -96,9 +96,11 @@ class Training(keras.layers.Layer):
 
 
 def _random_states(layer: keras.layers.Layer) -> list[tf.Variable]:
-    """Of the seed generators inside; they are variables and no weights."""
-    weights = {id(weight) for weight in layer.weights}
-    return [variable.value for variable in layer.variables if id(variable) not in weights]
+    """Of the seed generators inside, and of those that forms of its parts draw from; they are no weights."""
+    forms = [part for part in layer._flatten_layers() if isinstance(part, Form)]
+    layers = [layer, *{id(other): other for form in forms for other in form.outside}.values()]
+    weights = {id(weight) for each in layers for weight in each.weights}
+    return [variable.value for each in layers for variable in each.variables if id(variable) not in weights]
 
 
 def _set(states: list[tf.Variable], values: list[tf.Tensor]) -> None:

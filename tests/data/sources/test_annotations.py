@@ -36,7 +36,7 @@ def test_spans_of_label_studio_count_code_points_or_utf16_units():
     by_units = flat(labelled(result(8, 14, "Zürich", "LOC"), result(18, 22, "Bern", "LOC")))
     spans = [{"start": 7, "end": 13, "label": "LOC"}, {"start": 17, "end": 21, "label": "LOC"}]
     assert by_points == by_units == {"text": TEXT, "spans": spans, "labels": [], "label": spans}
-    with pytest.raises(UserError, match="a.json:1: the span 'Bern' from 3 to 7 is not what stands there"):
+    with pytest.raises(UserError, match="a.json:1: the span 'Bern' from 3 to 7 is not what the text has there"):
         flat(labelled(result(3, 7, "Bern", "LOC")))
     with pytest.raises(UserError, match="a span from 'a' to 7; starts and ends are whole numbers"):
         flat(labelled(result("a", 7, "Bern", "LOC")))

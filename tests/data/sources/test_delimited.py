@@ -162,7 +162,7 @@ def test_an_index_that_was_written_twice(file):
 
 @pytest.mark.parametrize("reading", [{}, {"quoting": "none"}])
 def test_the_header_of_a_file_that_was_joined_to_another_is_no_row(file, reading):
-    with pytest.raises(UserError, match="a.csv:3: the header stands here again"):
+    with pytest.raises(UserError, match="a.csv:3: the header is here again"):
         read(file("text,label\na,pos\ntext,label\nb,neg\n"), **reading)
 
 

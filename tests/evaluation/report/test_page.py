@@ -249,7 +249,7 @@ def test_writing_replaces_the_old_page_and_leaves_nothing_else(tmp_path):
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(UserError, match="report.html: the report cannot be written"):
+    with pytest.raises(UserError, match="report.html: the page cannot be written"):
         write_report(tmp_path / "report.html", regression_report())
     assert os.listdir(tmp_path) == ["report.html"]
     with pytest.raises(UserError, match="No such file"):

@@ -53,7 +53,7 @@ def test_the_parts_of_turns_make_the_text(turns):
         ({"opening": "{who}: "}, "task.chat.opening: {who} is none of"),
         ({"opening": "User: "}, "task.chat.opening: {role} is not in it"),
         ({"opening": "{role.__class__}"}, "task.chat.opening: {role.__class__} is none of"),
-        ({"learn": ["system"]}, "task.chat.learn: system is said by nobody"),
+        ({"learn": ["system"]}, "task.chat.learn: system is not a role that answers"),
     ],
 )
 def test_what_a_template_can_not_hold(chat, message):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from kerasft.config.schema import ModelConfig
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import (
     character_tokenizer,
@@ -110,7 +110,7 @@ def test_an_encoder_decoder_has_kernels_as_wide_as_its_layers_ask_for():
 
 
 def test_bytes_without_a_pair():
-    with pytest.raises(UserError, match="no two bytes stand together twice"):
+    with pytest.raises(UserError, match="no pair of bytes occurs twice"):
         train_byte_pairs(lambda: ["", "a"], 300)
 
 

@@ -228,7 +228,7 @@ def test_weights_that_are_missing_or_no_numbers(tmp_path, capsys):
     assert "its weights lack roberta.encoder.layer.1.output.dense.bias" in refusal(folder)
     folder = copy("bert-relu", tmp_path)
     load_backbone(str(folder))
-    assert "has no weights of the pooler: they begin anew" in capsys.readouterr().err
+    assert "has no weights of the pooler: they are new" in capsys.readouterr().err
     change_weights(folder, lambda weights: weights["bert.embeddings.LayerNorm.bias"].__setitem__(2, np.nan))
     assert "bert.embeddings.LayerNorm.bias holds 1 numbers that are NaN or infinite" in refusal(folder)
     folder = copy("bert", tmp_path)
@@ -277,6 +277,6 @@ def test_a_llama_without_its_output_layer_reads_and_does_not_write(tmp_path, cap
     backbone = load_backbone(resolve_preset(str(folder)))
     row = expected("llama")[0]
     np.testing.assert_allclose(hidden(backbone, row["ids"]), row["hidden"], atol=1e-4)
-    assert "has no weights of the output layer: they begin anew" in capsys.readouterr().err
+    assert "has no weights of the output layer: they are new" in capsys.readouterr().err
     with pytest.raises(UserError, match="have no lm_head.weight, with which texts are written"):
         CausalLM(backbone)

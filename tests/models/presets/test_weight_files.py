@@ -172,7 +172,7 @@ def test_a_header_with_what_is_no_number(entry, tmp_path):
 @pytest.mark.parametrize("name", [7, {"a": "b"}, None, ["x", 7], [["x"]]])
 def test_an_index_that_names_no_file(name, bert):
     write_index(bert, a=name)
-    assert "names what is no file" in refusal(bert)
+    assert "names something that is not a file" in refusal(bert)
 
 
 def rewrite(file: Path, change) -> None:

@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from kerasft.config.schema import ModelConfig
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset

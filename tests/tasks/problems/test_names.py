@@ -164,8 +164,8 @@ def test_a_sample_that_lacks_a_label_is_told_as_one(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ("[a, b, a]", "'a' stands twice, as item 1 and 3"),
-        ('["True", "true"]', "stands twice"),
+        ("[a, b, a]", "'a' is there twice, as item 1 and 3"),
+        ('["True", "true"]', "is there twice"),
         ('[a, " b"]', "write 'b'"),
         ('[a, ""]', "is no name"),
     ],

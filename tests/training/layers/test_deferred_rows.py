@@ -9,10 +9,11 @@ import tensorflow as tf
 from kerasft.config import schema
 from kerasft.errors import UserError
 from kerasft.training.checkpoints.checkpoint import Checkpoints
+from kerasft.training.exported_weights import exported_weights
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.objectives.task_loss import TaskLoss
-from kerasft.training.optimizer import WarmupSchedule, create_optimizer, exported_weights
+from kerasft.training.optimizer import WarmupSchedule, create_optimizer
 from kerasft.training.step import StepPlan, make_train_step
 
 ROWS, STEPS = 1500, 100
@@ -143,7 +144,7 @@ def test_a_checkpoint_goes_on_to_the_same_bits_and_not_without_deferring(tmp_pat
         step(batch)
     assert restored.sha256() == checkpoints.sha256()
     other = tagger()
-    with pytest.raises(UserError, match="kept other variables"):
+    with pytest.raises(UserError, match="had other variables"):
         Checkpoints(tmp_path, other, trainer(config, other, forms=())[0], 2).restore()
 
 

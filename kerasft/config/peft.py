@@ -1,0 +1,113 @@
+"""The section `model.peft` of a config: a class for each method; the key `method` tells them apart."""
+
+import re
+from typing import Annotated, Literal, Optional, Union
+
+from pydantic import Field, field_validator
+
+from kerasft.config.section import Folder, Section
+
+GROUPS = ("all_linear", "attention", "query_value")  # of `targets`
+_LAYERS = r"^(all|last_[1-9][0-9]*)$"
+
+
+class _MethodConfig(Section):
+    """Keys of every method."""
+
+    layers: str = Field(
+        "all", pattern=_LAYERS, description="Transformer layers that are changed: all, or last_N from the top."
+    )
+    start: Optional[Folder] = Field(
+        None, min_length=1, description="A folder with an adapter to start from, of this preset; null: a new one."
+    )
+
+
+class _TargetsConfig(_MethodConfig):
+    """Keys of methods that change some of the linear layers."""
+
+    targets: Union[str, list[str]] = Field(
+        "all_linear",
+        min_length=1,
+        description="Linear layers that are changed: all_linear (those of the transformer layers), attention, "
+        "query_value, a list of names of layers, or a regular expression over paths of layers.",
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _readable(cls, value: Union[str, list[str]]) -> Union[str, list[str]]:
+        if isinstance(value, str) and value not in GROUPS:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(
+                    f"{value[:60]!r} is neither {', '.join(GROUPS)} nor a regular expression ({error}); write a list "
+                    "of names, such as [query, value]"
+                ) from error
+        return value
+
+
+class PairsConfig(_TargetsConfig):
+    """Keys of methods with pairs of thin matrices."""
+
+    method: str
+    rank: int = Field(8, ge=1, description="Columns of A and rows of B.")
+    alpha: float = Field(16.0, gt=0, description="What a pair adds is multiplied by alpha / rank; see scaling.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
+    scaling: Literal["rank", "sqrt"] = Field(
+        "rank", description="rank: alpha / rank; sqrt: alpha / the root of rank (arXiv:2312.03732)."
+    )
+    b_rate: float = Field(
+        1.0, gt=0, description="What the learning rate is multiplied by for B (LoRA+, arXiv:2402.12354: 16)."
+    )
+
+
+class LoraConfig(PairsConfig):
+    """Low-rank pairs beside linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+
+    method: Literal["lora"] = Field(description="How few weights are trained.")
+
+
+class DoraConfig(PairsConfig):
+    """Low-rank pairs, and the length of each column of a kernel (Liu et al. 2024, arXiv:2402.09353)."""
+
+    method: Literal["dora"] = Field(description="How few weights are trained.")
+
+
+class PissaConfig(PairsConfig):
+    """Pairs that begin with a kernel's largest singular values (Meng et al. 2024, arXiv:2404.02948)."""
+
+    method: Literal["pissa"] = Field(description="How few weights are trained.")
+
+
+class VeraConfig(_TargetsConfig):
+    """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
+
+    method: Literal["vera"] = Field(description="How few weights are trained.")
+    rank: int = Field(256, ge=1, description="Columns of the shared A and rows of the shared B.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
+    d_start: float = Field(0.1, gt=0, description="What the vector between A and B is filled with at first.")
+
+
+class Ia3Config(_MethodConfig):
+    """Keys, values and what the second feed-forward layer reads, rescaled (Liu et al. 2022, arXiv:2205.05638)."""
+
+    method: Literal["ia3"] = Field(description="How few weights are trained.")
+
+
+class BitfitConfig(_MethodConfig):
+    """All biases, those of normalisation too (Ben Zaken et al. 2021, arXiv:2106.10199)."""
+
+    method: Literal["bitfit"] = Field(description="How few weights are trained.")
+
+
+class LayernormConfig(_MethodConfig):
+    """Scale and offset of every normalisation (Zhao et al. 2023, arXiv:2312.11420)."""
+
+    method: Literal["layernorm"] = Field(description="How few weights are trained.")
+
+
+# One more method is one more class here.
+PeftConfig = Annotated[
+    Union[LoraConfig, BitfitConfig, LayernormConfig, Ia3Config, DoraConfig, VeraConfig, PissaConfig],
+    Field(discriminator="method", description="How few weights are trained."),
+]

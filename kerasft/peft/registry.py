@@ -1,0 +1,73 @@
+"""Which class is which method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.models.presets.layer_settings import settings_of
+from kerasft.peft.adapter_files import read_adapter
+from kerasft.peft.base import Method
+from kerasft.peft.bitfit import Bitfit
+from kerasft.peft.dora import Dora
+from kerasft.peft.head_tensors import load_head
+from kerasft.peft.ia3 import Ia3
+from kerasft.peft.layernorm import Layernorm
+from kerasft.peft.lora import Lora
+from kerasft.peft.pissa import Pissa
+from kerasft.peft.vera import Vera
+
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm, Ia3, Dora, Vera, Pissa)}
+
+
+def put_method(
+    config: Config,
+    model: keras.Model,
+    backbone: keras.Model,
+    digests: Mapping[str, str] | None = None,
+    fresh: Sequence[int] = (),
+    head: Mapping[str, keras.Variable] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Method:
+    """Puts the method of `model.peft` into a model, in the strategy's scope: its backbone is frozen from here on.
+
+    Args:
+        config: has that section.
+        model: features -> logits.
+        backbone: of the model.
+        digests: `base` and `tokenizer` of the preset, which an adapter to start from must be of; None: of no matter.
+        fresh: ids of tokens that the preset does not have; their rows train.
+        head: variables of the task, by path, which an adapter of the same labels may have weights for.
+        labels: of the task; None: it has none.
+
+    Raises:
+        UserError: the backbone has nothing that the method could change, or not as the config says; or the adapter to
+            start from is of another base.
+    """
+    section = config.model.peft
+    pooler = {id(weight) for weight in backbone.weights if weight.path.startswith("pooled_dense/")}
+    if "pooler" in settings_of(backbone).get("missing", ()) and pooler & {id(weight) for weight in model.weights}:
+        raise UserError(
+            f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
+            "cls, which trains one of its own"
+        )
+    start = None if section.start is None else read_adapter(section.start)
+    if start is not None and start.base is not None and digests and start.base != digests["base"]:
+        raise UserError(
+            f"model.peft.start: {start.folder} was trained beside other weights than those of model.preset "
+            f"{config.model.preset}; use {start.facts['base'].get('preset')}"
+        )
+    method = METHODS[section.method](section, model, backbone, config.seed, start)
+    method.add_rows(np.asarray(fresh))
+    for layer in method.layers:
+        model.peft = layer  # its weights and random states are the model's, and no layer of its graph
+    if start is not None:
+        same = start.facts.get("labels", ()) == labels
+        taken = same and load_head(start, backbone, head or {})
+        what = "the adapter's" if taken else "new: the adapter has none for these labels"
+        method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
+    return method

@@ -1,0 +1,45 @@
+"""Adapters of every method come back from their files, in a family of plain and one of joint layers."""
+
+import keras
+import numpy as np
+import pytest
+from support.families import BACKBONES
+
+from kerasft.config.model import ModelConfig
+from kerasft.errors import UserError
+from kerasft.peft.adapter_files import read_adapter, write_adapter
+from kerasft.peft.base import Method
+from kerasft.peft.registry import METHODS
+
+KEYS = {"lora": {"rank": 2}, "dora": {"rank": 2, "targets": "query_value"}, "vera": {"rank": 3}, "pissa": {"rank": 2}}
+
+
+def make(name: str, backbone: keras.Model, start=None) -> Method:
+    section = ModelConfig(preset="x", peft={"method": name, **KEYS.get(name, {})}).peft
+    return METHODS[name](section, backbone, backbone, 3, start)
+
+
+@pytest.fixture(params=["bert", "gpt2"])
+def backbone(request) -> keras.Model:
+    return BACKBONES[request.param](30)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_adapter_comes_back(name, backbone, tmp_path):
+    method = make(name, backbone)
+    base = [weight.numpy() for weight in backbone.weights]
+    for place, variable in enumerate(method.variables.values()):
+        variable.assign(variable + 0.1 * keras.random.normal(variable.shape, seed=place))
+    with method.merged():
+        merged = [weight.numpy() for weight in backbone.weights]
+    assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(merged, base))
+    write_adapter(tmp_path, method.peft_config(), method.saved_tensors(), {"peft": {"method": name}})
+    for weight, value in zip(backbone.weights, base):
+        weight.assign(value)
+    again = make(name, backbone, read_adapter(tmp_path))
+    with again.merged():
+        for weight, value in zip(backbone.weights, merged):
+            np.testing.assert_allclose(weight.numpy(), value, atol=2e-6)
+    other = "bitfit" if name != "bitfit" else "layernorm"
+    with pytest.raises(UserError, match="is of|is "):
+        make(other, backbone, read_adapter(tmp_path))

@@ -1,0 +1,125 @@
+"""Runs of `model.peft`: what they write, how they go on, and what starts from them."""
+
+import itertools
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+from support.projects import make_project, train_in
+
+from kerasft import adapter, merge, train
+from kerasft.models.presets.presets import load_backbone
+from kerasft.training.trainer import Trainer
+
+LORA = {"method": "lora", "rank": 2, "alpha": 8, "dropout": 0.2}
+QUERY = "base_model.model.bert.encoder.layer.0.attention.self.query"
+STILL = ["training.steps=1", "training.optimizer.learning_rate=1e-12", "training.optimizer.weight_decay=0"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_preset) -> Path:
+    """A project with the run `whole` of LoRA."""
+    folder = tmp_path_factory.mktemp("peft")
+    training = {"epochs": None, "steps": 6, "ema": 0.5}
+    make_project(
+        folder, tiny_preset, model={"peft": LORA, "dropout": 0.1}, training=training, export={"enabled": False}
+    )
+    train_in(folder, "name=whole")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(trained, monkeypatch) -> None:
+    monkeypatch.chdir(trained)
+
+
+def metrics(run: str) -> dict:
+    return json.loads(Path("runs", run, "metrics.json").read_text())
+
+
+def tensors(run: str) -> dict[str, np.ndarray]:
+    return load_file(f"runs/{run}/adapter/adapter_model.safetensors")
+
+
+def test_a_run_leaves_a_merged_preset_an_adapter_and_small_checkpoints(tiny_preset):
+    sizes = metrics("whole")["model"]
+    assert sizes["trainable_parameters"] == 4 * 2 * 32 + 2 * 2 * 48 + 16 * 2 + 2
+    assert sizes["trainable_share"] == sizes["trainable_parameters"] / sizes["parameters"]
+    base, merged = (load_backbone(str(preset)) for preset in (tiny_preset, "runs/whole/model"))
+    found = tensors("whole")
+    delta = 4.0 * (found[f"{QUERY}.lora_B.weight"] @ found[f"{QUERY}.lora_A.weight"]).T
+    blocks = [backbone.get_layer("transformer_layer_0") for backbone in (base, merged)]
+    before, after = (block._self_attention_layer._query_dense.kernel.numpy().reshape(16, 16) for block in blocks)
+    np.testing.assert_allclose(after - before, delta, atol=1e-6)
+    assert np.abs(delta).max() > 1e-4
+    facts = json.loads(Path("runs/whole/adapter/kerasft.json").read_text())
+    assert facts["labels"] == ["money", "sport"] and len(facts["base"]["sha256"]) == 64
+    files = list(Path("runs/whole/checkpoints").rglob("*.data*"))
+    whole = Path(tiny_preset, "model.weights.h5").stat().st_size
+    assert files and max(file.stat().st_size for file in files) < 0.6 * whole
+
+
+def test_a_run_that_was_broken_off_ends_with_the_bits_of_one_that_was_not(monkeypatch, capsys):
+    loop, calls = Trainer.train, itertools.count()
+
+    def interrupted(trainer, steps):
+        if next(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return loop(trainer, steps)
+
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    assert train.main(["config.yaml", "name=broken"]) == 130
+    said = capsys.readouterr().err
+    assert f"training {metrics('whole')['model']['trainable_parameters']} of " in said
+    # Beside other frozen weights it does not go on.
+    shutil.copytree("runs/broken", "kept")
+    other = yaml.safe_load(Path("runs/broken/config.yaml").read_text())
+    other["model"]["preset"] = "run:runs/whole"
+    Path("runs/broken/config.yaml").write_text(yaml.safe_dump(other))
+    assert train.main(["runs/broken/config.yaml", "--resume"]) == 2
+    assert "its run trained beside other frozen weights" in capsys.readouterr().err
+    shutil.rmtree("runs/broken")
+    shutil.move("kept", "runs/broken")
+    assert train.main(["config.yaml", "name=broken", "--resume"]) == 0, capsys.readouterr().err
+    whole, broken = metrics("whole"), metrics("broken")
+    assert whole["training"]["sha256"] == broken["training"]["sha256"] and whole["test"] == broken["test"]
+    for name, value in tensors("whole").items():
+        np.testing.assert_array_equal(tensors("broken")[name], value)
+
+
+def test_an_adapter_leaves_its_run_and_another_starts_from_it(capsys):
+    assert adapter.main(["export", "runs/whole", "taken"]) == 0
+    names = ["adapter_config.json", "adapter_model.safetensors", "kerasft.json"]
+    assert sorted(path.name for path in Path("taken").iterdir()) == names
+    assert adapter.main(["list"]) == 0 and "runs/whole: lora, 482 numbers" in capsys.readouterr().out
+    assert merge.main(["runs/whole", "merged"]) == 0 and Path("merged/config.json").is_file()
+    capsys.readouterr()
+    assert adapter.main(["import", "taken"]) == 0
+    section = yaml.safe_load(capsys.readouterr().out)["peft"]
+    assert section["start"] == "taken" and section["rank"] == 2
+    # Where nothing more is learnt, the run that starts from an adapter ends with what it had.
+    assert train.main(["config.yaml", "name=second", "model.peft.start=taken", *STILL]) == 0, capsys.readouterr().err
+    assert "model.peft.start: taken; the head is the adapter's" in capsys.readouterr().err
+    for name, value in tensors("whole").items():
+        np.testing.assert_allclose(tensors("second")[name], value, atol=1e-6)
+    assert metrics("whole")["test"]["accuracy"] == metrics("second")["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("model.preset=run:runs/whole", "was trained beside other weights than those of model.preset run:runs/whole"),
+        ("model.peft.rank=3", "model.peft.rank: 3, but runs/whole/adapter has 2; set it to that"),
+        ("model.trainable=head", "peft and trainable: head both say which weights are updated"),
+        ("model.peft.targets=[classifier]", "classifier fits no linear layer of this BertBackbone"),
+        ("model.peft.start=nowhere", "nowhere is no adapter: it has no adapter_config.json"),
+    ],
+)
+def test_what_an_adapter_does_not_fit_is_refused_in_a_line(change, said, capsys):
+    assert train.main(["config.yaml", "name=third", "model.peft.start=runs/whole", change]) == 2
+    assert said in capsys.readouterr().err and not Path("runs/third").exists()
