@@ -85,11 +85,6 @@ SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head")
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
-    "kerasft/keras_models/columns.py": "what a label is called, as tasks have it",
-    "kerasft/keras_models/relation_classifier.py": "a class of this task",
-    "kerasft/keras_models/text_classifier.py": "a class of this task",
-    "kerasft/keras_models/text_embedder.py": "a class of this task",
-    "kerasft/keras_models/token_classifier.py": "a class of this task",
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
 }
 
