@@ -134,7 +134,7 @@ class TaskModel(keras.Model):
         """
         check_read(self, x)
         if not holds_text(x):
-            kwargs |= {"sample_weight": sample_weight, "shuffle": shuffle}
+            kwargs |= {"sample_weight": sample_weight, "shuffle": shuffle and not isinstance(x, tf.data.Dataset)}
             return super().fit(x, y, batch_size, epochs, **kwargs)
         kwargs = {"epochs": epochs, "batch_size": batch_size or BATCH, **kwargs}
         with quiet_end():
