@@ -1,7 +1,7 @@
 """The section `model.peft` of a config: a class for each method; the key `method` tells them apart."""
 
 import re
-from typing import Annotated, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator
 
@@ -49,7 +49,7 @@ class _TargetsConfig(_MethodConfig):
 class PairsConfig(_TargetsConfig):
     """Keys of methods with pairs of thin matrices."""
 
-    method: str
+    method: Any  # of each class its own Literal
     rank: int = Field(8, ge=1, description="Columns of A and rows of B.")
     alpha: float = Field(16.0, gt=0, description="What a pair adds is multiplied by alpha / rank; see scaling.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
