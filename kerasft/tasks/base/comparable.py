@@ -56,11 +56,6 @@ class Comparable:
         """Texts of `given` as a reader sees them, without what marks a part of them."""
         return texts
 
-    @property
-    def limits(self) -> dict[str, tuple[str, int]]:
-        """Name of each of the `sides` of a prepared split -> the key that limits its texts, and to how many tokens."""
-        return {"texts": ("model.max_length", self.config.model.max_length)}
-
     def cut_at(self, name: str) -> tuple[str, int] | None:
         """The key that limits the tokens of a text, and to how many; None: it is not cut."""
         return self.limits["texts"] if self.cuts_texts else None
