@@ -31,7 +31,8 @@ class ModelConfig(Section):
     )
     peft: Optional[PeftConfig] = Field(
         None,
-        description="Train only a few weights, added to a frozen backbone or part of it; null: the weights that trainable names.",
+        description="Train only a few weights, added to a frozen backbone or part of it; null: the weights that "
+        "trainable names.",
     )
 
     @model_validator(mode="before")
