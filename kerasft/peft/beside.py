@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import keras
 
@@ -10,11 +11,13 @@ from kerasft.models.layer_classes import Changes
 from kerasft.peft.base import Method
 from kerasft.peft.forms import LayerAdapter, Values, adapted
 
+AdapterT = TypeVar("AdapterT", bound=LayerAdapter)
 
-class Beside(Method):
+
+class Beside(Method, Generic[AdapterT]):
     """A method of `adapters`, one a linear layer, whose variables are in the bank."""
 
-    adapters: list[LayerAdapter]
+    adapters: list[AdapterT]
 
     @property
     def weights(self) -> Mapping[str, keras.Variable]:

@@ -56,7 +56,7 @@ class LayerAdapter(abc.ABC):
         yield variable, matrix.reshape(variable.shape)
 
 
-class AdaptedLinear(Form):
+class AdaptedLinear(Form, keras.layers.Layer):
     """Before the class of a Dense or EinsumDense."""
 
     adapted = True

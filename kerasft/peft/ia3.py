@@ -109,6 +109,7 @@ class Ia3(Beside):
         return {name: value.reshape(-1) for name, value in start.tensors.items() if name.endswith(f".{SCALE}")}
 
     def _checked(self, target: Target, values: Mapping[str, np.ndarray], ones: np.ndarray) -> np.ndarray:
+        assert self.start is not None  # `values` are of it
         family = family_of(self.backbone)
         module, _, third = module_names(self.backbone, [target.path])[target.path].partition("[")
         value = values.get(f"{module}.{SCALE}", values.get(f"{module.removeprefix(family.prefix)}.{SCALE}"))

@@ -66,12 +66,11 @@ class Pair(LayerAdapter):
         yield from self.kernel(self.target.matrix() + self.delta())
 
 
-class Lora(Beside):
+class Lora(Beside[Pair]):
     """`model.peft.method: lora`."""
 
     name = "lora"
     config: PairsConfig
-    adapters: list[Pair]
 
     def __init__(
         self, config: PairsConfig, model: keras.Model, backbone: keras.Model, seed: int, start: Adapter | None = None

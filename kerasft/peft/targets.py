@@ -87,8 +87,9 @@ def linear_layers(backbone: keras.Model) -> list[Target]:
             contracted = contracted_axes(layer)
             if contracted:
                 sizes = layer.kernel.shape[:contracted], layer.kernel.shape[contracted:]
+                inner, outer = (int(np.prod(size)) for size in sizes)
                 path = layer.kernel.path.rsplit("/", 1)[0]
-                found.append(Target(path, layer, *(int(np.prod(size)) for size in sizes), depths[layer.kernel.path]))
+                found.append(Target(path, layer, inner, outer, depths[layer.kernel.path]))
     return sorted(found, key=lambda target: places[id(target.layer.kernel)])
 
 
