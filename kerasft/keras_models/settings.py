@@ -59,7 +59,7 @@ class Settings:
         Raises:
             UserError: an option is unknown, or has another kind of value.
         """
-        known = sorted({*TASKS[self.task].section_class.model_fields, *MODEL, *TRAINING, *OWN} - {"name"})
+        known = sorted({*TASKS[self.task].section_keys(), *MODEL, *TRAINING, *OWN} - {"name"})
         for name in self.options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
