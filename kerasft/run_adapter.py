@@ -34,7 +34,7 @@ def save_adapter(assembled: Assembled, task: Task, run: Path) -> Path:
 def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     """Writes what the method of a model trained, with the head, as an adapter to a folder that exists."""
     method, config = assembled.method, task.config
-    if method is None:
+    if method is None or config.model.peft is None:
         raise ValueError("the model has no method of parameter-efficient fine-tuning")
     head, modules = head_tensors(assembled.backbone, head_of(assembled))
     settings = method.peft_config() | {

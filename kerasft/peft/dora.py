@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import DoraConfig
 from kerasft.errors import UserError
+from kerasft.peft.adapter_files import Adapter
 from kerasft.peft.forms import Product, Values
 from kerasft.peft.lora import A, B, Lora, Pair
 from kerasft.peft.lora_files import Matrices
@@ -53,10 +53,9 @@ class Dora(Lora):
     """`model.peft.method: dora`."""
 
     name = "dora"
-    config: DoraConfig
 
     def make(self, target: Target, pair: Matrices) -> Pair:
-        value = lengths(target.matrix()) if self.start is None else self._read(target)
+        value = lengths(target.matrix()) if self.start is None else self._read(self.start, target)
         length = {LENGTH: self.bank.add(f"{target.path}/{LENGTH}", value)}
         return DoraPair(target, self._variables(target, pair) | length, pair.scale, self.dropout)
 
@@ -82,17 +81,17 @@ class Dora(Lora):
                 found[f"{module}.{LENGTH}"] = np.concatenate([thirds[i] for i in sorted(thirds)])
         return found
 
-    def _read(self, target: Target) -> np.ndarray:
+    def _read(self, start: Adapter, target: Target) -> np.ndarray:
         """The lengths that an adapter has for a layer."""
         family = family_of(self.backbone)
         module, _, third = module_names(self.backbone, [target.path])[target.path].partition("[")
         names = (module, module.removeprefix(family.prefix))
-        found = [self.start.tensors[f"{name}.{LENGTH}"] for name in names if f"{name}.{LENGTH}" in self.start.tensors]
+        found = [start.tensors[f"{name}.{LENGTH}"] for name in names if f"{name}.{LENGTH}" in start.tensors]
         value = found[0].reshape(-1) if found else np.zeros(0, np.float32)
         value = value[int(third[:-1]) * target.outer :][: target.outer] if third else value
         if value.shape != (target.outer,):
             raise UserError(
-                f"{self.start.folder} has {value.size} lengths for {target.path} ({module}), and {target.outer} are "
+                f"{start.folder} has {value.size} lengths for {target.path} ({module}), and {target.outer} are "
                 "needed; use the preset that it was trained with"
             )
         return value

@@ -61,6 +61,9 @@ class AdaptedLinear(Form):
 
     adapted = True
     adapter: LayerAdapter
+    kernel: keras.Variable
+    bias: keras.Variable | None
+    activation: Callable[[tf.Tensor], tf.Tensor] | None
 
     def call(self, inputs, training=None):
         target, count = self.adapter.target, contracted_axes(self)

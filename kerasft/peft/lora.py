@@ -70,8 +70,7 @@ class Lora(Beside):
     """`model.peft.method: lora`."""
 
     name = "lora"
-    config: PairsConfig
-    adapters: list[Pair]
+    config: Any  # a PairsConfig
 
     def __init__(
         self, config: PairsConfig, model: keras.Model, backbone: keras.Model, seed: int, start: Adapter | None = None
@@ -82,6 +81,10 @@ class Lora(Beside):
         if config.dropout > 0:  # one for all: each of its calls draws anew
             self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
         self.adapters = self._adapters(targets)
+
+    @property
+    def beside(self) -> list[Pair]:
+        return self.adapters
 
     def _adapters(self, targets: list[Target]) -> list[Pair]:
         if self.start is None:

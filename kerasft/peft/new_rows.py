@@ -49,7 +49,7 @@ class NewRows:
         return True
 
 
-class _WithNewRows(Form):
+class _WithNewRows(Form, keras.layers.Layer):
     """Before the class of an embedding layer."""
 
     adapted = True

@@ -47,7 +47,6 @@ class Pissa(Lora):
     """`model.peft.method: pissa`. Its adapter is one of LoRA of twice the rank, for any program that reads such."""
 
     name = "pissa"
-    config: PissaConfig
 
     @property
     def _doubled(self) -> PissaConfig:

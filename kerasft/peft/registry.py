@@ -49,6 +49,8 @@ def put_method(
             start from is of another base.
     """
     section = config.model.peft
+    if section is None:
+        raise ValueError("model.peft is null")
     pooler = {id(weight) for weight in backbone.weights if weight.path.startswith("pooled_dense/")}
     if "pooler" in settings_of(backbone).get("missing", ()) and pooler & {id(weight) for weight in model.weights}:
         raise UserError(
