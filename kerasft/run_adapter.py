@@ -34,7 +34,8 @@ def save_adapter(assembled: Assembled, task: Task, run: Path) -> Path:
 def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     """Writes what the method of a model trained, with the head, as an adapter to a folder that exists."""
     method, config = assembled.method, task.config
-    if method is None or config.model.peft is None:
+    section = config.model.peft
+    if method is None or section is None:
         raise ValueError("the model has no method of parameter-efficient fine-tuning")
     head, modules = head_tensors(assembled.backbone, head_of(assembled))
     settings = method.peft_config() | {
@@ -44,7 +45,7 @@ def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     }
     facts = {
         "kerasft": __version__,
-        "peft": config.model.peft.model_dump(mode="json"),
+        "peft": section.model_dump(mode="json"),
         "base": {"preset": config.model.preset, "sha256": assembled.digests.get("base")},
         "tokenizer": {"sha256": assembled.digests.get("tokenizer")},
         "task": config.task.model_dump(mode="json"),

@@ -22,6 +22,7 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert (tmp_path / "saved_models" / "quickstart" / "1" / "saved_model.pb").exists()
     said = {cell.id: "".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells[2::2]}
     assert [line.split()[0] for line in said["ask"].splitlines()] == ["acq", "earn"], said
+    assert [line.split()[0] for line in said["keras"].splitlines()] == ["good", "bad"], said
     assert not any("tensorflow:" in text for text in said.values())  # TensorFlow's own log is held back
 
 

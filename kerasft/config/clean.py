@@ -10,7 +10,7 @@ Action = Literal["keep", "drop", "fail"]
 
 
 class CleanConfig(Section):
-    """Rows of train that are counted and said (keep), taken out and listed in cleaning.json (drop), or refused."""
+    """Rows of train that are counted and reported (keep), removed and listed in cleaning.json (drop), or refused."""
 
     empty: Action = Field("keep", description="Rows with a text that is only white space.")
     leakage: Literal["keep", "drop_from_train", "fail"] = Field(

@@ -11,12 +11,12 @@ class InspectConfig(Section):
     """What `kerasft inspect` counts, and which findings make its exit code 1; a training does not read it."""
 
     fail_on: Literal["info", "warning", "error", "never"] = Field(
-        "warning", description="The exit code is 1 where a finding is of this level or above."
+        "warning", description="The exit code is 1 if a finding has this level or a higher one."
     )
     similarity: float = Field(
         0.8,
         gt=0.3,
         le=1,
-        description="Jaccard similarity of character 4-grams from which on texts are nearly the same.",
+        description="Texts with at least this Jaccard similarity of character 4-grams are nearly the same.",
     )
-    fewest_rows: int = Field(10, ge=1, description="Rows of a class in train; a class with fewer is told.")
+    fewest_rows: int = Field(10, ge=1, description="Classes with fewer rows in train are reported.")

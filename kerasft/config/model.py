@@ -30,7 +30,9 @@ class ModelConfig(Section):
         description="Which weights are updated: all, head, or last_N_layers.",
     )
     peft: Optional[PeftConfig] = Field(
-        None, description="Train a few weights beside or in a frozen backbone; null: those that trainable names."
+        None,
+        description="Train only a few weights, added to a frozen backbone or part of it; null: the weights that "
+        "trainable names.",
     )
 
     @model_validator(mode="before")

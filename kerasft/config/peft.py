@@ -1,7 +1,7 @@
 """The section `model.peft` of a config: a class for each method; the key `method` tells them apart."""
 
 import re
-from typing import Annotated, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator
 
@@ -49,65 +49,65 @@ class _TargetsConfig(_MethodConfig):
 class PairsConfig(_TargetsConfig):
     """Keys of methods with pairs of thin matrices."""
 
-    method: str
+    method: Any  # of each class its own Literal
     rank: int = Field(8, ge=1, description="Columns of A and rows of B.")
-    alpha: float = Field(16.0, gt=0, description="What a pair adds is multiplied by alpha / rank; see scaling.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
+    alpha: float = Field(16.0, gt=0, description="The output of a pair is multiplied by alpha / rank; see scaling.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of A's input.")
     scaling: Literal["rank", "sqrt"] = Field(
         "rank", description="rank: alpha / rank; sqrt: alpha / the root of rank (arXiv:2312.03732)."
     )
     b_rate: float = Field(
-        1.0, gt=0, description="What the learning rate is multiplied by for B (LoRA+, arXiv:2402.12354: 16)."
+        1.0, gt=0, description="The learning rate of B is this many times that of A (LoRA+, arXiv:2402.12354: 16)."
     )
 
 
 class LoraConfig(PairsConfig):
-    """Low-rank pairs beside linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+    """Low-rank pairs added to linear layers (Hu et al. 2021, arXiv:2106.09685)."""
 
-    method: Literal["lora"] = Field(description="How few weights are trained.")
+    method: Literal["lora"] = Field(description="The method.")
 
 
 class DoraConfig(PairsConfig):
     """Low-rank pairs, and the length of each column of a kernel (Liu et al. 2024, arXiv:2402.09353)."""
 
-    method: Literal["dora"] = Field(description="How few weights are trained.")
+    method: Literal["dora"] = Field(description="The method.")
 
 
 class PissaConfig(PairsConfig):
     """Pairs that begin with a kernel's largest singular values (Meng et al. 2024, arXiv:2404.02948)."""
 
-    method: Literal["pissa"] = Field(description="How few weights are trained.")
+    method: Literal["pissa"] = Field(description="The method.")
 
 
 class VeraConfig(_TargetsConfig):
     """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
 
-    method: Literal["vera"] = Field(description="How few weights are trained.")
+    method: Literal["vera"] = Field(description="The method.")
     rank: int = Field(256, ge=1, description="Columns of the shared A and rows of the shared B.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what A reads.")
-    d_start: float = Field(0.1, gt=0, description="What the vector between A and B is filled with at first.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of A's input.")
+    d_start: float = Field(0.1, gt=0, description="First value of the vector between A and B.")
 
 
 class Ia3Config(_MethodConfig):
     """Keys, values and what the second feed-forward layer reads, rescaled (Liu et al. 2022, arXiv:2205.05638)."""
 
-    method: Literal["ia3"] = Field(description="How few weights are trained.")
+    method: Literal["ia3"] = Field(description="The method.")
 
 
 class BitfitConfig(_MethodConfig):
-    """All biases, those of normalisation too (Ben Zaken et al. 2021, arXiv:2106.10199)."""
+    """All biases, also those of normalisation (Ben Zaken et al. 2021, arXiv:2106.10199)."""
 
-    method: Literal["bitfit"] = Field(description="How few weights are trained.")
+    method: Literal["bitfit"] = Field(description="The method.")
 
 
 class LayernormConfig(_MethodConfig):
     """Scale and offset of every normalisation (Zhao et al. 2023, arXiv:2312.11420)."""
 
-    method: Literal["layernorm"] = Field(description="How few weights are trained.")
+    method: Literal["layernorm"] = Field(description="The method.")
 
 
 # One more method is one more class here.
 PeftConfig = Annotated[
     Union[LoraConfig, BitfitConfig, LayernormConfig, Ia3Config, DoraConfig, VeraConfig, PissaConfig],
-    Field(discriminator="method", description="How few weights are trained."),
+    Field(discriminator="method", description="The method."),
 ]

@@ -135,7 +135,7 @@ class RelationExtractionConfig(TaskSection):
 
 
 class TokenClassificationConfig(TaskSection):
-    """Find entities, chunks or parts of speech: stretches of a text, each with a type."""
+    """Find entities, chunks or parts of speech: parts of a text, each with a type."""
 
     half_at_most: ClassVar[tuple[str, ...]] = ("stride",)
 
@@ -168,7 +168,7 @@ class TokenClassificationConfig(TaskSection):
 
 
 class QuestionAnsweringConfig(TaskSection):
-    """Find the stretch of a context that answers a question, or say that none does."""
+    """Find the part of a context that answers a question, or say that there is none."""
 
     half_at_most: ClassVar[tuple[str, ...]] = ("stride", "max_question_length")
 
@@ -188,7 +188,7 @@ class QuestionAnsweringConfig(TaskSection):
 
 
 class TextEmbeddingConfig(TaskSection):
-    """Turn a text into a unit vector whose cosine with another's says how alike the texts are."""
+    """Turn a text into a vector of length 1; the cosine of two vectors says how similar the texts are."""
 
     name: Literal["text_embedding"] = Field(description="The task.")
     pooling: Literal["mean", "cls"] = Field(
@@ -204,7 +204,7 @@ class TextEmbeddingConfig(TaskSection):
 
 
 class MaskedLMConfig(TaskSection):
-    """Pre-train an encoder on plain text, or go on doing so: name the tokens that were hidden."""
+    """Pre-train an encoder on plain text, from scratch or further: predict hidden tokens."""
 
     batches_of_tokens: ClassVar[bool] = True
 

@@ -82,7 +82,7 @@ class ChatConfig(Section):
 
 
 class TextGenerationConfig(TaskSection):
-    """Write on from a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
+    """Continue a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
 
     batches_of_tokens: ClassVar[bool] = True
 

@@ -32,14 +32,14 @@ class TaskModel(keras.Model):
     """A backbone with a task's head, which trains on strings and answers strings.
 
     `from_preset` or `from_backbone` makes one, compiled: AdamW with a learning rate of 5e-5 and the task's own loss.
-    `fit` and `evaluate` take (texts, labels): lists, arrays, or a `tf.data.Dataset` of batches of them. Where the data
-    hold no string they are taken for what the preprocessor makes, and go to Keras as they are.
+    `fit` and `evaluate` take (texts, labels): lists, arrays, or a `tf.data.Dataset` of batches of them. Data without
+    strings count as preprocessed, and go to Keras unchanged.
 
     Attributes:
         backbone: KerasHub's.
         preprocessor: strings -> what the model reads; None: it reads what is given.
         network: the backbone with its head: features -> logits.
-        task: of the command line, with what it learnt from data.
+        task: that of the command line, with what it learned from the data.
     """
 
     task_name: ClassVar[str]
@@ -56,14 +56,14 @@ class TaskModel(keras.Model):
 
     @classmethod
     def from_preset(cls: type[Self], preset: str, labels: Any = None, **options: Any) -> Self:
-        """A pre-trained model with an untrained head; a trained one, where the preset is one and there are no labels.
+        """A pre-trained model with a new head; a trained model, if the preset is one and no labels are given.
 
         Args:
             preset: as `model.preset` in a config: `pypi:...`, `hf:OWNER/NAME`, `kaggle:HANDLE`, `run:DIR`,
                 `gguf:FILE`, a folder; also one of `save_to_preset`.
-            labels: names, or how many there are, for classes that take them.
+            labels: names, or their number, for classes that take them.
             options: `max_length`, `dropout`, `trainable`, `label_smoothing`, `class_weights`, `seed` and keys of the
-                task's section, as docs/config.md has them; those of the class; `dtype`, `float32` or
+                task's section (docs/config.md); those of the class; `dtype`, `float32` or
                 `mixed_bfloat16`; `preprocessor=None`: data are preprocessed.
 
         Raises:
@@ -75,7 +75,7 @@ class TaskModel(keras.Model):
     def from_backbone(
         cls: type[Self], backbone: keras.Model, tokenizer: Any = None, labels: Any = None, **options: Any
     ) -> Self:
-        """As `from_preset`, with a KerasHub backbone and tokenizer; without tokenizer data are preprocessed."""
+        """Like `from_preset`, with a KerasHub backbone and tokenizer; no tokenizer: data must be preprocessed."""
         return cls(*making.from_backbone(cls, backbone, tokenizer, labels, dict(options)))
 
     @property
@@ -96,9 +96,9 @@ class TaskModel(keras.Model):
 
     # Training, by Keras.
     def compile(self, optimizer: Any = AUTO, loss: Any = AUTO, *, metrics: Any = AUTO, **kwargs: Any) -> None:
-        """As Keras has it; `auto`: AdamW as for fine-tuning, the command line's loss, and the class' metrics.
+        """Keras' `compile`; `auto`: AdamW for fine-tuning, the command line's loss, and the metrics of the class.
 
-        A loss of one's own is called with the task's targets and logits.
+        Your own loss is called with the task's targets and logits.
         """
         self._chosen = tuple(
             name for name, value in (("optimizer", optimizer), ("loss", loss), ("metrics", metrics)) if value == AUTO
@@ -122,26 +122,27 @@ class TaskModel(keras.Model):
 
         Args:
             x: texts, or a `tf.data.Dataset` of batches of (texts, labels).
-            y: labels, in the form that the class tells.
-            batch_size: rows of a step, 32 where it is not given; of a data set: those of its batches.
+            y: labels, in the form that the class describes.
+            batch_size: rows of a step; None: 32. A data set has its own batches.
             epochs: passes over the data.
             sample_weight: (texts,) weight of each in the loss.
-            shuffle: whether each epoch has another order, by the option `seed`; texts of like length share a batch.
-            kwargs: those of Keras' `fit`, such as `validation_data=(texts, labels)`, `validation_split`, `callbacks`.
+            shuffle: whether each epoch has a new order, by the option `seed`; texts of similar length share a batch.
+            kwargs: other arguments of Keras' `fit`, such as `validation_data=(texts, labels)`, `validation_split`,
+                `callbacks`.
 
         Raises:
             UserError: texts and labels do not fit each other or the model.
         """
         check_read(self, x)
         if not holds_text(x):
-            kwargs |= {"sample_weight": sample_weight, "shuffle": shuffle}
+            kwargs |= {"sample_weight": sample_weight, "shuffle": shuffle and not isinstance(x, tf.data.Dataset)}
             return super().fit(x, y, batch_size, epochs, **kwargs)
         kwargs = {"epochs": epochs, "batch_size": batch_size or BATCH, **kwargs}
         with quiet_end():
             return super().fit(**fit_arguments(self, (x, y, sample_weight), shuffle, kwargs))
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
-        """Loss and metrics, as Keras has them; arguments of `fit`. `measure` has the figures of a run."""
+        """Loss and metrics of Keras, with the arguments of `fit`. `measure` gives the figures of a run."""
         check_read(self, x)
         if not holds_text(x):
             return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
@@ -153,16 +154,16 @@ class TaskModel(keras.Model):
         """The figures that a run writes to metrics.json, such as `accuracy`, `f1`, `perplexity`.
 
         Args:
-            x, y, batch_size: as in `fit`, no data set.
+            x, y, batch_size: as in `fit`, but not a data set.
         """
         return figures(self, x, y, batch_size)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = AUTO, **kwargs: Any) -> Any:
-        """Answers to texts, as `kerasft predict` gives them: a dict for each text, in order.
+        """Answers to texts, like those of `kerasft predict`: a dict for each text, in order.
 
         Args:
-            x: texts, or a `tf.data.Dataset` of batches of them; of what is preprocessed Keras gives logits.
-            batch_size, verbose, kwargs: of Keras; texts a call of the model are 64 where nobody says.
+            x: texts, or a `tf.data.Dataset` of batches of them; for preprocessed data, the answer is logits.
+            batch_size, verbose, kwargs: as in Keras; None: 64 texts in each call of the model.
         """
         check_read(self, x)
         if not holds_text(x):
@@ -171,7 +172,7 @@ class TaskModel(keras.Model):
 
     # To disk and back.
     def save_to_preset(self, preset_dir: str | Path) -> None:
-        """Writes a folder that `from_preset` loads, head and all, and `model.preset` of a config, too."""
+        """Writes a folder, head included, that `from_preset` and `model.preset` of a config can load."""
         folder = Path(preset_dir)
         folder.mkdir(parents=True, exist_ok=True)
         save_model(self.assembled, self.task, folder)
@@ -181,7 +182,7 @@ class TaskModel(keras.Model):
         """Writes the SavedModel that the command line writes: strings in, answers out, checked.
 
         Args:
-            directory: such as `saved_models/NAME`; the version's folder, which is returned, is made in it.
+            directory: such as `saved_models/NAME`; the folder of the version is made in it, and returned.
 
         Raises:
             ServableError, UserError: as `kerasft.serving.exporter.export`; or the model reads no strings.

@@ -19,11 +19,11 @@ class CausalLM(TaskModel):
         >>> isinstance(model.generate("the quick", max_new_tokens=2), str)
         True
 
-    The option `mode` says what it learns from: `corpus`: texts, all of them; `prompt_completion`: prompts as texts and
-    answers as labels, with `instructions=True` dicts of `instruction` and `input`; `chat`: dialogues as texts, each a
-    list of {role, content}. Other options: `decoding`, `packing`, `template`, `chat`.
+    The option `mode` says what it learns from. `corpus`: texts. `prompt_completion`: prompts as texts and answers as
+    labels; with `instructions=True` the prompts are dicts of `instruction` and `input`. `chat`: dialogues as texts,
+    each a list of {role, content}. Other options: `decoding`, `packing`, `template`, `chat`.
 
-    `predict` answers {text, tokens}: what is written, without the prompt, and how many tokens that is. The prompt of a
+    `predict` answers {text, tokens}: the generated text, without the prompt, and its number of tokens. The prompt of a
     `chat` model is a dialogue as one text.
     """
 

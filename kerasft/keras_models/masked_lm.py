@@ -11,16 +11,16 @@ from kerasft.keras_models.base import TaskModel
 
 @keras.saving.register_keras_serializable(package="kerasft")
 class MaskedLM(TaskModel):
-    """The tokens that could stand where a text has mask tokens.
+    """The tokens that fit in place of the mask tokens of a text.
 
         >>> model = kerasft.MaskedLM.from_preset(preset)
         >>> history = model.fit(["the goal of the team", "the price of a stock"], verbose=0)
         >>> len(model.predict(["the [MASK] of the team"])[0]["masks"])
         1
 
-    Texts are all that it learns from. Rows are full of them, one behind the other (the option `packing`), and other
-    tokens are hidden in each epoch (`mask_probability`, `whole_word`). An answer is {text, masks: [{fills: [{token,
-    score}, ...]}, ...]}, as many tokens as the option `top` says.
+    It learns from texts alone, without labels. They fill rows, one after the other (the option `packing`), and each
+    epoch hides other tokens (`mask_probability`, `whole_word`). An answer is {text, masks: [{fills: [{token, score},
+    ...]}, ...]}; the option `top` is the number of tokens.
     """
 
     task_name = "masked_lm"

@@ -14,19 +14,19 @@ from kerasft.quoting import quoted
 
 @keras.saving.register_keras_serializable(package="kerasft")
 class QuestionAnswerer(TaskModel):
-    """The stretch of a context that answers a question.
+    """The part of a context that answers a question.
 
         >>> model = kerasft.QuestionAnswerer.from_preset(preset)
         >>> history = model.fit((["what rose?"], ["the price rose"]), [{"text": "price", "start": 4}], verbose=0)
         >>> sorted(model.predict((["what fell?"], ["stock fell"]))[0])
         ['answer', 'end', 'n_best', 'score', 'start']
 
-    Texts are (questions, contexts), or dicts of `question` and `context`. Labels are answers, one a question: {text,
-    start}, or {text: [...], answer_start: [...]} as SQuAD has them; a text alone, where it stands once in its context;
-    None or "" where there is no answer. Starts count code points of the context.
+    Texts are (questions, contexts), or dicts of `question` and `context`. Labels are answers, one for each question:
+    {text, start}; or {text: [...], answer_start: [...]} as in SQuAD; or only a text, if it occurs once in its context;
+    None or "" for no answer. Starts count code points of the context.
 
-    An answer is {answer, start, end, score, n_best}; "" and -1 where there is none, for models that were trained on
-    such questions. A row of the model is a window of a context (the options `max_length`, `stride` and
+    An answer is {answer, start, end, score, n_best}. Models that were trained on questions without an answer can give
+    "" and -1. A row of the model is a window of a context (the options `max_length`, `stride` and
     `max_question_length`).
     """
 

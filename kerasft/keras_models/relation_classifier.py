@@ -21,9 +21,9 @@ class RelationClassifier(TaskModel):
         >>> model.predict(["the <e1>team</e1> and the <e2>bank</e2>"])[0]["relation"] in ("beats", "none")
         True
 
-    Labels are names of relations or their numbers, one a text. Options: `tags`, the names of the markers, `["e1",
-    "e2"]`; `no_relation`, the label of no relation, which counts nothing in `measure`'s F1. An answer is {relation,
-    score, probabilities}; of a text without the four markers the relation is "".
+    Labels are names of relations or their numbers, one for each text. Options: `tags`, the names of the markers,
+    `["e1", "e2"]`; `no_relation`, the label for no relation, which is left out of `measure`'s F1. An answer is
+    {relation, score, probabilities}; for a text without the four markers the relation is "".
     """
 
     task_name = "relation_extraction"

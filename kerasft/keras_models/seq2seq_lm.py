@@ -12,7 +12,7 @@ from kerasft.keras_models.writing import written
 
 @keras.saving.register_keras_serializable(package="kerasft")
 class Seq2SeqLM(TaskModel):
-    """A text that is made from another.
+    """A text that is written from another, such as a translation or a summary.
 
         >>> model = kerasft.Seq2SeqLM.from_preset(preset, decoding={"max_new_tokens": 4})
         >>> history = model.fit(["the quick brown fox", "the lazy dog"], ["a fox", "a dog"], verbose=0)

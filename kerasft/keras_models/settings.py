@@ -7,18 +7,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from kerasft.atomic import write_atomically
-from kerasft.config import tasks
 from kerasft.config.load import read_config
 from kerasft.config.references import escape_references
 from kerasft.config.schema import Config
+from kerasft.config.section import Section
 from kerasft.errors import UserError
 from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.quoting import quoted
 from kerasft.runs import Run
+from kerasft.tasks.registry import TASKS
 
 FILE = "kerasft_model.json"  # beside the weights of a model that was saved from Python
 MODEL, TRAINING = ("max_length", "dropout", "trainable"), ("label_smoothing", "class_weights")
@@ -32,7 +33,7 @@ class Settings:
     """All that a model is made of but its weights and what it learnt from data.
 
     Attributes:
-        task: name of a section of `kerasft.config.tasks`.
+        task: a name of `kerasft.tasks.registry.TASKS`.
         roles: of the columns of an example, such as `text` and `label`.
         options: as a user gives them: keys of the task's section, `max_length`, `dropout`, `trainable`,
             `label_smoothing`, `class_weights`, `seed`, `dtype`.
@@ -59,7 +60,9 @@ class Settings:
         Raises:
             UserError: an option is unknown, or has another kind of value.
         """
-        known = sorted({*section_of(self.task).model_fields, *MODEL, *TRAINING, *OWN} - {"name"})
+        # A class in the registry has a section of its own; pyright looks at the contract's, which is generic.
+        section: type[Section] = TASKS[self.task].section_class  # pyright: ignore[reportGeneralTypeIssues]
+        known = sorted({*section.model_fields, *MODEL, *TRAINING, *OWN} - {"name"})
         for name in self.options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
@@ -106,12 +109,6 @@ class Settings:
         return cls(**{**saved, "roles": tuple(saved["roles"])})
 
 
-def section_of(task: str) -> Any:
-    """The class of a task's section."""
-    union = get_args(tasks.Task)[0]
-    return next(one for one in get_args(union) if get_args(one.model_fields["name"].annotation) == (task,))
-
-
 def save_settings(settings: Settings, folder: Path) -> None:
     """Writes them beside a saved model."""
     write_atomically(folder / FILE, json.dumps(settings.as_json(), indent=2, ensure_ascii=False))
@@ -122,7 +119,7 @@ def saved_settings(resolved: str, task: str) -> Settings | None:
 
     Args:
         resolved: what `resolve_preset` returned: the folder of `save_to_preset`, a run's `model/`, or any other.
-        task: name of a section.
+        task: a name of `kerasft.tasks.registry.TASKS`.
     """
     folder = Path(resolved)
     if "://" in resolved or not facts_file(folder).is_file():

@@ -20,12 +20,12 @@ class TextClassifier(TaskModel):
         >>> model.predict(["a match"])[0]["label"] in ("sport", "trade")
         True
 
-    Options of `from_preset`, besides those of every class: `problem`: `single_label`, `multi_label`, or `regression`,
-    which takes no `labels`; `pairs=True`: data are pairs, `(texts, other_texts)` or dicts of `text` and `text_pair`.
+    More options of `from_preset`: `problem`: `single_label`, `multi_label`, or `regression`, which takes no `labels`.
+    With `pairs=True` data are pairs, `(texts, other_texts)` or dicts of `text` and `text_pair`.
 
-    Labels are names or their numbers, one a text; with `multi_label` a list for each text, or an array (texts, labels)
-    of 0 and 1; with `regression` numbers. An answer is {label, score, probabilities}, with `multi_label` {labels,
-    probabilities}, with `regression` {value}.
+    Labels are names or their numbers, one for each text. With `multi_label` they are a list for each text, or an array
+    (texts, labels) of 0 and 1. With `regression` they are numbers. An answer is {label, score, probabilities}; with
+    `multi_label` {labels, probabilities}; with `regression` {value}.
     """
 
     task_name = "text_classification"

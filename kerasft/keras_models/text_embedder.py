@@ -12,18 +12,18 @@ from kerasft.keras_models.base import TaskModel
 
 @keras.saving.register_keras_serializable(package="kerasft")
 class TextEmbedder(TaskModel):
-    """A unit vector for a text: the cosine of two of them says how alike the texts are.
+    """A vector of length 1 for a text: the cosine of two vectors says how similar the texts are.
 
         >>> model = kerasft.TextEmbedder.from_preset(preset)
         >>> history = model.fit((["goal", "price"], ["match score", "stock trade"]), verbose=0)
         >>> model.predict(["team", "bank", "coach"]).shape
         (3, 16)
 
-    It answers at once where the preset was trained this way. To train it, give pairs, (texts, texts that belong to
-    them), or dicts of `text` and `text_pair`, which a data set must have. The option `objective` is `contrastive`, for
-    such pairs; with `negatives=True` there is a third text, `text_negative`, that seems to belong and does not; or
-    `cosent` or `cosine`, for pairs with scores as labels: the higher, the more alike. Other options: `pooling`,
-    `temperature`.
+    It works without training if the preset is a text embedder. To train it, give pairs: (texts, texts that belong to
+    them), or dicts of `text` and `text_pair` (a data set must have dicts). The option `objective` is `contrastive` for
+    such pairs; with `negatives=True` there is a third text, `text_negative`, that seems to belong to the first but does
+    not. It is `cosent` or `cosine` for pairs with scores as labels; a higher score means more similar. Other options:
+    `pooling`, `temperature`.
 
     An answer is a row of an array (texts, hidden) float32.
     """

@@ -11,7 +11,7 @@ from kerasft.errors import UserError
 from kerasft.keras_models.base import TaskModel
 from kerasft.keras_models.columns import LabelNames, named
 from kerasft.quoting import listed, quoted
-from kerasft.tasks.token_classification.rows import read_tagged
+from kerasft.tasks.token_classification.tagged_rows import read_tagged
 from kerasft.tasks.token_classification.tags import iob2_tags
 
 

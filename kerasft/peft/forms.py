@@ -56,14 +56,11 @@ class LayerAdapter(abc.ABC):
         yield variable, matrix.reshape(variable.shape)
 
 
-class AdaptedLinear(Form):
+class AdaptedLinear(Form, keras.layers.Layer):
     """Before the class of a Dense or EinsumDense."""
 
     adapted = True
     adapter: LayerAdapter
-    kernel: keras.Variable
-    bias: keras.Variable | None
-    activation: Callable[[tf.Tensor], tf.Tensor] | None
 
     def call(self, inputs, training=None):
         target, count = self.adapter.target, contracted_axes(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -67,15 +67,11 @@ class Ia3(Beside):
         values = self._values(start) if start is not None else {}
         ones = {t.path: np.ones(t.outer, np.float32) for t in given}
         ones |= {t.path: np.ones(t.inner, np.float32) for t in read}
-        self.adapters: list[Scaled | ScaledInput] = []
+        self.adapters = []
         for target in (t for t in targets if t.path in ones):
-            value = ones[target.path] if start is None else self._checked(start, target, values, ones[target.path])
+            value = self._checked(target, values, ones[target.path]) if start is not None else ones[target.path]
             kind = Scaled if _GIVEN.search(target.path) else ScaledInput
             self.adapters.append(kind(target, {SCALE: self.bank.add(f"{target.path}/{SCALE}", value)}))
-
-    @property
-    def beside(self) -> Sequence[LayerAdapter]:
-        return self.adapters
 
     def _modules(self) -> dict[str, str]:
         return module_names(self.backbone, [adapter.target.path for adapter in self.adapters])
@@ -112,9 +108,8 @@ class Ia3(Beside):
             )
         return {name: value.reshape(-1) for name, value in start.tensors.items() if name.endswith(f".{SCALE}")}
 
-    def _checked(
-        self, start: Adapter, target: Target, values: Mapping[str, np.ndarray], ones: np.ndarray
-    ) -> np.ndarray:
+    def _checked(self, target: Target, values: Mapping[str, np.ndarray], ones: np.ndarray) -> np.ndarray:
+        assert self.start is not None  # `values` are of it
         family = family_of(self.backbone)
         module, _, third = module_names(self.backbone, [target.path])[target.path].partition("[")
         value = values.get(f"{module}.{SCALE}", values.get(f"{module.removeprefix(family.prefix)}.{SCALE}"))
@@ -123,7 +118,7 @@ class Ia3(Beside):
         if value is None or value.shape != ones.shape:
             what = "nothing" if value is None else f"{value.size} numbers"
             raise UserError(
-                f"{start.folder} has {what} for {target.path} ({module}); use the preset and the "
+                f"{self.start.folder} has {what} for {target.path} ({module}); use the preset and the "
                 "model.peft.layers that it was trained with"
             )
         return value

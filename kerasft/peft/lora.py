@@ -66,11 +66,11 @@ class Pair(LayerAdapter):
         yield from self.kernel(self.target.matrix() + self.delta())
 
 
-class Lora(Beside):
+class Lora(Beside[Pair]):
     """`model.peft.method: lora`."""
 
     name = "lora"
-    config: Any  # a PairsConfig
+    config: PairsConfig
 
     def __init__(
         self, config: PairsConfig, model: keras.Model, backbone: keras.Model, seed: int, start: Adapter | None = None
@@ -81,10 +81,6 @@ class Lora(Beside):
         if config.dropout > 0:  # one for all: each of its calls draws anew
             self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
         self.adapters = self._adapters(targets)
-
-    @property
-    def beside(self) -> list[Pair]:
-        return self.adapters
 
     def _adapters(self, targets: list[Target]) -> list[Pair]:
         if self.start is None:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import PissaConfig
+from kerasft.config.peft import PairsConfig
 from kerasft.peft.forms import Product
 from kerasft.peft.lora import A, B, Lora, Pair
 from kerasft.peft.lora_files import Matrices, lora_config, lora_tensors, read_pairs
@@ -49,7 +49,7 @@ class Pissa(Lora):
     name = "pissa"
 
     @property
-    def _doubled(self) -> PissaConfig:
+    def _doubled(self) -> PairsConfig:
         """The settings of what is saved: twice the rank, and as large a scale."""
         more = 2**0.5 if self.config.scaling == "sqrt" else 2
         return self.config.model_copy(update={"rank": 2 * self.config.rank, "alpha": more * self.config.alpha})

@@ -29,7 +29,7 @@ def put_method(
     model: keras.Model,
     backbone: keras.Model,
     digests: Mapping[str, str] | None = None,
-    fresh: Sequence[int] = (),
+    fresh: Sequence[int] | np.ndarray = (),
     head: Mapping[str, keras.Variable] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Method:
@@ -49,8 +49,7 @@ def put_method(
             start from is of another base.
     """
     section = config.model.peft
-    if section is None:
-        raise ValueError("model.peft is null")
+    assert section is not None
     pooler = {id(weight) for weight in backbone.weights if weight.path.startswith("pooled_dense/")}
     if "pooler" in settings_of(backbone).get("missing", ()) and pooler & {id(weight) for weight in model.weights}:
         raise UserError(

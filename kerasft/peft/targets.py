@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -87,8 +86,9 @@ def linear_layers(backbone: keras.Model) -> list[Target]:
         if own_class(layer) in (keras.layers.Dense, keras.layers.EinsumDense) and used[id(layer.kernel)] == 1:
             contracted = contracted_axes(layer)
             if contracted:
-                path, shape = layer.kernel.path.rsplit("/", 1)[0], layer.kernel.shape
-                inner, outer = math.prod(shape[:contracted]), math.prod(shape[contracted:])
+                sizes = layer.kernel.shape[:contracted], layer.kernel.shape[contracted:]
+                inner, outer = (int(np.prod(size)) for size in sizes)
+                path = layer.kernel.path.rsplit("/", 1)[0]
                 found.append(Target(path, layer, inner, outer, depths[layer.kernel.path]))
     return sorted(found, key=lambda target: places[id(target.layer.kernel)])
 

@@ -75,10 +75,6 @@ class Vera(Beside):
         self.a, self.b = (self.bank.add(f"shared/{name}", value, trainable=False) for name, value in shared.items())
         self.adapters = [self._vectors(target) for target in targets]
 
-    @property
-    def beside(self) -> list[Vectors]:
-        return self.adapters
-
     def _drawn(self, inner: int, outer: int) -> dict[str, np.ndarray]:
         """Uniform within the root of 3 over what is summed, as PEFT has them."""
         random, rank = np.random.default_rng([self.seed, inner, outer]), self.config.rank
