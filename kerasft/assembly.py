@@ -56,6 +56,7 @@ class Assembled:
         made: the layers and variables that each part can save; None: nothing is known of them.
         method: of `model.peft`; None: `model.trainable` says what trains.
         digests: `base` and `tokenizer` of the preset as it was, where there is a method.
+        task: that put the head on; None: not known.
     """
 
     model: keras.Model
@@ -66,6 +67,7 @@ class Assembled:
     made: Made | None = field(default=None, repr=False, compare=False)
     method: Method | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    task: Task | None = field(default=None, repr=False, compare=False)
 
 
 # Changes a model that was just made, in the strategy's scope, before anything is frozen: other weights, adapters.
@@ -85,7 +87,7 @@ def assemble(
     """The model of a config, frozen as the config says; call it in the strategy's scope.
 
     Args:
-        config: the resolved config.
+        config: the sections `model` and `training` and the seed are read.
         task: has learnt its state.
         preset: resolved; None: from scratch.
         train: the training split, which a tokenizer is made from where training starts from scratch.
@@ -128,7 +130,7 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
     """
     model = task.build(backbone)
     preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
-    return Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone))
+    return Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone), task=task)
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:

@@ -88,7 +88,7 @@ class EndedElsewhere(Stop):
     """Another worker ends the run and says why; this one ends with it, in silence.
 
     Args:
-        exit_code: of them all.
+        exit_code: of the worker that said why; all end with it.
     """
 
     def __init__(self, exit_code: int):

@@ -73,7 +73,7 @@ def put_in_place(folder: Path, files: Mapping[str, str], overwrite: bool) -> Non
     """Makes a run's folder with its first files, whole or not at all, and takes it for this process.
 
     Args:
-        folder: of the run.
+        folder: runs/NAME, which is made.
         files: {name: text}.
         overwrite: whether a run of this name is replaced; it stays whole until the new one can take its place.
 

@@ -66,7 +66,7 @@ def train_run(
     """Trains a config, measures what it wrote, and exports it.
 
     Args:
-        config: the resolved config.
+        config: such as `load_config` returns.
         tables: train, validation and perhaps test, parsed and staged by the config's task; None: they are read.
         start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
@@ -128,7 +128,7 @@ def export_run(
     """Exports the model as it was saved, checked, and says how to serve it.
 
     Args:
-        run: with a trained model.
+        run: that has been trained: its folder holds `model/`.
         terminal: gets the commands.
         directory: instead of the config's `export.dir`.
         trained: the run's model, where it is loaded already.
@@ -184,7 +184,7 @@ def measure(
         model: a run's folder or a config file.
         overrides: `key=value`, of a config.
         data: a source like `data.test`, with the same columns; None: the model's own split.
-        split: of its own data.
+        split: of the run's own data, such as `test`; without `data`.
         terminal: shows progress; None: stderr.
 
     Raises:

@@ -85,6 +85,7 @@ ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
+    "kerasft/training/starts.py": "which task a saved head is of",
 }
 
 # Files that reach into Keras, KerasHub or another package by a private name, each with what it needs there.

@@ -65,9 +65,9 @@ class Length:
 
     Attributes:
         steps: of training.
-        steps_per_epoch: of them.
+        steps_per_epoch: after which training has seen every row once.
         evaluations: of the validation split.
-        evaluation_steps: of one of them.
+        evaluation_steps: batches of one evaluation.
     """
 
     steps: int
@@ -102,7 +102,7 @@ class Bounds:
             train: the step of training.
             evaluation: the step of evaluation.
             reduced_bytes: of the gradients that are summed over all chips.
-            length: of the run.
+            length: how many steps of training and of evaluation the run has.
             accelerator: what it runs on.
             price: of a chip for an hour, in any currency.
         """

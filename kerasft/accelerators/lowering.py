@@ -35,7 +35,7 @@ class Programs:
     Weights are random: only shapes matter. What crosses replicas, the sum of the gradients, is not in these programs.
 
     Args:
-        config: the resolved config.
+        config: of the run that is to train; batch size, precision and layer forms are read.
         task: has learnt its state from the tables.
         tables: train and validation are read, for shapes and counts.
         preset: resolved; None: from scratch.

@@ -48,13 +48,13 @@ class PreflightReport:
     """Everything that preflight says of a config on an accelerator.
 
     Attributes:
-        config: the resolved config.
+        config: that the figures are of.
         accelerator: what it would run on.
         training: the step of training.
         evaluation: the step of evaluation.
         reduced_bytes: gradients that are summed over chips each step.
         state_bytes: all variables.
-        length: of the run.
+        length: how many steps of training and of evaluation the run has.
         packing: of the texts of a training batch; None: each has a row of its own.
         price: of a chip for an hour; None: not asked.
         largest_batch: about the largest that fits, see `bounds.largest`; None: none does, or not asked.

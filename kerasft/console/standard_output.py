@@ -20,7 +20,7 @@ class StandardOutput:
     """Standard output, whose failures are told from those of files.
 
     Args:
-        stream: it.
+        stream: that is written to, such as `sys.stdout`.
     """
 
     def __init__(self, stream: TextIO):

@@ -117,7 +117,7 @@ class Terminal:
         """The context of one phase; ends with one line that stays.
 
         Args:
-            phase: its name.
+            phase: the word that the line begins with, such as `tokenize`.
             total: how many units there are; None where nobody knows.
             unit: plural of what is counted.
         """

@@ -20,7 +20,7 @@ def create_strategy(config: Config, cluster: Cluster | None = None, microbatches
     from then on, and so are threads.
 
     Args:
-        config: the resolved config.
+        config: the section `training` says which devices and how many.
         cluster: the workers that train; None: this process works alone, on what a `multi_worker` config finds here.
         microbatches: that a CPU may work through side by side.
 

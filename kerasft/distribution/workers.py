@@ -28,7 +28,7 @@ class Workers:
 
     Attributes:
         index: of this process; 0 is the chief, which alone writes.
-        count: of all of them.
+        count: processes that train together.
     """
 
     index, count = 0, 1
@@ -85,7 +85,7 @@ class Workers:
 
         Args:
             digest: hexadecimal, of what must be the same.
-            what: its name.
+            what: could differ, such as `data or a tokenizer`; a part of the message.
         """
         values = self.all_gather(int(digest[:12], 16))
         other = next((i for i, value in enumerate(values) if value != values[0]), None)
@@ -149,7 +149,7 @@ def report_lost_workers(folder: Path) -> Iterator[None]:
     """A worker's loss is one line and exit code 4.
 
     Args:
-        folder: of the run.
+        folder: of the run, for the command that resumes it.
     """
     try:
         yield

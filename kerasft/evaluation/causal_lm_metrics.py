@@ -17,7 +17,7 @@ def causal_lm_metrics(targets: np.ndarray, kept: np.ndarray, rows: int, text_byt
     Args:
         targets: (tokens,) ids, or negative: nothing is to be said.
         kept: (tokens, 2), as `kerasft.models.heads.causal_lm.condense` has them.
-        rows: of the model.
+        rows: how many rows the model read the tokens in; one of the figures.
         text_bytes: UTF-8 bytes of the texts that the targets spell; what ends a text counts in the loss, not here.
 
     Returns:

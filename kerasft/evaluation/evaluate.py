@@ -63,7 +63,7 @@ class Evaluator:
         are left out.
 
         Args:
-            prepared: the split.
+            prepared: the split that is measured.
             progress: called with the number of rows done, 0 once the graph is built.
         """
         batches = sorted_batches(prepared.tokens, self.batch_size)

@@ -84,7 +84,7 @@ class Conversation:
     """Turns of a user and of a model whose task has a `dialogue`.
 
     Args:
-        writer: the model.
+        writer: what continues the prompts: a run's model or an export.
         system: the first turn's content; None: the config's.
 
     Raises:

@@ -39,7 +39,7 @@ def batches(
     """A split in memory -> (features, targets, weights), batch after batch.
 
     Args:
-        prepared: the split.
+        prepared: the split that the batches are made of.
         batch_size: rows.
         seed: of the order, in which rows of like length share a batch, as with `data.batching: bucket`; None: the
             order of the data.

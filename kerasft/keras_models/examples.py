@@ -54,7 +54,7 @@ def fit_arguments(model: TaskModel, given: Given, shuffle: bool, options: dict[s
     """Strings -> the arguments of Keras' own `fit`.
 
     Args:
-        model: that is trained.
+        model: whose preprocessor and labels turn what was given into batches.
         given: texts, labels and weights, in the form of `TaskModel.fit`.
         shuffle: whether each epoch has another order.
         options: the other arguments of `TaskModel.fit`.
@@ -104,7 +104,7 @@ def training_data(
     """Batches of (features, targets, weights), in another order in each epoch; a data set keeps its own.
 
     Args:
-        model: that is trained.
+        model: whose preprocessor and labels turn what was given into batches.
         given: strings, in the form of `TaskModel.fit`.
         batch_size: rows.
         seed: of the order; None: that of the data.

@@ -29,7 +29,7 @@ def set_trainable(backbone: keras.Model, which: str) -> None:
     """Freezes a part of a model, and thaws nothing: what something else froze, such as LoRA, stays frozen.
 
     Args:
-        backbone: of the model that is trained.
+        backbone: its layers are frozen in place; the head is the task's and always trains.
         which: `all`; `head`: nothing of the backbone; `last_N_layers`: its last N transformer layers and what
             lies above them (final normalisation, pooler) besides the head.
 

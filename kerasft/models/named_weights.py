@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -33,8 +33,6 @@ def save_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
 def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
     """Gives each variable its value; nothing is assigned unless all names and shapes are right.
 
-    Files that were written before variables had names are read by position.
-
     Args:
         file: of `save_variables`.
         variables: in the order of the model's weights.
@@ -43,11 +41,7 @@ def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
         UserError: the file is gone or damaged, lacks a variable, holds one that the model has not, or one of another
             shape.
     """
-    saved = _read(file)
-    if saved and all(map(_BY_POSITION.fullmatch, saved)):
-        saved = {name: saved[f"v{i}"] for i, name in enumerate(variables) if f"v{i}" in saved} | {
-            key: value for key, value in saved.items() if int(key[1:]) >= len(variables)
-        }
+    saved = read_variables(file, list(variables))
     for name, variable in variables.items():
         if name not in saved:
             raise UserError(f"{file}: {name} is missing; train again")
@@ -60,6 +54,24 @@ def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
         raise UserError(f"{file}: the model has no {left[0]}{_and_more(left)}; load it with the config that trained it")
     for name, variable in variables.items():
         variable.assign(saved[name])
+
+
+def read_variables(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Path -> value of each variable in a file; files from before variables had names are read by position.
+
+    Args:
+        file: of `save_variables`.
+        names: of the variables that are expected, in the order of the model's weights.
+
+    Raises:
+        UserError: the file is gone or damaged.
+    """
+    saved = _read(file)
+    if saved and all(map(_BY_POSITION.fullmatch, saved)):
+        saved = {name: saved[f"v{i}"] for i, name in enumerate(names) if f"v{i}" in saved} | {
+            key: value for key, value in saved.items() if int(key[1:]) >= len(names)
+        }
+    return saved
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

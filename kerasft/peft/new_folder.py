@@ -18,7 +18,7 @@ def new_folder(folder: Path, key: str) -> Iterator[Path]:
     """A draft beside a folder that is not there yet, which becomes it at the end.
 
     Args:
-        folder: to be made.
+        folder: that is not there yet; its parent is made where need be.
         key: of the argument that names it, for messages.
 
     Raises:

@@ -36,9 +36,9 @@ def put_method(
     """Puts the method of `model.peft` into a model, in the strategy's scope: its backbone is frozen from here on.
 
     Args:
-        config: has that section.
+        config: whose section `model.peft` says which method, where and how large.
         model: features -> logits.
-        backbone: of the model.
+        backbone: in the model; the method's layers go into it.
         digests: `base` and `tokenizer` of the preset, which an adapter to start from must be of; None: of no matter.
         fresh: ids of tokens that the preset does not have; their rows train.
         head: variables of the task, by path, which an adapter of the same labels may have weights for.

@@ -25,7 +25,7 @@ class RestTransport:
     Args:
         base: scheme, host and port.
         secure: whether by TLS.
-        credentials: for it.
+        credentials: certificates and a token for the server; see `client`.
         connections: that stay open.
     """
 

@@ -26,7 +26,7 @@ def manifests(
     """The three objects.
 
     Args:
-        name: of the model.
+        name: of the model, and of the objects.
         arguments: flags of tensorflow_model_server.
         needs: {cpus, memory_mib, memory_limit_mib}.
         start_seconds: measured, to load and warm up one version.

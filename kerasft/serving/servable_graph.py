@@ -116,7 +116,7 @@ def check_signatures(
     """Raises ServableError for a method, input or output that TensorFlow Serving refuses or cannot batch.
 
     Args:
-        signatures: of the model.
+        signatures: name -> signature, as the SavedModel has them.
         columns: names of the strings that every signature takes.
         numbers: {signature: {input: values}}, what some take besides.
     """

@@ -32,7 +32,7 @@ def create_task(config: Config, state: Mapping[str, Any] | None = None) -> Task:
     """The task that a config names.
 
     Args:
-        config: the resolved config.
+        config: `task.name` chooses; the task keeps all of it.
         state: what the task learnt earlier from data, where a saved model is loaded.
     """
     return TASKS[config.task.name](config, state)

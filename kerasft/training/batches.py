@@ -27,7 +27,7 @@ class Batches:
 
     Attributes:
         epochs: which rows they have.
-        steps: of the run.
+        steps: number of the run's last step, by `training.steps` or `training.epochs`.
         packing: of the texts; None: each has a row of its own.
         packed: the model's layers for it.
         filling: what it saves, where all its rows have one shape.
@@ -44,9 +44,9 @@ class Batches:
         """What `data.batching` stands for.
 
         Args:
-            config: the resolved config.
-            model: that is trained.
-            train: its split.
+            config: `data.batching`, `training` and the seed are read.
+            model: whose transformer layers would take several texts a row.
+            train: the training split, for the lengths of its rows.
             size: examples of a batch, `training.batch_size` or another that is tried.
             replicas: that share a batch.
             static: the device wants one shape; its texts have the longest length there can be.
@@ -111,7 +111,7 @@ def check_batch(config: Config, replicas: int, static: bool) -> None:
     """Raises UserError, with the nearest sizes that do, where a batch does not divide or has no room for its parts.
 
     Args:
-        config: the resolved config.
+        config: `training` and `data.batching` say how large a batch is and what it divides into.
         replicas: that share a batch.
         static: the device wants one shape; otherwise batches of tokens are cut so that they divide.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,12 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.data.cache.cache import FeatureCache
+from kerasft.data.prepared.beside import with_beside
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import Cluster
 from kerasft.distribution.strategy import create_strategy
-from kerasft.distribution.workers import Workers, digest_of, workers_of
+from kerasft.distribution.workers import Workers, workers_of
 from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
@@ -34,6 +34,7 @@ from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
 from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
+from kerasft.training.digest import run_digest
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import wanted_microbatches
@@ -49,7 +50,7 @@ class TrainResult:
     Attributes:
         prepared: every split, tokenized.
         strategy: the model was trained under.
-        workers: that trained it.
+        workers: the processes that trained; the chief writes what follows.
         history: rows of the learning curves.
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
@@ -127,12 +128,12 @@ def prepare(job: TrainingJob) -> PreparedRun:
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
-    prepared = workers.run_on_all(lambda: _tokenized(job, assembled, cache))
+    prepared = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
     if workers.count > 1:
-        workers.check_same(_digest(config, task, prepared), "a config, data or a tokenizer")
+        workers.check_same(run_digest(config, task, prepared), "a config, data or a tokenizer")
     plan = TrainingPlan(
         config=config,
         task=task,
@@ -178,8 +179,10 @@ def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layer
     return transformer_blocks(backbone) if config.training.rematerialize else []
 
 
-def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | None) -> dict[str, Prepared]:
-    """Every split as the model reads it."""
+def _tokenized(
+    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective | None
+) -> dict[str, Prepared]:
+    """Every split as the model reads it, train with what the objective reads beside its targets."""
     prepared, task = {}, job.task
     reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
     with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
@@ -197,6 +200,8 @@ def _tokenized(job: TrainingJob, assembled: Assembled, cache: FeatureCache | Non
             line.update(done)
     for told in cache.lines() if cache else ():
         job.terminal.line(told)
+    if objective is not None:
+        prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
     return prepared
 
 
@@ -229,15 +234,6 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
     return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
-
-
-def _digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:
-    """Of all that decides what a step does and which weights are best."""
-    parts = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
-    for split, rows in prepared.items():
-        for side in rows.sides:
-            parts += [split, side.offsets, side.targets, *(side.features[name] for name in sorted(side.features))]
-    return digest_of(*parts)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -37,10 +37,10 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
     """How many parts of each batch are worked through side by side.
 
     Args:
-        config: the resolved config.
-        task: of the run.
-        model: that is trained.
-        strategy: its own.
+        config: `training` says how many are wished for, and how large a batch is.
+        task: says whether the loss of a batch is the sum of its parts'.
+        model: too small a one gains nothing.
+        strategy: that the model trains under: parts stand side by side on one CPU alone.
 
     Raises:
         UserError: the config names a number that the batch does not divide by, or there is more than one CPU to it.

@@ -224,7 +224,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         config: the optimizer section.
-        steps: all the steps of the run.
+        steps: number of the run's last step, at which the decay ends.
     """
 
     def __init__(self, config: schema.OptimizerConfig, steps: int):

@@ -24,7 +24,7 @@ class TrainingPlan:
     """All that a training is made of.
 
     Attributes:
-        config: the resolved config.
+        config: of the run; `training` and the seed are read.
         task: gives the metrics.
         model: created under the strategy, frozen as the config says.
         train: prepared training split.

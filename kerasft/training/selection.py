@@ -20,8 +20,8 @@ class Selection:
 
     Args:
         stopping: the section of early stopping; None: the task's headline chooses, and every step is trained.
-        task: of the run.
-        progress: of the run.
+        task: says which metric counts and whether more of it is better.
+        progress: holds the best validation until now; a part of each checkpoint.
     """
 
     def __init__(self, stopping: EarlyStoppingConfig | None, task: Task, progress: Progress):

@@ -8,9 +8,11 @@ from support.task_rows import DEVICE
 from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
+from kerasft.data.prepared.beside import with_beside
 from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
+from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import StepPlan, make_train_step
@@ -19,7 +21,7 @@ from kerasft.training.step import StepPlan, make_train_step
 class Run:
     """A model of one layer under a strategy, whose weights are so large that every gradient shows."""
 
-    def __init__(self, config: Config, strategy=DEVICE):
+    def __init__(self, config: Config, strategy=DEVICE, objective: MakeObjective = TaskLoss):
         keras.utils.set_random_seed(1)
         self.config, self.strategy, self.task = config, strategy, create_task(config)
         self.task.check_config()
@@ -27,7 +29,9 @@ class Run:
         with strategy.scope():
             built = assemble(config, self.task, train=tables["train"], preset=config.model.preset)
         self.model, preprocessor = built.model, built.preprocessor
-        self.rows = self.task.prepare(tables["train"], preprocessor, weighted=True)
+        rows = self.task.prepare(tables["train"], preprocessor, weighted=True)
+        self.objective = objective(self.model, self.task)
+        self.rows = with_beside(rows, self.objective.beside_targets(rows))
         random = np.random.default_rng(2)
         self.weights = [value + 0.2 * random.normal(size=value.shape) for value in self.model.get_weights()]
 
@@ -43,9 +47,8 @@ class Run:
         batches = Batches.of(config, self.model, self.rows, size, replicas, static)
         assert batches.epochs.method == "pack" and (batches.packing.shape is not None) == static
         packed = batches.packed if packs else None
-        objective = TaskLoss(self.model, self.task)
         plan = StepPlan(
-            self.model, objective, optimizer, self.strategy, parts, fused, packed, microbatches=microbatches
+            self.model, self.objective, optimizer, self.strategy, parts, fused, packed, microbatches=microbatches
         )  # fmt: skip
         step = tf.function(make_train_step(plan), jit_compile=static or None)
         dataset = distribute(
@@ -54,3 +57,12 @@ class Run:
         )  # fmt: skip
         losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]
         return losses, [after - before for after, before in zip(self.model.get_weights(), self.weights)]
+
+
+def assert_same(one, other):
+    """Two results of `trained` are the same, and most weights have moved."""
+    np.testing.assert_allclose(one[0], other[0], rtol=1e-5, atol=1e-6)
+    scale = max(1.0, *(np.abs(change).max() for change in one[1]))
+    assert sum(np.abs(change).max() > 1e-3 for change in one[1]) > 10
+    for mine, theirs in zip(one[1], other[1]):
+        np.testing.assert_allclose(mine / scale, theirs / scale, atol=1e-5)

@@ -1,19 +1,10 @@
 """A step on packed batches is the step on batches with a row for each text: every task's loss, strategy and form."""
 
-import numpy as np
 import pytest
-from support.packed_run import Run
+from support.packed_run import Run, assert_same
 from support.task_rows import SLOW, TASKS
 
 from kerasft.training.layers.fused_layers import NAMES
-
-
-def assert_same(one, other):
-    np.testing.assert_allclose(one[0], other[0], rtol=1e-5, atol=1e-6)
-    scale = max(1.0, *(np.abs(change).max() for change in one[1]))
-    assert sum(np.abs(change).max() > 1e-3 for change in one[1]) > 10
-    for mine, theirs in zip(one[1], other[1]):
-        np.testing.assert_allclose(mine / scale, theirs / scale, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -23,7 +23,7 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, method: str, seed: int, 
         batch_size: rows a batch; the last batch to be cut may have fewer.
         method: `pad`: rows in random order; `bucket`: rows of like length together, batches in random order;
             `pack`: each batch has long and short rows as the split has, so that all have about as many tokens.
-        seed: of the run.
+        seed: `seed` of the config: with another one each epoch has another order.
         epoch: counts from 0.
 
     Returns:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasft.data.batching.batching import pad_rows
 from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing
 from kerasft.data.batching.remote_hosts import HERE, SentBatches, remote_hosts
+from kerasft.data.prepared.beside import beside_batch, beside_shapes
 from kerasft.data.prepared.prepared import Prepared
 
 
@@ -29,12 +30,13 @@ def distribute(
     and no automatic sharding takes part.
 
     Args:
-        prepared: the split.
+        prepared: the split that the batches are made of.
         batches: gives the rows of each global batch; called once an iteration, the same in every process.
         strategy: where the batches go.
         parts: a replica's share is made to divide into this many equal parts (gradient accumulation).
         static_size: rows of every global batch, where the device needs one shape; None: as the batch has.
-        first_step: of training, that of the first batch; None: the split is measured.
+        first_step: of training, that of the first batch; None: the split is measured, without what stands beside its
+            targets.
         packing: plans which texts share a row; None: each has its own.
     """
     replicas = strategy.num_replicas_in_sync
@@ -49,13 +51,15 @@ def distribute(
                 filled = pad_rows(rows, static_size or replicas * parts)
                 filled = filled if packing is None else packing.deal(filled, replicas * parts)
                 # Outputs that have a length can be gathered from all replicas only where it is the same.
-                beside = filled if prepared.token_targets else None
+                padded_with = filled if prepared.token_targets else None
                 for share in np.split(filled, replicas)[first : first + local]:
-                    features, targets, weights = seen.batch(share, static_size is not None, beside)
-                    yield features | (packing.plan(share, parts) if packing else {}), targets, weights
+                    features, targets, weights = seen.batch(share, static_size is not None, padded_with)
+                    more = beside_batch(prepared, share, targets) if first_step is not None else {}
+                    yield features | more | (packing.plan(share, parts) if packing else {}), targets, weights
 
         share = None if static_size is None else static_size // replicas
-        dataset = tf.data.Dataset.from_generator(shares, output_signature=signature_of(prepared, share, packing))
+        signature = signature_of(prepared, share, packing, beside=first_step is not None)
+        dataset = tf.data.Dataset.from_generator(shares, output_signature=signature)
         if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return dataset.prefetch(2 * local)
@@ -81,8 +85,17 @@ def wants_one_shape(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.TPUStrategy) or bool(remote_hosts(strategy))
 
 
-def signature_of(prepared: Prepared, share: int | None = None, packing: Packing | None = None) -> tuple:
-    """Of a replica's share of a batch; with a fixed number of rows every dimension is fixed."""
+def signature_of(
+    prepared: Prepared, share: int | None = None, packing: Packing | None = None, beside: bool = False
+) -> tuple:
+    """The form of a replica's share of a batch; with a fixed number of rows every dimension is fixed.
+
+    Args:
+        prepared: the split that the batches are made of.
+        share: rows of it; None: any number.
+        packing: plans which texts share a row; None: each has its own.
+        beside: with what stands beside the targets.
+    """
 
     def shape(inner: tuple[int | None, ...], longest: int = prepared.longest) -> list[int | None]:
         if share is None:
@@ -95,5 +108,7 @@ def signature_of(prepared: Prepared, share: int | None = None, packing: Packing 
     }
     for name in (ROW, OFFSET) if packing else ():
         features[name] = tf.TensorSpec(shape(prepared.feature_shape[:-1]), tf.int32)
+    for name, inner in beside_shapes(prepared).items() if beside else ():
+        features[name] = tf.TensorSpec(shape(inner, prepared.longest_targets), tf.float32)
     targets = tf.TensorSpec(shape(prepared.target_shape, prepared.longest_targets), prepared.targets.dtype)
     return features, targets, tf.TensorSpec([share], tf.float32)

@@ -29,7 +29,7 @@ class Epochs:
         lengths: (rows,) tokens of each row.
         size: rows of a batch.
         method: of `kerasft.data.batching.batching`.
-        seed: of the run.
+        seed: `seed` of the config: with another one each epoch has another order.
         limit: of a batch, where its size is a number of tokens; None: it is one of rows.
     """
 

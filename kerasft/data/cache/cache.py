@@ -68,7 +68,7 @@ class FeatureCache:
         """A split as it was kept, or as it is made now and kept for later.
 
         Args:
-            split: its name.
+            split: such as `train`; for what is told, and no part of the key.
             table: its rows.
             settings: JSON-able, all that `prepare` reads beside the table, the tokenizer included.
             prepare: makes the split.

@@ -31,7 +31,7 @@ class Shard(NamedTuple):
     Attributes:
         name: in its folder; made of the digest, so that two writers of the same arrays write the same files.
         sha256: of all its records, one after the other.
-        bytes: of them.
+        bytes: of all its records together, without TFRecord's framing.
     """
 
     name: str

@@ -51,11 +51,13 @@ class GroupedPrepared(Prepared):
         return len(self.targets)
 
     def batch(
-        self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None
+        self, rows: np.ndarray, static: bool = False, padded_with: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """As `Prepared.batch`, -> name -> (batch, group, length), all texts padded to the longest of them."""
         real, rows = rows >= 0, np.maximum(rows, 0)
-        each, _, _ = self._each.batch(self._texts(rows), static, None if beside is None else self._texts(beside))
+        each, _, _ = self._each.batch(
+            self._texts(rows), static, None if padded_with is None else self._texts(padded_with)
+        )
         features = {name: values.reshape(len(rows), self.group, -1) for name, values in each.items()}
         return features, self.targets[rows], self.weights[rows] * real.astype(np.float32)
 

@@ -43,11 +43,11 @@ class InputsOutputs(Prepared):
         return self.encoder.longest if feature in self.encoder.features else self.longest
 
     def batch(
-        self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None
+        self, rows: np.ndarray, static: bool = False, padded_with: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """As `Prepared.batch`, each side padded to its own longest row."""
-        features, targets, weights = super().batch(rows, static, beside)
-        return self.encoder.batch(rows, static, beside)[0] | features, targets, weights
+        features, targets, weights = super().batch(rows, static, padded_with)
+        return self.encoder.batch(rows, static, padded_with)[0] | features, targets, weights
 
 
 def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:

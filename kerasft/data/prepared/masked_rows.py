@@ -56,7 +56,7 @@ class MaskedRows(Prepared):
         return dataclasses.replace(self, step=step)
 
     def batch(
-        self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None
+        self, rows: np.ndarray, static: bool = False, padded_with: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """As `Prepared.batch`, with hidden tokens.
 
@@ -64,7 +64,7 @@ class MaskedRows(Prepared):
             The features, `mask_positions` (batch, masks) of the hidden tokens, 0 where there are no more; (batch,
             masks) the ids that were there, NO_TARGET where there are no more; (batch,) how many, as a row's weight.
         """
-        features, _, _ = super().batch(rows, static, beside)
+        features, _, _ = super().batch(rows, static, padded_with)
         drawn = [self._drawn(row) for row in rows]
         counts = np.array([len(places) for places, _ in drawn])
         positions = np.zeros((len(rows), self._width(counts, static)), np.int32)

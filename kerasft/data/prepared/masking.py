@@ -21,7 +21,7 @@ class Masking:
         whole_word: hide all pieces of a word or none.
         mask_id: of the mask token.
         ordinary: (vocabulary,) bool, tokens that are not special: these are hidden, and shown in a hidden one's place.
-        seed: of the run.
+        seed: `seed` of the config: with another one other tokens are hidden.
     """
 
     probability: float

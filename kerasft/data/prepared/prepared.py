@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ class Prepared:
         pad_values: name -> value of a position without a token.
         longest: the longest a row can be.
         token_targets: each token has a target of its own; batches pad them with NO_TARGET.
+        beside: name -> what an objective reads beside the targets; see `kerasft.data.prepared.beside`.
     """
 
     features: Mapping[str, np.ndarray]
@@ -40,6 +41,7 @@ class Prepared:
     pad_values: Mapping[str, int]
     longest: int
     token_targets: bool = False
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def truncated(self) -> float:
@@ -98,21 +100,21 @@ class Prepared:
         return self
 
     def batch(
-        self, rows: np.ndarray, static: bool = False, beside: np.ndarray | None = None
+        self, rows: np.ndarray, static: bool = False, padded_with: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """Rows -> (features, targets, weights), padded; a row of -1 repeats row 0 with weight 0.
 
         Args:
             rows: (batch,) indices.
             static: pad to the longest length there can be, for devices that compile each shape.
-            beside: rows that are padded to the same length, such as those of other replicas; None: these alone.
+            padded_with: rows that are padded to the same length, such as those of other replicas; None: these alone.
 
         Returns:
             name -> (batch, length), (batch, ...), (batch,).
         """
         real, rows = rows >= 0, np.maximum(rows, 0)
         lengths = self.lengths[rows]
-        longest = int(self.lengths[rows if beside is None else np.maximum(beside, 0)].max())
+        longest = int(self.lengths[rows if padded_with is None else np.maximum(padded_with, 0)].max())
         length = self.longest if static else self.padded_length(longest)
         mask = np.arange(length) < lengths[:, None]  # (batch, length)
         source = self.token_index(rows)

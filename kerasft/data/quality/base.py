@@ -81,7 +81,7 @@ class SplitRows:
     """The rows of a split as checks read them; columns are read once.
 
     Args:
-        name: of the split.
+        name: train, validation or test.
         table: its rows.
         task: that parsed them.
     """
@@ -140,7 +140,7 @@ class Inspected:
     """The data of a config.
 
     Args:
-        config: the resolved config.
+        config: that names the sources and their columns.
         task: that parsed the rows.
         tables: the splits.
         broken: rows that are not in them.
@@ -184,7 +184,7 @@ class Check(abc.ABC):
 
         Args:
             kind: of `kinds`.
-            rows: the split.
+            rows: of the split in which it is found.
             found: numbers of rows in it.
             what: follows `N of M rows`.
             fix: the line of a config, or what to do.

@@ -19,11 +19,11 @@ class Report:
     """All that `report.html` shows. Parts that are empty leave no trace on the page.
 
     Args:
-        name: of the run.
+        name: of the run; the page's title.
         created: ISO 8601 time.
         kind: what is shown, of all that is known.
         headline: the key of `metrics[split]` that matters most.
-        config: the resolved config.
+        config: as it was resolved, every default in it; the page shows it whole.
         versions: package -> version.
         metrics: `validation` and `test` as kerasft.evaluation.metrics makes them, each with an `interval`
             (of `bootstrap_interval`, plus `metric`) where there is one; `training` (seconds, steps,

@@ -17,7 +17,7 @@ def write_inspection(path: Path, name: str, found: Sequence[Finding]) -> None:
 
     Args:
         path: of the page; its folder exists.
-        name: of the config.
+        name: of the config; the page's title.
         found: what is to be shown, in the order of the page.
 
     Raises:

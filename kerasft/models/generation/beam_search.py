@@ -97,7 +97,7 @@ class BeamSearch:
         """Reads the newest token of each beam and lets all grow by one."""
         # A row that has ended reads on to no effect, within the cache.
         places = tf.repeat(state_of_prompt.lengths + tf.minimum(state.step, limits) - 1, self._width)
-        newest = tf.reshape(state.generated[:, :, state.step - 1], [-1])
+        newest = tf.reshape(state.generated[:, :, state.step - 1], [-1])  # (batch, beams) -> (batch * beams,)
         hidden, cache = self._decoder.decode_step(tf.maximum(newest, 0), places, state.cache, state_of_prompt.shared)
         return self._grow(state._replace(cache=cache), limits, hidden)
 
@@ -108,27 +108,29 @@ class BeamSearch:
         here = tf.range(tf.shape(generated)[2]) == state.step
         generated = tf.where(here, token[..., tf.newaxis], generated)
         count = state.step + 1
-        newest = generated[:, :, self._stopping.recent(count) : count]
+        newest = generated[:, :, self._stopping.recent(count) : count]  # (batch, candidates, recent)
         stopped = tf.reshape(self._stopping.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
         last = count >= limits
         found, answers = self._answered(state, ending, scores, generated, stopped | last[:, tf.newaxis])
 
         scores, chosen = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
+        # (batch, candidates, ...) -> (batch, beams, ...)
         generated, origin, token = (tf.gather(each, chosen, batch_dims=1) for each in (generated, origin, token))
-        flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])
+        flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])  # (batch * beams,)
         present = self._stopping.seen_tokens(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
         ended = state.ended | last | (self._normal(scores[:, 0], count) <= found[:, -1])
         return _Beams(count, scores, generated, present, _gathered(state.cache, flat), found, answers, ended)
 
     def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
-        likely = tf.nn.log_softmax(self._stopping.known(self._decoder.logits(hidden)))
+        likely = tf.nn.log_softmax(self._stopping.known(self._decoder.logits(hidden)))  # (batch * beams, vocabulary)
         likely = self._stopping.penalised(likely, state.present)
         size = static_size(likely, 1)
+        # (batch, beams, 1) + (batch, beams, vocabulary)
         total = state.scores[..., tf.newaxis] + tf.reshape(likely, [-1, self._width, size])
         ends = tf.constant(self._stopping.special)
         ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)
-        going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])
+        going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])  # (batch, beams * vocabulary)
         # Of those that complete a stop text none goes on; others then take their place.
         scores, places = tf.math.top_k(going, min(1 + self._stopping.stops, size) * self._width)
         return ending, scores, places // size, places % size
@@ -137,7 +139,7 @@ class BeamSearch:
         self, state: _Beams, ending: tf.Tensor, scores: tf.Tensor, generated: tf.Tensor, complete: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and ids of the best answers so far, with those that end at this step."""
-        best, places = tf.math.top_k(tf.concat([ending, scores], axis=1), self._width)
+        best, places = tf.math.top_k(tf.concat([ending, scores], axis=1), self._width)  # of (batch, beams + candidates)
         ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), places, batch_dims=1)
         new = tf.where(ends, self._normal(best, state.step + 1), _NEVER)
         grown = tf.gather(tf.concat([state.generated, generated], axis=1), places, batch_dims=1)

@@ -66,7 +66,7 @@ class CausalDecoder:
 def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
     kept = tf.minimum(lengths, room)
-    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept))
+    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept))  # (batch, most that are kept)
     return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
 
 
@@ -114,7 +114,7 @@ def read_token(
         (batch, hidden), and the cache with this token.
     """
     seen = _seen(backbone, places[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
-    x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []
+    x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []  # (batch, 1, hidden)
     for layer, kept in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
         query, *new = form.project(layer, x, places[:, tf.newaxis])
@@ -137,7 +137,7 @@ def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValu
 
 def _written(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     width = old.shape[3]
-    flat, values = tf.reshape(old, [-1, width]), tf.cast(tf.reshape(new, [-1, width]), old.dtype)
+    flat, values = tf.reshape(old, [-1, width]), tf.cast(tf.reshape(new, [-1, width]), old.dtype)  # (rows, width)
     if tf.config.list_logical_devices("TPU"):  # XLA has no such op, and updates in place by itself
         return tf.reshape(tf.tensor_scatter_nd_update(flat, rows[:, tf.newaxis], values), tf.shape(old))
     found = tf.reshape(tf.raw_ops.InplaceUpdate(x=flat, i=rows, v=values), tf.shape(old))
@@ -165,7 +165,7 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf
 
 def _seen(backbone: keras.Model, places: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
     """(batch or 1, to) places -> (batch or 1, to, room) bool: those up to each; Mistral sees a window of the newest."""
-    at, to = tf.range(room), places[..., tf.newaxis]
+    at, to = tf.range(room), places[..., tf.newaxis]  # (room,), (batch or 1, to, 1)
     window = getattr(backbone, "sliding_window", None)
     return at <= to if window is None else (at <= to) & (to < at + window)
 
@@ -183,17 +183,17 @@ def attend(
     """
     batch, length = tf.shape(query)[0], tf.shape(query)[1]
     shared, heads, width = static_size(kept.keys, 1), static_size(query, 2), static_size(query, 3)
-    grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])
+    grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])  # query heads by their key head
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
-    flat = tf.reshape(grouped, [batch, shared, -1, width])
+    flat = tf.reshape(grouped, [batch, shared, -1, width])  # (batch, key heads, heads of each * to, width)
     flat = tf.cast(flat * (width**-0.5 if scale is None else scale), kept.keys.dtype)
     scores = tf.matmul(flat, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
-    scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])
+    scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])  # heads and to apart
     if bias is not None:
         scores += tf.cast(tf.reshape(bias, tf.concat([tf.shape(bias)[:1], tf.shape(scores)[1:]], 0)), scores.dtype)
     scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
     weights = tf.cast(tf.nn.softmax(scores), kept.values.dtype)
-    weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])
+    weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])  # heads of each * to, again
     found = tf.cast(tf.matmul(weights, kept.values), query.dtype)
     found = tf.reshape(found, tf.shape(grouped))
     return tf.reshape(tf.transpose(found, [0, 3, 1, 2, 4]), [batch, length, heads, width])

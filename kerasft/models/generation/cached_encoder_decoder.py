@@ -54,7 +54,7 @@ class EncoderDecoder:
         here = features["encoder_padding_mask"] > 0  # (batch, input)
         encoded = self._form.encode(self.backbone, features["encoder_token_ids"], here)
         rows, count = tf.shape(here)[0], len(self._begin)
-        token_ids = tf.tile(tf.constant(self._begin)[tf.newaxis], [rows, 1])
+        token_ids = tf.tile(tf.constant(self._begin)[tf.newaxis], [rows, 1])  # (count,) -> (rows, count)
         room = count + tf.reduce_max(tf.concat([limits, [0]], 0))
         cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
@@ -71,7 +71,7 @@ class EncoderDecoder:
         self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: ReadInput
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         form, room = self._form, tf.shape(cache[0].keys)[2]
-        x = form.embed(self.backbone, "decoder", token_ids[:, tf.newaxis], places[:, tf.newaxis])
+        x = form.embed(self.backbone, "decoder", token_ids[:, tf.newaxis], places[:, tf.newaxis])  # (batch, 1, hidden)
         before = (tf.range(room) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, room)
         bias = form.bias(self.backbone, places, room)
         updated = []
@@ -92,6 +92,7 @@ def _looked_up(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor, *how: Any) -
 
     Where several rows look up one row of what is kept, they stand there as if they were tokens of it.
     """
+    # (rows, 1, heads, width) -> (rows of what is kept, rows of each, heads, width)
     together = tf.reshape(query, [tf.shape(kept.keys)[0], -1, *query.shape[2:]])
     return tf.reshape(attend(together, kept, seen, *how), tf.shape(query))
 
@@ -154,7 +155,7 @@ class _T5:
     @staticmethod
     def encode(backbone, token_ids, here):
         x, bias = backbone.token_embedding(token_ids), None
-        mask = tf.cast(here, tf.int32)[:, tf.newaxis]
+        mask = tf.cast(here, tf.int32)[:, tf.newaxis]  # (batch, 1, input)
         for layer in backbone.encoder_transformer_layers:
             x, bias = layer(x, attention_mask=mask, position_bias=bias, use_causal_mask=False, training=False)
         return backbone.encoder_layer_norm(x)
@@ -170,7 +171,7 @@ class _T5:
             max_distance=attention.relative_attention_max_distance,
         )
         found = tf.gather(tf.convert_to_tensor(attention.relative_attention_bias), bucket)  # (batch, room, heads)
-        return tf.transpose(found, [0, 2, 1])[:, :, tf.newaxis]
+        return tf.transpose(found, [0, 2, 1])[:, :, tf.newaxis]  # -> (batch, heads, 1, room)
 
     @staticmethod
     def said(layer, x):
@@ -194,7 +195,7 @@ class _T5:
         attention = getattr(layer, f"{kind}_attention")
         query = attention.query_projector(getattr(layer, f"{kind}_attention_layer_norm")(x))
         found = _looked_up(_T5._heads(attention, query), kept, seen, 1.0, bias)
-        return x + attention.output_projector(tf.reshape(found, tf.shape(query)))
+        return x + attention.output_projector(tf.reshape(found, tf.shape(query)))  # heads, width -> one axis again
 
     @staticmethod
     def fed_forward(layer, x):

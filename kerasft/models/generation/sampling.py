@@ -38,7 +38,7 @@ def seeds_of_prompts(token_ids: tf.Tensor, lengths: tf.Tensor, seed: int) -> tf.
     Args:
         token_ids: (batch, longest).
         lengths: (batch,) tokens that count.
-        seed: of the config.
+        seed: `seed` of the config: with another one all prompts draw otherwise.
 
     Returns:
         (batch,) int64.
@@ -98,7 +98,7 @@ def choose(
     width = size if top_k is None else min(top_k, size)
 
     def draw() -> tf.Tensor:
-        scaled = logits / tf.where(drawn, temperature, 1.0)[:, tf.newaxis]
+        scaled = logits / tf.where(drawn, temperature, 1.0)[:, tf.newaxis]  # (batch, vocabulary)
         best, ids = tf.math.top_k(scaled - tf.reduce_max(scaled, 1, keepdims=True), width)
         kept = tf.cumsum(tf.nn.softmax(best), axis=1, exclusive=True) < top_p[:, tf.newaxis]
         kept |= tf.range(width) == 0

@@ -45,20 +45,21 @@ def best_spans(logits: tf.Tensor, features: Mapping[str, tf.Tensor], count: int,
     """
     lowest = tf.constant(float("-inf"))
     possible = features["starts"] >= 0
-    first = tf.where(possible & features["owned"], logits[..., 0], lowest)
+    first = tf.where(possible & features["owned"], logits[..., 0], lowest)  # (windows, length)
     last = tf.where(possible, logits[..., 1], lowest)
     windows, length = tf.shape(last)[0], tf.shape(last)[1]
     reach = tf.range(length)[:, tf.newaxis] + tf.range(longest)  # (length, longest)
+    # (windows, length, longest) score of each last token within reach of each first
     ends = tf.gather(tf.pad(last, [[0, 0], [0, longest - 1]], constant_values=float("-inf")), reach, axis=1)
     scores = tf.reshape(first[:, :, tf.newaxis] + ends, [windows, length * longest])
     # A short window has fewer than `count`.
     scores, place = tf.math.top_k(tf.pad(scores, [[0, 0], [0, count]], constant_values=float("-inf")), count)
-    opening = tf.minimum(place // longest, length - 1)
+    opening = tf.minimum(place // longest, length - 1)  # (windows, count)
     closing = tf.minimum(opening + place % longest, length - 1)
     places = (tf.gather(features[name], at, batch_dims=1) for name, at in (("starts", opening), ("ends", closing)))
     number = tf.cast(tf.ragged.range(features["windows"]).flat_values, tf.float32)
     scores = _by_text(scores - WINDOW_COST * number[:, tf.newaxis], features["windows"], lowest)
-    scores, order = tf.math.top_k(scores, count)
+    scores, order = tf.math.top_k(scores, count)  # (batch, count)
     starts, ends = (
         tf.gather(_by_text(each, features["windows"], tf.constant(NOWHERE)), order, batch_dims=1) for each in places
     )
@@ -119,7 +120,7 @@ def answers(chosen: Mapping[str, tf.Tensor], texts: tf.Tensor) -> dict[str, tf.T
     """
     count = chosen["starts"].shape[1]
     best = _cut_out(texts, chosen["start"], chosen["end"])
-    flat = (tf.reshape(chosen[name], [-1]) for name in ("starts", "ends"))
+    flat = (tf.reshape(chosen[name], [-1]) for name in ("starts", "ends"))  # (batch * count,)
     rivals = tf.reshape(_cut_out(tf.repeat(texts, count), *flat), tf.shape(chosen["starts"]))
     return {"answer": best, **chosen, "answers": rivals}
 

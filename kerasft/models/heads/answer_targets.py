@@ -27,10 +27,10 @@ def answer_targets(features: Mapping[str, tf.Tensor], start: tf.Tensor, end: tf.
     """
     rows = tf.size(features["windows"])
     text = tf.repeat(tf.range(rows), features["windows"])
-    first, last = (tf.gather(tf.cast(each, tf.int32), text)[:, tf.newaxis] for each in (start, end))
+    first, last = (tf.gather(tf.cast(each, tf.int32), text)[:, tf.newaxis] for each in (start, end))  # (windows, 1)
     inside = (features["starts"] >= 0) & (features["ends"] > first) & (features["starts"] < last)
     # Windows share out the tokens of a text, so those that each owns add up to the whole answer.
-    whole = tf.math.unsorted_segment_sum(_count(inside & features["owned"]), text, rows)
+    whole = tf.math.unsorted_segment_sum(_count(inside & features["owned"]), text, rows)  # (windows,) -> (batch,)
     held = (_count(inside) > 0) & (_count(inside) == tf.gather(whole, text))
     length = tf.shape(inside)[1]
     flags = tf.cast(inside, tf.int32)

@@ -65,5 +65,5 @@ def condense(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     The next token's log-probability, and 1 where it is the likeliest.
     """
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
-    right = tf.argmax(logits, axis=2, output_type=targets.dtype) == targets
+    right = tf.argmax(logits, axis=2, output_type=targets.dtype) == targets  # (batch, length)
     return tf.stack([-loss, tf.cast(right, tf.float32)], axis=2)

@@ -51,7 +51,7 @@ def best_tags(emissions: tf.Tensor, lengths: tf.Tensor, transitions: tf.Tensor, 
 
     def forward(step, score, back):
         candidates = score[:, :, tf.newaxis] + transitions  # (batch, from, to)
-        live = (step < lengths)[:, tf.newaxis]
+        live = (step < lengths)[:, tf.newaxis]  # (batch, 1)
         best = tf.where(live, tf.argmax(candidates, 1, tf.int32), stay)
         score = tf.where(live, tf.reduce_max(candidates, 1) + emissions[:, step], score)
         return step + 1, score, back.write(step, best)
@@ -65,13 +65,13 @@ def best_tags(emissions: tf.Tensor, lengths: tf.Tensor, transitions: tf.Tensor, 
     pointers = back.stack()  # (time, batch, tags)
 
     def backward(step, tag, path):
-        tag = tf.gather(pointers[step], tag, batch_dims=1)
+        tag = tf.gather(pointers[step], tag, batch_dims=1)  # (batch, tags), (batch,) -> (batch,)
         return step - 1, tag, path.write(step - 1, tag)
 
     last = tf.argmax(score, -1, tf.int32)
     path = tf.TensorArray(tf.int32, size=steps, element_shape=[None]).write(steps - 1, last)
     _, _, path = tf.while_loop(lambda step, *_: step > 0, backward, (steps - 1, last, path), maximum_iterations=steps)
-    return tf.transpose(path.stack())[:, :time]
+    return tf.transpose(path.stack())[:, :time]  # (time, batch) -> (batch, time)
 
 
 def log_partition(emissions: tf.Tensor, lengths: tf.Tensor, transitions: tf.Tensor, start: tf.Tensor) -> tf.Tensor:

@@ -30,9 +30,9 @@ def contrastive_loss(ids: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tem
     all_ids, all_vectors, all_weights = _of_all_replicas(ids), _of_all_replicas(vectors), _of_all_replicas(weights)
     query, own = vectors[:, 0], tf.reduce_sum(vectors[:, 0] * vectors[:, 1], -1) / temperature
     same_query = ids[:, :1] == all_ids[None, :, 0]  # (batch, all)
-    logits = [own[:, None]]
+    logits = [own[:, None]]  # (batch, 1); those of each other text follow, (batch, all)
     for text in range(1, static_size(vectors, 1)):
-        candidates = all_ids[None, :, text]
+        candidates = all_ids[None, :, text]  # (1, all)
         known = (candidates == ids[:, :1]) | (candidates == ids[:, 1:2]) | (all_weights == 0)[None]
         if text == 1:
             known |= same_query
@@ -56,7 +56,7 @@ def cosent_loss(scores: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tempe
     scores, real = _of_all_replicas(scores), _of_all_replicas(weights) > 0
     ordered = (scores[:, None] > scores[None]) & real[:, None] & real[None]  # (all, all)
     gaps = tf.where(ordered, cosines[None] - cosines[:, None], NEVER)
-    loss = tf.reduce_logsumexp(tf.concat([[0.0], tf.reshape(gaps, [-1])], 0))
+    loss = tf.reduce_logsumexp(tf.concat([[0.0], tf.reshape(gaps, [-1])], 0))  # (1 + all * all,) -> ()
     return tf.fill(tf.shape(weights), loss)
 
 

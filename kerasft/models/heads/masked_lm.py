@@ -146,7 +146,7 @@ def condense(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     holds exactly below 2 ** 24.
     """
     log_probabilities = tf.nn.log_softmax(logits)
-    true = tf.gather(log_probabilities, tf.maximum(targets, 0), axis=2, batch_dims=2)
+    true = tf.gather(log_probabilities, tf.maximum(targets, 0), axis=2, batch_dims=2)  # (batch, masks)
     best, ids = tf.math.top_k(log_probabilities, min(MEASURED, static_size(logits, -1)))
     return tf.concat([true[..., tf.newaxis], best, tf.cast(ids, tf.float32)], axis=2)
 

@@ -61,7 +61,7 @@ class TokenVector(keras.layers.Layer):
     """The vector at a token that stands once in each text; zeros in a text without it.
 
     Args:
-        token_id: of the token.
+        token_id: of the token whose vector is taken, such as an opening marker.
     """
 
     def __init__(self, token_id: int, **kwargs):

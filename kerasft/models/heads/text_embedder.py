@@ -71,7 +71,7 @@ class TextEmbedder(keras.Model):
     def preprocess(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch,) or (batch, texts) strings -> what the model is called with; eagerly or in `Dataset.map`."""
         texts = tf.convert_to_tensor(texts)
-        features = needed(self.preprocessor)({"text": tf.reshape(texts, [-1])})
+        features = needed(self.preprocessor)({"text": tf.reshape(texts, [-1])})  # one axis, or two as one
         if texts.shape.rank == 1:
             return features
         count = texts.shape[1]  # (batch * texts, length) -> (batch, texts, length)

@@ -9,6 +9,7 @@ import keras_hub
 import tensorflow as tf
 
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.token_offsets import TokenOffsets
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
 from kerasft.models.tokenizers.vocabulary import Vocabulary
 
@@ -41,6 +42,10 @@ class MaskedLMPreprocessor(tf.Module):
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """(batch,) strings -> (tokens,) ids of all texts, (tokens,) whether each opens a word, (batch,) counts."""
         return self._compute(text) if tf.executing_eagerly() else self._tokens(text)
+
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`; a mask token has the offsets of its spelling."""
+        return self.plain.token_offsets(columns)
 
     def _tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         pieces = self._pieces(clean(text))

@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import Layout, special_token_layout
-from kerasft.models.tokenizers.encoder import Encoder, clean, token_encoder
+from kerasft.models.preprocessing.ragged_rows import repeated, shortened, side_by_side
+from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, all_tokens, located
+from kerasft.models.tokenizers.encoder import Encoder, clean, piece_encoder, token_encoder
+from kerasft.models.tokenizers.offsets import Pieces
 from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 Made = TypeVar("Made")
@@ -28,6 +31,14 @@ class StringPreprocessor(Protocol):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """{column: (batch,) strings} -> features."""
+        ...
+
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """{column: (batch,) strings} -> where each token of the features comes from.
+
+        Raises:
+            UserError: the tokenizer is SentencePiece's, which tells no offsets.
+        """
         ...
 
 
@@ -85,14 +96,29 @@ class TextPreprocessor(tf.Module):
         compute = self._compute if tf.executing_eagerly() else self._features
         return compute(self._checked(columns))
 
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`; a pair is cut as in the features."""
+        texts = self._texts(self._checked(columns))
+        pieces = [piece_encoder(self.encoder)(text) for text in texts]
+        kept = self._kept(pieces, max(self.max_length - self._special(), 0))
+        runs: list[Run | tuple[int, ...]] = [self.layout.start]
+        for number, (index, each) in enumerate(zip(kept, pieces)):
+            last = number == len(pieces) - 1
+            runs += [Run(index, each, number), self.layout.end if last else self.layout.separator]
+        return located(runs, texts)
+
     def _checked(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if set(columns) != set(self.inputs):
             raise ValueError(f"columns are {sorted(columns)} and have to be {sorted(self.inputs)}")
         return {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
 
+    def _texts(self, columns: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
+        """(batch,) of each column, as the encoder gets them."""
+        return [clean(columns[name]) for name in self.inputs]
+
     def _segments(self, columns: Mapping[str, tf.Tensor]) -> list[tf.RaggedTensor]:
         if len(self.inputs) == 1:
-            return [self.encoder(clean(columns[self.inputs[0]]))]
+            return [self.encoder(*self._texts(columns))]
         first, second = (columns[name] for name in self.inputs)
         rows = tf.size(first)
         message = f"{' and '.join(self.inputs)} need the same number of texts"
@@ -119,7 +145,7 @@ class TextPreprocessor(tf.Module):
         tokens = side_by_side(parts)
         token_ids = tokens.to_tensor(self.layout.pad)  # (batch, longest)
         position = tf.range(tf.shape(token_ids)[1])[tf.newaxis]
-        mask = position < tf.cast(tokens.row_lengths(), tf.int32)[:, tf.newaxis]
+        mask = position < tf.cast(tokens.row_lengths(), tf.int32)[:, tf.newaxis]  # (batch, longest)
         # The first text and what stands around it are segment 0.
         first = tf.add_n([tf.cast(part.row_lengths(), tf.int32) for part in parts[:3]])
         features = {
@@ -134,7 +160,11 @@ class TextPreprocessor(tf.Module):
         if len(segments) == 1:
             return [segments[0][:, :budget]]
         counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
-        return [_cut(segment, count) for segment, count in zip(segments, counts)]
+        return [shortened(segment, count) for segment, count in zip(segments, counts)]
+
+    def _kept(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
+        """(batch, tokens) int64 of each text: which of its tokens `_fit` keeps."""
+        return self._fit([all_tokens(each) for each in pieces], budget)
 
 
 def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -162,28 +192,6 @@ def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.
     return tf.where(fits, first, kept_first), tf.where(fits, second, kept_second)
 
 
-def _cut(segment: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
-    """(batch, tokens) -> (batch, at most `counts` tokens)."""
-    lengths = segment.row_lengths()
-    position = tf.range(tf.size(segment.flat_values, out_type=tf.int64)) - tf.repeat(segment.row_starts(), lengths)
-    kept = tf.boolean_mask(segment.flat_values, position < tf.repeat(counts, lengths))
-    return tf.RaggedTensor.from_row_lengths(kept, tf.minimum(counts, lengths), validate=False)
-
-
-def repeated(ids: tuple[int, ...], rows: tf.Tensor) -> tf.RaggedTensor:
-    """The same ids in each row, (rows, len(ids)) int32."""
-    values = tf.tile(tf.constant(ids, tf.int32, shape=[len(ids)]), [tf.cast(rows, tf.int32)])
-    return tf.RaggedTensor.from_uniform_row_length(values, len(ids), nrows=rows, validate=False)
-
-
-def side_by_side(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
-    """[(batch, n), (batch, m), ...] -> (batch, n + m + ...), without the assertions of `tf.concat(parts, axis=1)`."""
-    rows, count = parts[0].nrows(), len(parts)
-    order = tf.transpose(tf.reshape(tf.range(rows * count), [count, rows]))  # (batch, parts)
-    flat = tf.gather(tf.concat(parts, axis=0), tf.reshape(order, [-1]))
-    return tf.RaggedTensor.from_row_splits(flat.flat_values, flat.row_splits[::count], validate=False)
-
-
 def needed(preprocessor: Made | None) -> Made:
     """The preprocessor of a model. Raises ValueError: the model was made without one, and reads no strings."""
     if preprocessor is None:
@@ -206,7 +214,7 @@ def text_preprocessor(
 
     Args:
         backbone: a KerasHub text backbone.
-        tokenizer: its tokenizer.
+        tokenizer: that the backbone was trained with; its vocabulary must fit.
         max_length: tokens a row is cut to, special tokens included.
         inputs: the string columns, `("text",)` or `("text", "text_pair")`.
 

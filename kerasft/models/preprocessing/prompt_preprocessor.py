@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.ragged_rows import side_by_side
+from kerasft.models.preprocessing.token_offsets import NOWHERE, Run, TokenOffsets, all_tokens, located
 from kerasft.models.tokenizers.detokenizer import Detokenizer
-from kerasft.models.tokenizers.encoder import Encoder, clean, running_text_encoder
+from kerasft.models.tokenizers.encoder import Encoder, clean, piece_encoder, running_text_encoder
 from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 Join = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
@@ -85,6 +87,20 @@ class PromptPreprocessor(tf.Module):
         said = np.where(np.arange(len(ids)) < len(prompt), NO_TARGET, ids)
         return np.stack([ids[:-1], said[1:]], axis=1)[: self.max_length], full
 
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`; `texts` are the prompts that the columns are joined to."""
+        prompt = clean(self._join(columns))
+        pieces = piece_encoder(self.encoder)(prompt)
+        found = located([tuple(self.prefix.tolist()), Run(all_tokens(pieces), pieces, 0)], [prompt])
+        last = found.offsets[:, -(self.max_length - 1) :]  # as many as `__call__` keeps
+        empty = tf.cast(last.row_lengths() == 0, tf.int64)  # is the token that begins a document
+        begin = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(empty), 2], NOWHERE), empty, validate=False)
+        offsets = side_by_side([last, begin])
+        # There is one column: what is not of it is special.
+        return found._replace(
+            offsets=offsets, column=offsets.with_flat_values(tf.minimum(offsets.flat_values[:, 0], 0))
+        )
+
     @tf.autograph.experimental.do_not_convert
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: strings -> `token_ids` (batch, longest) int32 and `lengths` (batch,) int32.
@@ -101,7 +117,7 @@ class PromptPreprocessor(tf.Module):
         )
         ids = tf.concat([prefix, ids], axis=1)[:, -(self.max_length - 1) :]
         lengths = tf.cast(ids.row_lengths(), tf.int32)
-        token_ids = tf.pad(ids.to_tensor(self.begin), [[0, 0], [0, 1]], constant_values=self.begin)
+        token_ids = tf.pad(ids.to_tensor(self.begin), [[0, 0], [0, 1]], constant_values=self.begin)  # one more column
         return {
             "token_ids": token_ids[:, : tf.maximum(1, tf.reduce_max(tf.concat([lengths, [0]], 0)))],
             "lengths": tf.maximum(lengths, 1),

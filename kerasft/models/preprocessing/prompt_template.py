@@ -20,7 +20,7 @@ class PromptTemplate:
     """A template, such as `Translate: {input}` with a line break at its end; `{{` and `}}` are braces.
 
     Args:
-        template: of the config.
+        template: text with names of columns in braces.
         columns: the names that it may hold, each of which it has to hold.
         key: of the config, for complaints.
 

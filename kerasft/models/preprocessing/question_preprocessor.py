@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.families import is_decoder
-from kerasft.models.preprocessing.preprocessor import TextPreprocessor, repeated, side_by_side, text_preprocessor
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.ragged_rows import repeated, side_by_side
+from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, all_tokens, located
 from kerasft.models.preprocessing.units import Segmenter
 from kerasft.models.preprocessing.windows import Windows, cover, owned, positions
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
@@ -81,8 +83,7 @@ class QuestionPreprocessor(tf.Module):
     def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         asked, pieces, context = self._encoded(columns)
         questions = asked[:, : self._longest_question]
-        room = self.max_length - self._special - questions.row_lengths()  # (batch,)
-        windows = cover(pieces.ids.row_lengths(), room, tf.minimum(tf.cast(self._stride, room.dtype), room // 2))
+        windows = self._windows(questions, pieces)
         starts, ends = self._places(pieces, context)
         rows = tf.size(context, out_type=tf.int64)
         return self._model_inputs(tf.gather(questions, windows.text), pieces, windows, starts, ends) | {
@@ -91,6 +92,21 @@ class QuestionPreprocessor(tf.Module):
             "lengths": asked.row_lengths() + pieces.ids.row_lengths() + self._special,
             "cut": asked.row_lengths() > self._longest_question,
         }
+
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`; rows are windows."""
+        texts = [clean(tf.convert_to_tensor(columns[name], tf.string)) for name in self.inputs]
+        asked, pieces = map(self._pieces, texts)
+        questions = all_tokens(asked)[:, : self._longest_question]
+        windows = self._windows(questions, pieces)
+        runs = [Run(tf.gather(questions, windows.text), asked, 0), Run(positions(pieces.ids, windows), pieces, 1)]
+        layout = self.layout
+        return located([layout.start, runs[0], layout.separator, runs[1], layout.end], texts, windows.text)
+
+    def _windows(self, questions: tf.RaggedTensor, context: Pieces) -> Windows:
+        """Those of the contexts in the room that (batch, tokens) questions leave."""
+        room = self.max_length - self._special - questions.row_lengths()  # (batch,)
+        return cover(context.ids.row_lengths(), room, tf.minimum(tf.cast(self._stride, room.dtype), room // 2))
 
     def _encoded(self, columns: Mapping[str, tf.Tensor]) -> tuple[tf.RaggedTensor, Pieces, tf.Tensor]:
         """-> (batch, tokens) ids of the questions, the pieces of the contexts, (batch,) contexts as valid UTF-8."""
@@ -123,7 +139,7 @@ class QuestionPreprocessor(tf.Module):
 
         before = [repeated(layout.start, count), questions, repeated(layout.separator, count)]
         tokens = side_by_side([*before, part(pieces.ids.flat_values), repeated(layout.end, count)])
-        token_ids = tokens.to_tensor(layout.pad)
+        token_ids = tokens.to_tensor(layout.pad)  # (windows, longest)
         position = tf.range(tf.shape(token_ids, tf.int64)[1])[tf.newaxis]
         lengths = tokens.row_lengths()[:, tf.newaxis]  # (windows, 1)
         begins = tf.add_n([each.row_lengths() for each in before])  # (windows,) where the context does

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import keras_hub
+import numpy as np
 import tensorflow as tf
 
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.token_offsets import NOWHERE, TokenOffsets
 from kerasft.models.tokenizers.encoder import clean
+from kerasft.models.tokenizers.offsets import Pieces
 
 FEWEST_TOKENS = 6  # of a text: four markers and a token of each entity
 _KEPT, _FAR = -1, 2**30
@@ -31,22 +34,60 @@ class RelationPreprocessor(TextPreprocessor):
     def __init__(self, plain: TextPreprocessor, markers: Sequence[str], marker_ids: Sequence[int]):
         super().__init__(plain.encoder, plain.layout, plain.pad_values, plain.max_length, plain.inputs)
         self.marker_ids = tuple(marker_ids)
-        self._spaced = rf"\s+({'|'.join(re.escape(marker) for marker in markers)})\s*"
+        spelling = "|".join(re.escape(marker) for marker in markers)
+        self._spaced = rf"\s+({spelling})\s*"
+        self._spaces = re.compile(rf"[\t\n\f\r ]+({spelling})[\t\n\f\r ]*")  # the same in Python's terms
 
-    def _segments(self, columns: Mapping[str, tf.Tensor]) -> list[tf.RaggedTensor]:
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `TextPreprocessor.token_offsets`, eagerly alone; markers have the offsets of their spelling.
+
+        A token of a space that the text did not have comes from nowhere.
+        """
+        found, text = super().token_offsets(columns), clean(tf.convert_to_tensor(columns["text"], tf.string))
+        places = found.offsets.flat_values.numpy()  # (all tokens, 2), in texts with other spaces around markers
+        rows = found.offsets.value_rowids().numpy()
+        for row, whole in enumerate(text.numpy()):
+            mine = (rows == row) & (places[:, 0] != NOWHERE)
+            starts, ends = self._origins(whole.decode("utf-8"))
+            places[mine] = np.stack([starts[places[mine, 0]], ends[places[mine, 1] - 1]], axis=1)
+        places[places[:, 0] == places[:, 1]] = NOWHERE
+        column = found.column.with_flat_values(np.minimum(places[:, 0], 0))  # there is one
+        return found._replace(offsets=found.offsets.with_flat_values(places), column=column, texts=(text,))
+
+    def _origins(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where each character of a text as `_texts` has it begins and ends in the text as it was given."""
+        spans: list[tuple[int, int]] = []
+        done = 0
+        for match in self._spaces.finditer(text):
+            marker = match.end(1)
+            spans += [(i, i + 1) for i in [*range(done, match.start()), *range(match.start(1), marker)]]
+            spans.append((marker, match.end()))  # the space behind it, or none
+            done = match.end()
+        spans += [(i, i + 1) for i in range(done, len(text))]
+        starts, ends = np.array(spans, np.int32).reshape(-1, 2).T
+        return starts, ends
+
+    def _texts(self, columns: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
         # The space before a word belongs to the word: byte-level BPE would otherwise give the entity's first word
         # the id of a word's middle, and the space an id of its own. WordPiece does not see the difference.
-        text = tf.strings.regex_replace(clean(columns["text"]), self._spaced, r"\1 ")
-        return [self.encoder(text)]
+        return [tf.strings.regex_replace(clean(columns["text"]), self._spaced, r"\1 ")]
 
     def _fit(self, segments: list[tf.RaggedTensor], budget: int) -> list[tf.RaggedTensor]:
         (tokens,) = segments
+        kept = self._nearest(tokens, budget)
+        return [kept.with_flat_values(tf.gather(tokens.flat_values, kept.flat_values))]
+
+    def _kept(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
+        return [self._nearest(each.ids, budget) for each in pieces]
+
+    def _nearest(self, tokens: tf.RaggedTensor, budget: int) -> tf.RaggedTensor:
+        """(batch, tokens) -> (batch, at most `budget`) places of the tokens that are kept, among all of them."""
         order = tf.argsort(_sort_keys(tokens, self.marker_ids), stable=True)  # row after row, the dearest first
         lengths = tokens.row_lengths()
         place = tf.range(tf.size(order, out_type=tf.int64)) - tf.repeat(tokens.row_starts(), lengths)
         kept = tf.sort(tf.boolean_mask(order, place < budget))
         lengths = tf.minimum(lengths, tf.cast(budget, lengths.dtype))
-        return [tf.RaggedTensor.from_row_lengths(tf.gather(tokens.flat_values, kept), lengths, validate=False)]
+        return tf.RaggedTensor.from_row_lengths(kept, lengths, validate=False)
 
 
 def _sort_keys(tokens: tf.RaggedTensor, marker_ids: Sequence[int]) -> tf.Tensor:

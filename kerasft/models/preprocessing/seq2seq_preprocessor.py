@@ -14,6 +14,7 @@ from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import EncoderDecoderLayout, encoder_decoder_layout
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor
 from kerasft.models.preprocessing.prompt_preprocessor import Join
+from kerasft.models.preprocessing.token_offsets import TokenOffsets
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 from kerasft.models.tokenizers.encoder import clean, token_encoder
 from kerasft.models.tokenizers.vocabulary import check_vocabulary
@@ -76,6 +77,10 @@ class Seq2SeqPreprocessor(tf.Module):
     def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Strings -> `token_ids` and `padding_mask` of inputs, and their lengths before truncation."""
         return self._plain.measured({"text": self._join(columns)})
+
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`, of the encoder's tokens; `texts` are the joined inputs."""
+        return self._plain.token_offsets({"text": self._join(columns)})
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, located
 from kerasft.models.preprocessing.units import Kind, Segmenter
 from kerasft.models.preprocessing.windows import cover, owned, positions
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
@@ -66,6 +67,14 @@ class WindowPreprocessor(tf.Module):
         """
         columns = {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
         return self._compute(columns) if tf.executing_eagerly() else self._features(columns)
+
+    def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
+        """As `StringPreprocessor.token_offsets`; rows are windows."""
+        text = clean(tf.convert_to_tensor(columns["text"], tf.string))
+        pieces = self._pieces(text)
+        windows = cover(pieces.ids.row_lengths(), self._room, self._stride)
+        run = Run(positions(pieces.ids, windows), pieces, 0)
+        return located([self.layout.start, run, self.layout.end], [text], windows.text)
 
     def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         text = clean(columns["text"])

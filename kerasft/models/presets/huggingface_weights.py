@@ -62,7 +62,7 @@ class WeightLoader:
 
     Args:
         tensors: name -> where it is.
-        config: of the model.
+        config: what its config.json holds.
         place: the folder or address, for messages.
 
     Attributes:

@@ -88,7 +88,7 @@ def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokeni
 
     Args:
         backbone: in any dtype policy, with any layers frozen.
-        tokenizer: its tokenizer.
+        tokenizer: KerasHub's, saved beside the weights.
         folder: is made if need be.
     """
     backbone.save_to_preset(folder)

@@ -21,7 +21,7 @@ class Vocabulary:
     Attributes:
         tokens: of each id: WordPieces as they are, such as "##ing"; byte-level ones as text, with their leading space.
         ordinary: (vocabulary,) bool, tokens that are not special.
-        mask_token, mask_id: the mask token.
+        mask_token, mask_id: how the token is spelt that hides others, such as "[MASK]", and its id.
 
     Raises:
         UserError: the tokenizer is of another kind, or has no mask token.

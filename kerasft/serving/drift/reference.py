@@ -28,7 +28,7 @@ def make_reference(
     """A split's distributions, JSON-able.
 
     Args:
-        task: of the model.
+        task: of the model; says which answers are watched.
         preprocessor: for its tokenizer.
         table: the split; of the texts the first 10,000 are counted.
         answers: what the model says of the rows in order, some rows at a time, as `Task.watched` has it.

@@ -21,7 +21,7 @@ class Shares:
     """Places that are taken while something lasts.
 
     Args:
-        most: of all.
+        most: places that all owners have together.
         most_each: of one owner, such as a connection.
         what: plural of what has a place, for the message.
     """

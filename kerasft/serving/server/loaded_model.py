@@ -66,7 +66,7 @@ class LoadedModel:
 
         Args:
             key: of the signature.
-            inputs: by name.
+            inputs: name -> array of the signature's type and rank.
             seconds: after which it is stopped; None: never.
 
         Raises:

@@ -43,9 +43,9 @@ class Options:
         watches: gRPC health watches at a time, of those with a token and of all others each.
         pending_bytes: of the bodies of all requests under way and of REST answers that are not read yet, but for the
             first 64 KiB of each.
-        batch: see BatchLimits.
-        request: see RequestLimits.
-        monitor: see MonitorLimits.
+        batch: how requests are put together to batches.
+        request: how large one request may be.
+        monitor: what is compared with the training, and who is told.
     """
 
     folders: tuple[Path, ...] = ()

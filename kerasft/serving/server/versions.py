@@ -30,7 +30,7 @@ class Version:
     """One version folder.
 
     Args:
-        name: of the model.
+        name: that clients ask the model by.
         number: of the version.
         folder: that holds saved_model.pb.
 

@@ -17,7 +17,7 @@ class Comparable:
     """The part of a task's contract that compares rows.
 
     Attributes:
-        config: the resolved config.
+        config: of the run; its section `task` says how texts are read.
         inputs: names of the texts that an answer needs.
         one_answer: whether two answers to the same texts can't both be right.
         may_be_empty: names of texts that a row can do without.

@@ -31,7 +31,7 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
     """A task's rows: how records become them, what is learnt from them, and how a model reads them.
 
     Args:
-        config: the whole resolved config.
+        config: all sections: a task reads `data.columns`, `model` and `training`, too.
         state: what the task learnt from data (label names, thresholds), JSON-able; it is saved with the model.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Task(TaskData[SectionT, SplitT]):
         measures_answers: whether `answer_metrics` has figures, which take rows of `predictions`.
         separable: whether the loss of a batch is the sum of its rows' own.
         embeds: whether `decode` answers unit vectors, `embedding`, that an index can be searched by.
+        one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
+            ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
@@ -46,6 +48,7 @@ class Task(TaskData[SectionT, SplitT]):
     measures_answers = False
     separable = True
     embeds = False
+    one_of_many = False
     writes = False
     peft_type: str | None = None
 
@@ -80,6 +83,13 @@ class Task(TaskData[SectionT, SplitT]):
     @abc.abstractmethod
     def build(self, backbone: keras.Model) -> keras.Model:
         """Backbone -> plain Keras model: features -> logits."""
+
+    def logit_names(self, labels: Sequence[str]) -> list[str]:
+        """Labels in the order of a model -> a name of each logit of its head, alike where the meaning is.
+
+        For heads that grow (`kerasft.models.growing_heads`).
+        """
+        return list(labels)
 
     def load_head(self, model: keras.Model, preset: str) -> None:
         """Gives the head of a new model the weights that its preset has for it, where a task knows of such.

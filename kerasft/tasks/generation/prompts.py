@@ -28,8 +28,8 @@ class PromptCompletion(Mode):
     """Prompts with answers.
 
     Args:
-        config: the resolved config.
-        section: of the task.
+        config: `data.columns` says which columns a prompt is made of.
+        section: `task` of the config; its template joins the columns.
         ending: of a prompt, where the config has no template.
     """
 

@@ -36,7 +36,7 @@ def check_unknown(
     """Raises UserError for the first row of validation or test with a label that the model has not.
 
     Args:
-        labels: that it has.
+        labels: that the model has a logit for.
         splits: with a column `label`.
         names: a value of it -> the labels in it.
         limit: `data.limit`, where labels were learnt from a sample.

@@ -41,6 +41,7 @@ class MultiLabel:
     )
     falling = ("log_loss",)
     arrow = pa.list_(pa.string())
+    one_of_many = False
 
     def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):
         self.config, self.section, self.state = config, section, state

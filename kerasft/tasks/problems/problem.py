@@ -45,6 +45,11 @@ class Problem(Protocol):
         ...
 
     @property
+    def one_of_many(self) -> bool:
+        """Whether logits are scores of classes of which one is true."""
+        ...
+
+    @property
     def arrow(self) -> pa.DataType:
         """Of a parsed label."""
         ...

@@ -26,6 +26,7 @@ class Regression:
     rising = ("pearson", "spearman")
     falling = ("rmse", "mae")
     arrow = pa.float64()
+    one_of_many = False
 
     def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):
         self.config, self.section, self.state = config, section, state

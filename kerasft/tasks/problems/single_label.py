@@ -36,6 +36,7 @@ class SingleLabel:
     rising: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_precision", "macro_recall")
     falling = ("log_loss", "expected_calibration_error")
     arrow = pa.string()
+    one_of_many = True
 
     def __init__(self, config: Config, section: LabelSection, state: dict[str, Any]):
         self.config, self.section, self.state = config, section, state

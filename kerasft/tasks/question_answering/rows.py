@@ -36,7 +36,7 @@ def read_row(record: Record, columns: Mapping[str, str]) -> dict[str, Any]:
     """A record -> a row of `SCHEMA`. Raises BadRow.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         columns: role -> the column's name.
     """
     texts = read_texts(record, columns)

@@ -31,7 +31,7 @@ def read_marked(record: Record, columns: Mapping[str, str], markers: Markers) ->
     """The text of a record with both entities marked. Raises BadRow.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         columns: role -> the column's name; without e1 and e2 the text has its markers already.
         markers: as `task.tags` names them.
     """

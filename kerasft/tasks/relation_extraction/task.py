@@ -41,6 +41,7 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     rising = ("f1", "precision", "recall", *SingleLabel.rising)
     falling = SingleLabel.falling
     inputs = ("text",)
+    one_of_many = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)

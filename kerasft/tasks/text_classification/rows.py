@@ -31,7 +31,7 @@ def read_texts(record: Record, columns: Mapping[str, str], inputs: tuple[str, ..
     """The texts of a record. Raises BadRow.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         columns: role -> the column's name.
         inputs: roles of the texts.
     """

@@ -45,7 +45,7 @@ def read_row(record: Record, columns: Mapping[str, str], texts: tuple[str, ...],
     """A record -> a row of `schema`. Raises BadRow.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         columns: role -> the column's name.
         texts: roles of the texts.
         scored: whether there is a score.

@@ -28,6 +28,7 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
     """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
 
     section_class = TextGenerationConfig
+    one_of_many = True
     peft_type = "CAUSAL_LM"
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):

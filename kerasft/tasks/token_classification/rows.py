@@ -40,9 +40,9 @@ def read_row(
     """A record with its entities. Raises BadRow.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         columns: role -> the column's name.
-        section: of the config.
+        section: `task` of the config: scheme and joiner are read.
         seen: tags are counted here as the data has them.
     """
     if "tokens" in columns:

@@ -69,7 +69,7 @@ def read_tagged(
     """A record of tokens and tags -> {text, starts, ends, types, word_starts, word_ends}.
 
     Args:
-        record: of the data.
+        record: as a reader gives it, with its place for messages.
         tokens_column, tags_column: their names.
         joiner: see `join`.
         scheme: see `spans_of_tags`.

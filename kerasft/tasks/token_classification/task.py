@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
-from kerasft.tasks.token_classification.tags import tag_warnings
+from kerasft.tasks.token_classification.tags import iob2_tags, tag_warnings
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +50,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.seen_tags: Counter[str] = Counter()  # as the data has them, with their prefixes
+        self.one_of_many = not self.section.crf  # a chain's probabilities are those of whole paths
 
     def check_config(self) -> None:
         super().check_config()
@@ -120,6 +121,9 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         # The chain's weights are the model's; the loss and the decoder, which see logits alone, read them here.
         model, self.chain = build_token_classifier(backbone, outputs, self.config.model.dropout, self.section.crf)
         return model
+
+    def logit_names(self, labels: Sequence[str]) -> list[str]:
+        return iob2_tags(super().logit_names(labels))
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         from kerasft.models.heads.tag_loss import chain_loss, tag_loss
@@ -206,8 +210,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def truth(self, target: np.ndarray) -> list[str]:
         """Tags of one window's tokens -> their names, without those that have none."""
-        from kerasft.tasks.token_classification.tags import iob2_tags
-
         return [iob2_tags(self.state["labels"])[tag] for tag in target if tag >= 0]
 
     def class_counts(self, split: PreparedWindows) -> dict[str, int]:

@@ -21,12 +21,12 @@ class Training:
 
     Attributes:
         checkpoints: of the run: its step, its progress, its workers; `save` writes one.
-        steps: all the steps of the run.
+        steps: number of the run's last step, unless it ends sooner.
         metric: what the best validation is chosen by.
         saving: when a checkpoint is written besides those after each validation.
-        folder: of the run.
+        folder: runs/NAME, where an action may leave files.
         terminal: shows progress.
-        model: that is trained.
+        model: features -> logits, with the weights of the newest step.
         enough: set to True, it ends the training soon, after a validation; every worker must do so alike.
     """
 

@@ -85,7 +85,7 @@ class Checkpoints:
     Args:
         folder: that of a run's checkpoints, local or gs://.
         model: its weights and the states of its random seeds are kept.
-        optimizer: built.
+        optimizer: built for the model's variables: its slots are kept.
         keep: how many checkpoints stay.
         workers: of the run; None: this process alone.
         written_by: see `CheckpointStore`.

@@ -21,7 +21,7 @@ class Entry:
     Attributes:
         prefix: of its files, as TensorFlow wants it.
         number: its place in the order of writing.
-        step: of the run.
+        step: after which it was written.
     """
 
     prefix: str

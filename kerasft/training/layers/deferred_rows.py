@@ -222,7 +222,7 @@ def deferrable_layers(
         config: the training section.
         model: features -> logits, frozen as the config says.
         forms: chosen of `training.fused`.
-        replicas: of the model.
+        replicas: copies of the model that train together; with more than one there are none.
     """
     # A moving average takes in every row at each step; parts of a batch, and replicas, have rows of their own each.
     adam = config.optimizer.name in ("adamw", "adam") and config.ema is None

@@ -80,7 +80,7 @@ class KernelEncoder(Form, keras_hub.layers.TransformerEncoder):
         active = operations.gelu(product(operand, inner, training), bias_of_layer(inner), approximate)
         joins = self._feedforward_dropout, self._feedforward_layer_norm
         found, _ = joined(product(active, outer, training), outer, found, *joins, training)
-        result = tf.reshape(found, tf.shape(inputs))
+        result = tf.reshape(found, tf.shape(inputs))  # (batch * length, hidden) -> (batch, length, hidden)
         result.set_shape(inputs.shape)
         return result
 

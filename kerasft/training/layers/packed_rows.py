@@ -25,23 +25,24 @@ class PackedRows:
         self.here = tf.cast(padding_mask, tf.bool) & (row >= 0)[:, None]  # (texts, length)
         self.rows, self.row_length = (shape.rows, shape.length) if shape else self._needed(row, offset)
         slots, tokens = self.rows * self.row_length, self.texts * self.length
-        slot = (row * self.row_length + offset)[:, None] + tf.range(self.length)
+        slot = (row * self.row_length + offset)[:, None] + tf.range(self.length)  # (texts, length)
         slot = tf.reshape(tf.where(self.here, slot, slots), [-1])  # what is no token goes to one slot behind all rows
         token = tf.tensor_scatter_nd_update(tf.fill([slots + 1], tokens), slot[:, None], tf.range(tokens))[:slots]
         self.used = token < tokens  # (slots,)
         # Of each token its slot and of each slot its token; any other's where `here` or `used` is false.
         self.slot, self.token = tf.minimum(slot, slots - 1), tf.minimum(token, tokens - 1)
-        text = tf.reshape(tf.where(self.used, token // self.length, -1), [self.rows, self.row_length])
+        text = tf.reshape(tf.where(self.used, token // self.length, -1), [self.rows, self.row_length])  # -1: empty
         # Empty slots attend to each other, so that no softmax is over nothing.
         self.attention_mask = text[:, :, None] == text[:, None, :]
 
     def pack(self, vectors: tf.Tensor) -> tf.Tensor:
         """(texts, length, hidden) -> (rows, row length, hidden), 0 where no token stands."""
-        flat = _moved(vectors, self.token, self.used, self.slot, tf.reshape(self.here, [-1]))
+        flat = _moved(vectors, self.token, self.used, self.slot, tf.reshape(self.here, [-1]))  # (slots, hidden)
         return tf.reshape(flat, [self.rows, self.row_length, vectors.shape[-1]])
 
     def unpack(self, vectors: tf.Tensor) -> tf.Tensor:
         """(rows, row length, hidden) -> (texts, length, hidden), 0 where no token stands."""
+        # (texts * length, hidden)
         flat = _moved(vectors, self.slot, tf.reshape(self.here, [-1]), self.token, self.used)
         return tf.reshape(flat, [self.texts, self.length, vectors.shape[-1]])
 
@@ -66,7 +67,7 @@ def _moved(vectors: tf.Tensor, source: tf.Tensor, used: tf.Tensor, back: tf.Tens
     """
 
     def chosen(values: tf.Tensor, index: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        flat = tf.reshape(values, [-1, vectors.shape[-1]])
+        flat = tf.reshape(values, [-1, vectors.shape[-1]])  # (..., hidden) -> (vectors, hidden)
         return tf.gather(flat, index) * tf.cast(real, values.dtype)[:, None]
 
     @tf.custom_gradient

@@ -100,9 +100,9 @@ def _affine(inputs: tf.Tensor, kernel, bias, contracted: int) -> tf.Tensor:
     kernel, bias = tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias)
     outer = tf.shape(inputs)[: len(inputs.shape) - contracted]
     inner, outputs = kernel.shape[:contracted].num_elements(), kernel.shape[contracted:]
-    flat = tf.reshape(inputs, [-1, inner]) @ tf.reshape(kernel, [inner, -1])
+    flat = tf.reshape(inputs, [-1, inner]) @ tf.reshape(kernel, [inner, -1])  # (rows, all i) @ (all i, all o)
     flat = tf.nn.bias_add(flat, tf.reshape(bias, [-1]))
-    result = tf.reshape(flat, tf.concat([outer, outputs], 0))
+    result = tf.reshape(flat, tf.concat([outer, outputs], 0))  # (rows, all o) -> (..., o...)
     result.set_shape(inputs.shape[: len(inputs.shape) - contracted] + outputs)
     return result
 
@@ -126,9 +126,9 @@ class MultiHeadAttention(Form, keras.layers.MultiHeadAttention):
             return super()._compute_attention(
                 query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
             )
-        query, key, value = (tf.transpose(part, [0, 2, 1, 3]) for part in (query, key, value))
+        query, key, value = (tf.transpose(part, [0, 2, 1, 3]) for part in (query, key, value))  # heads before lengths
         weights = self.shares(query, key, attention_mask, training)
-        return tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), None
+        return tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), None  # (batch, to, heads, width)
 
     def shares(self, query, key, attention_mask, training):
         """query, key (batch, heads, to or from, width), mask (batch, 1 or to, from) -> (batch, heads, to, from)."""

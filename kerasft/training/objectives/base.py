@@ -6,8 +6,11 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.beside import PREFIX, for_model
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.tasks.base import Task
 
 
@@ -18,7 +21,7 @@ class Objective(abc.ABC):
 
     Args:
         model: features -> logits.
-        task: of the run.
+        task: gives the plain loss, `loss_sum`.
     """
 
     def __init__(self, model: keras.Model, task: Task):
@@ -33,13 +36,35 @@ class Objective(abc.ABC):
         once.
 
         Args:
-            inputs: what the model is called with.
+            inputs: features of the batch for `logits`, and what stands beside its targets for `beside`.
             targets: (batch, ...) as the task has them.
             weights: (batch,) float32; 0: a row that only fills the batch up.
 
         Returns:
             A scalar, float32.
         """
+
+    def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
+        """What the loss reads of each example beside its target, such as a teacher's logits.
+
+        Called once, before the first step, and again where a run goes on.
+
+        Args:
+            train: the training split, tokenized.
+
+        Returns:
+            name -> (rows, ...), or (tokens, ...) where each token has a target.
+        """
+        return {}
+
+    def logits(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """(batch, ...) of the model as it trains; it is called with its own features alone."""
+        return self.model(for_model(inputs), training=True)
+
+    @staticmethod
+    def beside(inputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
+        """(batch, ...) float32 that `beside_targets` gave by that name; (batch, length, ...) of tokens' targets."""
+        return inputs[PREFIX + name]
 
     @property
     def variables(self) -> Sequence[keras.Variable]:

@@ -13,4 +13,4 @@ class TaskLoss(Objective):
     """What a run minimises where nothing else is said."""
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        return self.task.loss_sum(targets, self.model(inputs, training=True), weights)
+        return self.task.loss_sum(targets, self.logits(inputs), weights)

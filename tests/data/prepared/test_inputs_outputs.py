@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from kerasft.data.batching.dataset import _signature
+from kerasft.data.batching.dataset import signature_of
 from kerasft.data.prepared.inputs_outputs import InputsOutputs, prepare_pairs
 from kerasft.data.prepared.prepared import NO_TARGET
 from kerasft.data.tables.table import Table
@@ -71,9 +71,9 @@ def test_each_side_has_one_shape_of_its_own(split):
     features, targets, _ = split.batch(np.array([1]), static=True)
     shapes = {name: values.shape for name, values in features.items()}
     assert shapes["encoder_token_ids"] == (1, 7) and shapes["decoder_token_ids"] == targets.shape == (1, 6)
-    signature, target, _ = _signature(split, 1, None)
+    signature, target, _ = signature_of(split, 1, None)
     assert {name: tuple(spec.shape) for name, spec in signature.items()} == shapes and target.shape == (1, 6)
-    beside = split.batch(np.array([1]), beside=np.array([1, 2]))[0]
+    beside = split.batch(np.array([1]), padded_with=np.array([1, 2]))[0]
     assert beside["encoder_token_ids"].shape == (1, 7)  # as long as the longest of other replicas
 
 

@@ -1,0 +1,117 @@
+"""Distillation is what Hinton et al. write, and the same in every kind of batch."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.packed_run import Run, assert_same
+from support.task_rows import SLOW, TASKS
+
+from kerasft.config.schema import Config
+from kerasft.data.prepared.beside import PREFIX
+from kerasft.errors import UserError
+from kerasft.tasks.registry import create_task
+from kerasft.training.objectives.distillation import Distillation
+from kerasft.training.objectives.task_loss import TaskLoss
+
+VECTORS = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]], np.float32)
+TEACHER = np.array([[2.0, 0.0], [-1.0, 1.0], [0.0, 0.0]], np.float32)
+TARGETS, WEIGHTS = np.array([0, 1, 1]), np.array([1.0, 2.0, 0.0], np.float32)  # the last only fills the batch up
+COLUMNS = {"text": "text", "label": "label"}
+
+
+def task_of(columns=COLUMNS, state=None, **section):
+    config = {"name": "t", "task": section, "model": {"preset": "x"}, "data": {"train": "x", "columns": columns}}
+    return create_task(Config.model_validate(config), state)
+
+
+def one_layer() -> keras.Model:
+    inputs = {"vector": keras.Input((2,), name="vector")}
+    dense = keras.layers.Dense(2, name="classifier")
+    model = keras.Model(inputs, dense(inputs["vector"]))
+    dense.set_weights([np.array([[0.5, -0.5], [1.0, 0.25]]), np.array([0.1, -0.2])])
+    return model
+
+
+def made(model, **settings) -> Distillation:
+    task = task_of(name="text_classification", state={"labels": ["a", "b"]})
+    return Distillation(model, task, teacher=lambda train: TEACHER, **settings)
+
+
+def batch(teacher=TEACHER):
+    inputs = {"vector": tf.constant(VECTORS), PREFIX + "teacher": tf.constant(teacher)}
+    return inputs, tf.constant(TARGETS), tf.constant(WEIGHTS)
+
+
+def log_softmax(values):
+    return values - np.log(np.exp(values).sum(-1, keepdims=True))
+
+
+def test_the_loss_is_the_papers():
+    found = made(one_layer(), alpha=0.75, temperature=2.0).loss(*batch())
+    logits = VECTORS @ [[0.5, -0.5], [1.0, 0.25]] + [0.1, -0.2]
+    hard = -log_softmax(logits)[np.arange(3), TARGETS]
+    soft = -(np.exp(log_softmax(TEACHER / 2)) * log_softmax(logits / 2)).sum(-1)
+    assert float(found) == pytest.approx(float((WEIGHTS * (0.25 * hard + 0.75 * 4 * soft)).sum()), rel=1e-6)
+
+
+def test_without_a_share_of_the_teacher_it_is_the_tasks_loss_bit_for_bit():
+    model = one_layer()
+    objective = made(model, alpha=0.0)
+    plain = TaskLoss(model, objective.task)
+    assert float(objective.loss(*batch())) == float(plain.loss(*batch())) != float(made(model).loss(*batch()))
+
+
+def test_a_teacher_that_is_the_student_has_no_gradient():
+    model = one_layer()
+    objective = made(model, alpha=1.0, temperature=3.0)
+
+    def largest(teacher):
+        with tf.GradientTape() as tape:
+            loss = objective.loss(*batch(teacher))
+        return max(np.abs(gradient).max() for gradient in tape.gradient(loss, model.trainable_variables))
+
+    assert largest(model({"vector": VECTORS}).numpy()) < 1e-5 < 1e-2 < largest(TEACHER)
+
+
+@pytest.mark.parametrize("name", ["a label", "tags"])
+def test_every_kind_of_batch_has_the_same_loss_and_gradient(settings, mirrored, name):
+    def teacher(train):
+        size, classes = (len(train.targets), 2) if name == "a label" else (len(train.targets), 5)
+        return np.random.default_rng(5).normal(size=(size, classes))
+
+    objective = functools.partial(Distillation, teacher=teacher, alpha=0.9)
+    run = Run(settings(*TASKS[name], **SLOW), objective=objective)
+    plain = run.trained(packs=False, steps=3)  # the third batch has fewer rows
+    assert_same(plain, run.trained(steps=3, gradient_accumulation=2, parallel_microbatches=2))
+    if name == "a label":
+        assert_same(plain, run.trained(steps=3, static=True))
+        assert_same(plain, Run(settings(**SLOW), mirrored, objective).trained(steps=3))
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"alpha": 1.5}, "alpha is 1.5; use 0 to 1"),
+        ({"temperature": 0.0}, "temperature is 0.0; use a number above 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        made(one_layer(), **settings)
+
+
+def test_a_teacher_of_other_classes_is_refused():
+    objective = made(one_layer())
+    objective.teacher = lambda train: np.zeros((3, 4))
+    with pytest.raises(UserError, match=r"shape \(3, 4\), and the model has 2 classes"):
+        objective.beside_targets(None)
+
+
+@pytest.mark.parametrize("section", [{"problem": "multi_label"}, {"problem": "regression"}])
+def test_a_task_without_classes_of_which_one_is_true_is_refused(section):
+    task = task_of(name="text_classification", **section)
+    with pytest.raises(UserError, match="no logits of classes of which one is true"):
+        Distillation(one_layer(), task, teacher=lambda train: TEACHER)
