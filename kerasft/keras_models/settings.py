@@ -13,7 +13,6 @@ from kerasft.atomic import write_atomically
 from kerasft.config.load import read_config
 from kerasft.config.references import escape_references
 from kerasft.config.schema import Config
-from kerasft.config.section import Section
 from kerasft.errors import UserError
 from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.positions import fit_max_length
@@ -60,9 +59,7 @@ class Settings:
         Raises:
             UserError: an option is unknown, or has another kind of value.
         """
-        # A class in the registry has a section of its own; pyright looks at the contract's, which is generic.
-        section: type[Section] = TASKS[self.task].section_class  # pyright: ignore[reportGeneralTypeIssues]
-        known = sorted({*section.model_fields, *MODEL, *TRAINING, *OWN} - {"name"})
+        known = sorted({*TASKS[self.task].section_keys(), *MODEL, *TRAINING, *OWN} - {"name"})
         for name in self.options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)

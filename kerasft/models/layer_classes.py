@@ -35,18 +35,22 @@ def own_class(layer: keras.layers.Layer) -> Kind:
     return next(kind for kind in type(layer).__mro__ if not issubclass(kind, Form))
 
 
-def as_made(layer: keras.layers.Layer) -> bool:
+def as_made(layer: keras.layers.Layer, adapters: bool = False) -> bool:
     """Whether a layer, and each part that KerasHub's code calls in it, is as Keras and KerasHub made it.
 
     Not where a part is of another class, such as a wrapper around a Dense layer, where a layer has LoRA weights, is
     quantized or has a form that adapts it, or where its `call` was replaced.
+
+    Args:
+        layer: of any class.
+        adapters: the caller honours forms that adapt a layer, see `kerasft.peft.forms`.
     """
-    if isinstance(layer, Form) and layer.adapted:
+    if isinstance(layer, Form) and layer.adapted and not adapters:
         return False
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None) or "call" in vars(layer):
         return False
     parts = PARTS.get(own_class(layer), {})
-    return all(has_part(layer, name, kind) and as_made(getattr(layer, name)) for name, kind in parts.items())
+    return all(has_part(layer, name, kind) and as_made(getattr(layer, name), adapters) for name, kind in parts.items())
 
 
 def has_part(layer: keras.layers.Layer, name: str, kind: Kind) -> bool:

@@ -76,6 +76,11 @@ class AdaptedLinear(Form, keras.layers.Layer):
         return result if self.activation is None else self.activation(result)
 
 
+def adapter_of(layer: keras.layers.Layer) -> LayerAdapter | None:
+    """What is beside a layer now; None: nothing."""
+    return layer.adapter if isinstance(layer, AdaptedLinear) else None
+
+
 def adapted(adapters: Sequence[LayerAdapter]) -> Changes:
     """The form of each adapter's layer, before whichever form it has now."""
     changes: Changes = []

@@ -15,7 +15,8 @@ from kerasft.data.batching.dataset import part_of
 from kerasft.peft.base import Method
 from kerasft.training.layers.deferred_rows import EmbeddingLookups, deferring, rows_used
 from kerasft.training.layers.fused_layers import fused_layers
-from kerasft.training.layers.kernel_layers import kernels_ready, kernels_together
+from kerasft.training.layers.kernel_layers import kernels_ready
+from kerasft.training.layers.kernel_products import kernels_together
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.rematerialize import rematerialized
 from kerasft.training.microbatches import added

@@ -63,6 +63,11 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
         self.config, self.section = config, section
         self.state: dict[str, Any] = dict(state or {})
 
+    @classmethod
+    def section_keys(cls) -> frozenset[str]:
+        """The keys of its section."""
+        return frozenset(cls.section_class.model_fields)
+
     @property
     def positions(self) -> int:
         """Tokens of the longest text that the model reads."""

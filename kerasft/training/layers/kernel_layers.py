@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import threading
 from collections.abc import Callable, Iterator
 
 import keras
@@ -16,13 +14,9 @@ from keras_hub.src.layers.modeling.transformer_layer_utils import merge_padding_
 
 from kerasft.kernels import operations
 from kerasft.models.layer_classes import Form, as_made, own_class
-from kerasft.models.shapes import static_size
+from kerasft.training.layers.kernel_products import bias_of_layer, in_form_of_products, product
 from kerasft.training.layers.plain_layers import Dense, MultiHeadAttention, normalizes_last, reads_float32
 from kerasft.training.layers.precision import product_type
-
-# `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
-# are traced in threads of their own
-_traced = threading.local()
 
 
 class KernelDropout(Form, keras.layers.Dropout):
@@ -82,18 +76,18 @@ class KernelEncoder(Form, keras_hub.layers.TransformerEncoder):
         found = attended(attention, tf.cast(flat, kind), tf.shape(inputs), mask, training)
         joins = self._self_attention_dropout, self._self_attention_layer_norm
         last = attention._output_dense
-        found, operand = joined(product(found, last), last, flat, *joins, training)
-        active = operations.gelu(product(operand, inner), tf.convert_to_tensor(inner.bias), approximate)
+        found, operand = joined(product(found, last, training), last, flat, *joins, training)
+        active = operations.gelu(product(operand, inner, training), bias_of_layer(inner), approximate)
         joins = self._feedforward_dropout, self._feedforward_layer_norm
-        found, _ = joined(product(active, outer), outer, found, *joins, training)
+        found, _ = joined(product(active, outer, training), outer, found, *joins, training)
         result = tf.reshape(found, tf.shape(inputs))  # (batch * length, hidden) -> (batch, length, hidden)
         result.set_shape(inputs.shape)
         return result
 
 
 def plain_encoder(layer: keras_hub.layers.TransformerEncoder, inputs: tf.Tensor) -> bool:
-    """Whether it is BERT's: as KerasHub made it, normalised behind each residual, all in float32."""
-    if layer.normalize_first or not as_made(layer):
+    """Whether it is BERT's: as KerasHub made it but for adapters, normalised behind each residual, all in float32."""
+    if layer.normalize_first or not as_made(layer, adapters=True):
         return False
     norms = layer._self_attention_layer_norm, layer._feedforward_layer_norm
     whole = all(dense.bias is not None and dense.compute_dtype == "float32" for dense in denses(layer))
@@ -106,90 +100,14 @@ def denses(layer: keras_hub.layers.TransformerEncoder) -> list[keras.layers.Laye
     return [*projections, layer._feedforward_intermediate_dense, layer._feedforward_output_dense]
 
 
-def as_matrix(layer: keras.layers.Layer) -> tf.Tensor:
-    """The kernel (inner..., outer...) -> (inner, outer); the bias has as many numbers as there are outer ones."""
-    return tf.reshape(tf.convert_to_tensor(layer.kernel), [-1, math.prod(layer.bias.shape)])
-
-
-def product(x: tf.Tensor, layer: keras.layers.Layer, biased: bool = False) -> tf.Tensor:
-    """x (rows, inner) by the layer's kernel (inner..., outer...) -> (rows, outer)."""
-    kernel = as_matrix(layer)
-    bias = tf.reshape(tf.convert_to_tensor(layer.bias), [-1]) if biased else None
-    ready = getattr(_traced, "ready", {}).get(id(layer.kernel)) if x.dtype == tf.bfloat16 else None
-    if x.dtype == tf.bfloat16 and multiplies(kernel):
-        together = getattr(_traced, "together", None)
-        later = functools.partial(together.add, layer, biased) if together else None
-        return operations.product(x, kernel, ready or operations.pack(kernel), bias, later)
-    outputs = tf.matmul(x, tf.cast(kernel, x.dtype)) if ready is None else by_cast(x, kernel, ready)
-    return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, x.dtype))
-
-
-def multiplies(kernel: tf.Tensor) -> bool:
-    """Whether products by it are our own."""
-    return operations.has_products() and not any(static_size(kernel, axis) % 2 for axis in (0, 1))
-
-
-def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
-    """x (rows, inner) by what a kernel (inner, outer) was cast to; the gradient is the kernel's."""
-
-    @tf.custom_gradient
-    def multiplied(x, kernel):
-        def gradient(upstream):
-            inward = tf.matmul(upstream, cast, transpose_b=True)
-            return inward, tf.cast(tf.matmul(x, upstream, transpose_a=True), kernel.dtype)
-
-        return tf.matmul(x, cast), gradient
-
-    return multiplied(x, kernel)
-
-
 @contextlib.contextmanager
 def kernels_ready(model: keras.layers.Layer) -> Iterator[None]:
     """Weights of encoder layers are brought into the form of products here, and not by each part of a batch inside."""
-    encoders = [layer for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) and as_made(layer)]
-    layers = [dense for layer in encoders for dense in denses(layer) if dense.bias is not None]
-    if product_type() == tf.bfloat16:
-        kernels = {id(dense.kernel): as_matrix(dense) for dense in layers}
-        _traced.ready = {
-            key: operations.pack(kernel) if multiplies(kernel) else tf.cast(kernel, tf.bfloat16)
-            for key, kernel in kernels.items()
-        }
-    try:
+    encoders = [
+        layer for layer in model._flatten_layers() if isinstance(layer, KernelEncoder) and as_made(layer, adapters=True)
+    ]
+    with in_form_of_products([dense for layer in encoders for dense in denses(layer) if dense.bias is not None]):
         yield
-    finally:
-        _traced.ready = {}
-
-
-class DeferredWeightGrads:
-    """Gradients of kernels that are made for all parts of a batch at once: a kernel's is written once, not added up."""
-
-    def __init__(self):
-        # by the kernel's id: its layer, whether the bias is in its products, and the operands of each
-        self._products: dict[int, tuple[keras.layers.Layer, bool, list[tuple[tf.Tensor, tf.Tensor]]]] = {}
-
-    def add(self, layer: keras.layers.Layer, biased: bool, x: tf.Tensor, upstream: tf.Tensor) -> None:
-        self._products.setdefault(id(layer.kernel), (layer, biased, []))[2].append((x, upstream))
-
-    def gradients(self) -> dict[int, tf.Tensor]:
-        """By the id of the variable."""
-        found = {}
-        for key, (layer, biased, operands) in self._products.items():
-            dkernel, dbias = operations.product_gradients(*zip(*operands))
-            found[key] = tf.reshape(dkernel, layer.kernel.shape)
-            if biased:
-                found[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)
-        return found
-
-
-@contextlib.contextmanager
-def kernels_together(wanted: bool) -> Iterator[DeferredWeightGrads]:
-    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts."""
-    found = DeferredWeightGrads()
-    _traced.together = found if wanted else None
-    try:
-        yield found
-    finally:
-        _traced.together = None
 
 
 def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, training) -> tf.Tensor:
@@ -197,12 +115,12 @@ def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, trainin
     heads, width = attention._num_heads, attention._key_dim
     layers = attention._query_dense, attention._key_dense, attention._value_dense
     if operations.has_attention() and (x.dtype == tf.float32 or operations.has_products()):
-        q, k, v = (product(x, layer, biased=True) for layer in layers)
+        q, k, v = (product(x, layer, training, biased=True) for layer in layers)
         seed, rate = drawn(attention._dropout_layer if attention._dropout > 0.0 else None, training)
         return operations.attention(q, k, v, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
 
     def projected(layer: keras.layers.Layer) -> tf.Tensor:
-        parts = product(x, layer, biased=True)
+        parts = product(x, layer, training, biased=True)
         return tf.transpose(tf.reshape(parts, [shape[0], shape[1], heads, width]), [0, 2, 1, 3])
 
     query, key, value = (projected(layer) for layer in layers)  # (batch, heads, length, width)
@@ -213,7 +131,7 @@ def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, trainin
 def joined(x, layer: keras.layers.Layer, residual, dropout, norm, training) -> tuple[tf.Tensor, tf.Tensor]:
     """norm(dropout(x + bias) + residual), the layer's bias; in float32 and in the type of products."""
     joins = *scale_and_offset(norm), *drawn(dropout, training), norm.epsilon
-    return operations.residual_norm(x, tf.convert_to_tensor(layer.bias), residual, *joins)
+    return operations.residual_norm(x, bias_of_layer(layer), residual, *joins)
 
 
 def attention_weights(attention: keras.layers.MultiHeadAttention, query, key, mask, training) -> tf.Tensor:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kerasft.kernels import library, operations
-from kerasft.training.layers import kernel_layers
+from kerasft.training.layers import kernel_layers, kernel_products
 from kerasft.training.layers.fused_layers import KERNELS, fused_layers
 from kerasft.training.layers.precision import bfloat16_products
 
@@ -69,7 +69,7 @@ def test_gradients_of_kernels_that_are_made_together_are_those_of_each_part():
     def compute(together):
         with fused_layers(model, (KERNELS,)), kernel_layers.kernels_ready(model):
             sums = [tf.zeros(v.shape) for v in model.trainable_variables]
-            with kernel_layers.kernels_together(together) as made:
+            with kernel_products.kernels_together(together) as made:
                 for part in parts:
                     with tf.GradientTape() as tape:
                         outputs = model([part, tf.ones(part.shape[:2], tf.int32)], training=True)
