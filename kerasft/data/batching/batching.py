@@ -46,12 +46,12 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, method: str, seed: int, 
 
 def _stratified(longest_first: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Batches with one row of each stratum of length; which one is random. A smaller batch comes last."""
-    count, left = divmod(len(longest_first), batch_size)
-    edges = np.linspace(0, len(longest_first), left + 1).astype(int)
+    count, remainder = divmod(len(longest_first), batch_size)
+    edges = np.linspace(0, len(longest_first), remainder + 1).astype(int)
     last = random.integers(edges[:-1], edges[1:])
     strata = np.delete(longest_first, last).reshape(batch_size, count)
     batches = list(random.permuted(strata, axis=1).T)
-    return [*batches, longest_first[last]] if left else batches
+    return [*batches, longest_first[last]] if remainder else batches
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:

@@ -47,13 +47,13 @@ def distribute(
 
         def shares() -> Iterator:
             for number, rows in enumerate(batches()):
-                seen = prepared if first_step is None else prepared.at_step(first_step + number)
+                rows_at_step = prepared if first_step is None else prepared.at_step(first_step + number)
                 filled = pad_rows(rows, static_size or replicas * parts)
                 filled = filled if packing is None else packing.deal(filled, replicas * parts)
                 # Outputs that have a length can be gathered from all replicas only where it is the same.
                 padded_with = filled if prepared.token_targets else None
                 for share in np.split(filled, replicas)[first : first + local]:
-                    features, targets, weights = seen.batch(share, static_size is not None, padded_with)
+                    features, targets, weights = rows_at_step.batch(share, static_size is not None, padded_with)
                     more = beside_batch(prepared, share, targets) if first_step is not None else {}
                     yield features | more | (packing.plan(share, parts) if packing else {}), targets, weights
 

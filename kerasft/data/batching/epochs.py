@@ -44,9 +44,9 @@ class Epochs:
         """The rows of each batch of an epoch."""
         if self.limit is None:
             return epoch_batches(self.lengths, self.size, self.method, self.seed, epoch)
-        found = token_batches(self.lengths, self.limit, self.method, self.seed, epoch)
-        self._counted[epoch] = len(found)
-        return found
+        batches = token_batches(self.lengths, self.limit, self.method, self.seed, epoch)
+        self._counted[epoch] = len(batches)
+        return batches
 
     def steps(self, epoch: int) -> int:
         """Of an epoch; with a number of tokens a batch, epochs have more or fewer."""

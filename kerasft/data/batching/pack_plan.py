@@ -64,10 +64,10 @@ def place(lengths: np.ndarray, row_length: int) -> tuple[np.ndarray, np.ndarray]
     rows, offsets = np.empty(lengths.shape, np.int32), np.empty(lengths.shape, np.int32)
     for text in order.T:
         need = lengths[plans, text]
-        left = room - need[:, None]
-        chosen = np.where(left >= 0, left, row_length).argmin(1)
-        rows[plans, text], offsets[plans, text] = chosen, row_length - room[plans, chosen]
-        room[plans, chosen] -= need
+        room_after = room - need[:, None]
+        row = np.where(room_after >= 0, room_after, row_length).argmin(1)
+        rows[plans, text], offsets[plans, text] = row, row_length - room[plans, row]
+        room[plans, row] -= need
     empty = lengths == 0
     rows[empty], offsets[empty] = -1, 0
     return rows, offsets
@@ -185,11 +185,11 @@ class Packing:
             ROW and OFFSET, (batch,) int32, or (batch, texts) where an example has several.
         """
         tokens = self.tokens(rows)
-        found = [self._place(part.reshape(1, -1)) for part in np.split(tokens, parts)]
+        placements = [self._place(part.reshape(1, -1)) for part in np.split(tokens, parts)]
         inner = self.lengths.shape[1:] if self.lengths.shape[1] > 1 else ()
         return {
             name: np.concatenate(values, axis=1).reshape(len(rows), *inner)
-            for name, values in zip((ROW, OFFSET), zip(*found))
+            for name, values in zip((ROW, OFFSET), zip(*placements))
         }
 
     def _place(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

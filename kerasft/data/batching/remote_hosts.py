@@ -68,12 +68,12 @@ class SentBatches:
         return self._strategy.experimental_distribute_values_from_function(received)
 
 
-def sent_batch(taken: Any, index: tf.Tensor, hosts: Sequence[str]) -> Any:
+def sent_batch(batches: Any, index: tf.Tensor, hosts: Sequence[str]) -> Any:
     """One of the batches that `SentBatches.take` gave; inside a tf.function, each part is cut on the host it is on."""
-    places = itertools.cycle(hosts)  # a PerReplica is, as flat tensors, its values replica after replica
+    host_of_part = itertools.cycle(hosts)  # a PerReplica is, as flat tensors, its values replica after replica
 
     def cut(part: tf.Tensor) -> tf.Tensor:
-        with tf.device(next(places)):
+        with tf.device(next(host_of_part)):
             return part[index]
 
-    return tf.nest.map_structure(cut, taken, expand_composites=True)
+    return tf.nest.map_structure(cut, batches, expand_composites=True)

@@ -66,13 +66,13 @@ def token_batches(lengths: np.ndarray, limit: TokenLimit, method: str, seed: int
     if method == "pack":
         return list(_cut(order, _Packed(lengths, limit).count))
     mega = max(1, int(MEGA_BATCH * limit.tokens / limit.padded(lengths).mean()))
-    batches, left = [], order[:0]
+    batches, rest = [], order[:0]
     for start in range(0, len(order), mega):
-        part = np.concatenate([left, order[start : start + mega]])
+        part = np.concatenate([rest, order[start : start + mega]])
         part = part[np.argsort(-lengths[part], kind="stable")]
-        *whole, left = _cut(part, lambda rows: int(limit.rows(lengths[rows[0]])))
+        *whole, rest = _cut(part, lambda rows: int(limit.rows(lengths[rows[0]])))
         batches += whole
-    batches.append(left)
+    batches.append(rest)
     return [batches[i] for i in random.permutation(len(batches))]
 
 
@@ -107,8 +107,8 @@ class _Packed:
             return most
         fits = min(self.limit.parts, most)  # a text for each part has room
         while most - fits > 1:
-            tried = (fits + most) // 2
-            fits, most = (tried, most) if self._fits(rows[:tried]) else (fits, tried)
+            middle = (fits + most) // 2
+            fits, most = (middle, most) if self._fits(rows[:middle]) else (fits, middle)
         return fits
 
     def _fits(self, rows: np.ndarray) -> bool:
@@ -122,7 +122,7 @@ def rows_needed(lengths: np.ndarray, row_length: int) -> int:
     """How many rows `pack_plan.place` opens for these texts, many times as fast as to place them."""
     rooms: list[int] = []
     for need in sorted(lengths.tolist(), reverse=True):
-        place = bisect.bisect_left(rooms, need)
-        room = rooms.pop(place) if place < len(rooms) else row_length
+        index = bisect.bisect_left(rooms, need)
+        room = rooms.pop(index) if index < len(rooms) else row_length
         bisect.insort(rooms, room - need)
     return len(rooms)

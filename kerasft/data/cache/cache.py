@@ -76,27 +76,27 @@ class FeatureCache:
         Raises:
             UserError: the folder can't be read or written.
         """
-        made_from = {"rows": table.fingerprint(without=(WHERE,)), "settings": settings, "code": code()}
-        key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+        sources = {"rows": table.fingerprint(without=(WHERE,)), "settings": settings, "code": code()}
+        key = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
         folder = f"{self.folder}/{key[:40]}"
         with self._told():
-            found = self._found(folder, table)
-        if found is not None:
+            prepared = self._found(folder, table)
+        if prepared is not None:
             self.read.append(split)
-            return found
-        found = prepare()
+            return prepared
+        prepared = prepare()
         with self._told():
-            self._keep(folder, found)
+            self._keep(folder, prepared)
         self.made.append(split)
-        return found
+        return prepared
 
     def lines(self) -> Iterator[str]:
         """What a user is told."""
         for file in self.damaged:
             yield f"data.cache: {file} is damaged or gone; its split was tokenized again"
         size = f"{self.bytes / 1e6:,.1f} MB"
-        done = [f"{', '.join(splits)} {verb}" for splits, verb in ((self.read, "read"), (self.made, "made")) if splits]
-        yield f"data.cache: features of {', '.join(done)}: {size} in {self.folder}"
+        parts = [f"{', '.join(splits)} {verb}" for splits, verb in ((self.read, "read"), (self.made, "made")) if splits]
+        yield f"data.cache: features of {', '.join(parts)}: {size} in {self.folder}"
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of it."""
@@ -110,25 +110,25 @@ class FeatureCache:
         except tf.errors.NotFoundError:
             return None
         try:
-            told = _checked_index(content)
-            shards = [Shard(*shard) for shard in told["shards"]]
-            forms = [Form(dtype, tuple(shape), alike) for dtype, shape, alike in told["arrays"]]
+            content_index = _checked_index(content)
+            shards = [Shard(*shard) for shard in content_index["shards"]]
+            forms = [Form(dtype, tuple(shape), alike) for dtype, shape, alike in content_index["arrays"]]
             arrays = read_arrays(folder, shards, forms)
         except Damaged as error:
             self.damaged.append(f"{folder}/{error}")
             return None
         self.bytes += sum(shard.bytes for shard in shards)
-        return _built(told["split"], arrays, table)
+        return _built(content_index["split"], arrays, table)
 
     def _keep(self, folder: str, split: Prepared) -> None:
         arrays: list[np.ndarray] = []
         described = _described(split, arrays)
         tf.io.gfile.makedirs(folder)
         shards = write_arrays(folder, arrays)
-        told = json.dumps({"split": described, "arrays": [Form.of(array) for array in arrays], "shards": shards})
+        content = json.dumps({"split": described, "arrays": [Form.of(array) for array in arrays], "shards": shards})
         part = f"{folder}/{PART}{secrets.token_hex(8)}"
         with tf.io.gfile.GFile(part, "w") as file:
-            file.write(json.dumps({"sha256": hashlib.sha256(told.encode()).hexdigest(), "told": told}))
+            file.write(json.dumps({"sha256": hashlib.sha256(content.encode()).hexdigest(), "told": content}))
         tf.io.gfile.rename(part, f"{folder}/{INDEX}", overwrite=True)
         self.bytes += sum(shard.bytes for shard in shards)
 
@@ -149,8 +149,8 @@ def code() -> dict[str, str]:
     root, whole = Path(kerasft.__file__).parent, hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         whole.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
-    found = {"kerasft": whole.hexdigest(), "unicode": unicodedata.unidata_version}
-    return found | {package: version(package) for package in _PACKAGES}
+    digests = {"kerasft": whole.hexdigest(), "unicode": unicodedata.unidata_version}
+    return digests | {package: version(package) for package in _PACKAGES}
 
 
 def _checked_index(content: bytes) -> dict[str, Any]:

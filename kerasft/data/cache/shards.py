@@ -126,17 +126,17 @@ def _checked(folder: str, shard: Shard) -> Iterator[bytes]:
 
 
 def _array(form: Form, records: Iterator[bytes]) -> np.ndarray:
-    dtype, left = np.dtype(form.dtype), form.stored_bytes
-    if not left:
+    dtype, missing = np.dtype(form.dtype), form.stored_bytes
+    if not missing:
         return np.empty(form.shape, dtype)
     store = TokenStore(dtype)
-    while left > 0:
+    while missing > 0:
         record = next(records, None)
         if record is None:
             raise Damaged("its end")
         store.append(np.frombuffer(record, np.uint8))
-        left -= len(record)
-    if left:
+        missing -= len(record)
+    if missing:
         raise Damaged("a record")
     values = np.asarray(store.values())
     return np.broadcast_to(values[0], form.shape) if form.alike else values.reshape(form.shape)

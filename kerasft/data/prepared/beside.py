@@ -63,12 +63,12 @@ def beside_batch(prepared: Prepared, rows: np.ndarray, targets: np.ndarray) -> d
         return {PREFIX + name: values[rows].astype(np.float32) for name, values in prepared.beside.items()}
     mask = np.arange(targets.shape[1]) < prepared.lengths[rows][:, None]  # (batch, length)
     source = prepared.token_index(rows)
-    found = {}
+    features = {}
     for name, values in prepared.beside.items():
         padded = np.zeros((*mask.shape, *values.shape[1:]), np.float32)  # (tokens, ...) -> (batch, length, ...)
         padded[mask] = values[source]
-        found[PREFIX + name] = padded
-    return found
+        features[PREFIX + name] = padded
+    return features
 
 
 def beside_shapes(prepared: Prepared) -> dict[str, tuple[int | None, ...]]:

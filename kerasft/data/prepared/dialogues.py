@@ -43,7 +43,7 @@ def dialogue_rows(
     """
     rows: list[np.ndarray] = []
     current: list[Turn] = []
-    lost = 0
+    dropped = 0
     head = list(turns[:leading])
     for exchange in _exchanges(turns[leading:]):
         if current and _length(prefix, current + exchange) <= max_length:
@@ -54,10 +54,10 @@ def dialogue_rows(
         shorter = (exchange[start:] for start in range(max(1, len(exchange) - 1)))
         starts = [head + exchange, *shorter]
         current = next((start for start in starts if _length(prefix, start) <= max_length), [])
-        lost += not current
+        dropped += not current
     if current:
         rows.append(_row(prefix, current))
-    return rows, lost
+    return rows, dropped
 
 
 def _exchanges(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
@@ -77,11 +77,11 @@ def _length(prefix: np.ndarray, turns: Sequence[Turn]) -> int:
 
 
 def _row(prefix: np.ndarray, turns: Sequence[Turn]) -> np.ndarray:
-    ids, said = [prefix], [np.full(len(prefix), NO_TARGET)]
+    ids, targets = [prefix], [np.full(len(prefix), NO_TARGET)]
     for turn in _begun(turns):
         ids += turn.read, turn.said, turn.after
-        said += [np.full(len(turn.read), NO_TARGET), turn.said, np.full(len(turn.after), NO_TARGET)]
-    pairs = np.stack([np.concatenate(ids)[:-1], np.concatenate(said)[1:]], axis=1)
+        targets += [np.full(len(turn.read), NO_TARGET), turn.said, np.full(len(turn.after), NO_TARGET)]
+    pairs = np.stack([np.concatenate(ids)[:-1], np.concatenate(targets)[1:]], axis=1)
     return pairs[: _length(prefix, turns)].astype(np.int32)
 
 

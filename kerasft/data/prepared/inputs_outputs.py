@@ -59,28 +59,28 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
     """
     nothing = np.broadcast_to(np.float32(0), (len(table),))
     encoder = _named(prepare(table, preprocessor, nothing, nothing), "encoder")
-    store, lengths, full_lengths, said = TokenStore(np.dtype(np.int32)), [], [], []
+    store, lengths, full_lengths, target_counts = TokenStore(np.dtype(np.int32)), [], [], []
     texts = (batch["output"] for batch in table.batches(TEXTS_A_BATCH, ["output"]))
     for ids in tokenized(texts, preprocessor.tokens):
         row, full = preprocessor.taught(ids)
         store.append(row.astype(np.int32))
         lengths.append(len(row))
         full_lengths.append(full)
-        said.append(int((row[:, 1] >= 0).sum()))
+        target_counts.append(int((row[:, 1] >= 0).sum()))
     tokens = store.values().reshape(-1, 2)
     outputs = Prepared(
         features={"token_ids": tokens[:, 0], "padding_mask": np.broadcast_to(np.int32(1), (len(tokens),))},
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         full_lengths=np.array(full_lengths, np.int32),
         targets=tokens[:, 1],
-        weights=np.array(said, np.float32),
+        weights=np.array(target_counts, np.float32),
         pad_values=preprocessor.pad_values,
         longest=preprocessor.max_output_length,
         token_targets=True,
     )
     token_bytes = preprocessor.token_bytes[outputs.targets[outputs.targets >= 0]]
     # The end of an output is said too: a row that says more has a first token.
-    openings = preprocessor.opening_bytes * sum(count > 1 for count in said)
+    openings = preprocessor.opening_bytes * sum(count > 1 for count in target_counts)
     text_bytes = int(token_bytes.sum()) - openings
     return InputsOutputs(**vars(_named(outputs, "decoder")), encoder=encoder, text_bytes=text_bytes)
 

@@ -65,15 +65,15 @@ class MaskedRows(Prepared):
             masks) the ids that were there, NO_TARGET where there are no more; (batch,) how many, as a row's weight.
         """
         features, _, _ = super().batch(rows, static, padded_with)
-        drawn = [self._drawn(row) for row in rows]
-        counts = np.array([len(places) for places, _ in drawn])
+        masks = [self._drawn(row) for row in rows]
+        counts = np.array([len(hidden) for hidden, _ in masks])
         positions = np.zeros((len(rows), self._width(counts, static)), np.int32)
         targets = np.full(positions.shape, NO_TARGET, np.int32)
-        for number, (places, shown) in enumerate(drawn):
+        for number, (hidden, replacements) in enumerate(masks):
             tokens = features["token_ids"][number]
-            positions[number, : len(places)] = places
-            targets[number, : len(places)] = tokens[places]
-            tokens[places] = shown
+            positions[number, : len(hidden)] = hidden
+            targets[number, : len(hidden)] = tokens[hidden]
+            tokens[hidden] = replacements
         return {**features, "mask_positions": positions}, targets, counts.astype(np.float32)
 
     @functools.cached_property
@@ -94,7 +94,7 @@ class MaskedRows(Prepared):
 
     @functools.cached_property
     def _widest(self) -> int:
-        return max(1, *(len(places) for places, _ in self._measured))
+        return max(1, *(len(positions) for positions, _ in self._measured))
 
     def _drawn(self, row: int) -> tuple[np.ndarray, ...]:
         if row < 0:  # it only fills the batch up

@@ -55,10 +55,10 @@ class Masking:
         positions = candidates[hidden[units]]
         kind = random.random(len(positions))
         ordinary = np.flatnonzero(self.ordinary)
-        shown = np.where(kind < MASKED, self.mask_id, ids[positions])
+        replacements = np.where(kind < MASKED, self.mask_id, ids[positions])
         replaced = (kind >= MASKED) & (kind < MASKED + RANDOM)
-        shown[replaced] = ordinary[random.integers(0, len(ordinary), int(replaced.sum()))]
-        return positions.astype(np.int32), shown.astype(np.int32)
+        replacements[replaced] = ordinary[random.integers(0, len(ordinary), int(replaced.sum()))]
+        return positions.astype(np.int32), replacements.astype(np.int32)
 
     def most(self, length: int) -> int:
         """The most tokens that can be hidden of a row of `length` tokens."""
@@ -67,11 +67,11 @@ class Masking:
 
     def _units(self, candidates: np.ndarray, opens_word: np.ndarray) -> np.ndarray:
         """(candidates,) the number of the unit, a word or a token, that each belongs to."""
-        place = np.arange(len(candidates))
+        index = np.arange(len(candidates))
         if not self.whole_word or not len(candidates):
-            return place
+            return index
         opens = opens_word[candidates].copy()
         opens[1:] |= np.diff(candidates) > 1  # a special token parts words
         opens[0] = True
-        within = place - np.maximum.accumulate(np.where(opens, place, 0))
+        within = index - np.maximum.accumulate(np.where(opens, index, 0))
         return np.cumsum(opens | (within % LONGEST_WORD == 0)) - 1

@@ -90,7 +90,11 @@ def prepare_answers(table: Table, preprocessor: Any, render: Callable[[dict[str,
 
 
 def prepare_dialogues(
-    table: Table, preprocessor: Any, between: str, spoken: Callable[[dict[str, Any]], list[RenderedTurn]], leading: str
+    table: Table,
+    preprocessor: Any,
+    between: str,
+    render_turns: Callable[[dict[str, Any]], list[RenderedTurn]],
+    leading: str,
 ) -> NextTokens:
     """Tokenizes dialogues turn by turn and keeps rows of whole turns, in which answers alone are said.
 
@@ -98,7 +102,7 @@ def prepare_dialogues(
         table: rows, each a dialogue.
         preprocessor: see `kerasft.models.preprocessing.prompt_preprocessor`.
         between: what stands behind each turn.
-        spoken: a row -> its turns.
+        render_turns: a row -> its turns.
         leading: the role whose turn, where a dialogue begins with it, stands before each row.
 
     Raises:
@@ -110,7 +114,7 @@ def prepare_dialogues(
     def dialogues() -> Iterable[list[RenderedTurn]]:
         for batch in table.batches(TEXTS_A_BATCH):
             for values in zip(*batch.values()):
-                yield spoken(dict(zip(batch, values)))
+                yield render_turns(dict(zip(batch, values)))
 
     def texts() -> Iterable[list[str]]:
         yield [between]
@@ -124,21 +128,21 @@ def prepare_dialogues(
     def rows() -> Iterable[np.ndarray]:
         ids = tokenized(texts(), preprocessor.behind)
         # Where a text begins in another way than it goes on, each turn may begin a row.
-        begun = tokenized(openings(), preprocessor.tokens) if preprocessor.opening_bytes else None
+        opening_ids = tokenized(openings(), preprocessor.tokens) if preprocessor.opening_bytes else None
         after, nothing = next(ids), np.empty(0, np.int32)
         for dialogue in dialogues():
             turns = []
             for turn in dialogue:
                 opening, closed = next(ids), next(ids)
                 rest = nothing if turn.learnt else closed
-                first = np.concatenate([opening if begun is None else next(begun), rest])
-                read, said = np.concatenate([opening, rest]), closed if turn.learnt else nothing
-                turns.append(Turn(read, said, after, first))
+                first = np.concatenate([opening if opening_ids is None else next(opening_ids), rest])
+                read, targets = np.concatenate([opening, rest]), closed if turn.learnt else nothing
+                turns.append(Turn(read, targets, after, first))
             full_lengths.append(sum(len(part) for turn in turns for part in turn[:3]))
             before = int(dialogue[0].role == leading)
-            found, lost = dialogue_rows(turns, before, preprocessor.prefix, preprocessor.max_length)
-            losers.append(lost > 0)
-            yield from found
+            cut_rows, dropped = dialogue_rows(turns, before, preprocessor.prefix, preprocessor.max_length)
+            losers.append(dropped > 0)
+            yield from cut_rows
 
     stored = _stored(rows(), full_lengths, preprocessor, cut=None)
     return replace(stored, cut=sum(losers) / len(losers))
@@ -146,11 +150,11 @@ def prepare_dialogues(
 
 def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: Any, cut: float | None) -> NextTokens:
     """(tokens, 2) of each row, what is read and what is to be said next; `full_lengths` are known once all are read."""
-    store, lengths, said = TokenStore(np.dtype(np.int32)), [], []
+    store, lengths, target_counts = TokenStore(np.dtype(np.int32)), [], []
     for row in rows:
         store.append(row.astype(np.int32))
         lengths.append(len(row))
-        said.append(int((row[:, 1] >= 0).sum()))
+        target_counts.append(int((row[:, 1] >= 0).sum()))
     if not lengths:
         raise UserError("data: every text of a split is empty, or has no room in a row; a language model needs some")
     tokens = store.values().reshape(-1, 2)
@@ -160,7 +164,7 @@ def _stored(rows: Iterable[np.ndarray], full_lengths: list[int], preprocessor: A
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         full_lengths=np.array(full_lengths, np.int32),
         targets=tokens[:, 1],
-        weights=np.array(said, np.float32),
+        weights=np.array(target_counts, np.float32),
         pad_values=preprocessor.pad_values,
         longest=preprocessor.max_length,
         token_targets=True,

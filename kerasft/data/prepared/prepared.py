@@ -201,8 +201,8 @@ def tokenized(
     texts = tf.data.Dataset.from_generator(
         lambda: map(tf.constant, batches), output_signature=tf.TensorSpec([None], tf.string)
     )
-    for found, counts in texts.map(tokens, 2).prefetch(2).as_numpy_iterator():
-        yield from np.split(found, np.cumsum(counts)[:-1])
+    for ids, counts in texts.map(tokens, 2).prefetch(2).as_numpy_iterator():
+        yield from np.split(ids, np.cumsum(counts)[:-1])
 
 
 class TokenStore:

@@ -54,14 +54,14 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targe
     lengths, full_lengths, windows, cut = [], [], [], []
     unreachable = 0
     batches = table.batches(TEXTS_A_BATCH, ["starts", "ends"])
-    for found, gold in zip(_preprocessed(table, preprocessor, learnt, targets_of), batches):
-        mask = found["padding_mask"].astype(bool)
+    for batch, gold in zip(_preprocessed(table, preprocessor, learnt, targets_of), batches):
+        mask = batch["padding_mask"].astype(bool)
         for name, store in stores.items():
-            store.append(found[name][mask])
+            store.append(batch[name][mask])
         lengths.append(mask.sum(-1))
         for values, name in ((full_lengths, "lengths"), (windows, "windows"), (cut, "cut")):
-            values.append(found[name])
-        unreachable += _unreachable(found, gold)
+            values.append(batch[name])
+        unreachable += _unreachable(batch, gold)
     values = {name: store.values() for name, store in stores.items()}
     rows = sum(map(len, lengths))
     return PreparedQuestions(
@@ -87,18 +87,18 @@ def _preprocessed(
     texts = {name: tf.TensorSpec([None], tf.string) for name in preprocessor.inputs}
 
     def rows() -> Iterator[tuple[dict[str, tf.Tensor], np.ndarray]]:
-        done = 0
+        first = 0
         for batch in table.batches(TEXTS_A_BATCH, list(texts)):
             columns = {name: tf.constant(batch[name]) for name in texts}
             count = len(batch[preprocessor.inputs[0]])
-            yield columns, learnt[done : done + count]
-            done += count
+            yield columns, learnt[first : first + count]
+            first += count
 
-    def windows(columns: dict[str, tf.Tensor], places: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = preprocessor(columns)
+    def windows(columns: dict[str, tf.Tensor], spans: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = preprocessor(columns)
         # Texts were checked when they were read; they need not come back.
-        targets = targets_of(found, places[:, 0], places[:, 1])
-        return {name: value for name, value in found.items() if name != "texts"} | {"targets": targets}
+        targets = targets_of(features, spans[:, 0], spans[:, 1])
+        return {name: value for name, value in features.items() if name != "texts"} | {"targets": targets}
 
     signature = (texts, tf.TensorSpec([None, 2], tf.int32))
     pipeline = tf.data.Dataset.from_generator(rows, output_signature=signature)
@@ -106,12 +106,12 @@ def _preprocessed(
     return cast(Iterator[dict[str, np.ndarray]], pipeline.map(windows, 2).prefetch(2).as_numpy_iterator())
 
 
-def _unreachable(found: Mapping[str, np.ndarray], gold: Mapping[str, list[list[int]]]) -> int:
+def _unreachable(batch: Mapping[str, np.ndarray], gold: Mapping[str, list[list[int]]]) -> int:
     """Questions of a batch with answers of which none begins and ends where tokens do."""
-    bounds = np.concatenate([[0], np.cumsum(found["windows"])])
+    bounds = np.concatenate([[0], np.cumsum(batch["windows"])])
     count = 0
     for first, end, starts, ends in zip(bounds, bounds[1:], gold["starts"], gold["ends"]):
-        of_tokens = [found[name][first:end][found["owned"][first:end]] for name in ("starts", "ends")]
+        of_tokens = [batch[name][first:end][batch["owned"][first:end]] for name in ("starts", "ends")]
         hit = np.isin(starts, of_tokens[0]) & np.isin(ends, of_tokens[1])
         count += bool(starts) and not hit.any()
     return count

@@ -58,23 +58,23 @@ def prepare_windows(
     """
     stores = {name: TokenStore(np.dtype(np.int32)) for name in [*preprocessor.pad_values, "opens"]}
     stores["answers"] = TokenStore(np.dtype(bool))
-    lengths, full_lengths, units, seen, texts = [], [], [], 0, 0
-    for found in _preprocessed(table, preprocessor):
-        mask = found["padding_mask"].astype(bool)
-        text_of_window = np.repeat(np.arange(len(found["windows"])), found["windows"])
-        first_unit = seen + np.cumsum(found["units"]) - found["units"]  # (batch,), counted through the split
-        opens = found["unit"] >= 0
-        opens_unit = np.where(opens, found["unit"] + first_unit[text_of_window][:, None], NO_TARGET)
+    lengths, full_lengths, units, unit_count, texts = [], [], [], 0, 0
+    for batch in _preprocessed(table, preprocessor):
+        mask = batch["padding_mask"].astype(bool)
+        text_of_window = np.repeat(np.arange(len(batch["windows"])), batch["windows"])
+        first_unit = unit_count + np.cumsum(batch["units"]) - batch["units"]  # (batch,), counted through the split
+        opens = batch["unit"] >= 0
+        opens_unit = np.where(opens, batch["unit"] + first_unit[text_of_window][:, None], NO_TARGET)
         for name in preprocessor.pad_values:
-            stores[name].append(found[name][mask])
+            stores[name].append(batch[name][mask])
         stores["opens"].append(opens_unit[mask].astype(np.int32))
-        stores["answers"].append((opens & found["owned"])[mask])
+        stores["answers"].append((opens & batch["owned"])[mask])
         lengths.append(mask.sum(-1))
-        tokens = np.bincount(text_of_window, found["owned"].sum(-1), minlength=len(found["windows"]))
+        tokens = np.bincount(text_of_window, batch["owned"].sum(-1), minlength=len(batch["windows"]))
         full_lengths.append(tokens.astype(np.int32) + preprocessor.special)
-        owner = np.repeat(np.arange(len(found["units"])), found["units"])
-        units.append(np.stack([owner + texts, found["unit_starts"], found["unit_ends"]], axis=1))
-        seen, texts = seen + len(owner), texts + len(found["units"])
+        owner = np.repeat(np.arange(len(batch["units"])), batch["units"])
+        units.append(np.stack([owner + texts, batch["unit_starts"], batch["unit_ends"]], axis=1))
+        unit_count, texts = unit_count + len(owner), texts + len(batch["units"])
     whole = np.concatenate(units)
     unit_spans = Spans(whole[:, 0], whole[:, 1], whole[:, 2], np.zeros(len(whole), np.int32))
     values = {name: store.values() for name, store in stores.items()}

@@ -174,7 +174,7 @@ class Check(abc.ABC):
         self,
         kind: str,
         rows: SplitRows,
-        found: Iterable[int],
+        row_numbers: Iterable[int],
         what: str,
         fix: str = "",
         notes: Mapping[int, str] | None = None,
@@ -185,16 +185,16 @@ class Check(abc.ABC):
         Args:
             kind: of `kinds`.
             rows: of the split in which it is found.
-            found: numbers of rows in it.
+            row_numbers: numbers of rows in it.
             what: follows `N of M rows`.
             fix: the line of a config, or what to do.
             notes: row -> what is shown beside its text, instead of its answer.
             detail: further figures.
         """
-        numbers = list(found)
-        shown = tuple(rows.example(row, (notes or {}).get(row, "")) for row in numbers[:MOST_ROWS])
+        numbers = list(row_numbers)
+        examples = tuple(rows.example(row, (notes or {}).get(row, "")) for row in numbers[:MOST_ROWS])
         sentence = f"{len(numbers):,} of {len(rows):,} rows {what}"
-        return Finding(kind, rows.name, len(numbers), self.kinds[kind], sentence, fix, shown, detail)
+        return Finding(kind, rows.name, len(numbers), self.kinds[kind], sentence, fix, examples, detail)
 
 
 def clean_line(rows: SplitRows, key: str, action: str) -> str:

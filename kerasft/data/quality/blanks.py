@@ -31,11 +31,11 @@ class Blanks(Check):
         for rows in data:
             empty, targets, signs, missing = [], [], [], []
             needed = [at for at, name in enumerate(data.task.texts) if name not in data.task.may_be_empty]
-            written = [at for at, name in enumerate(data.task.texts) if name not in data.task.given]
+            outputs = [at for at, name in enumerate(data.task.texts) if name not in data.task.given]
             for row, texts in enumerate(rows.texts):
                 stripped = [texts[at].strip() for at in needed]
                 if not all(stripped):
-                    (targets if any(not texts[at].strip() for at in written) else empty).append(row)
+                    (targets if any(not texts[at].strip() for at in outputs) else empty).append(row)
                 elif any(text.lower() in MISSING for text in stripped):
                     missing.append(row)
                 elif not all(any(unicodedata.category(sign)[0] in "LN" for sign in text) for text in stripped):

@@ -18,5 +18,5 @@ class BrokenRows(Check):
             groups.setdefault((row.split, row.kind), []).append(Example(row.where, row.message))
         for (split, kind), rows in groups.items():
             what = f"{len(rows):,} {'row has' if len(rows) == 1 else 'rows have'} {kind}: {rows[0].text}"
-            shown = tuple(rows[:MOST_ROWS])
-            yield Finding("broken_rows", split, len(rows), "error", what, "fix these rows", shown, {"mistake": kind})
+            examples = tuple(rows[:MOST_ROWS])
+            yield Finding("broken_rows", split, len(rows), "error", what, "fix these rows", examples, {"mistake": kind})

@@ -39,6 +39,6 @@ class Characters(Check):
         }
         for rows in data:
             for kind, (pattern, what, fix) in patterns.items():
-                found = [row for row, texts in enumerate(rows.texts) if any(map(pattern.search, texts))]
-                if found:
-                    yield self.finding(kind, rows, found, what, fix)
+                matches = [row for row, texts in enumerate(rows.texts) if any(map(pattern.search, texts))]
+                if matches:
+                    yield self.finding(kind, rows, matches, what, fix)

@@ -16,16 +16,16 @@ def checks_of(own: Sequence[type[Check]]) -> list[Check]:
 
 def findings(data: Inspected, checks: Sequence[Check]) -> list[Finding]:
     """What the checks find, the worst first, and what stops the task from learning labels, if something does."""
-    found = [finding for check in checks for finding in check.find(data)]
+    results = [finding for check in checks for finding in check.find(data)]
     try:
         data.task.fit({name: rows.table for name, rows in data.splits.items()})
     except UserError as error:
         what = f"a training would stop here: {error}"
-        found.append(Finding("refused", "train", len(data.splits["train"]), "error", what))
-    return sorted(found, key=lambda finding: -LEVELS.index(finding.level))  # what matters most comes first
+        results.append(Finding("refused", "train", len(data.splits["train"]), "error", what))
+    return sorted(results, key=lambda finding: -LEVELS.index(finding.level))  # what matters most comes first
 
 
-def at_or_above(found: Sequence[Finding], level: str) -> list[Finding]:
+def at_or_above(results: Sequence[Finding], level: str) -> list[Finding]:
     """The findings of a level or one above it; `never` is above all."""
     least = LEVELS.index(level) if level in LEVELS else len(LEVELS)
-    return [finding for finding in found if LEVELS.index(finding.level) >= least]
+    return [finding for finding in results if LEVELS.index(finding.level) >= least]

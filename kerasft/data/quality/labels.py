@@ -28,17 +28,17 @@ class Labels(Check):
         few = sorted((count, label) for label, count in counts.items() if count < fewest)
         if few:
             rare = {label for _, label in few}
-            found = [row for row, labels in enumerate(names["train"]) if rare & labels]
+            matches = [row for row, labels in enumerate(names["train"]) if rare & labels]
             what = f"have one of {len(few):,} classes with fewer than {fewest} rows: {_some(few)}"
-            yield self.finding("few_rows", train, found, what, "add rows of these classes", classes=len(few))
-        named = set(data.task.fixed_labels)
+            yield self.finding("few_rows", train, matches, what, "add rows of these classes", classes=len(few))
+        fixed = set(data.task.fixed_labels)
         for rows in data:
-            strange = {row: labels - counts.keys() - named for row, labels in enumerate(names.get(rows.name, []))}
-            found = {row: sorted(labels) for row, labels in strange.items() if labels}
-            if found:
-                labels = Counter(label for each in found.values() for label in each)
+            strange = {row: labels - counts.keys() - fixed for row, labels in enumerate(names.get(rows.name, []))}
+            matches = {row: sorted(labels) for row, labels in strange.items() if labels}
+            if matches:
+                labels = Counter(label for each in matches.values() for label in each)
                 what = f"have a label that train lacks: {_some([(n, label) for label, n in labels.most_common()])}"
-                yield self.finding("unknown_labels", rows, found, what, "add rows with these labels to train")
+                yield self.finding("unknown_labels", rows, matches, what, "add rows with these labels to train")
 
     def _balance(self, rows: SplitRows, counts: Counter[str]) -> Finding:
         ordered = counts.most_common()
@@ -51,8 +51,8 @@ def label_sets(rows: SplitRows) -> list[set[str]] | None:
     """The names in the answer of each row; None where answers are no names."""
     if "label" not in rows.table.schema.names:
         return None
-    found = [set(label) if isinstance(label, list) else {label} for label in rows.column("label")]
-    return found if all(isinstance(name, str) for names in found for name in names) else None
+    sets = [set(label) if isinstance(label, list) else {label} for label in rows.column("label")]
+    return sets if all(isinstance(name, str) for names in sets for name in names) else None
 
 
 def _some(counts: list[tuple[int, str]]) -> str:

@@ -55,13 +55,13 @@ class Likeness(Check):
         there: dict[int, list[int]] = {}
         for row, text in enumerate(ids):
             there.setdefault(text, []).append(row)
-        found = {}
+        first_like = {}
         for row, text in enumerate(ids):
             others = (each for other in (text, *near.get(text, ())) for each in there.get(other, ()) if each != row)
             if (least := min(others, default=None)) is not None:
-                found[row] = least
-        if found:
-            same, later = earlier(ids), sum(other < row for row, other in found.items())
+                first_like[row] = least
+        if first_like:
+            same, later = earlier(ids), sum(other < row for row, other in first_like.items())
             answers = rows.answers
             conflicts = contradicted(ids, answers) if answers is not None else {}
             what = (
@@ -73,7 +73,7 @@ class Likeness(Check):
                 "same_texts": len(same),
                 "same_texts_other_answer": len(conflicts),
             }
-            yield self.finding("near_duplicates", rows, found, what, "", as_in(rows, found), **figures)
+            yield self.finding("near_duplicates", rows, first_like, what, "", as_in(rows, first_like), **figures)
 
     def _between(
         self, rows: SplitRows, learnt: SplitRows, ids: dict[str, list[int]], near: dict[int, list[int]]
@@ -83,21 +83,25 @@ class Likeness(Check):
             there.setdefault(text, []).append(row)
         exact, alike = same_rows(ids[rows.name], ids[learnt.name]), {}
         for row, text in enumerate(ids[rows.name]):
-            found = [each for other in (text, *near.get(text, ())) for each in there.get(other, ())]
-            if found:
-                alike[row] = found
+            matches = [each for other in (text, *near.get(text, ())) for each in there.get(other, ())]
+            if matches:
+                alike[row] = matches
         fix = clean_line(learnt, "leakage", "drop_from_train")
-        for kind, found, whole, or_nearly in (
+        for kind, matches, whole, or_nearly in (
             ("leaks", exact, True, ""),
             ("near_leaks", alike, False, " or nearly so"),
         ):
-            if found:
-                said, known = rows.answers, learnt.answers
-                other = other_answers(found, said, known, whole) if said is not None and known is not None else 0
+            if matches:
+                answers, learnt_answers = rows.answers, learnt.answers
+                other = (
+                    other_answers(matches, answers, learnt_answers, whole)
+                    if answers is not None and learnt_answers is not None
+                    else 0
+                )
                 what = f"stand in {learnt.name}{or_nearly}, too; {other:,} of them with another answer"
-                shown = as_in(rows, {row: each[0] for row, each in found.items()}, learnt)
+                notes = as_in(rows, {row: each[0] for row, each in matches.items()}, learnt)
                 figures = {"in": learnt.name, "other_answer": other}
-                leak = self.finding(kind, rows, found, what, fix if whole else "", shown, **figures)
+                leak = self.finding(kind, rows, matches, what, fix if whole else "", notes, **figures)
                 measured = (rows.name, learnt.name) == ("test", "train")
                 # What leaks into or out of validation makes the choice of weights worse, not the figures of test.
                 yield leak if measured else dataclasses.replace(leak, level="warning")

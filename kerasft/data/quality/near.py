@@ -56,7 +56,7 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
     """
     grams = grams_of(texts)
     bands = _bands(grams)  # (BANDS, texts) uint64
-    found = []
+    pairs = []
     for band in range(BANDS):
         for first, second in _candidates(bands[band]):
             new = ~(bands[:band, first] == bands[:band, second]).any(0)  # not seen in a band before
@@ -64,11 +64,11 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
             for at in range(0, len(first), CHUNK_PAIRS):
                 pair = first[at : at + CHUNK_PAIRS], second[at : at + CHUNK_PAIRS]
                 alike = similarities(grams, *pair)
-                kept = alike >= least
-                found.append((pair[0][kept], pair[1][kept], alike[kept]))
-    if not found:
+                near = alike >= least
+                pairs.append((pair[0][near], pair[1][near], alike[near]))
+    if not pairs:
         return NearPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    one, other, alike = (np.concatenate(parts) for parts in zip(*found))
+    one, other, alike = (np.concatenate(parts) for parts in zip(*pairs))
     first, second = np.minimum(one, other), np.maximum(one, other)
     order = np.lexsort((second, first))
     return NearPairs(first[order], second[order], alike[order])
@@ -82,9 +82,9 @@ def grams_of(texts: Sequence[str]) -> Grams:
         while stop < len(texts) and size < CHUNK_GRAMS:
             size += max(GRAM, len(texts[stop]))
             stop += 1
-        count, found = _chunk(texts[at:stop])
+        count, gram_hashes = _chunk(texts[at:stop])
         counts.append(count)
-        hashes.append(found)
+        hashes.append(gram_hashes)
         at = stop
     return Grams(np.cumsum(np.concatenate(counts)), np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
 
@@ -96,10 +96,10 @@ def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.fromiter(map(len, padded), np.int64, len(padded))
     owners = np.repeat(np.arange(len(padded)), lengths - GRAM + 1)
     # place of each gram: of the i-th text's j-th, all characters before the text, and j
-    places = np.arange(len(owners)) + owners * (GRAM - 1)
-    hashes = np.zeros(len(places), np.uint64)
+    positions = np.arange(len(owners)) + owners * (GRAM - 1)
+    hashes = np.zeros(len(positions), np.uint64)
     for step in range(GRAM):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[places + step]
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[positions + step]
     hashes = _mixed(hashes)
     order = np.lexsort((hashes, owners))
     hashes, owners = hashes[order], owners[order]

@@ -28,11 +28,11 @@ class Overlap(NamedTuple):
 
 def overlap(task: Task, test: Table, train: Table) -> Overlap:
     """How much of test stands in train; what `kerasft inspect` calls leaks."""
-    found = same_rows(text_keys(task, test), text_keys(task, train))
-    rows, learnt = list(found), sorted({row for rows in found.values() for row in rows})
+    matches = same_rows(text_keys(task, test), text_keys(task, train))
+    rows, learnt = list(matches), sorted({row for rows in matches.values() for row in rows})
     answers = task.row_answers(test.select(rows)), task.row_answers(train.select(learnt))
-    said, known = (dict(zip(numbers, each or ())) for numbers, each in zip((rows, learnt), answers))
-    return Overlap(len(found), other_answers(found, said, known, whole=True) if said else 0)
+    test_answers, train_answers = (dict(zip(numbers, each or ())) for numbers, each in zip((rows, learnt), answers))
+    return Overlap(len(matches), other_answers(matches, test_answers, train_answers, whole=True) if test_answers else 0)
 
 
 def text_keys(task: Task, table: Table) -> list[bytes]:
@@ -49,19 +49,19 @@ def same_rows(keys: Sequence[Hashable], learnt: Sequence[Hashable]) -> dict[int,
 
 
 def other_answers(
-    found: Found,
-    said: Mapping[int, Hashable] | Sequence[Hashable],
-    known: Mapping[int, Hashable] | Sequence[Hashable],
+    matches: Found,
+    test_answers: Mapping[int, Hashable] | Sequence[Hashable],
+    train_answers: Mapping[int, Hashable] | Sequence[Hashable],
     whole: bool,
 ) -> int:
     """How many rows have another answer than those that they are like.
 
     Args:
-        found: row -> those.
-        said: answers by row.
-        known: answers of the others.
+        matches: row -> those.
+        test_answers: answers by row.
+        train_answers: answers of the others.
         whole: texts are the same, and one row with the same answer is enough; else they are near, and one with another
             answer is.
     """
     decide = all if whole else any
-    return sum(decide(said[row] != known[other] for other in others) for row, others in found.items())
+    return sum(decide(test_answers[row] != train_answers[other] for other in others) for row, others in matches.items())

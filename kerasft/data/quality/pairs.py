@@ -19,7 +19,7 @@ class IdenticalSides(Check):
         if set(PAIR) <= set(data.task.texts):
             for rows in data:
                 sides = zip(*map(rows.column, PAIR))
-                found = [row for row, (one, other) in enumerate(sides) if folded(one) == folded(other)]
-                if found:
+                matches = [row for row, (one, other) in enumerate(sides) if folded(one) == folded(other)]
+                if matches:
                     what = "have the same text on both sides of the pair"
-                    yield self.finding("identical_sides", rows, found, what, "remove them, if it is not meant")
+                    yield self.finding("identical_sides", rows, matches, what, "remove them, if it is not meant")

@@ -35,13 +35,13 @@ class PersonalData(Check):
         }
         for rows in data:
             for kind, (pattern, right, what) in kinds.items():
-                found = [
+                matches = [
                     row
                     for row, texts in enumerate(rows.texts)
                     if any(right(match.group()) for text in texts for match in pattern.finditer(text))
                 ]
-                if found:
-                    yield self.finding(kind, rows, found, what, "mask or remove them where they must not be learnt")
+                if matches:
+                    yield self.finding(kind, rows, matches, what, "mask or remove them where they must not be learnt")
 
 
 def luhn(text: str) -> bool:

@@ -37,8 +37,8 @@ class Repeats(Check):
 def earlier(keys: Sequence[Hashable]) -> dict[int, int]:
     """Row -> the first row with the same key, of each that is not the first."""
     first: dict[Hashable, int] = {}
-    found = {row: first.setdefault(key, row) for row, key in enumerate(keys)}
-    return {row: before for row, before in found.items() if row != before}
+    first_row = {row: first.setdefault(key, row) for row, key in enumerate(keys)}
+    return {row: before for row, before in first_row.items() if row != before}
 
 
 def contradicted(keys: Sequence[Hashable], answers: Sequence[Hashable]) -> dict[int, int]:
@@ -46,12 +46,12 @@ def contradicted(keys: Sequence[Hashable], answers: Sequence[Hashable]) -> dict[
     groups: dict[Hashable, dict[Hashable, int]] = {}
     for row, (key, answer) in enumerate(zip(keys, answers)):
         groups.setdefault(key, {}).setdefault(answer, row)
-    found = {}
+    conflicts = {}
     for row, (key, answer) in enumerate(zip(keys, answers)):
         others = groups[key]
         if len(others) > 1:
-            found[row] = next(each for other, each in others.items() if other != answer)
-    return found
+            conflicts[row] = next(each for other, each in others.items() if other != answer)
+    return conflicts
 
 
 def as_in(rows: SplitRows, others: dict[int, int], of: SplitRows | None = None) -> dict[int, str]:

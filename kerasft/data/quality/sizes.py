@@ -37,11 +37,13 @@ class Sizes(Check):
     def _lengths(self, rows: SplitRows, name: str, texts: list[str], words: np.ndarray) -> Finding:
         characters = np.fromiter(map(len, texts), np.int64, len(texts))
         figures = {"characters": _quantiles(characters), "words": _quantiles(words)}
-        said = "; ".join(
+        summary = "; ".join(
             f"{unit} {each['median']:g} in the middle, {each['p95']:g} at 95 %, {each['max']:g} at most"
             for unit, each in figures.items()
         )
-        return Finding("lengths", rows.name, len(rows), "info", f"{name}: {said}", detail={"column": name, **figures})
+        return Finding(
+            "lengths", rows.name, len(rows), "info", f"{name}: {summary}", detail={"column": name, **figures}
+        )
 
 
 def _quantiles(lengths: np.ndarray) -> dict[str, float]:

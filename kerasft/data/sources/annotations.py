@@ -65,13 +65,13 @@ def plain_span(item: Values) -> Values:
 def _task(values: Values, columns: Collection[str], where: str) -> Values:
     row = dict(values["data"])
     annotations = values["annotations"] if isinstance(values["annotations"], list) else []
-    given = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
-    if not given:
+    valid = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
+    if not valid:
         return Unannotated(row)
     row |= {"spans": [], "labels": []}
     if not values["data"].keys().isdisjoint(columns):
         row = {column: [] for column in columns} | row
-    for result in given[0].get("result") or []:
+    for result in valid[0].get("result") or []:
         value = result.get("value") if isinstance(result, dict) else None
         if not isinstance(value, dict):
             continue
@@ -132,10 +132,10 @@ def span_places(text: str, start: int, end: int, there: str) -> tuple[int, int]:
     """
     if text[max(0, start) : end].strip() == there.strip():
         return start, end
-    found = _code_points(text, start), _code_points(text, end)
-    if text[found[0] : found[1]].strip() != there.strip():
+    offsets = _code_points(text, start), _code_points(text, end)
+    if text[offsets[0] : offsets[1]].strip() != there.strip():
         raise LookupError(there)
-    return found
+    return offsets
 
 
 def _code_points(text: str, units: int) -> int:

@@ -124,12 +124,12 @@ class Rows:
             yield line
 
     def _delimiter(self, head: list[str], usual: str) -> str:
-        given, header = self.reading.delimiter, head[-1] if head else ""
-        told = EXCEL_FIRST_LINE.fullmatch(header)
-        if told and given == "auto":
-            return told[1]
-        if given != "auto" or _fields(header, usual) > 1:
-            return usual if given == "auto" else given
+        setting, header = self.reading.delimiter, head[-1] if head else ""
+        excel_line = EXCEL_FIRST_LINE.fullmatch(header)
+        if excel_line and setting == "auto":
+            return excel_line[1]
+        if setting != "auto" or _fields(header, usual) > 1:
+            return usual if setting == "auto" else setting
         best = max(DELIMITERS, key=lambda delimiter: _fields(header, delimiter))
         if _fields(header, best) < 2:
             return usual
@@ -202,7 +202,7 @@ def _uneven(where: str, fields: int, names: list[str], lines: tuple[str, ...], d
 
 def _without_spare(fields: list[str], width: int, where: str, line: int) -> list[str]:
     """A row without the empty columns that Excel writes. Raises UserError where one has a value."""
-    filled = next((place for place, field in enumerate(fields[width:], width + 1) if field), None)
+    filled = next((column for column, field in enumerate(fields[width:], width + 1) if field), None)
     if filled is not None:
         raise UserError(f"{where}: column {filled} of the header has no name, but line {line} has a value; give it one")
     return fields[:width]
@@ -229,10 +229,10 @@ def with_index(names: list[str]) -> list[str]:
 
 
 def _check_header(names: list[str], where: str) -> None:
-    seen = set()
+    columns = set()
     for position, column in enumerate(names, 1):
         if not column.strip():
             raise UserError(f"{where}: column {position} of the header has no name; give it one")
-        if column in seen:
+        if column in columns:
             raise UserError(f"{where}: the header names {quoted(column)} twice; rename one of the columns")
-        seen.add(column)
+        columns.add(column)

@@ -117,10 +117,10 @@ def expand(path: str) -> list[str]:
         return [path]
     if not glob.has_magic(path):
         raise NotFound(f"{path}: not found; {_nearest(path)}")
-    found = sorted(_glob(path))
-    if not found:
+    matches = sorted(_glob(path))
+    if not matches:
         raise NotFound(f"{path}: no file matches; {_nearest(path.split('*')[0].split('?')[0].split('[')[0])}")
-    return [match for match in found if not is_folder(match)] or found
+    return [match for match in matches if not is_folder(match)] or matches
 
 
 def _exists(path: str) -> bool:

@@ -25,15 +25,15 @@ def read_object(text: JsonText, name: str, reading: Reading) -> Iterator[Row]:
     pandas' orients columns, index and split; or an object that is a row itself.
     """
     start = text.where()
-    held: dict[str, Any] = {}
-    places: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    wheres: dict[str, str] = {}
     rows_key = None
     for key in text.keys():
-        places[key] = text.where()
+        wheres[key] = text.where()
         if text.peek() == "[":
             items = text.items()
             first = next(items, None)
-            if first is not None and text.peek() == "{" and not _is_column(key, held, reading):
+            if first is not None and text.peek() == "{" and not _is_column(key, values, reading):
                 if rows_key is not None:
                     raise UserError(
                         f"{first}: rows under {quoted(rows_key)} and under {quoted(key)} too; give each its own file"
@@ -43,24 +43,24 @@ def read_object(text: JsonText, name: str, reading: Reading) -> Iterator[Row]:
                     text, items, first, f"{name}: the rows are those under {quoted(key)} of one object", reading
                 )
                 continue
-            held[key] = _listed(text, items, first, name)
+            values[key] = _listed(text, items, first, name)
         elif text.peek() == "{":
-            held[key] = {inner: _bounded(text, name) for inner in text.keys()}
+            values[key] = {inner: _bounded(text, name) for inner in text.keys()}
         else:
-            held[key] = text.value()
+            values[key] = text.value()
     if rows_key is not None:
         text.end(f"the object with rows under {quoted(rows_key)} (or set data.format: jsonl, where each line is a row)")
         return
-    yield from _table(held, places, start, name, reading)
+    yield from _table(values, wheres, start, name, reading)
     while text.peek():  # objects one behind the other, whatever their line breaks
         where = text.where()
         yield text.object(where), where
 
 
-def _is_column(key: str, held: dict[str, Any], reading: Reading) -> bool:
+def _is_column(key: str, columns: dict[str, Any], reading: Reading) -> bool:
     """Whether an array of objects is a column, or a value of a row, and not itself the rows."""
-    return not reading.columns.isdisjoint({key, *held}) or any(
-        isinstance(value, list) and value for value in held.values()
+    return not reading.columns.isdisjoint({key, *columns}) or any(
+        isinstance(value, list) and value for value in columns.values()
     )
 
 
@@ -90,36 +90,36 @@ def _bounded(text: JsonText, name: str) -> Any:
     return text.value()
 
 
-def _table(held: dict[str, Any], places: dict[str, str], start: str, name: str, reading: Reading) -> Iterator[Row]:
+def _table(columns: dict[str, Any], wheres: dict[str, str], start: str, name: str, reading: Reading) -> Iterator[Row]:
     """What an object without an array of rows is: columns, rows by an index, or one row."""
-    values = list(held.values())
-    if held.keys() >= SPLIT and all(isinstance(held[key], list) for key in SPLIT):
-        yield from _split(held["columns"], held["data"], name, reading)
+    values = list(columns.values())
+    if columns.keys() >= SPLIT and all(isinstance(columns[key], list) for key in SPLIT):
+        yield from _split(columns["columns"], columns["data"], name, reading)
     elif values and all(isinstance(value, list) for value in values):
-        yield from _columns(held, name, reading)
+        yield from _columns(columns, name, reading)
     elif values and all(isinstance(value, dict) for value in values):
-        if _by_column(held, reading):
+        if _by_column(columns, reading):
             keys = list(values[0])
-            for column, value in held.items():
+            for column, value in columns.items():
                 if list(value) != keys:
-                    pair = f"{quoted(next(iter(held)))} and {quoted(column)}"
+                    pair = f"{quoted(next(iter(columns)))} and {quoted(column)}"
                     raise UserError(f"{name}: the columns {pair} have other rows; {_AS_ROWS}")
-            yield from _columns({column: list(value.values()) for column, value in held.items()}, name, reading)
+            yield from _columns({column: list(value.values()) for column, value in columns.items()}, name, reading)
         else:
             reading.remark(f"{name}: each key of its one object is read as a row's")
-            for key, value in held.items():
-                check_surrogates(value, places[key])
-                yield value, places[key]
+            for key, value in columns.items():
+                check_surrogates(value, wheres[key])
+                yield value, wheres[key]
     else:
-        reading.check_size(len(json.dumps(held, ensure_ascii=False).encode("utf-8", "replace")), start)
-        check_surrogates(held, start)
-        yield held, start
+        reading.check_size(len(json.dumps(columns, ensure_ascii=False).encode("utf-8", "replace")), start)
+        check_surrogates(columns, start)
+        yield columns, start
 
 
-def _by_column(held: dict[str, dict[str, Any]], reading: Reading) -> bool:
+def _by_column(columns: dict[str, dict[str, Any]], reading: Reading) -> bool:
     """Whether keys are columns, and the keys below them rows; or the other way round."""
-    inner = next(iter(held.values()))
-    if not reading.columns.isdisjoint(held):
+    inner = next(iter(columns.values()))
+    if not reading.columns.isdisjoint(columns):
         return True
     if not reading.columns.isdisjoint(inner):
         return False
@@ -137,17 +137,17 @@ def _split(names: list[Any], rows: list[Any], name: str, reading: Reading) -> It
         yield _checked(dict(zip(map(str, names), row)), where, reading)
 
 
-def _columns(held: dict[str, list[Any]], name: str, reading: Reading) -> Iterator[Row]:
-    lengths = {column: len(values) for column, values in held.items()}
+def _columns(columns: dict[str, list[Any]], name: str, reading: Reading) -> Iterator[Row]:
+    lengths = {column: len(values) for column, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{quoted(column)} {length:,}" for column, length in list(lengths.items())[:8])
+        summary = ", ".join(f"{quoted(column)} {length:,}" for column, length in list(lengths.items())[:8])
         raise UserError(
-            f"{name}: one object with columns of different lengths ({shown}); {_AS_ROWS} (data.format: jsonl reads it "
-            "as one row)"
+            f"{name}: one object with columns of different lengths ({summary}); {_AS_ROWS} (data.format: jsonl reads "
+            "it as one row)"
         )
     reading.remark(f"{name}: one object, read by columns (data.format: jsonl reads it as one row)")
-    for number, row in enumerate(zip(*held.values()), 1):
-        yield _checked(dict(zip(held, row)), f"{name}, row {number}", reading)
+    for number, row in enumerate(zip(*columns.values()), 1):
+        yield _checked(dict(zip(columns, row)), f"{name}, row {number}", reading)
 
 
 def _checked(values: dict[str, Any], where: str, reading: Reading) -> Row:

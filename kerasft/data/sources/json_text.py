@@ -54,10 +54,10 @@ class JsonText:
 
     def take(self, token: str) -> None:
         """Steps over one character. Raises UserError if it is another."""
-        found = self.peek()
-        if found != token:
-            shown = repr(found) if found else "the end of the file"
-            raise UserError(f"{self.where()}: broken JSON: {shown} where {token!r} is expected; fix the file")
+        character = self.peek()
+        if character != token:
+            description = repr(character) if character else "the end of the file"
+            raise UserError(f"{self.where()}: broken JSON: {description} where {token!r} is expected; fix the file")
         self._advance(self._at + 1)
 
     def value(self) -> Any:
@@ -86,14 +86,14 @@ class JsonText:
     def keys(self) -> Iterator[str]:
         """Steps over an object -> each key; the caller steps over its value. Raises UserError."""
         self.take("{")
-        seen = set()
+        names = set()
         for where in self._until("}"):
             key = self.value()
             if not isinstance(key, str):
                 raise UserError(f"{where}: broken JSON: a key that is no text; put it in double quotes")
-            if key in seen:
+            if key in names:
                 raise repeated(key, where)
-            seen.add(key)
+            names.add(key)
             self.take(":")
             yield key
 
@@ -202,7 +202,7 @@ def check_repeated(value: Any, text: str, start: int, end: int, where: str) -> N
     def once(pairs: list[tuple[str, Any]]) -> None:
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
-            raise repeated(next(name for place, name in enumerate(names) if name in names[:place]), where)
+            raise repeated(next(name for index, name in enumerate(names) if name in names[:index]), where)
 
     json.JSONDecoder(object_pairs_hook=once).raw_decode(text, start)
 

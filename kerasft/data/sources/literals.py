@@ -118,19 +118,19 @@ class _Reader:
         return items
 
     def _mapping(self, depth: int) -> Any:
-        found: dict[Any, Any] = {}
+        mapping: dict[Any, Any] = {}
         while self._token != "}" or self._kind != 4:
             key = self._value(depth + 1)
             if not isinstance(key, (str, int, float, bool)):
                 raise NoLiteral("a key is no text")
-            if not found and self._kind == 4 and self._token in ",}":
+            if not mapping and self._kind == 4 and self._token in ",}":
                 return self._set(key, depth)
             self._take(":")
-            found[key] = self._value(depth + 1)
+            mapping[key] = self._value(depth + 1)
             if self._token == "," and self._kind == 4:
                 self._step()
         self._step()
-        return found
+        return mapping
 
     def _set(self, first: Any, depth: int) -> list[Any]:
         """The items of a set, the first of which is read, in the order in which they stand."""

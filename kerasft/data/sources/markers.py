@@ -34,17 +34,17 @@ class Markers:
         Raises:
             BadRow: a marker is missing or doubled, an entity is empty, or the two overlap.
         """
-        found = {token: [] for token in self.tokens}
+        matches = {token: [] for token in self.tokens}
         for match in self._pattern.finditer(text):
-            found[match.group()].append(match)
-        for token, places in found.items():
-            if not places:
+            matches[match.group()].append(match)
+        for token, occurrences in matches.items():
+            if not occurrences:
                 raise _bad(where, f"the marker {token} is missing", f"write {self._example()}", "a missing marker")
-            if len(places) > 1:
+            if len(occurrences) > 1:
                 fix = "mark two entities a row, and give a row to each pair"
-                raise _bad(where, f"the marker {token} occurs {len(places)} times", fix, "a doubled marker")
+                raise _bad(where, f"the marker {token} occurs {len(occurrences)} times", fix, "a doubled marker")
         spans = [
-            (found[opening][0].end(), found[closing][0].start())
+            (matches[opening][0].end(), matches[closing][0].start())
             for opening, closing in (self.tokens[:2], self.tokens[2:])
         ]
         for (start, end), opening, closing in zip(spans, self.tokens[::2], self.tokens[1::2]):
@@ -92,8 +92,8 @@ class Markers:
 
 def _span(span: Any, text: str, column: str, where: str) -> tuple[int, int]:
     """Start and end of an entity, without what is blank at its edges."""
-    written = _SPAN.fullmatch(span) if isinstance(span, str) else None
-    numbers = [int(number) for number in written.groups()] if written else span
+    match = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    numbers = [int(number) for number in match.groups()] if match else span
     if isinstance(numbers, str):
         numbers = read_list(numbers)
     if not isinstance(numbers, list) or len(numbers) != 2 or any(type(number) is not int for number in numbers):

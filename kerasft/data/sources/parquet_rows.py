@@ -71,13 +71,13 @@ def _check_groups(file, name: str, reading: Reading) -> None:
 def _parts(batch: pa.RecordBatch, before: int, name: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """A batch in parts of at most `max_row_bytes`, each at least a row."""
     ends = np.cumsum(_row_sizes(batch))
-    start, done = 0, 0
+    start, bytes_before = 0, 0
     while start < batch.num_rows:
-        end = int(np.searchsorted(ends, done + reading.max_row_bytes, side="right"))
+        end = int(np.searchsorted(ends, bytes_before + reading.max_row_bytes, side="right"))
         if end == start:
             raise reading.too_large(f"{name}:{before + start + 1}")
         yield _written_out(batch.slice(start, end - start))
-        start, done = end, ends[end - 1]
+        start, bytes_before = end, ends[end - 1]
 
 
 def _written_out(batch: pa.RecordBatch) -> pa.RecordBatch:

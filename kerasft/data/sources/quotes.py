@@ -47,9 +47,9 @@ def swallowed(where: str, lines: int, more: int) -> str:
 def explain_row(reason: str, delimiter: str, lines: int) -> str:
     """csv's reason for refusing a row of so many lines -> what is wrong and what to do."""
     if "unexpected end of data" in reason or "field larger" in reason:
-        taken = f" and takes in the {lines - 1:,} lines that follow" if lines > 1 else ""
+        extent = f" and takes in the {lines - 1:,} lines that follow" if lines > 1 else ""
         return (
-            f"a quote that opens in this row is never closed{taken}; {_NO_QUOTES}; otherwise close it, and write "
+            f"a quote that opens in this row is never closed{extent}; {_NO_QUOTES}; otherwise close it, and write "
             '"" for a quote in a quoted field'
         )
     if "expected after" in reason:

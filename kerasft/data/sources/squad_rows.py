@@ -39,16 +39,16 @@ def read_squad(stream: io.BufferedReader, name: str, reading: Reading) -> Iterat
     """
     text = JsonText(stream, name, reading)
     start = text.where()
-    found = False
+    has_data = False
     for key in text.keys():
         if key == "data":
-            found = True
+            has_data = True
             for article, where in text.objects():
                 yield from questions(article, where)
         else:
             text.value()
     text.end("the object")
-    if not found:
+    if not has_data:
         raise UserError(f'{start}: no "data" in the file; SQuAD files are {{"data": [ARTICLE, ...]}}')
 
 

@@ -37,7 +37,7 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
     if not labels and not listed:
         fix = f"put each text into {name}/LABEL/*.txt, or the texts of a label into the lines of {name}/LABEL.txt"
         raise UserError(f"{name}: the folder has neither sub-folders nor .txt files; {fix}")
-    left_out = [name for name in names if name not in labels and (labels or name not in listed)]
+    unread = [name for name in names if name not in labels and (labels or name not in listed)]
     for file in [] if labels else listed:
         label = file[: file.lower().rindex(".txt")]
         with open_text(os.path.join(path, file), f"{name}/{file}", reading, "txt") as stream:
@@ -47,18 +47,18 @@ def read_folder(path: str, name: str, reading: Reading) -> Iterator[Row]:
     for label in labels:
         inside = names_in(os.path.join(path, label))
         files = [file for file in inside if _is_text(file)]
-        left_out += [f"{label}/{file}" for file in inside if not _is_text(file)]
+        unread += [f"{label}/{file}" for file in inside if not _is_text(file)]
         if not files:
             raise UserError(f"{name}/{label}: no .txt file in the folder; add texts, or remove the folder")
         for file in files:
-            place = f"{name}/{label}/{file}"
-            with open_text(os.path.join(path, label, file), place, reading, "document") as stream:
-                yield {"text": read_whole(stream, place, reading), "label": label}, place
-    if left_out:
-        more = f" and {len(left_out) - MOST_SHOWN} more" if len(left_out) > MOST_SHOWN else ""
+            source = f"{name}/{label}/{file}"
+            with open_text(os.path.join(path, label, file), source, reading, "document") as stream:
+                yield {"text": read_whole(stream, source, reading), "label": label}, source
+    if unread:
+        more = f" and {len(unread) - MOST_SHOWN} more" if len(unread) > MOST_SHOWN else ""
         where = "in the folders of labels" if labels else "named after labels"
-        shown = names_of(left_out[:MOST_SHOWN])
-        reading.remark(f"{name}: not read: {shown}{more}; texts are the .txt files {where}")
+        first_unread = names_of(unread[:MOST_SHOWN])
+        reading.remark(f"{name}: not read: {first_unread}{more}; texts are the .txt files {where}")
 
 
 def _is_text(file: str) -> bool:

@@ -78,14 +78,14 @@ def _inside(target: pathlib.Path, name: str, archive: str) -> pathlib.Path:
 def _write(stream: IO[bytes], file: pathlib.Path, budget: int, archive: str) -> int:
     """Copies at most `budget` bytes into a new file -> how many. What the archive says of sizes is not believed."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
+    size = 0
     with file.open("xb") as out:
         while chunk := stream.read(CHUNK):
-            written += len(chunk)
-            if written > budget:
+            size += len(chunk)
+            if size > budget:
                 raise UserError(f"{archive}: unpacks to far more than its size; unpack it by hand if you trust it")
             out.write(chunk)
-    return written
+    return size
 
 
 def _unsafe(archive: str, member: str, why: str) -> UserError:

@@ -42,23 +42,23 @@ class Cleaning(Stage):
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
         action, train = self.action(config), tables["train"]
-        found = self.find(tables, config, task)
-        counts = {self.name: {"action": action, "rows": len(found)}}
-        if not found:
+        rows = self.find(tables, config, task)
+        counts = {self.name: {"action": action, "rows": len(rows)}}
+        if not rows:
             return Staged(tables, counts=counts)
-        wheres = [row["where"] for row in train.rows(list(found))]
-        said = f"{len(found):,} of {len(train):,} rows of train {self.what}"
+        wheres = [row["where"] for row in train.rows(list(rows))]
+        summary = f"{len(rows):,} of {len(train):,} rows of train {self.what}"
         if action == "fail":
             raise UserError(
-                f"data.clean.{self.name}: {said}: {places(wheres)}; fix them, or let the key {self._others()}"
+                f"data.clean.{self.name}: {summary}: {places(wheres)}; fix them, or let the key {self._others()}"
             )
         if action == "keep":
-            return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {said}; they stay",))
-        if len(found) == len(train):
+            return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {summary}; they stay",))
+        if len(rows) == len(train):
             raise UserError(f"data.clean.{self.name}: {action} leaves no row of train; set it to keep")
-        rest = np.setdiff1d(np.arange(len(train)), np.fromiter(found, np.int64))
-        changes = tuple(Change("train", *change) for change in zip(wheres, [self.name] * len(found), found.values()))
-        remark = f"data.clean.{self.name}: {said}; they are dropped"
+        rest = np.setdiff1d(np.arange(len(train)), np.fromiter(rows, np.int64))
+        changes = tuple(Change("train", *change) for change in zip(wheres, [self.name] * len(rows), rows.values()))
+        remark = f"data.clean.{self.name}: {summary}; they are dropped"
         return Staged({**tables, "train": train.select(rest)}, changes, counts, (remark,))
 
     def _others(self) -> str:

@@ -37,17 +37,17 @@ class Conflicts(Cleaning):
         groups: dict[bytes, list[int]] = {}
         for row, key in enumerate(row_keys(train, task.given, folded_with_symbols)):
             groups.setdefault(key, []).append(row)
-        wheres, found = train.column("where"), {}
+        wheres, conflicts = train.column("where"), {}
         for rows in groups.values():
-            said = [answers[row] for row in rows]
-            if len(set(said)) < 2:
+            labels = [answers[row] for row in rows]
+            if len(set(labels)) < 2:
                 continue
-            best = most(said) if self.action(config) == "majority" else None
-            for row, answer in zip(rows, said):
+            best = most(labels) if self.action(config) == "majority" else None
+            for row, answer in zip(rows, labels):
                 if best is None or answer != best[0]:
                     other = next(each for each in rows if answers[each] != answer)
-                    found[row] = wheres[other]
-        return dict(sorted(found.items()))
+                    conflicts[row] = wheres[other]
+        return dict(sorted(conflicts.items()))
 
 
 def most(answers: list[Any]) -> tuple[Any] | None:

@@ -29,10 +29,10 @@ class Duplicates(Cleaning):
         groups: dict[tuple, list[int]] = {}
         for row, key in enumerate(zip(keys, answers)):
             groups.setdefault(key, []).append(row)
-        found = {}
+        copies = {}
         for rows in groups.values():
             if len(rows) > 1:
-                written = [repr({**row, "where": None}) for row in train.rows(rows)]
-                stays = rows[min(range(len(rows)), key=written.__getitem__)]
-                found |= {row: wheres[stays] for row in rows if row != stays}
-        return dict(sorted(found.items()))
+                texts = [repr({**row, "where": None}) for row in train.rows(rows)]
+                stays = rows[min(range(len(rows)), key=texts.__getitem__)]
+                copies |= {row: wheres[stays] for row in rows if row != stays}
+        return dict(sorted(copies.items()))

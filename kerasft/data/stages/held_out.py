@@ -32,8 +32,8 @@ class HeldOut(Stage):
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
         train, share = tables["train"], getattr(config.data, self.split)
-        learn, held = held_out_share(len(train), share, task.stratify(train), config.seed, self.split)
-        return Staged({**tables, "train": train.select(learn), self.split: train.select(held)})
+        learn, measure = held_out_share(len(train), share, task.stratify(train), config.seed, self.split)
+        return Staged({**tables, "train": train.select(learn), self.split: train.select(measure)})
 
 
 def held_out_share(
@@ -55,13 +55,13 @@ def held_out_share(
     order = np.random.default_rng(seed).permutation(rows)
     order = order[np.argsort(groups[order], kind="stable")]  # shuffled rows, one group after the other
     counts = np.bincount(groups)
-    wanted = counts * share
-    held = np.minimum(np.floor(wanted), np.maximum(counts - 1, 0)).astype(np.int64)
-    spare = np.argsort(held - wanted, kind="stable")  # the largest remainder first
-    for group in spare[: max(0, round(rows * share) - int(held.sum()))]:
-        held[group] += held[group] + 1 < counts[group]
-    if held.sum() == 0 or held.sum() == rows:
+    quotas = counts * share
+    sizes = np.minimum(np.floor(quotas), np.maximum(counts - 1, 0)).astype(np.int64)
+    spare = np.argsort(sizes - quotas, kind="stable")  # the largest remainder first
+    for group in spare[: max(0, round(rows * share) - int(sizes.sum()))]:
+        sizes[group] += sizes[group] + 1 < counts[group]
+    if sizes.sum() == 0 or sizes.sum() == rows:
         raise UserError(f"data.{split}: a share of {share} of {rows} rows leaves a part empty; give a larger source")
-    place = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = place < np.repeat(held, counts)
-    return np.sort(order[~chosen]), np.sort(order[chosen])
+    rank = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    measured = rank < np.repeat(sizes, counts)
+    return np.sort(order[~measured]), np.sort(order[measured])

@@ -52,8 +52,8 @@ def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> St
 
 def sources_of(config: Config) -> dict[str, Sources]:
     """The splits that have sources of their own, and those."""
-    named = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
-    return {split: source for split, source in named.items() if source is not None and not isinstance(source, float)}
+    settings = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
+    return {split: source for split, source in settings.items() if source is not None and not isinstance(source, float)}
 
 
 def check_stages(config: Config, task: Task) -> None:
@@ -86,12 +86,12 @@ def read_split(config: Config, task: Task, sources: Sources, split: str, remark:
 
 def check_columns(config: Config, task: Task) -> None:
     """Raises UserError where data.columns lacks a role of the task, or names one it does not have."""
-    known = [column.role for column in task.columns]
+    roles = [column.role for column in task.columns]
     for role in config.data.columns:
-        if role not in known:
-            near = difflib.get_close_matches(role, known, 1)
+        if role not in roles:
+            near = difflib.get_close_matches(role, roles, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"data.columns.{role}: {config.task.name} reads {', '.join(known)}{hint}")
+            raise UserError(f"data.columns.{role}: {config.task.name} reads {', '.join(roles)}{hint}")
     for column in task.columns:
         if column.required and column.role not in config.data.columns:
             raise UserError(f"data.columns.{column.role}: missing; name the column, for example {column.role}: NAME")

@@ -43,14 +43,14 @@ class Table:
             pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its type.
         """
         batches = record_batches(rows, schema)
-        held: list[pa.RecordBatch] = []
+        in_memory: list[pa.RecordBatch] = []
         size = 0
         for batch in batches:
-            held.append(batch)
+            in_memory.append(batch)
             size += batch.nbytes
             if size > spill_bytes:
-                return cls(spill(itertools.chain(held, batches), schema))
-        return cls(Store(schema, held))
+                return cls(spill(itertools.chain(in_memory, batches), schema))
+        return cls(Store(schema, in_memory))
 
     @property
     def schema(self) -> pa.Schema:
@@ -127,14 +127,14 @@ class Table:
 
     def _resolve(self, indices: np.ndarray | Sequence[int]) -> np.ndarray:
         """Row numbers in this table -> row numbers in the store."""
-        wanted = np.asarray(indices)
-        if not wanted.size:
-            wanted = wanted.astype(np.int64)
-        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
-            raise TypeError(f"indices: {wanted.dtype} of rank {wanted.ndim}; give a vector of integers")
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < len(self)):
-            raise IndexError(f"indices: {wanted.min()} to {wanted.max()} for a table of {len(self)} rows")
-        return wanted.astype(np.int64) if self._indices is None else self._indices[wanted]
+        rows = np.asarray(indices)
+        if not rows.size:
+            rows = rows.astype(np.int64)
+        if rows.dtype.kind not in "iu" or rows.ndim != 1:
+            raise TypeError(f"indices: {rows.dtype} of rank {rows.ndim}; give a vector of integers")
+        if rows.size and not (0 <= rows.min() and rows.max() < len(self)):
+            raise IndexError(f"indices: {rows.min()} to {rows.max()} for a table of {len(self)} rows")
+        return rows.astype(np.int64) if self._indices is None else self._indices[rows]
 
     def _parts(self, size: int) -> Iterator[np.ndarray]:
         for start in range(0, len(self), size):
