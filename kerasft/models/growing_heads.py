@@ -27,9 +27,9 @@ LOGIT_AXES: Mapping[str, tuple[int, ...]] = {
 }
 
 
-def old_labels_first(old: Sequence[str], found: Iterable[str]) -> list[str]:
+def old_labels_first(old: Sequence[str], labels: Iterable[str]) -> list[str]:
     """The labels of a model that grows: the old ones in their order, then those that are new, sorted."""
-    return [*old, *sorted(set(found) - set(old))]
+    return [*old, *sorted(set(labels) - set(old))]
 
 
 def grow_head(
@@ -62,9 +62,9 @@ def grow_head(
             f"{file}: the {owner} head has {differing[0]}, and the {other} one has not; use the settings of task and "
             "model.preset that the saved run has"
         )
-    kept = [(new.index(name), place) for place, name in enumerate(old) if name in new]
+    index_pairs = [(new.index(name), index) for index, name in enumerate(old) if name in new]
     values = {
-        name: _grown(file, name, variable, saved[name], kept, (len(old), len(new)))
+        name: _grown(file, name, variable, saved[name], index_pairs, (len(old), len(new)))
         for name, variable in variables.items()
     }
     for name, variable in variables.items():
@@ -76,7 +76,7 @@ def _grown(
     name: str,
     variable: keras.Variable,
     saved: np.ndarray,
-    kept: Sequence[tuple[int, int]],
+    index_pairs: Sequence[tuple[int, int]],
     logits: tuple[int, int],
 ) -> np.ndarray:
     """The new value of a variable.
@@ -86,26 +86,26 @@ def _grown(
         name: of the variable.
         variable: as its initialiser made it.
         saved: its old value.
-        kept: (new place, old place) of each logit that stays.
+        index_pairs: (new place, old place) of each logit that stays.
         logits: how many there were, and how many there are.
     """
     axes, shape = LOGIT_AXES.get(name, ()), tuple(variable.shape)
-    wanted = tuple(logits[0] if axis in axes else size for axis, size in enumerate(shape))
-    if saved.shape != wanted or any(shape[axis] != logits[1] for axis in axes):
+    expected = tuple(logits[0] if axis in axes else size for axis, size in enumerate(shape))
+    if saved.shape != expected or any(shape[axis] != logits[1] for axis in axes):
         raise UserError(
-            f"{file}: {name} has the shape {saved.shape}, and {wanted} is needed to grow from {logits[0]} to "
+            f"{file}: {name} has the shape {saved.shape}, and {expected} is needed to grow from {logits[0]} to "
             f"{logits[1]} logits; use the model.preset and the labels of the saved run"
         )
     if not axes:
         return saved
-    to, source = (list(places) for places in zip(*kept)) if kept else ([], [])
+    to, source = (list(indices) for indices in zip(*index_pairs)) if index_pairs else ([], [])
     value = np.array(keras.ops.convert_to_numpy(variable))
     value[_at(axes, to, value.ndim)] = saved[_at(axes, source, saved.ndim)]
     return value
 
 
-def _at(axes: tuple[int, ...], places: list[int], rank: int) -> tuple:
+def _at(axes: tuple[int, ...], indices: list[int], rank: int) -> tuple:
     """An index of these places along each of these axes, and of all of the others."""
     if len(axes) == rank:
-        return np.ix_(*[places] * rank)
-    return tuple(places if axis in axes else slice(None) for axis in range(rank))
+        return np.ix_(*[indices] * rank)
+    return tuple(indices if axis in axes else slice(None) for axis in range(rank))

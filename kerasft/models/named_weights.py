@@ -17,12 +17,12 @@ _BY_POSITION = re.compile(r"v\d+")  # names of before paths: v0, v1, ...
 
 def by_path(variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
     """Variables by what they are saved under. Raises ValueError where two have one path."""
-    found: dict[str, keras.Variable] = {}
+    by_name: dict[str, keras.Variable] = {}
     for variable in variables:
-        if variable.path in found:
+        if variable.path in by_name:
             raise ValueError(f"two variables have the path {variable.path}; give their layers different names")
-        found[variable.path] = variable
-    return found
+        by_name[variable.path] = variable
+    return by_name
 
 
 def save_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
@@ -50,8 +50,10 @@ def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
                 f"{file}: {name} has the shape {saved[name].shape}, and the model wants {tuple(variable.shape)}; train "
                 "again"
             )
-    if left := sorted(saved.keys() - variables.keys()):
-        raise UserError(f"{file}: the model has no {left[0]}{_and_more(left)}; load it with the config that trained it")
+    if surplus := sorted(saved.keys() - variables.keys()):
+        raise UserError(
+            f"{file}: the model has no {surplus[0]}{_and_more(surplus)}; load it with the config that trained it"
+        )
     for name, variable in variables.items():
         variable.assign(saved[name])
 

@@ -17,12 +17,12 @@ def swapped_in(values: Iterable[tuple[keras.Variable, np.ndarray | tf.Tensor]]) 
     Args:
         values: no variable twice; a value is asked for when those before it are in place already.
     """
-    kept: list[tuple[keras.Variable, np.ndarray]] = []
+    originals: list[tuple[keras.Variable, np.ndarray]] = []
     try:
         for variable, value in values:
-            kept.append((variable, np.array(keras.ops.convert_to_numpy(variable))))
+            originals.append((variable, np.array(keras.ops.convert_to_numpy(variable))))
             variable.assign(value)
         yield
     finally:
-        for variable, own in kept:
+        for variable, own in originals:
             variable.assign(own)

@@ -11,7 +11,7 @@ import numpy as np
 
 def weights_digest(variables: Iterable[keras.Variable]) -> str:
     """SHA-256 of the values of variables, one behind the other."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for variable in variables:
-        found.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+    return digest.hexdigest()

@@ -27,7 +27,7 @@ class _Beams(NamedTuple):
     Attributes:
         step: how many tokens the beams have.
         scores: (batch, beams), best first.
-        written: (batch, beams, steps) ids.
+        generated: (batch, beams, steps) ids.
         present: (batch * beams, vocabulary), of a repetition penalty.
         cache: of batch * beams rows.
         found: (batch, beams), scores of answers, best first.
@@ -75,12 +75,12 @@ class BeamSearch:
         none = tf.fill([rows, self._width], _NEVER)
         # All beams begin alike: one is enough for the first step.
         scores = tf.concat([tf.zeros_like(none[:, :1]), none[:, 1:]], axis=1)
-        given = tf.where(
+        prompt_ids = tf.where(
             tf.sequence_mask(state_of_prompt.lengths, tf.shape(state_of_prompt.token_ids)[1]),
             state_of_prompt.token_ids,
             NO_TOKEN,
         )
-        present = tf.gather(self._stopping.seen_tokens(None, given), each)
+        present = tf.gather(self._stopping.seen_tokens(None, prompt_ids), each)
         start = _Beams(
             tf.constant(0), scores, nothing, present, _gathered(state_of_prompt.cache, each), none, nothing, limits < 1
         )
@@ -96,9 +96,9 @@ class BeamSearch:
     def _go_on(self, state: _Beams, state_of_prompt: PrefillState, limits: tf.Tensor) -> _Beams:
         """Reads the newest token of each beam and lets all grow by one."""
         # A row that has ended reads on to no effect, within the cache.
-        places = tf.repeat(state_of_prompt.lengths + tf.minimum(state.step, limits) - 1, self._width)
+        positions = tf.repeat(state_of_prompt.lengths + tf.minimum(state.step, limits) - 1, self._width)
         newest = tf.reshape(state.generated[:, :, state.step - 1], [-1])  # (batch, beams) -> (batch * beams,)
-        hidden, cache = self._decoder.decode_step(tf.maximum(newest, 0), places, state.cache, state_of_prompt.shared)
+        hidden, cache = self._decoder.decode_step(tf.maximum(newest, 0), positions, state.cache, state_of_prompt.shared)
         return self._grow(state._replace(cache=cache), limits, hidden)
 
     def _grow(self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor) -> _Beams:
@@ -111,15 +111,15 @@ class BeamSearch:
         newest = generated[:, :, self._stopping.recent(count) : count]  # (batch, candidates, recent)
         stopped = tf.reshape(self._stopping.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
         last = count >= limits
-        found, answers = self._answered(state, ending, scores, generated, stopped | last[:, tf.newaxis])
+        answer_scores, answers = self._answered(state, ending, scores, generated, stopped | last[:, tf.newaxis])
 
-        scores, chosen = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
+        scores, best = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
         # (batch, candidates, ...) -> (batch, beams, ...)
-        generated, origin, token = (tf.gather(each, chosen, batch_dims=1) for each in (generated, origin, token))
+        generated, origin, token = (tf.gather(each, best, batch_dims=1) for each in (generated, origin, token))
         flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])  # (batch * beams,)
         present = self._stopping.seen_tokens(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
-        ended = state.ended | last | (self._normal(scores[:, 0], count) <= found[:, -1])
-        return _Beams(count, scores, generated, present, _gathered(state.cache, flat), found, answers, ended)
+        ended = state.ended | last | (self._normal(scores[:, 0], count) <= answer_scores[:, -1])
+        return _Beams(count, scores, generated, present, _gathered(state.cache, flat), answer_scores, answers, ended)
 
     def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
@@ -132,22 +132,24 @@ class BeamSearch:
         ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)
         going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])  # (batch, beams * vocabulary)
         # Of those that complete a stop text none goes on; others then take their place.
-        scores, places = tf.math.top_k(going, min(1 + self._stopping.stops, size) * self._width)
-        return ending, scores, places // size, places % size
+        scores, indices = tf.math.top_k(going, min(1 + self._stopping.stops, size) * self._width)
+        return ending, scores, indices // size, indices % size
 
     def _answered(
         self, state: _Beams, ending: tf.Tensor, scores: tf.Tensor, generated: tf.Tensor, complete: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and ids of the best answers so far, with those that end at this step."""
-        best, places = tf.math.top_k(tf.concat([ending, scores], axis=1), self._width)  # of (batch, beams + candidates)
-        ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), places, batch_dims=1)
+        best, indices = tf.math.top_k(
+            tf.concat([ending, scores], axis=1), self._width
+        )  # of (batch, beams + candidates)
+        ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), indices, batch_dims=1)
         new = tf.where(ends, self._normal(best, state.step + 1), _NEVER)
-        grown = tf.gather(tf.concat([state.generated, generated], axis=1), places, batch_dims=1)
-        found, places = tf.math.top_k(tf.concat([state.found, new], axis=1), self._width)
-        answers = tf.gather(tf.concat([state.answers, grown], axis=1), places, batch_dims=1)
+        grown = tf.gather(tf.concat([state.generated, generated], axis=1), indices, batch_dims=1)
+        answer_scores, indices = tf.math.top_k(tf.concat([state.found, new], axis=1), self._width)
+        answers = tf.gather(tf.concat([state.answers, grown], axis=1), indices, batch_dims=1)
         ended = state.ended
         return (
-            tf.where(ended[:, tf.newaxis], state.found, found),
+            tf.where(ended[:, tf.newaxis], state.found, answer_scores),
             tf.where(ended[:, tf.newaxis, tf.newaxis], state.answers, answers),
         )
 
@@ -156,4 +158,4 @@ class BeamSearch:
 
 
 def _gathered(cache: Any, rows: tf.Tensor) -> Any:
-    return tf.nest.map_structure(lambda kept: tf.gather(kept, rows), cache)
+    return tf.nest.map_structure(lambda part: tf.gather(part, rows), cache)

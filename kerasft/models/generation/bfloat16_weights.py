@@ -65,12 +65,12 @@ def _affine(layer: keras.layers.Layer, inputs: tf.Tensor, summed: int) -> tf.Ten
     kernel = _held.weights[id(layer)]
     inner, outputs = kernel.shape[:summed].num_elements(), kernel.shape[summed:]
     outer = len(inputs.shape) - summed
-    found = _product(inputs, tf.reshape(kernel, [inner, -1]))
-    found = tf.reshape(found, tf.concat([tf.shape(inputs)[:outer], outputs], 0))
-    found.set_shape(inputs.shape[:outer] + outputs)
+    outputs_of_layer = _product(inputs, tf.reshape(kernel, [inner, -1]))
+    outputs_of_layer = tf.reshape(outputs_of_layer, tf.concat([tf.shape(inputs)[:outer], outputs], 0))
+    outputs_of_layer.set_shape(inputs.shape[:outer] + outputs)
     if layer.bias is not None:
-        found += layer.bias
-    return found if layer.activation is None else layer.activation(found)
+        outputs_of_layer += layer.bias
+    return outputs_of_layer if layer.activation is None else layer.activation(outputs_of_layer)
 
 
 class _Dense(Form, keras.layers.Dense):
@@ -97,9 +97,9 @@ class _ReversibleEmbedding(Form, keras.layers.ReversibleEmbedding):
     def call(self, inputs, reverse=False):
         if not reverse or self.logit_soft_cap is not None:
             return super().call(inputs, reverse=reverse)
-        found = _product(inputs, _held.weights[id(self)], transposed=self.tie_weights)
+        logits = _product(inputs, _held.weights[id(self)], transposed=self.tie_weights)
         shape = tf.concat([tf.shape(inputs)[:-1], [self.input_dim]], 0)
-        return tf.reshape(found, shape)
+        return tf.reshape(logits, shape)
 
 
 _FORMS = {

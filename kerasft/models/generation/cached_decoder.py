@@ -55,9 +55,9 @@ class CausalDecoder:
         return PrefillState(token_ids, lengths, tf.gather(hidden, lengths - 1, batch_dims=1), cache)
 
     def decode_step(
-        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: tuple[()]
+        self, token_ids: tf.Tensor, positions: tf.Tensor, cache: list[KeysValues], shared: tuple[()]
     ) -> tuple[tf.Tensor, list[KeysValues]]:
-        return read_token(self.backbone, token_ids, places, cache)
+        return read_token(self.backbone, token_ids, positions, cache)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         return next_token_logits(self.backbone, hidden)
@@ -65,9 +65,9 @@ class CausalDecoder:
 
 def _last_tokens(token_ids: tf.Tensor, lengths: tf.Tensor, room: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """(batch, longest), (batch,), (batch,) 1 or more -> the same with at most `room` tokens of each row, its last."""
-    kept = tf.minimum(lengths, room)
-    places = (lengths - kept)[:, tf.newaxis] + tf.range(_largest(kept))  # (batch, most that are kept)
-    return tf.gather(token_ids, tf.minimum(places, tf.shape(token_ids)[1] - 1), batch_dims=1), kept
+    counts = tf.minimum(lengths, room)
+    positions = (lengths - counts)[:, tf.newaxis] + tf.range(_largest(counts))  # (batch, most that are kept)
+    return tf.gather(token_ids, tf.minimum(positions, tf.shape(token_ids)[1] - 1), batch_dims=1), counts
 
 
 def _largest(values: tf.Tensor) -> tf.Tensor:
@@ -86,53 +86,53 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
         (batch, length, hidden) as the backbone gives, and what its layers keep.
     """
     length = tf.shape(token_ids)[1]
-    places = tf.range(length)[tf.newaxis]  # (1, length)
-    seen = _seen(backbone, places, length)  # (1, to, from)
-    x, cache = _embed(backbone, token_ids, places), []
+    positions = tf.range(length)[tf.newaxis]  # (1, length)
+    mask = _seen(backbone, positions, length)  # (1, to, from)
+    x, cache = _embed(backbone, token_ids, positions), []
     for layer in backbone.transformer_layers:
         form = _FORMS[type(layer).__name__]
-        query, key, value = form.project(layer, x, places)
-        kept = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
-        x = form.finish(layer, x, attend(query, kept, seen))
+        query, key, value = form.project(layer, x, positions)
+        layer_cache = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
+        x = form.finish(layer, x, attend(query, layer_cache, mask))
         room = [[0, 0], [0, 0], [0, capacity - length], [0, 0]]
-        cache.append(KeysValues(*(tf.pad(part, room) for part in kept)))
+        cache.append(KeysValues(*(tf.pad(part, room) for part in layer_cache)))
     return backbone.layer_norm(x), cache
 
 
 def read_token(
-    backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues]
+    backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor, cache: list[KeysValues]
 ) -> tuple[tf.Tensor, list[KeysValues]]:
     """Reads one more token of each row.
 
     Args:
         backbone: GPT-2, Llama or Mistral.
         token_ids: (batch,).
-        places: (batch,) int32 tokens that stand before it in its row.
+        positions: (batch,) int32 tokens that stand before it in its row.
         cache: of those.
 
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    seen = _seen(backbone, places[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
-    x, updated = _embed(backbone, token_ids[:, tf.newaxis], places[:, tf.newaxis]), []  # (batch, 1, hidden)
-    for layer, kept in zip(backbone.transformer_layers, cache):
+    mask = _seen(backbone, positions[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
+    x, updated = _embed(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
+    for layer, layer_cache in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
-        query, *new = form.project(layer, x, places[:, tf.newaxis])
-        kept = with_token(kept, KeysValues(*new), places)
-        x = form.finish(layer, x, attend(query, kept, seen))
-        updated.append(kept)
+        query, *new = form.project(layer, x, positions[:, tf.newaxis])
+        layer_cache = with_token(layer_cache, KeysValues(*new), positions)
+        x = form.finish(layer, x, attend(query, layer_cache, mask))
+        updated.append(layer_cache)
     return backbone.layer_norm(x)[:, 0], updated
 
 
-def with_token(kept: KeysValues, new: KeysValues, places: tf.Tensor) -> KeysValues:
+def with_token(cache: KeysValues, new: KeysValues, positions: tf.Tensor) -> KeysValues:
     """What is kept with one token more of each row, (batch, 1, key heads, width), at (batch,) places.
 
-    It is written where `kept` stands, which is not to be read as it was any more: TensorFlow (2.20) copies all that is
+    It is written where `cache` stands, which is not to be read as it was any more: TensorFlow (2.20) copies all that is
     kept at each TensorScatterUpdate. A place is written before anything that sees it reads it, so none is read halfway.
     """
-    batch, capacity, heads = tf.shape(kept.keys)[0], tf.shape(kept.keys)[2], static_size(kept.keys, 1)
-    rows = tf.range(batch * heads) * capacity + tf.repeat(places, heads)  # where each head's key and value go
-    return KeysValues(*(_written(old, rows, part) for old, part in zip(kept, new)))
+    batch, capacity, heads = tf.shape(cache.keys)[0], tf.shape(cache.keys)[2], static_size(cache.keys, 1)
+    rows = tf.range(batch * heads) * capacity + tf.repeat(positions, heads)  # where each head's key and value go
+    return KeysValues(*(_written(old, rows, part) for old, part in zip(cache, new)))
 
 
 def _written(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
@@ -140,9 +140,9 @@ def _written(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     flat, values = tf.reshape(old, [-1, width]), tf.cast(tf.reshape(new, [-1, width]), old.dtype)  # (rows, width)
     if tf.config.list_logical_devices("TPU"):  # XLA has no such op, and updates in place by itself
         return tf.reshape(tf.tensor_scatter_nd_update(flat, rows[:, tf.newaxis], values), tf.shape(old))
-    found = tf.reshape(tf.raw_ops.InplaceUpdate(x=flat, i=rows, v=values), tf.shape(old))
-    found.set_shape(old.shape)
-    return found
+    updated = tf.reshape(tf.raw_ops.InplaceUpdate(x=flat, i=rows, v=values), tf.shape(old))
+    updated.set_shape(old.shape)
+    return updated
 
 
 def own_room(shape: list, dtype: tf.DType) -> tf.Tensor:
@@ -155,23 +155,27 @@ def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
     return tf.cast(backbone.token_embedding(hidden, reverse=True), tf.float32)
 
 
-def _embed(backbone: keras.Model, token_ids: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+def _embed(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     x = backbone.token_embedding(token_ids)
     learnt = getattr(backbone, "position_embedding", None)
     if learnt is None:  # rotary, within attention
         return x
-    return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), places), x.dtype)
+    return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), positions), x.dtype)
 
 
-def _seen(backbone: keras.Model, places: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
+def _seen(backbone: keras.Model, positions: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
     """(batch or 1, to) places -> (batch or 1, to, room) bool: those up to each; Mistral sees a window of the newest."""
-    at, to = tf.range(room), places[..., tf.newaxis]  # (room,), (batch or 1, to, 1)
+    at, to = tf.range(room), positions[..., tf.newaxis]  # (room,), (batch or 1, to, 1)
     window = getattr(backbone, "sliding_window", None)
     return at <= to if window is None else (at <= to) & (to < at + window)
 
 
 def attend(
-    query: tf.Tensor, kept: KeysValues, seen: tf.Tensor, scale: float | None = None, bias: tf.Tensor | None = None
+    query: tf.Tensor,
+    keys_values: KeysValues,
+    mask: tf.Tensor,
+    scale: float | None = None,
+    bias: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """(batch, to, heads, width), keys and values, (batch or 1, to, from) bool -> (batch, to, heads, width).
 
@@ -182,28 +186,28 @@ def attend(
         bias: (batch or 1, heads, to, from), added to them.
     """
     batch, length = tf.shape(query)[0], tf.shape(query)[1]
-    shared, heads, width = static_size(kept.keys, 1), static_size(query, 2), static_size(query, 3)
+    shared, heads, width = static_size(keys_values.keys, 1), static_size(query, 2), static_size(query, 3)
     grouped = tf.reshape(query, [batch, length, shared, heads // shared, width])  # query heads by their key head
     grouped = tf.transpose(grouped, [0, 2, 3, 1, 4])  # (batch, key heads, heads of each, to, width)
     flat = tf.reshape(grouped, [batch, shared, -1, width])  # (batch, key heads, heads of each * to, width)
-    flat = tf.cast(flat * (width**-0.5 if scale is None else scale), kept.keys.dtype)
-    scores = tf.matmul(flat, kept.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
+    flat = tf.cast(flat * (width**-0.5 if scale is None else scale), keys_values.keys.dtype)
+    scores = tf.matmul(flat, keys_values.keys, transpose_b=True)  # (batch, key heads, heads of each * to, from)
     scores = tf.reshape(scores, [batch, shared, heads // shared, length, tf.shape(scores)[3]])  # heads and to apart
     if bias is not None:
         scores += tf.cast(tf.reshape(bias, tf.concat([tf.shape(bias)[:1], tf.shape(scores)[1:]], 0)), scores.dtype)
-    scores = tf.where(seen[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
-    weights = tf.cast(tf.nn.softmax(scores), kept.values.dtype)
+    scores = tf.where(mask[:, tf.newaxis, tf.newaxis], tf.cast(scores, tf.float32), _MASKED)
+    weights = tf.cast(tf.nn.softmax(scores), keys_values.values.dtype)
     weights = tf.reshape(weights, [batch, shared, -1, tf.shape(scores)[4]])  # heads of each * to, again
-    found = tf.cast(tf.matmul(weights, kept.values), query.dtype)
-    found = tf.reshape(found, tf.shape(grouped))
-    return tf.reshape(tf.transpose(found, [0, 3, 1, 2, 4]), [batch, length, heads, width])
+    context = tf.cast(tf.matmul(weights, keys_values.values), query.dtype)
+    context = tf.reshape(context, tf.shape(grouped))
+    return tf.reshape(tf.transpose(context, [0, 3, 1, 2, 4]), [batch, length, heads, width])
 
 
 class _GPT2:
     """KerasHub's TransformerDecoder with normalisation first."""
 
     @staticmethod
-    def project(layer, x, places):
+    def project(layer, x, positions):
         x = layer._self_attention_layer_norm(x)
         attention = layer._self_attention_layer
         return attention._query_dense(x), attention._key_dense(x), attention._value_dense(x)
@@ -219,11 +223,11 @@ class _Llama:
     """KerasHub's LlamaTransformerDecoder, and Mistral's: rotary positions, a gated feed-forward part."""
 
     @staticmethod
-    def project(layer, x, places):
+    def project(layer, x, positions):
         x = layer._self_attention_layernorm(x)
         attention = layer._self_attention_layer
         turn = attention.rotary_embedding_layer
-        query, key = (turn(dense(x), positions=places) for dense in (attention._query_dense, attention._key_dense))
+        query, key = (turn(dense(x), positions=positions) for dense in (attention._query_dense, attention._key_dense))
         return query, key, attention._value_dense(x)
 
     @staticmethod

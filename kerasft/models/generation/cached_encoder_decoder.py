@@ -58,53 +58,59 @@ class EncoderDecoder:
         room = count + tf.reduce_max(tf.concat([limits, [0]], 0))
         cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
-            found = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in self._form.looked_up(layer, encoded)))
-            shape = [rows, found.keys.shape[1], room, found.keys.shape[3]]
+            keys_values = KeysValues(
+                *(tf.transpose(part, [0, 2, 1, 3]) for part in self._form.looked_up(layer, encoded))
+            )
+            shape = [rows, keys_values.keys.shape[1], room, keys_values.keys.shape[3]]
             cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
-            read.layers.append(found)
+            read.layers.append(keys_values)
         hidden, cache = self.decode_step(token_ids[:, 0], tf.fill([rows], 0), cache, read)
-        for place in range(1, count):
-            hidden, cache = self.decode_step(token_ids[:, place], tf.fill([rows], place), cache, read)
+        for position in range(1, count):
+            hidden, cache = self.decode_step(token_ids[:, position], tf.fill([rows], position), cache, read)
         return PrefillState(token_ids, tf.fill([rows], count), hidden, cache, read)
 
     def decode_step(
-        self, token_ids: tf.Tensor, places: tf.Tensor, cache: list[KeysValues], shared: ReadInput
+        self, token_ids: tf.Tensor, positions: tf.Tensor, cache: list[KeysValues], shared: ReadInput
     ) -> tuple[tf.Tensor, list[KeysValues]]:
         form, room = self._form, tf.shape(cache[0].keys)[2]
-        x = form.embed(self.backbone, "decoder", token_ids[:, tf.newaxis], places[:, tf.newaxis])  # (batch, 1, hidden)
-        before = (tf.range(room) <= places[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, room)
-        bias = form.bias(self.backbone, places, room)
+        x = form.embed(
+            self.backbone, "decoder", token_ids[:, tf.newaxis], positions[:, tf.newaxis]
+        )  # (batch, 1, hidden)
+        before = (tf.range(room) <= positions[:, tf.newaxis])[:, tf.newaxis]  # (batch, 1, room)
+        bias = form.bias(self.backbone, positions, room)
         updated = []
-        for layer, kept, read in zip(self.backbone.decoder_transformer_layers, cache, shared.layers, strict=True):
-            said = with_token(kept, form.said(layer, x), places)
-            x = form.attended(layer, "self", x, said, before, bias)
+        for layer, layer_cache, read in zip(
+            self.backbone.decoder_transformer_layers, cache, shared.layers, strict=True
+        ):
+            grown = with_token(layer_cache, form.said(layer, x), positions)
+            x = form.attended(layer, "self", x, grown, before, bias)
             x = form.attended(layer, "cross", x, read, shared.here[:, tf.newaxis], None)
             x = form.fed_forward(layer, x)
-            updated.append(said)
+            updated.append(grown)
         return form.finish(self.backbone, x)[:, 0], updated
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         return output_logits(self.backbone, hidden)
 
 
-def _looked_up(query: tf.Tensor, kept: KeysValues, seen: tf.Tensor, *how: Any) -> tf.Tensor:
+def _looked_up(query: tf.Tensor, keys_values: KeysValues, mask: tf.Tensor, *how: Any) -> tf.Tensor:
     """(rows, 1, heads, width) -> the same. `how` is the scale and the bias of `attend`.
 
     Where several rows look up one row of what is kept, they stand there as if they were tokens of it.
     """
     # (rows, 1, heads, width) -> (rows of what is kept, rows of each, heads, width)
-    together = tf.reshape(query, [tf.shape(kept.keys)[0], -1, *query.shape[2:]])
-    return tf.reshape(attend(together, kept, seen, *how), tf.shape(query))
+    together = tf.reshape(query, [tf.shape(keys_values.keys)[0], -1, *query.shape[2:]])
+    return tf.reshape(attend(together, keys_values, mask, *how), tf.shape(query))
 
 
 class _Bart:
     """KerasHub's TransformerEncoder and TransformerDecoder with normalisation last, and learnt positions."""
 
     @staticmethod
-    def embed(backbone, side, token_ids, places):
+    def embed(backbone, side, token_ids, positions):
         x = backbone.token_embedding(token_ids)
         learnt = tf.convert_to_tensor(getattr(backbone, f"{side}_position_embedding").position_embeddings)
-        x += tf.cast(tf.gather(learnt, places), x.dtype)
+        x += tf.cast(tf.gather(learnt, positions), x.dtype)
         return getattr(backbone, f"{side}_embeddings_layer_norm")(x)
 
     @staticmethod
@@ -115,7 +121,7 @@ class _Bart:
         return x
 
     @staticmethod
-    def bias(backbone, places, room):
+    def bias(backbone, positions, room):
         return None
 
     @staticmethod
@@ -129,10 +135,10 @@ class _Bart:
         return KeysValues(attention._key_dense(encoded), attention._value_dense(encoded))
 
     @staticmethod
-    def attended(layer, kind, x, kept, seen, bias):
+    def attended(layer, kind, x, keys_values, mask, bias):
         attention = getattr(layer, f"_{kind}_attention_layer")
-        found = _looked_up(attention._query_dense(x), kept, seen)
-        return getattr(layer, f"_{kind}_attention_layer_norm")(x + attention._output_dense(found))
+        context = _looked_up(attention._query_dense(x), keys_values, mask)
+        return getattr(layer, f"_{kind}_attention_layer_norm")(x + attention._output_dense(context))
 
     @staticmethod
     def fed_forward(layer, x):
@@ -149,7 +155,7 @@ class _T5:
     positions, which the first layer has for all (Raffel et al. 2019, arXiv:1910.10683)."""
 
     @staticmethod
-    def embed(backbone, side, token_ids, places):
+    def embed(backbone, side, token_ids, positions):
         return backbone.token_embedding(token_ids)
 
     @staticmethod
@@ -161,17 +167,17 @@ class _T5:
         return backbone.encoder_layer_norm(x)
 
     @staticmethod
-    def bias(backbone, places, room):
+    def bias(backbone, positions, room):
         """(batch,) places -> (batch, heads, 1, room): KerasHub's has one place for the whole batch."""
         attention = backbone.decoder_transformer_layers[0].self_attention
         bucket = attention._relative_position_bucket(
-            tf.range(room) - places[:, tf.newaxis],
+            tf.range(room) - positions[:, tf.newaxis],
             bidirectional=False,
             num_buckets=attention.relative_attention_buckets,
             max_distance=attention.relative_attention_max_distance,
         )
-        found = tf.gather(tf.convert_to_tensor(attention.relative_attention_bias), bucket)  # (batch, room, heads)
-        return tf.transpose(found, [0, 2, 1])[:, :, tf.newaxis]  # -> (batch, heads, 1, room)
+        biases = tf.gather(tf.convert_to_tensor(attention.relative_attention_bias), bucket)  # (batch, room, heads)
+        return tf.transpose(biases, [0, 2, 1])[:, :, tf.newaxis]  # -> (batch, heads, 1, room)
 
     @staticmethod
     def said(layer, x):
@@ -191,11 +197,11 @@ class _T5:
         return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], attention.num_heads, attention.key_value_dim])
 
     @staticmethod
-    def attended(layer, kind, x, kept, seen, bias):
+    def attended(layer, kind, x, keys_values, mask, bias):
         attention = getattr(layer, f"{kind}_attention")
         query = attention.query_projector(getattr(layer, f"{kind}_attention_layer_norm")(x))
-        found = _looked_up(_T5._heads(attention, query), kept, seen, 1.0, bias)
-        return x + attention.output_projector(tf.reshape(found, tf.shape(query)))  # heads, width -> one axis again
+        context = _looked_up(_T5._heads(attention, query), keys_values, mask, 1.0, bias)
+        return x + attention.output_projector(tf.reshape(context, tf.shape(query)))  # heads, width -> one axis again
 
     @staticmethod
     def fed_forward(layer, x):

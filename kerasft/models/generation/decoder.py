@@ -55,12 +55,12 @@ class Decoder(Protocol):
         """
         ...
 
-    def decode_step(self, token_ids: tf.Tensor, places: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
+    def decode_step(self, token_ids: tf.Tensor, positions: tf.Tensor, cache: Any, shared: Any) -> tuple[tf.Tensor, Any]:
         """Reads one more token of each row.
 
         Args:
             token_ids: (batch,) int32.
-            places: (batch,) int32 tokens that stand before it in its row.
+            positions: (batch,) int32 tokens that stand before it in its row.
             cache: of those; it may be written where it stands, so that it is of no use any more.
             shared: as begun; of as many rows, or of fewer, each of which has the same number of neighbouring rows here.
 

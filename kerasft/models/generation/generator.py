@@ -84,17 +84,17 @@ class Generator:
 
     def sampling_params(self, features: Mapping[str, tf.Tensor]) -> SamplingParams:
         """Those of the config, in the form of `__call__`."""
-        told = self.decoding
+        settings = self.decoding
         token_ids, lengths = self.decoder.prompt_ids(features)
 
         def column(value: float, dtype: tf.DType) -> tf.Tensor:
             return tf.fill(tf.shape(lengths), tf.constant(value, dtype))
 
         return SamplingParams(
-            column(told.max_new_tokens, tf.int32),
-            column(told.temperature, tf.float32),
-            column(told.top_p, tf.float32),
-            seeds_of_prompts(token_ids, lengths, told.seed),
+            column(settings.max_new_tokens, tf.int32),
+            column(settings.temperature, tf.float32),
+            column(settings.top_p, tf.float32),
+            seeds_of_prompts(token_ids, lengths, settings.seed),
         )
 
     @tf.autograph.experimental.do_not_convert
@@ -108,9 +108,9 @@ class Generator:
         Returns:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
-        generated, given = self._written(features, sampling_params)  # (batch, steps), (batch, longest)
+        generated, prompt_ids = self._written(features, sampling_params)  # (batch, steps), (batch, longest)
         return {
-            "text": self._stopping.text(generated, given),
+            "text": self._stopping.text(generated, prompt_ids),
             "tokens": tf.reduce_sum(tf.cast(generated >= 0, tf.int32), axis=1),
         }
 
@@ -192,15 +192,15 @@ class Generator:
     def _go_on(self, request: _Request, state: _State) -> _State:
         """Reads the newest token of each row and writes one more."""
         # A row that has ended reads on to no effect, within the cache.
-        places = request.lengths + tf.minimum(state.step, request.limits) - 1
-        hidden, cache = self.decoder.decode_step(tf.maximum(state.token, 0), places, state.cache, request.shared)
+        positions = request.lengths + tf.minimum(state.step, request.limits) - 1
+        hidden, cache = self.decoder.decode_step(tf.maximum(state.token, 0), positions, state.cache, request.shared)
         return self._write(request, state, hidden, cache)
 
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
         logits = self._stopping.penalised(self._stopping.known(self.decoder.logits(hidden)), state.present)
-        drawn_by = request.seed, state.step, request.temperature, request.top_p
-        token = choose(logits, *drawn_by, self.decoding.top_k)
+        sampling = request.seed, state.step, request.temperature, request.top_p
+        token = choose(logits, *sampling, self.decoding.top_k)
         ended = state.ended | tf.gather(tf.constant(self._stopping.special), token)
         token = tf.where(ended, NO_TOKEN, token)
         generated = tf.tensor_scatter_nd_update(state.generated, [[state.step]], token[tf.newaxis])

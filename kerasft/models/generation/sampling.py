@@ -43,8 +43,8 @@ def seeds_of_prompts(token_ids: tf.Tensor, lengths: tf.Tensor, seed: int) -> tf.
     Returns:
         (batch,) int64.
     """
-    places = tf.cast(tf.range(tf.shape(token_ids)[1]), tf.uint64) * _GOLDEN
-    mixed = tf.bitcast(_mix(tf.cast(token_ids, tf.uint64) + places), tf.int64)
+    positions = tf.cast(tf.range(tf.shape(token_ids)[1]), tf.uint64) * _GOLDEN
+    mixed = tf.bitcast(_mix(tf.cast(token_ids, tf.uint64) + positions), tf.int64)
     counted = tf.sequence_mask(lengths, tf.shape(token_ids)[1])
     return tf.reduce_sum(tf.where(counted, mixed, tf.zeros([], tf.int64)), axis=1) + seed
 
@@ -93,17 +93,17 @@ def choose(
         (batch,) int32.
     """
     likeliest = tf.argmax(logits, axis=1, output_type=tf.int32)
-    drawn = temperature > 0
+    sampled = temperature > 0
     size = static_size(logits, 1)
     width = size if top_k is None else min(top_k, size)
 
     def draw() -> tf.Tensor:
-        scaled = logits / tf.where(drawn, temperature, 1.0)[:, tf.newaxis]  # (batch, vocabulary)
+        scaled = logits / tf.where(sampled, temperature, 1.0)[:, tf.newaxis]  # (batch, vocabulary)
         best, ids = tf.math.top_k(scaled - tf.reduce_max(scaled, 1, keepdims=True), width)
-        kept = tf.cumsum(tf.nn.softmax(best), axis=1, exclusive=True) < top_p[:, tf.newaxis]
-        kept |= tf.range(width) == 0
+        nucleus = tf.cumsum(tf.nn.softmax(best), axis=1, exclusive=True) < top_p[:, tf.newaxis]
+        nucleus |= tf.range(width) == 0
         noise = tf.gather(gumbel_noise(seeds, step, size), ids, batch_dims=1)
-        place = tf.argmax(tf.where(kept, best + noise, best.dtype.min), axis=1, output_type=tf.int32)
-        return tf.gather(ids, place, batch_dims=1)
+        index = tf.argmax(tf.where(nucleus, best + noise, best.dtype.min), axis=1, output_type=tf.int32)
+        return tf.gather(ids, index, batch_dims=1)
 
-    return tf.where(drawn, tf.cond(tf.reduce_any(drawn), draw, lambda: likeliest), likeliest)
+    return tf.where(sampled, tf.cond(tf.reduce_any(sampled), draw, lambda: likeliest), likeliest)

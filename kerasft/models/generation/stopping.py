@@ -32,8 +32,8 @@ class StoppingCriteria:
 
     def known(self, logits: tf.Tensor) -> tf.Tensor:
         """(batch, vocabulary) without those beyond the tokens: a table may be longer than the vocabulary."""
-        known = self._detokenizer.ordinary | self.special
-        return logits if known.all() else tf.where(tf.constant(known), logits, logits.dtype.min)
+        in_vocabulary = self._detokenizer.ordinary | self.special
+        return logits if in_vocabulary.all() else tf.where(tf.constant(in_vocabulary), logits, logits.dtype.min)
 
     def penalised(self, scores: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         """(batch, vocabulary) logits or log-probabilities, less of what is there already."""
@@ -47,8 +47,8 @@ class StoppingCriteria:
         rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, tf.newaxis], tf.shape(ids))
         # Places without a token are counted beside the vocabulary.
         at = tf.stack([rows, tf.where(ids >= 0, ids, width)], axis=2)
-        found = tf.scatter_nd(at, tf.ones_like(ids), [tf.shape(ids)[0], width + 1])[:, :width] > 0
-        return found if present is None else present | found
+        added = tf.scatter_nd(at, tf.ones_like(ids), [tf.shape(ids)[0], width + 1])[:, :width] > 0
+        return added if present is None else present | added
 
     def recent(self, count: tf.Tensor) -> tf.Tensor:
         """Of how many tokens -> the first that may belong to a stop text which has just been completed."""
@@ -60,9 +60,9 @@ class StoppingCriteria:
             return tf.zeros([tf.shape(newest)[0]], tf.bool)
         return tf.strings.regex_full_match(self._detokenizer(newest), f"(?s).*(?:{self._stop}).*")
 
-    def text(self, generated: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    def text(self, generated: tf.Tensor, prompt_ids: tf.Tensor) -> tf.Tensor:
         """(batch, tokens) ids or NO_TOKEN, and those that they follow -> (batch,) valid UTF-8, up to a stop text."""
         text = self._detokenizer(generated)
         if self.stops:
             text = tf.strings.regex_replace(text, f"(?s)(?:{self._stop}).*", "")
-        return self._detokenizer.opened(text, given)
+        return self._detokenizer.opened(text, prompt_ids)

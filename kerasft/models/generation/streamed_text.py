@@ -16,18 +16,18 @@ def streamed_text(tokens: Iterable[bytes], stops: Sequence[str] = ()) -> Iterato
         stops: texts that end what is shown; none empty.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    held = ""
+    pending = ""
     for final, token in _with_end(tokens):
-        held += decoder.decode(token, final=final)
-        found = [place for stop in stops if (place := held.find(stop)) >= 0]
-        if found:
-            if text := held[: min(found)]:
+        pending += decoder.decode(token, final=final)
+        positions = [position for stop in stops if (position := pending.find(stop)) >= 0]
+        if positions:
+            if text := pending[: min(positions)]:
                 yield text
             return
-        kept = 0 if final else max((_begun(held, stop) for stop in stops), default=0)
-        if text := held[: len(held) - kept]:
+        overlap = 0 if final else max((_begun(pending, stop) for stop in stops), default=0)
+        if text := pending[: len(pending) - overlap]:
             yield text
-        held = held[len(held) - kept :]
+        pending = pending[len(pending) - overlap :]
 
 
 def _with_end(tokens: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:

@@ -53,15 +53,15 @@ def best_spans(logits: tf.Tensor, features: Mapping[str, tf.Tensor], count: int,
     ends = tf.gather(tf.pad(last, [[0, 0], [0, longest - 1]], constant_values=float("-inf")), reach, axis=1)
     scores = tf.reshape(first[:, :, tf.newaxis] + ends, [windows, length * longest])
     # A short window has fewer than `count`.
-    scores, place = tf.math.top_k(tf.pad(scores, [[0, 0], [0, count]], constant_values=float("-inf")), count)
-    opening = tf.minimum(place // longest, length - 1)  # (windows, count)
-    closing = tf.minimum(opening + place % longest, length - 1)
-    places = (tf.gather(features[name], at, batch_dims=1) for name, at in (("starts", opening), ("ends", closing)))
+    scores, index = tf.math.top_k(tf.pad(scores, [[0, 0], [0, count]], constant_values=float("-inf")), count)
+    opening = tf.minimum(index // longest, length - 1)  # (windows, count)
+    closing = tf.minimum(opening + index % longest, length - 1)
+    bounds = (tf.gather(features[name], at, batch_dims=1) for name, at in (("starts", opening), ("ends", closing)))
     number = tf.cast(tf.ragged.range(features["windows"]).flat_values, tf.float32)
     scores = _by_text(scores - WINDOW_COST * number[:, tf.newaxis], features["windows"], lowest)
     scores, order = tf.math.top_k(scores, count)  # (batch, count)
     starts, ends = (
-        tf.gather(_by_text(each, features["windows"], tf.constant(NOWHERE)), order, batch_dims=1) for each in places
+        tf.gather(_by_text(each, features["windows"], tf.constant(NOWHERE)), order, batch_dims=1) for each in bounds
     )
     none = scores == lowest
     null = tf.reduce_sum(tf.where(features["null"], tf.reduce_sum(logits, axis=-1), 0.0), axis=1)  # (windows,)
@@ -113,19 +113,19 @@ def choose(spans: Spans, threshold: float | None) -> dict[str, tf.Tensor]:
 
 
 @tf.autograph.experimental.do_not_convert
-def answers(chosen: Mapping[str, tf.Tensor], texts: tf.Tensor) -> dict[str, tf.Tensor]:
+def answers(choice: Mapping[str, tf.Tensor], texts: tf.Tensor) -> dict[str, tf.Tensor]:
     """What `choose` gives and (batch,) contexts in valid UTF-8 -> the same with `answer` and `answers`, the texts.
 
     An answer is the context's own characters; no answer is "".
     """
-    count = chosen["starts"].shape[1]
-    best = _cut_out(texts, chosen["start"], chosen["end"])
-    flat = (tf.reshape(chosen[name], [-1]) for name in ("starts", "ends"))  # (batch * count,)
-    rivals = tf.reshape(_cut_out(tf.repeat(texts, count), *flat), tf.shape(chosen["starts"]))
-    return {"answer": best, **chosen, "answers": rivals}
+    count = choice["starts"].shape[1]
+    best = _cut_out(texts, choice["start"], choice["end"])
+    flat = (tf.reshape(choice[name], [-1]) for name in ("starts", "ends"))  # (batch * count,)
+    rivals = tf.reshape(_cut_out(tf.repeat(texts, count), *flat), tf.shape(choice["starts"]))
+    return {"answer": best, **choice, "answers": rivals}
 
 
 def _cut_out(texts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-    found = starts >= 0
-    begin = tf.where(found, starts, 0)
-    return tf.strings.substr(texts, begin, tf.where(found, ends - begin, 0), "UTF8_CHAR")
+    exists = starts >= 0
+    begin = tf.where(exists, starts, 0)
+    return tf.strings.substr(texts, begin, tf.where(exists, ends - begin, 0), "UTF8_CHAR")

@@ -31,12 +31,12 @@ def answer_targets(features: Mapping[str, tf.Tensor], start: tf.Tensor, end: tf.
     inside = (features["starts"] >= 0) & (features["ends"] > first) & (features["starts"] < last)
     # Windows share out the tokens of a text, so those that each owns add up to the whole answer.
     whole = tf.math.unsorted_segment_sum(_count(inside & features["owned"]), text, rows)  # (windows,) -> (batch,)
-    held = (_count(inside) > 0) & (_count(inside) == tf.gather(whole, text))
+    is_whole = (_count(inside) > 0) & (_count(inside) == tf.gather(whole, text))
     length = tf.shape(inside)[1]
     flags = tf.cast(inside, tf.int32)
     opens = tf.one_hot(tf.argmax(flags, axis=1), length, on_value=True, off_value=False)
     closes = tf.reverse(tf.one_hot(tf.argmax(flags[:, ::-1], axis=1), length, on_value=True, off_value=False), [1])
-    opens, closes = (tf.where(held[:, tf.newaxis], each, features["null"]) for each in (opens, closes))
+    opens, closes = (tf.where(is_whole[:, tf.newaxis], each, features["null"]) for each in (opens, closes))
     targets = OPENS * tf.cast(opens, tf.int32) + CLOSES * tf.cast(closes, tf.int32)
     return tf.where((features["starts"] >= 0) | features["null"], targets, OUTSIDE)
 
@@ -56,8 +56,8 @@ def answer_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     outside = targets == OUTSIDE
     log_probabilities = tf.nn.log_softmax(tf.where(outside[..., tf.newaxis], -1e9, logits), axis=1)
     codes = tf.where(outside, 0, targets)
-    wanted = tf.stack([codes % CLOSES, codes // CLOSES], axis=-1)  # (windows, longest, 2)
-    return -tf.reduce_sum(tf.cast(wanted, logits.dtype) * log_probabilities, axis=[1, 2]) / 2
+    gold = tf.stack([codes % CLOSES, codes // CLOSES], axis=-1)  # (windows, longest, 2)
+    return -tf.reduce_sum(tf.cast(gold, logits.dtype) * log_probabilities, axis=[1, 2]) / 2
 
 
 def _count(flags: tf.Tensor) -> tf.Tensor:

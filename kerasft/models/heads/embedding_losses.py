@@ -33,11 +33,11 @@ def contrastive_loss(ids: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tem
     logits = [own[:, None]]  # (batch, 1); those of each other text follow, (batch, all)
     for text in range(1, static_size(vectors, 1)):
         candidates = all_ids[None, :, text]  # (1, all)
-        known = (candidates == ids[:, :1]) | (candidates == ids[:, 1:2]) | (all_weights == 0)[None]
+        masked = (candidates == ids[:, :1]) | (candidates == ids[:, 1:2]) | (all_weights == 0)[None]
         if text == 1:
-            known |= same_query
+            masked |= same_query
         cosines = tf.matmul(query, all_vectors[:, text], transpose_b=True)  # (batch, hidden), (all, hidden)
-        logits.append(tf.where(known, NEVER, cosines / temperature))
+        logits.append(tf.where(masked, NEVER, cosines / temperature))
     return tf.reduce_logsumexp(tf.concat(logits, 1), -1) - own  # (batch, 1 + all * (texts - 1)) -> (batch,)
 
 

@@ -109,8 +109,8 @@ class MaskedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         order = np.random.default_rng([self.rows.masking.seed, self.epoch]).permutation(len(self.rows))
-        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-        features, targets, _ = self.rows.at_step(self.epoch * len(self) + index).batch(chosen)
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        features, targets, _ = self.rows.at_step(self.epoch * len(self) + index).batch(rows)
         hidden = targets != NO_TARGET
         return features, np.where(hidden, targets, 0), hidden.astype(np.float32)
 
@@ -165,9 +165,9 @@ def fill(logits: tf.Tensor, masks: tf.Tensor, vocabulary: Vocabulary, top: int) 
         ordinary tokens.
     """
     # An embedding table may be longer than the vocabulary.
-    width, known = static_size(logits, -1), len(vocabulary.tokens)
-    ordinary = tf.constant([*vocabulary.ordinary.tolist(), *[False] * (width - known)])
-    names = tf.constant([*vocabulary.tokens, *[""] * (width - known)])
+    width, size = static_size(logits, -1), len(vocabulary.tokens)
+    ordinary = tf.constant([*vocabulary.ordinary.tolist(), *[False] * (width - size)])
+    names = tf.constant([*vocabulary.tokens, *[""] * (width - size)])
     best, ids = tf.math.top_k(tf.nn.softmax(tf.where(ordinary, logits, logits.dtype.min)), min(top, width))
     real = tf.sequence_mask(masks, tf.shape(logits)[1])[..., tf.newaxis]  # (batch, masks, 1)
     return {"fills": tf.where(real, tf.gather(names, ids), ""), "scores": tf.where(real, best, 0.0)}

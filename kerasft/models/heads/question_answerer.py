@@ -91,9 +91,9 @@ class QuestionAnswerer(keras.Model):
         threshold: float | None = None,
     ) -> dict[str, tf.Tensor]:
         """(batch,), (batch,) strings -> what `answer_spans.answers` gives; arguments of `best_spans` and `choose`."""
-        given = {"question": questions, "context": contexts}
+        columns = {"question": questions, "context": contexts}
         features = needed(self.preprocessor)(
-            {name: tf.convert_to_tensor(texts, tf.string) for name, texts in given.items()}
+            {name: tf.convert_to_tensor(texts, tf.string) for name, texts in columns.items()}
         )
         logits = self({name: features[name] for name in self.input}, training=False)
         return answers(choose(best_spans(logits, features, count, longest), threshold), features["texts"])

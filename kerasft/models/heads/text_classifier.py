@@ -35,8 +35,8 @@ def build_classifier(
         vector = hidden["pooled_output"]
     else:
         sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
-        chosen = ("last" if decoder else "cls") if pooling == "auto" else pooling
-        vector = Pooling(chosen, name="pooling")(sequence, inputs["padding_mask"])
+        kind = ("last" if decoder else "cls") if pooling == "auto" else pooling
+        vector = Pooling(kind, name="pooling")(sequence, inputs["padding_mask"])
         if pooling in ("auto", "cls") and not decoder:
             vector = keras.layers.Dropout(rate, name="pooler_dropout")(vector)
             vector = keras.layers.Dense(

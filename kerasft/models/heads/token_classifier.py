@@ -116,10 +116,10 @@ class TokenClassifier(keras.Model):
         features, tags = needed(self.preprocessor)({"text": rows["text"]}), rows["tags"]
         tf.debugging.assert_equal(features["units"], tags.row_lengths(), "a text has as many tags as units")
         text_of_window = tf.repeat(tf.range(tags.nrows()), features["windows"])
-        place = tf.gather(tags.row_starts(), text_of_window)[:, None] + tf.cast(features["unit"], tf.int64)
+        unit = tf.gather(tags.row_starts(), text_of_window)[:, None] + tf.cast(features["unit"], tf.int64)
         opens = features["unit"] >= 0
         flat = tf.concat([tf.cast(tags.flat_values, tf.int32), [-1]], 0)  # the last one stands for no unit
-        targets = tf.gather(flat, tf.where(opens, place, tf.size(flat, tf.int64) - 1))
+        targets = tf.gather(flat, tf.where(opens, unit, tf.size(flat, tf.int64) - 1))
         return {name: features[name] for name in self.input}, targets
 
     def token_loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -132,5 +132,5 @@ class TokenClassifier(keras.Model):
         features = needed(self.preprocessor)({"text": tf.convert_to_tensor(texts, tf.string)})
         logits = unit_logits(self({name: features[name] for name in self.input}, training=False), features)
         units, starts, ends = features["units"], features["unit_starts"], features["unit_ends"]
-        found = find_entities(logits, units, starts, ends, len(self.labels), self.chain)
-        return answers(found, features["texts"], self.labels)
+        entities = find_entities(logits, units, starts, ends, len(self.labels), self.chain)
+        return answers(entities, features["texts"], self.labels)

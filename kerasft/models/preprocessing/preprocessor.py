@@ -100,9 +100,9 @@ class TextPreprocessor(tf.Module):
         """As `StringPreprocessor.token_offsets`; a pair is cut as in the features."""
         texts = self._texts(self._checked(columns))
         pieces = [piece_encoder(self.encoder)(text) for text in texts]
-        kept = self._kept(pieces, max(self.max_length - self._special(), 0))
+        indices = self._kept(pieces, max(self.max_length - self._special(), 0))
         runs: list[Run | tuple[int, ...]] = [self.layout.start]
-        for number, (index, each) in enumerate(zip(kept, pieces)):
+        for number, (index, each) in enumerate(zip(indices, pieces)):
             last = number == len(pieces) - 1
             runs += [Run(index, each, number), self.layout.end if last else self.layout.separator]
         return located(runs, texts)
@@ -187,9 +187,9 @@ def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.
     whole = shorter <= half
     short = tf.where(whole, shorter, half)
     long = tf.where(whole, room - shorter, rest)
-    kept_first = tf.where(first <= second, short, long)
-    kept_second = tf.where(first <= second, long, short)
-    return tf.where(fits, first, kept_first), tf.where(fits, second, kept_second)
+    count_first = tf.where(first <= second, short, long)
+    count_second = tf.where(first <= second, long, short)
+    return tf.where(fits, first, count_first), tf.where(fits, second, count_second)
 
 
 def needed(preprocessor: Made | None) -> Made:
@@ -199,9 +199,9 @@ def needed(preprocessor: Made | None) -> Made:
     return preprocessor
 
 
-def fitting_length(backbone: keras.Model, wished: int | None, usual: int) -> int:
+def fitting_length(backbone: keras.Model, max_length: int | None, usual: int) -> int:
     """The tokens of a row: as many as are wished for; None: the usual number, or the backbone's positions if fewer."""
-    return min(usual, getattr(backbone, "max_sequence_length", None) or usual) if wished is None else wished
+    return min(usual, getattr(backbone, "max_sequence_length", None) or usual) if max_length is None else max_length
 
 
 def text_preprocessor(

@@ -84,20 +84,20 @@ class PromptPreprocessor(tf.Module):
         full = len(prompt) + len(answer)
         prompt = prompt[-max(1, self.max_length - len(answer)) :]
         ids = np.concatenate([prompt, answer, [self.end]])
-        said = np.where(np.arange(len(ids)) < len(prompt), NO_TARGET, ids)
-        return np.stack([ids[:-1], said[1:]], axis=1)[: self.max_length], full
+        targets = np.where(np.arange(len(ids)) < len(prompt), NO_TARGET, ids)
+        return np.stack([ids[:-1], targets[1:]], axis=1)[: self.max_length], full
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`; `texts` are the prompts that the columns are joined to."""
         prompt = clean(self._join(columns))
         pieces = piece_encoder(self.encoder)(prompt)
-        found = located([tuple(self.prefix.tolist()), Run(all_tokens(pieces), pieces, 0)], [prompt])
-        last = found.offsets[:, -(self.max_length - 1) :]  # as many as `__call__` keeps
+        whole = located([tuple(self.prefix.tolist()), Run(all_tokens(pieces), pieces, 0)], [prompt])
+        last = whole.offsets[:, -(self.max_length - 1) :]  # as many as `__call__` keeps
         empty = tf.cast(last.row_lengths() == 0, tf.int64)  # is the token that begins a document
         begin = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(empty), 2], NOWHERE), empty, validate=False)
         offsets = side_by_side([last, begin])
         # There is one column: what is not of it is special.
-        return found._replace(
+        return whole._replace(
             offsets=offsets, column=offsets.with_flat_values(tf.minimum(offsets.flat_values[:, 0], 0))
         )
 

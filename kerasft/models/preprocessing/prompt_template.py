@@ -36,8 +36,8 @@ class PromptTemplate:
         self.pieces: list[tuple[str, str | None]] = []  # words, and the column behind them
         for words, name, form, conversion in parsed:
             if name is not None and (name not in columns or form or conversion):
-                known = " and ".join(f"{{{column}}}" for column in columns)
-                raise UserError(f"{key}: {{{name}}} is none of the columns' roles; it can hold {known}")
+                roles = " and ".join(f"{{{column}}}" for column in columns)
+                raise UserError(f"{key}: {{{name}}} is none of the columns' roles; it can hold {roles}")
             self.pieces.append((words, name))
         missing = [column for column in columns if column not in [name for _, name in self.pieces]]
         if missing:

@@ -81,25 +81,28 @@ class QuestionPreprocessor(tf.Module):
         return self._compute(columns) if tf.executing_eagerly() else self._features(columns)
 
     def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        asked, pieces, context = self._encoded(columns)
-        questions = asked[:, : self._longest_question]
+        question_ids, pieces, context = self._encoded(columns)
+        questions = question_ids[:, : self._longest_question]
         windows = self._windows(questions, pieces)
         starts, ends = self._places(pieces, context)
         rows = tf.size(context, out_type=tf.int64)
         return self._model_inputs(tf.gather(questions, windows.text), pieces, windows, starts, ends) | {
             "texts": context,
             "windows": tf.math.unsorted_segment_sum(tf.ones_like(windows.text), windows.text, rows),
-            "lengths": asked.row_lengths() + pieces.ids.row_lengths() + self._special,
-            "cut": asked.row_lengths() > self._longest_question,
+            "lengths": question_ids.row_lengths() + pieces.ids.row_lengths() + self._special,
+            "cut": question_ids.row_lengths() > self._longest_question,
         }
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`; rows are windows."""
         texts = [clean(tf.convert_to_tensor(columns[name], tf.string)) for name in self.inputs]
-        asked, pieces = map(self._pieces, texts)
-        questions = all_tokens(asked)[:, : self._longest_question]
+        question_pieces, pieces = map(self._pieces, texts)
+        questions = all_tokens(question_pieces)[:, : self._longest_question]
         windows = self._windows(questions, pieces)
-        runs = [Run(tf.gather(questions, windows.text), asked, 0), Run(positions(pieces.ids, windows), pieces, 1)]
+        runs = [
+            Run(tf.gather(questions, windows.text), question_pieces, 0),
+            Run(positions(pieces.ids, windows), pieces, 1),
+        ]
         layout = self.layout
         return located([layout.start, runs[0], layout.separator, runs[1], layout.end], texts, windows.text)
 
@@ -122,8 +125,8 @@ class QuestionPreprocessor(tf.Module):
     def _places(self, pieces: Pieces, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(all tokens,), (all tokens,) where in the context each begins and ends, without white space before it."""
         units = self.segmenter(context, pieces)
-        kept = units.opening >= 0
-        number = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, tf.size(units.starts))
+        opens = units.opening >= 0
+        number = tf.where(opens, tf.cumsum(tf.cast(opens, tf.int32)) - 1, tf.size(units.starts))
         starts, ends = (tf.gather(tf.concat([each, [NOWHERE]], 0), number) for each in (units.starts, units.ends))
         return starts, ends
 

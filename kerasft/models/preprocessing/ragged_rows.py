@@ -23,5 +23,5 @@ def shortened(segment: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
     """(batch, tokens) -> (batch, at most `counts` tokens)."""
     lengths = segment.row_lengths()
     position = tf.range(tf.size(segment.flat_values, out_type=tf.int64)) - tf.repeat(segment.row_starts(), lengths)
-    kept = tf.boolean_mask(segment.flat_values, position < tf.repeat(counts, lengths))
-    return tf.RaggedTensor.from_row_lengths(kept, tf.minimum(counts, lengths), validate=False)
+    values = tf.boolean_mask(segment.flat_values, position < tf.repeat(counts, lengths))
+    return tf.RaggedTensor.from_row_lengths(values, tf.minimum(counts, lengths), validate=False)

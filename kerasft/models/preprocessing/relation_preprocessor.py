@@ -43,27 +43,29 @@ class RelationPreprocessor(TextPreprocessor):
 
         A token of a space that the text did not have comes from nowhere.
         """
-        found, text = super().token_offsets(columns), clean(tf.convert_to_tensor(columns["text"], tf.string))
-        places = found.offsets.flat_values.numpy()  # (all tokens, 2), in texts with other spaces around markers
-        rows = found.offsets.value_rowids().numpy()
+        whole_offsets, text = super().token_offsets(columns), clean(tf.convert_to_tensor(columns["text"], tf.string))
+        spans = whole_offsets.offsets.flat_values.numpy()  # (all tokens, 2), in texts with other spaces around markers
+        rows = whole_offsets.offsets.value_rowids().numpy()
         for row, whole in enumerate(text.numpy()):
-            mine = (rows == row) & (places[:, 0] != NOWHERE)
+            mine = (rows == row) & (spans[:, 0] != NOWHERE)
             starts, ends = self._origins(whole.decode("utf-8"))
-            places[mine] = np.stack([starts[places[mine, 0]], ends[places[mine, 1] - 1]], axis=1)
-        places[places[:, 0] == places[:, 1]] = NOWHERE
-        column = found.column.with_flat_values(np.minimum(places[:, 0], 0))  # there is one
-        return found._replace(offsets=found.offsets.with_flat_values(places), column=column, texts=(text,))
+            spans[mine] = np.stack([starts[spans[mine, 0]], ends[spans[mine, 1] - 1]], axis=1)
+        spans[spans[:, 0] == spans[:, 1]] = NOWHERE
+        column = whole_offsets.column.with_flat_values(np.minimum(spans[:, 0], 0))  # there is one
+        return whole_offsets._replace(
+            offsets=whole_offsets.offsets.with_flat_values(spans), column=column, texts=(text,)
+        )
 
     def _origins(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Where each character of a text as `_texts` has it begins and ends in the text as it was given."""
         spans: list[tuple[int, int]] = []
-        done = 0
+        end = 0
         for match in self._spaces.finditer(text):
             marker = match.end(1)
-            spans += [(i, i + 1) for i in [*range(done, match.start()), *range(match.start(1), marker)]]
+            spans += [(i, i + 1) for i in [*range(end, match.start()), *range(match.start(1), marker)]]
             spans.append((marker, match.end()))  # the space behind it, or none
-            done = match.end()
-        spans += [(i, i + 1) for i in range(done, len(text))]
+            end = match.end()
+        spans += [(i, i + 1) for i in range(end, len(text))]
         starts, ends = np.array(spans, np.int32).reshape(-1, 2).T
         return starts, ends
 
@@ -74,8 +76,8 @@ class RelationPreprocessor(TextPreprocessor):
 
     def _fit(self, segments: list[tf.RaggedTensor], budget: int) -> list[tf.RaggedTensor]:
         (tokens,) = segments
-        kept = self._nearest(tokens, budget)
-        return [kept.with_flat_values(tf.gather(tokens.flat_values, kept.flat_values))]
+        nearest = self._nearest(tokens, budget)
+        return [nearest.with_flat_values(tf.gather(tokens.flat_values, nearest.flat_values))]
 
     def _kept(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
         return [self._nearest(each.ids, budget) for each in pieces]
@@ -84,10 +86,10 @@ class RelationPreprocessor(TextPreprocessor):
         """(batch, tokens) -> (batch, at most `budget`) places of the tokens that are kept, among all of them."""
         order = tf.argsort(_sort_keys(tokens, self.marker_ids), stable=True)  # row after row, the dearest first
         lengths = tokens.row_lengths()
-        place = tf.range(tf.size(order, out_type=tf.int64)) - tf.repeat(tokens.row_starts(), lengths)
-        kept = tf.sort(tf.boolean_mask(order, place < budget))
+        rank = tf.range(tf.size(order, out_type=tf.int64)) - tf.repeat(tokens.row_starts(), lengths)
+        nearest = tf.sort(tf.boolean_mask(order, rank < budget))
         lengths = tf.minimum(lengths, tf.cast(budget, lengths.dtype))
-        return tf.RaggedTensor.from_row_lengths(kept, lengths, validate=False)
+        return tf.RaggedTensor.from_row_lengths(nearest, lengths, validate=False)
 
 
 def _sort_keys(tokens: tf.RaggedTensor, marker_ids: Sequence[int]) -> tf.Tensor:
@@ -95,18 +97,19 @@ def _sort_keys(tokens: tf.RaggedTensor, marker_ids: Sequence[int]) -> tf.Tensor:
     ids, row, rows = tokens.flat_values, tokens.value_rowids(), tokens.nrows()
     position = tf.range(tf.size(ids, out_type=tf.int64)) - tf.gather(tokens.row_starts(), row)
     far = tf.constant(_FAR, tf.int64)
-    place = [
+    marker_positions = [
         tf.gather(tf.minimum(far, tf.math.unsorted_segment_min(tf.where(ids == i, position, far), row, rows)), row)
         for i in marker_ids
     ]  # each (all tokens,): where the row's marker stands
     marker = tf.reduce_any(ids[:, tf.newaxis] == tf.constant(marker_ids, ids.dtype), axis=1)
     zero = tf.zeros_like(position)
     to_first, to_second = (
-        tf.maximum(tf.maximum(start - position, position - end), zero) for start, end in (place[:2], place[2:])
+        tf.maximum(tf.maximum(start - position, position - end), zero)
+        for start, end in (marker_positions[:2], marker_positions[2:])
     )
     distance = tf.minimum(tf.minimum(to_first, to_second), far)
-    needed = marker | (position == place[0] + 1) | (position == place[2] + 1)
-    whole = tf.reduce_all(tf.stack(place) < far, axis=0)  # a text without markers is cut at its end
+    needed = marker | (position == marker_positions[0] + 1) | (position == marker_positions[2] + 1)
+    whole = tf.reduce_all(tf.stack(marker_positions) < far, axis=0)  # a text without markers is cut at its end
     distance = tf.where(whole, tf.where(needed, tf.cast(_KEPT, tf.int64), distance), position)
     return row * (2 * _FAR) + distance
 
@@ -130,8 +133,10 @@ def relation_preprocessor(
 def well_marked(token_ids: tf.Tensor, marker_ids: Sequence[int]) -> tf.Tensor:
     """(batch, length) -> (batch,) bool: each marker once, neither entity empty, one after the other."""
     length = tf.shape(token_ids)[1]
-    found = [token_ids == i for i in marker_ids]  # 4 x (batch, length)
-    once = [tf.reduce_sum(tf.cast(each, tf.int32), axis=1) == 1 for each in found]
-    start, end, other_start, other_end = (tf.reduce_max(tf.where(each, tf.range(length), -1), axis=1) for each in found)
+    matches = [token_ids == i for i in marker_ids]  # 4 x (batch, length)
+    once = [tf.reduce_sum(tf.cast(each, tf.int32), axis=1) == 1 for each in matches]
+    start, end, other_start, other_end = (
+        tf.reduce_max(tf.where(each, tf.range(length), -1), axis=1) for each in matches
+    )
     apart = (end < other_start) | (other_end < start)
     return tf.reduce_all(tf.stack([*once, end - start > 1, other_end - other_start > 1, apart]), axis=0)

@@ -71,8 +71,8 @@ class Seq2SeqPreprocessor(tf.Module):
         the token that ends it.
         """
         whole = np.concatenate([self.begin, ids, [self.end]])
-        said = np.where(np.arange(len(whole)) < len(self.begin), NO_TARGET, whole)
-        return np.stack([whole[:-1], said[1:]], axis=1)[: self.max_output_length], len(whole) - 1
+        targets = np.where(np.arange(len(whole)) < len(self.begin), NO_TARGET, whole)
+        return np.stack([whole[:-1], targets[1:]], axis=1)[: self.max_output_length], len(whole) - 1
 
     def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Strings -> `token_ids` and `padding_mask` of inputs, and their lengths before truncation."""

@@ -60,13 +60,13 @@ class Segmenter(tf.Module):
         row_starts = tf.cast(codes.row_starts(), tf.int32)
         base = tf.gather(row_starts, row_of)  # (tokens,), so that offsets run through the batch
         space = tf.reduce_any(flat[:, tf.newaxis] == self._spaces, axis=1)
-        seen = ~(space | self._invisible.hold(flat))
-        starts = tf.minimum(tf.gather(_next_true(seen), base + pieces.starts), base + pieces.ends)
-        kept = tf.where(starts < base + pieces.ends)[:, 0]  # tokens that have something to see
-        ends = tf.gather(_after_true(seen), base + pieces.ends)
-        starts, ends, rows = (tf.gather(values, kept) for values in (starts, ends, row_of))
+        visible = ~(space | self._invisible.hold(flat))
+        starts = tf.minimum(tf.gather(_next_true(visible), base + pieces.starts), base + pieces.ends)
+        tokens_with_text = tf.where(starts < base + pieces.ends)[:, 0]  # tokens that have something to see
+        ends = tf.gather(_after_true(visible), base + pieces.ends)
+        starts, ends, rows = (tf.gather(values, tokens_with_text) for values in (starts, ends, row_of))
         word_of = tf.cumsum(tf.cast(pieces.opens_word, tf.int32))
-        opens = self._opens(tf.gather(word_of, kept), starts, ends, rows, flat, space)
+        opens = self._opens(tf.gather(word_of, tokens_with_text), starts, ends, rows, flat, space)
         unit_of = tf.cumsum(tf.cast(opens, tf.int32)) - 1
         count = tf.reduce_sum(tf.cast(opens, tf.int32))
         unit_starts, unit_rows = tf.boolean_mask(starts, opens), tf.boolean_mask(rows, opens)
@@ -76,7 +76,10 @@ class Segmenter(tf.Module):
         counts = tf.math.unsorted_segment_sum(tf.ones_like(unit_rows, tf.int64), unit_rows, codes.nrows())
         number = unit_of - tf.cast(tf.gather(tf.cumsum(counts, exclusive=True), rows), tf.int32)
         tokens = tf.size(row_of)[tf.newaxis]
-        opening = tf.scatter_nd(kept[:, tf.newaxis], tf.where(opens, number + 1, 0), tf.cast(tokens, tf.int64)) - 1
+        opening = (
+            tf.scatter_nd(tokens_with_text[:, tf.newaxis], tf.where(opens, number + 1, 0), tf.cast(tokens, tf.int64))
+            - 1
+        )
         unit_base = tf.gather(row_starts, unit_rows)
         return Units(counts, unit_starts - unit_base, ends - unit_base, opening)
 
@@ -101,13 +104,13 @@ class Segmenter(tf.Module):
         first, last = tf.gather(codes, starts), tf.gather(codes, ends - 1)
         unspaced = self._unspaced.hold(first)
         inner = ~(self._edges.hold(first) & self._edges.hold(last))
-        place = tf.range(tf.size(starts))
+        index = tf.range(tf.size(starts))
         chunk = tf.cumsum(tf.cast(apart, tf.int32)) - 1
         chunks = tf.reduce_sum(tf.cast(apart, tf.int32))
         # (chunks,) the first and the last token that is no punctuation, where there is one
-        begin = tf.math.unsorted_segment_min(tf.where(inner, place, tf.size(place)), chunk, chunks)
-        end = tf.math.unsorted_segment_max(tf.where(inner, place, -1), chunk, chunks)
-        at_edge = (place <= tf.gather(begin, chunk)) | (place > tf.gather(end, chunk))
+        begin = tf.math.unsorted_segment_min(tf.where(inner, index, tf.size(index)), chunk, chunks)
+        end = tf.math.unsorted_segment_max(tf.where(inner, index, -1), chunk, chunks)
+        at_edge = (index <= tf.gather(begin, chunk)) | (index > tf.gather(end, chunk))
         new_word = _changes(word_of) | apart
         apostrophe = (first == ord("'")) | (first == ord("\u2019"))
         beside = unspaced | tf.concat([[False], unspaced[:-1]], 0)[: tf.size(unspaced)]
@@ -135,8 +138,8 @@ class _Ranges(tf.Module):
 
     def hold(self, codes: tf.Tensor) -> tf.Tensor:
         """(characters,) -> (characters,) bool."""
-        place = tf.searchsorted(self._starts, codes, side="right") - 1
-        return (place >= 0) & (codes < tf.gather(self._ends, tf.maximum(place, 0)))
+        index = tf.searchsorted(self._starts, codes, side="right") - 1
+        return (index >= 0) & (codes < tf.gather(self._ends, tf.maximum(index, 0)))
 
 
 def _changes(values: tf.Tensor) -> tf.Tensor:
@@ -147,11 +150,11 @@ def _changes(values: tf.Tensor) -> tf.Tensor:
 def _next_true(flags: tf.Tensor) -> tf.Tensor:
     """(n,) bool -> (n + 1,) int32: the first place at or after each where the flag is set, or n."""
     count = tf.size(flags)
-    places = tf.concat([tf.cast(tf.where(flags)[:, 0], tf.int32), [count]], 0)
-    return tf.gather(places, tf.searchsorted(places, tf.range(count + 1)))
+    indices = tf.concat([tf.cast(tf.where(flags)[:, 0], tf.int32), [count]], 0)
+    return tf.gather(indices, tf.searchsorted(indices, tf.range(count + 1)))
 
 
 def _after_true(flags: tf.Tensor) -> tf.Tensor:
     """(n,) bool -> (n + 1,) int32: one past the last place before each where the flag is set, or 0."""
-    places = tf.concat([[0], tf.cast(tf.where(flags)[:, 0], tf.int32) + 1], 0)
-    return tf.gather(places, tf.searchsorted(places, tf.range(tf.size(flags) + 1), side="right") - 1)
+    indices = tf.concat([[0], tf.cast(tf.where(flags)[:, 0], tf.int32) + 1], 0)
+    return tf.gather(indices, tf.searchsorted(indices, tf.range(tf.size(flags) + 1), side="right") - 1)

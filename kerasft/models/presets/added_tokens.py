@@ -77,7 +77,7 @@ def _with_tokens(
 def _with_rows(backbone: keras_hub.models.Backbone, fresh: Sequence[int], seed: int) -> keras_hub.models.Backbone:
     """The same backbone built again, with vectors for new ids and a table that is long enough."""
     random = np.random.default_rng(seed)
-    known, config = min(fresh), backbone.get_config()
+    old_size, config = min(fresh), backbone.get_config()
     key = "vocab_size" if "vocab_size" in config else "vocabulary_size"  # ELECTRA says the former
     grown = rebuilt(backbone, **{key: max(config[key], max(fresh) + 1)})
     for old, new in zip(backbone.weights, grown.weights):
@@ -85,17 +85,19 @@ def _with_rows(backbone: keras_hub.models.Backbone, fresh: Sequence[int], seed: 
         value[tuple(slice(size) for size in old.shape)] = keras.ops.convert_to_numpy(old)
         new.assign(value)
     embedding = grown.token_embedding
-    _fill(embedding.embeddings, fresh, known, random)
+    _fill(embedding.embeddings, fresh, old_size, random)
     output = getattr(embedding, "reverse_embeddings", None)  # an untied output layer, (hidden, vocabulary)
     if output is not None:
-        _fill(output, fresh, known, random, axis=1)
+        _fill(output, fresh, old_size, random, axis=1)
     return grown
 
 
-def _fill(table: keras.Variable, fresh: Sequence[int], known: int, random: np.random.Generator, axis: int = 0) -> None:
-    """Writes the rows `fresh`, or columns for axis 1, from the statistics of the first `known` ones."""
+def _fill(
+    table: keras.Variable, fresh: Sequence[int], old_size: int, random: np.random.Generator, axis: int = 0
+) -> None:
+    """Writes the rows `fresh`, or columns for axis 1, from the statistics of the first `old_size` ones."""
     value = np.array(keras.ops.convert_to_numpy(table))
     rows = value if axis == 0 else value.T  # a view: what is written there is written to `value`
-    mean, deviation = rows[:known].mean(0), rows[:known].std(0)
+    mean, deviation = rows[:old_size].mean(0), rows[:old_size].std(0)
     rows[list(fresh)] = mean + random.normal(0.0, NOISE, (len(fresh), rows.shape[1])) * deviation
     table.assign(value)

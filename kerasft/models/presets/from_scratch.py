@@ -49,16 +49,16 @@ def train_tokenizer(texts: Texts, size: int, lowercase: bool) -> keras_hub.model
     characters = sorted({sign for text in texts() for sign in tokenizer.normalizer.normalize_str(text)} - {" "})
     # Characters are given ids here, as special tokens, because the trainer would number those inside words in the
     # order of a hash table, which differs from run to run, and break ties between merges by these numbers.
-    known = [*SPECIAL_TOKENS, *characters, *(f"##{sign}" for sign in characters)]
+    alphabet = [*SPECIAL_TOKENS, *characters, *(f"##{sign}" for sign in characters)]
     if not characters:
         raise UserError("data.train: no text to train a tokenizer on; give a corpus")
-    if len(known) > size:
+    if len(alphabet) > size:
         raise UserError(
-            f"model.architecture.vocabulary_size: {size} is less than the {len(known)} that the {len(characters)} "
-            f"characters of the corpus need; use {2 * len(known)} or more"
+            f"model.architecture.vocabulary_size: {size} is less than the {len(alphabet)} that the {len(characters)} "
+            f"characters of the corpus need; use {2 * len(alphabet)} or more"
         )
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, min_frequency=FEWEST_OCCURRENCES, special_tokens=known, show_progress=False
+        vocab_size=size, min_frequency=FEWEST_OCCURRENCES, special_tokens=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(texts(), trainer)
     ids = tokenizer.get_vocab()

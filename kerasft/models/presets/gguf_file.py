@@ -165,15 +165,15 @@ def tensor_shapes(sizes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 def _check_tensors(values: _Values, sizes: dict[str, Any], tensors: dict[str, ReaderTensor]) -> None:
     from gguf import quants
 
-    wanted = tensor_shapes(sizes)
-    for name in sorted(wanted.keys() ^ tensors.keys()):
-        if name in wanted:
+    expected = tensor_shapes(sizes)
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        if name in expected:
             raise values.mistake(f"lacks the weight {name}", "fetch it again")
         raise values.mistake(f"has a weight {name}, which is not read here", "use a Llama without it")
-    for name, shape in wanted.items():
-        found = tuple(int(size) for size in reversed(tensors[name].shape))
-        if found != shape:
-            raise values.mistake(f"has {name} of shape {found}, not {shape}", "fetch it again")
+    for name, shape in expected.items():
+        actual = tuple(int(size) for size in reversed(tensors[name].shape))
+        if actual != shape:
+            raise values.mistake(f"has {name} of shape {actual}, not {shape}", "fetch it again")
     kinds = {tensor.tensor_type: tensor for tensor in tensors.values()}
     for kind, tensor in kinds.items():
         try:
@@ -187,9 +187,9 @@ def _check_tensors(values: _Values, sizes: dict[str, Any], tensors: dict[str, Re
 def _tokenizer(values: _Values, vocabulary_size: int) -> dict[str, Any]:
     model, splitter = values.need("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre")
     if model != "gpt2" or splitter not in SPLITTERS:
-        known = " or ".join(SPLITTERS)
+        supported = " or ".join(SPLITTERS)
         raise values.mistake(
-            f"has the tokenizer {model} with words split as {splitter}", f"byte-level BPE with {known} is read here"
+            f"has the tokenizer {model} with words split as {splitter}", f"byte-level BPE with {supported} is read here"
         )
     if values.get("tokenizer.ggml.add_space_prefix"):
         raise values.mistake("puts a space before texts, which is not done here", "use a model that does not")

@@ -39,15 +39,15 @@ def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub
         backbone.token_embedding.reverse_embeddings.assign(weights("output.weight").T)
     backbone.layer_norm.scale.assign(weights("output_norm.weight"))
     for number, layer in enumerate(backbone.transformer_layers):
-        found = {
+        values = {
             variable: weights(f"blk.{number}.{variable}.weight")
             for variable in ("attn_norm", "ffn_norm", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
         }
-        found["attn_q"] = in_halves(weights(f"blk.{number}.attn_q.weight"), heads)
-        found["attn_k"] = in_halves(weights(f"blk.{number}.attn_k.weight"), backbone.num_key_value_heads)
+        values["attn_q"] = in_halves(weights(f"blk.{number}.attn_q.weight"), heads)
+        values["attn_k"] = in_halves(weights(f"blk.{number}.attn_k.weight"), backbone.num_key_value_heads)
         for name, variable in _variables(layer).items():
             # (out, in) -> (in, out), and heads apart
-            variable.assign(found[name].T.reshape(variable.shape))
+            variable.assign(values[name].T.reshape(variable.shape))
     return backbone
 
 

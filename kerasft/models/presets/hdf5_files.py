@@ -58,7 +58,7 @@ def _check_links(file: Any, path: Path) -> int:
         )
 
     groups, claimed = [file], 0
-    seen: set[int] = set()
+    addresses: set[int] = set()
     while groups:
         group = groups.pop()
         for key in group:
@@ -68,9 +68,9 @@ def _check_links(file: Any, path: Path) -> int:
                 target = getattr(link, "filename", None) or getattr(link, "path", "")
                 raise elsewhere(name, f"a link to {str(target)[:80]!r}")
             item = group[key]
-            if (where := h5py.h5o.get_info(item.id).addr) in seen:  # it has other names, such as one within itself
+            if (where := h5py.h5o.get_info(item.id).addr) in addresses:  # it has other names, such as one within itself
                 continue
-            seen.add(where)
+            addresses.add(where)
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):

@@ -36,40 +36,40 @@ def check_folder(folder: Path, config: Mapping[str, Any], preset: str) -> Backbo
         UserError: a file is missing or damaged, config.json asks for what is not built, or the tokenizer has other
             ids than the weights have rows.
     """
-    told = read_config(config, str(folder / "config.json"))
+    settings = read_config(config, str(folder / "config.json"))
     if not any((folder / name).is_file() for name in (SAFETENSORS, SAFETENSORS_INDEX)):
         fix = "fetch the model again"
         if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
             fix = "its weights are in PyTorch's form, a pickle, which is never read; take a version in safetensors"
         raise UserError(f"model.preset: {preset} has no {SAFETENSORS} or {SAFETENSORS_INDEX}; {fix}")
     tensors = read_safetensors(folder)
-    check_rows(str(folder), find_tokenizer(str(folder), told.model_type).highest_id, told.values["vocab_size"])
-    _check_table(tensors, told, folder)
-    return told
+    check_rows(str(folder), find_tokenizer(str(folder), settings.model_type).highest_id, settings.values["vocab_size"])
+    _check_table(tensors, settings, folder)
+    return settings
 
 
-def _check_table(tensors: Mapping[str, Tensor], told: BackboneConfig, folder: Path) -> None:
+def _check_table(tensors: Mapping[str, Tensor], settings: BackboneConfig, folder: Path) -> None:
     """The table of token embeddings has the rows that config.json says."""
     for name, tensor in tensors.items():
-        anchor = told.family.anchor
-        if (name == anchor or name.endswith(f".{anchor}")) and tensor.shape[:1] != (told.values["vocab_size"],):
+        anchor = settings.family.anchor
+        if (name == anchor or name.endswith(f".{anchor}")) and tensor.shape[:1] != (settings.values["vocab_size"],):
             raise UserError(
                 f"model.preset: {folder}: {name} has {tensor.shape[:1]} rows, and vocab_size of config.json is "
-                f"{told.values['vocab_size']:,}; take weights and config.json from the same model"
+                f"{settings.values['vocab_size']:,}; take weights and config.json from the same model"
             )
 
 
-def check_rows(place: str, highest_id: int | None, rows: int) -> None:
+def check_rows(where: str, highest_id: int | None, rows: int) -> None:
     """Raises UserError where a tokenizer has an id that the table of embeddings has no row for.
 
     Args:
-        place: of the model, for the message.
+        where: of the model, for the message.
         highest_id: of the tokenizer; None: not known yet.
         rows: of the table.
     """
     if highest_id is not None and highest_id >= rows:
         raise UserError(
-            f"model.preset: {place}: its tokenizer has ids up to {highest_id:,}, and its token embedding {rows:,} rows "
+            f"model.preset: {where}: its tokenizer has ids up to {highest_id:,}, and its token embedding {rows:,} rows "
             f"(0 to {rows - 1:,}); take vocabulary and weights from the same model, or resize the embedding"
         )
 
@@ -86,22 +86,22 @@ def load_huggingface_backbone(
     from kerasft.models.presets.huggingface_weights import build_backbone
     from kerasft.models.presets.layer_settings import apply_settings
 
-    told = read_config(config, f"{resolved}/config.json")
+    settings = read_config(config, f"{resolved}/config.json")
     tensors = _fetched_weights(resolved) if load_weights else None
-    backbone, loader = build_backbone(told, tensors, resolved, dtype)
-    remarks = list(told.remarks)
-    settings = dict(told.settings)
+    backbone, loader = build_backbone(settings, tensors, resolved, dtype)
+    remarks = list(settings.remarks)
+    layer_settings = dict(settings.settings)
     if loader is not None:
         if above := loader.finish(backbone):
             remarks.append(
                 f"{resolved}: {len(above)} weights are of no part that is known and are left aside: {above[0]}"
             )
         if loader.missing:
-            settings["missing"] = loader.missing
+            layer_settings["missing"] = loader.missing
             remarks.append(f"{resolved} has no weights of the {' and '.join(loader.missing)}: they are new")
     for remark in remarks:
         print(f"model.preset: {remark}", file=sys.stderr)
-    return apply_settings(backbone, settings)
+    return apply_settings(backbone, layer_settings)
 
 
 def _fetched_weights(resolved: str) -> dict[str, Tensor]:
@@ -110,8 +110,8 @@ def _fetched_weights(resolved: str) -> dict[str, Tensor]:
     index = preset_file(resolved, SAFETENSORS_INDEX)
     names = {SAFETENSORS}
     if index is not None:
-        named = read_json_object(index).get("weight_map")
-        names = set(map(str, named.values())) if isinstance(named, dict) else names
+        weight_map = read_json_object(index).get("weight_map")
+        names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else names
         for name in names:
             check_name(name, index)
     files = [_fetched_file(resolved, name) for name in sorted(names)]

@@ -11,8 +11,8 @@ from kerasft.errors import UserError
 class Refusal:
     """Makes the error of a key."""
 
-    def __init__(self, place: str, kind: str):
-        self.place, self.kind = place, kind
+    def __init__(self, where: str, kind: str):
+        self.place, self.kind = where, kind
 
     def __call__(self, key: str, value: Any, built: str) -> UserError:
         return UserError(
@@ -50,15 +50,15 @@ def _gemma2(values: dict[str, Any], wrong: Refusal) -> None:
 
 def _gemma3(values: dict[str, Any], wrong: Refusal) -> None:
     _gemma2(values, wrong)
-    wanted = {"sliding_attention": 10000.0, "full_attention": 1000000.0}
+    expected = {"sliding_attention": 10000.0, "full_attention": 1000000.0}
     old = {"sliding_attention": "rope_local_base_freq", "full_attention": "rope_theta"}
     new = values.get("rope_parameters") or {}
-    for layers, theta in wanted.items():
-        told = new.get(layers) or {"rope_theta": values.get(old[layers], theta)}
-        if told.get("rope_theta", theta) != theta:
-            raise wrong(f"rope_theta of {layers}", told["rope_theta"], f"has {theta:g}")
-        if told.get("rope_type", "default") not in ("default", "linear"):
-            raise wrong(f"rope_type of {layers}", told["rope_type"], "has default or linear")
+    for layers, theta in expected.items():
+        rope = new.get(layers) or {"rope_theta": values.get(old[layers], theta)}
+        if rope.get("rope_theta", theta) != theta:
+            raise wrong(f"rope_theta of {layers}", rope["rope_theta"], f"has {theta:g}")
+        if rope.get("rope_type", "default") not in ("default", "linear"):
+            raise wrong(f"rope_type of {layers}", rope["rope_type"], "has default or linear")
 
 
 def _all_full(values: dict[str, Any], wrong: Refusal) -> None:
@@ -76,9 +76,9 @@ def _smollm3(values: dict[str, Any], wrong: Refusal) -> None:
 
 def _check_layer_types(values: Mapping[str, Any], wrong: Refusal, built: Callable[[int], str]) -> None:
     types = values.get("layer_types")
-    wanted = [f"{built(number)}_attention" for number in range(values["num_hidden_layers"])]
-    if types is not None and types != wanted:
-        raise wrong("layer_types", types, f"has {short(wanted)}")
+    expected = [f"{built(number)}_attention" for number in range(values["num_hidden_layers"])]
+    if types is not None and types != expected:
+        raise wrong("layer_types", types, f"has {short(expected)}")
 
 
 # Checks of families by their `model_type`, once all values are there.

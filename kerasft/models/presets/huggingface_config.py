@@ -60,12 +60,12 @@ class BackboneConfig(NamedTuple):
     remarks: list[str]
 
 
-def read_config(config: Mapping[str, Any], place: str) -> BackboneConfig:
+def read_config(config: Mapping[str, Any], where: str) -> BackboneConfig:
     """Reads what config.json says of the backbone.
 
     Args:
         config: its content.
-        place: its path or address, for messages.
+        where: its path or address, for messages.
 
     Raises:
         UserError: a key is missing, of a wrong kind, or asks for what KerasHub does not build.
@@ -73,12 +73,12 @@ def read_config(config: Mapping[str, Any], place: str) -> BackboneConfig:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise UserError(
-            f"model.preset: {place}: model_type is {str(kind)[:60]!r}, which is not read in Hugging Face form; "
+            f"model.preset: {where}: model_type is {str(kind)[:60]!r}, which is not read in Hugging Face form; "
             f"read are {', '.join(sorted(FAMILIES))}, and what KerasHub has saved"
         )
     family = FAMILIES[kind]
     values = {**family.defaults, **config}
-    wrong = Refusal(place, kind)
+    wrong = Refusal(where, kind)
     check_fixed({**FIXED_EVERYWHERE, **family.fixed}, values, wrong)
     _check_sizes(family, values, wrong)
     arguments = {argument: values[key] for key, argument in family.sizes.items() if argument}
@@ -87,7 +87,7 @@ def read_config(config: Mapping[str, Any], place: str) -> BackboneConfig:
     remarks = _rates(family, values, arguments, settings, wrong)
     SPECIAL.get(kind, lambda values, wrong: None)(values, wrong)
     if unknown := _unknown(family, config):
-        remarks.append(f"{place}: not known here, and left aside: {', '.join(sorted(unknown))[:200]}")
+        remarks.append(f"{where}: not known here, and left aside: {', '.join(sorted(unknown))[:200]}")
     return BackboneConfig(kind, family, values, arguments, settings, remarks)
 
 
@@ -137,24 +137,24 @@ def _rotary(kind: str, family: HuggingFaceFamily, values: dict[str, Any], wrong:
     new, old = values.pop("rope_parameters", None) or {}, values.pop("rope_scaling", None) or {}
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         raise wrong("rope_parameters", new or old, "reads a table there")
-    told = {**new, **({"rope_type": old["type"]} if "type" in old else {}), **old}  # as in transformers
-    values["rope_theta"] = told.get("rope_theta", values["rope_theta"])
+    rope = {**new, **({"rope_type": old["type"]} if "type" in old else {}), **old}  # as in transformers
+    values["rope_theta"] = rope.get("rope_theta", values["rope_theta"])
     if not is_number(values["rope_theta"]) or values["rope_theta"] <= 0:
         raise wrong("rope_theta", values["rope_theta"], "takes a number above 0")
     if "rope_theta" in family.fixed:
         check_fixed({"rope_theta": family.fixed["rope_theta"]}, values, wrong)
-    if told.get("partial_rotary_factor", 1.0) != 1.0:
-        raise wrong("partial_rotary_factor", told["partial_rotary_factor"], "turns all numbers of a head")
-    way = told.get("rope_type", "default")
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise wrong("partial_rotary_factor", rope["partial_rotary_factor"], "turns all numbers of a head")
+    way = rope.get("rope_type", "default")
     if way in (None, "default"):
         return {}
-    if way == "linear" and kind in _LINEAR and is_number(told.get("factor")):
-        return {_LINEAR[kind]: float(told["factor"])}
+    if way == "linear" and kind in _LINEAR and is_number(rope.get("factor")):
+        return {_LINEAR[kind]: float(rope["factor"])}
     if way == "llama3" and kind == "llama":
-        values["rope_scaling"] = dict(told, rope_type="llama3")
+        values["rope_scaling"] = dict(rope, rope_type="llama3")
         return {}
-    known = ["default", *(["linear"] if kind in _LINEAR else []), *(["llama3"] if kind == "llama" else [])]
-    raise wrong("rope_type", way, f"has {' or '.join(known)}")
+    supported = ["default", *(["linear"] if kind in _LINEAR else []), *(["llama3"] if kind == "llama" else [])]
+    raise wrong("rope_type", way, f"has {' or '.join(supported)}")
 
 
 def _layers(
@@ -165,8 +165,8 @@ def _layers(
     key, built = family.activation
     name = ACTIVATIONS.get(values[key]) if isinstance(values[key], str) else None
     if name is None or (name != built and kind not in _ACTIVATION_CAN_CHANGE):
-        known = ", ".join(ACTIVATIONS) if kind in _ACTIVATION_CAN_CHANGE else built
-        raise wrong(key, values[key], f"is built with {known}")
+        supported = ", ".join(ACTIVATIONS) if kind in _ACTIVATION_CAN_CHANGE else built
+        raise wrong(key, values[key], f"is built with {supported}")
     if name != built:
         settings["activation"] = name
     # A RoBERTa's head has GELU whatever its layers have; DistilBERT's epsilon stands in code.
@@ -224,6 +224,6 @@ _ALSO_READ = {
 
 def _unknown(family: HuggingFaceFamily, config: Mapping[str, Any]) -> list[str]:
     """Keys that nobody here has heard of, but for those that are off."""
-    known = IGNORED | set(family.sizes) | set(family.defaults) | set(family.fixed) | set(FIXED_EVERYWHERE)
-    known |= set(family.rates.values()) | set(family.unbuilt_rates) | _ROPE_KEYS | _ALSO_READ
-    return [key for key, value in config.items() if key not in known and value not in (None, False, [], {}, "")]
+    understood = IGNORED | set(family.sizes) | set(family.defaults) | set(family.fixed) | set(FIXED_EVERYWHERE)
+    understood |= set(family.rates.values()) | set(family.unbuilt_rates) | _ROPE_KEYS | _ALSO_READ
+    return [key for key, value in config.items() if key not in understood and value not in (None, False, [], {}, "")]

@@ -75,8 +75,8 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
         pieces = _own_pieces(resolved, model_type, content, settings)
         if pieces is not None:
             return _from_pieces(model_type, content, pieces)
-        told = None if content is None else read_tokenizer_json(content, settings)
-        return _found(resolved, model_type, told, settings)
+        description = None if content is None else read_tokenizer_json(content, settings)
+        return _found(resolved, model_type, description, settings)
     except Refused as error:
         raise UserError(f"model.preset: {resolved}: {error}; use a model whose tokenizer is of this kind") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -86,21 +86,23 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
         ) from None
 
 
-def _found(resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
-    kind = told.kind if told else _kind_of_files(resolved, model_type)
+def _found(
+    resolved: str, model_type: str, description: TokenizerJson | None, settings: Mapping[str, Any]
+) -> FoundTokenizer:
+    kind = description.kind if description else _kind_of_files(resolved, model_type)
     if model_type not in _CLASSES[kind]:
         raise Refused(f"it is {kind}", f"a {model_type} is read with {_kinds_of(model_type)}")
     if kind == WORDPIECE:
-        return _word_piece(resolved, _CLASSES[kind][model_type], told, settings)
+        return _word_piece(resolved, _CLASSES[kind][model_type], description, settings)
     if kind == BYTE_PAIR:
-        return _byte_pair(resolved, model_type, told, settings)
+        return _byte_pair(resolved, model_type, description, settings)
     from kerasft.models.presets import sentence_piece_json
 
-    assert told is not None  # files without tokenizer.json are of the two kinds before
+    assert description is not None  # files without tokenizer.json are of the two kinds before
     if kind == UNIGRAM:
-        proto = sentence_piece_json.unigram_model(told.content, _CLASSES[kind][model_type] == _SHIFTED)
+        proto = sentence_piece_json.unigram_model(description.content, _CLASSES[kind][model_type] == _SHIFTED)
     else:
-        proto = sentence_piece_json.merges_model(told.content)
+        proto = sentence_piece_json.merges_model(description.content)
     return _of_model(kind, model_type, proto, sentence_piece_json.piece_names(proto, None))
 
 
@@ -122,20 +124,20 @@ def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Pat
 
     kind = UNIGRAM if model_type in _CLASSES[UNIGRAM] else SENTENCE_PIECE
     proto = pieces.read_bytes()
-    known = piece_names(proto, pieces)
-    told = _of_model(kind, model_type, proto, known)
-    if told.name == _SHIFTED:
-        known |= {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
+    names = piece_names(proto, pieces)
+    tokenizer = _of_model(kind, model_type, proto, names)
+    if tokenizer.name == _SHIFTED:
+        names |= {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
     added = [token["content"] for token in (content or {}).get("added_tokens", [])]
-    if unknown := [token for token in added if token not in known]:
+    if unknown := [token for token in added if token not in names]:
         raise Refused(f"it adds the token {unknown[0]!r}", f"{pieces.name} does not have it")
-    return told
+    return tokenizer
 
 
-def _of_model(kind: str, model_type: str, proto: bytes, known: set[str]) -> FoundTokenizer:
+def _of_model(kind: str, model_type: str, proto: bytes, names: set[str]) -> FoundTokenizer:
     name = _CLASSES[kind][model_type]
     # XLM-R's ids are the model's and one, and its mask is behind them all.
-    return FoundTokenizer(kind, name, len(known) + (1 if name == _SHIFTED else -1), {"proto": proto})
+    return FoundTokenizer(kind, name, len(names) + (1 if name == _SHIFTED else -1), {"proto": proto})
 
 
 def _kinds_of(model_type: str) -> str:
@@ -148,43 +150,45 @@ def _kind_of_files(resolved: str, model_type: str) -> str:
         return WORDPIECE
     if model_type in _CLASSES[BYTE_PAIR] and preset_file(resolved, "vocab.json") is not None:
         return BYTE_PAIR
-    wanted = {WORDPIECE: "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
+    usual_files = {WORDPIECE: "vocab.txt", BYTE_PAIR: "vocab.json and merges.txt"}
     pieces = _PIECES.get(model_type, "tokenizer.model")
-    files = dict.fromkeys(wanted.get(kind, pieces) for kind in _CLASSES if model_type in _CLASSES[kind])
+    files = dict.fromkeys(usual_files.get(kind, pieces) for kind in _CLASSES if model_type in _CLASSES[kind])
     raise UserError(
         f"model.preset: {resolved} has no tokenizer: neither tokenizer.json nor {' nor '.join(files)}; put it beside "
         "the weights, as the tokenizer's save_pretrained writes it"
     )
 
 
-def _word_piece(resolved: str, name: str, told: TokenizerJson | None, settings: Mapping[str, Any]) -> FoundTokenizer:
+def _word_piece(
+    resolved: str, name: str, description: TokenizerJson | None, settings: Mapping[str, Any]
+) -> FoundTokenizer:
     file = preset_file(resolved, "vocab.txt")
     lines = None if file is None else read_words(file)
-    if told is None:
+    if description is None:
         assert lines is not None  # it is WordPiece because of this file
         words, arguments = lines, word_piece_settings(settings, {})
     else:
-        words, arguments = in_order(told.vocabulary), {**told.settings}
-        if told.added:
-            arguments["special_tokens"] = told.added
+        words, arguments = in_order(description.vocabulary), {**description.settings}
+        if description.added:
+            arguments["special_tokens"] = description.added
         check_same(words, lines, file)
     arguments |= {"vocabulary": words, "special_tokens_in_strings": True}
     return FoundTokenizer(WORDPIECE, name, len(words) - 1, arguments)
 
 
 def _byte_pair(
-    resolved: str, model_type: str, told: TokenizerJson | None, settings: Mapping[str, Any]
+    resolved: str, model_type: str, description: TokenizerJson | None, settings: Mapping[str, Any]
 ) -> FoundTokenizer:
-    if told is None:
+    if description is None:
         vocabulary, merges = read_merges(resolved)
-        found: dict[str, Any] = {"add_prefix_space": bool(settings.get("add_prefix_space"))}
+        options: dict[str, Any] = {"add_prefix_space": bool(settings.get("add_prefix_space"))}
         added, strip_left = [], None
     else:
-        vocabulary, merges, found = told.vocabulary, told.merges, dict(told.settings)
-        added, strip_left = told.added, told.strip_left
-    digits = found.pop("split_digits", False)
+        vocabulary, merges, options = description.vocabulary, description.merges, dict(description.settings)
+        added, strip_left = description.added, description.strip_left
+    digits = options.pop("split_digits", False)
     arguments: dict[str, Any] = {"vocabulary": vocabulary, "merges": merges}
-    arguments |= {key: value for key, value in found.items() if value}
+    arguments |= {key: value for key, value in options.items() if value}
     if added:
         arguments["unsplittable_tokens"] = added
     name = _CLASSES[BYTE_PAIR][model_type]
@@ -217,7 +221,7 @@ def _special(settings: Mapping[str, Any], resolved: str, role: str) -> str | Non
     return token.get("content") if isinstance(token, dict) else token
 
 
-def make_tokenizer(found: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
+def make_tokenizer(description: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
     """KerasHub's object of a tokenizer.
 
     Raises:
@@ -227,8 +231,8 @@ def make_tokenizer(found: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
 
     from kerasft.models.tokenizers.byte_level_tokenizer import ByteLevelTokenizer
 
-    kind = getattr(keras_hub.models, found.name) if found.name else ByteLevelTokenizer
-    tokenizer = kind(**found.arguments)
-    if found.strip_left is not None:
-        tokenizer.strip_left = found.strip_left
+    kind = getattr(keras_hub.models, description.name) if description.name else ByteLevelTokenizer
+    tokenizer = kind(**description.arguments)
+    if description.strip_left is not None:
+        tokenizer.strip_left = description.strip_left
     return tokenizer

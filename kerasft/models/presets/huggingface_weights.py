@@ -63,7 +63,7 @@ class WeightLoader:
     Args:
         tensors: name -> where it is.
         config: what its config.json holds.
-        place: the folder or address, for messages.
+        where: the folder or address, for messages.
 
     Attributes:
         missing: what of the optional weights the files lack.
@@ -72,47 +72,51 @@ class WeightLoader:
         UserError: the files have no token embeddings, or those of several models.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], config: BackboneConfig, place: str):
-        self.tensors, self.config, self.place = tensors, config, place
+    def __init__(self, tensors: Mapping[str, Tensor], config: BackboneConfig, where: str):
+        self.tensors, self.config, self.place = tensors, config, where
         self.missing: list[str] = []
         self._taken: set[str] = set()
         self._prefix = self._found_prefix()
 
     def _found_prefix(self) -> str:
         anchor = self.config.family.anchor
-        found = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
-        if self.config.model_type == "bart" and not found:  # the shared table has one name of three
+        names = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
+        if self.config.model_type == "bart" and not names:  # the shared table has one name of three
             anchor = "encoder.embed_tokens.weight"
-            found = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
-        if len(found) != 1:
-            what = f"{len(found)} tables of token embeddings, {found[0]} and {found[1]}" if found else f"no {anchor}"
-            fix = "take a model of one part" if found else f"it is no {self.config.model_type}: fetch the model again"
+            names = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
+        if len(names) != 1:
+            what = f"{len(names)} tables of token embeddings, {names[0]} and {names[1]}" if names else f"no {anchor}"
+            fix = "take a model of one part" if names else f"it is no {self.config.model_type}: fetch the model again"
             raise UserError(f"model.preset: {self.place}: its weights have {what}; {fix}")
-        return found[0].removesuffix(anchor)
+        return names[0].removesuffix(anchor)
 
-    def _name(self, asked: str) -> str | None:
+    def _name(self, tensor_name: str) -> str | None:
         """The name that a tensor has in the files; None: it is not there."""
-        inner = asked.removeprefix(self.config.family.prefix)
-        candidates = [self._prefix + inner, asked] if inner != asked or not self._is_head(asked) else [asked]
+        inner = tensor_name.removeprefix(self.config.family.prefix)
+        candidates = (
+            [self._prefix + inner, tensor_name]
+            if inner != tensor_name or not self._is_head(tensor_name)
+            else [tensor_name]
+        )
         for name in candidates:
             for old, new in _ALIASES.items():
-                for known in (name, name.replace(old, new), name.replace(new, old)):
-                    if known in self.tensors:
-                        return known
+                for spelling in (name, name.replace(old, new), name.replace(new, old)):
+                    if spelling in self.tensors:
+                        return spelling
         if self.config.model_type == "bart" and inner == "shared.weight":
             return f"{self._prefix}encoder.embed_tokens.weight"
         return None
 
-    def get_tensor(self, asked: str) -> np.ndarray:
+    def get_tensor(self, tensor_name: str) -> np.ndarray:
         """The tensor that a converter asks for by transformers' name, in the file's own type.
 
         Raises:
             UserError: there is none, it is of no floating type, or it holds numbers that are none.
         """
-        name = self._name(asked)
+        name = self._name(tensor_name)
         if name is None:
             raise UserError(
-                f"model.preset: {self.place}: its weights lack {asked}, which a {self.config.model_type} has; "
+                f"model.preset: {self.place}: its weights lack {tensor_name}, which a {self.config.model_type} has; "
                 "fetch the model again"
             )
         kind, _, file = self.tensors[name]
@@ -170,15 +174,15 @@ class WeightLoader:
             positions = backbone.embeddings.position_embedding.position_embeddings
             positions.assign(positions + row)
         self._check_tied(backbone)
-        left = [name for name in self.tensors if name not in self._taken and not _BUFFERS.match(name)]
-        inside = [name for name in left if name.startswith(self._prefix) and not self._is_above(name)]
+        surplus = [name for name in self.tensors if name not in self._taken and not _BUFFERS.match(name)]
+        inside = [name for name in surplus if name.startswith(self._prefix) and not self._is_above(name)]
         if inside:
             others = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
             raise UserError(
                 f"model.preset: {self.place}: its weights have {inside[0]}{others}, which KerasHub's {kind} has no "
                 "variable for; use a model without"
             )
-        return [name for name in left if not self._is_above(name)]
+        return [name for name in surplus if not self._is_above(name)]
 
     def _is_above(self, name: str) -> bool:
         """Whether a tensor is of a head, or is one more name of the token embedding or of a part that is not built."""
@@ -220,14 +224,14 @@ def converter_of(model_type: str) -> ModuleType:
 
 
 def build_backbone(
-    config: BackboneConfig, tensors: Mapping[str, Tensor] | None, place: str, dtype: str | None
+    config: BackboneConfig, tensors: Mapping[str, Tensor] | None, where: str, dtype: str | None
 ) -> tuple[keras.Model, WeightLoader | None]:
     """The backbone of a config.json, before its layers' settings.
 
     Args:
         config: see `kerasft.models.presets.huggingface_config`.
         tensors: the weights; None: random ones.
-        place: for messages.
+        where: for messages.
         dtype: dtype policy; None: Keras' own.
 
     Returns:
@@ -238,7 +242,7 @@ def build_backbone(
     backbone = converter.backbone_cls(**arguments, dtype=dtype)
     if tensors is None:
         return backbone, None
-    loader = WeightLoader(tensors, config, place)
+    loader = WeightLoader(tensors, config, where)
     converter.convert_weights(backbone, loader, config.values)
     return backbone, loader
 

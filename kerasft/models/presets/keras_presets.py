@@ -61,8 +61,8 @@ def _weight_files(handle: str) -> list[Path]:
         index = Path(get_file(handle, HDF5_INDEX))
     except FileNotFoundError:
         return [Path(get_file(handle, HDF5))]
-    named = read_json_object(index).get("weight_map", {})
-    names = {name for one in named.values() for name in (one if isinstance(one, list) else [one])}
+    weight_map = read_json_object(index).get("weight_map", {})
+    names = {name for one in weight_map.values() for name in (one if isinstance(one, list) else [one])}
     for name in names:
         check_name(str(name), index)
     return [Path(get_file(handle, name)) for name in sorted(names)]
@@ -74,9 +74,9 @@ def load_saved_tokenizer(resolved: str) -> keras_hub.tokenizers.Tokenizer:
     config = read_json_object(path)
     check_config(config, path, "Tokenizer")
     tokenizer = get_preset_loader(resolved).load_tokenizer(keras_hub.tokenizers.Tokenizer)
-    told = config.get(_TOKENS, {})
-    if "strip_left" in told:
-        tokenizer.strip_left = list(told["strip_left"])
+    extra = config.get(_TOKENS, {})
+    if "strip_left" in extra:
+        tokenizer.strip_left = list(extra["strip_left"])
     return tokenizer
 
 
@@ -101,36 +101,36 @@ def save_tokenizer(tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> No
     tokenizer.save_to_preset(folder)
     # KerasHub's own config leaves this out.
     cjk = {"split_on_cjk": tokenizer.split_on_cjk} if hasattr(tokenizer, "split_on_cjk") else {}
-    left = getattr(tokenizer, "strip_left", None)
-    told = {} if left is None else {_TOKENS: {"strip_left": list(left)}}
-    _update_config(Path(folder) / tokenizer.config_file, cjk, told)
+    strip_left = getattr(tokenizer, "strip_left", None)
+    extra = {} if strip_left is None else {_TOKENS: {"strip_left": list(strip_left)}}
+    _update_config(Path(folder) / tokenizer.config_file, cjk, extra)
 
 
 def backbone_config(backbone: keras_hub.models.Backbone) -> dict[str, Any]:
     """What `save_preset` writes to config.json: all of a backbone but its weights."""
     inside, outside = _left_out(backbone)
-    made = keras.saving.serialize_keras_object(backbone)
-    names = {name: made[name] for name in ("module", "class_name", "registered_name")}
-    return {**names, "config": {**made["config"], **inside}, **outside}
+    serialized = keras.saving.serialize_keras_object(backbone)
+    names = {name: serialized[name] for name in ("module", "class_name", "registered_name")}
+    return {**names, "config": {**serialized["config"], **inside}, **outside}
 
 
-def backbone_of_config(config: Mapping[str, Any], place: Path, dtype: str) -> keras_hub.models.Backbone:
+def backbone_of_config(config: Mapping[str, Any], path: Path, dtype: str) -> keras_hub.models.Backbone:
     """A backbone with random weights.
 
     Args:
         config: of `backbone_config`, from wherever.
-        place: of the file that has it, for messages.
+        path: of the file that has it, for messages.
         dtype: dtype policy.
 
     Raises:
         UserError: it names what is not made.
     """
-    check_config(config, place, "Backbone")
+    check_config(config, path, "Backbone")
     settings = config.get(KEY, {})
-    told = {name: config[name] for name in ("module", "class_name")}
-    told["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
+    identity = {name: config[name] for name in ("module", "class_name")}
+    identity["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
     return apply_settings(
-        keras.saving.deserialize_keras_object({**told, "config": {**config["config"], "dtype": dtype}}), settings
+        keras.saving.deserialize_keras_object({**identity, "config": {**config["config"], "dtype": dtype}}), settings
     )
 
 

@@ -79,10 +79,10 @@ def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
 
 def head_settings(backbone: keras.Model) -> dict[str, Any]:
     """Arguments of a masked language model's head that fits the backbone: those of BERT where nothing else is told."""
-    told = settings_of(backbone).get("head", {})
+    head = settings_of(backbone).get("head", {})
     return {
-        "intermediate_activation": _ACTIVATIONS[told.get("activation", "gelu")],
-        "layer_norm_epsilon": told.get("epsilon", 1e-12),
+        "intermediate_activation": _ACTIVATIONS[head.get("activation", "gelu")],
+        "layer_norm_epsilon": head.get("epsilon", 1e-12),
     }
 
 

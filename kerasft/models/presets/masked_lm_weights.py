@@ -87,18 +87,18 @@ def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | N
     from safetensors import safe_open
 
     with safe_open(str(path), "np") as saved:
-        known = set(saved.keys())
-        for name in known & set(_OUTPUTS):
+        all_names = set(saved.keys())
+        for name in all_names & set(_OUTPUTS):
             if not np.array_equal(saved.get_tensor(name).astype(np.float32), table):
                 raise UserError(
                     f"model.preset: {path}: its output layer, {name}, is not its token embedding, and the head here "
                     "has that one there; use a model whose word embeddings are tied"
                 )
         for names in _NAMES:
-            found = [name if name in known else _old_name(name) for name in names]
-            if known.issuperset(found):
-                kernel, *others, bias = (saved.get_tensor(name).astype(np.float32) for name in found)
-                for name, value in zip(found, (kernel, *others, bias)):
+            head_names = [name if name in all_names else _old_name(name) for name in names]
+            if all_names.issuperset(head_names):
+                kernel, *others, bias = (saved.get_tensor(name).astype(np.float32) for name in head_names)
+                for name, value in zip(head_names, (kernel, *others, bias)):
                     check_finite(value, f"{path}: {name}")
                 # As KerasHub's layer has them; PyTorch's dense layers are (outputs, inputs).
                 return [bias, kernel.T, *others]

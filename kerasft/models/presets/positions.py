@@ -28,8 +28,8 @@ def fit_max_length(config: Config) -> Config:
     if positions is None or positions >= config.model.max_length:
         return config
     half, task = positions // 2, config.task
-    named = task.model_fields_set
-    shorter = {key: half for key in task.half_at_most if key not in named and getattr(task, key) > half}
+    fields_set = task.model_fields_set
+    shorter = {key: half for key in task.half_at_most if key not in fields_set and getattr(task, key) > half}
     model = config.model.model_copy(update={"max_length": positions})
     return config.model_copy(update={"model": model, "task": task.model_copy(update=shorter)})
 
@@ -44,11 +44,11 @@ def positions_of(resolved: str) -> int | None:
         return None
     config: dict[str, Any] = read_json(resolved, "config.json") or {}
     if "registered_name" in config:
-        found = config["config"].get("max_sequence_length")
+        count = config["config"].get("max_sequence_length")
     else:
         kind = config.get("model_type")
         if kind not in FAMILIES or "rms_norm_eps" in FAMILIES[kind].defaults:  # rotary positions have no table
             return None
-        found = config.get("n_positions") if kind == "gpt2" else config.get("max_position_embeddings")
-        found = found - _BEFORE_THE_FIRST.get(kind, 0) if isinstance(found, int) else None
-    return found if isinstance(found, int) else None
+        count = config.get("n_positions") if kind == "gpt2" else config.get("max_position_embeddings")
+        count = count - _BEFORE_THE_FIRST.get(kind, 0) if isinstance(count, int) else None
+    return count if isinstance(count, int) else None

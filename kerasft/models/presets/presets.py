@@ -134,9 +134,9 @@ def _checked_hub_model(handle: str) -> str:
     if "registered_name" in config:
         keras_files.check_config(config, Path(f"{handle}/config.json"), "Backbone")
     else:
-        told = read_config(config, f"{handle}/config.json")
-        found = _load(lambda: find_tokenizer(handle, told.model_type), handle)
-        huggingface.check_rows(handle, found.highest_id, told.values["vocab_size"])
+        settings = read_config(config, f"{handle}/config.json")
+        tokenizer = _load(lambda: find_tokenizer(handle, settings.model_type), handle)
+        huggingface.check_rows(handle, tokenizer.highest_id, settings.values["vocab_size"])
     return handle
 
 

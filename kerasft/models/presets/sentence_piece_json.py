@@ -86,11 +86,11 @@ def _check_merges(
     vocabulary: Mapping[str, int], merges: list[tuple[str, ...]], ranks: Mapping[str, int], special: set[str]
 ) -> None:
     """SentencePiece merges any two pieces that make a third, the best third first; so must these."""
-    known = set(merges)
+    pairs = set(merges)
     for piece in (one for one in vocabulary if one not in special):
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
-            if left in vocabulary and right in vocabulary and (left, right) not in known:
+            if left in vocabulary and right in vocabulary and (left, right) not in pairs:
                 raise Refused(f"its merges lack {left!r} and {right!r}", "SentencePiece would join them")
     newest = [ranks[left + right] for left, right in merges]
     if any(one > other for one, other in zip(newest, newest[1:])):
@@ -122,10 +122,10 @@ def _model(
         "eos": ("</s>", "[SEP]", "<eos>"),
         "pad": ("<pad>",),
     }.items():
-        found = next((token for token in options if token in names), None)
-        setattr(proto.trainer_spec, f"{role}_id", -1 if found is None else names.index(found))
-        if found is not None:
-            setattr(proto.trainer_spec, f"{role}_piece", found)
+        spelling = next((token for token in options if token in names), None)
+        setattr(proto.trainer_spec, f"{role}_id", -1 if spelling is None else names.index(spelling))
+        if spelling is not None:
+            setattr(proto.trainer_spec, f"{role}_piece", spelling)
     proto.normalizer_spec.name = "tokenizer.json"
     proto.normalizer_spec.escape_whitespaces = True
     return proto
@@ -143,8 +143,8 @@ def _set_spaces(proto: sentencepiece_model_pb2.ModelProto, tokenizer: Mapping[st
     if not split and parts:
         raise Refused(f"its normalizer is {_types(parts)}", "a space becomes \u2581 here, and nothing else")
     if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]) or (split and kinds[0] != "WhitespaceSplit"):
-        wanted = "WhitespaceSplit and Metaspace" if split else "Metaspace"
-        raise Refused(f"its pre_tokenizer is {_types(spaces) or 'null'}", f"{wanted} is done here")
+        supported = "WhitespaceSplit and Metaspace" if split else "Metaspace"
+        raise Refused(f"its pre_tokenizer is {_types(spaces) or 'null'}", f"{supported} is done here")
     metaspace = spaces[-1]
     scheme = metaspace.get("prepend_scheme", "always" if metaspace.get("add_prefix_space", True) else "never")
     if metaspace.get("replacement", SPACE) != SPACE:
@@ -169,18 +169,18 @@ def _character_map(parts: list[Mapping[str, Any]]) -> bytes:
     Raises:
         Refused: a normalizer whose work is not done character by character.
     """
-    known = ("Precompiled", "NFKD", "NFD", "StripAccents", "Lowercase", "Replace", "Strip")
-    if others := [part["type"] for part in parts if part["type"] not in known]:
-        raise Refused(f"its normalizer is {others[0]}", f"{', '.join(known)} are done here")
+    supported = ("Precompiled", "NFKD", "NFD", "StripAccents", "Lowercase", "Replace", "Strip")
+    if others := [part["type"] for part in parts if part["type"] not in supported]:
+        raise Refused(f"its normalizer is {others[0]}", f"{', '.join(supported)} are done here")
     strings = [part for part in parts if part["type"] == "Replace" and "String" in part["pattern"]]
     patterns = [part for part in parts if part["type"] == "Replace" and "String" not in part["pattern"]]
     for part in patterns:
         if part["pattern"].get("Regex") != " {2,}":  # runs of spaces are one here anyway
             raise Refused(f"its normalizer replaces {part['pattern']}", "strings are replaced here")
-    done = [part for part in parts if part not in patterns]
-    if [part["type"] for part in done] in (["Precompiled"], ["Precompiled", "Strip"]):
-        return base64.b64decode(done[0]["precompiled_charsmap"])
-    normalize = _normalizer([part for part in done if part["type"] != "Strip"])
+    kinds = [part for part in parts if part not in patterns]
+    if [part["type"] for part in kinds] in (["Precompiled"], ["Precompiled", "Strip"]):
+        return base64.b64decode(kinds[0]["precompiled_charsmap"])
+    normalize = _normalizer([part for part in kinds if part["type"] != "Strip"])
     rules = {part["pattern"]["String"]: normalize(part["content"]) for part in strings}
     for code in range(1, 0x110000):
         character = chr(code)
@@ -205,20 +205,20 @@ def _normalizer(parts: list[Mapping[str, Any]]) -> Any:
 def _compiled(rules: Mapping[str, str]) -> bytes:
     """Rules in the form that SentencePiece reads at run time; its trainer alone makes it."""
     lines = "".join(f"{_hexes(one)}\t{_hexes(other)}\n" for one, other in rules.items())
-    made = io.BytesIO()
+    output = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
         path = Path(folder) / "rules.tsv"
         path.write_text(lines, encoding="utf-8")
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(["a b c"] * 3),
-            model_writer=made,
+            model_writer=output,
             vocab_size=7,
             model_type="char",
             normalization_rule_tsv=str(path),
             hard_vocab_limit=False,
             minloglevel=2,
         )
-    return sentencepiece_model_pb2.ModelProto.FromString(made.getvalue()).normalizer_spec.precompiled_charsmap
+    return sentencepiece_model_pb2.ModelProto.FromString(output.getvalue()).normalizer_spec.precompiled_charsmap
 
 
 def _hexes(text: str) -> str:

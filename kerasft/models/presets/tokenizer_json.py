@@ -68,21 +68,21 @@ def read_tokenizer_json(content: Mapping[str, Any], settings: Mapping[str, Any])
     added = content.get("added_tokens", [])
     _check_added(added, kind)
     for token in added:
-        known = vocabulary.setdefault(token["content"], token["id"])
-        if known != token["id"]:
+        number = vocabulary.setdefault(token["content"], token["id"])
+        if number != token["id"]:
             raise Refused(
-                f"the added token {token['content']!r} has the id {token['id']}", f"its vocabulary says {known}"
+                f"the added token {token['content']!r} has the id {token['id']}", f"its vocabulary says {number}"
             )
-    merges, found = [], {}
+    merges, arguments = [], {}
     if kind == WORDPIECE:
-        found = _word_piece(content, settings)
-        _check_as_written(added, found)
+        arguments = _word_piece(content, settings)
+        _check_as_written(added, arguments)
     if kind == BYTE_PAIR:
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
-        found = _byte_pair(content)
+        arguments = _byte_pair(content)
     names = [token["content"] for token in sorted(added, key=lambda token: token["id"])]
-    left = [token["content"] for token in added if token.get("lstrip")]
-    return TokenizerJson(kind, vocabulary, merges, names, left, found, content)
+    strip_left = [token["content"] for token in added if token.get("lstrip")]
+    return TokenizerJson(kind, vocabulary, merges, names, strip_left, arguments, content)
 
 
 def _kind(content: Mapping[str, Any]) -> str:
@@ -125,10 +125,10 @@ def _check_added(added: list[Mapping[str, Any]], kind: str) -> None:
 def _check_as_written(added: list[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
     """Tokens that the library finds in lower-cased text are found in the text as it is written here."""
     changes = settings["lowercase"] or settings["strip_accents"]
-    found = next((token["content"] for token in added if token.get("normalized") and changes), None)
-    if found is not None:
+    content = next((token["content"] for token in added if token.get("normalized") and changes), None)
+    if content is not None:
         raise Refused(
-            f"the added token {found!r} is found in normalized text (normalized: true)",
+            f"the added token {content!r} is found in normalized text (normalized: true)",
             "tokens are found in the text as it is written",
         )
 
@@ -162,12 +162,12 @@ def word_piece_settings(settings: Mapping[str, Any], normalizer: Mapping[str, An
         normalizer: the BertNormalizer of tokenizer.json; {}: there is none.
     """
 
-    def told(key: str, other: str) -> bool:
+    def setting(key: str, other: str) -> bool:
         return normalizer.get(other, True) if settings.get(key) is None else settings[key]
 
-    lowercase = told("do_lower_case", "lowercase")
+    lowercase = setting("do_lower_case", "lowercase")
     accents = settings.get("strip_accents", normalizer.get("strip_accents"))
-    chinese = told("tokenize_chinese_chars", "handle_chinese_chars")
+    chinese = setting("tokenize_chinese_chars", "handle_chinese_chars")
     return {
         "lowercase": bool(lowercase),
         # null: accents are stripped where text is lower-cased.

@@ -55,22 +55,26 @@ def read_safetensors(folder: Path) -> dict[str, Tensor]:
     if not index.is_file():
         return read_header(folder / SAFETENSORS)
     tensors: dict[str, Tensor] = {}
-    named = read_index(index)
-    for name in sorted(set(named.values())):
+    weight_map = read_index(index)
+    for name in sorted(set(weight_map.values())):
         tensors |= read_header(folder / name)
-    if lost := sorted(set(named) - set(tensors)):
-        raise UserError(f"model.preset: {index} names {lost[0]}, which {named[lost[0]]} does not hold; {AGAIN}")
+    if absent := sorted(set(weight_map) - set(tensors)):
+        raise UserError(
+            f"model.preset: {index} names {absent[0]}, which {weight_map[absent[0]]} does not hold; {AGAIN}"
+        )
     return tensors
 
 
 def read_index(index: Path) -> dict[str, str]:
     """Tensor -> file beside the index. Every file is there, and none is elsewhere."""
     content = read_json_object(index)
-    named = content.get("weight_map")
-    if not isinstance(named, dict):
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict):
         raise UserError(f"model.preset: {index} has no weight_map; {AGAIN}")
     # KerasHub's index (0.25 to 0.32) names one file a variable, or a list of them.
-    flat = {tensor: name for tensor, names in named.items() for name in (names if isinstance(names, list) else [names])}
+    flat = {
+        tensor: name for tensor, names in weight_map.items() for name in (names if isinstance(names, list) else [names])
+    }
     if not all(isinstance(name, str) for name in flat.values()):
         raise UserError(f"model.preset: {index} names something that is not a file; {AGAIN}")
     for name in sorted(set(flat.values())):
@@ -120,13 +124,13 @@ def read_header(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _counts(given: Any, length: int | None = None) -> tuple[int, ...]:
+def _counts(numbers: Any, length: int | None = None) -> tuple[int, ...]:
     """A list of numbers that count something. Raises ValueError for anything else."""
-    if not isinstance(given, list) or length not in (None, len(given)):
+    if not isinstance(numbers, list) or length not in (None, len(numbers)):
         raise ValueError
-    if not all(type(each) is int and each >= 0 for each in given):
+    if not all(type(each) is int and each >= 0 for each in numbers):
         raise ValueError
-    return tuple(given)
+    return tuple(numbers)
 
 
 def check_is(path: Path, form: str, signature: bytes = b"") -> int:

@@ -142,8 +142,8 @@ class BytePairEncoder(tf.Module):
             return utf8_widths(codes)
         text = tf.strings.bytes_split(tf.strings.unicode_encode(codes[:, tf.newaxis], "UTF-8"))
         bytes_ = tf.cast(tf.reshape(tf.io.decode_raw(text.flat_values, tf.uint8), [-1]), tf.int32)
-        known = tf.cast(tf.gather(self._byte_ids, bytes_) >= 0, tf.int64)
-        return tf.math.unsorted_segment_sum(known, text.value_rowids(), tf.size(codes, out_type=tf.int64))
+        in_vocabulary = tf.cast(tf.gather(self._byte_ids, bytes_) >= 0, tf.int64)
+        return tf.math.unsorted_segment_sum(in_vocabulary, text.value_rowids(), tf.size(codes, out_type=tf.int64))
 
     def _class_of(self, codes: tf.Tensor) -> tf.Tensor:
         """(characters,) -> (characters,) class; the i-th special token's stand-in has SPECIAL + i."""
@@ -158,9 +158,9 @@ class BytePairEncoder(tf.Module):
         text = tf.strings.bytes_split(words)
         bytes_ = tf.cast(tf.reshape(tf.io.decode_raw(text.flat_values, tf.uint8), [-1]), tf.int32)
         ids = tf.gather(self._byte_ids, bytes_)
-        known = ids >= 0
-        ids = tf.boolean_mask(ids, known)
-        word_of = tf.boolean_mask(text.value_rowids(), known)
+        in_vocabulary = ids >= 0
+        ids = tf.boolean_mask(ids, in_vocabulary)
+        word_of = tf.boolean_mask(text.value_rowids(), in_vocabulary)
         count = tf.size(words, out_type=tf.int64)
         merged, merged_of = self._merges(ids, word_of, count)
         return tf.RaggedTensor.from_value_rowids(merged, merged_of, nrows=count, validate=False)

@@ -39,9 +39,9 @@ class Detokenizer:
 
     def __init__(self, tokenizer: keras_hub.tokenizers.Tokenizer, width: int):
         if isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer):
-            found = _byte_level(tokenizer)
+            spelling_of_ids = _byte_level(tokenizer)
         elif isinstance(tokenizer, keras_hub.tokenizers.SentencePieceTokenizer):
-            found = piece_spelling(tokenizer)
+            spelling_of_ids = piece_spelling(tokenizer)
         else:
             raise UserError(
                 f"model.preset: texts are not written with a {type(tokenizer).__name__} here; use a model with "
@@ -49,10 +49,10 @@ class Detokenizer:
             )
         self.token_bytes = [b""] * width
         self.ordinary, self.special = np.zeros(width, bool), np.zeros(width, bool)
-        self.special_tokens, self.opening = frozenset(found.special), found.opening
-        self.special[list(found.special.values())] = True
-        self.ordinary[list(found.ordinary)] = True
-        for number, spelling in (found.ordinary | found.unknown).items():
+        self.special_tokens, self.opening = frozenset(spelling_of_ids.special), spelling_of_ids.opening
+        self.special[list(spelling_of_ids.special.values())] = True
+        self.ordinary[list(spelling_of_ids.ordinary)] = True
+        for number, spelling in (spelling_of_ids.ordinary | spelling_of_ids.unknown).items():
             self.token_bytes[number] = spelling
 
     def text(self, ids: Iterable[int], opens: bool = False) -> str:
@@ -69,26 +69,28 @@ class Detokenizer:
         pieces = tf.gather(tf.constant(self.token_bytes), tf.maximum(ids, 0))
         return clean(tf.strings.reduce_join(tf.where(ids >= 0, pieces, b""), axis=1))
 
-    def opened(self, text: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    def opened(self, text: tf.Tensor, prompt_ids: tf.Tensor) -> tf.Tensor:
         """In graph: what ids spell -> the text that they are.
 
         Args:
             text: (batch,) UTF-8 of `__call__`.
-            given: (batch, tokens) ids, or NO_TOKEN, that it follows: it opens a text where none of them is text.
+            prompt_ids: (batch, tokens) ids, or NO_TOKEN, that it follows: it opens a text where none of them is text.
         """
         if self.opening is None:
             return text
-        follows = tf.reduce_any(tf.gather(tf.constant(self.ordinary), tf.maximum(given, 0)) & (given >= 0), axis=1)
+        follows = tf.reduce_any(
+            tf.gather(tf.constant(self.ordinary), tf.maximum(prompt_ids, 0)) & (prompt_ids >= 0), axis=1
+        )
         return tf.where(follows, text, tf.strings.regex_replace(text, self.opening, "", replace_global=False))
 
 
 def _byte_level(tokenizer: keras_hub.tokenizers.BytePairTokenizer) -> PieceSpelling:
     special = {*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])}
-    found = PieceSpelling({}, {}, {}, None)
+    spelling = PieceSpelling({}, {}, {}, None)
     for token, number in dict(tokenizer.vocabulary).items():
         if token in special:
-            found.special[token] = number
+            spelling.special[token] = number
         else:
-            known = token_bytes(token)
-            found.ordinary[number] = token.encode("utf-8") if known is None else known
-    return found
+            content = token_bytes(token)
+            spelling.ordinary[number] = token.encode("utf-8") if content is None else content
+    return spelling

@@ -80,36 +80,36 @@ class Merges(tf.Module):
         order at the end.
         """
 
-        def step(ids: tf.Tensor, word_of: tf.Tensor, done: tf.Tensor, done_of: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def step(ids: tf.Tensor, word_of: tf.Tensor, merged: tf.Tensor, merged_of: tf.Tensor) -> tuple[tf.Tensor, ...]:
             merge = self._table.lookup(ids[:-1] * _RANK + ids[1:])
             merge = tf.where(word_of[:-1] == word_of[1:], merge, _NO_MERGE)
             best = tf.gather(tf.math.unsorted_segment_min(merge, word_of[:-1], words), word_of)  # (symbols,)
             finished = best >= _NO_MERGE
-            done = tf.concat([done, tf.boolean_mask(ids, finished)], 0)
-            done_of = tf.concat([done_of, tf.boolean_mask(word_of, finished)], 0)
+            merged = tf.concat([merged, tf.boolean_mask(ids, finished)], 0)
+            merged_of = tf.concat([merged_of, tf.boolean_mask(word_of, finished)], 0)
             match = _without_overlaps((merge == best[:-1]) & ~finished[:-1])
             left = tf.concat([match, [False]], 0)[: tf.size(ids)]
             right = tf.concat([[False], match], 0)[: tf.size(ids)]
             ids = tf.where(left, tf.concat([merge % _RANK, [0]], 0)[: tf.size(ids)], ids)
             keep = ~(right | finished)
-            return tf.boolean_mask(ids, keep), tf.boolean_mask(word_of, keep), done, done_of
+            return tf.boolean_mask(ids, keep), tf.boolean_mask(word_of, keep), merged, merged_of
 
-        _, _, done, done_of = tf.while_loop(
-            lambda ids, word_of, done, done_of: tf.size(ids) > 0,
+        _, _, merged, merged_of = tf.while_loop(
+            lambda ids, word_of, merged, merged_of: tf.size(ids) > 0,
             step,
             (ids, word_of, tf.zeros([0], tf.int64), tf.zeros([0], tf.int64)),
             shape_invariants=(tf.TensorShape([None]),) * 4,
         )
-        order = tf.argsort(done_of, stable=True)
-        return tf.gather(done, order), tf.gather(done_of, order)
+        order = tf.argsort(merged_of, stable=True)
+        return tf.gather(merged, order), tf.gather(merged_of, order)
 
     def _merge_long(
         self, ids: tf.Tensor, word_of: tf.Tensor, words: tf.Tensor, is_long: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         position = tf.range(tf.size(ids, out_type=tf.int64))
         opens = word_of != shift(word_of, -1, -1)
-        place = position - _of_last(opens, position)  # (bytes,) in its word
-        cut = is_long & (place % PART == 0) & ~opens
+        offset = position - _of_last(opens, position)  # (bytes,) in its word
+        cut = is_long & (offset % PART == 0) & ~opens
         cuts = self._merge_into(tf.fill(tf.shape(ids), tf.constant(-1, tf.int64)), ids, position, opens | cut, cut)
 
         def fix(tokens: tf.Tensor, cut: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -118,9 +118,9 @@ class Merges(tf.Module):
             # What is merged as one stays bounded, however much of a word one of its ends could change.
             starts |= inside & ((position - _of_last(starts, position)) % MOST == 0)
             ends = ~inside & shift(inside, -1, False)
-            chosen = tf.where(inside)[:, 0]
+            indices = tf.where(inside)[:, 0]
             tokens = tf.where(inside, tf.constant(-1, tf.int64), tokens)
-            merged = self._merge_into(tokens, ids, chosen, tf.gather(starts, chosen), (starts | ends) & ~opens)
+            merged = self._merge_into(tokens, ids, indices, tf.gather(starts, indices), (starts | ends) & ~opens)
             return merged.tokens, merged.cut, reach * 4
 
         tokens, _, _ = tf.while_loop(
@@ -133,22 +133,22 @@ class Merges(tf.Module):
         return tf.boolean_mask(tokens, is_token), tf.boolean_mask(word_of, is_token)
 
     def _merge_into(
-        self, tokens: tf.Tensor, ids: tf.Tensor, chosen: tf.Tensor, starts: tf.Tensor, cut: tf.Tensor
+        self, tokens: tf.Tensor, ids: tf.Tensor, indices: tf.Tensor, starts: tf.Tensor, cut: tf.Tensor
     ) -> _Cuts:
         """Writes tokens over some bytes, those of each part merged by themselves.
 
         Args:
             tokens: (bytes,) as in _Cuts, -1 where this writes.
             ids: (bytes,) of single bytes.
-            chosen: (chosen,) which bytes, ascending.
+            indices: (chosen,) which bytes, ascending.
             starts: (chosen,) bool, whether a part starts there.
             cut: (bytes,) bool for the result.
         """
         part_of = tf.cumsum(tf.cast(starts, tf.int64)) - 1
         parts = tf.reduce_sum(tf.cast(starts, tf.int64))
-        merged, _ = self._merge(tf.gather(ids, chosen), part_of, parts)
-        places = tf.gather(chosen, tf.cumsum(self.sizes(merged), exclusive=True))
-        return _Cuts(tf.tensor_scatter_nd_update(tokens, places[:, tf.newaxis], merged), cut)
+        merged, _ = self._merge(tf.gather(ids, indices), part_of, parts)
+        targets = tf.gather(indices, tf.cumsum(self.sizes(merged), exclusive=True))
+        return _Cuts(tf.tensor_scatter_nd_update(tokens, targets[:, tf.newaxis], merged), cut)
 
     def _around_wrong(
         self, cuts: _Cuts, ids: tf.Tensor, word_of: tf.Tensor, words: tf.Tensor, reach: tf.Tensor
@@ -172,9 +172,9 @@ class Merges(tf.Module):
         begin = tf.gather(starts, right - 1)
         left_token, right_token = tf.gather(tokens, right - 1), tf.gather(tokens, right)
         size = self.sizes(left_token) + self.sizes(right_token)
-        places = tf.ragged.range(begin, begin + size)
+        positions = tf.ragged.range(begin, begin + size)
         count = tf.size(right, out_type=tf.int64)
-        merged, pair_of = self._merge(tf.gather(ids, places.flat_values), places.value_rowids(), count)
+        merged, pair_of = self._merge(tf.gather(ids, positions.flat_values), positions.value_rowids(), count)
         of_pair = tf.math.unsorted_segment_sum(tf.ones_like(pair_of), pair_of, count)
         first = tf.gather(merged, tf.cumsum(of_pair, exclusive=True))
         return (of_pair == 2) & (first == left_token)

@@ -57,5 +57,5 @@ def utf8_widths(codes: tf.Tensor) -> tf.Tensor:
 def opening(tokens: tf.RaggedTensor) -> tf.Tensor:
     """(words, tokens) -> (all tokens,) bool, whether it is the first of its word."""
     count = tf.size(tokens.flat_values, out_type=tf.int64)
-    place = tf.range(count) - tf.repeat(tokens.row_starts(), tokens.row_lengths())
-    return place == 0
+    index = tf.range(count) - tf.repeat(tokens.row_starts(), tokens.row_lengths())
+    return index == 0

@@ -123,20 +123,20 @@ class PieceSpelling(NamedTuple):
 
 def piece_spelling(tokenizer: keras_hub.tokenizers.SentencePieceTokenizer) -> PieceSpelling:
     """Reads the model of a tokenizer whose ids are the model's own."""
-    model, found = _model_of(tokenizer), PieceSpelling({}, {}, {}, None)
-    named = set(tokenizer.special_tokens)
+    model, spelling = _model_of(tokenizer), PieceSpelling({}, {}, {}, None)
+    special = set(tokenizer.special_tokens)
     for number, piece in enumerate(model.pieces):
-        if piece.type == _Piece.CONTROL or piece.piece in named:
-            found.special[piece.piece] = number
+        if piece.type == _Piece.CONTROL or piece.piece in special:
+            spelling.special[piece.piece] = number
         elif piece.type == _Piece.UNKNOWN:
-            found.unknown[number] = _UNKNOWN_SPELT
+            spelling.unknown[number] = _UNKNOWN_SPELT
         elif piece.type == _Piece.BYTE:
-            found.ordinary[number] = bytes([int(piece.piece[3:5], 16)])  # <0x0A>
+            spelling.ordinary[number] = bytes([int(piece.piece[3:5], 16)])  # <0x0A>
         elif piece.type != _Piece.UNUSED:
-            found.ordinary[number] = piece.piece.replace(SPACE, " ").encode()
+            spelling.ordinary[number] = piece.piece.replace(SPACE, " ").encode()
     if not model.normalizer_spec.add_dummy_prefix:
-        return found
-    return found._replace(opening="^ +" if model.normalizer_spec.remove_extra_whitespaces else "^ ")
+        return spelling
+    return spelling._replace(opening="^ +" if model.normalizer_spec.remove_extra_whitespaces else "^ ")
 
 
 def _model_of(tokenizer: keras_hub.tokenizers.SentencePieceTokenizer) -> sentencepiece_model_pb2.ModelProto:

@@ -58,8 +58,8 @@ def train_sentence_pieces(texts: Callable[[], Iterable[str]], size: int) -> kera
         with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
             rules.write(READ_AS)
             rules.flush()
-            told = {"vocab_size": size, "normalization_rule_tsv": rules.name, **_SETTINGS}
-            sentencepiece.SentencePieceTrainer.train(sentence_iterator=_lines(texts()), model_writer=model, **told)
+            settings = {"vocab_size": size, "normalization_rule_tsv": rules.name, **_SETTINGS}
+            sentencepiece.SentencePieceTrainer.train(sentence_iterator=_lines(texts()), model_writer=model, **settings)
     except RuntimeError as error:
         if needed := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
             raise UserError(
@@ -69,9 +69,9 @@ def train_sentence_pieces(texts: Callable[[], Iterable[str]], size: int) -> kera
         if "sentences_.empty()" in str(error):
             raise UserError("data.train: no text to train a tokenizer on; give a corpus") from error
         raise
-    made = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
-    made.normalizer_spec.ClearField("normalization_rule_tsv")  # where the rules were
-    return keras_hub.models.LlamaTokenizer(proto=made.SerializeToString(deterministic=True))
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+    proto.normalizer_spec.ClearField("normalization_rule_tsv")  # where the rules were
+    return keras_hub.models.LlamaTokenizer(proto=proto.SerializeToString(deterministic=True))
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

@@ -62,11 +62,11 @@ class SpecialTokens:
             # How much white space was taken along is known from the text in which it stayed.
             stayed = tf.strings.unicode_decode(self._replace(text, self._plain), "UTF-8")
             greedy = self._is_greedy(codes.flat_values)
-            places = tf.boolean_mask(self._plain_ends(stayed), self._is_greedy(stayed.flat_values))
-            taken = places - tf.boolean_mask(ends, greedy)  # (greedy stand-ins,) up to here, in its text
+            plain_ends = tf.boolean_mask(self._plain_ends(stayed), self._is_greedy(stayed.flat_values))
+            spaces = plain_ends - tf.boolean_mask(ends, greedy)  # (greedy stand-ins,) up to here, in its text
             before = tf.cumsum(tf.cast(greedy, tf.int32))  # (characters,) greedy stand-ins so far, in the batch
             before_text = _of_rows(codes, tf.concat([[0], before], 0))
-            padded = tf.concat([[0], taken], 0)
+            padded = tf.concat([[0], spaces], 0)
             ends += tf.where(before > before_text, tf.gather(padded, before), 0)
         count = tf.size(ends, out_type=tf.int64)
         opens = tf.range(count) == tf.repeat(codes.row_starts(), codes.row_lengths())

@@ -29,12 +29,12 @@ def token_counts(preprocessor: Any, columns: Mapping[str, tf.Tensor]) -> dict[st
     texts = [columns[name] for name in preprocessor.inputs]
     # One pass over all is a smaller graph, and faster, than one for each.
     ids = encoder(tf.strings.substr(clean(tf.concat(texts, 0)), 0, CHARACTERS, unit="UTF8_CHAR"))
-    found = {"tokens": ids.row_lengths()}
+    counts_of = {"tokens": ids.row_lengths()}
     if encoder.unknown_id is not None:
         unknown = tf.cast(ids.flat_values == encoder.unknown_id, tf.int64)
-        found["unknown"] = tf.math.unsorted_segment_sum(unknown, ids.value_rowids(), ids.nrows())
+        counts_of["unknown"] = tf.math.unsorted_segment_sum(unknown, ids.value_rowids(), ids.nrows())
     return {
         # (texts * batch,) -> (batch,)
         name: tf.reduce_sum(tf.reshape(tf.cast(counts, tf.int32), [len(texts), -1]), axis=0)
-        for name, counts in found.items()
+        for name, counts in counts_of.items()
     }

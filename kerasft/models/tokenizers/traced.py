@@ -33,9 +33,9 @@ def traced_once(function: Callable[..., Result], *signature: tf.TensorSpec) -> C
 
     def call(*tensors: tf.Tensor) -> Result:
         if not concrete:
-            begun, before = time.monotonic(), _spent[0]
+            start, before = time.monotonic(), _spent[0]
             concrete.append(graph.get_concrete_function())
-            _spent[0] = before + time.monotonic() - begun  # a graph inside this one is in its seconds already
+            _spent[0] = before + time.monotonic() - start  # a graph inside this one is in its seconds already
         return graph(*tensors)
 
     return call

@@ -57,7 +57,7 @@ def pack(source: int, outputs: str, before: bool = False, after: bool = False) -
 
 def _pages(row: Callable[[int], object], default: object, private: object) -> tuple[np.ndarray, list]:
     """Index of the page of each 256 code points, and the distinct pages, each a tuple of 256 rows."""
-    found: dict[tuple, int] = {}
+    pages: dict[tuple, int] = {}
     index = np.zeros(CODE_POINTS // PAGE, np.int32)
     for page in range(len(index)):
         first = page * PAGE
@@ -65,8 +65,8 @@ def _pages(row: Callable[[int], object], default: object, private: object) -> tu
             rows = tuple(row(code) for code in range(first, first + PAGE))
         else:
             rows = ((private if first >= _PRIVATE else default),) * PAGE
-        index[page] = found.setdefault(rows, len(found))
-    return index, list(found)
+        index[page] = pages.setdefault(rows, len(pages))
+    return index, list(pages)
 
 
 def _bert_row(code: int, lowercase: bool, strip_accents: bool, split_cjk: bool) -> Packed:
@@ -142,7 +142,7 @@ def edge_ranges() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ranges(belongs: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:
-    found = np.array([code for code in range(CODE_POINTS) if belongs(chr(code))], np.int32)
-    opens = np.flatnonzero(np.diff(found, prepend=-2) != 1)
-    last = np.append(opens[1:], len(found)) - 1
-    return found[opens], found[last] + 1
+    codes = np.array([code for code in range(CODE_POINTS) if belongs(chr(code))], np.int32)
+    opens = np.flatnonzero(np.diff(codes, prepend=-2) != 1)
+    last = np.append(opens[1:], len(codes)) - 1
+    return codes[opens], codes[last] + 1

@@ -41,9 +41,9 @@ class WordPieceEncoder(tf.Module):
         self._unknown = tokenizer.oov_token
         self.unknown_id = vocabulary.index(self._unknown)
         added = tokenizer.get_config()["special_tokens"] or []
-        known = set(vocabulary)
+        words = set(vocabulary)
         self._special = SpecialTokens(
-            [token for token in [*tokenizer.special_tokens, *added, self._unknown] if token in known]
+            [token for token in [*tokenizer.special_tokens, *added, self._unknown] if token in words]
         )
         self._pieces = tf_text.FastWordpieceTokenizer(
             vocab=vocabulary,
@@ -93,7 +93,7 @@ class WordPieceEncoder(tf.Module):
         word_of = pieces.value_rowids()  # (all pieces,)
         widths = utf8_widths(words.flat_values)
         ends_of_words = tf.gather(tf.concat([tf.zeros([1], tf.int64), tf.cumsum(widths)], 0), words.row_splits)
-        word_start, word_end = (tf.gather(places, word_of) for places in (ends_of_words[:-1], ends_of_words[1:]))
+        word_start, word_end = (tf.gather(bounds, word_of) for bounds in (ends_of_words[:-1], ends_of_words[1:]))
         whole = tf.gather(long, word_of)
         spans = tf.gather(self._special.spans(text, codes), source)
         ends = tf.concat([[0], tf.cumsum(words_per_text)], 0)
