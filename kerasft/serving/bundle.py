@@ -66,19 +66,19 @@ def _write_files(directory: Path, name: str, version: int, sample: Mapping[str, 
     facts = json.loads((directory / str(version) / FACTS).read_text(encoding="utf-8"))
     folder = directory / FOLDER
     record = folder / WRITTEN
-    written = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    kept = []
+    hashes = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    edited = []
     for file, text in contents(name, version, facts["measured"], sample).items():
         path = folder / file
-        if path.exists() and _hash(path.read_bytes()) not in (written.get(file), _hash(text.encode())):
-            kept.append(file)
+        if path.exists() and _hash(path.read_bytes()) not in (hashes.get(file), _hash(text.encode())):
+            edited.append(file)
             path = folder / f"{file}.new"
         else:
             (folder / f"{file}.new").unlink(missing_ok=True)
-            written[file] = _hash(text.encode())
+            hashes[file] = _hash(text.encode())
         write_atomically(path, text)
-    write_atomically(record, json.dumps(written, indent=2) + "\n")
-    return kept
+    write_atomically(record, json.dumps(hashes, indent=2) + "\n")
+    return edited
 
 
 def contents(name: str, version: int, measured: Mapping[str, Any], sample: Mapping[str, str]) -> dict[str, str]:

@@ -64,10 +64,10 @@ def find_libraries() -> dict[str, list[str]]:
     """
     core = []
     for pattern in ("libtensorflow_framework.so.*", "libtensorflow_cc.so.*"):
-        found = sorted(path for folder in _package_folders("tensorflow") for path in folder.glob(pattern))
-        if not found:
+        paths = sorted(path for folder in _package_folders("tensorflow") for path in folder.glob(pattern))
+        if not paths:
             raise FileNotFoundError(f"no {pattern} in the installed tensorflow; install its wheel for Linux")
-        core.append(str(found[0]))
+        core.append(str(paths[0]))
     ops = (path for folder in _package_folders("tensorflow_text") for path in folder.glob("python/ops/_*.so"))
     return {"core": core, "ops": sorted(map(str, ops))}
 
@@ -117,9 +117,9 @@ class Library:
         tensor = ctypes.c_void_p(self.c.TF_AllocateTensor(STRING, shape, 1, ctypes.c_size_t(STRING_BYTES * len(rows))))
         start = self.c.TF_TensorData(tensor)
         for index, row in enumerate(rows):
-            place = ctypes.c_void_p(start + STRING_BYTES * index)
-            self.c.TF_StringInit(place)
-            self.c.TF_StringCopy(place, row, ctypes.c_size_t(len(row)))
+            element = ctypes.c_void_p(start + STRING_BYTES * index)
+            self.c.TF_StringInit(element)
+            self.c.TF_StringCopy(element, row, ctypes.c_size_t(len(row)))
         return tensor
 
     def _number_tensor(self, dtype: int, rows: int, data: bytes) -> ctypes.c_void_p:
@@ -137,9 +137,9 @@ class Library:
             return {"dtype": dtype, "shape": shape, "bytes": encode(ctypes.string_at(start, size))}
         rows = []
         for offset in range(0, size, STRING_BYTES):
-            place = ctypes.c_void_p(start + offset)
-            data = self.c.TF_StringGetDataPointer(place)
-            rows.append(encode(ctypes.string_at(data, self.c.TF_StringGetSize(place))))
+            element = ctypes.c_void_p(start + offset)
+            data = self.c.TF_StringGetDataPointer(element)
+            rows.append(encode(ctypes.string_at(data, self.c.TF_StringGetSize(element))))
         return {"dtype": dtype, "shape": shape, "rows": rows}
 
 
@@ -246,8 +246,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             result: dict[str, Any] = {"outputs": session.run(run["inputs"], run["outputs"])}
         except Failed as failed:
             result = {"error": str(failed)}
-        taken = {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - cpu}
-        reply["runs"].append({**result, **taken, "peak_bytes": _peak_bytes()})
+        durations = {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - cpu}
+        reply["runs"].append({**result, **durations, "peak_bytes": _peak_bytes()})
     return reply
 
 

@@ -34,16 +34,16 @@ def run_capi(
     request = {"libraries": capi.find_libraries(), "saved_model": saved_model and str(saved_model)}
     request |= {"ops": ops, "runs": runs}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             CONFINED_COMMAND if confined else COMMAND,
             input=json.dumps(request).encode(), capture_output=True, timeout=timeout, env=env,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ServableError(f"the C API process did not answer within {timeout:g} s") from error
-    if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise ServableError(f"the C API process died with exit code {done.returncode}: {last or 'it said nothing'}")
-    reply = json.loads(done.stdout)
+    if process.returncode:
+        last = process.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ServableError(f"the C API process died with exit code {process.returncode}: {last or 'it said nothing'}")
+    reply = json.loads(process.stdout)
     if reply["imported_tensorflow"]:
         raise ServableError("the C API process imported TensorFlow, so it proves nothing about a server")
     return reply

@@ -87,18 +87,18 @@ class Client:
         if parts.scheme not in SCHEMES or not parts.hostname or parts.path.strip("/"):
             raise ValueError(f"{address!r} is no address of a server; give one such as grpc://localhost:8500")
         secure = parts.scheme in ("grpcs", "https")
-        given = credentials or Credentials()
+        secrets = credentials or Credentials()
         self._timeout = timeout
         self._retries = retries
         self._transport: Transport
         if parts.scheme in ("grpc", "grpcs"):
             from kerasft.serving.client_grpc import GrpcTransport
 
-            self._transport = GrpcTransport(parts.netloc, secure, given)
+            self._transport = GrpcTransport(parts.netloc, secure, secrets)
         else:
             from kerasft.serving.client_rest import RestTransport
 
-            self._transport = RestTransport(f"{parts.scheme}://{parts.netloc}", secure, given, connections)
+            self._transport = RestTransport(f"{parts.scheme}://{parts.netloc}", secure, secrets, connections)
 
     def predict(
         self, model: str | ModelSpec, inputs: Texts, signature: str = "serving_default"
@@ -108,27 +108,27 @@ class Client:
         Raises:
             ServingError: what the server refused, or DEADLINE_EXCEEDED, or UNAVAILABLE after the last attempt.
         """
-        return self._call(lambda left: self._transport.predict(_which(model), inputs, signature, left))
+        return self._call(lambda remaining: self._transport.predict(_which(model), inputs, signature, remaining))
 
     def classify(
         self, model: str | ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str = "classify"
     ) -> list[list[tuple[str, float]]]:
         """A text for each feature of each row -> (label, score) pairs of each row. Raises ServingError."""
-        return self._call(lambda left: self._transport.classify(_which(model), rows, signature, left))
+        return self._call(lambda remaining: self._transport.classify(_which(model), rows, signature, remaining))
 
     def regress(
         self, model: str | ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str = "regress"
     ) -> list[float]:
         """A text for each feature of each row -> a number for each row. Raises ServingError."""
-        return self._call(lambda left: self._transport.regress(_which(model), rows, signature, left))
+        return self._call(lambda remaining: self._transport.regress(_which(model), rows, signature, remaining))
 
     def signatures(self, model: str | ModelSpec) -> dict[str, dict[str, Any]]:
         """{signature: {"method": ..., "inputs": {name: dtype}, "outputs": {name: dtype}}}. Raises ServingError."""
-        return self._call(lambda left: self._transport.signatures(_which(model), left))
+        return self._call(lambda remaining: self._transport.signatures(_which(model), remaining))
 
     def versions(self, model: str | ModelSpec) -> dict[int, str]:
         """{version: state}, such as {2: "AVAILABLE"}. Raises ServingError."""
-        return self._call(lambda left: self._transport.versions(_which(model), left))
+        return self._call(lambda remaining: self._transport.versions(_which(model), remaining))
 
     def _call(self, attempt: Callable[[float], Answer]) -> Answer:
         end = time.monotonic() + self._timeout
@@ -138,8 +138,8 @@ class Client:
             except ServingError as error:
                 # Full jitter: clients that were refused together do not come back together.
                 pause = random.uniform(0, min(2.0, 0.1 * 2**retry))
-                left = end - time.monotonic() - pause
-                if error.code not in WORTH_ANOTHER_TRY or retry == self._retries or left <= 0:
+                remaining = end - time.monotonic() - pause
+                if error.code not in WORTH_ANOTHER_TRY or retry == self._retries or remaining <= 0:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")

@@ -50,8 +50,8 @@ class GrpcTransport:
     def classify(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         request = ClassificationRequest(model_spec=_spec(which, signature))
         _fill(request, rows)
-        found = self._ask(self._predictions.Classify, request, timeout).result.classifications
-        return [[(each.label, each.score) for each in row.classes] for row in found]
+        results = self._ask(self._predictions.Classify, request, timeout).result.classifications
+        return [[(each.label, each.score) for each in row.classes] for row in results]
 
     def regress(self, which: ModelSpec, rows: Sequence[Mapping[str, str | bytes]], signature: str, timeout: float):
         request = RegressionRequest(model_spec=_spec(which, signature))
@@ -60,15 +60,15 @@ class GrpcTransport:
 
     def signatures(self, which: ModelSpec, timeout: float) -> dict[str, dict[str, Any]]:
         request = GetModelMetadataRequest(model_spec=_spec(which), metadata_field=["signature_def"])
-        found = SignatureDefMap()
-        self._ask(self._predictions.GetModelMetadata, request, timeout).metadata["signature_def"].Unpack(found)
+        definitions = SignatureDefMap()
+        self._ask(self._predictions.GetModelMetadata, request, timeout).metadata["signature_def"].Unpack(definitions)
         return {
             key: {
                 "method": signature.method_name,
                 "inputs": {name: tf.dtypes.as_dtype(info.dtype).name for name, info in signature.inputs.items()},
                 "outputs": {name: tf.dtypes.as_dtype(info.dtype).name for name, info in signature.outputs.items()},
             }
-            for key, signature in found.signature_def.items()
+            for key, signature in definitions.signature_def.items()
             if not key.startswith("__")
         }
 

@@ -56,7 +56,7 @@ class RestTransport:
         return self._examples(which, "regress", rows, signature, timeout)
 
     def signatures(self, which: ModelSpec, timeout: float) -> dict[str, dict[str, Any]]:
-        found = self._ask(f"{_path(which)}/metadata", timeout)["metadata"]["signature_def"]["signature_def"]
+        definitions = self._ask(f"{_path(which)}/metadata", timeout)["metadata"]["signature_def"]["signature_def"]
         return {
             key: {
                 "method": signature["method_name"],
@@ -65,23 +65,23 @@ class RestTransport:
                     for kind in ("inputs", "outputs")
                 },
             }
-            for key, signature in found.items()
+            for key, signature in definitions.items()
             if not key.startswith("__")
         }
 
     def versions(self, which: ModelSpec, timeout: float) -> dict[int, str]:
-        found = self._ask(_path(which), timeout)["model_version_status"]
-        return {int(each["version"]): each["state"] for each in found}
+        states = self._ask(_path(which), timeout)["model_version_status"]
+        return {int(each["version"]): each["state"] for each in states}
 
     def close(self) -> None:
         self._pool.clear()
 
     def _outputs(self, which: ModelSpec, signature: str, timeout: float) -> dict[str, str]:
         if (which, signature) not in self._known:
-            found = self.signatures(which, timeout)
-            if signature not in found:
+            signatures = self.signatures(which, timeout)
+            if signature not in signatures:
                 raise ServingError(StatusCode.INVALID_ARGUMENT, f"{which.name} has no signature {signature}")
-            self._known[which, signature] = found[signature]["outputs"]
+            self._known[which, signature] = signatures[signature]["outputs"]
         return self._known[which, signature]
 
     def _examples(self, which: ModelSpec, method: str, rows: Any, signature: str, timeout: float) -> list[Any]:

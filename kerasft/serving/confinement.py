@@ -36,17 +36,17 @@ def confine() -> list[str]:
     _limit()
     if not sys.platform.startswith("linux"):
         return ["writing files", "the network", "starting programs"]
-    kept = []
+    rights = []
     # A user namespace of its own lets a process without root have a network of its own, which is empty.
     private = CLONE_NEWNET | CLONE_NEWIPC
     alone = libc.unshare(CLONE_NEWUSER | private) == 0 or libc.unshare(private) == 0
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     version = _landlock(libc)
     if not version:
-        kept += ["writing files", "starting programs"]
+        rights += ["writing files", "starting programs"]
     if not alone:
-        kept.append("the network" if version < TCP_SINCE else "the network but for TCP")
-    return kept
+        rights.append("the network" if version < TCP_SINCE else "the network but for TCP")
+    return rights
 
 
 def _limit() -> None:
@@ -67,9 +67,9 @@ def _landlock(libc: ctypes.CDLL) -> int:
     ruleset = libc.syscall(CREATE_RULESET, rights, ctypes.c_size_t(len(rights)), 0)
     if ruleset < 0:
         return 0
-    held = libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
+    restricted = libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
-    return version if held else 0
+    return version if restricted else 0
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def export(
         ServableError: the check failed; `directory` is as it was.
         UserError: `directory` cannot be written.
     """
-    made = _make_directory(directory)
+    folders = _make_directory(directory)
     try:
         with make_draft(directory, DRAFT) as hidden:
             # One level down: the hidden folder itself is private to this user, the servable must not be.
@@ -70,7 +70,7 @@ def export(
     finally:
         # Only folders that are still empty go: after a success, or beside another export, none is.
         with contextlib.suppress(OSError):
-            for folder in made:
+            for folder in folders:
                 folder.rmdir()
 
 
@@ -98,7 +98,7 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
     signatures = {"serving_default": tf.function(serving_default, autograph=False).get_concrete_function(**specs)}
     outputs = compiled.get_concrete_function().structured_outputs
     signatures |= {key: _example_signature(compiled, names, key) for key in outputs if key != "serving_default"}
-    signatures |= {key: _signature_with(task, preprocessor, model, taken) for key, taken in task.numbers.items()}
+    signatures |= {key: _signature_with(task, preprocessor, model, numbers) for key, numbers in task.numbers.items()}
     signatures[reference.SIGNATURE] = tf.function(
         lambda **texts: token_counts(preprocessor, texts), autograph=False
     ).get_concrete_function(**specs)
@@ -152,9 +152,9 @@ def _signature_with(task: Task, preprocessor: StringPreprocessor, model: keras.M
     """Strings and numbers -> answers."""
     import tensorflow as tf
 
-    def signature(**given):
-        features = preprocessor({name: given[name] for name in preprocessor.inputs})
-        return task.answer_with(model, features, {name: given[name] for name in numbers})
+    def signature(**inputs):
+        features = preprocessor({name: inputs[name] for name in preprocessor.inputs})
+        return task.answer_with(model, features, {name: inputs[name] for name in numbers})
 
     specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in preprocessor.inputs}
     specs |= {name: tf.TensorSpec([None], number.dtype, name=name) for name, number in numbers.items()}
@@ -239,11 +239,11 @@ def _make_directory(directory: Path) -> list[Path]:
 
 def _publish(draft: Path, directory: Path) -> Path:
     while True:
-        taken = [int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[0-9]+", entry.name)]
-        place = directory / str(max(taken, default=0) + 1)
+        numbers = [int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[0-9]+", entry.name)]
+        target = directory / str(max(numbers, default=0) + 1)
         try:
-            os.rename(draft, place)
-            return place
+            os.rename(draft, target)
+            return target
         except OSError:
-            if not place.exists():  # else another export took this number between the listing and the rename
+            if not target.exists():  # else another export took this number between the listing and the rename
                 raise

@@ -54,7 +54,7 @@ class GraphFlow:
         self._meta_graph = meta_graph
         self._main = {node.name: node for node in meta_graph.graph_def.node}
         library = meta_graph.graph_def.library
-        self._functions = {function.signature.name: function for function in library.function}
+        self._functions = {each.signature.name: each for each in library.function}
         self.twice = len(library.function) - len(self._functions)
         self.misnamed = sorted(self._functions.keys() & {*HANDS_ON, *HANDLE_USES, *CALLS, "VarHandleOp"})
         self._known: dict[tuple[str | None, str], set[Origin]] = {}
@@ -63,9 +63,9 @@ class GraphFlow:
         for gradient in library.gradient:
             self._gradients[gradient.function_name].append(gradient.gradient_func)
         self._callers: dict[str, list[tuple[str | None, NodeDef]]] = defaultdict(list)
-        for place, node in self.nodes():
+        for caller, node in self.nodes():
             for name in self._called(node):
-                self._callers[name].append((place, node))
+                self._callers[name].append((caller, node))
         self._overwrites = any(node.op in IN_PLACE and node.attr["T"].type in STRINGS for _, node in self.nodes())
         assets = asset_files(meta_graph)
         self.asset_files = [asset.filename for asset in assets]
@@ -111,37 +111,37 @@ class GraphFlow:
             for node in function.node_def:
                 yield function.signature.name, node
 
-    def only_saves(self, place: str | None, node: NodeDef) -> bool:
+    def only_saves(self, function: str | None, node: NodeDef) -> bool:
         """Whether a node belongs to the saver alone, which no loader and no server runs."""
-        if place is None:
+        if function is None:
             return node.name in self._saves and node.name not in self._runs
-        return place in self._saving_functions and place not in self._called_functions
+        return function in self._saving_functions and function not in self._called_functions
 
-    def origins(self, place: str | None, node: NodeDef, index: int) -> set[Origin]:
+    def origins(self, function: str | None, node: NodeDef, index: int) -> set[Origin]:
         """Who gives the string that is a node's input, as far as it is only handed on; ELSEWHERE if it is computed."""
         if index >= len(node.input) or self._overwrites:
             return {Origin.ELSEWHERE}
-        return self._origins(place, node.input[index])
+        return self._origins(function, node.input[index])
 
-    def _origins(self, place: str | None, tensor: str) -> set[Origin]:
-        if (place, tensor) not in self._known:
-            self._known[place, tensor] = {Origin.ELSEWHERE}  # so that a circle ends
+    def _origins(self, function: str | None, tensor: str) -> set[Origin]:
+        if (function, tensor) not in self._known:
+            self._known[function, tensor] = {Origin.ELSEWHERE}  # so that a circle ends
             if len(self._known) < MOST_STEPS and self._depth < DEEPEST:
                 self._depth += 1
-                self._known[place, tensor] = self._trace(place, tensor)
+                self._known[function, tensor] = self._trace(function, tensor)
                 self._depth -= 1
-        return self._known[place, tensor]
+        return self._known[function, tensor]
 
-    def _trace(self, place: str | None, tensor: str) -> set[Origin]:
-        if place is None:
+    def _trace(self, function: str | None, tensor: str) -> set[Origin]:
+        if function is None:
             return self._trace_in_main(_tensor(tensor))
-        function = self._functions[place]
-        arguments = [argument.name for argument in function.signature.input_arg]
+        definition = self._functions[function]
+        arguments = [argument.name for argument in definition.signature.input_arg]
         if tensor in arguments:
-            return self._trace_argument(place, arguments.index(tensor), len(arguments))
-        node = next((node for node in function.node_def if node.name == tensor.partition(":")[0]), None)
+            return self._trace_argument(function, arguments.index(tensor), len(arguments))
+        node = next((node for node in definition.node_def if node.name == tensor.partition(":")[0]), None)
         if node is not None and node.op in HANDS_ON:
-            return self.origins(place, node, 0)
+            return self.origins(function, node, 0)
         return {Origin.ELSEWHERE}
 
     def _trace_in_main(self, tensor: str) -> set[Origin]:
@@ -159,34 +159,34 @@ class GraphFlow:
     def _trace_argument(self, function: str, index: int, count: int) -> set[Origin]:
         if "api_implements" in self._functions[function].attr:
             return {Origin.ELSEWHERE}
-        found: set[Origin] = set()
-        for place, node in self._callers[function]:
-            given = [name for name in node.input if not name.startswith("^")]
-            if not self._only_calls(node, function) or len(given) != count:
+        origins: set[Origin] = set()
+        for caller, node in self._callers[function]:
+            arguments = [name for name in node.input if not name.startswith("^")]
+            if not self._only_calls(node, function) or len(arguments) != count:
                 return {Origin.ELSEWHERE}
-            found |= self._origins(place, given[index])
+            origins |= self._origins(caller, arguments[index])
         objects = self._meta_graph.object_graph_def
         if function in objects.concrete_functions:  # Python calls it with objects of its own
             bound = objects.concrete_functions[function].bound_inputs
             position = index - (count - len(bound))
-            known = position >= 0 and 0 <= bound[position] < len(objects.nodes)
-            kind = objects.nodes[bound[position]].WhichOneof("kind") if known else None
-            found.add(Origin.ASSET if kind == "asset" else Origin.ELSEWHERE)
-        return found or {Origin.ELSEWHERE}
+            valid = position >= 0 and 0 <= bound[position] < len(objects.nodes)
+            kind = objects.nodes[bound[position]].WhichOneof("kind") if valid else None
+            origins.add(Origin.ASSET if kind == "asset" else Origin.ELSEWHERE)
+        return origins or {Origin.ELSEWHERE}
 
     def _trace_variable(self, handle: str) -> set[Origin]:
         """Of the value of a variable that the main graph alone assigns: TensorFlow 2 keeps an asset's path in one."""
         variable = self._main.get(handle.partition(":")[0])
         if variable is None or variable.op != "VarHandleOp" or self._has_alias(variable):
             return {Origin.ELSEWHERE}
-        found: set[Origin] = set()
+        origins: set[Origin] = set()
         for node in self._main.values():
             positions = [i for i, name in enumerate(node.input) if name.partition(":")[0] == variable.name]
             if positions and (node.op not in HANDLE_USES or positions != [0]):
                 return {Origin.ELSEWHERE}
             if positions and node.op == "AssignVariableOp":
-                found |= self.origins(None, node, 1)
-        return found or {Origin.ELSEWHERE}
+                origins |= self.origins(None, node, 1)
+        return origins or {Origin.ELSEWHERE}
 
     def _has_alias(self, variable: NodeDef) -> bool:
         """Whether another node may mean the same variable."""
@@ -207,12 +207,12 @@ class GraphFlow:
     def _called(self, node: NodeDef) -> set[str]:
         """The functions that a node names, those among them that it hands to another function."""
         names = {node.op} if node.op in self._functions else set()
-        left = list(node.attr.values())
-        while left:
-            value = left.pop()
+        values = list(node.attr.values())
+        while values:
+            value = values.pop()
             for function in [value.func] if value.HasField("func") else value.list.func:
                 names.add(function.name)
-                left += function.attr.values()
+                values += function.attr.values()
         return names
 
     def _functions_of(self, nodes: Iterable[str]) -> set[str]:
@@ -220,26 +220,26 @@ class GraphFlow:
 
     def _closure(self, names: Iterable[str]) -> set[str]:
         """Functions and all that they call."""
-        found, left = set(), list(names)
-        while left:
-            name = left.pop()
-            if name in found or name not in self._functions:
+        closure, queue = set(), list(names)
+        while queue:
+            name = queue.pop()
+            if name in closure or name not in self._functions:
                 continue
-            found.add(name)
-            left += self._gradients[name]
+            closure.add(name)
+            queue += self._gradients[name]
             for node in self._functions[name].node_def:
-                left += self._called(node)
-        return found
+                queue += self._called(node)
+        return closure
 
     def _upstream(self, tensors: Iterable[str]) -> set[str]:
         """Nodes of the main graph that run where these tensors are fetched."""
-        found, left = set(), list(tensors)
-        while left:
-            name = left.pop().removeprefix("^").partition(":")[0]
-            if name in self._main and name not in found:
-                found.add(name)
-                left += self._main[name].input
-        return found
+        upstream, queue = set(), list(tensors)
+        while queue:
+            name = queue.pop().removeprefix("^").partition(":")[0]
+            if name in self._main and name not in upstream:
+                upstream.add(name)
+                queue += self._main[name].input
+        return upstream
 
 
 def _tensor(name: str) -> str:

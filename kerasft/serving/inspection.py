@@ -73,8 +73,8 @@ def inspect(saved_model: Path, lacking: Mapping[str, str], run: bool = False, tr
     faults = list(op_faults(meta_graph, refused))
     ops = kinds_of_op(meta_graph)
     remarks = [f"op {op} {reason}" for op, reason in NOT_REFUSED.items() if op in ops] + [*batching_remarks(meta_graph)]
-    named = {_op(fault) for fault in faults}
-    outside = [fault for fault in outside_faults(saved_model, meta_graph) if _op(fault) not in named]
+    fault_ops = {_op(fault) for fault in faults}
+    outside = [fault for fault in outside_faults(saved_model, meta_graph) if _op(fault) not in fault_ops]
     if trust:
         remarks += outside
     else:
@@ -84,11 +84,13 @@ def inspect(saved_model: Path, lacking: Mapping[str, str], run: bool = False, tr
         requests = [warm_up.record_run(meta_graph, log) for log in warm_up.read(saved_model)]
         summary += f", {len(requests)} warm-up requests"
         reply = run_capi(None, ops, [], TIMEOUT_SECONDS)
-        faults += kernel_faults({op: found for op, found in reply["kernels"].items() if op not in refused})
+        faults += kernel_faults({op: kernels for op, kernels in reply["kernels"].items() if op not in refused})
         if run and not faults:
-            ran, kept = _run(saved_model, meta_graph, requests)
+            ran, rights = _run(saved_model, meta_graph, requests)
             summary += ran
-            remarks += [f"the model ran with rights that this system could not take from it: {kept}"] if kept else []
+            remarks += (
+                [f"the model ran with rights that this system could not take from it: {rights}"] if rights else []
+            )
     except ServableError as error:
         faults.append(str(error))
     return Findings(tuple(faults), tuple(remarks), summary if run else f"{summary}; read and not run, which --run does")
@@ -113,10 +115,10 @@ def _run(saved_model: Path, meta_graph: MetaGraphDef, requests: Sequence[dict[st
 def _probes(facts: Path, columns: Sequence[str]) -> tuple[Inputs, Numbers]:
     """What an export of kerasft is asked; `kerasft.json` may be a stranger's, too."""
     try:
-        told = json.loads(facts.read_text(encoding="utf-8"))
-        if not columns or not 0 < int(told["max_length"]) <= LONGEST:
+        metadata = json.loads(facts.read_text(encoding="utf-8"))
+        if not columns or not 0 < int(metadata["max_length"]) <= LONGEST:
             raise ValueError
-        inputs = probe_inputs(columns, int(told["max_length"]))
-        return inputs, probe_numbers(told.get("numbers", {}), rows_of(inputs))
+        inputs = probe_inputs(columns, int(metadata["max_length"]))
+        return inputs, probe_numbers(metadata.get("numbers", {}), rows_of(inputs))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServableError(f"{facts}: not as kerasft writes it ({type(error).__name__})") from error

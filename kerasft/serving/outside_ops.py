@@ -102,15 +102,15 @@ def outside_faults(saved_model: Path, meta_graph: MetaGraphDef) -> Iterator[str]
     for name in OTHER_GRAPHS:
         if (saved_model / name).exists():
             yield f"{name} stands beside saved_model.pb, so that it is not certain which graph a server loads"
-    flow, named = GraphFlow(meta_graph), set()
+    flow, reported = GraphFlow(meta_graph), set()
     if flow.twice:
         yield "two of its functions have the same name, so that it is not certain which is run"
     for name in flow.misnamed:
         yield f"one of its functions has the name of the op {name}, so that it is not certain which is run"
     for function, node in flow.nodes():
         does = effect(node)
-        if does and node.op not in named and not _belongs_to_loader(flow, function, node):
-            named.add(node.op)
+        if does and node.op not in reported and not _belongs_to_loader(flow, function, node):
+            reported.add(node.op)
             yield f"op {node.op} (node {node.name} of {function or 'the main graph'}) {does}"
     yield from _asset_faults(saved_model, flow.asset_files)
 

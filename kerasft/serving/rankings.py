@@ -18,17 +18,17 @@ def in_order_of(answer: Arrays, other: Arrays) -> Arrays:
     the last place. So the scores of the same names are compared, and a name that the other ranking lacks stands for one
     of its own with a score within the tolerance.
     """
-    found = dict(other)
+    ordered = dict(other)
     for names, scores in RANKED.items():
         if not all(key in each for key in (names, scores) for each in (answer, other)):
             continue
         if any(answer[key].shape != other[key].shape or answer[key].ndim != 2 for key in (names, scores)):
             continue
-        wanted, own = answer[names][0].tolist(), dict(zip(other[names][0].tolist(), other[scores][0].tolist()))
-        if not len(set(wanted)) == len(own) == len(wanted):
+        reference, own = answer[names][0].tolist(), dict(zip(other[names][0].tolist(), other[scores][0].tolist()))
+        if not len(set(reference)) == len(own) == len(reference):
             continue
-        left = iter([name for name in own if name not in wanted])
-        order = [(name, own[name]) if name in own else (name, own[next(left)]) for name in wanted]
-        found[names] = np.array([[name for name, _ in order]], other[names].dtype)
-        found[scores] = np.array([[score for _, score in order]], other[scores].dtype)
-    return found
+        others = iter([name for name in own if name not in reference])
+        order = [(name, own[name]) if name in own else (name, own[next(others)]) for name in reference]
+        ordered[names] = np.array([[name for name, _ in order]], other[names].dtype)
+        ordered[scores] = np.array([[score for _, score in order]], other[scores].dtype)
+    return ordered

@@ -80,11 +80,15 @@ def check(
     meta_graph = read_meta_graph(saved_model)
     signatures = {key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")}
     ops = check_ops(meta_graph)
-    given = {key: {**inputs, **(numbers or {}).get(key, {})} for key in signatures}
+    inputs_of_signature = {key: {**inputs, **(numbers or {}).get(key, {})} for key in signatures}
     check_signatures(signatures, inputs, numbers or {})
     rows = rows_of(inputs)
     batches = [list(range(rows)), *([row] for row in range(rows))]
-    runs = [_run(key, signature, given[key], batch) for key, signature in signatures.items() for batch in batches]
+    runs = [
+        _run(key, signature, inputs_of_signature[key], batch)
+        for key, signature in signatures.items()
+        for batch in batches
+    ]
     reply = run_capi(saved_model, ops, runs, timeout, confined=confined)
     check_kernels(reply["kernels"])
     if "load_error" in reply:
@@ -93,8 +97,8 @@ def check(
     largest = 0.0
     for key, signature in signatures.items():
         answers = [_arrays(key, next(results), len(batch)) for batch in batches]
-        wanted = expected[key] if expected is not None else None
-        largest = max(largest, _compare_rows(key, signature, inputs, answers, wanted))
+        reference = expected[key] if expected is not None else None
+        largest = max(largest, _compare_rows(key, signature, inputs, answers, reference))
     return ServableReport(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
 
 
@@ -119,8 +123,8 @@ def probe_inputs(columns: Sequence[str], max_length: int) -> dict[str, list[byte
 def probe_numbers(numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]], rows: int) -> Numbers:
     """{signature: {input: (dtype, values)}}, as `Task.numbers` has them -> {signature: {input: (rows,)}}, in turn."""
     return {
-        key: {name: np.resize(np.array(values, dtype), rows) for name, (dtype, values) in taken.items()}
-        for key, taken in numbers.items()
+        key: {name: np.resize(np.array(values, dtype), rows) for name, (dtype, values) in inputs.items()}
+        for key, inputs in numbers.items()
     }
 
 
@@ -194,16 +198,16 @@ def _crop(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [array[part] for array in arrays]
 
 
-def _difference(where: str, got: np.ndarray, wanted: np.ndarray) -> float:
-    if got.shape != wanted.shape:
-        raise ServableError(f"{where} has shapes {got.shape} and {wanted.shape}")
-    if got.dtype.kind != "f":
-        if not np.array_equal(got, wanted):
-            raise ServableError(f"{where} is {got.tolist()} and {wanted.tolist()}")
+def _difference(where: str, actual: np.ndarray, reference: np.ndarray) -> float:
+    if actual.shape != reference.shape:
+        raise ServableError(f"{where} has shapes {actual.shape} and {reference.shape}")
+    if actual.dtype.kind != "f":
+        if not np.array_equal(actual, reference):
+            raise ServableError(f"{where} is {actual.tolist()} and {reference.tolist()}")
         return 0.0
-    if np.isnan(got).any():
+    if np.isnan(actual).any():
         raise ServableError(f"{where} is not a number")
-    scaled = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
+    scaled = np.abs(actual - reference) / np.maximum(1.0, np.abs(reference))
     largest = float(scaled.max(initial=0.0))
     if not largest <= TOLERANCE:
         raise ServableError(f"{where} differs by {largest:.2g}, more than {TOLERANCE:g}")

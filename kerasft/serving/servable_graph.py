@@ -98,14 +98,14 @@ def op_faults(meta_graph: MetaGraphDef, refused: Mapping[str, str]) -> Iterator[
     for function in meta_graph.graph_def.library.function:
         if function.attr["_XlaMustCompile"].b:
             yield f"function {function.signature.name}: is jit_compiled, so it {NO_XLA}"
-    named = set()
-    for place, node in _nodes(meta_graph):
+    reported = set()
+    for where, node in _nodes(meta_graph):
         reason = NO_XLA if node.op.startswith("Xla") else refused.get(node.op)
         if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b:
             reason = NO_XLA
-        if reason and node.op not in named:
-            named.add(node.op)
-            yield f"op {node.op} (node {node.name} of {place}) {reason}"
+        if reason and node.op not in reported:
+            reported.add(node.op)
+            yield f"op {node.op} (node {node.name} of {where}) {reason}"
 
 
 def check_signatures(
@@ -130,9 +130,9 @@ def check_signatures(
         if signature.method_name != method:
             raise ServableError(f"{key}: the method name is '{signature.method_name}', not '{method}'")
         more = (numbers or {}).get(key, {})
-        wanted = {"inputs"} if key in METHODS else {*columns, *more}
-        if set(signature.inputs) != wanted:
-            raise ServableError(f"{key}: its inputs are {_names(signature.inputs)}, not {_names(wanted)}")
+        names = {"inputs"} if key in METHODS else {*columns, *more}
+        if set(signature.inputs) != names:
+            raise ServableError(f"{key}: its inputs are {_names(signature.inputs)}, not {_names(names)}")
         for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
             for name, info in tensors.items():
                 _check_tensor(f"{key}: {kind} '{name}'", info)
@@ -157,15 +157,15 @@ def _check_tensor(where: str, info: TensorInfo) -> None:
 
 
 def _check_method_outputs(key: str, signature: SignatureDef) -> None:
-    known = METHOD_OUTPUTS[key]
-    if not signature.outputs or not set(signature.outputs) <= set(known):
-        raise ServableError(f"{key}: its outputs are {_names(signature.outputs)}, not {_names(known)}")
+    allowed = METHOD_OUTPUTS[key]
+    if not signature.outputs or not set(signature.outputs) <= set(allowed):
+        raise ServableError(f"{key}: its outputs are {_names(signature.outputs)}, not {_names(allowed)}")
     for name, info in signature.outputs.items():
         dtype = capi.STRING if name == "classes" else capi.FLOAT
-        if info.dtype != dtype or len(info.tensor_shape.dim) not in known[name]:
+        if info.dtype != dtype or len(info.tensor_shape.dim) not in allowed[name]:
             raise ServableError(
                 f"{key}: output '{name}' must be {'strings' if name == 'classes' else 'float32'} of rank "
-                f"{' or '.join(map(str, known[name]))}"
+                f"{' or '.join(map(str, allowed[name]))}"
             )
 
 

@@ -25,8 +25,10 @@ def lacking_ops(release: str) -> dict[str, str]:
     Raises:
         UserError: nothing is known of that release.
     """
-    known = [name for name in LACKING if name == release or name.rpartition(".")[0] == release]
-    if not known:
+    releases = [name for name in LACKING if name == release or name.rpartition(".")[0] == release]
+    if not releases:
         fix = f"there are {', '.join(LACKING)}"
         raise UserError(f"--tf-serving: {release}: nothing is known of this release; {fix}")
-    return {op: f"is not in the tf-text of TensorFlow Serving {known[-1]}; use {NEWEST}" for op in LACKING[known[-1]]}
+    return {
+        op: f"is not in the tf-text of TensorFlow Serving {releases[-1]}; use {NEWEST}" for op in LACKING[releases[-1]]
+    }

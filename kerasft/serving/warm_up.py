@@ -126,18 +126,18 @@ def request(name: str, key: str, columns: Mapping[str, Sequence[bytes] | np.ndar
 
     log = PredictionLog()
     if key in METHODS:
-        asked = (log.classify_log if key == "classify" else log.regress_log).request
+        proto = (log.classify_log if key == "classify" else log.regress_log).request
         for values in zip(*columns.values(), strict=True):
-            features = asked.input.example_list.examples.add().features
+            features = proto.input.example_list.examples.add().features
             for column, value in zip(columns, values, strict=True):
                 features.feature[column].bytes_list.value.append(value)
     else:
-        asked = log.predict_log.request
+        proto = log.predict_log.request
         for column, values in columns.items():
-            known = values if isinstance(values, np.ndarray) else list(values)
-            asked.inputs[column].CopyFrom(tf.make_tensor_proto(known, None if known is values else tf.string))
-    asked.model_spec.name = name
-    asked.model_spec.signature_name = key
+            content = values if isinstance(values, np.ndarray) else list(values)
+            proto.inputs[column].CopyFrom(tf.make_tensor_proto(content, None if content is values else tf.string))
+    proto.model_spec.name = name
+    proto.model_spec.signature_name = key
     return log
 
 
@@ -189,19 +189,19 @@ def record_run(meta_graph: MetaGraphDef, log: PredictionLog) -> dict[str, Any]:
     kind = log.WhichOneof("log_type")
     if kind not in ("predict_log", "classify_log", "regress_log"):
         raise ServableError(f"{FILE}: a {kind or 'record without a request'} cannot be run by this check")
-    asked = getattr(log, kind).request
-    key = asked.model_spec.signature_name or "serving_default"
+    request = getattr(log, kind).request
+    key = request.model_spec.signature_name or "serving_default"
     if key not in meta_graph.signature_def:
         raise ServableError(f"{FILE}: a record asks for the signature {key}, which the model does not have")
     signature = meta_graph.signature_def[key]
     if kind == "predict_log":
-        columns = {name: _values(name, tensor) for name, tensor in asked.inputs.items()}
+        columns = {name: _values(name, tensor) for name, tensor in request.inputs.items()}
     else:
-        examples = asked.input.example_list.examples
+        examples = request.input.example_list.examples
         columns = {"inputs": [example.SerializeToString(deterministic=True) for example in examples]}
     if set(columns) != set(signature.inputs):
-        given, wanted = (", ".join(sorted(names)) or "none" for names in (columns, signature.inputs))
-        raise ServableError(f"{FILE}: a record for {key} has the inputs {given}, not {wanted}")
+        actual, expected = (", ".join(sorted(names)) or "none" for names in (columns, signature.inputs))
+        raise ServableError(f"{FILE}: a record for {key} has the inputs {actual}, not {expected}")
     return {
         "inputs": {signature.inputs[name].name: capi.feed(rows) for name, rows in columns.items()},
         "outputs": {name: info.name for name, info in signature.outputs.items()},

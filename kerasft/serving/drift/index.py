@@ -80,8 +80,8 @@ def by_chance(reference: Distribution, counts: np.ndarray, rows: int) -> tuple[f
     sizes = (min(sum(reference.counts), reference.rows), min(int(counts.sum()), rows))
     random = np.random.default_rng(0)  # the same answer for the same window
     first, second = (random.multinomial(size, shares, DRAWS) for size in sizes)
-    drawn = stability_index(first, second)
-    return float(drawn.mean()), float(drawn.std())
+    indices = stability_index(first, second)
+    return float(indices.mean()), float(indices.std())
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Bins:
         """Rows -> the bins of each."""
         if not self.labels:
             return [tuple(bisect_right(self.edges, value) for value in row) for row in rows]
-        index = {label: place for place, label in enumerate(self.labels)}
+        index = {label: bin_index for bin_index, label in enumerate(self.labels)}
         none, other = len(self.labels), len(self.labels) + 1
         return [tuple(index.get(label, other) for label in row) or (none,) for row in rows]
 
@@ -98,7 +98,7 @@ def plain_bins(labels: Sequence[str] | None) -> dict[str, Bins]:
 def text_rows(counts: Mapping[str, np.ndarray]) -> dict[str, list[Row]]:
     """What `token_counts` gives -> what the rows have of the measures of texts."""
     tokens = counts["tokens"]
-    found: dict[str, list[Row]] = {TOKENS: numbers(tokens)}
+    rows: dict[str, list[Row]] = {TOKENS: numbers(tokens)}
     if "unknown" in counts:
-        found[UNKNOWN] = numbers(counts["unknown"] / np.maximum(tokens, 1))
-    return found
+        rows[UNKNOWN] = numbers(counts["unknown"] / np.maximum(tokens, 1))
+    return rows

@@ -38,20 +38,20 @@ def make_reference(
     parts = [watched.answers(outputs, labels) for outputs in answers]
     parts += [text_rows(counts) for counts in _counted(task, preprocessor, table)]
     for part in parts:
-        for measure, found in part.items():
-            rows.setdefault(measure, []).extend(found)
-    chosen = {measure: choose_bins(measure, found) for measure, found in rows.items()}
+        for measure, values in part.items():
+            rows.setdefault(measure, []).extend(values)
+    bins_of_measure = {measure: choose_bins(measure, values) for measure, values in rows.items()}
     measures = {
         measure: bins.as_json() | {"counts": _counts(bins, rows[measure]), "rows": len(rows[measure])}
-        for measure, bins in chosen.items()
+        for measure, bins in bins_of_measure.items()
         if bins is not None
     }
     return {"rows": len(table), "measures": measures}
 
 
 def _counts(bins: Bins, rows: list) -> list[int]:
-    places = [place for row in bins.places(rows) for place in row]
-    return np.bincount(np.array(places, np.int64), minlength=len(bins)).tolist()
+    indices = [index for row in bins.places(rows) for index in row]
+    return np.bincount(np.array(indices, np.int64), minlength=len(bins)).tolist()
 
 
 def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, np.ndarray]]:
@@ -66,13 +66,13 @@ def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, 
     def count(columns):
         return token_counts(preprocessor, columns)
 
-    done = 0
+    counted = 0
     for batch in table.batches(AT_ONCE, list(task.inputs)):
-        room = MOST_ROWS - done
+        room = MOST_ROWS - counted
         if room <= 0:
             return
         columns = {name: tf.constant(batch[name][:room], tf.string) for name in task.inputs}
-        done += len(batch[task.inputs[0]])
+        counted += len(batch[task.inputs[0]])
         yield {name: values.numpy() for name, values in count(columns).items()}
 
 
@@ -83,13 +83,13 @@ def read_reference(facts: Mapping[str, Any]) -> dict[str, Distribution]:
         ValueError: it is not in the form that `make_reference` gives it.
     """
     try:
-        found = {
+        distributions = {
             measure: Distribution(Bins.of_json(value), tuple(map(int, value["counts"])), int(value["rows"]))
             for measure, value in (facts.get(KEY) or {}).get("measures", {}).items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{KEY}: {type(error).__name__}: {error}") from error
-    for measure, each in found.items():
+    for measure, each in distributions.items():
         if len(each.counts) != len(each.bins) or min(each.counts) < 0:
             raise ValueError(f"{KEY}: {measure}: {len(each.counts)} counts for {len(each.bins)} bins")
-    return found
+    return distributions

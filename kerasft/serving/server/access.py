@@ -70,11 +70,11 @@ class Tokens:
 
     def _read(self) -> None:
         status = self._file.stat()
-        seen = (status.st_mtime_ns, status.st_size)
-        if seen != self._seen:
+        state = (status.st_mtime_ns, status.st_size)
+        if state != self._seen:
             lines = [line.strip() for line in self._file.read_bytes().splitlines()]
             self._tokens = [line for line in lines if line and not line.startswith(b"#")]
-            self._seen = seen
+            self._seen = state
 
     def check(self, header: str | bytes | None) -> None:
         """An Authorization header. Raises ServingError (UNAUTHENTICATED, 401) unless it has one of the tokens."""
@@ -82,9 +82,9 @@ class Tokens:
             self._read()
         except OSError:  # a file that is gone closes the server; it does not open it
             self._tokens, self._seen = [], None
-        given = header.encode("utf-8", "replace") if isinstance(header, str) else header or b""
-        scheme, token = given[: len(SCHEME)].lower(), given[len(SCHEME) :].strip()
+        credentials = header.encode("utf-8", "replace") if isinstance(header, str) else header or b""
+        scheme, token = credentials[: len(SCHEME)].lower(), credentials[len(SCHEME) :].strip()
         # All are compared, each in constant time: what is wrong takes as long wherever it differs.
-        matches = [hmac.compare_digest(token, known) for known in self._tokens]
+        matches = [hmac.compare_digest(token, valid) for valid in self._tokens]
         if scheme != SCHEME.encode() or not any(matches):
             raise ServingError(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed that this server knows")

@@ -157,8 +157,8 @@ class Queue:
         loop = asyncio.get_running_loop()
         if deadline <= loop.time():
             raise late()
-        left = deadline - loop.time()
-        each = _Waiting(inputs, rows_of(inputs), bytes_of(inputs), time.monotonic() + left, loop.create_future())
+        remaining = deadline - loop.time()
+        each = _Waiting(inputs, rows_of(inputs), bytes_of(inputs), time.monotonic() + remaining, loop.create_future())
         self._scheduler.admit(each.rows, each.size)
         self.waiting.append(each)
         self._scheduler.wake(self)
@@ -190,11 +190,11 @@ def _answers(run: Run, batch: Sequence[_Waiting]) -> list[Arrays | BaseException
 
     What nobody waits for any more is not run, and what runs is stopped once nobody can wait for it.
     """
-    wanted = [each for each in batch if each.seconds]
-    if len(wanted) > 1:
+    pending = [each for each in batch if each.seconds]
+    if len(pending) > 1:
         try:
-            outputs = run(concatenate([each.inputs for each in wanted]), max(each.seconds for each in wanted))
-            answers = dict(zip(map(id, wanted), _split(outputs, [each.rows for each in wanted]), strict=True))
+            outputs = run(concatenate([each.inputs for each in pending]), max(each.seconds for each in pending))
+            answers = dict(zip(map(id, pending), _split(outputs, [each.rows for each in pending]), strict=True))
             return [answers.get(id(each)) or late() for each in batch]
         except Exception:  # noqa: BLE001  which of them it was shows when each runs alone
             pass

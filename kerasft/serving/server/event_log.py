@@ -35,10 +35,10 @@ class EventLog:
 
     def mistake(self, error: BaseException, **facts: Any) -> None:
         """A mistake of ours: where it happened. Not its message, which may quote a request."""
-        places = [
+        frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
-        self("mistake", kind=type(error).__name__, places=places, **facts)
+        self("mistake", kind=type(error).__name__, places=frames, **facts)
 
 
 class Libraries(logging.Handler):

@@ -53,7 +53,7 @@ class Calls:
         self._callers = Shares(options.requests, options.connection_requests, "requests")
         each = max(1, options.watches // SHARES)
         # Those without a token cannot take the places of those with one.
-        self._watchers = {known: Shares(options.watches, each, "health watches") for known in (False, True)}
+        self._watchers = {has_token: Shares(options.watches, each, "health watches") for has_token in (False, True)}
         self._probers = Shares(PROBES, PROBES // SHARES, "health checks")
         self._coming = Turns(COMING, PATIENCE_SECONDS)
         self._probes_coming = Turns(PROBES_COMING, 0.0)

@@ -36,9 +36,9 @@ def check_contents(body: bytes, limits: RequestLimits) -> None:
     """Raises ServingError for a body with more values than a request may have, before any of them is made."""
     if len(body) <= limits.values // KEYS_SHARE:  # a value takes a byte or more
         return
-    found = contents(body)
+    counts = contents(body)
     most_keys = limits.values // KEYS_SHARE
-    for what, count, most in (("values", found.values, limits.values), ("keys", found.keys, most_keys)):
+    for what, count, most in (("values", counts.values, limits.values), ("keys", counts.keys, most_keys)):
         if count > most:
             raise invalid(f"the request has {count} {what}; this server takes {most} at most")
 
@@ -95,13 +95,13 @@ def _columns_of_rows(rows: Any, names: list[str], limits: RequestLimits) -> dict
         raise invalid(f"No values in '{ROW_KEY}' array")
     if len(rows) > limits.rows:
         raise too_many(len(rows), limits)
-    named = [isinstance(row, dict) and not is_base64(row) for row in rows]
-    if not any(named):
+    are_objects = [isinstance(row, dict) and not is_base64(row) for row in rows]
+    if not any(are_objects):
         if len(names) > 1:
             raise invalid(f"{ROW_KEY} is a plain list, but expecting list of objects as there are several inputs")
         return {names[0]: rows}
-    if not all(named):
-        raise invalid(f"{ROW_KEY} has both objects and values: item {named.index(False)} is no object")
+    if not all(are_objects):
+        raise invalid(f"{ROW_KEY} has both objects and values: item {are_objects.index(False)} is no object")
     for number, row in enumerate(rows):
         if set(row) != set(names):
             raise invalid(f"Failed to process element: {number} of '{ROW_KEY}' list. Keys must be equal to: {names}")

@@ -119,11 +119,11 @@ class Manager:
     async def update(self, settings: Sequence[ModelSettings]) -> None:
         """Serves these models and no others, in the versions that are on disk now; returns when that is so."""
         async with self._updating:
-            wanted = {each.name: each for each in settings}
-            for name in set(self.models) - set(wanted):
+            by_name = {each.name: each for each in settings}
+            for name in set(self.models) - set(by_name):
                 for version in self.models.pop(name).available():
                     self._unload(version)
-            for name, each in wanted.items():
+            for name, each in by_name.items():
                 model = self.models.setdefault(name, ServedModel(each))
                 if model.settings.base_path != each.base_path:
                     # Numbers in another folder are other versions: the old ones answer until one of the new does.
@@ -142,30 +142,30 @@ class Manager:
         return moved
 
     async def _update_model(self, model: ServedModel) -> None:
-        wanted = await self._load_wanted(model)
+        numbers = await self._load_wanted(model)
         model.move_labels()
         # Never to nothing: with no wanted version that answers, those of before go on.
-        if any(model.versions[number].available for number in wanted):
+        if any(model.versions[number].available for number in numbers):
             for version in model.available():
-                if version.number not in wanted:
+                if version.number not in numbers:
                     self._unload(version)
 
     async def _load_wanted(self, model: ServedModel) -> set[int]:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._loader, find_versions, model.settings.base_path)
-        wanted = model.settings.policy.choose(found)
-        for number in sorted(wanted, reverse=True):  # the newest first: it is what most requests mean
-            known = model.versions.get(number)
+        folders = await loop.run_in_executor(self._loader, find_versions, model.settings.base_path)
+        numbers = model.settings.policy.choose(folders)
+        for number in sorted(numbers, reverse=True):  # the newest first: it is what most requests mean
+            existing = model.versions.get(number)
             changed = False
-            if known is not None and known.state is State.END:  # beside the loop: its folder may hold many files
-                changed = known.fingerprint != await loop.run_in_executor(self._loader, fingerprint, found[number])
-            if known is None or changed:
-                about = (model.settings.name, number, found[number])
+            if existing is not None and existing.state is State.END:  # beside the loop: its folder may hold many files
+                changed = existing.fingerprint != await loop.run_in_executor(self._loader, fingerprint, folders[number])
+            if existing is None or changed:
+                about = (model.settings.name, number, folders[number])
                 version = model.versions[number] = await loop.run_in_executor(self._loader, Version, *about)
                 await self._load(version)
-            elif known.state is State.END and known.error is None:  # unloaded before, wanted again
-                await self._load(known)
-        return wanted
+            elif existing.state is State.END and existing.error is None:  # unloaded before, wanted again
+                await self._load(existing)
+        return numbers
 
     async def _load(self, version: Version) -> None:
         version.state, version.error = State.LOADING, None
@@ -176,8 +176,8 @@ class Manager:
         try:
             model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust)
         except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
-            known = isinstance(error, (ServableError, UserError))
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            expected = isinstance(error, (ServableError, UserError))
+            reason = str(error) if expected else f"{type(error).__name__}: {error}"
             version.refuse(reason)
             self._say("refused", **about, reason=reason)
             return

@@ -25,22 +25,24 @@ class Metrics:
     def __init__(self):
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        made = {"namespace": "kerasft", "registry": self.registry}
-        self._requests = Counter("requests", "Requests answered or refused, by status.", (*ASKED, "code"), **made)
-        self._seconds = Histogram("request_seconds", "From headers to answer.", ASKED, buckets=SECONDS, **made)
-        self._rows = Histogram("batch_rows", "Rows of a batch.", buckets=ROWS, **made)
-        self._together = Histogram("batch_requests", "Requests of a batch.", buckets=ROWS, **made)
-        self._batch_seconds = Histogram("batch_seconds", "What a batch took in the model.", buckets=SECONDS, **made)
-        self._queue = Gauge("queue_rows", "Rows that wait for a thread.", **made)
-        self._watched = Counter("watched_rows", "Rows that the monitor counted, or left out.", ("counted",), **made)
-        self._alerts = Counter("drift_alerts", "Alerts for drift.", ("model",), **made)
-        self._hooks = Counter("drift_webhooks", "Alerts for the webhook, by what became of them.", ("outcome",), **made)
+        common = {"namespace": "kerasft", "registry": self.registry}
+        self._requests = Counter("requests", "Requests answered or refused, by status.", (*ASKED, "code"), **common)
+        self._seconds = Histogram("request_seconds", "From headers to answer.", ASKED, buckets=SECONDS, **common)
+        self._rows = Histogram("batch_rows", "Rows of a batch.", buckets=ROWS, **common)
+        self._together = Histogram("batch_requests", "Requests of a batch.", buckets=ROWS, **common)
+        self._batch_seconds = Histogram("batch_seconds", "What a batch took in the model.", buckets=SECONDS, **common)
+        self._queue = Gauge("queue_rows", "Rows that wait for a thread.", **common)
+        self._watched = Counter("watched_rows", "Rows that the monitor counted, or left out.", ("counted",), **common)
+        self._alerts = Counter("drift_alerts", "Alerts for drift.", ("model",), **common)
+        self._hooks = Counter(
+            "drift_webhooks", "Alerts for the webhook, by what became of them.", ("outcome",), **common
+        )
 
     def request(self, entrypoint: str, method: str, model: str, code: StatusCode, seconds: float) -> None:
         """One request is over. `model` is a name that is served, or empty: names that clients make up are no label."""
-        asked = (entrypoint, method, model)
-        self._requests.labels(*asked, code.name).inc()
-        self._seconds.labels(*asked).observe(seconds)
+        labels = (entrypoint, method, model)
+        self._requests.labels(*labels, code.name).inc()
+        self._seconds.labels(*labels).observe(seconds)
 
     def batch(self, rows: int, requests: int, seconds: float) -> None:
         """One batch was run."""
@@ -52,10 +54,10 @@ class Metrics:
         """So many rows wait now."""
         self._queue.set(rows)
 
-    def watched(self, rows: int, left_out: int) -> None:
+    def watched(self, rows: int, skipped: int) -> None:
         """The monitor took so many rows of an answer, and left out others."""
         self._watched.labels("yes").inc(rows)
-        self._watched.labels("no").inc(left_out)
+        self._watched.labels("no").inc(skipped)
 
     def alert(self, model: str) -> None:
         """A model drifts."""
@@ -105,17 +107,17 @@ class _Drift(Collector):
         bound = GaugeMetricFamily("kerasft_drift_bound", "The index that is a drift.", None, measure)
         share = GaugeMetricFamily("kerasft_window_share", "Share of a bin in the window.", None, (*measure, "bin"))
         for name, versions in self._monitor.describe().items():
-            for number, seen in versions.items():
+            for number, description in versions.items():
                 about = (name, str(number))
-                drifted.add_metric(about, seen["drifted"])
-                reference.add_metric(about, seen["reference_rows"] or 0)
-                for key, found in seen["measures"].items():
-                    rows.add_metric((*about, key), found["rows"])
-                    for each in found["bins"]:
+                drifted.add_metric(about, description["drifted"])
+                reference.add_metric(about, description["reference_rows"] or 0)
+                for key, figures in description["measures"].items():
+                    rows.add_metric((*about, key), figures["rows"])
+                    for each in figures["bins"]:
                         share.add_metric((*about, key, each["bin"]), each["share"])
-                    if "index" in found:
-                        index.add_metric((*about, key), found["index"])
-                        bound.add_metric((*about, key), found["bound"])
+                    if "index" in figures:
+                        index.add_metric((*about, key), figures["index"])
+                        bound.add_metric((*about, key), figures["bound"])
         yield from (drifted, reference, rows, index, bound, share)
 
     def describe(self) -> list[GaugeMetricFamily]:

@@ -67,32 +67,32 @@ class Monitor:
             self._stop(version, watch, error)
 
     def _enqueue(self, watch: Watch, version: Version, key: str, inputs: Arrays, outputs: Arrays) -> None:
-        rows, taken = rows_of(inputs), 0
+        rows, count = rows_of(inputs), 0
         if not self._queue.full():
-            taken = watch.admit(rows, asyncio.get_running_loop().time())
-        if taken:
-            seen, answered = _first(inputs, rows, taken), _first(outputs, rows, taken)
-            size = bytes_of(seen) + bytes_of(answered)  # of few rows: an answer may have a million values
+            count = watch.admit(rows, asyncio.get_running_loop().time())
+        if count:
+            first_inputs, first_outputs = _first(inputs, rows, count), _first(outputs, rows, count)
+            size = bytes_of(first_inputs) + bytes_of(first_outputs)  # of few rows: an answer may have a million values
             if self._bytes + size > MOST_BYTES:
-                taken = 0
+                count = 0
             else:
-                self._queue.put_nowait((version, key, seen, answered, size))
+                self._queue.put_nowait((version, key, first_inputs, first_outputs, size))
                 self._bytes += size
-        self._metrics.watched(taken, rows - taken)
+        self._metrics.watched(count, rows - count)
 
     async def _work(self) -> None:
         while True:
             self._sync()
             with contextlib.suppress(asyncio.TimeoutError):
-                version, key, seen, answered, size = await asyncio.wait_for(self._queue.get(), SYNC_SECONDS)
+                version, key, inputs, outputs, size = await asyncio.wait_for(self._queue.get(), SYNC_SECONDS)
                 # Python 3.10 may lose a request between its arrival and the timeout.
                 self._bytes = 0 if self._queue.empty() else self._bytes - size
-                await self._take(version, key, seen, answered)
+                await self._take(version, key, inputs, outputs)
 
     def _sync(self) -> None:
         available = {version for model in self._manager.models.values() for version in model.available()}
-        for gone in self._watches.keys() - available:
-            del self._watches[gone]
+        for unloaded in self._watches.keys() - available:
+            del self._watches[unloaded]
         for version in available - self._watches.keys():
             watch = self._watches[version] = Watch(version.folder, self._limits)
             about = {"model": version.name, "version": version.number, "reference_rows": watch.reference_rows}
@@ -106,8 +106,8 @@ class Monitor:
         try:
             with version.used():
                 work = (watch.measure, version.model, key, inputs, outputs)
-                places = await loop.run_in_executor(self._thread, *work)
-            if watch.add(places):
+                bins = await loop.run_in_executor(self._thread, *work)
+            if watch.add(bins):
                 drifts = await loop.run_in_executor(self._thread, watch.look)
                 self._judge(version, watch, drifts)
         except Exception as error:  # noqa: BLE001  the others are watched on
@@ -132,17 +132,17 @@ class Monitor:
             watch.alerted = True
             self._alerted[version.name] = now
             self._metrics.alert(version.name)
-            told = about | {"reference_rows": watch.reference_rows, "measures": measures}
-            self._log("drift", **told)
+            event = about | {"reference_rows": watch.reference_rows, "measures": measures}
+            self._log("drift", **event)
             if self._post:
-                self._post({"event": "drift"} | told)
+                self._post({"event": "drift"} | event)
 
     def describe(self) -> dict[str, dict[int, dict[str, Any]]]:
         """{model: {version: what its watch says}}."""
-        found: dict[str, dict[int, dict[str, Any]]] = {}
+        descriptions: dict[str, dict[int, dict[str, Any]]] = {}
         for version, watch in sorted(self._watches.items(), key=lambda each: (each[0].name, each[0].number)):
-            found.setdefault(version.name, {})[version.number] = watch.describe()
-        return found
+            descriptions.setdefault(version.name, {})[version.number] = watch.describe()
+        return descriptions
 
     async def close(self) -> None:
         """Stops; what waits is not counted."""
@@ -154,6 +154,6 @@ class Monitor:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
 
-def _first(arrays: Arrays, rows: int, taken: int) -> Arrays:
+def _first(arrays: Arrays, rows: int, count: int) -> Arrays:
     """The first rows, as arrays that keep nothing else in memory."""
-    return arrays if taken == rows else {name: array[:taken].copy() for name, array in arrays.items()}
+    return arrays if count == rows else {name: array[:count].copy() for name, array in arrays.items()}

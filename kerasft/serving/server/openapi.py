@@ -43,7 +43,7 @@ def document(manager: Manager, tokens: bool) -> Schema:
     for name, model in sorted(manager.models.items()):
         for version in model.available()[-1:]:
             paths |= _of_model(f"/v1/models/{name}", version)
-    made: Schema = {
+    schema: Schema = {
         "openapi": "3.1.0",
         "info": {"title": "kerasft serve", "version": __version__},
         "servers": [{"url": "/"}],
@@ -51,27 +51,27 @@ def document(manager: Manager, tokens: bool) -> Schema:
         "components": {"schemas": {"Error": ERROR}},
     }
     if tokens:
-        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        made["security"] = [{"token": []}]
-    return made
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+    return schema
 
 
 def _of_model(path: str, version: Version) -> Schema:
     about = f"the newest version, now {version.number}; /versions/N or /labels/L before the colon asks another"
-    found: Schema = {
+    paths: Schema = {
         path: {"get": _operation("States of the versions", {})},
         f"{path}/metadata": {"get": _operation("The signatures", {})},
     }
     signatures = version.model.signatures
     if DEFAULT_SIGNATURE in signatures:
-        found[f"{path}:predict"] = {"post": _predict(signatures, about)}
+        paths[f"{path}:predict"] = {"post": _predict(signatures, about)}
     for method, results in RESULTS.items():
         keys = [key for key, signature in signatures.items() if signature.method_name == METHODS[method]]
         if keys:
             body = _object({"signature_name": {"enum": keys}, "examples": EXAMPLES, "context": {"type": "object"}}, 2)
             operation = _operation(f"{method.capitalize()} with {about}", _object({"results": results}, 1), body)
-            found[f"{path}:{method}"] = {"post": operation}
-    return found
+            paths[f"{path}:{method}"] = {"post": operation}
+    return paths
 
 
 def _predict(signatures: Mapping[str, SignatureDef], about: str) -> Schema:

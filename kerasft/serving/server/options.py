@@ -100,23 +100,23 @@ MONITOR = {
 }
 
 
-def from_arguments(given: Mapping[str, Any]) -> Options:
+def from_arguments(arguments: Mapping[str, Any]) -> Options:
     """What was asked for on the command line, None where nothing was; that has its default. Raises UserError."""
-    asked = {RENAMED.get(key, key): value for key, value in given.items() if value is not None}
-    plain = {each.name for each in fields(Options)} & asked.keys() - {"folders"}
-    tls = Tls(asked["tls_cert"], asked["tls_key"], asked.get("client_ca")) if "tls_cert" in asked else None
+    settings = {RENAMED.get(key, key): value for key, value in arguments.items() if value is not None}
+    plain = {each.name for each in fields(Options)} & settings.keys() - {"folders"}
+    tls = Tls(settings["tls_cert"], settings["tls_key"], settings.get("client_ca")) if "tls_cert" in settings else None
     return Options(
-        **{key: asked[key] for key in plain},
-        folders=tuple(asked.get("folders", ())),
+        **{key: settings[key] for key in plain},
+        folders=tuple(settings.get("folders", ())),
         tls=tls,
-        batch=BatchLimits(**{BATCH[key]: asked[key] for key in BATCH.keys() & asked.keys()}),
-        request=RequestLimits(**{REQUEST[key]: asked[key] for key in REQUEST.keys() & asked.keys()}),
-        monitor=_monitor({MONITOR[key]: asked[key] for key in MONITOR.keys() & asked.keys()}),
+        batch=BatchLimits(**{BATCH[key]: settings[key] for key in BATCH.keys() & settings.keys()}),
+        request=RequestLimits(**{REQUEST[key]: settings[key] for key in REQUEST.keys() & settings.keys()}),
+        monitor=_monitor({MONITOR[key]: settings[key] for key in MONITOR.keys() & settings.keys()}),
     )
 
 
-def _monitor(asked: Mapping[str, Any]) -> MonitorLimits:
-    limits = MonitorLimits(**asked)
+def _monitor(settings: Mapping[str, Any]) -> MonitorLimits:
+    limits = MonitorLimits(**settings)
     if limits.least > limits.window:
         fix = f"at most --monitor-window, {limits.window}"
         raise UserError(f"--monitor-least: {limits.least} rows are more than the window has; give {fix}")

@@ -93,13 +93,13 @@ class Prediction:
             if each != SIGNATURE_FIELD:
                 raise invalid(f"Metadata field {each} is not supported")
         version = self.find(spec)
-        found = SignatureDefMap()
+        definitions = SignatureDefMap()
         for key, signature in version.model.signatures.items():
-            found.signature_def[key].CopyFrom(signature)
+            definitions.signature_def[key].CopyFrom(signature)
         response = GetModelMetadataResponse()
         response.model_spec.name = version.name
         response.model_spec.version.value = version.number
-        response.metadata[SIGNATURE_FIELD].Pack(found)
+        response.metadata[SIGNATURE_FIELD].Pack(definitions)
         return response
 
     async def observed(self, entrypoint: str, method: str, name: str, work: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -123,5 +123,5 @@ class Prediction:
             self._log.mistake(error, entrypoint=entrypoint, method=method)
             raise ServingError(code, "internal error") from error
         finally:
-            known = name if name in self.manager.models else ""
-            self._metrics.request(entrypoint, method, known, code, loop.time() - start)
+            label = name if name in self.manager.models else ""
+            self._metrics.request(entrypoint, method, label, code, loop.time() - start)

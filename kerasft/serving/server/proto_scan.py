@@ -34,47 +34,47 @@ def has_more(body: bytes, tree: Tree, most: int) -> bool:
     """
     if len(body) <= most:
         return False
-    found = 0
+    count = 0
     within = [(0, len(body), tree)]
     while within:
-        place, end, inner = within.pop()
-        while place < end:
-            tag, place = _varint(body, place, end)
-            kind, found = tag & 7, found + 1
+        position, end, inner = within.pop()
+        while position < end:
+            tag, position = _varint(body, position, end)
+            kind, count = tag & 7, count + 1
             if kind == BYTES:
-                size, place = _varint(body, place, end)
-                stop = min(end, place + size)
+                size, position = _varint(body, position, end)
+                stop = min(end, position + size)
                 part = inner.get(tag >> 3)
                 if part is NUMBERS:
-                    found += _numbers(body, place, stop)
+                    count += _numbers(body, position, stop)
                 elif part is not None:
-                    found += MESSAGE_COST - 1
-                    within.append((place, stop, part))
-                place = stop
+                    count += MESSAGE_COST - 1
+                    within.append((position, stop, part))
+                position = stop
             elif kind == VARINT:
-                _, place = _varint(body, place, end)
+                _, position = _varint(body, position, end)
             else:
-                place += {FIXED64: 8, FIXED32: 4}.get(kind, 0)
-            if found > most:
+                position += {FIXED64: 8, FIXED32: 4}.get(kind, 0)
+            if count > most:
                 return True
     return False
 
 
-def _numbers(body: bytes, place: int, end: int) -> int:
+def _numbers(body: bytes, start: int, end: int) -> int:
     """How many packed numbers there are: each ends with the one byte of it that is below 0x80."""
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8, end - place, place) < 0x80)) if end > place else 0
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8, end - start, start) < 0x80)) if end > start else 0
 
 
-def _varint(body: bytes, place: int, end: int) -> tuple[int, int]:
+def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
     """A number and the place behind it; what is cut off ends there."""
     value = shift = 0
-    while place < end:
-        byte = body[place]
-        place += 1
+    while position < end:
+        byte = body[position]
+        position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             break
         shift += 7
         if shift > 63:  # no number of protobuf
             return 0, end
-    return value, place
+    return value, position

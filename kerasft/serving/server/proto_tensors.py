@@ -37,8 +37,8 @@ def to_array(name: str, tensor: TensorProto, info: TensorInfo, most: int, most_v
         ServingError: another dtype or shape, or the values do not fill it.
     """
     if tensor.dtype != info.dtype:
-        given, wanted = (_dtype_name(dtype) for dtype in (tensor.dtype, info.dtype))
-        raise invalid(f"input '{name}' is of type {given}; expected {wanted}")
+        actual, expected = (_dtype_name(dtype) for dtype in (tensor.dtype, info.dtype))
+        raise invalid(f"input '{name}' is of type {actual}; expected {expected}")
     if tensor.tensor_shape.unknown_rank:
         raise invalid(f"input '{name}' has no shape")
     if len(tensor.tensor_shape.dim) > MOST_DIMENSIONS:
@@ -73,9 +73,9 @@ def check_shape(name: str, shape: tuple[int, ...], info: TensorInfo) -> None:
     """Raises ServingError where a signature's input cannot have the shape."""
     if info.tensor_shape.unknown_rank:
         return
-    wanted = [dim.size for dim in info.tensor_shape.dim]
-    if len(shape) != len(wanted) or any(want not in (-1, size) for size, want in zip(shape, wanted)):
-        raise invalid(f"input '{name}' has the shape {list(shape)}; expected {wanted}, where -1 is any size")
+    expected = [dim.size for dim in info.tensor_shape.dim]
+    if len(shape) != len(expected) or any(want not in (-1, size) for size, want in zip(shape, expected)):
+        raise invalid(f"input '{name}' has the shape {list(shape)}; expected {expected}, where -1 is any size")
     if any(size < 0 for size in shape):
         raise invalid(f"input '{name}' has the shape {list(shape)}")
 

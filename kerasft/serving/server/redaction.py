@@ -35,10 +35,14 @@ def redact(text: str) -> str:
     return NUMBER.sub(_number, text)
 
 
-def _number(found: re.Match[str]) -> str:
-    given = found[0]
-    digits = sum(character.isdigit() for character in given)
-    if given[-1] in "Xx" or (digits >= ID_DIGITS and not given.startswith(("+", "("))) or _is_ssn(given):
+def _number(match: re.Match[str]) -> str:
+    digits_text = match[0]
+    digits = sum(character.isdigit() for character in digits_text)
+    if (
+        digits_text[-1] in "Xx"
+        or (digits >= ID_DIGITS and not digits_text.startswith(("+", "(")))
+        or _is_ssn(digits_text)
+    ):
         return "[id]"
     return "[phone]"
 

@@ -69,40 +69,42 @@ def predict_inputs(request: PredictRequest, signature: SignatureDef, limits: Req
 
 def check_outputs(names: Iterable[str], signature: SignatureDef) -> None:
     """Raises ServingError where an output_filter names what there is not, or something twice."""
-    seen: set[str] = set()
+    names_before: set[str] = set()
     for name in names:
         if name not in signature.outputs:
-            known = ",".join(sorted(signature.outputs))
-            raise invalid(f"output tensor alias not found in signature: {name} Outputs expected to be in {{{known}}}.")
-        if name in seen:
+            outputs = ",".join(sorted(signature.outputs))
+            raise invalid(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in {{{outputs}}}."
+            )
+        if name in names_before:
             raise invalid(f"duplicate output tensor alias: {name}")
-        seen.add(name)
+        names_before.add(name)
 
 
 def work_of(request: ClassificationRequest | RegressionRequest, limits: RequestLimits) -> int:
     """About how many bytes `example_inputs` goes through: the context of a few kilobytes goes into each example."""
-    given = request.input.example_list_with_context
-    size, rows = request.ByteSize(), min(len(given.examples), limits.rows)
-    return max(size, min(PLAIN, given.context.ByteSize() * rows))
+    example_list = request.input.example_list_with_context
+    size, rows = request.ByteSize(), min(len(example_list.examples), limits.rows)
+    return max(size, min(PLAIN, example_list.context.ByteSize() * rows))
 
 
 def example_inputs(examples: Input, limits: RequestLimits) -> Arrays:
     """The Input of a classify or regress request -> serialized examples, each with the context merged into it."""
     kind = examples.WhichOneof("kind")
     with_context = kind == "example_list_with_context"
-    given = (examples.example_list_with_context if with_context else examples.example_list).examples
-    if not given:
+    protos = (examples.example_list_with_context if with_context else examples.example_list).examples
+    if not protos:
         raise invalid("Input is empty.")
-    if len(given) > limits.rows:  # before there is an object for each
-        raise too_many(len(given), limits)
-    array = np.empty(len(given), object)
+    if len(protos) > limits.rows:  # before there is an object for each
+        raise too_many(len(protos), limits)
+    array = np.empty(len(protos), object)
     if with_context:
         context = examples.example_list_with_context.context
-        if (size := context.ByteSize()) > limits.text_bytes or size * len(given) > limits.input_bytes:
-            raise invalid(f"the context has {size} bytes, for {len(given)} examples; this server takes fewer")
-        array[:] = [_merged(context, example).SerializeToString() for example in given]
+        if (size := context.ByteSize()) > limits.text_bytes or size * len(protos) > limits.input_bytes:
+            raise invalid(f"the context has {size} bytes, for {len(protos)} examples; this server takes fewer")
+        array[:] = [_merged(context, example).SerializeToString() for example in protos]
     else:
-        array[:] = [example.SerializeToString() for example in given]
+        array[:] = [example.SerializeToString() for example in protos]
     inputs = {INPUTS: array}
     check_inputs(inputs, limits)
     return inputs
@@ -144,8 +146,8 @@ def method_signature(signatures: Mapping[str, SignatureDef], key: str, method: s
     key = key or DEFAULT_SIGNATURE
     if key not in signatures:
         raise invalid(f"No signature was found with the name: {key}")
-    if (given := signatures[key].method_name) != METHODS[method]:
-        raise invalid(f"Expected {KINDS[method]} signature method_name to be {METHODS[method]}. Was: {given}")
+    if (actual := signatures[key].method_name) != METHODS[method]:
+        raise invalid(f"Expected {KINDS[method]} signature method_name to be {METHODS[method]}. Was: {actual}")
     return key
 
 
@@ -156,10 +158,10 @@ def classifications(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[np.nd
         ServingError: they have other shapes.
     """
     classes, scores = outputs.get("classes"), outputs.get("scores")
-    given = [array for array in (classes, scores) if array is not None]
-    if not given or any(array.ndim != 2 or array.shape != given[0].shape or len(array) != rows for array in given):
+    arrays = [array for array in (classes, scores) if array is not None]
+    if not arrays or any(array.ndim != 2 or array.shape != arrays[0].shape or len(array) != rows for array in arrays):
         raise invalid("Expected Tensor shape: [batch_size num_classes] of classes and scores")
-    shape = given[0].shape
+    shape = arrays[0].shape
     labels = np.full(shape, b"", object) if classes is None else classes
     return labels, np.zeros(shape, np.float32) if scores is None else scores
 

@@ -48,20 +48,20 @@ class RestApi:
     async def handle(self, request: web.Request) -> web.Response:
         """One request; what goes wrong is {"error": message} and TensorFlow Serving's status."""
         path = request.rel_url.raw_path
-        asked = PREDICTION.fullmatch(path) if request.method == "POST" else None
-        method = asked[4].lower() if asked else "status"
-        name = unquote(asked[1]) if asked else ""
+        match = PREDICTION.fullmatch(path) if request.method == "POST" else None
+        method = match[4].lower() if match else "status"
+        name = unquote(match[1]) if match else ""
         try:
-            answer = await self._prediction.observed("REST", method, name, lambda: self._answer(request, asked))
+            answer = await self._prediction.observed("REST", method, name, lambda: self._answer(request, match))
         except ServingError as error:
             return refusal(error)
         return json_response(answer)
 
-    async def _answer(self, request: web.Request, asked: re.Match[str] | None) -> Mapping[str, Any] | bytes:
+    async def _answer(self, request: web.Request, match: re.Match[str] | None) -> Mapping[str, Any] | bytes:
         deadline = asyncio.get_running_loop().time() + self._options.answer_seconds
-        if asked is None:
+        if match is None:
             return self._describe(request)
-        spec, method, offload = version_of(asked), asked[4].lower(), self._prediction.offload
+        spec, method, offload = version_of(match), match[4].lower(), self._prediction.offload
         with self.memory.account() as account:
             body = await self._read(request, account)
             with self._prediction.find(spec).used() as version:
@@ -98,13 +98,13 @@ class RestApi:
 
     def _describe(self, request: web.Request) -> Mapping[str, Any]:
         path = request.rel_url.raw_path
-        asked = STATUS.fullmatch(path) if request.method == "GET" else None
-        if asked is None:
+        match = STATUS.fullmatch(path) if request.method == "GET" else None
+        if match is None:
             raise invalid(f"Malformed request: {request.method} {path}")
-        if not asked[1]:
+        if not match[1]:
             return self._list()
-        spec = version_of(asked)
-        if asked[4] is None:
+        spec = version_of(match)
+        if match[4] is None:
             return _dict(self._prediction.status(spec))
         response = self._prediction.metadata(spec, [SIGNATURE_FIELD])
         signatures = SignatureDefMap()
@@ -127,26 +127,26 @@ def _too_large(options: Options) -> ServingError:
     return ServingError(StatusCode.INVALID_ARGUMENT, message, 413)
 
 
-def _written(method: str, asked: Asked, outputs: Arrays) -> bytes:
+def _written(method: str, body: Asked, outputs: Arrays) -> bytes:
     if method == "predict":
-        return json_answers.predictions(outputs, asked.by_row)
-    rows = len(asked.inputs[requests.INPUTS])
+        return json_answers.predictions(outputs, body.by_row)
+    rows = len(body.inputs[requests.INPUTS])
     if method == "classify":
         return json_answers.classifications(*requests.classifications(outputs, rows))
     return json_answers.regressions(requests.regressions(outputs, rows))
 
 
-def version_of(asked: re.Match[str]) -> ModelSpec:
+def version_of(match: re.Match[str]) -> ModelSpec:
     """The version that a path means. Raises ServingError for a number that no version can have."""
-    spec = ModelSpec(name=unquote(asked[1]))
-    if asked[2]:
-        digits = asked[2].lstrip("0") or "0"
+    spec = ModelSpec(name=unquote(match[1]))
+    if match[2]:
+        digits = match[2].lstrip("0") or "0"
         if len(digits) > INT64_DIGITS or int(digits) > INT64_MAX:  # Python reads no number of 5,000 digits
-            shown = asked[2] if len(asked[2]) <= 2 * INT64_DIGITS else f"{asked[2][:INT64_DIGITS]}..."
-            raise invalid(f"Failed to convert version: {shown} to numeric.")
+            excerpt = match[2] if len(match[2]) <= 2 * INT64_DIGITS else f"{match[2][:INT64_DIGITS]}..."
+            raise invalid(f"Failed to convert version: {excerpt} to numeric.")
         spec.version.value = int(digits)
-    if asked[3]:
-        spec.version_label = unquote(asked[3])
+    if match[3]:
+        spec.version_label = unquote(match[3])
     return spec
 
 

@@ -155,14 +155,14 @@ class Server:
 
     async def _reload(self, settings: Sequence[ModelSettings]) -> None:
         """A client's configuration: other versions and labels of the folders that this server was started with."""
-        left = Counter(each.base_path.absolute() for each in self._settings)
+        remaining = Counter(each.base_path.absolute() for each in self._settings)
         for each in settings:
             folder = each.base_path.absolute()
-            if folder not in left:
+            if folder not in remaining:
                 message = f"{each.name}: base_path is not one that this server was started with"
                 raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
-            left[folder] -= 1
-            if left[folder] < 0:  # each would take the memory of a model
+            remaining[folder] -= 1
+            if remaining[folder] < 0:  # each would take the memory of a model
                 message = f"{each.name}: base_path is served under another name too; this server was not started so"
                 raise ServingError(grpc.StatusCode.PERMISSION_DENIED, message)
         async with self._changing:

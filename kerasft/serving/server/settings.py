@@ -27,11 +27,11 @@ class VersionPolicy:
     latest: int | None = 1
     specific: frozenset[int] | None = None
 
-    def choose(self, found: Iterable[int]) -> set[int]:
+    def choose(self, numbers: Iterable[int]) -> set[int]:
         """Versions found -> versions to serve."""
         if self.specific is not None:
-            return set(found) & self.specific
-        newest = sorted(found, reverse=True)
+            return set(numbers) & self.specific
+        newest = sorted(numbers, reverse=True)
         return set(newest if self.latest is None else newest[: self.latest])
 
 
@@ -61,10 +61,10 @@ def read_folder(folder: Path) -> ModelSettings:
     file = folder / FOLDER / FILE
     if not file.is_file():
         return ModelSettings(name, folder)
-    found = read_file(file)
-    if len(found) != 1:
-        raise UserError(f"{file}: configures {len(found)} models, not one; serve it with --model-config-file")
-    return ModelSettings(found[0].name, folder, found[0].policy, found[0].labels)
+    models = read_file(file)
+    if len(models) != 1:
+        raise UserError(f"{file}: configures {len(models)} models, not one; serve it with --model-config-file")
+    return ModelSettings(models[0].name, folder, models[0].policy, models[0].labels)
 
 
 def read_file(file: Path) -> list[ModelSettings]:
@@ -98,9 +98,9 @@ def _model(config: ModelConfig) -> ModelSettings:
     policy = config.model_version_policy
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":
-        chosen = VersionPolicy(latest=None)
+        versions = VersionPolicy(latest=None)
     elif kind == "specific":
-        chosen = VersionPolicy(specific=frozenset(policy.specific.versions))
+        versions = VersionPolicy(specific=frozenset(policy.specific.versions))
     else:
-        chosen = VersionPolicy(latest=policy.latest.num_versions or 1)
-    return ModelSettings(config.name, Path(config.base_path), chosen, dict(config.version_labels))
+        versions = VersionPolicy(latest=policy.latest.num_versions or 1)
+    return ModelSettings(config.name, Path(config.base_path), versions, dict(config.version_labels))

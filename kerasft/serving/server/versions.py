@@ -106,13 +106,13 @@ def _run(model: LoadedModel, key: str):
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes when any file of a version does: a version that was refused is tried again then."""
-    found = []
+    entries = []
     for file in sorted(folder.rglob("*")):
         with contextlib.suppress(OSError):
             status = file.stat()
             if not stat.S_ISDIR(status.st_mode):
-                found.append((str(file.relative_to(folder)), status.st_mtime_ns, status.st_size))
-    return tuple(found)
+                entries.append((str(file.relative_to(folder)), status.st_mtime_ns, status.st_size))
+    return tuple(entries)
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:

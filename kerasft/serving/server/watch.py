@@ -99,9 +99,9 @@ class Watch:
         rate = self._limits.rate
         self._allowance = min(float(rate), self._allowance + (now - self._filled) * rate)
         self._filled = now
-        taken = min(rows, int(self._allowance))
-        self._allowance -= taken
-        return taken
+        count = min(rows, int(self._allowance))
+        self._allowance -= count
+        return count
 
     def measure(self, model: LoadedModel, key: str, inputs: Arrays, outputs: Arrays) -> Places:
         """What a signature was asked and answered -> the bins of each row; runs the tokenizer, not the model."""
@@ -114,15 +114,15 @@ class Watch:
             columns = _columns(inputs[INPUTS], names) if key in METHODS else inputs
             if set(names) <= set(columns):
                 rows |= text_rows(model.run(SIGNATURE, {name: columns[name] for name in names}))
-        return {name: self._bins[name].places(found) for name, found in rows.items() if name in self._bins}
+        return {name: self._bins[name].places(values) for name, values in rows.items() if name in self._bins}
 
-    def add(self, places: Places) -> bool:
+    def add(self, bins: Places) -> bool:
         """Counts rows; whether it is time for a look."""
-        for measure, rows in places.items():
+        for measure, rows in bins.items():
             if measure not in self.windows:
                 self.windows[measure] = Window(len(self._bins[measure]), self._limits.window)
             self.windows[measure].add(rows)
-        self._new += max(map(len, places.values()), default=0)
+        self._new += max(map(len, bins.values()), default=0)
         if self._new < self._limits.window / LOOKS:
             return False
         self._new = 0
@@ -160,11 +160,11 @@ class Watch:
     def describe_bins(self, name: str) -> list[dict[str, Any]]:
         """A measure's bins: their names, and their shares in the window and in the reference."""
         shares = _shares(self.windows[name].counts)
-        found = [{"bin": bin_, "share": share} for bin_, share in zip(self._bins[name].names, shares)]
+        bins = [{"bin": bin_, "share": share} for bin_, share in zip(self._bins[name].names, shares)]
         if name in self.reference:
-            known = _shares(np.asarray(self.reference[name].counts))
-            found = [each | {"reference": share} for each, share in zip(found, known)]
-        return found
+            reference = _shares(np.asarray(self.reference[name].counts))
+            bins = [each | {"reference": share} for each, share in zip(bins, reference)]
+        return bins
 
     def describe(self) -> dict[str, Any]:
         """All of it, for people."""

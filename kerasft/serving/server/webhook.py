@@ -24,10 +24,10 @@ def check_url(url: str) -> str:
     """The URL of a hook, from the operator. Raises UserError unless it is http:// or https:// with a host."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
-        known = False
-    if not known or not url.isprintable() or " " in url:
+        valid = False
+    if not valid or not url.isprintable() or " " in url:
         raise UserError("--drift-webhook: not an address; give http://HOST/... or https://HOST/...")
     return url
 
@@ -44,13 +44,13 @@ class Webhook:
 
     Args:
         url: see `check_url`; it is never logged, for it may hold a secret.
-        told: is called in the hook's thread with "delivered", "failed" or, where too many wait, "dropped".
+        report: is called in the hook's thread with "delivered", "failed" or, where too many wait, "dropped".
         pauses: seconds before each further attempt.
         timeout: seconds of an attempt.
     """
 
-    def __init__(self, url: str, told: Told, pauses: tuple[float, ...] = PAUSES, timeout: float = TIMEOUT_SECONDS):
-        self._url, self._told, self._pauses, self._timeout = check_url(url), told, pauses, timeout
+    def __init__(self, url: str, report: Told, pauses: tuple[float, ...] = PAUSES, timeout: float = TIMEOUT_SECONDS):
+        self._url, self._told, self._pauses, self._timeout = check_url(url), report, pauses, timeout
         self._waiting: queue.Queue[bytes] = queue.Queue(MOST_WAITING)
         self._ending = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirects)
