@@ -59,30 +59,30 @@ class Batches:
         tokens = None if static else config.ragged_tokens()
         limit = None if tokens is None else TokenLimit(tokens, train.longest, parts)
 
-        def made(method: str, *packing: Any) -> Batches:
+        def create(method: str, *packing: Any) -> Batches:
             epochs = Epochs(train.tokens, size, method, config.seed, limit)
             return cls(epochs, count_steps(training, epochs.steps_of), *packing)
 
         if method in ("pad", "bucket") or (method == "auto" and not static):
-            return made("bucket" if method == "auto" else method)
+            return create("bucket" if method == "auto" else method)
         try:
             packed = PackedLayers(model)
         except UserError:
             if method == "pack":
                 raise
-            return made("pad")
+            return create("pad")
         texts = train.text_lengths
         if limit is not None:
-            return made("pack", Packing(texts, RowShape(limit.packed_rows, limit.packed_length)), packed)
+            return create("pack", Packing(texts, RowShape(limit.packed_rows, limit.packed_length)), packed)
         if not static:
-            return made("pack", Packing(texts), packed)
-        packing = Packing.of_one_shape(texts, _by_epoch(made("pack")), size, parts)
+            return create("pack", Packing(texts), packed)
+        packing = Packing.of_one_shape(texts, _by_epoch(create("pack")), size, parts)
         alone = RowShape(texts.shape[1] * size // parts, rounded(train.longest))
         assert packing.shape is not None
         if method == "auto" and packing.shape.cost > PAYS * alone.cost:
-            return made("pad")
-        packed, plans = PackedLayers(model, packing.shape), made("pack").epochs.steps(0) * parts
-        return made("pack", packing, packed, packing.filling(alone, plans))
+            return create("pad")
+        packed, plans = PackedLayers(model, packing.shape), create("pack").epochs.steps(0) * parts
+        return create("pack", packing, packed, packing.filling(alone, plans))
 
     def from_step(self, first_step: int) -> Iterator[np.ndarray]:
         """The rows of each batch, one a step, without end."""
@@ -139,8 +139,8 @@ def check_batch(config: Config, replicas: int, static: bool) -> None:
 def _by_epoch(batches: Batches) -> Iterator[list[np.ndarray]]:
     """The batches of each epoch of a run."""
     every = batches.from_step(0)
-    left = batches.steps
-    while left:
-        count = min(left, batches.epochs.steps(0))
+    remaining = batches.steps
+    while remaining:
+        count = min(remaining, batches.epochs.steps(0))
         yield list(itertools.islice(every, count))
-        left -= count
+        remaining -= count

@@ -186,7 +186,7 @@ def _tokenized(
     prepared, task = {}, job.task
     reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
     with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
-        done, before = 0, graph_seconds()
+        count, before = 0, graph_seconds()
         for split, table in job.tables.items():
             weighted = split == "train"
             make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
@@ -195,11 +195,11 @@ def _tokenized(
             else:
                 settings = {**task.features_made_from(weighted), "reader": reader}
                 prepared[split] = cache.prepared(split, table, settings, make)
-            done += len(table)
+            count += len(table)
             line.graph_seconds = graph_seconds() - before
-            line.update(done)
-    for told in cache.lines() if cache else ():
-        job.terminal.line(told)
+            line.update(count)
+    for message in cache.lines() if cache else ():
+        job.terminal.line(message)
     if objective is not None:
         prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
     return prepared

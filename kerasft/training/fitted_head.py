@@ -88,6 +88,6 @@ def logistic_regression(
         return loss, np.concatenate([moves.ravel(), errors.sum(0)]).astype(np.float64)
 
     start = np.zeros(size + classes)
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}).x
-    kernel = found[:size].reshape(width, classes) / scale
-    return kernel, found[size:] - middle @ kernel
+    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}).x
+    kernel = solution[:size].reshape(width, classes) / scale
+    return kernel, solution[size:] - middle @ kernel

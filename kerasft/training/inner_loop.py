@@ -42,8 +42,8 @@ class InnerLoop:
             return loop(lambda _, total: _next_batch(iterator, total, timed), num_steps)
 
         @tf.function
-        def run_sent(taken: Any, num_steps: tf.Tensor) -> Found:
-            return loop(lambda i, _: (sent_batch(taken, i, hosts), tf.constant(0.0)), num_steps)
+        def run_sent(batches: Any, num_steps: tf.Tensor) -> Found:
+            return loop(lambda i, _: (sent_batch(batches, i, hosts), tf.constant(0.0)), num_steps)
 
         self._run, self._run_sent = run, run_sent
         self.timed = timed or bool(hosts)
@@ -58,10 +58,10 @@ class InnerLoop:
         if not isinstance(iterator, SentBatches):
             loss, good, waited = self._run(iterator, tf.constant(steps))
             return float(loss), int(good), float(waited)
-        begun = time.monotonic()
-        taken = iterator.take(steps)
-        waited = time.monotonic() - begun
-        loss, good, _ = self._run_sent(taken, tf.constant(steps))
+        start = time.monotonic()
+        batches = iterator.take(steps)
+        waited = time.monotonic() - start
+        loss, good, _ = self._run_sent(batches, tf.constant(steps))
         return float(loss), int(good), waited
 
 
@@ -70,11 +70,11 @@ def _next_batch(iterator: Iterator, before: tf.Tensor, timed: bool) -> tuple[Any
     if not timed:
         return next(iterator), tf.constant(0.0)
     with tf.control_dependencies([before]):
-        begun = tf.timestamp()
+        start = tf.timestamp()
     batch = next(iterator)
-    with tf.control_dependencies([begun, *tf.nest.flatten(batch, expand_composites=True)]):
-        ended = tf.timestamp()
+    with tf.control_dependencies([start, *tf.nest.flatten(batch, expand_composites=True)]):
+        end = tf.timestamp()
     # Nothing of the step begins before the clock was read: where threads are few, it would be read after the step.
-    with tf.control_dependencies([ended]):
+    with tf.control_dependencies([end]):
         batch = tf.nest.map_structure(tf.identity, batch, expand_composites=True)
-    return batch, tf.cast(ended - begun, tf.float32)
+    return batch, tf.cast(end - start, tf.float32)

@@ -25,9 +25,9 @@ LEAST_WEIGHTS = 1_000_000  # a smaller model gains nothing, and its step takes l
 
 def wanted_microbatches(config: Config, task: Task) -> int:
     """`training.parallel_microbatches`, or what null stands for before a model and its devices are known."""
-    wanted = config.training.parallel_microbatches
-    if wanted is not None:
-        return wanted
+    setting = config.training.parallel_microbatches
+    if setting is not None:
+        return setting
     # What is written, a token at a time, leaves nothing to share out: it takes the threads of all its operations.
     # Batches of tokens have any number of rows, and a plan of their own for each part.
     return AUTO if task.separable and not task.writes and config.ragged_tokens() is None else 1
@@ -45,28 +45,28 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
     Raises:
         UserError: the config names a number that the batch does not divide by, or there is more than one CPU to it.
     """
-    training, wanted = config.training, wanted_microbatches(config, task)
+    training, count = config.training, wanted_microbatches(config, task)
     rows = training.batch_size // training.gradient_accumulation
     one_cpu = strategy.num_replicas_in_sync == 1 and not on_accelerator() and not wants_one_shape(strategy)
     if training.parallel_microbatches is None:
-        pays = one_cpu and rows % wanted == 0 and model.count_params() >= LEAST_WEIGHTS
-        return wanted if pays else 1
-    if wanted > 1 and not one_cpu:
+        pays = one_cpu and rows % count == 0 and model.count_params() >= LEAST_WEIGHTS
+        return count if pays else 1
+    if count > 1 and not one_cpu:
         raise UserError(
-            f"training.parallel_microbatches: {wanted} is for a single CPU; unset it where GPUs, a TPU or several "
+            f"training.parallel_microbatches: {count} is for a single CPU; unset it where GPUs, a TPU or several "
             "replicas train"
         )
-    if wanted > 1 and config.ragged_tokens() is not None:
+    if count > 1 and config.ragged_tokens() is not None:
         raise UserError(
-            f"training.parallel_microbatches: {wanted} is for batches of training.batch_size examples, not of "
+            f"training.parallel_microbatches: {count} is for batches of training.batch_size examples, not of "
             "training.tokens_per_batch; set it to 1"
         )
-    if rows % wanted:
+    if rows % count:
         raise UserError(
-            f"training.parallel_microbatches: {rows} examples do not divide into {wanted} parts; choose another "
+            f"training.parallel_microbatches: {rows} examples do not divide into {count} parts; choose another "
             "training.batch_size, or set it to 1"
         )
-    return wanted
+    return count
 
 
 def added(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor | tf.IndexedSlices:

@@ -42,22 +42,24 @@ def create_optimizer(
         kernels: Adam and AdamW clip, decay and update in one pass of our own (`kerasft.kernels`); for one replica.
         rates: variable path -> what its learning rate is multiplied by besides.
     """
-    chosen = config.optimizer
+    settings = config.optimizer
     common = dict(
-        learning_rate=WarmupSchedule(chosen, steps), weight_decay=chosen.weight_decay, use_ema=config.ema is not None
+        learning_rate=WarmupSchedule(settings, steps),
+        weight_decay=settings.weight_decay,
+        use_ema=config.ema is not None,
     )
     if config.ema is not None:
         common["ema_momentum"] = config.ema
     kind, own = {
-        "adamw": (keras.optimizers.AdamW, {"epsilon": chosen.epsilon}),
-        "adam": (keras.optimizers.Adam, {"epsilon": chosen.epsilon}),
-        "sgd": (keras.optimizers.SGD, {"momentum": chosen.momentum}),
+        "adamw": (keras.optimizers.AdamW, {"epsilon": settings.epsilon}),
+        "adam": (keras.optimizers.Adam, {"epsilon": settings.epsilon}),
+        "sgd": (keras.optimizers.SGD, {"momentum": settings.momentum}),
         "adafactor": (keras.optimizers.Adafactor, {"relative_step": False}),
         "lion": (keras.optimizers.Lion, {}),
-        "lamb": (keras.optimizers.Lamb, {"epsilon": chosen.epsilon}),
-    }[chosen.name]
+        "lamb": (keras.optimizers.Lamb, {"epsilon": settings.epsilon}),
+    }[settings.name]
     optimizer = fine_tuning(kind)(**common, **own)
-    optimizer.clip_after_sum = chosen.clip_norm
+    optimizer.clip_after_sum = settings.clip_norm
     variables = model.trainable_variables
     if not variables:
         raise UserError("model.trainable: nothing is left to train")
@@ -65,7 +67,7 @@ def create_optimizer(
     if spared:
         optimizer.exclude_from_weight_decay(var_list=spared)
     optimizer.build(variables)
-    factors, rates = _factors(chosen, variables, depths), rates or {}
+    factors, rates = _factors(settings, variables, depths), rates or {}
     optimizer.factors = {optimizer._var_key(v): f * rates.get(v.path, 1.0) for v, f in zip(variables, factors)}
     optimizer.defer(deferred, steps)
     optimizer.in_one_pass = kernels and isinstance(optimizer, keras.optimizers.Adam)
@@ -96,7 +98,7 @@ class _FineTuning(keras.optimizers.Optimizer):
 
     def defer(self, layers: Sequence[keras.layers.Layer], steps: int) -> None:
         """From now on the gradient of these layers' tables has the rows that a batch uses; for Adam's forms."""
-        found = []
+        tables = []
         for layer in layers:
             variable = layer.embeddings
             index, factor = self._get_variable_index(variable), self._factor(variable)
@@ -105,8 +107,8 @@ class _FineTuning(keras.optimizers.Optimizer):
             moments = self._momentums[index], self._velocities[index]
             table = DeferredRows(variable, moments, rates, decays, (self.beta_1, self.beta_2), self.epsilon)
             self._track_variable(table.done)
-            found.append((layer, table))
-        self.deferred = tuple(found)
+            tables.append((layer, table))
+        self.deferred = tuple(tables)
 
     def averages(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
         """Each weight that trains, and its moving average; none without `training.ema`."""
@@ -157,8 +159,8 @@ class _FineTuning(keras.optimizers.Optimizer):
     def _one_pass(self, gradient, variable, rate):
         index, decays = self._get_variable_index(variable), self.weight_decay and self._use_weight_decay(variable)
         moments = self._momentums[index].value, self._velocities[index].value
-        kept = 1.0 - rate * self.weight_decay if decays else tf.ones([])
-        numbers = _traced.scale, rate * _traced.young, kept
+        decay = 1.0 - rate * self.weight_decay if decays else tf.ones([])
+        numbers = _traced.scale, rate * _traced.young, decay
         return operations.adam(variable, moments, gradient, *numbers, (self.beta_1, self.beta_2), self.epsilon)
 
     def _fused_adam(self, gradient, variable, rate):
@@ -236,13 +238,13 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         config = self.config
         step = ops.cast(step, "float32") + 1.0  # the first step has number 1, so that it learns something too
         rising = step / max(1, self.warmup_steps)
-        left = 1.0 - (step - 1.0 - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        left = ops.clip(left, 0.0, 1.0)
+        remaining = 1.0 - (step - 1.0 - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        remaining = ops.clip(remaining, 0.0, 1.0)
         falling = {
-            "constant": lambda: ops.ones_like(left),
-            "linear": lambda: left,
-            "cosine": lambda: 0.5 * (1.0 - ops.cos(math.pi * left)),
-            "polynomial": lambda: left**config.power,
+            "constant": lambda: ops.ones_like(remaining),
+            "linear": lambda: remaining,
+            "cosine": lambda: 0.5 * (1.0 - ops.cos(math.pi * remaining)),
+            "polynomial": lambda: remaining**config.power,
         }[config.schedule]()
         if config.schedule != "constant":
             falling = config.end_factor + (1.0 - config.end_factor) * falling

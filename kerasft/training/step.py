@@ -112,9 +112,9 @@ def _side_by_side(plan: StepPlan, variables: Variables, batch: Batch, total: tf.
     # A layer that is computed again on the way back is so in a graph of its own, whose tensors can't be read here.
     with kernels_together(not plan.recomputed) as together:
         losses, gradients = zip(*[_gradient_of(plan, variables, part, total) for part in parts])
-    made = together.gradients()
+    deferred = together.gradients()
     return tf.add_n(losses), [
-        _whole([*of_parts, made.get(id(v))], v) for v, of_parts in zip(variables, zip(*gradients))
+        _whole([*of_parts, deferred.get(id(v))], v) for v, of_parts in zip(variables, zip(*gradients))
     ]
 
 
@@ -149,5 +149,5 @@ def _dense_or_rows(
 
 def _whole(parts: Sequence[tf.Tensor | tf.IndexedSlices | None], variable: keras.Variable):
     """The sum of a variable's gradients; zeros where there are none."""
-    known = [part for part in parts if part is not None]
-    return added(known) if known else tf.zeros(variable.shape, variable.dtype)
+    gradients = [part for part in parts if part is not None]
+    return added(gradients) if gradients else tf.zeros(variable.shape, variable.dtype)

@@ -51,9 +51,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
-            written_by, keep, others = HERE if hosts else None, training.checkpoint.keep, self.objective.variables
+            writer, keep, others = HERE if hosts else None, training.checkpoint.keep, self.objective.variables
             self.checkpoints = Checkpoints(
-                plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, written_by, others
+                plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, writer, others
             )
         self.progress = self.checkpoints.progress
         self.selection = Selection(training.early_stopping, plan.task, self.progress)
@@ -112,7 +112,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.terminal.line(changed)
         if self.batches.filling:
             self.terminal.line(str(self.batches.filling))
-        seen = Training(
+        run = Training(
             checkpoints=self.checkpoints,
             steps=self.steps,
             metric=self.selection.metric,
@@ -121,7 +121,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             terminal=self.terminal,
             model=self.model,
         )
-        with Running(with_usual_actions(self.plan.actions), seen) as self.running:
+        with Running(with_usual_actions(self.plan.actions), run) as self.running:
             if training.fit_head and self.checkpoints.step == 0:
                 self._fit_head()
             controller = orbit.Controller(
@@ -215,7 +215,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Orbit's inner loop: runs some steps and returns figures of them."""
-        begun, first = time.monotonic(), self.checkpoints.step + 1
+        start, first = time.monotonic(), self.checkpoints.step + 1
         with bfloat16_products(self.rewrites):
             loss, good, waited = self.run_steps(self.iterator, int(num_steps))
         if good < int(num_steps):
@@ -226,7 +226,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 f"{self.checkpoints.folder} are from before"
             )
         spent = self.progress.spent
-        spent["step_seconds"] += time.monotonic() - begun
+        spent["step_seconds"] += time.monotonic() - start
         spent["input_seconds"] += waited
         for rows in itertools.islice(self.rows, int(num_steps)):
             spent["examples"] += len(rows)

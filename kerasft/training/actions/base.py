@@ -55,7 +55,7 @@ class Action:
     def after_evaluation(self, metrics: dict[str, Any]) -> None:
         """After each validation, with its figures."""
 
-    def within_evaluation(self, done: int) -> None:
+    def within_evaluation(self, rows: int) -> None:
         """After each batch of a validation, with the number of rows that are done."""
 
     def end(self, *failed: Any) -> None:
@@ -70,11 +70,11 @@ class Running:
         self._ends = contextlib.ExitStack()
 
     def __enter__(self) -> Running:
-        with self._ends as begun:  # those that have begun are ended where a later one fails
+        with self._ends as ends:  # those that have begun are ended where a later one fails
             for action in self.actions:
                 action.begin(self.training)
-                begun.push(lambda *failed, action=action: action.end(*failed))
-            self._ends = begun.pop_all()
+                ends.push(lambda *failed, action=action: action.end(*failed))
+            self._ends = ends.pop_all()
         return self
 
     def __exit__(self, *failed: Any) -> None:
@@ -88,6 +88,6 @@ class Running:
         for action in self.actions:
             action.after_evaluation(metrics)
 
-    def within_evaluation(self, done: int) -> None:
+    def within_evaluation(self, rows: int) -> None:
         for action in self.actions:
-            action.within_evaluation(done)
+            action.within_evaluation(rows)

@@ -42,7 +42,7 @@ class StopOnSignal(Action):
         if self._signalled():
             self.stop(saved=True)
 
-    def within_evaluation(self, done: int) -> None:
+    def within_evaluation(self, rows: int) -> None:
         """After each batch of a validation: it may take longer than the machine has left."""
         if self._signalled():
             raise StopEvaluation(self.stop)

@@ -69,9 +69,9 @@ class Progress(tf.train.experimental.PythonState):
 
     def deserialize(self, string_value: bytes) -> None:
         # only names of ours: a checkpoint is data, and must not set what it likes
-        found = json.loads(string_value)
-        found.setdefault("counted", found.get("best", {}).get("value"))  # states of before there was one
-        for name, value in found.items():
+        state = json.loads(string_value)
+        state.setdefault("counted", state.get("best", {}).get("value"))  # states of before there was one
+        for name, value in state.items():
             if name in self.KEPT:
                 setattr(self, name, value)
 
@@ -99,26 +99,26 @@ class Checkpoints:
         optimizer: keras.optimizers.Optimizer,
         keep: int,
         workers: Workers | None = None,
-        written_by: str | None = None,
+        writer: str | None = None,
         others: Sequence[keras.Variable] = (),
     ):
         self.folder, self.progress, self.workers = str(folder), Progress(), workers or Workers()
         self.model, self.optimizer, self.others = model, optimizer, list(others)
-        known = {id(variable) for variable in self.others}  # of a method's, in its bank
-        self.base = [weight for weight in model.weights if not weight.trainable and id(weight) not in known]
-        known |= {id(weight) for weight in self.base}
-        state = _state(variable for variable in model.variables if id(variable) not in known)
+        excluded = {id(variable) for variable in self.others}  # of a method's, in its bank
+        self.base = [weight for weight in model.weights if not weight.trainable and id(weight) not in excluded]
+        excluded |= {id(weight) for weight in self.base}
+        state = _state(variable for variable in model.variables if id(variable) not in excluded)
         groups = {"model": _Group(state | {"progress": self.progress})}
         groups["optimizer"] = _Group(_state(optimizer.variables))
         if self.others:
             groups["others"] = _Group(_state(self.others))
         whole = tf.train.Checkpoint(**groups)
         weights = tf.train.Checkpoint(
-            model=_Group(_state(weight for weight in model.weights if id(weight) not in known))
+            model=_Group(_state(weight for weight in model.weights if id(weight) not in excluded))
         )
         # Of the best there are two while a newer one is written, and one otherwise.
-        self.states = CheckpointStore(self.folder, whole, keep, written_by)
-        self.best = CheckpointStore(f"{self.folder}/best", weights, 1, written_by)
+        self.states = CheckpointStore(self.folder, whole, keep, writer)
+        self.best = CheckpointStore(f"{self.folder}/best", weights, 1, writer)
 
     @property
     def step(self) -> int:
@@ -162,12 +162,12 @@ class Checkpoints:
     def _chosen(self, number: int, good: list[Entry]) -> Entry:
         """The checkpoint that the chief goes on from, as this worker finds it."""
         mine = next((entry for entry in good if entry.number == number), None)
-        found = self.workers.all_gather(int(mine is not None))
-        if mine is None or 0 in found:
+        seen_by_worker = self.workers.all_gather(int(mine is not None))
+        if mine is None or 0 in seen_by_worker:
             self.workers.final_barrier()
             raise UserError(
-                f"{self.folder}/ckpt-{number}: worker {found.index(0)} does not see all of it; name an output.dir on a "
-                "file system that all workers share"
+                f"{self.folder}/ckpt-{number}: worker {seen_by_worker.index(0)} does not see all of it; name an "
+                "output.dir on a file system that all workers share"
             )
         return mine
 

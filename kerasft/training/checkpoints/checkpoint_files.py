@@ -42,9 +42,9 @@ class CheckpointStore:
         written_by: the device whose machine reads and writes; None: each variable's own.
     """
 
-    def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, keep: int, written_by: str | None = None):
+    def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, keep: int, writer: str | None = None):
         self.folder, self.checkpoint, self.keep = folder, checkpoint, keep
-        self._options = tf.train.CheckpointOptions(experimental_io_device=written_by)
+        self._options = tf.train.CheckpointOptions(experimental_io_device=writer)
 
     def save(self, step: int) -> None:
         """Raises StorageError where the place is full, gone or not to be written."""
@@ -136,11 +136,11 @@ class CheckpointStore:
 
 
 def _sha256(path: str) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with tf.io.gfile.GFile(path, "rb") as file:
         while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _name(path: str) -> str:

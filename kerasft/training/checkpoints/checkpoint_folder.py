@@ -61,27 +61,27 @@ class CheckpointDir:
                 tf.io.gfile.rmtree(self.folder)
             self._check_empty()
             tf.io.gfile.makedirs(self.folder)
-            begun = {"config": self.run.config.model_dump(mode="json"), "data": self.data}
+            content = {"config": self.run.config.model_dump(mode="json"), "data": self.data}
             with tf.io.gfile.GFile(f"{self.mark}.tmp", "w") as file:
-                file.write(json.dumps(begun))
+                file.write(json.dumps(content))
             tf.io.gfile.rename(f"{self.mark}.tmp", self.mark, overwrite=True)
 
     def _check_empty(self) -> None:
         """What no run has marked may be anything, so nothing of it is ever removed."""
         if not tf.io.gfile.isdir(self.folder):
             return
-        found = [name for name in tf.io.gfile.listdir(self.folder) if f"{self.folder}/{name}" != f"{self.mark}.tmp"]
-        if found:
+        names = [name for name in tf.io.gfile.listdir(self.folder) if f"{self.folder}/{name}" != f"{self.mark}.tmp"]
+        if names:
             raise UserError(
-                f"training.checkpoint.dir: {self.folder} holds {found[0]} and no mark of a run, {MARK}; choose another "
+                f"training.checkpoint.dir: {self.folder} holds {names[0]} and no mark of a run, {MARK}; choose another "
                 "name=... or folder, or empty it"
             )
 
     def _check_same(self) -> None:
         with tf.io.gfile.GFile(self.mark) as file:
-            begun = json.loads(file.read())
-        check_same_config(begun["config"], self.run.config, self.folder)
-        if begun["data"] != self.data:
+            content = json.loads(file.read())
+        check_same_config(content["config"], self.run.config, self.folder)
+        if content["data"] != self.data:
             raise UserError(f"{self.folder}: the data is not what its run began with; start again with --overwrite")
 
     @contextlib.contextmanager

@@ -67,10 +67,10 @@ class DeferredRows:
 
     def _sums(self, fall: float) -> np.ndarray:
         """For each step t the sum over the steps j from there of rate_j fall^(j - t + 1), as decay up to t sees it."""
-        found = np.zeros(len(self.rates) + 1)
+        sums = np.zeros(len(self.rates) + 1)
         for step in reversed(range(len(self.rates))):
-            found[step] = fall / (1.0 - self.decays[step]) * (self.rates[step] + found[step + 1])
-        return found
+            sums[step] = fall / (1.0 - self.decays[step]) * (self.rates[step] + sums[step + 1])
+        return sums
 
     def at(self, rows: tf.Tensor, now: tf.Tensor) -> Table:
         """Rows as they are after `now` steps; nothing is written.
@@ -82,12 +82,12 @@ class DeferredRows:
         weights, first, second = (tf.gather(part.value, rows) for part in (self.variable, *self.moments))
         return self._caught_up(weights, first, second, tf.gather(self.done.value, rows), now)
 
-    def _caught_up(self, weights: tf.Tensor, first: tf.Tensor, second: tf.Tensor, done: tf.Tensor, now) -> Table:
+    def _caught_up(self, weights: tf.Tensor, first: tf.Tensor, second: tf.Tensor, last: tf.Tensor, now) -> Table:
         now = tf.minimum(tf.cast(now, tf.int32), len(self.rates))
-        missed = tf.cast(now - done, tf.float64)
-        left = tf.exp(tf.gather(self.kept, now) - tf.gather(self.kept, done))
+        missed = tf.cast(now - last, tf.float64)
+        remaining = tf.exp(tf.gather(self.kept, now) - tf.gather(self.kept, last))
         moved, later = (
-            left * tf.gather(sums, done) - fall**missed * tf.gather(sums, now)
+            remaining * tf.gather(sums, last) - fall**missed * tf.gather(sums, now)
             for fall, sums in zip(self.falls, self.sums)
         )
 
@@ -98,7 +98,7 @@ class DeferredRows:
         share = column(moved) - column(later - moved) * (self.epsilon / size)
         beta_1, beta_2 = (tf.constant(beta, tf.float64) for beta in self.betas)
         return (
-            weights * column(left) - first / size * share,
+            weights * column(remaining) - first / size * share,
             first * column(beta_1**missed),
             second * column(beta_2**missed),
         )
@@ -120,8 +120,8 @@ class DeferredRows:
         step = tf.cast(now + 1, tf.float32)
         rate *= tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
         weights = weights * (1.0 - decay) - rate * first / (tf.sqrt(second) + self.epsilon)
-        done = tf.fill(tf.shape(rows), tf.cast(now, tf.int32) + 1)
-        for variable, new in zip((self.variable, *self.moments, self.done), (weights, first, second, done)):
+        last = tf.fill(tf.shape(rows), tf.cast(now, tf.int32) + 1)
+        for variable, new in zip((self.variable, *self.moments, self.done), (weights, first, second, last)):
             variable.value.scatter_update(tf.IndexedSlices(new, rows))
 
     @contextlib.contextmanager
@@ -132,8 +132,8 @@ class DeferredRows:
         must give the same bits whether or not it was validated meanwhile.
         """
         parts = (self.variable, *self.moments, self.done)
-        weights, first, second, done = (part.value.read_value() for part in parts)
-        with swapped_in([(self.variable, self._caught_up(weights, first, second, done, now)[0])]):
+        weights, first, second, last = (part.value.read_value() for part in parts)
+        with swapped_in([(self.variable, self._caught_up(weights, first, second, last, now)[0])]):
             yield
 
 
@@ -153,23 +153,23 @@ class EmbeddingLookups:
 
     def read(self, table: DeferredRows, ids: tf.Tensor) -> tf.Tensor:
         """ids (...) -> (..., width)."""
-        rows, places = tf.unique(tf.reshape(ids, [-1]))
+        rows, inverse = tf.unique(tf.reshape(ids, [-1]))
         with self.tape.stop_recording():
             vectors = table.at(rows, self.now)[0]
         self.tape.watch(vectors)
         self.tables.append(table)
         self.rows.append(rows)
         self.vectors.append(vectors)
-        return tf.gather(vectors, tf.reshape(places, tf.shape(ids)))
+        return tf.gather(vectors, tf.reshape(inverse, tf.shape(ids)))
 
-    def gradient(self, table: DeferredRows, found: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.IndexedSlices:
+    def gradient(self, table: DeferredRows, gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.IndexedSlices:
         """Of a table, each row once.
 
         Args:
-            found: the gradient of each of `vectors`.
+            gradients: the gradient of each of `vectors`.
         """
         mine = [i for i, used in enumerate(self.tables) if used is table]
-        rows, values = [self.rows[i] for i in mine], [tf.convert_to_tensor(found[i]) for i in mine]
+        rows, values = [self.rows[i] for i in mine], [tf.convert_to_tensor(gradients[i]) for i in mine]
         # more than one where a model reads several texts by themselves
         return each_row_once([tf.IndexedSlices(value, row) for value, row in zip(values, rows)])
 
@@ -178,9 +178,9 @@ def each_row_once(parts: Sequence[tf.IndexedSlices]) -> tf.IndexedSlices:
     """The sum of gradients of a table that have each of their rows once."""
     if len(parts) == 1:
         return parts[0]
-    rows, places = tf.unique(tf.concat([part.indices for part in parts], 0))
+    rows, inverse = tf.unique(tf.concat([part.indices for part in parts], 0))
     values = tf.concat([part.values for part in parts], 0)
-    return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, places, tf.size(rows)), rows)
+    return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, inverse, tf.size(rows)), rows)
 
 
 @contextlib.contextmanager

@@ -19,14 +19,14 @@ def last_layer_of_first_token(model: keras.Model) -> list[keras.layers.Layer]:
     """The layer all of whose readers take the first token; none where it is not as KerasHub made it."""
     nodes = [node for nodes in getattr(model, "_nodes_by_depth", {}).values() for node in nodes]
     outputs = {id(tensor) for tensor in getattr(model, "outputs", ())}
-    found = []
+    layers = []
     for node in nodes:
         readers = [reader for reader in nodes if node in reader.parent_nodes]
         inner = readers and not outputs & {id(tensor) for tensor in node.outputs}
         if type(node.operation) is keras_hub.layers.TransformerEncoder and inner and all(map(_reads_first, readers)):
-            found.append(node.operation)
-    shared = any(len(layer._inbound_nodes) > 1 for layer in found)  # ALBERT calls one layer again and again
-    return [] if shared else [layer for layer in found if as_made(layer)]
+            layers.append(node.operation)
+    shared = any(len(layer._inbound_nodes) > 1 for layer in layers)  # ALBERT calls one layer again and again
+    return [] if shared else [layer for layer in layers if as_made(layer)]
 
 
 def _reads_first(node) -> bool:
@@ -45,12 +45,12 @@ class FirstTokenEncoder(Form, keras_hub.layers.TransformerEncoder):
             return super().call(inputs, padding_mask, attention_mask, training, return_attention_scores)
         mask = merge_padding_and_attention_mask(inputs, padding_mask, attention_mask)  # (batch, 1 or length, length)
         mask = None if mask is None else mask[:, :1]
-        known = self._self_attention_layer_norm(inputs) if self.normalize_first else inputs
-        found = self._self_attention_layer(query=known[:, :1], value=known, attention_mask=mask, training=training)
-        found = self._self_attention_dropout(found, training=training) + inputs[:, :1]
+        normed = self._self_attention_layer_norm(inputs) if self.normalize_first else inputs
+        hidden = self._self_attention_layer(query=normed[:, :1], value=normed, attention_mask=mask, training=training)
+        hidden = self._self_attention_dropout(hidden, training=training) + inputs[:, :1]
         if not self.normalize_first:
-            found = self._self_attention_layer_norm(found)
-        inner = self._feedforward_layer_norm(found) if self.normalize_first else found
+            hidden = self._self_attention_layer_norm(hidden)
+        inner = self._feedforward_layer_norm(hidden) if self.normalize_first else hidden
         inner = self._feedforward_output_dense(self._feedforward_intermediate_dense(inner))
-        found = self._feedforward_dropout(inner, training=training) + found
-        return found if self.normalize_first else self._feedforward_layer_norm(found)
+        hidden = self._feedforward_dropout(inner, training=training) + hidden
+        return hidden if self.normalize_first else self._feedforward_layer_norm(hidden)

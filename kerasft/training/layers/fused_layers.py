@@ -93,9 +93,9 @@ def cheaper_forms(model: keras.layers.Layer, names: Collection[str]) -> Changes:
     if KERNELS in names:
         forms |= kernel_layers.FORMS
     changes: Changes = [(layer, FirstTokenEncoder) for layer in first_token]
-    done = {id(layer) for layer in first_token}
+    first_token_ids = {id(layer) for layer in first_token}
     for layer in model._flatten_layers():
         form = forms.get(type(layer)) or (kernel_layers.encoder_form(layer) if KERNELS in names else None)
-        if form is not None and id(layer) not in done:
+        if form is not None and id(layer) not in first_token_ids:
             changes.append((layer, form))
     return changes

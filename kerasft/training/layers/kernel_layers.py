@@ -73,14 +73,14 @@ class KernelEncoder(Form, keras_hub.layers.TransformerEncoder):
         )
         width, kind = inputs.shape[-1], product_type()
         flat = tf.reshape(inputs, [-1, width])  # (batch * length, hidden)
-        found = attended(attention, tf.cast(flat, kind), tf.shape(inputs), mask, training)
+        hidden = attended(attention, tf.cast(flat, kind), tf.shape(inputs), mask, training)
         joins = self._self_attention_dropout, self._self_attention_layer_norm
         last = attention._output_dense
-        found, operand = joined(product(found, last, training), last, flat, *joins, training)
+        hidden, operand = joined(product(hidden, last, training), last, flat, *joins, training)
         active = operations.gelu(product(operand, inner, training), bias_of_layer(inner), approximate)
         joins = self._feedforward_dropout, self._feedforward_layer_norm
-        found, _ = joined(product(active, outer, training), outer, found, *joins, training)
-        result = tf.reshape(found, tf.shape(inputs))  # (batch * length, hidden) -> (batch, length, hidden)
+        hidden, _ = joined(product(active, outer, training), outer, hidden, *joins, training)
+        result = tf.reshape(hidden, tf.shape(inputs))  # (batch * length, hidden) -> (batch, length, hidden)
         result.set_shape(inputs.shape)
         return result
 

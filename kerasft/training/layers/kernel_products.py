@@ -107,26 +107,26 @@ class DeferredWeightGrads:
 
     def gradients(self) -> dict[int, tf.Tensor]:
         """By the id of the variable."""
-        found = {}
+        gradients = {}
         for key, (layer, biased, operands) in self._products.items():
             if not layer.kernel.trainable:  # which its tape does not ask for, and which is most of the work
                 if biased and layer.bias.trainable:
                     sums = [tf.reduce_sum(tf.cast(upstream, tf.float32), 0) for _, upstream in operands]
-                    found[id(layer.bias)] = tf.reshape(tf.add_n(sums), layer.bias.shape)
+                    gradients[id(layer.bias)] = tf.reshape(tf.add_n(sums), layer.bias.shape)
                 continue
             dkernel, dbias = operations.product_gradients(*zip(*operands))
-            found[key] = tf.reshape(dkernel, layer.kernel.shape)
+            gradients[key] = tf.reshape(dkernel, layer.kernel.shape)
             if biased:
-                found[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)
-        return found
+                gradients[id(layer.bias)] = tf.reshape(dbias, layer.bias.shape)
+        return gradients
 
 
 @contextlib.contextmanager
-def kernels_together(wanted: bool) -> Iterator[DeferredWeightGrads]:
+def kernels_together(together: bool) -> Iterator[DeferredWeightGrads]:
     """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts."""
-    found = DeferredWeightGrads()
-    _traced.together = found if wanted else None
+    deferred = DeferredWeightGrads()
+    _traced.together = deferred if together else None
     try:
-        yield found
+        yield deferred
     finally:
         _traced.together = None

@@ -92,12 +92,12 @@ class _Encoder(Form, keras_hub.layers.TransformerEncoder):
     """Of BERT and its kin."""
 
     def call(self, inputs, padding_mask=None, attention_mask=None, training=None, return_attention_scores=False):
-        found = _running()
-        if found is None:
+        packed = _running()
+        if packed is None:
             return super().call(inputs, padding_mask, attention_mask, training, return_attention_scores)
-        turn, vectors = found.enter(self, inputs)
-        vectors = super().call(vectors, attention_mask=found.rows.attention_mask, training=training)
-        return found.leave(turn, vectors)
+        turn, vectors = packed.enter(self, inputs)
+        vectors = super().call(vectors, attention_mask=packed.rows.attention_mask, training=training)
+        return packed.leave(turn, vectors)
 
 
 class _Decoder(Form, keras_hub.layers.TransformerDecoder):
@@ -118,8 +118,8 @@ class _Decoder(Form, keras_hub.layers.TransformerDecoder):
         use_causal_mask=True,
         training=None,
     ):
-        found = _running()
-        if found is None:
+        packed = _running()
+        if packed is None:
             return super().call(
                 decoder_sequence,
                 encoder_sequence,
@@ -134,21 +134,21 @@ class _Decoder(Form, keras_hub.layers.TransformerDecoder):
                 use_causal_mask,
                 training,
             )
-        turn, vectors = found.enter(self, decoder_sequence)
-        vectors = super().call(vectors, decoder_attention_mask=found.rows.attention_mask, training=training)
-        return found.leave(turn, vectors)
+        turn, vectors = packed.enter(self, decoder_sequence)
+        vectors = super().call(vectors, decoder_attention_mask=packed.rows.attention_mask, training=training)
+        return packed.leave(turn, vectors)
 
 
 class _DisentangledEncoder(Form, DisentangledAttentionEncoder):
     """Of DeBERTa: two tokens of a text are as far apart in a row as they were before."""
 
     def call(self, inputs, rel_embeddings, padding_mask=None, attention_mask=None):
-        found = _running()
-        if found is None:
+        packed = _running()
+        if packed is None:
             return super().call(inputs, rel_embeddings, padding_mask, attention_mask)
-        turn, vectors = found.enter(self, inputs)
+        turn, vectors = packed.enter(self, inputs)
         distances = tf.repeat(rel_embeddings[:1], tf.shape(vectors)[0], axis=0)  # alike for every row
-        return found.leave(turn, super().call(vectors, distances, attention_mask=found.rows.attention_mask))
+        return packed.leave(turn, super().call(vectors, distances, attention_mask=packed.rows.attention_mask))
 
 
 # A layer belongs here if its tokens know of each other through attention alone, and of their places through their
@@ -179,7 +179,8 @@ def _calls(model: keras.Model) -> list[keras.layers.Layer]:
         if nodes and not crossed and all(before in after.parent_nodes for before, after in zip(nodes, nodes[1:])):
             return [node.operation for node in nodes]
     kinds = sorted({type(layer).__name__ for layer in model._flatten_layers() if "Transformer" in type(layer).__name__})
-    found = f" (it has {', '.join(kinds)})" if kinds else ""
+    description = f" (it has {', '.join(kinds)})" if kinds else ""
     raise UserError(
-        f"data.batching: pack does not know the transformer layers of this model{found}; use bucket, or pad on a TPU"
+        f"data.batching: pack does not know the transformer layers of this model{description}; use bucket, or pad on "
+        "a TPU"
     )

@@ -53,7 +53,7 @@ class PackedRows:
 
 def _dimensions(tensor: tf.Tensor) -> list:
     """Of a tensor, as numbers where they are known."""
-    return [size if known is None else known for known, size in zip(tensor.shape, tf.unstack(tf.shape(tensor)))]
+    return [size if static is None else static for static, size in zip(tensor.shape, tf.unstack(tf.shape(tensor)))]
 
 
 def _moved(vectors: tf.Tensor, source: tf.Tensor, used: tf.Tensor, back: tf.Tensor, back_used: tf.Tensor) -> tf.Tensor:
@@ -66,15 +66,15 @@ def _moved(vectors: tf.Tensor, source: tf.Tensor, used: tf.Tensor, back: tf.Tens
         back, back_used: (vectors,) the same for the way back.
     """
 
-    def chosen(values: tf.Tensor, index: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    def gather(values: tf.Tensor, index: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(values, [-1, vectors.shape[-1]])  # (..., hidden) -> (vectors, hidden)
         return tf.gather(flat, index) * tf.cast(real, values.dtype)[:, None]
 
     @tf.custom_gradient
     def move(values):
         def gradient(upstream):
-            return tf.reshape(chosen(upstream, back, back_used), tf.shape(values))
+            return tf.reshape(gather(upstream, back, back_used), tf.shape(values))
 
-        return chosen(values, source, used), gradient
+        return gather(values, source, used), gradient
 
     return move(vectors)

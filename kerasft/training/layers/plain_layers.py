@@ -26,8 +26,8 @@ class Dropout(Form, keras.layers.Dropout):
         # The stub does not know that None is for all integers.
         words = tf.random.stateless_uniform(many, seed, None, None, tf.uint64)  # pyright: ignore[reportArgumentType]
         draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:values]
-        kept = tf.cast(draws >= tf.constant(dropped, tf.uint8), tf.float32) * (256 / (256 - dropped))
-        return inputs * tf.reshape(kept, shape)
+        mask = tf.cast(draws >= tf.constant(dropped, tf.uint8), tf.float32) * (256 / (256 - dropped))
+        return inputs * tf.reshape(mask, shape)
 
 
 class LayerNormalization(Form, keras.layers.LayerNormalization):

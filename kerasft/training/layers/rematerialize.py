@@ -55,11 +55,11 @@ class _Rematerialized(Form, keras.layers.Layer):
 
         @tf.custom_gradient
         def run(*tensors):
-            drawn_from = [tf.identity(state) for state in states]
+            states_before = [tf.identity(state) for state in states]
             outputs = called(tensors)
 
             def gradient(upstream, variables=()):
-                late = _delayed([*tensors, *drawn_from], upstream, xla)
+                late = _delayed([*tensors, *states_before], upstream, xla)
                 new, old = late[: len(tensors)], late[len(tensors) :]
                 now = [tf.identity(state) for state in states]
                 _set(states, old)
@@ -67,8 +67,8 @@ class _Rematerialized(Form, keras.layers.Layer):
                     tape.watch(new)
                     outputs_again = Training(called)(new, training=True)
                 _set(states, now)
-                found = tape.gradient(outputs_again, [*new, *variables], upstream)
-                inward, of_variables = found[: len(new)], found[len(new) :]
+                gradients = tape.gradient(outputs_again, [*new, *variables], upstream)
+                inward, of_variables = gradients[: len(new)], gradients[len(new) :]
                 return (inward, of_variables) if variables else inward
 
             return outputs, gradient
