@@ -41,16 +41,16 @@ def decode_split(
         threshold: see `choose`.
     """
     decode = _decoder(count, longest)
-    found: list[Spans] = []
+    parts: list[Spans] = []
     first = np.concatenate([[0], np.cumsum(split.windows)])  # window of each question
     for part in _parts(split.windows):
         rows = slice(first[part.start], first[part.stop])
         tokens = slice(split.offsets[rows.start], split.offsets[rows.stop])
-        places = {name: split.places[name][tokens] for name in PLACES}
-        found.append(decode(logits[tokens], places, split.lengths[rows], split.windows[part]))
-    spans = Spans(*(tf.concat(values, 0) for values in zip(*found)))
-    chosen = {name: value.numpy() for name, value in choose(spans, threshold).items()}
-    return Decoded(chosen, (spans.null - spans.scores[:, 0]).numpy())
+        token_places = {name: split.places[name][tokens] for name in PLACES}
+        parts.append(decode(logits[tokens], token_places, split.lengths[rows], split.windows[part]))
+    spans = Spans(*(tf.concat(values, 0) for values in zip(*parts)))
+    answers = {name: value.numpy() for name, value in choose(spans, threshold).items()}
+    return Decoded(answers, (spans.null - spans.scores[:, 0]).numpy())
 
 
 @functools.lru_cache  # splits are decoded after each epoch; the graph is the same
@@ -65,13 +65,13 @@ def _decoder(count: int, longest: int) -> Callable[..., Spans]:
     ]
 
     @tf.function(input_signature=signature, autograph=False)
-    def decode(logits: tf.Tensor, places: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor) -> Spans:
+    def decode(logits: tf.Tensor, token_places: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor) -> Spans:
         def padded(values: tf.Tensor, default: float | int | bool) -> tf.Tensor:
             rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
             shape = [None, None, *values.shape[1:]]
             return rows.to_tensor(tf.cast(default, values.dtype), shape=shape)
 
-        features = {name: padded(values, defaults[name]) for name, values in places.items()}
+        features = {name: padded(values, defaults[name]) for name, values in token_places.items()}
         return best_spans(padded(logits, 0.0), features | {"windows": windows}, count, longest)
 
     return decode

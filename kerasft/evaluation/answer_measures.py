@@ -20,7 +20,7 @@ Measures = dict[str, list[Row]]
 Arrays = Mapping[str, np.ndarray]
 
 
-def nothing(outputs: Arrays, known: Any) -> Measures:
+def nothing(outputs: Arrays, state: Any) -> Measures:
     """Where answers are vectors or free text: only the texts are watched."""
     return {}
 
@@ -68,9 +68,9 @@ def classified(outputs: Arrays, state: Mapping[str, Any]) -> Measures:
         if len(limits) > scores.shape[1]:  # the likeliest labels alone
             of_name = dict(zip(state["labels"], limits))
             limits = np.array([[of_name[text(name)] for name in row] for row in classes], np.float32)
-        chosen = scores >= limits
-        rows = [tuple(map(text, row[mask][:MOST_OF_A_ROW])) for row, mask in zip(classes, chosen)]
+        above = scores >= limits
+        rows = [tuple(map(text, row[mask][:MOST_OF_A_ROW])) for row, mask in zip(classes, above)]
         return {LABEL: rows, CONFIDENCE: numbers(best)}
     # A text whose entities are not marked has zeros.
-    rows = [(text(row[place]),) if score else () for row, place, score in zip(classes, scores.argmax(axis=1), best)]
+    rows = [(text(row[index]),) if score else () for row, index, score in zip(classes, scores.argmax(axis=1), best)]
     return {LABEL: rows, CONFIDENCE: numbers(best)}

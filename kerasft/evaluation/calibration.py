@@ -20,10 +20,10 @@ def reliability_bins(confidences: np.ndarray, correct: np.ndarray, bins: int = 1
         One {low, high, confidence, accuracy, count} a bin; confidence and accuracy are means, None in an empty bin.
     """
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.digitize(confidences, edges, right=True) - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    confidence_sums = np.bincount(place, np.asarray(confidences, np.float64), minlength=bins)
-    correct_sums = np.bincount(place, np.asarray(correct, np.float64), minlength=bins)
+    bin_index = np.clip(np.digitize(confidences, edges, right=True) - 1, 0, bins - 1)
+    counts = np.bincount(bin_index, minlength=bins)
+    confidence_sums = np.bincount(bin_index, np.asarray(confidences, np.float64), minlength=bins)
+    correct_sums = np.bincount(bin_index, np.asarray(correct, np.float64), minlength=bins)
     return [
         {
             "low": float(edges[index]),

@@ -28,15 +28,17 @@ def decode_split(
     def decode(scores: tf.Tensor, counts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> Entities:
         return find_entities(scores, counts, starts, ends, types, chain)
 
-    chosen = logits[split.answers]  # (units, tags), in the order of units
+    unit_scores = logits[split.answers]  # (units, tags), in the order of units
     bounds = np.searchsorted(split.units.texts, np.arange(split.texts + 1))
-    found = []
+    parts = []
     for first in range(0, split.texts, texts_at_once):
         ends = bounds[first : first + texts_at_once + 1]
         part = slice(ends[0], ends[-1])
-        starts, stops = (places[part].astype(np.int32) for places in (split.units.starts, split.units.ends))
-        entities = decode(*map(tf.constant, (chosen[part], np.diff(ends), starts, stops)))
-        found.append([values.numpy() for values in entities])
-    counts, starts, ends, kinds, scores = (np.concatenate(column) for column in zip(*found))
+        starts, stops = (
+            bounds_of_units[part].astype(np.int32) for bounds_of_units in (split.units.starts, split.units.ends)
+        )
+        entities = decode(*map(tf.constant, (unit_scores[part], np.diff(ends), starts, stops)))
+        parts.append([values.numpy() for values in entities])
+    counts, starts, ends, kinds, scores = (np.concatenate(column) for column in zip(*parts))
     texts = np.repeat(np.arange(split.texts), counts)
     return Spans(texts, starts.astype(np.int64), ends.astype(np.int64), kinds.astype(np.int64)), scores

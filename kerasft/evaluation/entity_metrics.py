@@ -45,7 +45,7 @@ def entity_metrics(
 
 def reachable(gold: Spans, units: Spans) -> np.ndarray:
     """(entities,) bool, whether each begins and ends where a unit does, so that an answer can equal it."""
-    starts, ends = (_keys(units, places) for places in (units.starts, units.ends))
+    starts, ends = (_keys(units, offsets) for offsets in (units.starts, units.ends))
     return np.isin(_keys(gold, gold.starts), starts) & np.isin(_keys(gold, gold.ends), ends)
 
 
@@ -102,9 +102,9 @@ def word_tags(spans: Spans, words: Spans) -> np.ndarray:
     return tags
 
 
-def _keys(spans: Spans, places: np.ndarray) -> np.ndarray:
+def _keys(spans: Spans, offsets: np.ndarray) -> np.ndarray:
     """(spans,) one int64 that sorts by text, then by place."""
-    return (spans.texts.astype(np.int64) << 32) + places
+    return (spans.texts.astype(np.int64) << 32) + offsets
 
 
 def _right(gold: Spans, predicted: Spans) -> np.ndarray:

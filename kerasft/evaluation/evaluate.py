@@ -75,20 +75,20 @@ class Evaluator:
             self.forward.get_concrete_function(dataset.element_spec)
         if progress:
             progress(0)
-        found, done = np.empty(0, np.float32), 0
+        whole, count = np.empty(0, np.float32), 0
         for rows, batch in zip(batches, dataset):
             logits = self._collected(self.forward(batch))[: len(rows)]  # padding rows come last
             if prepared.token_targets:  # (batch, length, ...) -> (tokens of the batch, ...)
                 logits = logits[np.arange(logits.shape[1]) < prepared.lengths[rows][:, None]]
-            places = prepared.token_index(rows) if prepared.token_targets else rows
-            if not done:  # the first batch says how wide logits are
+            indices = prepared.token_index(rows) if prepared.token_targets else rows
+            if not count:  # the first batch says how wide logits are
                 size = prepared.offsets[-1] if prepared.token_targets else len(prepared)
-                found = np.empty((size, *logits.shape[1:]), np.float32)
-            found[places] = logits
-            done += len(rows)
+                whole = np.empty((size, *logits.shape[1:]), np.float32)
+            whole[indices] = logits
+            count += len(rows)
             if progress:
-                progress(done)
-        return found
+                progress(count)
+        return whole
 
     def _collected(self, logits: tf.Tensor) -> np.ndarray:
         """Each replica's logits -> those of the global batch, on the host."""

@@ -39,8 +39,8 @@ def bootstrap_interval(
     random = np.random.default_rng(seed)
     values = np.empty(resamples)
     for index in range(resamples):
-        drawn = random.integers(0, rows, rows)
-        values[index] = statistic(*(array[drawn] for array in arrays))
+        sample = random.integers(0, rows, rows)
+        values[index] = statistic(*(array[sample] for array in arrays))
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
     return {

@@ -48,11 +48,11 @@ def level_scores(
         One {depth, classes, accuracy, macro_f1} a depth, from 1 to that of the deepest label; macro F1 as in
         `kerasft.evaluation.metrics.single_label_metrics`.
     """
-    found = []
+    levels = []
     for depth in range(1, max(label.count(separator) for label in labels) + 2):
         names, number = np.unique([at_depth(label, separator, depth) for label in labels], return_inverse=True)
         truth, answers = number[targets], number[predictions]
         scores = averaged_scores(single_label_counts(truth, answers, len(names)))
         accuracy = float((truth == answers).mean())
-        found.append({"depth": depth, "classes": len(names), "accuracy": accuracy, "macro_f1": scores["macro_f1"]})
-    return found
+        levels.append({"depth": depth, "classes": len(names), "accuracy": accuracy, "macro_f1": scores["macro_f1"]})
+    return levels

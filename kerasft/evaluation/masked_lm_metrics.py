@@ -20,22 +20,22 @@ class Guess(NamedTuple):
     scores: list[float]
 
 
-def masked_lm_metrics(targets: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+def masked_lm_metrics(targets: np.ndarray, summary: np.ndarray) -> dict[str, Any]:
     """Log loss, perplexity and accuracy over all hidden tokens of a split.
 
     Args:
         targets: (rows, masks) true ids, or negative: none.
-        kept: (rows, masks, 1 + 2 * k), as `kerasft.models.heads.masked_lm.condense` has them.
+        summary: (rows, masks, 1 + 2 * k), as `kerasft.models.heads.masked_lm.condense` has them.
 
     Returns:
         log_loss in nats a hidden token, perplexity, accuracy, top_5_accuracy (None where nothing is hidden), rows and
         masked_tokens.
     """
     hidden = targets >= 0
-    ids = _ids(kept)
+    ids = _ids(summary)
     right = (ids == targets[..., np.newaxis]) & hidden[..., np.newaxis]
     count = int(hidden.sum())
-    loss = float(-kept[..., 0][hidden].mean(dtype=np.float64)) if count else None
+    loss = float(-summary[..., 0][hidden].mean(dtype=np.float64)) if count else None
     return {
         "rows": len(targets),
         "masked_tokens": count,
@@ -46,24 +46,24 @@ def masked_lm_metrics(targets: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     }
 
 
-def perplexity_interval(targets: np.ndarray, kept: np.ndarray, seed: int) -> dict[str, Any]:
+def perplexity_interval(targets: np.ndarray, summary: np.ndarray, seed: int) -> dict[str, Any]:
     """The interval of the perplexity over rows; hidden tokens of a row are not drawn one by one, as they share it."""
     hidden = targets >= 0
-    losses = np.where(hidden, -kept[..., 0], 0.0).sum(1, dtype=np.float64)
+    losses = np.where(hidden, -summary[..., 0], 0.0).sum(1, dtype=np.float64)
     return bootstrap_interval(perplexity, losses, hidden.sum(1).astype(np.float64), seed=seed)
 
 
-def guesses(targets: np.ndarray, kept: np.ndarray) -> Iterator[list[Guess]]:
+def guesses(targets: np.ndarray, summary: np.ndarray) -> Iterator[list[Guess]]:
     """For each row the guesses for its hidden tokens."""
-    ids = _ids(kept)
-    scores = np.exp(kept[..., 1 : 1 + ids.shape[-1]])
+    ids = _ids(summary)
+    scores = np.exp(summary[..., 1 : 1 + ids.shape[-1]])
     for count, row_ids, row_scores in zip((targets >= 0).sum(1), ids, scores):
         yield [Guess(*both) for both in zip(row_ids[:count].tolist(), row_scores[:count].tolist())]
 
 
-def _ids(kept: np.ndarray) -> np.ndarray:
-    likeliest = (kept.shape[-1] - 1) // 2
-    return kept[..., 1 + likeliest :].astype(np.int64)
+def _ids(summary: np.ndarray) -> np.ndarray:
+    likeliest = (summary.shape[-1] - 1) // 2
+    return summary[..., 1 + likeliest :].astype(np.int64)
 
 
 def perplexity(losses: np.ndarray, counts: np.ndarray) -> float:

@@ -25,8 +25,8 @@ def nearest(queries: np.ndarray, corpus: np.ndarray, top: int) -> tuple[np.ndarr
     if top < 1 or not len(corpus):
         raise ValueError(f"top is {top} and the corpus has {len(corpus)} rows; both must be at least 1")
     if not len(queries):
-        kept = min(top, len(corpus))
-        return np.empty((0, kept), np.float32), np.empty((0, kept), np.int64)
+        width = min(top, len(corpus))
+        return np.empty((0, width), np.float32), np.empty((0, width), np.int64)
     parts = [_nearest(queries[i : i + QUERIES_AT_ONCE], corpus, top) for i in range(0, len(queries), QUERIES_AT_ONCE)]
     cosines, rows = zip(*parts)
     return np.concatenate(cosines), np.concatenate(rows)
@@ -36,13 +36,13 @@ def _nearest(queries: np.ndarray, corpus: np.ndarray, top: int) -> tuple[np.ndar
     scores = np.empty((len(queries), 0), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
     for start in range(0, len(corpus), ROWS_AT_ONCE):
-        found = queries @ corpus[start : start + ROWS_AT_ONCE].T  # (q, hidden), (rows, hidden) -> (q, rows)
-        if found.shape[1] > top:
-            kept = np.sort(np.argpartition(-found, top - 1, axis=1)[:, :top], axis=1)
+        cosines = queries @ corpus[start : start + ROWS_AT_ONCE].T  # (q, hidden), (rows, hidden) -> (q, rows)
+        if cosines.shape[1] > top:
+            best = np.sort(np.argpartition(-cosines, top - 1, axis=1)[:, :top], axis=1)
         else:
-            kept = np.broadcast_to(np.arange(found.shape[1]), found.shape)
-        scores = np.concatenate([scores, np.take_along_axis(found, kept, 1)], axis=1)
-        rows = np.concatenate([rows, kept + start], axis=1)
+            best = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+        scores = np.concatenate([scores, np.take_along_axis(cosines, best, 1)], axis=1)
+        rows = np.concatenate([rows, best + start], axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :top]  # stable: equal cosines stay in row order
         scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
     return scores, rows

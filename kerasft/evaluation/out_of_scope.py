@@ -30,8 +30,8 @@ def choose_threshold(
     values = values[values >= 0]
     candidates = np.concatenate([[np.float32(0)], (values[:-1] + values[1:]) / 2]).astype(np.float32)
     # how many in-scope texts are right at or above each candidate, and how many others lie below it
-    kept = np.sort(confidences[inside & right])
-    accuracy = (len(kept) - np.searchsorted(kept, candidates)) / inside.sum()
+    right_inside = np.sort(confidences[inside & right])
+    accuracy = (len(right_inside) - np.searchsorted(right_inside, candidates)) / inside.sum()
     if max_accuracy_loss is not None:
         allowed = accuracy >= accuracy[0] - max_accuracy_loss - 1e-12
         return float(candidates[np.flatnonzero(allowed)[-1]])

@@ -56,8 +56,8 @@ def relation_f1(targets: np.ndarray, predictions: np.ndarray, relation_of: np.nd
 
 def _counts(targets: np.ndarray, predictions: np.ndarray, relation_of: np.ndarray, relations: int) -> Counts:
     def count(labels: np.ndarray) -> np.ndarray:
-        found = relation_of[labels]
-        return np.bincount(found[found >= 0], minlength=relations)
+        relations_of_rows = relation_of[labels]
+        return np.bincount(relations_of_rows[relations_of_rows >= 0], minlength=relations)
 
     return Counts(count(targets[targets == predictions]), count(predictions), count(targets))
 

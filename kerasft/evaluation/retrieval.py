@@ -76,7 +76,7 @@ def _ranks(queries: np.ndarray, corpus: np.ndarray, relevant: np.ndarray) -> np.
     return ranks
 
 
-def retrieval_metrics(found: Retrieval) -> dict[str, Any]:
+def retrieval_metrics(retrieval: Retrieval) -> dict[str, Any]:
     """Figures over queries, each of which counts once.
 
     Returns:
@@ -84,20 +84,20 @@ def retrieval_metrics(found: Retrieval) -> dict[str, Any]:
         recall_at_{1,5,10}, the share of a query's relevant texts among its first k; ndcg_at_10 with gains of 0 and 1
         (Järvelin and Kekäläinen 2002); rows, queries and corpus, their sizes.
     """
-    starts = found.starts()
-    counts = np.diff(np.append(starts, len(found.ranks)))
+    starts = retrieval.starts()
+    counts = np.diff(np.append(starts, len(retrieval.ranks)))
     recalls = {
-        f"recall_at_{k}": float((np.add.reduceat((found.ranks <= k).astype(float), starts) / counts).mean())
+        f"recall_at_{k}": float((np.add.reduceat((retrieval.ranks <= k).astype(float), starts) / counts).mean())
         for k in CUTOFFS
     }
     deepest = CUTOFFS[-1]
-    gains = np.where(found.ranks <= deepest, 1.0 / np.log2(1.0 + found.ranks), 0.0)
+    gains = np.where(retrieval.ranks <= deepest, 1.0 / np.log2(1.0 + retrieval.ranks), 0.0)
     ideal = np.cumsum(1.0 / np.log2(np.arange(2, deepest + 2)))[np.minimum(counts, deepest) - 1]
     return {
-        "rows": len(found.pair_of_row),
-        "mrr": float(found.reciprocal_ranks().mean()),
+        "rows": len(retrieval.pair_of_row),
+        "mrr": float(retrieval.reciprocal_ranks().mean()),
         **recalls,
         f"ndcg_at_{deepest}": float((np.add.reduceat(gains, starts) / ideal).mean()),
-        "queries": len(found.queries),
-        "corpus": len(found.corpus),
+        "queries": len(retrieval.queries),
+        "corpus": len(retrieval.corpus),
     }

@@ -51,9 +51,9 @@ def confused_pairs(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.nda
     each, the most frequent first; no more memory than the rows take, however many classes there are."""
     wrong = targets != predictions
     pairs = np.stack([targets[wrong], predictions[wrong]], axis=1)
-    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    distinct, counts = np.unique(pairs, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return found[order, 0], found[order, 1], counts[order]
+    return distinct[order, 0], distinct[order, 1], counts[order]
 
 
 def confusions(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:

@@ -38,16 +38,16 @@ def answer_scores(answer: str, truths: Sequence[str]) -> tuple[bool, float]:
         answer: "" for no answer.
         truths: the question's answers; none, or none with a token, where no answer is right.
     """
-    given = answer_tokens(answer)
-    wanted = [tokens for tokens in map(answer_tokens, truths) if tokens] or [[]]
-    return given in wanted, max(_f1(given, tokens) for tokens in wanted)
+    tokens_of_answer = answer_tokens(answer)
+    references = [tokens for tokens in map(answer_tokens, truths) if tokens] or [[]]
+    return tokens_of_answer in references, max(_f1(tokens_of_answer, tokens) for tokens in references)
 
 
-def _f1(given: list[str], wanted: list[str]) -> float:
-    if not given or not wanted:  # no answer is right or wrong, nothing between
-        return float(given == wanted)
-    common = sum((Counter(given) & Counter(wanted)).values())
-    return 2.0 * common / (len(given) + len(wanted))
+def _f1(prediction: list[str], reference: list[str]) -> float:
+    if not prediction or not reference:  # no answer is right or wrong, nothing between
+        return float(prediction == reference)
+    common = sum((Counter(prediction) & Counter(reference)).values())
+    return 2.0 * common / (len(prediction) + len(reference))
 
 
 def answer_metrics(exact: np.ndarray, f1: np.ndarray, answerable: np.ndarray) -> dict[str, Any]:
@@ -64,12 +64,12 @@ def answer_metrics(exact: np.ndarray, f1: np.ndarray, answerable: np.ndarray) ->
     scores = {"rows": len(f1), "exact_match": float(exact.mean()), "f1": float(f1.mean())}
     if answerable.all():
         return scores
-    for name, chosen in (("has_answer", answerable), ("no_answer", ~answerable)):
-        scores[f"{name}_rows"] = int(chosen.sum())
-        if chosen.any():
+    for name, mask in (("has_answer", answerable), ("no_answer", ~answerable)):
+        scores[f"{name}_rows"] = int(mask.sum())
+        if mask.any():
             scores |= {
-                f"{name}_exact_match": float(exact[chosen].mean()),
-                f"{name}_f1": float(f1[chosen].mean()),
+                f"{name}_exact_match": float(exact[mask].mean()),
+                f"{name}_f1": float(f1[mask].mean()),
             }
     return scores
 

@@ -11,7 +11,7 @@ SOME_KANA = 0.1  # Japanese has more than this share of syllables among its char
 ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 
 
-def text_scores(wanted: Sequence[str], written: Sequence[str]) -> dict[str, Any]:
+def text_scores(references: Sequence[str], predictions: Sequence[str]) -> dict[str, Any]:
     """Figures of whole answers.
 
     ROUGE (Lin 2004) by rouge-score: the mean F1 with stemming, of words of ASCII letters and digits only. BLEU
@@ -21,8 +21,8 @@ def text_scores(wanted: Sequence[str], written: Sequence[str]) -> dict[str, Any]
     ROUGE without punctuation.
 
     Args:
-        wanted: a reference for each text.
-        written: as many, 1 or more.
+        references: a reference for each text.
+        predictions: as many, 1 or more.
 
     Returns:
         answers (how many), exact_match (white space at the ends aside), rouge_1, rouge_2, rouge_l, bleu, chrf,
@@ -32,16 +32,16 @@ def text_scores(wanted: Sequence[str], written: Sequence[str]) -> dict[str, Any]
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    equal = [one.strip() == other.strip() for one, other in zip(wanted, written, strict=True)]
+    equal = [one.strip() == other.strip() for one, other in zip(references, predictions, strict=True)]
     scores: dict[str, Any] = {"answers": len(equal), "exact_match": sum(equal) / len(equal)}
-    splitting = _splitting(wanted)
+    splitting = _splitting(references)
     scorer = RougeScorer([*ROUGE.values()], use_stemmer=True, tokenizer=None if splitting == "13a" else _Characters())
-    each = [scorer.score(one, other) for one, other in zip(wanted, written)]
+    each = [scorer.score(one, other) for one, other in zip(references, predictions)]
     scores |= {name: sum(row[theirs].fmeasure for row in each) / len(each) for name, theirs in ROUGE.items()}
     for name, metric in (("bleu", BLEU(tokenize=splitting)), ("chrf", CHRF())):
-        scores[name] = float(metric.corpus_score([*written], [[*wanted]]).score)
+        scores[name] = float(metric.corpus_score([*predictions], [[*references]]).score)
         scores[f"{name}_signature"] = str(metric.get_signature())
-    return scores | {f"distinct_{size}": distinct(written, size) for size in (1, 2)}
+    return scores | {f"distinct_{size}": distinct(predictions, size) for size in (1, 2)}
 
 
 def distinct(texts: Sequence[str], size: int) -> float | None:
@@ -51,12 +51,12 @@ def distinct(texts: Sequence[str], size: int) -> float | None:
     return len(set(runs)) / len(runs) if runs else None
 
 
-def _splitting(wanted: Sequence[str]) -> str:
+def _splitting(references: Sequence[str]) -> str:
     """sacreBLEU's name of how words are found: where more than half the characters stand without spaces zh, or char.
 
     sacreBLEU's zh leaves runs of Japanese syllables whole; its ja-mecab needs a dictionary that is not installed here.
     """
-    characters = "".join("".join(wanted).split())
+    characters = "".join("".join(references).split())
     if 2 * sum(map(unspaced, characters)) <= len(characters):
         return "13a"
     return "char" if sum(map(kana, characters)) > SOME_KANA * len(characters) else "zh"

@@ -33,15 +33,15 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
         seed: of the draw.
         special: (vocabulary,) bool, tokens that part documents.
     """
-    found = []
+    samples = []
     for row in drawn(np.flatnonzero(split.lengths > 1), most, seed):
         tokens = slice(split.offsets[row], split.offsets[row + 1])
         half = (tokens.stop - tokens.start) // 2
         prompt, rest = np.array(split.features["token_ids"][tokens][:half]), np.array(split.targets[tokens][half - 1 :])
         # What parts documents also begins one: a prompt of it alone asks for a whole new text.
         first = max(np.flatnonzero(special[prompt]), default=0)
-        found.append(Sample(prompt[first:], rest[: next(iter(np.flatnonzero(special[rest])), len(rest))]))
-    return found
+        samples.append(Sample(prompt[first:], rest[: next(iter(np.flatnonzero(special[rest])), len(rest))]))
+    return samples
 
 
 def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list[Sample]:
@@ -50,25 +50,25 @@ def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> li
     The token that ends an answer is left out. Arguments are those of `halves`; rows are those of `prepare_answers` or
     `prepare_dialogues`, where a row may have several answers.
     """
-    found = []
+    samples = []
     starts, stops = _said(split)
     for answer in drawn(np.arange(len(starts)), most, seed):
         start, stop = starts[answer], stops[answer]
         row = split.offsets[np.searchsorted(split.offsets, start, side="right") - 1]
         rest = np.array(split.targets[start:stop])
         prompt = np.array(split.features["token_ids"][row : start + 1])
-        found.append(Sample(prompt, rest[: len(rest) - special[rest[-1]]]))
-    return found
+        samples.append(Sample(prompt, rest[: len(rest) - special[rest[-1]]]))
+    return samples
 
 
 def _said(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
     """(answers,) the first token of each stretch of a row that is to be said, and one past its last."""
-    said = np.asarray(split.targets) >= 0
-    opens, closes = said.copy(), said.copy()
-    opens[1:] &= ~said[:-1]
-    closes[:-1] &= ~said[1:]
-    opens[split.offsets[:-1]] = said[split.offsets[:-1]]
-    closes[split.offsets[1:] - 1] = said[split.offsets[1:] - 1]
+    has_target = np.asarray(split.targets) >= 0
+    opens, closes = has_target.copy(), has_target.copy()
+    opens[1:] &= ~has_target[:-1]
+    closes[:-1] &= ~has_target[1:]
+    opens[split.offsets[:-1]] = has_target[split.offsets[:-1]]
+    closes[split.offsets[1:] - 1] = has_target[split.offsets[1:] - 1]
     return np.flatnonzero(opens), np.flatnonzero(closes) + 1
 
 

@@ -27,9 +27,9 @@ def most_confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit:
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     pairs = zip(*np.unravel_index(order, wrong.shape))
     return [
-        (labels[true], labels[said], int(wrong[true, said]), float(wrong[true, said] / support[true]))
-        for true, said in pairs
-        if wrong[true, said]
+        (labels[true], labels[predicted], int(wrong[true, predicted]), float(wrong[true, predicted] / support[true]))
+        for true, predicted in pairs
+        if wrong[true, predicted]
     ]
 
 
@@ -103,11 +103,11 @@ def _cells(counts: np.ndarray, labels: Sequence[str], left: int, top: int, size:
     number = Markup('<text x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="middle" class="{}">{}</text>')
     gap = 1 if size > 5 else 0
     cells = []
-    for true, said in zip(*np.nonzero(counts)):
-        x, y, count = left + said * size, top + true * size, int(counts[true, said])
-        strength = 0.15 + 0.85 * float(shares[true, said]) ** 0.6  # a power below 1 keeps rare confusions visible
-        look = "right" if true == said else "wrong"
-        names = escape(labels[true]), escape(labels[said])
+    for true, predicted in zip(*np.nonzero(counts)):
+        x, y, count = left + predicted * size, top + true * size, int(counts[true, predicted])
+        strength = 0.15 + 0.85 * float(shares[true, predicted]) ** 0.6  # a power below 1 keeps rare confusions visible
+        look = "right" if true == predicted else "wrong"
+        names = escape(labels[true]), escape(labels[predicted])
         cells.append(cell.format(x, y, size - gap, size - gap, look, strength, *names, count))
         if len(labels) <= 20:
             tone = "onfill" if strength > 0.6 else "plain"

@@ -12,30 +12,30 @@ from kerasft.evaluation.report.rendering import render, write_page
 SHOWN = 5  # rows of a finding that are not folded away
 
 
-def write_inspection(path: Path, name: str, found: Sequence[Finding]) -> None:
+def write_inspection(path: Path, name: str, findings: Sequence[Finding]) -> None:
     """Writes the page.
 
     Args:
         path: of the page; its folder exists.
         name: of the config; the page's title.
-        found: what is to be shown, in the order of the page.
+        findings: what is to be shown, in the order of the page.
 
     Raises:
         UserError: the page cannot be written there.
     """
-    write_page(path, inspection_page(name, found))
+    write_page(path, inspection_page(name, findings))
 
 
-def inspection_page(name: str, found: Sequence[Finding]) -> str:
+def inspection_page(name: str, findings: Sequence[Finding]) -> str:
     """The page as HTML."""
-    counts = {level: sum(finding.level == level for finding in found) for level in reversed(LEVELS)}
+    counts = {level: sum(finding.level == level for finding in findings) for level in reversed(LEVELS)}
     summary = ", ".join(f"{count} {level if count == 1 else level + 's'}" for level, count in counts.items())
     every = Table(
         [("Level", "text"), ("Kind", "text"), ("Split", "text"), ("Count", "count"), ("What", "text")],
-        [(each.level, each.kind, each.split, each.count, each.what) for each in found],
+        [(each.level, each.kind, each.split, each.count, each.what) for each in findings],
         shown=100,
     )
-    sections = [Section("Findings", [every]), *(_section(finding) for finding in found if finding.rows)]
+    sections = [Section("Findings", [every]), *(_section(finding) for finding in findings if finding.rows)]
     return render("inspection.html.j2", title=name, summary=summary, sections=sections, most=MOST_ROWS)
 
 

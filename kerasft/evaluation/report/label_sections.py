@@ -24,10 +24,10 @@ def per_relation(report: Report) -> Section | None:
 
 def levels(report: Report) -> Section | None:
     """Accuracy and macro F1 at each depth of the labels."""
-    found = report.scores.get("levels")
-    if not found:
+    scores = report.scores.get("levels")
+    if not scores:
         return None
-    rows = [(str(row["depth"]), row["classes"], row["accuracy"], row["macro_f1"]) for row in found]
+    rows = [(str(row["depth"]), row["classes"], row["accuracy"], row["macro_f1"]) for row in scores]
     columns = [("depth", "text"), ("classes", "count"), ("accuracy", "bar"), ("macro F1", "score")]
     note = f"On the {report.split} split, where only the parents of truth and answer down to this depth are compared."
     return Section("Levels", [Table(columns, rows)], note)

@@ -43,13 +43,13 @@ def report_page(report: Report) -> str:
 
 def _headline(report: Report) -> dict[str, Any]:
     interval = report.scores.get("interval") or {}
-    known = interval.get("low") is not None and interval.get("metric", report.headline) == report.headline
+    measured = interval.get("low") is not None and interval.get("metric", report.headline) == report.headline
     rows = report.scores.get("rows")
     return {
         "title": title(report.headline),
         "value": score(report.scores.get(report.headline)),
-        "interval": f"{score(interval['low'])} to {score(interval['high'])}" if known else None,
-        "level": f"{interval['level']:.0%}".replace("%", " %") if known else None,
+        "interval": f"{score(interval['low'])} to {score(interval['high'])}" if measured else None,
+        "level": f"{interval['level']:.0%}".replace("%", " %") if measured else None,
         "where": f"on {rows:,} {report.split} examples" if rows else f"on the {report.split} split",
     }
 

@@ -126,12 +126,12 @@ def prediction_scatter(points: Sequence[tuple[float, float]]) -> Markup | None:
     """Predicted against true values, at most 400 evenly chosen points; None without points."""
     if not len(points):
         return None
-    chosen = np.asarray(points, np.float64)[np.linspace(0, len(points) - 1, min(len(points), _MOST_POINTS)).astype(int)]
+    sample = np.asarray(points, np.float64)[np.linspace(0, len(points) - 1, min(len(points), _MOST_POINTS)).astype(int)]
 
     def draw(axes: Axes) -> None:
-        ends = [chosen.min(), chosen.max()]
+        ends = [sample.min(), sample.max()]
         axes.plot(ends, ends, color=MUTED, lw=1, ls="--", label="predicted = true")
-        axes.plot(*chosen.T, ls="", marker="o", ms=3.5, mew=0, color=ACCENT, alpha=0.45, label="an example")
+        axes.plot(*sample.T, ls="", marker="o", ms=3.5, mew=0, color=ACCENT, alpha=0.45, label="an example")
         axes.set(xlabel="true", ylabel="predicted")
         _legend(axes)
 

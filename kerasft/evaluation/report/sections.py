@@ -29,9 +29,9 @@ def sections(report: Report) -> list[Section]:
 
 def best_step(report: Report) -> int | None:
     """The step of the checkpoint that was kept: as training says, otherwise the best headline figure's."""
-    told = report.metrics.get("training", {}).get("best_step")
-    if told is not None:
-        return told
+    step = report.metrics.get("training", {}).get("best_step")
+    if step is not None:
+        return step
     sign = -1 if report.headline in report.falling else 1
     checked = [
         (sign * row["validation"][report.headline], -row["step"])
@@ -48,11 +48,11 @@ def learning_curves(report: Report) -> Section | None:
     # A headline such as perplexity has a scale of its own and is drawn alone.
     beside = () if report.headline in report.falling else scores[:2]
     names = {name: title(name) for name in (report.headline, *beside)}
-    drawn = [
+    curves = [
         (plots.loss_curve(report.history, step), "Loss by training step."),
         (plots.validation_curve(report.history, names, step), "Metrics on the validation split by training step."),
     ]
-    figures = [Figure(svg, caption) for svg, caption in drawn if svg is not None]
+    figures = [Figure(svg, caption) for svg, caption in curves if svg is not None]
     return Section("Learning curves", figures) if figures else None
 
 
@@ -148,10 +148,10 @@ def _lengths(report: Report) -> Table:
     rows = [
         (
             f"{name}, {side}" if len(split["sides"]) > 1 else name,
-            split["rows"], *(found["lengths"][key] for key in lengths), found["truncated"],
+            split["rows"], *(summary["lengths"][key] for key in lengths), summary["truncated"],
         )
         for name, split in report.splits.items()
-        for side, found in split["sides"].items()
+        for side, summary in split["sides"].items()
     ]  # fmt: skip
     columns = [("split", "text"), ("rows", "count"), ("shortest", "count"), ("median", "count")]
     columns += [("95 %", "count"), ("longest", "count"), ("cut", "percent")]
@@ -161,8 +161,8 @@ def _lengths(report: Report) -> Table:
 def _histograms(report: Report) -> Iterator[Figure]:
     """Of each side of the training split, beside its own limit."""
     limits = report.data_summary["limits"]
-    for side, found in report.splits.get("train", {"sides": {}})["sides"].items():
-        histogram = found["histogram"]
+    for side, summary in report.splits.get("train", {"sides": {}})["sides"].items():
+        histogram = summary["histogram"]
         svg = plots.length_histogram(histogram["edges"], histogram["counts"], limits[side], side)
         if svg is not None:
             yield Figure(svg, f"Lengths of the training {side}.")
@@ -192,8 +192,8 @@ def _cost(report: Report) -> list[tuple[str, str]]:
         "parameters": ("Parameters", magnitude),
         "trainable_parameters": ("Trained parameters", magnitude),
     }
-    known = {**report.metrics.get("training", {}), **report.metrics.get("model", {})}
-    return [(name, write(known[key])) for key, (name, write) in forms.items() if known.get(key) is not None]
+    figures = {**report.metrics.get("training", {}), **report.metrics.get("model", {})}
+    return [(name, write(figures[key])) for key, (name, write) in forms.items() if figures.get(key) is not None]
 
 
 def _overlap(report: Report) -> list[Facts]:

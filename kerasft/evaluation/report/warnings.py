@@ -19,7 +19,7 @@ FEWEST_FOR_CALIBRATION = 100  # rows; with fewer, chance alone makes gaps
 
 def warnings_of(report: Report) -> list[str]:
     """One sentence for each thing that weakens the figures, with its fix; empty where all is well."""
-    found = [
+    warnings = [
         *unreachable_warnings({name: split.get("unreachable") for name, split in report.splits.items()}),
         _shared(report),
         *_truncated(report),
@@ -27,7 +27,7 @@ def warnings_of(report: Report) -> list[str]:
         _calibration(report),
         *report.data_summary.get("warnings", ()),
     ]
-    return [warning[0].upper() + warning[1:] for warning in found if warning]
+    return [warning[0].upper() + warning[1:] for warning in warnings if warning]
 
 
 def unreachable_warnings(
@@ -39,18 +39,18 @@ def unreachable_warnings(
         splits: what `Task.unreachable` says of each.
         tables: their rows, where the first such row is to be named.
     """
-    found = []
+    warnings = []
     for name, missed in splits.items():
         if missed is None or not missed.count:
             continue
-        place = ""
+        where = ""
         if tables is not None and missed.row is not None:
-            place = f" (the first: {tables[name].rows([missed.row])[0]['where']})"
-        found.append(
-            f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{place}. No answer can equal them, and they "
+            where = f" (the first: {tables[name].rows([missed.row])[0]['where']})"
+        warnings.append(
+            f"{missed.count:,} of {missed.of:,} {missed.what} in {name}{where}. No answer can equal them, and they "
             f"count as missed. {missed.fix}"
         )
-    return found
+    return warnings
 
 
 def _shared(report: Report) -> str | None:
@@ -83,9 +83,9 @@ def _rare_classes(report: Report) -> str | None:
     rare = sorted((count, label) for label, count in classes.items() if count < FEWEST_EXAMPLES)
     if not rare:
         return None
-    named = ", ".join(f"{label} ({count})" for count, label in rare[:5])
+    summary = ", ".join(f"{label} ({count})" for count, label in rare[:5])
     more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
-    return f"Fewer than {FEWEST_EXAMPLES} training examples: {named}{more}. Expect little of these classes."
+    return f"Fewer than {FEWEST_EXAMPLES} training examples: {summary}{more}. Expect little of these classes."
 
 
 def _calibration(report: Report) -> str | None:

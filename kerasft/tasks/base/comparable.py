@@ -72,5 +72,5 @@ class Comparable:
         if "starts" not in names:
             return labels
         columns = (table.column(name) for name in ("text", "starts", "ends"))
-        words = ([folded(text[start:end]) for start, end in zip(*places)] for text, *places in zip(*columns))
-        return [tuple(zip(said, kinds)) for said, kinds in zip(words, labels)]
+        words = ([folded(text[start:end]) for start, end in zip(*bounds)] for text, *bounds in zip(*columns))
+        return [tuple(zip(entities, kinds)) for entities, kinds in zip(words, labels)]

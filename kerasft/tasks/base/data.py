@@ -82,9 +82,9 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
             raise UserError(f"model.architecture.family: {name} does not start from a {architecture.family}; {fix}")
         stopping = training.early_stopping
         if stopping and stopping.metric not in self.rising + self.falling:
-            known = ", ".join(self.rising + self.falling)
+            measured = ", ".join(self.rising + self.falling)
             raise UserError(
-                f"training.early_stopping.metric: {quoted(stopping.metric)} is not measured; there are: {known}"
+                f"training.early_stopping.metric: {quoted(stopping.metric)} is not measured; there are: {measured}"
             )
         refused = [key for key in OPTIONAL if key not in self.honours]
         if any(getattr(training, key) != TrainingConfig.model_fields[key].default for key in refused):

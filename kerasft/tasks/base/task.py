@@ -163,8 +163,8 @@ class Task(TaskData[SectionT, SplitT]):
 
     def predictions(self, table: Table, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """One JSON-able row an example: its texts, the truth, the answer."""
-        for chosen, targets, outputs in self._decoded_rows(split, logits):
-            for row, target, answer in zip(table.rows(chosen), targets, self.rows(outputs)):
+        for indices, targets, outputs in self._decoded_rows(split, logits):
+            for row, target, answer in zip(table.rows(indices), targets, self.rows(outputs)):
                 yield {name: row[name] for name in self.inputs} | {"truth": self.truth(target)} | answer
 
     def _decoded_rows(
@@ -174,10 +174,10 @@ class Task(TaskData[SectionT, SplitT]):
         import tensorflow as tf
 
         for start in range(0, len(split), DECODED_AT_ONCE):
-            chosen = np.arange(start, min(start + DECODED_AT_ONCE, len(split)))
-            features, targets, _ = split.batch(chosen)
-            outputs = self.decode(tf.constant(logits[chosen]), tf.nest.map_structure(tf.constant, features))
-            yield chosen, targets, {name: value.numpy() for name, value in outputs.items()}
+            indices = np.arange(start, min(start + DECODED_AT_ONCE, len(split)))
+            features, targets, _ = split.batch(indices)
+            outputs = self.decode(tf.constant(logits[indices]), tf.nest.map_structure(tf.constant, features))
+            yield indices, targets, {name: value.numpy() for name, value in outputs.items()}
 
     def watched(self, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """Answers to a split by the names of the served model's outputs, those whose distribution a server watches.

@@ -20,9 +20,9 @@ class WrittenAnswers(Check):
     kinds = {"copied_inputs": "info", "length_ratios": "warning"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        given = data.task.given[-1]
+        source = data.task.given[-1]
         for rows in data:
-            inputs, outputs = rows.column(given), rows.column("output")
+            inputs, outputs = rows.column(source), rows.column("output")
             copies = [
                 row
                 for row, pair in enumerate(zip(inputs, outputs))
@@ -39,9 +39,9 @@ class WrittenAnswers(Check):
             return
         ratios = np.log(np.maximum(lengths[:, 1], 1) / np.maximum(lengths[:, 0], 1))
         middle = float(np.median(ratios[full]))
-        found = np.flatnonzero(full & (np.abs(ratios - middle) > np.log(FACTOR))).tolist()
-        if found:
+        unusual = np.flatnonzero(full & (np.abs(ratios - middle) > np.log(FACTOR))).tolist()
+        if unusual:
             usual = float(np.exp(middle))
             what = f"have an output more than {FACTOR:g} times as long or as short as usual ({usual:.2f} of the input)"
-            notes = {row: f"{np.exp(ratios[row]):.2f} of the input" for row in found}
-            yield self.finding("length_ratios", rows, found, what, "see whether the sides belong together", notes)
+            notes = {row: f"{np.exp(ratios[row]):.2f} of the input" for row in unusual}
+            yield self.finding("length_ratios", rows, unusual, what, "see whether the sides belong together", notes)

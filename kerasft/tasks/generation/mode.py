@@ -65,14 +65,14 @@ class Mode(abc.ABC):
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
         """A record without an answer -> `inputs`. Raises BadRow."""
-        found = {}
+        texts = {}
         for role in self.inputs:
             names = (role, self.config.data.columns[role if role in self.texts else "text"])
             if len(self.inputs) == 1:
                 names += ("text",)  # a line of plain text
             column = next((name for name in names if name in record.values), names[1])
-            found[role] = text_of(record.get(column, role), column, record.where)
-        return found
+            texts[role] = text_of(record.get(column, role), column, record.where)
+        return texts
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         """Raises UserError where there is nothing to learn."""

@@ -70,8 +70,8 @@ class PromptCompletion(Mode):
             return record
         column = self.config.data.columns["input"]
         self._column_seen |= column in record.values
-        given = record.values.get(column, record.values.get("input"))
-        if given is not None and given == given:  # NaN, as pandas has what is missing, equals nothing
+        value = record.values.get(column, record.values.get("input"))
+        if value is not None and value == value:  # NaN, as pandas has what is missing, equals nothing
             return record
         return dataclasses.replace(record, values=record.values | {column: ""})
 

@@ -65,8 +65,8 @@ class WritesTexts(Task[WritingT, TokensT]):
         return self.mode.given
 
     def row_answers(self, table: Table) -> list[str] | None:
-        written = [name for name in self.texts if name not in self.given]
-        return [folded(text) for text in table.column(written[0])] if written else None
+        outputs = [name for name in self.texts if name not in self.given]
+        return [folded(text) for text in table.column(outputs[0])] if outputs else None
 
     @property
     def dialogue(self) -> Dialogue | None:
@@ -123,8 +123,8 @@ class WritesTexts(Task[WritingT, TokensT]):
     def interval(self, split: TokensT, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.causal_lm_metrics import perplexity_interval
 
-        found = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
-        return {"metric": self.headline} | found
+        interval = perplexity_interval(split.targets, logits, split.offsets, self.config.seed)
+        return {"metric": self.headline} | interval
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return text_rows(outputs)
@@ -134,17 +134,17 @@ class WritesTexts(Task[WritingT, TokensT]):
         return self.generator.detokenizer.text(target.tolist())
 
 
-def request_numbers(told: DecodingConfig) -> dict[str, dict[str, Number]]:
+def request_numbers(decoding: DecodingConfig) -> dict[str, dict[str, Number]]:
     """The signature `generate`, with `SamplingParams`; beams draw nothing."""
-    limit = {"max_new_tokens": Number("int32", (told.max_new_tokens, 3, 0, 1))}
-    if told.beams > 1:
+    limit = {"max_new_tokens": Number("int32", (decoding.max_new_tokens, 3, 0, 1))}
+    if decoding.beams > 1:
         return {"generate": limit}
     return {
         "generate": {
             **limit,
-            "temperature": Number("float32", (told.temperature, 1.0, 0.0)),
-            "top_p": Number("float32", (told.top_p, 0.5)),
-            "seed": Number("int64", (told.seed, -1, 7, 2**40, 3)),
+            "temperature": Number("float32", (decoding.temperature, 1.0, 0.0)),
+            "top_p": Number("float32", (decoding.top_p, 0.5)),
+            "seed": Number("int64", (decoding.seed, -1, 7, 2**40, 3)),
         }
     }
 
@@ -157,15 +157,15 @@ def text_rows(outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     ]
 
 
-def drawn_samples(answers: list[dict[str, Any]], given: str, most: int, seed: int) -> list[dict[str, Any]]:
+def drawn_samples(answers: list[dict[str, Any]], input_name: str, most: int, seed: int) -> list[dict[str, Any]]:
     """Rows of `predictions` drawn by the seed, right and wrong ones, as a report shows them.
 
     Args:
         answers: with `truth` and `text`.
-        given: the key of what was to be answered.
+        input_name: the key of what was to be answered.
         most: rows.
         seed: of the draw.
     """
-    drawn = np.random.default_rng(seed).permutation(len(answers))[:most]
-    rows = [answers[row] for row in np.sort(drawn)]
-    return [{"text": row[given], "truth": row["truth"], "prediction": row["text"]} for row in rows]
+    indices = np.random.default_rng(seed).permutation(len(answers))[:most]
+    rows = [answers[row] for row in np.sort(indices)]
+    return [{"text": row[input_name], "truth": row["truth"], "prediction": row["text"]} for row in rows]

@@ -88,9 +88,9 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.preprocessing.masked_lm_preprocessor import masked_lm_preprocessor
 
-        made = masked_lm_preprocessor(backbone, tokenizer, self.config.model.max_length)
-        self._vocabulary = made.vocabulary
-        return made
+        preprocessor = masked_lm_preprocessor(backbone, tokenizer, self.config.model.max_length)
+        self._vocabulary = preprocessor.vocabulary
+        return preprocessor
 
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.masked_lm import MaskedLM as Model
@@ -116,8 +116,8 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
         """(batch, masks, vocabulary) logits of a text's mask tokens -> what could stand there."""
         from kerasft.models.heads.masked_lm import fill
 
-        found = fill(logits, features["masks"], self.vocabulary, self.section.top)
-        return {"text": features["texts"]} | found
+        fills = fill(logits, features["masks"], self.vocabulary, self.section.top)
+        return {"text": features["texts"]} | fills
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.decode(model({name: features[name] for name in model.input}, training=False), features)
@@ -149,24 +149,24 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
         from kerasft.evaluation.masked_lm_metrics import guesses
 
         positions, truth = split.hidden
-        for row, found in enumerate(guesses(truth, logits)):
+        for row, row_guesses in enumerate(guesses(truth, logits)):
             features, _, _ = split.batch(np.array([row]))
-            seen = features["token_ids"][0][: split.lengths[row]]
+            token_ids = features["token_ids"][0][: split.lengths[row]]
             yield {
-                "text": self.vocabulary.text(seen.tolist()),
+                "text": self.vocabulary.text(token_ids.tolist()),
                 "masks": [
                     {
                         "truth": self.vocabulary.tokens[true],
-                        "around": self._around(seen, place),
+                        "around": self._around(token_ids, position),
                         "fills": self._fills(guess.ids, guess.scores),
                     }
-                    for place, true, guess in zip(positions[row].tolist(), truth[row].tolist(), found)
+                    for position, true, guess in zip(positions[row].tolist(), truth[row].tolist(), row_guesses)
                 ],
             }
 
-    def _around(self, seen: np.ndarray, place: int) -> str:
+    def _around(self, token_ids: np.ndarray, position: int) -> str:
         """A few tokens before and after a hidden one, itself as a blank whatever the model saw there."""
-        before, after = seen[max(0, place - AROUND) : place], seen[place + 1 : place + 1 + AROUND]
+        before, after = token_ids[max(0, position - AROUND) : position], token_ids[position + 1 : position + 1 + AROUND]
         ids = [*before.tolist(), self.vocabulary.mask_id, *after.tolist()]
         return self.vocabulary.text(ids)
 

@@ -20,14 +20,14 @@ MOST_IN_AN_ANSWER = 200  # labels, where task.top does not say
 KEPT_OF_MANY = 20
 
 
-def fit_labels(named: Sequence[str] | None, state: dict[str, Any], found: set[str]) -> None:
+def fit_labels(configured: Sequence[str] | None, state: dict[str, Any], names: set[str]) -> None:
     """The labels of the model: those that `task.labels` names, or those that were found in the data, sorted."""
-    known = indices(named or ())
-    if named is not None and (strange := [name for name in sorted(found) if identity(name) not in known]):
-        near = _near(strange[0], named, "is in the list")
+    index_of = indices(configured or ())
+    if configured is not None and (strange := [name for name in sorted(names) if identity(name) not in index_of]):
+        near = _near(strange[0], configured, "is in the list")
         fix = "write both alike" if near else "add them"
         raise UserError(f"task.labels: the training data also has {quoted(strange[:5])}{near}; {fix}")
-    state["labels"] = list(named) if named is not None else distinct(found)
+    state["labels"] = list(configured) if configured is not None else distinct(names)
 
 
 def check_unknown(
@@ -41,7 +41,7 @@ def check_unknown(
         names: a value of it -> the labels in it.
         limit: `data.limit`, where labels were learnt from a sample.
     """
-    known = indices(labels)
+    index_of = indices(labels)
     for split in ("validation", "test"):
         if (table := splits.get(split)) is None:
             continue
@@ -49,7 +49,7 @@ def check_unknown(
             (row, name)
             for row, value in enumerate(table.column("label"))
             for name in names(value)
-            if identity(name) not in known
+            if identity(name) not in index_of
         ]
         if strange:
             row, name = strange[0]
@@ -71,19 +71,19 @@ def _near(name: str, labels: Sequence[str], verb: str = "does") -> str:
     return "" if near is None else f"; {shown(near)} {verb}, which differs {difference(near, name)} from {shown(name)}"
 
 
-def check_weights(chosen: Mapping[str, float], labels: list[str]) -> dict[str, float]:
+def check_weights(configured: Mapping[str, float], labels: list[str]) -> dict[str, float]:
     """`training.class_weights` by `identity` of the label. Raises UserError for what no training can be done with."""
-    known = indices(labels)
-    for name, weight in chosen.items():
-        if identity(name) not in known:
+    index_of = indices(labels)
+    for name, weight in configured.items():
+        if identity(name) not in index_of:
             near = _near(name, labels, "is one") or f"; there are: {listed(labels)}"
             raise UserError(f"training.class_weights.{cut(name)}: no such label{near}")
         if weight < 0:
             raise UserError(f"training.class_weights.{cut(name)}: {weight} is negative; use 0 or more")
-    weights = {identity(name): weight for name, weight in chosen.items()}
-    if len(weights) < len(chosen):
-        raise UserError(f"training.class_weights: {listed(chosen)} name a label twice; keep one of its weights")
-    if not any(weights.get(name, 1.0) for name in known):
+    weights = {identity(name): weight for name, weight in configured.items()}
+    if len(weights) < len(configured):
+        raise UserError(f"training.class_weights: {listed(configured)} name a label twice; keep one of its weights")
+    if not any(weights.get(name, 1.0) for name in index_of):
         raise UserError("training.class_weights: every label has the weight 0, so nothing is learnt; raise one of them")
     return weights
 
@@ -97,8 +97,8 @@ def top_label(probabilities: tf.Tensor, labels: list[str]) -> dict[str, tf.Tenso
 
 def kept_labels(top: int | None, labels: int) -> int | None:
     """Of how many labels an answer has the probability, by `task.top`; None: of all."""
-    kept = top or (labels if labels <= MOST_IN_AN_ANSWER else KEPT_OF_MANY)
-    return None if kept >= labels else kept
+    count = top or (labels if labels <= MOST_IN_AN_ANSWER else KEPT_OF_MANY)
+    return None if count >= labels else count
 
 
 def shortened(answer: Mapping[str, tf.Tensor], labels: list[str], top: int | None) -> dict[str, tf.Tensor]:
@@ -110,23 +110,23 @@ def shortened(answer: Mapping[str, tf.Tensor], labels: list[str], top: int | Non
     """
     import tensorflow as tf
 
-    kept = kept_labels(top, len(labels))
-    if kept is None:
+    count = kept_labels(top, len(labels))
+    if count is None:
         return dict(answer)
     names = tf.constant(labels)
-    found = {name: value for name, value in answer.items() if name not in ("probabilities", "chosen")}
-    values, places = tf.math.top_k(answer["probabilities"], kept)
-    found |= {"top_labels": tf.gather(names, places), "top_probabilities": values}
+    shorter = {name: value for name, value in answer.items() if name not in ("probabilities", "chosen")}
+    values, likeliest = tf.math.top_k(answer["probabilities"], count)
+    shorter |= {"top_labels": tf.gather(names, likeliest), "top_probabilities": values}
     if "chosen" in answer:
         where = tf.where(answer["chosen"] > 0)  # (chosen, 2) row and label
-        count = tf.reduce_sum(answer["chosen"], axis=1)
+        chosen_count = tf.reduce_sum(answer["chosen"], axis=1)
         for name, values in (
             ("labels", tf.gather(names, where[:, 1])),
             ("label_probabilities", tf.gather_nd(answer["probabilities"], where)),
         ):
-            found[name] = tf.RaggedTensor.from_row_lengths(values, count, validate=False).to_tensor()
-        found["count"] = count
-    return found
+            shorter[name] = tf.RaggedTensor.from_row_lengths(values, chosen_count, validate=False).to_tensor()
+        shorter["count"] = chosen_count
+    return shorter
 
 
 def probability_rows(outputs: Mapping[str, np.ndarray], labels: list[str], top: int | None) -> list[dict[str, float]]:
@@ -134,14 +134,14 @@ def probability_rows(outputs: Mapping[str, np.ndarray], labels: list[str], top: 
     first. An older export, which answers with all, is cut here."""
     if "top_labels" in outputs:
         return [dict(zip(*row)) for row in zip(*lists(outputs, "top_labels", "top_probabilities"))]
-    every, kept = outputs["probabilities"], kept_labels(top, len(labels))
-    if kept is None:
+    every, count = outputs["probabilities"], kept_labels(top, len(labels))
+    if count is None:
         return [dict(zip(labels, row)) for row in every.tolist()]
-    order = np.argsort(-every, axis=1, kind="stable")[:, :kept]
+    order = np.argsort(-every, axis=1, kind="stable")[:, :count]
     best = np.take_along_axis(every, order, axis=1)
     return [
-        {labels[place]: value for place, value in zip(places, row)}
-        for places, row in zip(order.tolist(), best.tolist())
+        {labels[index]: value for index, value in zip(indices, row)}
+        for indices, row in zip(order.tolist(), best.tolist())
     ]
 
 

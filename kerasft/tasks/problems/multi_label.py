@@ -52,17 +52,17 @@ class MultiLabel:
     def _parts(self, value: Any, where: str) -> list[Any]:
         separator = self.section.label_separator
         if isinstance(value, str):
-            written, bare = read_list(value), trimmed(value)
+            parts, bare = read_list(value), trimmed(value)
             if bare.startswith("{") and (choices := _CHOICES.fullmatch(bare)):  # Label Studio's CSV
-                written = read_list(choices[1])
+                parts = read_list(choices[1])
             bracketed = looks_like_list(bare) or (bare.startswith("[") and bare.endswith("]") and "," in bare)
-            if written is None and bracketed and separator not in bare:
+            if parts is None and bracketed and separator not in bare:
                 raise BadRow(
                     f"{where}: the labels are {quoted(value)}, a list that can't be read; write it in JSON, or the "
                     f"labels with {quoted(separator)} between them (task.label_separator)",
                     "a list that can't be read",
                 )
-            return [part for part in value.split(separator) if trimmed(part)] if written is None else written
+            return [part for part in value.split(separator) if trimmed(part)] if parts is None else parts
         if not isinstance(value, list):
             raise BadRow(
                 f"{where}: the labels are {quoted(value)}; a list, or a text with {quoted(separator)} between the "
@@ -82,8 +82,8 @@ class MultiLabel:
         return sorted({read_name(part, f"a label of {quoted(value)}", where) for part in parts})
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        found = {label for labels in splits["train"].column("label") for label in labels}
-        fit_labels(self.section.labels, self.state, found)
+        names = {label for labels in splits["train"].column("label") for label in labels}
+        fit_labels(self.section.labels, self.state, names)
         self.check_targets(splits)
         self.state["thresholds"] = [0.5] * len(self.state["labels"])
 
@@ -138,9 +138,9 @@ class MultiLabel:
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
         from kerasft.evaluation.thresholds import tune_thresholds
 
-        chosen = tune_thresholds(targets, _sigmoid(logits))
+        thresholds = tune_thresholds(targets, _sigmoid(logits))
         # as float32, the type they are compared in, so that a saved threshold decides as the live one did
-        self.state["thresholds"] = [float(np.float32(value)) for value in chosen]
+        self.state["thresholds"] = [float(np.float32(value)) for value in thresholds]
 
     def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.metrics import multi_label_metrics
@@ -168,8 +168,8 @@ class MultiLabel:
             rows = zip(*lists(outputs, "labels", "label_probabilities", "count"))
             return [dict(zip(names[:count], scores)) for names, scores, count in rows]
         names, scores = self.state["labels"], outputs["probabilities"]
-        places = [np.flatnonzero(row).tolist() for row in outputs["chosen"]]
-        return [{names[place]: float(row[place]) for place in chosen} for chosen, row in zip(places, scores)]
+        indices = [np.flatnonzero(row).tolist() for row in outputs["chosen"]]
+        return [{names[index]: float(row[index]) for index in row_indices} for row_indices, row in zip(indices, scores)]
 
     def truth(self, target: np.ndarray) -> list[str]:
         return [name for name, yes in zip(self.state["labels"], target) if yes]

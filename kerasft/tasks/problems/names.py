@@ -84,14 +84,14 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 def indices(names: Sequence[str]) -> dict[str, int]:
     """`identity` of each name -> its place."""
-    return {identity(name): place for place, name in enumerate(names)}
+    return {identity(name): index for index, name in enumerate(names)}
 
 
 def likeness(name: str) -> str:
     """Equal for names that a reader may take for one another, whatever their form, case, width, spaces or joints."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    kept = "".join(_digit(sign) for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
-    like = _with_plain_joints(" ".join(kept.translate(_LIKE_LATIN).split()))
+    visible = "".join(_digit(sign) for sign in folded if not invisible(sign) and not "\ufe00" <= sign <= "\ufe0f")
+    like = _with_plain_joints(" ".join(visible.translate(_LIKE_LATIN).split()))
     whole = _WHOLE.fullmatch(like)
     return whole[1] if whole else like.rstrip(".") or like
 
@@ -147,20 +147,22 @@ def name_warnings(names: Sequence[str], what: str = "labels", separator: str = "
         what: they are.
         separator: names the key with which several names in one cell are told apart; "" where there is none.
     """
-    found = []
+    warnings = []
     if groups := alike(names):
         pairs = [
             f"{' and '.join(map(shown, group[:MOST_SHOWN]))} (they differ {difference(*group[:2])})" for group in groups
         ]
-        found.append(f"{what} that look alike are different classes: {_some(pairs)}; write them alike if they are one")
+        warnings.append(
+            f"{what} that look alike are different classes: {_some(pairs)}; write them alike if they are one"
+        )
     if odd := [shown(name) for name in names if _MISSING.fullmatch(name)]:
-        found.append(
+        warnings.append(
             f"{what} may be missing values, bytes, lists or quoted names that were written as text: {_some(odd)}"
         )
     if separator and (joined := _joined(names)):
         examples = [f"{shown(name)} has {sign!r} in it" for name, sign in joined]
-        found.append(f"{what} may be several in one: {_some(examples)}; is another {separator} meant?")
-    return found
+        warnings.append(f"{what} may be several in one: {_some(examples)}; is another {separator} meant?")
+    return warnings
 
 
 def _some(parts: Sequence[str]) -> str:
@@ -174,7 +176,7 @@ def _joined(names: Sequence[str]) -> list[tuple[str, str]]:
     A sign that lists are written with is told too where half of the names have it; one that names themselves may have
     only where all the parts stand elsewhere.
     """
-    known, found = set(names), []
+    all_names, combined = set(names), []
     for sign in SEPARATORS + JOINTS:
         split = {name: [trimmed(part) for part in name.split(sign)] for name in names if sign in name.strip(sign)}
         uses: dict[str, int] = defaultdict(int)
@@ -183,6 +185,6 @@ def _joined(names: Sequence[str]) -> list[tuple[str, str]]:
         enough = all if sign in JOINTS else any
         many = sign in SEPARATORS and 2 * len(split) >= len(names) > 1
         for name, parts in split.items():
-            if many or enough(part in known or uses[part] > 1 for part in parts if part):
-                found.append((name, sign))
-    return found
+            if many or enough(part in all_names or uses[part] > 1 for part in parts if part):
+                combined.append((name, sign))
+    return combined

@@ -44,9 +44,9 @@ class SingleLabel:
     def parse(self, value: Any, where: str) -> str:
         several = value
         if isinstance(value, str) and (value.lstrip().startswith("[") or looks_like_list(value)):
-            written = read_list(value)
-            several = value if written is None else written
-            if written is None and looks_like_list(value):
+            items = read_list(value)
+            several = value if items is None else items
+            if items is None and looks_like_list(value):
                 raise BadRow(
                     f"{where}: the label is {quoted(value)}, a list or a mapping that can't be read; write its name "
                     "alone",
@@ -62,20 +62,20 @@ class SingleLabel:
         return read_name(several[0], "the label", where)  # a list of one, as doccano and Label Studio write
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        found = self.learnt(set(distinct(set(splits["train"].column("label")))))
-        if len(found) < 2:
+        labels = self.learnt(set(distinct(set(splits["train"].column("label")))))
+        if len(labels) < 2:
             raise UserError(
-                f"data.train: every row has the label {quoted(next(iter(found)))}; at least two labels are needed to "
+                f"data.train: every row has the label {quoted(next(iter(labels)))}; at least two labels are needed to "
                 "learn"
             )
-        fit_labels(self.section.labels, self.state, found)
+        fit_labels(self.section.labels, self.state, labels)
         if isinstance(self.config.training.class_weights, dict):
             check_weights(self.config.training.class_weights, self.state["labels"])
         self.check_targets(splits)
 
-    def learnt(self, found: set[str]) -> set[str]:
+    def learnt(self, labels: set[str]) -> set[str]:
         """Those of the labels in train that the model has a logit for."""
-        return found
+        return labels
 
     def names(self) -> list[str]:
         """What targets and predictions are indices of; the labels that the model has a logit for come first."""
@@ -96,15 +96,15 @@ class SingleLabel:
         return np.asarray([ids[identity(label)] for label in table.column("label")], np.int32)
 
     def weights(self, targets: np.ndarray) -> np.ndarray:
-        chosen, labels = self.config.training.class_weights, self.state["labels"]
-        if chosen is None:
+        setting, labels = self.config.training.class_weights, self.state["labels"]
+        if setting is None:
             return np.ones(len(targets), np.float32)
         counts = np.bincount(targets, minlength=len(labels))
-        if chosen == "balanced":  # King and Zeng 2001, as scikit-learn has it: n / (classes * count)
+        if setting == "balanced":  # King and Zeng 2001, as scikit-learn has it: n / (classes * count)
             each = len(targets) / (len(labels) * np.maximum(counts, 1))
         else:
-            chosen = check_weights(chosen, labels)
-            each = np.asarray([chosen.get(identity(label), 1.0) for label in labels])
+            setting = check_weights(setting, labels)
+            each = np.asarray([setting.get(identity(label), 1.0) for label in labels])
         weights = each[targets]
         if not weights.any():
             raise UserError("training.class_weights: every row of data.train has the weight 0; raise that of a label")

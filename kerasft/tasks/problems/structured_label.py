@@ -56,10 +56,10 @@ class StructuredLabel(SingleLabel):
             )
         self.state["threshold"] = 0.0
 
-    def learnt(self, found: set[str]) -> set[str]:
+    def learnt(self, labels: set[str]) -> set[str]:
         if self.scope is None or self.scope.learn:
-            return found
-        inside = found - {self.scope.label}
+            return labels
+        inside = labels - {self.scope.label}
         if not inside:
             raise UserError(
                 f"data.train: every row has the label {quoted(self.scope.label)}; add rows that are in scope"
@@ -108,16 +108,16 @@ class StructuredLabel(SingleLabel):
         from kerasft.evaluation.out_of_scope import out_of_scope_scores
 
         predictions, names = self.predictions(logits), self.names()
-        found = decision_metrics(targets, predictions, names)
-        known = targets < self.outputs()  # the model has no probability for a class that it did not learn
-        if known.any():
-            found |= confidence_metrics(targets[known], softmax(logits[known]))
+        scores = decision_metrics(targets, predictions, names)
+        inside = targets < self.outputs()  # the model has no probability for a class that it did not learn
+        if inside.any():
+            scores |= confidence_metrics(targets[inside], softmax(logits[inside]))
         if self.scope is not None:
             outside = names.index(self.scope.label)
-            found |= out_of_scope_scores(targets, predictions, outside) | {"threshold": self.state["threshold"]}
+            scores |= out_of_scope_scores(targets, predictions, outside) | {"threshold": self.state["threshold"]}
         if self.separator is not None:
-            found["levels"] = level_scores(targets, predictions, names, self.separator)
-        return found
+            scores["levels"] = level_scores(targets, predictions, names, self.separator)
+        return scores
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         rows = super().rows(outputs)

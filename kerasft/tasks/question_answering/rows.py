@@ -40,8 +40,8 @@ def read_row(record: Record, columns: Mapping[str, str]) -> dict[str, Any]:
         columns: role -> the column's name.
     """
     texts = read_texts(record, columns)
-    given = record.get(columns["answers"], "answers")
-    spans = read_answers(given, texts["context"], columns["answers"], record.where)
+    answers = record.get(columns["answers"], "answers")
+    spans = read_answers(answers, texts["context"], columns["answers"], record.where)
     name = None
     if "id" in columns:
         name = text_of(record.get(columns["id"], "id"), columns["id"], record.where)
@@ -112,7 +112,7 @@ def _span(answer: Any, context: str, column: str, where: str) -> tuple[int, int]
 def _misplaced(text: str, start: int, context: str, where: str) -> str:
     there = context[start : start + len(text)] if start >= 0 else ""
     stands = f"where {quoted(there)} stands" if there else f"outside the {len(context)} characters of the context"
-    places = [match.start() for match in re.finditer(f"(?={re.escape(text)})", context)]
-    nearest = min(places, key=lambda place: abs(place - start), default=None)
+    positions = [match.start() for match in re.finditer(f"(?={re.escape(text)})", context)]
+    nearest = min(positions, key=lambda position: abs(position - start), default=None)
     fix = "remove it, or give the context that holds it" if nearest is None else f"it stands at {nearest}: write that"
     return f"{where}: the answer {quoted(text)} is not at {start}, {stands}; {fix} (starts count code points, from 0)"

@@ -60,8 +60,10 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         return rows.read_row(record, self.config.data.columns)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
-        named = self.config.data.columns
-        return rows.read_texts(record, {name: named[name] if named[name] in record.values else name for name in named})
+        columns = self.config.data.columns
+        return rows.read_texts(
+            record, {name: columns[name] if columns[name] in record.values else name for name in columns}
+        )
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         answered = [bool(starts) for starts in splits["train"].column("starts")]
@@ -79,8 +81,8 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def targets(self, table: Table) -> np.ndarray:
         """(rows, 2) int32 start and end of the first answer, which is what is learnt; -1 where there is none."""
-        places = zip(table.column("starts"), table.column("ends"))
-        return np.asarray([(starts[0], ends[0]) if starts else (-1, -1) for starts, ends in places], np.int32)
+        bounds = zip(table.column("starts"), table.column("ends"))
+        return np.asarray([(starts[0], ends[0]) if starts else (-1, -1) for starts, ends in bounds], np.int32)
 
     def prepare(self, table: Table, preprocessor: Any, weighted: bool = False) -> PreparedQuestions:
         from kerasft.data.prepared.questions import prepare_questions
@@ -127,9 +129,9 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         from kerasft.evaluation.answer_decoding import split_scores
         from kerasft.evaluation.squad import choose_threshold
 
-        found = self._decoded(split, logits)
-        _, answered, answerable = split_scores(split, found.chosen["starts"][:, 0], found.chosen["ends"][:, 0])
-        self.state["threshold"] = choose_threshold(found.gaps, answered, (~answerable).astype(np.float64))
+        decoded = self._decoded(split, logits)
+        _, answered, answerable = split_scores(split, decoded.chosen["starts"][:, 0], decoded.chosen["ends"][:, 0])
+        self.state["threshold"] = choose_threshold(decoded.gaps, answered, (~answerable).astype(np.float64))
 
     def metrics(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.squad import answer_metrics
@@ -151,8 +153,8 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def _scores(self, split: PreparedQuestions, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from kerasft.evaluation.answer_decoding import split_scores
 
-        chosen = self._decoded(split, logits).chosen
-        return split_scores(split, chosen["start"], chosen["end"])
+        decoded = self._decoded(split, logits).chosen
+        return split_scores(split, decoded["start"], decoded["end"])
 
     def _decoded(self, split: PreparedQuestions, logits: np.ndarray) -> Decoded:
         """(tokens, 2) logits of a split -> the answers that a server would give."""
@@ -167,22 +169,22 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def predictions(self, table: Table, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         from kerasft.evaluation.answer_decoding import split_scores
 
-        chosen = self._decoded(split, logits).chosen
-        exact, f1, _ = split_scores(split, chosen["start"], chosen["end"])
+        decoded = self._decoded(split, logits).chosen
+        exact, f1, _ = split_scores(split, decoded["start"], decoded["end"])
         batches = table.batches(DECODED_AT_ONCE)
-        asked = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
-        for number, row in enumerate(asked):
-            context, places = row["context"], {name: values[number] for name, values in chosen.items()}
+        questions = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
+        for number, row in enumerate(questions):
+            context, spans = row["context"], {name: values[number] for name, values in decoded.items()}
             texts = {
-                "answer": _cut(context, places["start"], places["end"]),
-                "answers": [_cut(context, start, end) for start, end in zip(places["starts"], places["ends"])],
+                "answer": _cut(context, spans["start"], spans["end"]),
+                "answers": [_cut(context, start, end) for start, end in zip(spans["starts"], spans["ends"])],
             }
             yield {
                 **({"id": row["id"]} if row["id"] is not None else {}),
                 "question": row["question"],
                 "context": context,
                 "truth": [context[start:end] for start, end in zip(row["starts"], row["ends"])],
-                **_answer(places | texts),
+                **_answer(spans | texts),
                 "exact_match": bool(exact[number]),
                 "f1": float(f1[number]),
             }

@@ -45,7 +45,7 @@ def read_marked(record: Record, columns: Mapping[str, str], markers: Markers) ->
 
 def given_columns(record: Record, columns: Mapping[str, str]) -> dict[str, str]:
     """The names of a record's columns, which may also bear the names of their roles."""
-    given = {role: name if name in record.values else role for role, name in columns.items()}
-    if not any(given.get(entity) in record.values for entity in ENTITIES):
-        return {"text": given["text"]}  # a model that was trained on spans reads markers too
-    return given
+    column_of = {role: name if name in record.values else role for role, name in columns.items()}
+    if not any(column_of.get(entity) in record.values for entity in ENTITIES):
+        return {"text": column_of["text"]}  # a model that was trained on spans reads markers too
+    return column_of

@@ -128,12 +128,12 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
         answer = self.labels.decode(logits)
         marked = well_marked(tf.convert_to_tensor(features["token_ids"]), self.state["marker_ids"])
         probabilities = answer["probabilities"] * tf.cast(marked, tf.float32)[:, tf.newaxis]
-        found = {
+        outputs = {
             "relation": tf.where(marked, answer["label"], ""),
             "score": tf.reduce_max(probabilities, axis=-1),
             "probabilities": probabilities,
         }
-        return shortened(found, self.state["labels"], self.section.top)
+        return shortened(outputs, self.state["labels"], self.section.top)
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         return {"classify": classify_outputs(answers, self.state["labels"])}

@@ -58,17 +58,17 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
 
     def check_config(self) -> None:
         super().check_config()
-        longest, wished = self.max_output_length, self.section.decoding.max_new_tokens
+        longest, max_new_tokens = self.max_output_length, self.section.decoding.max_new_tokens
         sizes = self.config.model.architecture
         if self.config.data.batching == "pack":
             raise UserError(
                 "data.batching: pack is for models that read one text, not for an encoder with a decoder; use bucket, "
                 "or pad on a TPU"
             )
-        if wished >= longest:
+        if max_new_tokens >= longest:
             raise UserError(
-                f"task.decoding.max_new_tokens: {wished} have no room in the {longest} tokens of an output; use "
-                f"{longest - 1} or less, or a larger task.max_output_length"
+                f"task.decoding.max_new_tokens: {max_new_tokens} have no room in the {longest} tokens of an output; "
+                f"use {longest - 1} or less, or a larger task.max_output_length"
             )
         if sizes is not None and sizes.positions is not None and sizes.positions < longest:
             raise UserError(
@@ -87,10 +87,10 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
         from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
 
         lengths = self.config.model.max_length, self.max_output_length
-        made = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
-        decoder = EncoderDecoder(backbone, made.begin, self.max_output_length)
-        self._generator = Generator(decoder, made.detokenizer, self.section.decoding)
-        return made
+        preprocessor = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
+        decoder = EncoderDecoder(backbone, preprocessor.begin, self.max_output_length)
+        self._generator = Generator(decoder, preprocessor.detokenizer, self.section.decoding)
+        return preprocessor
 
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.seq2seq_lm import EncoderDecoderLM
@@ -111,18 +111,18 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
         from kerasft.evaluation.written_samples import drawn, written
 
         task = self.section
-        chosen = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
-        texts = written(self.generator, split.encoder, chosen)
-        for row, text in zip(table.rows(chosen), texts):
+        indices = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
+        texts = written(self.generator, split.encoder, indices)
+        for row, text in zip(table.rows(indices), texts):
             yield {name: row[name] for name in self.inputs} | {"truth": row["output"], "text": text}
 
     def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
         """Beside the figures those of the inputs themselves: below them, a model has done harm."""
         from kerasft.evaluation.text_scores import text_scores
 
-        wanted = [row["truth"] for row in answers]
-        copied = text_scores(wanted, [row[self.inputs[-1]] for row in answers])
-        return text_scores(wanted, [row["text"] for row in answers]) | {COPY: copied}
+        references = [row["truth"] for row in answers]
+        copied = text_scores(references, [row[self.inputs[-1]] for row in answers])
+        return text_scores(references, [row["text"] for row in answers]) | {COPY: copied}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return drawn_samples(answers, self.inputs[-1], self.section.samples, self.config.seed)

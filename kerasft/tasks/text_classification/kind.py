@@ -68,13 +68,13 @@ def _answers(outputs: Arrays, labels: Sequence[str] | None) -> Measures:
     if "value" in outputs:
         return {VALUE: numbers(outputs["value"])}
     if "chosen" in outputs and labels:
-        chosen = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
+        answers = [tuple(labels[i] for i in np.flatnonzero(row)[:MOST_OF_A_ROW]) for row in outputs["chosen"]]
     elif "count" in outputs:  # of so many labels that their names stand there
         counts = np.minimum(outputs["count"], MOST_OF_A_ROW).tolist()
-        chosen = [tuple(map(text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
+        answers = [tuple(map(text, row[:count])) for row, count in zip(outputs["labels"].tolist(), counts)]
     else:
-        chosen = names(outputs["label"])
-    return {LABEL: chosen, CONFIDENCE: numbers(outputs["score"])}
+        answers = names(outputs["label"])
+    return {LABEL: answers, CONFIDENCE: numbers(outputs["score"])}
 
 
 def _methods(outputs: Arrays, state: Mapping[str, Any]) -> Measures:

@@ -45,8 +45,8 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
         self.kind = SCORED_PAIRS if self.scored else RETRIEVAL
         self.headline = "spearman" if self.scored else "mrr"
         self.rising = self.kind.scores
-        chosen = self.section.objective
-        self.objective = ("cosent" if self.scored else "contrastive") if chosen == "auto" else chosen
+        setting = self.section.objective
+        self.objective = ("cosent" if self.scored else "contrastive") if setting == "auto" else setting
         self.separable = self.objective == "cosine"
 
     @property
@@ -152,11 +152,11 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
         from kerasft.evaluation.scores import spearman
 
         if self.scored:
-            found = bootstrap_interval(spearman, split.targets, _cosines(logits), seed=self.config.seed)
+            interval = bootstrap_interval(spearman, split.targets, _cosines(logits), seed=self.config.seed)
         else:
             ranks = retrieve(split.targets, logits).reciprocal_ranks()
-            found = bootstrap_interval(np.mean, ranks, seed=self.config.seed)
-        return {"metric": self.headline} | found
+            interval = bootstrap_interval(np.mean, ranks, seed=self.config.seed)
+        return {"metric": self.headline} | interval
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return [{"embedding": vector} for vector in outputs["embedding"].tolist()]
@@ -174,11 +174,11 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
         from kerasft.evaluation.nearest import nearest
         from kerasft.evaluation.retrieval import retrieve
 
-        found = retrieve(split.targets, logits)
-        cosines, best = nearest(logits[:, 0], logits[found.corpus, 1], 1)
+        retrieval = retrieve(split.targets, logits)
+        cosines, best = nearest(logits[:, 0], logits[retrieval.corpus, 1], 1)
         for row, (text, pair) in enumerate(zip(*columns)):
-            answer = columns[1][found.corpus[best[row, 0]]]
-            rank = int(found.ranks[found.pair_of_row[row]])
+            answer = columns[1][retrieval.corpus[best[row, 0]]]
+            rank = int(retrieval.ranks[retrieval.pair_of_row[row]])
             yield {"text": text, "truth": pair, "found": answer, "cosine": float(cosines[row, 0]), "rank": rank}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -34,21 +34,21 @@ def messages_of(value: Any, role: str, chat: ChatConfig, column: str, record: Re
         value = read_list(value) or value
     if not isinstance(value, list) or not value:
         raise BadRow(f"{record.where}: column {column!r} is {quoted(value)}; a list of {role} is needed")
-    return [_message(each, place, role, chat, f"{record.where}: column {column!r}") for place, each in enumerate(value)]
+    return [_message(each, index, role, chat, f"{record.where}: column {column!r}") for index, each in enumerate(value)]
 
 
-def _message(value: Any, place: int, role: str, chat: ChatConfig, where: str) -> Message:
+def _message(value: Any, index: int, role: str, chat: ChatConfig, where: str) -> Message:
     if role == "turns":
         if not isinstance(value, str):
-            raise BadRow(f"{where}: turn {place + 1} is {quoted(value)}; a text is needed")
-        return Message(chat.turns[place % len(chat.turns)], value.strip())
+            raise BadRow(f"{where}: turn {index + 1} is {quoted(value)}; a text is needed")
+        return Message(chat.turns[index % len(chat.turns)], value.strip())
     speaker, content = (
         value.get(key) if isinstance(value, dict) else None for key in (chat.role_key, chat.content_key)
     )
     if not isinstance(speaker, str) or not isinstance(content, str) or not trimmed(speaker):
         form = f"{{{chat.role_key}: text, {chat.content_key}: text}}"
         raise BadRow(
-            f"{where}: message {place + 1} is {quoted(value)}; {form} is needed (task.chat.role_key, content_key)"
+            f"{where}: message {index + 1} is {quoted(value)}; {form} is needed (task.chat.role_key, content_key)"
         )
     speaker = trimmed(speaker)
     return Message(chat.rename.get(speaker, speaker), content.strip())

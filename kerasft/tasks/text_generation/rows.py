@@ -75,8 +75,8 @@ class Dialogues(Mode):
         return next(role for role in ROLES if role in self.config.data.columns)
 
     def check(self) -> None:
-        if len(given := [role for role in ROLES if role in self.config.data.columns]) != 1:
-            what = "are both there" if given else "are both missing"
+        if len(roles := [role for role in ROLES if role in self.config.data.columns]) != 1:
+            what = "are both there" if roles else "are both missing"
             raise UserError(f"data.columns: messages and turns {what}; name one, such as messages: NAME")
         self.template  # noqa: B018  is checked when it is made
 

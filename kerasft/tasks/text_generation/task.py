@@ -42,14 +42,14 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
 
     def check_config(self) -> None:
         super().check_config()
-        model, wished = self.config.model, self.section.decoding.max_new_tokens
+        model, max_new_tokens = self.config.model, self.section.decoding.max_new_tokens
         if model.architecture is not None and model.architecture.family != "gpt2":
             raise UserError(
                 f"model.architecture.family: a {model.architecture.family} does not write texts; set it to gpt2"
             )
-        if wished >= model.max_length:
+        if max_new_tokens >= model.max_length:
             raise UserError(
-                f"task.decoding.max_new_tokens: {wished} leaves no room for a prompt in model.max_length, "
+                f"task.decoding.max_new_tokens: {max_new_tokens} leaves no room for a prompt in model.max_length, "
                 f"{model.max_length}; use {model.max_length // 2}, or a larger model.max_length"
             )
 
@@ -61,12 +61,12 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
         from kerasft.models.generation.generator import Generator
         from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
 
-        made = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
+        preprocessor = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
         decoding = self.section.decoding
-        stop = [*decoding.stop, *self.mode.stops(made.detokenizer.special_tokens)]
-        decoder = CausalDecoder(backbone, made.max_length)
-        self._generator = Generator(decoder, made.detokenizer, decoding.model_copy(update={"stop": stop}))
-        return made
+        stop = [*decoding.stop, *self.mode.stops(preprocessor.detokenizer.special_tokens)]
+        decoder = CausalDecoder(backbone, preprocessor.max_length)
+        self._generator = Generator(decoder, preprocessor.detokenizer, decoding.model_copy(update={"stop": stop}))
+        return preprocessor
 
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.causal_lm import CausalLM
@@ -80,8 +80,8 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
 
     def sample(self) -> dict[str, str]:
         texts = {"prompt": "a text to go on from", "instruction": "what is to be done", "input": "with which text"}
-        if held := self.dialogue:
-            texts["prompt"] = held.template.prompt([Message(held.user, "a question")])
+        if dialogue := self.dialogue:
+            texts["prompt"] = dialogue.template.prompt([Message(dialogue.user, "a question")])
         return {name: texts[name] for name in self.inputs}
 
     def predictions(self, table: Table, split: NextTokens, logits: np.ndarray) -> Iterator[dict[str, Any]]:

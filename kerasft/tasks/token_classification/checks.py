@@ -48,24 +48,24 @@ class SurfaceTypes(Check):
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         for rows in data:
-            seen: dict[str, Counter[str]] = {}
-            places: dict[str, dict[str, int]] = {}
-            for row, said in enumerate(_surfaces(rows)):
-                for surface, kind in said:
-                    seen.setdefault(surface, Counter())[kind] += 1
-                    places.setdefault(surface, {}).setdefault(kind, row)
-            several = {surface: kinds for surface, kinds in seen.items() if len(kinds) > 1}
+            kinds_of: dict[str, Counter[str]] = {}
+            first_row: dict[str, dict[str, int]] = {}
+            for row, entities in enumerate(_surfaces(rows)):
+                for surface, kind in entities:
+                    kinds_of.setdefault(surface, Counter())[kind] += 1
+                    first_row.setdefault(surface, {}).setdefault(kind, row)
+            several = {surface: kinds for surface, kinds in kinds_of.items() if len(kinds) > 1}
             if several:
                 order = sorted(several, key=lambda surface: (-several[surface].total(), surface))
-                named = ", ".join(f"{cut(surface)} ({_counts(several[surface])})" for surface in order[:SHOWN])
-                what = f"{len(several):,} entities have several types in {rows.name}: {named}"
-                shown = tuple(
+                summary = ", ".join(f"{cut(surface)} ({_counts(several[surface])})" for surface in order[:SHOWN])
+                what = f"{len(several):,} entities have several types in {rows.name}: {summary}"
+                examples = tuple(
                     rows.example(row, f"{surface}: {kind}")
                     for surface in order
-                    for kind, row in sorted(places[surface].items())
+                    for kind, row in sorted(first_row[surface].items())
                 )
                 kind = "surfaces_of_several_types"
-                yield Finding(kind, rows.name, len(several), "info", what, "", shown[:MOST_ROWS])
+                yield Finding(kind, rows.name, len(several), "info", what, "", examples[:MOST_ROWS])
 
 
 def _surfaces(rows) -> Iterator[list[tuple[str, str]]]:
@@ -98,20 +98,22 @@ class TagScheme(Check):
         if not any(tag_form(tag) and tag != "O" for tag in tags):
             return
         self.rows += 1
-        for scheme, found in self.broken.items():
+        for scheme, examples in self.broken.items():
             try:
                 spans_of_tags(tags, scheme)
             except IllFormed as error:
-                found.append((split, Example(record.where, " ".join(tags), str(error))))
+                examples.append((split, Example(record.where, " ".join(tags), str(error))))
 
     def find(self, data: Inspected) -> Iterator[Finding]:
         scheme = min(self.broken, key=lambda name: len(self.broken[name]))
         if not self.rows or len(self.broken[scheme]) == 0:
             return
         for split in data.splits:
-            found = [example for at, example in self.broken[scheme] if at == split]
-            if found:
-                what = f"{len(found):,} rows have tags that break {scheme}, which the others keep: {found[0].note}"
+            examples = [example for at, example in self.broken[scheme] if at == split]
+            if examples:
+                what = (
+                    f"{len(examples):,} rows have tags that break {scheme}, which the others keep: {examples[0].note}"
+                )
                 fix = f"fix the tags, and set task.scheme: {scheme}"
-                shown, detail = tuple(found[:MOST_ROWS]), {"scheme": scheme}
-                yield Finding("broken_tag_scheme", split, len(found), "warning", what, fix, shown, detail)
+                excerpt, detail = tuple(examples[:MOST_ROWS]), {"scheme": scheme}
+                yield Finding("broken_tag_scheme", split, len(examples), "warning", what, fix, excerpt, detail)

@@ -32,17 +32,17 @@ _FIELDS = ("start", "end", "type")
 
 def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of predictions/ -> texts with a wrong entity, or without a true one, the surest wrong one first."""
-    mistakes_made = []
+    mistakes = []
     for row in answers:
-        true, given = ({_place(entity) for entity in row[name]} for name in ("truth", "entities"))
+        true, predicted = ({_place(entity) for entity in row[name]} for name in ("truth", "entities"))
         wrong = [entity for entity in row["entities"] if _place(entity) not in true]
-        if true != given:
+        if true != predicted:
             truth, prediction = (
                 [f"{entity['text']} ({entity['type']})" for entity in row[name]] for name in ("truth", "entities")
             )
             score = max((entity["score"] for entity in wrong), default=0.0)
-            mistakes_made.append({"text": row["text"], "truth": truth, "prediction": prediction, "score": score})
-    return sorted(mistakes_made, key=lambda mistake: -mistake["score"])
+            mistakes.append({"text": row["text"], "truth": truth, "prediction": prediction, "score": score})
+    return sorted(mistakes, key=lambda mistake: -mistake["score"])
 
 
 def _place(entity: dict[str, Any]) -> tuple[Any, ...]:

@@ -21,21 +21,23 @@ PAIRS = (("tokens", "tags"), ("text", "spans"))
 COLUMNS = tuple(Column(role, required=False) for pair in PAIRS for role in pair)
 
 
-def check_columns(named: Collection[str]) -> None:
+def check_columns(columns: Collection[str]) -> None:
     """Raises UserError where `data.columns` has neither pair, or more than one."""
-    if not any(set(named) == set(pair) for pair in PAIRS):
-        raise UserError(f"data.columns: there are {', '.join(sorted(named))}; name tokens and tags, or text and spans")
+    if not any(set(columns) == set(pair) for pair in PAIRS):
+        raise UserError(
+            f"data.columns: there are {', '.join(sorted(columns))}; name tokens and tags, or text and spans"
+        )
 
 
 def schema() -> pa.Schema:
     """Of one row: its text, where entities and words start and end in it, the entities' types, where it stands."""
-    places = [(name, pa.list_(pa.int32())) for name in ("starts", "ends", "word_starts", "word_ends")]
+    offsets = [(name, pa.list_(pa.int32())) for name in ("starts", "ends", "word_starts", "word_ends")]
     label = ("label", pa.list_(pa.string()))
-    return pa.schema([("text", pa.large_string()), *places, label, ("where", pa.string())])
+    return pa.schema([("text", pa.large_string()), *offsets, label, ("where", pa.string())])
 
 
 def read_row(
-    record: Record, columns: Mapping[str, str], section: TokenClassificationConfig, seen: Counter[str]
+    record: Record, columns: Mapping[str, str], section: TokenClassificationConfig, tag_counts: Counter[str]
 ) -> dict[str, Any]:
     """A record with its entities. Raises BadRow.
 
@@ -43,10 +45,10 @@ def read_row(
         record: as a reader gives it, with its place for messages.
         columns: role -> the column's name.
         section: `task` of the config: scheme and joiner are read.
-        seen: tags are counted here as the data has them.
+        tag_counts: tags are counted here as the data has them.
     """
     if "tokens" in columns:
-        row = read_tagged(record, columns["tokens"], columns["tags"], section.joiner, section.scheme, seen)
+        row = read_tagged(record, columns["tokens"], columns["tags"], section.joiner, section.scheme, tag_counts)
     else:
         row = read_spans(record, columns["text"], columns["spans"])
     return row | {"label": row.pop("types"), "where": record.where}

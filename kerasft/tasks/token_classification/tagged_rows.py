@@ -64,7 +64,12 @@ def read_tokens(record: Record, column: str) -> list[str]:
 
 
 def read_tagged(
-    record: Record, tokens_column: str, tags_column: str, joiner: str, scheme: str, seen: Counter[str] | None = None
+    record: Record,
+    tokens_column: str,
+    tags_column: str,
+    joiner: str,
+    scheme: str,
+    tag_counts: Counter[str] | None = None,
 ) -> dict[str, Any]:
     """A record of tokens and tags -> {text, starts, ends, types, word_starts, word_ends}.
 
@@ -73,7 +78,7 @@ def read_tagged(
         tokens_column, tags_column: their names.
         joiner: see `join`.
         scheme: see `spans_of_tags`.
-        seen: tags are counted here as they stand in the data.
+        tag_counts: tags are counted here as they stand in the data.
 
     Raises:
         BadRow: tokens or tags are none, or do not belong together.
@@ -85,19 +90,19 @@ def read_tagged(
             f"{record.where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one tag",
             "tokens without a tag",
         )
-    if seen is not None:
-        seen.update(tags)
+    if tag_counts is not None:
+        tag_counts.update(tags)
     try:
         spans = spans_of_tags(tags, scheme)
     except IllFormed as error:
         what = f"{record.where}: {error}; fix it, or set task.scheme to auto"
         raise BadRow(what, "tags that break their scheme") from error
     text, starts, ends = join(tokens, joiner)
-    places = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
+    bounds = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
     return {
         "text": text,
-        "starts": [start for start, _ in places],
-        "ends": [end for _, end in places],
+        "starts": [start for start, _ in bounds],
+        "ends": [end for _, end in bounds],
         "types": [kind for _, _, kind in spans],
         "word_starts": starts,
         "word_ends": ends,
@@ -111,8 +116,8 @@ def read_spans(record: Record, text_column: str, spans_column: str) -> dict[str,
     its edges is left out.
     """
     text = text_of(record.get(text_column, "text"), text_column, record.where)
-    given = record.get(spans_column, "spans")
-    spans = sorted(_span(span, text, record.where) for span in _spans(given, spans_column, record.where))
+    value = record.get(spans_column, "spans")
+    spans = sorted(_span(span, text, record.where) for span in _spans(value, spans_column, record.where))
     for (_, end, kind), (start, other_end, other) in itertools.pairwise(spans):
         if start < end:
             raise BadRow(
@@ -120,11 +125,11 @@ def read_spans(record: Record, text_column: str, spans_column: str) -> dict[str,
                 f"{other_end} overlap; keep one of them",
                 "overlapping spans",
             )
-    places = [trimmed_span(text, start, end) for start, end, _ in spans]
+    bounds = [trimmed_span(text, start, end) for start, end, _ in spans]
     return {
         "text": text,
-        "starts": [start for start, _ in places],
-        "ends": [end for _, end in places],
+        "starts": [start for start, _ in bounds],
+        "ends": [end for _, end in bounds],
         "types": [kind for _, _, kind in spans],
         "word_starts": [],
         "word_ends": [],
@@ -137,9 +142,9 @@ def _listed(value: Any) -> list | None:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         ordered = not _UNORDERED.match(value)
-        written = read_list(value) if ordered else None
-        if written is not None and (not written or any(isinstance(item, str) for item in written)):
-            return written
+        items = read_list(value) if ordered else None
+        if items is not None and (not items or any(isinstance(item, str) for item in items)):
+            return items
         return None if looks_like_list(value) else [part for part in _BETWEEN.split(value) if part]
     return list(value) if isinstance(value, (list, tuple)) else None
 
@@ -225,7 +230,7 @@ def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
     plain = plain_span(span) if isinstance(span, dict) else {}
     parts: Any = [plain.get(name) for name in ("start", "end", "label")] if plain else span
     right = isinstance(parts, list) and len(parts) == 3 and isinstance(parts[2], (str, bytes))
-    if not right or any(type(place) is not int for place in parts[:2]):
+    if not right or any(type(offset) is not int for offset in parts[:2]):
         raise BadRow(f"{where}: {quoted(span)} is no span; write {{start, end, label}} or [start, end, label]")
     start, end, label = parts
     if isinstance(span, dict) and isinstance(span.get("text"), str):

@@ -64,7 +64,7 @@ def _odd_form(tag: str) -> bool:
     return not tag_form(tag) and _ODD.fullmatch(unicodedata.normalize("NFKC", tag)) is not None
 
 
-def tag_warnings(seen: Mapping[str, int], scheme: str) -> list[str]:
+def tag_warnings(counts: Mapping[str, int], scheme: str) -> list[str]:
     """What is odd about the tags of a data set, each with how often it stands there; a sentence each.
 
     A tag without a prefix is a type by itself. Where others have one that is seldom meant, and it is never meant of
@@ -72,19 +72,19 @@ def tag_warnings(seen: Mapping[str, int], scheme: str) -> list[str]:
     """
     if scheme != "auto":
         return []
-    bare = {tag: count for tag, count in seen.items() if not tag_form(tag)}
-    if not any(_PREFIXED.fullmatch(tag) for tag in seen):
+    bare = {tag: count for tag, count in counts.items() if not tag_form(tag)}
+    if not any(_PREFIXED.fullmatch(tag) for tag in counts):
         none = ("o", "0", "out", "outside", "none")
-        schemed = any(likeness(tag.strip("'\"")) in none for tag in seen)  # parts of speech have no O
+        schemed = any(likeness(tag.strip("'\"")) in none for tag in counts)  # parts of speech have no O
         bare = {tag: count for tag, count in bare.items() if likeness(tag) in none or (schemed and _odd_form(tag))}
     if not bare:
         return []
     ordered = sorted(bare, key=lambda tag: (-bare[tag], tag))
-    named = ", ".join(f"{shown(tag)} ({bare[tag]:,} times)" for tag in ordered[:MOST_SHOWN])
+    summary = ", ".join(f"{shown(tag)} ({bare[tag]:,} times)" for tag in ordered[:MOST_SHOWN])
     more = f" and {len(ordered) - MOST_SHOWN} more" if len(ordered) > MOST_SHOWN else ""
     return [
-        f"tags without a prefix such as B- or I-: {named}{more}; each such token is an entity by itself. Write O where "
-        "there is none, or B-TYPE and I-TYPE; task.scheme: plain says that each token has a type of its own"
+        f"tags without a prefix such as B- or I-: {summary}{more}; each such token is an entity by itself. Write O "
+        "where there is none, or B-TYPE and I-TYPE; task.scheme: plain says that each token has a type of its own"
     ]
 
 
@@ -92,11 +92,11 @@ def _parts(tag: str, scheme: str) -> tuple[str, str | None]:
     """`B-person` -> (B, person); `O` -> ("", None); a tag without prefix -> ("", tag)."""
     if tag == "O":
         return "", None
-    found = None if scheme == "plain" else _PREFIXED.fullmatch(tag)
-    if scheme not in ("auto", "plain") and (found is None or found[1] not in _LETTERS[scheme]):
-        known = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
-        raise IllFormed(f"the tag {quoted(tag)} is none of O, {known} of {scheme}")
-    return (found[1], found[2]) if found else ("", tag)
+    match = None if scheme == "plain" else _PREFIXED.fullmatch(tag)
+    if scheme not in ("auto", "plain") and (match is None or match[1] not in _LETTERS[scheme]):
+        forms = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
+        raise IllFormed(f"the tag {quoted(tag)} is none of O, {forms} of {scheme}")
+    return (match[1], match[2]) if match else ("", tag)
 
 
 def _check(prefix: str, tag: str, before: str | None, open_type: str | None, goes_on: bool, scheme: str) -> None:

@@ -78,10 +78,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
-        found = {label for table in learnt for labels in table.column("label") for label in labels}
-        if not found:
+        names = {label for table in learnt for labels in table.column("label") for label in labels}
+        if not names:
             raise UserError("data.train: no row has an entity; check data.columns and the tags")
-        fit_labels(self.section.labels, self.state, found)
+        fit_labels(self.section.labels, self.state, names)
         self.check_targets(splits)
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
@@ -141,8 +141,8 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
         labels = self.state["labels"]
         units, starts, ends = (features[name] for name in ("units", "unit_starts", "unit_ends"))
-        found = find_entities(unit_logits(logits, features), units, starts, ends, len(labels), self.chain)
-        return answers(found, features["texts"], labels)
+        entities = find_entities(unit_logits(logits, features), units, starts, ends, len(labels), self.chain)
+        return answers(entities, features["texts"], labels)
 
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import entity_metrics
@@ -189,10 +189,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         predicted, scores = self._found(split, logits)
         names = np.array(self.state["labels"], object)[predicted.types]
-        places = predicted.by_text(split.texts)
-        counts = np.array([len(at) for at in places])
-        padded = {name: np.zeros((len(places), max(counts, default=0)), object) for name in ("types", "scores")}
-        for number, at in enumerate(places):
+        rows_of_text = predicted.by_text(split.texts)
+        counts = np.array([len(at) for at in rows_of_text])
+        padded = {name: np.zeros((len(rows_of_text), max(counts, default=0)), object) for name in ("types", "scores")}
+        for number, at in enumerate(rows_of_text):
             padded["types"][number, : len(at)], padded["scores"][number, : len(at)] = names[at], scores[at]
         yield padded | {"count": counts}
 
