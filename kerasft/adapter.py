@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def adapter(action: str, paths: list[Path]) -> int:
     """The exit code."""
-    wanted = _ARGUMENTS[action]
-    if len(paths) != len(wanted) and not (action == "list" and len(paths) == 1):
-        raise UserError(f"kerasft adapter {action}: write kerasft adapter {' '.join((action, *wanted))}")
+    names = _ARGUMENTS[action]
+    if len(paths) != len(names) and not (action == "list" and len(paths) == 1):
+        raise UserError(f"kerasft adapter {action}: write kerasft adapter {' '.join((action, *names))}")
     terminal = Terminal()
     if action == "export":
         own = adapter_of(paths[0])
@@ -60,26 +60,28 @@ def adapter_of(run: Path) -> Path:
     if Run.open(run).config.model.peft is None:
         raise UserError(f"{run} was trained without model.peft and has no adapter; start from run:{run} instead")
     folder = run / FOLDER
-    if left := [name for name in FILES if not (folder / name).is_file()]:
-        raise UserError(f"{folder} has no {left[0]}; train again, or copy the run again")
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise UserError(f"{folder} has no {missing[0]}; train again, or copy the run again")
     return folder
 
 
-def section_of(found: Adapter) -> dict[str, Any]:
+def section_of(adapter_files: Adapter) -> dict[str, Any]:
     """The section `model.peft` that starts from an adapter.
 
     Raises:
         UserError: its method or its layers are not known here.
     """
-    if found.facts.get("peft"):
-        return {**found.facts["peft"], "start": found.folder}
-    there = found.config
+    if adapter_files.facts.get("peft"):
+        return {**adapter_files.facts["peft"], "start": adapter_files.folder}
+    there = adapter_files.config
     if there.get("peft_type") != "LORA":
-        raise UserError(f"{found.folder} is of {there.get('peft_type')}; adapters of LORA are read")
-    modules = {name.rpartition(".lora_")[0] for name in found.tensors if ".lora_" in name}
+        raise UserError(f"{adapter_files.folder} is of {there.get('peft_type')}; adapters of LORA are read")
+    modules = {name.rpartition(".lora_")[0] for name in adapter_files.tensors if ".lora_" in name}
     targets = our_names(modules)
     if targets is None:
-        raise UserError(f"{found.folder}: layers such as {min(modules, default='none')} are of no family known here")
+        raise UserError(
+            f"{adapter_files.folder}: layers such as {min(modules, default='none')} are of no family known here"
+        )
     return {
         "method": "lora",
         "rank": there["r"],
@@ -87,7 +89,7 @@ def section_of(found: Adapter) -> dict[str, Any]:
         "dropout": float(there.get("lora_dropout", 0.0)),
         "scaling": "sqrt" if there.get("use_rslora") else "rank",
         "targets": targets,
-        "start": found.folder,
+        "start": adapter_files.folder,
     }
 
 
@@ -97,9 +99,9 @@ def list_adapters(runs: Path, terminal: Terminal) -> None:
         raise UserError(f"{runs} is not a folder; name that of your runs")
     folders = sorted(path for path in runs.iterdir() if (path / FOLDER / FILES[0]).is_file())
     for folder in folders:
-        found = read_adapter(folder)
-        count = int(sum(np.size(value) for value in found.tensors.values()))
-        section, base = found.facts.get("peft", {}), found.facts.get("base", {})
+        adapter_files = read_adapter(folder)
+        count = int(sum(np.size(value) for value in adapter_files.tensors.values()))
+        section, base = adapter_files.facts.get("peft", {}), adapter_files.facts.get("base", {})
         terminal.result(f"{folder}: {section.get('method')}, {count:,} numbers, beside {base.get('preset')}")
     if not folders:
         terminal.result(f"{runs}: no run there has an adapter")

@@ -40,18 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trust", action="store_true", help="run a SavedModel that reaches files or networks, too")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
-    told = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    wishes = [f"task.decoding.{name}={json.dumps(value)}" for name, value in told.items()]
+    options = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    decoding = [f"task.decoding.{name}={json.dumps(value)}" for name, value in options.items()]
     overrides = [*args.overrides, *([] if args.stop is None else [f"task.decoding.stop={json.dumps(args.stop)}"])]
     return run_program(
-        lambda: chat(args.model, overrides, wishes, args.system, args.verbose, args.trust), "the dialogue is not kept"
+        lambda: chat(args.model, overrides, decoding, args.system, args.verbose, args.trust), "the dialogue is not kept"
     )
 
 
 def chat(
     model: Path,
     overrides: Sequence[str],
-    wishes: Sequence[str],
+    decoding: Sequence[str],
     system: str | None,
     verbose: bool,
     trust: bool = False,
@@ -61,12 +61,12 @@ def chat(
     Args:
         model: what answers.
         overrides: `key=value` that a model in this process can follow.
-        wishes: those that an export can follow too.
+        decoding: those that an export can follow too.
         system: the first turn's text.
         verbose: let TensorFlow talk.
         trust: an export may reach files or networks.
     """
-    opened = _open(model, overrides, wishes, trust)
+    opened = _open(model, overrides, decoding, trust)
     dialogue = create_task(opened.config).dialogue
     if dialogue is None:
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
@@ -87,16 +87,16 @@ def chat(
     return 0
 
 
-def _open(model: Path, overrides: Sequence[str], wishes: Sequence[str], trust: bool) -> Run | Untrained | Export:
+def _open(model: Path, overrides: Sequence[str], decoding: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
-        return open_model(model, [*overrides, *wishes])
+        return open_model(model, [*overrides, *decoding])
     if is_run(model):
-        return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *wishes]))
+        return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *decoding]))
     export = Export.open(model, trust)
     if overrides:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in OPTIONS)
         raise UserError(f"{overrides[0]}: {model} is an export and stays as it is; it can be told {options}")
-    return dataclasses.replace(export, task=create_task(override_config(export.config, wishes), export.task.state))
+    return dataclasses.replace(export, task=create_task(override_config(export.config, decoding), export.task.state))
 
 
 def _lines() -> Iterator[str]:

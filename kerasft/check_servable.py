@@ -38,15 +38,15 @@ def check_servable(saved_model: Path, release: str, verbose: bool, run: bool = F
     quiet_tensorflow(verbose)
     from kerasft.serving.inspection import inspect
 
-    found = inspect(saved_model, lacking, run, trust)
+    findings = inspect(saved_model, lacking, run, trust)
     terminal = Terminal(verbose)
-    for remark in found.remarks:
+    for remark in findings.remarks:
         terminal.line(one_line(f"{saved_model}: {remark}"))
-    for fault in found.faults:
+    for fault in findings.faults:
         terminal.line(one_line(f"error: {saved_model}: {fault}"))
-    if not found.faults:
-        terminal.result(f"{saved_model}: TensorFlow Serving {release} can load it; {found.summary}")
-    return 1 if found.faults else 0
+    if not findings.faults:
+        terminal.result(f"{saved_model}: TensorFlow Serving {release} can load it; {findings.summary}")
+    return 1 if findings.faults else 0
 
 
 if __name__ == "__main__":

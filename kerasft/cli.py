@@ -73,6 +73,6 @@ def _help() -> str:
 
 
 def _versions() -> str:
-    found = [f"kerasft {__version__}"]
-    found += [f"{package} {version(package)}" for package in ("tensorflow", "keras", "keras-hub", "tensorflow-text")]
-    return ", ".join(found)
+    versions = [f"kerasft {__version__}"]
+    versions += [f"{package} {version(package)}" for package in ("tensorflow", "keras", "keras-hub", "tensorflow-text")]
+    return ", ".join(versions)

@@ -59,10 +59,10 @@ def abandoned(
         untouched: seconds, where there are no locks.
     """
     try:
-        found = sorted(path for path in parent.iterdir() if re.fullmatch(pattern, path.name))
+        folders = sorted(path for path in parent.iterdir() if re.fullmatch(pattern, path.name))
     except OSError:  # there is none, or nobody may look
         return
-    for folder in found:
+    for folder in folders:
         try:
             if folder.is_symlink() or not folder.is_dir() or not is_ours(folder):
                 continue

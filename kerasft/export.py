@@ -28,13 +28,13 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     run = Run.open(folder)
     key = "export.dir" if directory is None else "--dir"
     try:
-        place = expand_home(directory or run.config.export.dir)
+        target = expand_home(directory or run.config.export.dir)
     except ValueError as error:
         raise UserError(f"{key}: {error}") from error
-    check_no_pattern(place, key)
-    check_folder(f"{place}/{run.config.name}", key)
+    check_no_pattern(target, key)
+    check_folder(f"{target}/{run.config.name}", key)
     quiet_tensorflow(verbose)
-    export_run(run, Terminal(verbose), place)
+    export_run(run, Terminal(verbose), target)
     return 0
 
 

@@ -45,30 +45,30 @@ def inspect(config: str, overrides: Sequence[str], as_json: bool, html: Path | N
     checks = checks_of(task.checks)
     with saying_where_data_is(config):
         data = read_inspected(resolved, task, checks, terminal.line)
-    found = findings(data, checks)
+    results = findings(data, checks)
     if html is not None:
         from kerasft.evaluation.report.inspection_page import write_inspection
 
-        write_inspection(html, resolved.name, found)
+        write_inspection(html, resolved.name, results)
     if as_json:
-        terminal.result(json.dumps([finding.as_json() for finding in found], indent=2, ensure_ascii=False))
+        terminal.result(json.dumps([finding.as_json() for finding in results], indent=2, ensure_ascii=False))
     else:
-        for finding in found:
+        for finding in results:
             terminal.result(line(finding))
         if html is not None:
             terminal.file("page", html)
         counts = ", ".join(
-            f"{sum(each.level == level for each in found)} of level {level}" for level in reversed(LEVELS)
+            f"{sum(each.level == level for each in results)} of level {level}" for level in reversed(LEVELS)
         )
         terminal.line(f"{resolved.name}: {counts}; lengths in tokens need the preset: the report of a run has them")
-    return 1 if at_or_above(found, resolved.inspect.fail_on) else 0
+    return 1 if at_or_above(results, resolved.inspect.fail_on) else 0
 
 
 def line(finding: Finding) -> str:
     """A finding on one line: level, split, kind, what, first places, and what fixes it."""
-    places = [row.where for row in finding.rows[:PLACES]]
-    more = ", ..." if finding.count > PLACES and places else ""
-    parts = [finding.what, ", ".join(places) + more if places and places[0] not in finding.what else "", finding.fix]
+    wheres = [row.where for row in finding.rows[:PLACES]]
+    more = ", ..." if finding.count > PLACES and wheres else ""
+    parts = [finding.what, ", ".join(wheres) + more if wheres and wheres[0] not in finding.what else "", finding.fix]
     what = "; ".join(part for part in parts if part)
     return f"{finding.level:<8}{finding.split:<11}{finding.kind}: " + " ".join(what.split())
 

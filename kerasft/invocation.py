@@ -27,8 +27,8 @@ def command(program: str, *arguments: object) -> str:
 
 def training_command(*arguments: object) -> str:
     """`command("train", ...)`; among workers of `kerasft launch`, that which started them all."""
-    told = os.environ.get(TRAINING_COMMAND)
-    return command("train", *arguments) if told is None else " ".join([told, shlex.join(map(str, arguments))])
+    launcher = os.environ.get(TRAINING_COMMAND)
+    return command("train", *arguments) if launcher is None else " ".join([launcher, shlex.join(map(str, arguments))])
 
 
 def install_command(extra: str) -> str:
@@ -41,8 +41,8 @@ def install_command(extra: str) -> str:
         here = os.path.relpath(root)
         what = [f"{root if here.startswith(os.pardir) else here}[{extra}]"]
     else:
-        known = (requirement.replace('"', "'").split(";") for requirement in metadata.requires(NAME) or ())
-        what = [name.strip() for name, *marker in known if f"extra == '{extra}'" in "".join(marker)]
+        requirements = (requirement.replace('"', "'").split(";") for requirement in metadata.requires(NAME) or ())
+        what = [name.strip() for name, *marker in requirements if f"extra == '{extra}'" in "".join(marker)]
     return shlex.join([_typed(sys.executable, "python3", "python"), "-m", "pip", "install", *what])
 
 
@@ -61,8 +61,8 @@ def _starter(program: str) -> str:
 def _typed(file: str, *names: str) -> str:
     """The shortest way to call an executable: by its name where the shell finds that, or by its path from here."""
     for name in names:
-        found = shutil.which(name)
-        if found and os.path.abspath(found) == os.path.abspath(file):
+        path = shutil.which(name)
+        if path and os.path.abspath(path) == os.path.abspath(file):
             return name
     relative = os.path.relpath(file)
     if relative.startswith(os.pardir):

@@ -132,9 +132,9 @@ class Group:
 def free_addresses(count: int) -> tuple[str, ...]:
     """Addresses on this machine whose ports nobody has."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = tuple(f"127.0.0.1:{held.getsockname()[1]}" for held in sockets)
-    for held in sockets:
-        held.close()
+    addresses = tuple(f"127.0.0.1:{each.getsockname()[1]}" for each in sockets)
+    for each in sockets:
+        each.close()
     return addresses
 
 

@@ -38,10 +38,10 @@ def check_home() -> None:
 
 def check_no_pattern(path: str | os.PathLike[str], key: str) -> None:
     """Raises UserError for a path that TensorFlow would take for a pattern; `key` is what the user calls it."""
-    found = [character for character in PATTERN_CHARACTERS if character in str(path)]
-    if found:
+    characters = [character for character in PATTERN_CHARACTERS if character in str(path)]
+    if characters:
         raise UserError(
-            f"{key}: {str(path)!r} has {' and '.join(found)} in it, and TensorFlow reads a path with one of "
+            f"{key}: {str(path)!r} has {' and '.join(characters)} in it, and TensorFlow reads a path with one of "
             f"{' '.join(PATTERN_CHARACTERS)} as a pattern; rename the folder, or name another"
         )
 

@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--index: for a model on this machine, not for one on a server")
         if args.precision != PRECISIONS[0]:
             parser.error("--precision: for a model on this machine, not for one on a server")
-        asked = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
-        return run_program(lambda: predict_remote(*asked))
+        request = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
+        return run_program(lambda: predict_remote(*request))
     for option in ("token_file", "ca"):
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")

@@ -50,7 +50,7 @@ def preflight(
 ) -> int:
     """Says what it found; the exit code."""
     terminal = Terminal(verbose)
-    resolved, wanted = load_config(config, overrides), parse_accelerator(accelerator)
+    resolved, target = load_config(config, overrides), parse_accelerator(accelerator)
     if price is not None and not 0 <= price < math.inf:
         raise UserError(f"--price: {price} is not a price; give that of one chip for one hour, such as 1.2")
     if problem := resolved.many_shapes():
@@ -68,9 +68,9 @@ def preflight(
     from kerasft.accelerators.lowering import Programs
     from kerasft.training.batches import check_batch
 
-    check_batch(resolved, wanted.chips, static=True)
-    programs = Programs(resolved, task, tables, preset, wanted.chips)
-    report = examine(resolved, programs, wanted, price, find_batch, terminal)
+    check_batch(resolved, target.chips, static=True)
+    programs = Programs(resolved, task, tables, preset, target.chips)
+    report = examine(resolved, programs, target, price, find_batch, terminal)
     show(report, as_json, terminal)
     return 0 if report.fits else 1
 

@@ -28,8 +28,8 @@ class _Repr(reprlib.Repr):
         """In the order of the keys as they stand, which reprlib would sort."""
         if level <= 0:
             return "{...}"
-        shown = list(zip(range(self.maxdict), x.items()))
-        return "{" + ", ".join(f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for _, (k, v) in shown) + "}"
+        items = list(zip(range(self.maxdict), x.items()))
+        return "{" + ", ".join(f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for _, (k, v) in items) + "}"
 
 
 _REPR = _Repr()

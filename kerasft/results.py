@@ -94,7 +94,7 @@ def evaluate_split(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
     with terminal.progress(name, len(prepared), unit="examples") as line:
-        logits = evaluator.logits(prepared, lambda done: line.update(done, examples=done))
+        logits = evaluator.logits(prepared, lambda count: line.update(count, examples=count))
     interval = trained.task.interval(prepared, logits)
     return logits, trained.task.metrics(prepared, logits) | {"interval": interval}
 

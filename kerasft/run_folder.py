@@ -159,10 +159,10 @@ def _rename(draft: Path, folder: Path) -> None:
 
 
 def _put_back(old: Path, folder: Path, lock: FolderLock | None) -> str:
-    place = old
+    path = old
     try:
         os.rename(old, folder)
-        place = folder
+        path = folder
     except OSError as error:
         raise UserError(
             f"{folder}: an --overwrite was killed and left the run as {old}, which can't be renamed "
@@ -170,7 +170,7 @@ def _put_back(old: Path, folder: Path, lock: FolderLock | None) -> str:
         ) from error
     finally:
         if lock is not None:
-            lock.release(place)
+            lock.release(path)
     return f"{folder}: an --overwrite was killed before its run was in place; the run from before is back"
 
 

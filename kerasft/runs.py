@@ -115,10 +115,10 @@ class Run:
 
     def identity(self) -> dict[str, str] | None:
         """Which run its model is of: no other has the same. None for runs of before there was one."""
-        told, metrics = self.load_json(IDENTITY), self.load_json("metrics.json")
-        if told is None or metrics is None:
+        content, metrics = self.load_json(IDENTITY), self.load_json("metrics.json")
+        if content is None or metrics is None:
             return None
-        return {"id": told["id"], "sha256": metrics["training"]["sha256"]}
+        return {"id": content["id"], "sha256": metrics["training"]["sha256"]}
 
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
@@ -244,11 +244,11 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
     return {split: table.fingerprint() for split, table in tables.items()}
 
 
-def check_same_config(before: Mapping[str, Any], config: Config, place: Any) -> None:
+def check_same_config(before: Mapping[str, Any], config: Config, where: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
         if not path.startswith(("output.", "export.", "data.cache", "inspect.")):
-            raise UserError(f"{path}: {new!r}, but {place} began with {old!r}; resume with the same config")
+            raise UserError(f"{path}: {new!r}, but {where} began with {old!r}; resume with the same config")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -108,19 +108,19 @@ def _prepare_process() -> None:
 
 
 async def _serve(server) -> int:
-    told = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def end(number: int) -> None:
         if number == signal.SIGHUP:
             leave_terminal()
-        told.set()
+        stop.set()
 
     for number in signals_heeded():
         loop.add_signal_handler(number, end, number)
     try:
         starting = loop.create_task(server.start())
-        ending = loop.create_task(told.wait())
+        ending = loop.create_task(stop.wait())
         await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()  # raises what stopped it

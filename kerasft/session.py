@@ -80,20 +80,20 @@ def train_run(
     """
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
-    shown = terminal if cluster is None or cluster.chief else Silent()
+    display = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
     with speaking(cluster), rendezvous(cluster):
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
-        staged = stage_splits(config, task, shown.line) if tables is None else Staged(tables)
+        staged = stage_splits(config, task, display.line) if tables is None else Staged(tables)
         tables = staged.tables
         task.fit(tables)
         preset = resolve_preset(config.model.preset)
-        shown.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+        display.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():
-            shown.line(f"warning: {warning}")
+            display.line(f"warning: {warning}")
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
@@ -101,12 +101,14 @@ def train_run(
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
-        job = TrainingJob(run, task, tables, preset, shown, cluster, start, tuple(actions), objective, staged.record())
+        job = TrainingJob(
+            run, task, tables, preset, display, cluster, start, tuple(actions), objective, staged.record()
+        )
         fitted = fit(job, resume, overwrite)
-        metrics, trained = finish(run, tables, fitted, shown)
+        metrics, trained = finish(run, tables, fitted, display)
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
-        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, shown)))
+        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, display)))
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
@@ -147,25 +149,25 @@ def export_run(
 
     config = run.config
     trained = trained or run.load()
-    place = Path(directory or config.export.dir) / config.name
-    for draft in remove_drafts(place):
+    target = Path(directory or config.export.dir) / config.name
+    for draft in remove_drafts(target):
         terminal.line(f"{draft}: removed; it is of an export that was killed")
     identity = run.identity()
-    version = find_export(place, identity) if once else None
+    version = find_export(target, identity) if once else None
     if version is None:
         metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
         with terminal.progress("export", 1, unit="servable") as line:
             parts = trained.task, trained.preprocessor, trained.model
-            version = export_model(*parts, place, {**metadata, "run": identity})
+            version = export_model(*parts, target, {**metadata, "run": identity})
             line.update(1)
     terminal.result(f"export: {version}")
-    for file in write_bundle(place, config.name, int(version.name), trained.task.sample()):
-        terminal.line(f"{place / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
-    terminal.result(f"to ask it: {command('predict', place, '--input', 'texts.txt')}")
+    for file in write_bundle(target, config.name, int(version.name), trained.task.sample()):
+        terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
+    terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")
     lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
-    terminal.result(f"to serve it on this machine: {command('serve', place)}{lacking}")
-    terminal.file("to operate it", place / FOLDER / "README.md")
-    terminal.result(serve_commands(place, config.name))
+    terminal.result(f"to serve it on this machine: {command('serve', target)}{lacking}")
+    terminal.file("to operate it", target / FOLDER / "README.md")
+    terminal.result(serve_commands(target, config.name))
     terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
     return version
 

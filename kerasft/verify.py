@@ -48,14 +48,14 @@ def verify(folder: Path, verbose: bool) -> int:
     newest = good[0]
     trainer.checkpoints.load(newest)
     expected = trainer.checkpoints.sha256()
-    found = trainer.replay(before, newest.step)
+    actual = trainer.replay(before, newest.step)
     steps = f"steps {before.step + 1} to {newest.step}"
-    if found != expected:
+    if actual != expected:
         raise Stop(
-            f"{steps}: the state is not reproduced (SHA-256 {found[:16]}, recorded {expected[:16]}); on a GPU set "
+            f"{steps}: the state is not reproduced (SHA-256 {actual[:16]}, recorded {expected[:16]}); on a GPU set "
             f"training.deterministic, on a CPU use the machine that trained it"
         )
-    terminal.result(f"{steps}: every bit is reproduced (SHA-256 {found})")
+    terminal.result(f"{steps}: every bit is reproduced (SHA-256 {actual})")
     return 0
 
 

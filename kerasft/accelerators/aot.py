@@ -89,7 +89,7 @@ def compile_for(module: Any, topology: str, options: dict[str, str]) -> dict[str
     settings = _jax.CompileOptions()
     settings.num_replicas = settings.num_partitions = 1
     settings.device_assignment = _jax.DeviceAssignment.create(np.array([[device.id]], np.int32))
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         program = device.client.compile(module, _jax.DeviceList((device,)), settings)
     except JaxRuntimeError as error:
@@ -102,7 +102,7 @@ def compile_for(module: Any, topology: str, options: dict[str, str]) -> dict[str
         "temporary_bytes": memory.temp_size_in_bytes,
         "code_bytes": memory.generated_code_size_in_bytes,
         "flops": program.cost_analysis()["flops"],
-        "seconds": time.monotonic() - begun,
+        "seconds": time.monotonic() - start,
     }
 
 

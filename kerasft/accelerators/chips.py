@@ -82,8 +82,8 @@ def parse_accelerator(text: str) -> Accelerator:
     chips = number * chip.unit
     sizes = _sizes(chip)
     if chips not in sizes:
-        known = ", ".join(f"{name}-{size / chip.unit:.0f}" for size in sizes[:6])
-        raise UserError(f"--accelerator: {text!r} is no size that is rented; there are {known} and so on")
+        sizes_text = ", ".join(f"{name}-{size / chip.unit:.0f}" for size in sizes[:6])
+        raise UserError(f"--accelerator: {text!r} is no size that is rented; there are {sizes_text} and so on")
     return Accelerator(f"{name}-{number}", chip, int(chips))
 
 

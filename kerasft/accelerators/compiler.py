@@ -49,11 +49,11 @@ def compile_program(hlo: bytes, chip: Chip, cache: Path = CACHE) -> Compiled | R
         command = [sys.executable, "-m", aot.__name__, str(path), chip.topology, options, str(cache.expanduser())]
         root = str(Path(kerasft.__file__).parents[1])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    answers = [line for line in done.stdout.splitlines() if line.startswith(aot.MARK)]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    answers = [line for line in process.stdout.splitlines() if line.startswith(aot.MARK)]
     if not answers:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise Stop(f"the TPU compiler ended with exit code {done.returncode} and said: {said}")
+        last_line = (process.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise Stop(f"the TPU compiler ended with exit code {process.returncode} and said: {last_line}")
     answer = json.loads(answers[-1].removeprefix(aot.MARK))
     return refusal(answer["error"]) if "error" in answer else Compiled(**answer)
 

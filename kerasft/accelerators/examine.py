@@ -31,13 +31,13 @@ def examine(
     def training(batch: int) -> Shape:
         return compiled("training", batch // accelerator.chips, programs.training(batch))
 
-    batch, found = config.training.batch_size, None
+    batch, largest_batch = config.training.batch_size, None
     shape = training(batch)
     evaluation = compiled("evaluation", programs.evaluation_share, programs.evaluation())
     searched = find_batch and shape.too_large
     if searched:
         unit = ROWS * config.training.gradient_accumulation * accelerator.chips
-        found = largest(lambda size: training(size).fits(accelerator), batch, unit)
+        largest_batch = largest(lambda size: training(size).fits(accelerator), batch, unit)
     return PreflightReport(
         config=config,
         accelerator=accelerator,
@@ -48,6 +48,6 @@ def examine(
         length=programs.length(batch),
         packing=programs.batches(batch).filling,
         price=price,
-        largest_batch=found,
+        largest_batch=largest_batch,
         searched=searched,
     )

@@ -113,8 +113,8 @@ class Programs:
     def batches(self, batch_size: int) -> Batches:
         """How the run's batches are made with this global batch."""
         if batch_size not in self._batches:
-            made = Batches.of(self.config, self.model, self.train_data, batch_size, self.chips, static=True)
-            self._batches[batch_size] = made
+            batches = Batches.of(self.config, self.model, self.train_data, batch_size, self.chips, static=True)
+            self._batches[batch_size] = batches
         return self._batches[batch_size]
 
     def evaluation(self) -> bytes | Refused:

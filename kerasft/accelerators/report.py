@@ -150,8 +150,8 @@ class PreflightReport:
                 + ("" if bounds.cost is None else f"; cost: at least {bounds.cost:.3g} at {price:g} a chip-hour"),
             ]
         if self.searched:
-            found = f"{self.largest_batch:,}" if self.largest_batch else "none"
-            lines.append(f"largest training.batch_size that fits, to within 1/32: {found}")
+            size = f"{self.largest_batch:,}" if self.largest_batch else "none"
+            lines.append(f"largest training.batch_size that fits, to within 1/32: {size}")
         return lines
 
     def advice(self) -> list[str]:

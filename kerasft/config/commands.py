@@ -50,9 +50,9 @@ def show(config: str | None, overrides: Sequence[str], schema: bool, keys: bool)
 def key_tables() -> str:
     """Every key of a config with type, default and meaning, as Markdown: a table for each section."""
     parts = []
-    for path, model in (found := sections(Config)):
+    for path, model in (all_sections := sections(Config)):
         title = f"## `{path}`" if path else "## Top level"
-        if sum(other == path for other, _ in found) > 1:
+        if sum(other == path for other, _ in all_sections) > 1:
             key = discriminator(model)
             title += f" with `{key}: {get_args(model.model_fields[key].annotation)[0]}`"
         parts.append("\n".join([title, "", model.__doc__ or "", "", *_rows(model)]))
@@ -66,14 +66,18 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
     for key, node in schema["properties"].items():
         default = model.model_fields[key].get_default()
         if default is PydanticUndefined:
-            shown = "required"
+            default_text = "required"
         elif isinstance(default, BaseModel):
-            shown = "its own"
+            default_text = "its own"
         else:
-            shown = f"`{json.dumps(default)}`"
+            default_text = f"`{json.dumps(default)}`"
         section = next((schema["$defs"][name] for name in _references(node)), {})
         meaning = node.get("description") or section.get("description", "")
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{key}`", _form(node), shown, meaning)) + " |"
+        yield (
+            "| "
+            + " | ".join(cell.replace("|", "\\|") for cell in (f"`{key}`", _form(node), default_text, meaning))
+            + " |"
+        )
 
 
 def _form(node: dict[str, Any]) -> str:

@@ -35,12 +35,12 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     file = str(path)
     document = read_yaml(_read_text(pathlib.Path(path)), file)
     if not isinstance(document.values, dict):
-        found = "empty" if document.values is None else f"a {type(document.values).__name__}"
-        raise UserError(f"{file}: {found}; a config is a section of keys that begins with name: and task:")
+        content = "empty" if document.values is None else f"a {type(document.values).__name__}"
+        raise UserError(f"{file}: {content}; a config is a section of keys that begins with name: and task:")
     overridden, wrong = _override_all(document.values, overrides)
-    places = _Places(file, document, overridden)
-    values = resolve_references(document.values, places.of)
-    return _validated(values, places.of, places.order, wrong)
+    positions = _Places(file, document, overridden)
+    values = resolve_references(document.values, positions.of)
+    return _validated(values, positions.of, positions.order, wrong)
 
 
 def read_config(source: ConfigLike, overrides: Sequence[str] = ()) -> Config:
@@ -55,8 +55,8 @@ def read_config(source: ConfigLike, overrides: Sequence[str] = ()) -> Config:
         return load_config(source, overrides)
     values = copy.deepcopy(dict(source))
     overridden, wrong = _override_all(values, overrides)
-    places = _Places("config", Document(values, {}), overridden)
-    return _validated(resolve_references(values, places.of), places.of, places.order, wrong)
+    positions = _Places("config", Document(values, {}), overridden)
+    return _validated(resolve_references(values, positions.of), positions.of, positions.order, wrong)
 
 
 def override_config(config: Config, overrides: Sequence[str]) -> Config:
@@ -67,13 +67,13 @@ def override_config(config: Config, overrides: Sequence[str]) -> Config:
 
 
 def _validated(
-    values: Any, place: Callable[[KeyPath], str], order: Callable[[KeyPath], int], wrong: Sequence[str]
+    values: Any, where: Callable[[KeyPath], str], order: Callable[[KeyPath], int], wrong: Sequence[str]
 ) -> Config:
-    """The config of some values; `place` and `order` are those of `explain`, `wrong` is what is known to be."""
+    """The config of some values; `where` and `order` are those of `explain`, `wrong` is what is known to be."""
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        raise UserErrors([*explain(error, Config, values, place, order), *wrong]) from error
+        raise UserErrors([*explain(error, Config, values, where, order), *wrong]) from error
     if wrong:
         raise UserErrors(wrong)
     return config
@@ -169,7 +169,7 @@ def _override(values: dict[str, Any], override: str) -> KeyPath:
         raise UserError(
             f"{COMMAND_LINE}: {key}: {shown(text)} is not YAML; put quotes in it: {key}='\"...\"'"
         ) from error
-    known = {at for at, _ in sections(Config)}
+    section_names = {at for at, _ in sections(Config)}
     section: Any = values
     for depth, part in enumerate(path[:-1], 1):
         # A section that the file leaves out or sets to null is begun here; a value in its place is the user's mistake.
@@ -178,7 +178,7 @@ def _override(values: dict[str, Any], override: str) -> KeyPath:
         section = section[part]
         if not isinstance(section, dict):
             at = ".".join(path[:depth])
-            fix = f"set its keys instead of {shown(section)}" if at in known else f"write {at}=VALUE"
+            fix = f"set its keys instead of {shown(section)}" if at in section_names else f"write {at}=VALUE"
             raise UserError(f"{COMMAND_LINE}: {key}: {at} is {shown(section)}, which has no keys; {fix}")
     section[path[-1]] = value
     return path

@@ -43,7 +43,7 @@ def explain(
     error: ValidationError,
     model: type[BaseModel],
     values: Any,
-    place: Callable[[KeyPath], str],
+    where: Callable[[KeyPath], str],
     order: Callable[[KeyPath], int],
 ) -> list[str]:
     """All that is wrong, a line a mistake.
@@ -51,28 +51,28 @@ def explain(
     Args:
         error: what validating `values` against `model` raised.
         values: the values as given, mappings and lists.
-        place: path of a key -> where it was written, such as `train.yaml:12` or `command line`.
+        where: path of a key -> where it was written, such as `train.yaml:12` or `command line`.
         order: path of a key -> its position; mistakes are told in this order, missing keys last.
     """
     groups: dict[KeyPath, list[Any]] = {}
-    for found in error.errors(include_url=False):
-        path = _key_path(found["loc"], values, found["type"])
-        path += (_tag(found),) if found["type"].startswith("union_tag") else ()
-        groups.setdefault(path, []).append(found)
+    for each in error.errors(include_url=False):
+        path = _key_path(each["loc"], values, each["type"])
+        path += (_tag(each),) if each["type"].startswith("union_tag") else ()
+        groups.setdefault(path, []).append(each)
     # A wrong item of a list is told once, at the item: not again for each other form the key could have.
     paths = [path for path in groups if not any(other[: len(path)] == path and other != path for other in groups)]
     paths.sort(key=lambda path: (groups[path][0]["type"] == "missing", order(path)))
-    known = list(chosen_sections(model, values))
+    all_sections = list(chosen_sections(model, values))
     # A key that is there under a wrong name is not told as missing, too.
     unknown = [path for path in paths if groups[path][0]["type"] == "extra_forbidden"]
-    meant = {(*path[:-1], near) for path in unknown if (near := _near(path, known))}
-    paths = [path for path in paths if path not in meant or groups[path][0]["type"] != "missing"]
-    return [_line(path, groups[path], known, place(path)) for path in paths]
+    misspelt = {(*path[:-1], near) for path in unknown if (near := _near(path, all_sections))}
+    paths = [path for path in paths if path not in misspelt or groups[path][0]["type"] != "missing"]
+    return [_line(path, groups[path], all_sections, where(path)) for path in paths]
 
 
-def _line(path: KeyPath, found: list[Any], known: Sections, place: str) -> str:
-    message = _message(path, found, known, place == COMMAND_LINE)
-    return ": ".join(part for part in (place, _dotted(path), message) if part)
+def _line(path: KeyPath, errors: list[Any], all_sections: Sections, where: str) -> str:
+    message = _message(path, errors, all_sections, where == COMMAND_LINE)
+    return ": ".join(part for part in (where, _dotted(path), message) if part)
 
 
 def shown(value: Any) -> str:
@@ -86,8 +86,8 @@ def _key_path(loc: tuple[Any, ...], values: Any, kind: str) -> KeyPath:
     """Pydantic's location without the names of union members, which are no keys of the file."""
     path: list[Any] = []
     for position, part in enumerate(loc):
-        known = isinstance(values, dict) and part in values
-        if known or (isinstance(values, list) and isinstance(part, int) and part < len(values)):
+        is_key = isinstance(values, dict) and part in values
+        if is_key or (isinstance(values, list) and isinstance(part, int) and part < len(values)):
             values = values[part]
             path.append(part)
         elif kind == "missing" and position == len(loc) - 1:
@@ -95,25 +95,25 @@ def _key_path(loc: tuple[Any, ...], values: Any, kind: str) -> KeyPath:
     return tuple(path)
 
 
-def _tag(found: Any) -> str:
+def _tag(error: Any) -> str:
     """The key whose value chooses the form of a section, of an error about it."""
-    return found["ctx"]["discriminator"].strip("'")
+    return error["ctx"]["discriminator"].strip("'")
 
 
-def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: bool) -> str:
-    first = found[0]
+def _message(path: KeyPath, errors: list[Any], all_sections: Sections, on_command_line: bool) -> str:
+    first = errors[0]
     kind, value, context = first["type"], first["input"], first.get("ctx", {})
-    description = describe(path, known)
+    description = describe(path, all_sections)
     if kind == "extra_forbidden":
-        return _unknown(path, known)
+        return _unknown(path, all_sections)
     if kind == "missing":
         return f"missing; add it{': ' + description if description else ''}"
     if kind.startswith("union_tag"):
-        given = value.get(_tag(first)) if isinstance(value, dict) else value
+        tag = value.get(_tag(first)) if isinstance(value, dict) else value
         names = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
         if not names:
             return f"missing; add it, one of {', '.join(literals(_dotted(path)))}"
-        return _not_one_of(given, names)
+        return _not_one_of(tag, names)
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -123,10 +123,10 @@ def _message(path: KeyPath, found: list[Any], known: Sections, on_command_line: 
         return f"{shown(value)} is out of range; write a number {word} {context[name]:g}"
     if kind in _LENGTHS:
         return f"{shown(value)} {_wrong_length(value, context)}"
-    wanted = [text for each in found for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
-    if wanted:
-        kinds = " or ".join(dict.fromkeys(wanted))
-        return f"{shown(value)} is not {kinds}{_fix(path, value, wanted, known, on_command_line)}"
+    forms = [text for each in errors for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
+    if forms:
+        kinds = " or ".join(dict.fromkeys(forms))
+        return f"{shown(value)} is not {kinds}{_fix(path, value, forms, all_sections, on_command_line)}"
     return f"{shown(value)} does not fit" + (f": {description}" if description else "")
 
 
@@ -139,34 +139,36 @@ def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
     return f"has {len(value)} {unit}{'s' if len(value) > 1 else ''}; write {limit}"
 
 
-def _not_one_of(given: Any, names: list[str]) -> str:
-    near = nearest_value(given, names)
-    return f"{shown(given)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
+def _not_one_of(value: Any, names: list[str]) -> str:
+    near = nearest_value(value, names)
+    return f"{shown(value)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
 
 
-def _fix(path: KeyPath, value: Any, wanted: list[str], known: Sections, on_command_line: bool) -> str:
+def _fix(path: KeyPath, value: Any, forms: list[str], all_sections: Sections, on_command_line: bool) -> str:
     """What to write instead of a value of another kind."""
     scalar = not isinstance(value, (dict, list)) and value is not None
-    if _SECTION in wanted and scalar:
-        return _as_section(path, value, known, on_command_line)
-    if "a text" in wanted and isinstance(value, (bool, int, float)):
+    if _SECTION in forms and scalar:
+        return _as_section(path, value, all_sections, on_command_line)
+    if "a text" in forms and isinstance(value, (bool, int, float)):
         text = json.dumps(value)
         return f"; put it in quotes: {_dotted(path)}='\"{text}\"'" if on_command_line else "; put it in quotes"
-    if "a list" in wanted and scalar:
+    if "a list" in forms and scalar:
         return f"; write [{write_yaml(value).split(chr(10))[0]}]"
     return ""
 
 
-def _as_section(path: KeyPath, value: Any, known: Sections, on_command_line: bool) -> str:
+def _as_section(path: KeyPath, value: Any, all_sections: Sections, on_command_line: bool) -> str:
     """A value where a section belongs -> the key of that section which is meant: adam -> {name: adam}."""
     at = _dotted(path)
-    fields = {key: field for section, inner in known if section == at for key, field in inner.model_fields.items()}
+    fields = {
+        key: field for section, inner in all_sections if section == at for key, field in inner.model_fields.items()
+    }
     required = [key for key, field in fields.items() if field.is_required()]
     key = next((key for key in ("name", "method", "preset", "train", "dir", *required) if key in fields), None)
     # which of the forms of a section is meant is not known before it has a name
     key = {"task": "name", "model.peft": "method"}.get(at, key)
     if key is None or isinstance(value, bool):
-        description = describe(path, known)
+        description = describe(path, all_sections)
         return f"; it has the keys {', '.join(fields)}" if fields else f"; {description}" if description else ""
     text = nearest_value(value, literals(f"{at}.{key}")) or value
     if on_command_line:
@@ -174,27 +176,27 @@ def _as_section(path: KeyPath, value: Any, known: Sections, on_command_line: boo
     return f"; write {path[-1]}: {{{key}: {text}}}"
 
 
-def _near(path: KeyPath, found: Sections) -> str | None:
+def _near(path: KeyPath, all_sections: Sections) -> str | None:
     """The key of the same section that an unknown one is a slip for."""
-    near = difflib.get_close_matches(str(path[-1]), _keys(path, found), 1)
+    near = difflib.get_close_matches(str(path[-1]), _keys(path, all_sections), 1)
     return near[0] if near else None
 
 
-def _keys(path: KeyPath, found: Sections) -> list[str]:
+def _keys(path: KeyPath, all_sections: Sections) -> list[str]:
     """Those that may stand where the last of a path does."""
     section = _dotted(path[:-1])
-    return list(dict.fromkeys(name for at, inner in found if at == section for name in inner.model_fields))
+    return list(dict.fromkeys(name for at, inner in all_sections if at == section for name in inner.model_fields))
 
 
-def _unknown(path: KeyPath, found: Sections) -> str:
+def _unknown(path: KeyPath, all_sections: Sections) -> str:
     key, section = str(path[-1]), _dotted(path[:-1])
-    elsewhere = [at or "the top level" for at, inner in found if at != section and key in inner.model_fields]
+    elsewhere = [at or "the top level" for at, inner in all_sections if at != section and key in inner.model_fields]
     if elsewhere:
         return f"unknown key; {key} stands under {' and '.join(dict.fromkeys(elsewhere))}"
-    meant = _near(path, found) or nearest_key(key)
-    if meant and meant != _dotted(path):  # another form of the section has it
-        return f"unknown key; did you mean {meant}?"
-    return f"unknown key; there are {', '.join(_keys(path, found))}"
+    near = _near(path, all_sections) or nearest_key(key)
+    if near and near != _dotted(path):  # another form of the section has it
+        return f"unknown key; did you mean {near}?"
+    return f"unknown key; there are {', '.join(_keys(path, all_sections))}"
 
 
 def _dotted(path: KeyPath) -> str:

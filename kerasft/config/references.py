@@ -15,13 +15,13 @@ _OPENING = re.compile(r"(\\*)\$\{")
 _PLAIN = re.compile(r"[\w.\-\[\]]+\}")
 
 
-def resolve_references(values: dict[str, Any], place: Callable[[KeyPath], str]) -> dict[str, Any]:
+def resolve_references(values: dict[str, Any], where: Callable[[KeyPath], str]) -> dict[str, Any]:
     """The same values with every `${a.b}` replaced by what stands there.
 
     Resolvers such as `${oc.env:HOME}` are refused: a config must mean the same on every machine.
 
     Args:
-        place: path of a key -> the file and line it stands in, for errors.
+        where: path of a key -> the file and line it stands in, for errors.
 
     Raises:
         UserError: a reference is not plain, leads nowhere or leads back to itself.
@@ -33,7 +33,7 @@ def resolve_references(values: dict[str, Any], place: Callable[[KeyPath], str]) 
         for opening in _OPENING.finditer(text):
             if len(opening[1]) % 2 == 0 and not _PLAIN.match(text, opening.end()):
                 raise UserError(
-                    f"{place(path)}: {_dotted(path)}: {text!r} is not a plain reference; "
+                    f"{where(path)}: {_dotted(path)}: {text!r} is not a plain reference; "
                     "write ${section.key}, or \\${ for the characters themselves"
                 )
     from omegaconf import OmegaConf  # 0.1 s that most configs need not pay
@@ -43,9 +43,9 @@ def resolve_references(values: dict[str, Any], place: Callable[[KeyPath], str]) 
         node = OmegaConf.create(values)
     except OmegaConfBaseException as error:
         path, text = texts[0]
-        raise UserError(f"{place(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}") from error
+        raise UserError(f"{where(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}") from error
     for path, text in texts:
-        _put(values, path, _resolved(node, path, text, place))
+        _put(values, path, _resolved(node, path, text, where))
     return values
 
 
@@ -56,11 +56,11 @@ def escape_references(values: Any) -> Any:
     if isinstance(values, list):
         return [escape_references(value) for value in values]
     if isinstance(values, str):
-        return _OPENING.sub(lambda found: found[1] * 2 + r"\${", values)
+        return _OPENING.sub(lambda match: match[1] * 2 + r"\${", values)
     return values
 
 
-def _resolved(node: Any, path: KeyPath, text: str, place: Callable[[KeyPath], str]) -> Any:
+def _resolved(node: Any, path: KeyPath, text: str, where: Callable[[KeyPath], str]) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -70,7 +70,7 @@ def _resolved(node: Any, path: KeyPath, text: str, place: Callable[[KeyPath], st
         return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     except (OmegaConfBaseException, RecursionError) as error:
         fix = "write ${section.key} of a key in this file"
-        raise UserError(f"{place(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}; {fix}") from error
+        raise UserError(f"{where(path)}: {_dotted(path)}: {text!r}: {_first_line(error)}; {fix}") from error
 
 
 def _put(values: Any, path: KeyPath, value: Any) -> None:

@@ -153,8 +153,8 @@ class Config(Section):
             raise ValueError(
                 f"training.tokens_per_batch: {tokens} is less than a row, model.max_length {length}; use that or more"
             )
-        rows, given = tokens // length, self.training.model_fields_set
-        if "batch_size" in given and self.training.batch_size != rows:
+        rows, fields_set = tokens // length, self.training.model_fields_set
+        if "batch_size" in fields_set and self.training.batch_size != rows:
             raise ValueError(
                 f"training.batch_size and training.tokens_per_batch are both set, and {tokens} tokens are {rows} rows "
                 "of model.max_length; keep one"

@@ -30,12 +30,12 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[Bas
 
 def chosen_sections(model: type[BaseModel], values: Any) -> Iterator[tuple[str, type[BaseModel]]]:
     """`sections` without the forms of a section that its key `name` or `method` rules out."""
-    found = sections(model)
-    for path, section in found:
+    all_sections = sections(model)
+    for path, section in all_sections:
         at = values
         for part in path.split(".") if path else ():
             at = at.get(part) if isinstance(at, dict) else None
-        several = sum(other == path for other, _ in found) > 1
+        several = sum(other == path for other, _ in all_sections) > 1
         key = discriminator(section)
         name = at.get(key) if isinstance(at, dict) else None
         if not several or name in get_args(section.model_fields[key].annotation):
@@ -56,10 +56,10 @@ def section_classes(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from section_classes(inner)
 
 
-def describe(path: KeyPath, found: Sections) -> str:
+def describe(path: KeyPath, all_sections: Sections) -> str:
     """What a key says of itself; a section, in its docstring. Empty where there is no such key."""
     section = ".".join(str(part) for part in path[:-1])
-    for at, inner in found:
+    for at, inner in all_sections:
         if path and at == section and path[-1] in inner.model_fields:
             field = inner.model_fields[path[-1]]
             return field.description or next((m.__doc__ or "" for m in section_classes(field.annotation)), "")

@@ -132,10 +132,10 @@ VALUES = {
 }
 
 
-def nearest_value(given: Any, allowed: Iterable[str]) -> str | None:
+def nearest_value(value: Any, allowed: Iterable[str]) -> str | None:
     """The allowed value that was meant; None: nobody knows."""
     names = {_squashed(name): name for name in allowed}
-    word = _squashed(str(given))
+    word = _squashed(str(value))
     if word in names:
         return names[word]
     if VALUES.get(word) in names.values():

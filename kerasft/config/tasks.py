@@ -22,12 +22,14 @@ def _name(name: str) -> str:
 
 def _different(names: list[str]) -> list[str]:
     """Names of which none stands twice."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(map(_name, names)):
+    first_index: dict[str, int] = {}
+    for index, name in enumerate(map(_name, names)):
         same = name.lower() if name.lower() in ("true", "false") else name  # which programs write in capitals or not
-        if same in places:
-            raise ValueError(f"{name[:60]!r} is there twice, as item {places[same] + 1} and {place + 1}; remove one")
-        places[same] = place
+        if same in first_index:
+            raise ValueError(
+                f"{name[:60]!r} is there twice, as item {first_index[same] + 1} and {index + 1}; remove one"
+            )
+        first_index[same] = index
     return names
 
 

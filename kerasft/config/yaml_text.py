@@ -68,11 +68,11 @@ class Document:
     lines: dict[KeyPath, int]
 
 
-def read_yaml(text: str, place: str) -> Document:
+def read_yaml(text: str, file: str) -> Document:
     """YAML text -> its values.
 
     Args:
-        place: what errors call the text: a file's name or `command line`.
+        file: what errors call the text: a file's name or `command line`.
 
     Raises:
         UserError: it is no YAML, a key stands twice, or it contains itself.
@@ -81,17 +81,17 @@ def read_yaml(text: str, place: str) -> Document:
     try:
         tag = next((token for token in yaml.scan(text) if isinstance(token, yaml.TagToken)), None)
         if tag is not None:
-            raise UserError(f"{place}:{tag.start_mark.line + 1}: YAML tags (!) are not read; put the text in quotes")
+            raise UserError(f"{file}:{tag.start_mark.line + 1}: YAML tags (!) are not read; put the text in quotes")
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return Document(None, {})
-        _check(root, place, (), ())
+        _check(root, file, (), ())
         values = loader.construct_document(root)
     except yaml.YAMLError as error:
-        raise UserError(_syntax_error(error, text, place)) from error
+        raise UserError(_syntax_error(error, text, file)) from error
     except RecursionError as error:
-        raise UserError(f"{place}: sections or lists are nested too deep; write it flatter") from error
+        raise UserError(f"{file}: sections or lists are nested too deep; write it flatter") from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -104,13 +104,13 @@ def write_yaml(values: Any) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=4096)
 
 
-def _syntax_error(error: yaml.YAMLError, text: str, place: str) -> str:
+def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:  # a character that YAML forbids: ReaderError has a position only
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position) + 1
-        return f"{place}:{line}: character U+{ord(text[position]):04X} is not allowed in YAML; remove it"
-    where = f"{place}:{mark.line + 1}"
+        return f"{file}:{line}: character U+{ord(text[position]):04X} is not allowed in YAML; remove it"
+    where = f"{file}:{mark.line + 1}"
     problem = getattr(error, "problem", None) or "not YAML"
     if "'\\t'" in problem:
         return f"{where}: a tab; indent with spaces"
@@ -119,26 +119,26 @@ def _syntax_error(error: yaml.YAMLError, text: str, place: str) -> str:
     return f"{where}: not YAML: {problem}; put texts with : # [ {{ or quotes in them in quotes"
 
 
-def _check(node: yaml.Node, place: str, path: KeyPath, above: tuple[yaml.Node, ...]) -> None:
+def _check(node: yaml.Node, file: str, path: KeyPath, above: tuple[yaml.Node, ...]) -> None:
     """Refuses what PyYAML lets pass: a key that stands twice in one mapping, an anchor inside itself."""
     if node in above:
-        raise UserError(f"{place}:{node.start_mark.line + 1}: the anchor contains itself; write the value out")
+        raise UserError(f"{file}:{node.start_mark.line + 1}: the anchor contains itself; write the value out")
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _check(item, place, (*path, index), (*above, node))
+            _check(item, file, (*path, index), (*above, node))
     elif isinstance(node, yaml.MappingNode):
         first: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             dotted = ".".join(str(part) for part in (*path, key.value))
             if not isinstance(key, yaml.ScalarNode):
-                raise UserError(f"{place}:{line}: a key is a list or a section; put texts with brackets in quotes")
+                raise UserError(f"{file}:{line}: a key is a list or a section; put texts with brackets in quotes")
             if key.value in first:
-                raise UserError(f"{place}:{line}: {dotted}: is there twice, first in line {first[key.value]}; keep one")
+                raise UserError(f"{file}:{line}: {dotted}: is there twice, first in line {first[key.value]}; keep one")
             first[key.value] = line
             if key.tag != _MERGE:  # keys are names: a label called 1 or true is a text like the others
                 key.tag = _TEXT
-            _check(value, place, (*path, key.value), (*above, node))
+            _check(value, file, (*path, key.value), (*above, node))
 
 
 def _lines(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:

@@ -41,8 +41,8 @@ class Parser(argparse.ArgumentParser):
         self._given: list[str] = []
         self._optional: set[str] = set()
         self._options: list[str] = []
-        shown = f"Example: kerasft {program} {example}"
-        super().__init__(f"kerasft {program}", description=description, epilog=f"{epilog} {shown}".strip())
+        example_line = f"Example: kerasft {program} {example}"
+        super().__init__(f"kerasft {program}", description=description, epilog=f"{epilog} {example_line}".strip())
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)

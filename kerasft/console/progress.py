@@ -115,8 +115,8 @@ class Phase:
         """A bar of `width` characters; empty text where the total is unknown."""
         if not self.total:
             return ""
-        done = min(width, width * self.completed // self.total)
-        return full * done + empty * (width - done)
+        filled = min(width, width * self.completed // self.total)
+        return full * filled + empty * (width - filled)
 
     def due_plain(self) -> bool:
         """Whether a plain line is due: each tenth of the way, and every PLAIN_SECONDS."""

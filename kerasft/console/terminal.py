@@ -108,8 +108,8 @@ class Terminal:
         width = None if self.output.isatty() else 120
         with self._cleared():
             console = Console(file=self.output, width=width, markup=False, emoji=False, highlight=False)
-            drawn = console.render(table)  # what steers the terminal here, rich adds when it prints the segments
-            console.print(Segments(Segment(printable(part.text, layout=True), part.style) for part in drawn), end="")
+            segments = console.render(table)  # what steers the terminal here, rich adds when it prints the segments
+            console.print(Segments(Segment(printable(part.text, layout=True), part.style) for part in segments), end="")
             self.output.flush()
 
     @contextlib.contextmanager
@@ -121,16 +121,16 @@ class Terminal:
             total: how many units there are; None where nobody knows.
             unit: plural of what is counted.
         """
-        shown = Phase(phase, total, unit, self._show, self._clock)
-        self._phases.append(shown)
+        innermost = Phase(phase, total, unit, self._show, self._clock)
+        self._phases.append(innermost)
         finished = False
         try:
             self._redraw()
-            yield shown
+            yield innermost
             finished = True
         finally:
-            self._phases.remove(shown)
-            self.line(shown.summary(finished))
+            self._phases.remove(innermost)
+            self.line(innermost.summary(finished))
 
     def _show(self, phase: Phase) -> None:
         if self.live:

@@ -85,18 +85,18 @@ def find_cluster(config: Config, environment: Mapping[str, str]) -> Cluster | No
 
 def _from_tf_config(text: str) -> Cluster:
     try:
-        told: Any = json.loads(text)
-        jobs, task = told["cluster"], told["task"]
+        content: Any = json.loads(text)
+        jobs, task = content["cluster"], content["task"]
         addresses = {job: jobs[job] for job in ("chief", "worker") if job in jobs}
         index = int(task["index"]) + (len(addresses.get("chief", ())) if task["type"] == "worker" else 0)
         flat = tuple(str(address) for job in addresses.values() for address in job)
-        known = task["type"] in addresses and 0 <= int(task["index"]) < len(addresses[task["type"]])
+        is_member = task["type"] in addresses and 0 <= int(task["index"]) < len(addresses[task["type"]])
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
             f"TF_CONFIG: {text!r} is not of the form "
             '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
         ) from error
-    if not known:
+    if not is_member:
         raise UserError(f"TF_CONFIG: task {task} is no chief and no worker of its cluster, {jobs}")
     return Cluster(flat, index)
 
@@ -127,10 +127,10 @@ def expand_nodes(text: str) -> list[str]:
     """Slurm's short form of node names -> each of them: `n[01-03,7],login` -> n01 n02 n03 n7 login."""
     names = []
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
-        found = [""]
+        expanded = [""]
         for fixed, ranges in re.findall(r"([^\[]+)|\[([^\]]*)\]", part):
-            found = [left + right for left in found for right in (_numbers(ranges) if ranges else [fixed])]
-        names += found
+            expanded = [left + right for left in expanded for right in (_numbers(ranges) if ranges else [fixed])]
+        names += expanded
     return names
 
 

@@ -54,11 +54,11 @@ def rendezvous(cluster: Cluster | None, seconds: float = SECONDS) -> Iterator[No
 def _receive(cluster: Cluster, mistake: Stop | None, deadline: float) -> Stop | None:
     """The chief's side; the first mistake in the order of workers."""
     connections: dict[int, socket.socket] = {}
-    told: dict[int, dict[str, Any]] = {}
+    words: dict[int, dict[str, Any]] = {}
     with contextlib.ExitStack() as stack, _listener(cluster) as listener:
         hurried = False
         while len(connections) < len(cluster.addresses) - 1:
-            if not hurried and (mistake or any(word["mistake"] for word in told.values())):
+            if not hurried and (mistake or any(word["mistake"] for word in words.values())):
                 hurried, deadline = True, min(deadline, time.monotonic() + SECONDS_WITH_A_MISTAKE)
             listener.settimeout(max(0.01, deadline - time.monotonic()))
             try:
@@ -67,9 +67,9 @@ def _receive(cluster: Cluster, mistake: Stop | None, deadline: float) -> Stop | 
             except TimeoutError:
                 break
             if _is_of(word, cluster):
-                connections[word["index"]], told[word["index"]] = connection, word
+                connections[word["index"]], words[word["index"]] = connection, word
         if mistake is None:
-            mistake = _mistake_of(cluster, told)
+            mistake = _mistake_of(cluster, words)
         for connection in connections.values():
             with contextlib.suppress(OSError):  # it is gone: TensorFlow's own waiting is what finds out
                 _write(connection, {"exit_code": mistake.exit_code if mistake else 0})
@@ -78,15 +78,15 @@ def _receive(cluster: Cluster, mistake: Stop | None, deadline: float) -> Stop | 
 
 def _is_of(word: dict[str, Any], cluster: Cluster) -> bool:
     """Whether it comes from a worker of this cluster, and not from whoever else found the port."""
-    known = word.get("of") == list(cluster.addresses) and "mistake" in word
-    return known and word.get("index") in range(1, len(cluster.addresses))
+    is_ours = word.get("of") == list(cluster.addresses) and "mistake" in word
+    return is_ours and word.get("index") in range(1, len(cluster.addresses))
 
 
-def _mistake_of(cluster: Cluster, told: dict[int, dict[str, Any]]) -> Stop | None:
-    for index in sorted(told):
-        if told[index]["mistake"]:
-            return UserError(f"worker {index}: {told[index]['mistake']}")
-    absent = [i for i in range(1, len(cluster.addresses)) if i not in told]
+def _mistake_of(cluster: Cluster, words: dict[int, dict[str, Any]]) -> Stop | None:
+    for index in sorted(words):
+        if words[index]["mistake"]:
+            return UserError(f"worker {index}: {words[index]['mistake']}")
+    absent = [i for i in range(1, len(cluster.addresses)) if i not in words]
     if not absent:
         return None
     return WorkerLost(

@@ -61,27 +61,27 @@ def choose_strategy(name: str, gpus: int, devices: int | None) -> str:
     return "mirrored" if (devices or gpus) > 1 else "one_device"
 
 
-def _devices(gpus: list, wanted: int | None) -> tuple[str, ...]:
+def _devices(gpus: list, count: int | None) -> tuple[str, ...]:
     if gpus:
-        if wanted is not None and wanted > len(gpus):
-            raise UserError(f"training.devices: {wanted}, but this machine has {len(gpus)} GPUs")
-        return tuple(f"/gpu:{i}" for i in range(wanted or len(gpus)))
-    if wanted is None:
+        if count is not None and count > len(gpus):
+            raise UserError(f"training.devices: {count}, but this machine has {len(gpus)} GPUs")
+        return tuple(f"/gpu:{i}" for i in range(count or len(gpus)))
+    if count is None:
         raise UserError("training.strategy: mirrored without a GPU needs training.devices, the number of logical CPUs")
     cpu = tf.config.list_physical_devices("CPU")[0]
-    if len(tf.config.get_logical_device_configuration(cpu) or [0]) != wanted:
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * wanted)
-    return tuple(f"/cpu:{i}" for i in range(wanted))
+    if len(tf.config.get_logical_device_configuration(cpu) or [0]) != count:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    return tuple(f"/cpu:{i}" for i in range(count))
 
 
-def _multi_worker(cluster: Cluster, gpus: list, wanted: int | None) -> tf.distribute.Strategy:
+def _multi_worker(cluster: Cluster, gpus: list, count: int | None) -> tf.distribute.Strategy:
     """Every worker's GPUs, or its one CPU."""
-    if wanted is not None and wanted > max(1, len(gpus)):
+    if count is not None and count > max(1, len(gpus)):
         raise UserError(
-            f"training.devices: {wanted}, but this worker has {len(gpus)} GPUs; a worker without one has one replica"
+            f"training.devices: {count}, but this worker has {len(gpus)} GPUs; a worker without one has one replica"
         )
     if gpus:
-        tf.config.set_visible_devices(gpus[:wanted], "GPU")
+        tf.config.set_visible_devices(gpus[:count], "GPU")
     os.environ["TF_CONFIG"] = cluster.tf_config
     coordination.configure(len(cluster.addresses))
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -62,15 +62,15 @@ class Workers:
         Raises:
             EndedElsewhere: at the workers behind the first that was stopped.
         """
-        found, stopped = None, None
+        result, stopped = None, None
         try:
-            found = work()
+            result = work()
         except Stop as error:
             stopped = error
         codes = self.all_gather(stopped.exit_code if stopped else 0)
         first = next((i for i, code in enumerate(codes) if code), None)
         if first is None:
-            return found
+            return result
         self.final_barrier()
         if stopped is not None and first == self.index:
             raise stopped
@@ -99,12 +99,12 @@ class Workers:
             return
         mark = folder / f".seen-{self.all_gather(secrets.randbits(48))[0]}"
         self.run_on_chief(mark.touch)
-        seen = self.all_gather(int(mark.exists()))
+        exists = self.all_gather(int(mark.exists()))
         self.run_on_chief(mark.unlink)
-        if 0 in seen:
+        if 0 in exists:
             self.final_barrier()
             raise UserError(
-                f"output.dir: worker {seen.index(0)} does not see {folder}; name a folder on a file system that all "
+                f"output.dir: worker {exists.index(0)} does not see {folder}; name a folder on a file system that all "
                 "workers share"
             )
 
@@ -167,18 +167,18 @@ def report_lost_workers(folder: Path) -> Iterator[None]:
 
 def digest_of(*parts: str | np.ndarray) -> str:
     """SHA-256 of texts and arrays; arrays may be mapped from files, and larger than the memory."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
-            found.update(part.encode())
+            digest.update(part.encode())
             continue
         for start in range(0, len(part), _BLOCK):
-            found.update(part[start : start + _BLOCK].tobytes())
-    return found.hexdigest()
+            digest.update(part[start : start + _BLOCK].tobytes())
+    return digest.hexdigest()
 
 
 def _reason(error: tf.errors.OpError) -> str:
     """TensorFlow's own words, without the places in the graph and the notes of gRPC."""
     lines = error.message.splitlines()
-    told = next((line for line in lines if _ABORTED in line), lines[0] if lines else type(error).__name__)
-    return told.split(f"{_ABORTED} by: ")[-1].split(" [Op:")[0].strip().rstrip(":.")
+    line_of_reason = next((line for line in lines if _ABORTED in line), lines[0] if lines else type(error).__name__)
+    return line_of_reason.split(f"{_ABORTED} by: ")[-1].split(" [Op:")[0].strip().rstrip(":.")

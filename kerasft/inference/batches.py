@@ -61,9 +61,9 @@ def sorted_answers(
             if len(window) > batch_size:
                 order = np.argsort(-np.asarray(lengths(window)), kind="stable").tolist()
             parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-            asked = [[window[i] for i in part] for part in parts]
-            found = threads.map(answers, asked)
-            placed = dict(pair for part, given in zip(parts, found) for pair in zip(part, given))
+            batches_of_rows = [[window[i] for i in part] for part in parts]
+            results = threads.map(answers, batches_of_rows)
+            placed = dict(pair for part, batch_answers in zip(parts, results) for pair in zip(part, batch_answers))
             yield from (placed[i] for i in range(len(window)))
             batches = min(2 * batches, most_batches)
 

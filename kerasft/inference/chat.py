@@ -66,12 +66,12 @@ class Whole:
         return 1 + int(self._servable.ask(reference.SIGNATURE, {"prompt": parts})["tokens"].sum())
 
     def write(self, prompt: str) -> Iterator[str]:
-        wishes: dict[str, Any] = {
+        sampling: dict[str, Any] = {
             name: np.array(number.values[:1], number.dtype) for name, number in self.task.numbers["generate"].items()
         }
-        if "seed" in wishes:  # as it stands it would draw alike at every turn
-            wishes["seed"] += zlib.crc32(prompt.encode("utf-8"))
-        (text,) = self._servable.ask("generate", {"prompt": [prompt], **wishes})["text"].tolist()
+        if "seed" in sampling:  # as it stands it would draw alike at every turn
+            sampling["seed"] += zlib.crc32(prompt.encode("utf-8"))
+        (text,) = self._servable.ask("generate", {"prompt": [prompt], **sampling})["text"].tolist()
         yield text.decode("utf-8")
 
 
@@ -92,10 +92,10 @@ class Conversation:
     """
 
     def __init__(self, writer: Writer, system: str | None = None):
-        held = writer.task.dialogue
-        if held is None:
+        dialogue = writer.task.dialogue
+        if dialogue is None:
             raise ValueError(f"{writer.task.config.task.name}: its inputs are no dialogues")
-        self._writer, self._template, self._user, self._room = writer, held.template, held.user, held.room
+        self._writer, self._template, self._user, self._room = writer, dialogue.template, dialogue.user, dialogue.room
         self._messages = [] if system is None else [Message(SYSTEM, system)]
 
     def ask(self, text: str) -> Generator[str, None, None]:
@@ -105,13 +105,13 @@ class Conversation:
         """
         self._messages.append(Message(self._user, text))
         prompt = self._prompt()
-        written: list[str] = []
+        pieces: list[str] = []
         try:
             for piece in self._writer.write(prompt):
-                written.append(piece)
+                pieces.append(piece)
                 yield piece
         finally:
-            self._messages.append(Message(self._template.speaker, "".join(written).strip()))
+            self._messages.append(Message(self._template.speaker, "".join(pieces).strip()))
 
     def forget(self) -> None:
         """Begins anew, with the system turn alone."""
@@ -126,8 +126,8 @@ class Conversation:
 
     def _drop_oldest(self) -> bool:
         """Forgets the oldest turn of a user and all up to the next one; False: only the newest is left."""
-        places = [place for place, message in enumerate(self._messages) if message.role == self._user]
-        if len(places) < 2:
+        turns = [index for index, message in enumerate(self._messages) if message.role == self._user]
+        if len(turns) < 2:
             return False
-        del self._messages[places[0] : places[1]]
+        del self._messages[turns[0] : turns[1]]
         return True

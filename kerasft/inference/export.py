@@ -43,10 +43,10 @@ def find_export(folder: Path, run: Mapping[str, str] | None) -> Path | None:
     files = folder.glob("*/assets.extra/kerasft.json")
     for file in sorted((file for file in files if file.parts[-3].isdigit()), key=lambda file: -int(file.parts[-3])):
         try:
-            told = json.loads(file.read_text(encoding="utf-8")).get("run")
+            identity = json.loads(file.read_text(encoding="utf-8")).get("run")
         except (OSError, ValueError, AttributeError):  # not one of ours
             continue
-        if told == run:
+        if identity == run:
             return file.parent.parent
     return None
 

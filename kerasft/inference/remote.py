@@ -55,12 +55,12 @@ class Remote:
     """
 
     def __init__(self, address: str, token: str | None = None, ca: Path | None = None):
-        found = ADDRESS.fullmatch(address)
-        if found is None:
+        match = ADDRESS.fullmatch(address)
+        if match is None:
             raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
         self._address = address
-        self._which = ModelSpec(found[2], int(found[3]) if found[3] else None, found[4])
-        self._client = Client(found[1], credentials=Credentials(ca=ca, token=token))
+        self._which = ModelSpec(match[2], int(match[3]) if match[3] else None, match[4])
+        self._client = Client(match[1], credentials=Credentials(ca=ca, token=token))
         try:
             signatures = self._client.signatures(self._which)
         except ServingError as error:

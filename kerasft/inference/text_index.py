@@ -45,9 +45,9 @@ class TextIndex:
     def search(self, vectors: np.ndarray, top: int) -> list[list[dict[str, Any]]]:
         """(queries, hidden) unit vectors -> for each the `top` texts with the highest cosine: text, score, where."""
         scores, rows = nearest(vectors, self._vectors, top)
-        found = iter(self._texts.rows(rows.reshape(-1)))
+        texts = iter(self._texts.rows(rows.reshape(-1)))
         return [
-            [{"text": row["text"], "score": score, "where": row["where"]} for score, row in zip(line, found)]
+            [{"text": row["text"], "score": score, "where": row["where"]} for score, row in zip(line, texts)]
             for line in scores.tolist()
         ]
 
@@ -59,10 +59,10 @@ class TextIndex:
 
 
 def _distinct(answerer: Any, records: Iterable[Record]) -> Iterator[dict[str, str]]:
-    seen: set[int] = set()
+    keys: set[int] = set()
     for record in records:
         text = answerer.task.parse_passage(record)
         key = text_identity(text)
-        if key not in seen:
-            seen.add(key)
+        if key not in keys:
+            keys.add(key)
             yield {"text": text, "where": record.where}

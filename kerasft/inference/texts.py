@@ -40,5 +40,5 @@ def _row(text: Any, index: int, inputs: Sequence[str]) -> Row:
 
 
 def _cut(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    excerpt = repr(value)
+    return excerpt if len(excerpt) <= 60 else f"{excerpt[:57]}..."

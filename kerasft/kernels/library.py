@@ -76,13 +76,13 @@ def _built(say: Callable[[str], None]) -> Path:
         return path
     say("compiling kernels for this machine (once, some ten seconds)")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        command += ["-o", str(made), *tf.sysconfig.get_link_flags()]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        draft = Path(folder) / path.name
+        command += ["-o", str(draft), *tf.sysconfig.get_link_flags()]
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            errors = [line for line in process.stderr.splitlines() if "error" in line] or process.stderr.splitlines()
             raise Unavailable(f"{command[0]} does not compile them: {' '.join(errors[:1])}")
-        os.replace(made, path)
+        os.replace(draft, path)
     return path
 
 

@@ -40,10 +40,10 @@ def residual_norm(x, bias, residual, gamma, beta, seed, rate: float, epsilon: fl
         epsilon: of the normalisation.
     """
     settings = {"dropped": dropped_bytes(rate), "epsilon": epsilon}
-    found = load().kerasft_residual_norm(
+    outputs = load().kerasft_residual_norm(
         x=x, bias=bias, residual=residual, gamma=gamma, beta=beta, seed=seed, **settings
     )
-    return found.y, found.operand
+    return outputs.y, outputs.operand
 
 
 def gelu(x: tf.Tensor, bias: tf.Tensor, approximate: bool) -> tf.Tensor:
@@ -94,7 +94,7 @@ def attention(query, key, value, bias, seed, heads: int, rate: float, scale: flo
     return load().kerasft_attention(query=query, key=key, value=value, bias=bias, seed=seed, **settings).y
 
 
-def adam(weight, moments, gradient, scale, rate, kept, betas: tuple[float, float], epsilon: float) -> tf.Operation:
+def adam(weight, moments, gradient, scale, rate, decay, betas: tuple[float, float], epsilon: float) -> tf.Operation:
     """A step of AdamW on a variable, in place: m += (g - m) (1 - beta1), v += (g² - v) (1 - beta2),
     w = kept w - rate m / (sqrt(v) + epsilon), g being scale times the gradient.
 
@@ -104,13 +104,13 @@ def adam(weight, moments, gradient, scale, rate, kept, betas: tuple[float, float
         gradient: dense, of its shape.
         scale: a number; so is each that follows.
         rate: the learning rate with the correction for young moments.
-        kept: 1 less the share of the weights that decays.
+        decay: 1 less the share of the weights that decays.
         betas: of the moments.
         epsilon: of Adam.
     """
     settings = {"beta1": betas[0], "beta2": betas[1], "epsilon": epsilon}
-    places = {"weight": weight.handle, "first": moments[0].handle, "second": moments[1].handle}
-    return load().kerasft_adam(**places, gradient=gradient, scale=scale, rate=rate, kept=kept, **settings)
+    handles = {"weight": weight.handle, "first": moments[0].handle, "second": moments[1].handle}
+    return load().kerasft_adam(**handles, gradient=gradient, scale=scale, rate=rate, kept=decay, **settings)
 
 
 def has_products() -> bool:
@@ -120,8 +120,8 @@ def has_products() -> bool:
 
 def pack(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A float32 kernel (inner, outer) in the form that products read it in, forward and back; for `product`."""
-    found = load().kerasft_pack(weight=kernel)
-    return found.forward, found.back
+    packed = load().kerasft_pack(weight=kernel)
+    return packed.forward, packed.back
 
 
 def product(
@@ -167,8 +167,8 @@ def by_packed(x: tf.Tensor, packed: tf.Tensor, columns: int, bias: tf.Tensor | N
 def product_gradients(xs: Sequence[tf.Tensor], upstreams: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """Of a kernel (inner, outer) and a bias (outer), summed over several products: xs (rows, inner), upstreams (rows,
     outer), all in bfloat16; in float32."""
-    found = load().kerasft_product_grad(x=list(xs), dy=list(upstreams))
-    return found.dweight, found.dbias
+    gradients = load().kerasft_product_grad(x=list(xs), dy=list(upstreams))
+    return gradients.dweight, gradients.dbias
 
 
 @tf.RegisterGradient("KerasftDropout")
