@@ -32,7 +32,7 @@ from kerasft.models.parts import PARTS, Part
 from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
-from kerasft.models.savable import Made, variables_of
+from kerasft.models.savable import SavableParts, variables_of
 from kerasft.models.tokenizers.digest import tokenizer_digest
 from kerasft.models.weights_digest import weights_digest
 from kerasft.peft.base import Method
@@ -53,7 +53,7 @@ class Assembled:
         tokenizer: KerasHub's.
         preprocessor: strings -> features.
         parts: what was put in beside backbone and head.
-        made: the layers and variables that each part can save; None: nothing is known of them.
+        savable: the layers and variables that each part can save; None: nothing is known of them.
         method: of `model.peft`; None: `model.trainable` says what trains.
         digests: `base` and `tokenizer` of the preset as it was, where there is a method.
         task: that put the head on; None: not known.
@@ -64,7 +64,7 @@ class Assembled:
     tokenizer: Any
     preprocessor: Any
     parts: tuple[Part, ...] = ()
-    made: Made | None = field(default=None, repr=False, compare=False)
+    savable: SavableParts | None = field(default=None, repr=False, compare=False)
     method: Method | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = field(default=None, repr=False, compare=False)
@@ -130,7 +130,7 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
     """
     model = task.build(backbone)
     preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
-    return Assembled(model, backbone, tokenizer, preprocessor, parts, Made.of(model, backbone), task=task)
+    return Assembled(model, backbone, tokenizer, preprocessor, parts, SavableParts.of(model, backbone), task=task)
 
 
 def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
@@ -180,9 +180,9 @@ def load_facts(folder: Path) -> dict[str, Any]:
 
 def check_savable(assembled: Assembled) -> None:
     """Raises UserError for a layer or variable that belongs to no part of the model, which would not be saved."""
-    if assembled.made is not None:
+    if assembled.savable is not None:
         parts = [*assembled.parts, *([assembled.method] if assembled.method else [])]
-        assembled.made.check(assembled.model, assembled.backbone, parts)
+        assembled.savable.check(assembled.model, assembled.backbone, parts)
 
 
 @contextlib.contextmanager

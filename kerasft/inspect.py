@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasft.config.header import saying_where_data_is
+from kerasft.config.header import name_data_source
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -43,7 +43,7 @@ def inspect(config: str, overrides: Sequence[str], as_json: bool, html: Path | N
     task = create_task(resolved)
     task.check_config()
     checks = checks_of(task.checks)
-    with saying_where_data_is(config):
+    with name_data_source(config):
         data = read_inspected(resolved, task, checks, terminal.line)
     results = findings(data, checks)
     if html is not None:

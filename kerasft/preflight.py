@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from kerasft.accelerators.chips import parse_accelerator
 from kerasft.accelerators.compiler import check_installed
 from kerasft.accelerators.report import PreflightReport
-from kerasft.config.header import saying_where_data_is
+from kerasft.config.header import name_data_source
 from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -59,7 +59,7 @@ def preflight(
     resolved = fit_max_length(resolved)
     task = create_task(resolved)
     task.check_config()
-    with saying_where_data_is(config):
+    with name_data_source(config):
         tables = load_splits(resolved, task, terminal.line)
     preset = resolve_preset(resolved.model.preset)
 

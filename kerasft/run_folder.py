@@ -23,7 +23,7 @@ PARTS = DRAFT | {
 # The moment between the two renames of an --overwrite is short: where there are no locks, older ones are nobody's.
 BETWEEN_RENAMES = 60.0
 _HIDDEN = re.compile(rf"\.model-{RANDOM}|\.seen-\d+")  # of `Run.save_model`; of `Workers.check_sees`
-_held: dict[Path, FolderLock | None] = {}  # what this process holds
+_locks: dict[Path, FolderLock | None] = {}  # what this process holds
 
 
 def is_run(folder: Path) -> bool:
@@ -52,19 +52,19 @@ def check_free(folder: Path) -> None:
 
 def hold(folder: Path) -> None:
     """Takes a run's folder for this process, until `release` or its end; UserError where another one has it."""
-    if folder.absolute() in _held:
+    if folder.absolute() in _locks:
         return
     try:
-        _held[folder.absolute()] = FolderLock(folder)
+        _locks[folder.absolute()] = FolderLock(folder)
     except NoLocks:
-        _held[folder.absolute()] = None
+        _locks[folder.absolute()] = None
     except Held as owner:
         raise UserError(f"{folder}: {owner} works in it; wait for its end, or choose another name=...") from None
 
 
 def release(folder: Path) -> None:
     """Gives a run's folder back, if this process has it."""
-    lock = _held.pop(folder.absolute(), None)
+    lock = _locks.pop(folder.absolute(), None)
     if lock is not None:
         lock.release(folder)
 
@@ -97,8 +97,8 @@ def put_in_place(folder: Path, files: Mapping[str, str], overwrite: bool) -> Non
         release(folder)
         _remove(draft, lock)
         raise
-    replaced = _held.pop(folder.absolute(), None)
-    _held[folder.absolute()] = lock
+    replaced = _locks.pop(folder.absolute(), None)
+    _locks[folder.absolute()] = lock
     if os.path.lexists(old):
         _remove(old, replaced)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kerasft.config.header import saying_where_data_is
+from kerasft.config.header import name_data_source
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
 from kerasft.data.stages.base import Staged
@@ -206,9 +206,9 @@ def measure(
     from kerasft.distribution.strategy import create_strategy
     from kerasft.evaluation.report.warnings import unreachable_warnings
     from kerasft.results import evaluate_split, evaluator_of
-    from kerasft.training.microbatches import wanted_microbatches
+    from kerasft.training.microbatches import requested_microbatches
 
-    strategy = create_strategy(run.config, microbatches=wanted_microbatches(run.config, task))
+    strategy = create_strategy(run.config, microbatches=requested_microbatches(run.config, task))
     with strategy.scope():
         trained = run.load()
     prepared = trained.task.prepare(table, trained.preprocessor)
@@ -227,7 +227,7 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
     Raises:
         UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
     """
-    with saying_where_data_is(model if is_config(model) else model / "config.yaml"):
+    with name_data_source(model if is_config(model) else model / "config.yaml"):
         tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:
         raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")

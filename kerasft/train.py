@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasft.callable_module import make_callable
-from kerasft.config.header import saying_where_data_is
+from kerasft.config.header import name_data_source
 from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
@@ -37,7 +37,7 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
-    with saying_where_data_is(config):
+    with name_data_source(config):
         train_run(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
     return 0
 

@@ -217,4 +217,4 @@ def test_what_was_put_in_after_the_start_is_refused_where_it_is_saved(task, tmp_
     with pytest.raises(UserError, match="could not be saved"):
         save_model(trained, task, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    save_model(replace(made(task), made=None), task, tmp_path)
+    save_model(replace(made(task), savable=None), task, tmp_path)

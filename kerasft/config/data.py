@@ -87,7 +87,7 @@ class DataConfig(Section):
 
     @field_validator("encoding")
     @classmethod
-    def _known_encoding(cls, value: str) -> str:
+    def _check_encoding(cls, value: str) -> str:
         try:
             "a".encode(value if value != "auto" else "utf-8")
             return value

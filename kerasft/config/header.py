@@ -24,7 +24,7 @@ def header_line(path: str | os.PathLike[str], key: str) -> str:
 
 
 @contextlib.contextmanager
-def saying_where_data_is(path: str | os.PathLike[str]) -> Iterator[None]:
+def name_data_source(path: str | os.PathLike[str]) -> Iterator[None]:
     """Data that are not there are told with the line of the config that says how to get them."""
     try:
         yield

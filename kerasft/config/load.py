@@ -11,7 +11,7 @@ from typing import Any, Union
 
 from pydantic import ValidationError
 
-from kerasft.config.mistakes import COMMAND_LINE, explain, shown
+from kerasft.config.mistakes import COMMAND_LINE, excerpt, explain
 from kerasft.config.references import escape_references, resolve_references
 from kerasft.config.schema import Config
 from kerasft.config.sections import KeyPath, sections
@@ -143,7 +143,7 @@ def _nearest_file(path: pathlib.Path) -> str:
     near = difflib.get_close_matches(path.stem, by_name, 1)
     if near:
         return f"; did you mean {by_name[near[0]]}?"
-    return "; check the path" if not files else f"; there are {shown(', '.join(sorted(files)))}"
+    return "; check the path" if not files else f"; there are {excerpt(', '.join(sorted(files)))}"
 
 
 def _override_all(values: dict[str, Any], overrides: Sequence[str]) -> tuple[list[KeyPath], list[str]]:
@@ -167,7 +167,7 @@ def _override(values: dict[str, Any], override: str) -> KeyPath:
         value = read_yaml(text, COMMAND_LINE).values
     except UserError as error:
         raise UserError(
-            f"{COMMAND_LINE}: {key}: {shown(text)} is not YAML; put quotes in it: {key}='\"...\"'"
+            f"{COMMAND_LINE}: {key}: {excerpt(text)} is not YAML; put quotes in it: {key}='\"...\"'"
         ) from error
     section_names = {at for at, _ in sections(Config)}
     section: Any = values
@@ -178,7 +178,7 @@ def _override(values: dict[str, Any], override: str) -> KeyPath:
         section = section[part]
         if not isinstance(section, dict):
             at = ".".join(path[:depth])
-            fix = f"set its keys instead of {shown(section)}" if at in section_names else f"write {at}=VALUE"
-            raise UserError(f"{COMMAND_LINE}: {key}: {at} is {shown(section)}, which has no keys; {fix}")
+            fix = f"set its keys instead of {excerpt(section)}" if at in section_names else f"write {at}=VALUE"
+            raise UserError(f"{COMMAND_LINE}: {key}: {at} is {excerpt(section)}, which has no keys; {fix}")
     section[path[-1]] = value
     return path

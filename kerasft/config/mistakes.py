@@ -75,7 +75,7 @@ def _line(path: KeyPath, errors: list[Any], all_sections: Sections, where: str) 
     return ": ".join(part for part in (where, _dotted(path), message) if part)
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value as an error shows it: on one line, 60 characters at most."""
     # Scalars as YAML writes them; what JSON does not know is a number such as nan anyway.
     text = json.dumps(value, ensure_ascii=False, default=repr)
@@ -120,14 +120,14 @@ def _message(path: KeyPath, errors: list[Any], all_sections: Sections, on_comman
         return _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
     if kind in _LIMITS:
         name, word = _LIMITS[kind]
-        return f"{shown(value)} is out of range; write a number {word} {context[name]:g}"
+        return f"{excerpt(value)} is out of range; write a number {word} {context[name]:g}"
     if kind in _LENGTHS:
-        return f"{shown(value)} {_wrong_length(value, context)}"
+        return f"{excerpt(value)} {_wrong_length(value, context)}"
     forms = [text for each in errors for prefix, text in _WANTED.items() if each["type"].startswith(prefix)]
     if forms:
         kinds = " or ".join(dict.fromkeys(forms))
-        return f"{shown(value)} is not {kinds}{_fix(path, value, forms, all_sections, on_command_line)}"
-    return f"{shown(value)} does not fit" + (f": {description}" if description else "")
+        return f"{excerpt(value)} is not {kinds}{_fix(path, value, forms, all_sections, on_command_line)}"
+    return f"{excerpt(value)} does not fit" + (f": {description}" if description else "")
 
 
 def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
@@ -141,7 +141,7 @@ def _wrong_length(value: Any, limits: Mapping[str, int]) -> str:
 
 def _not_one_of(value: Any, names: list[str]) -> str:
     near = nearest_value(value, names)
-    return f"{shown(value)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
+    return f"{excerpt(value)} is not one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
 
 
 def _fix(path: KeyPath, value: Any, forms: list[str], all_sections: Sections, on_command_line: bool) -> str:

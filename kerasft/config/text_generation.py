@@ -40,7 +40,7 @@ class DecodingConfig(Section):
     seed: int = Field(0, ge=0, lt=2**31, description="For the random draws; the same request gets the same answer.")
 
     @model_validator(mode="after")
-    def _searched_or_drawn(self) -> "DecodingConfig":
+    def _check_beams(self) -> "DecodingConfig":
         if self.beams > 1 and (self.temperature > 0 or self.top_k is not None or self.top_p < 1):
             raise ValueError(
                 f"task.decoding.beams: {self.beams} beams search for the likeliest answer and draw nothing; remove "

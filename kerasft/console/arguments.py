@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
         epilog: str = "",
     ):
         self.program, self.example, self._fix = program, example, fix
-        self._given: list[str] = []
+        self._words: list[str] = []
         self._optional: set[str] = set()
         self._options: list[str] = []
         example_line = f"Example: kerasft {program} {example}"
@@ -58,8 +58,8 @@ class Parser(argparse.ArgumentParser):
     @overload
     def parse_args(self, *, namespace: Namespace) -> Namespace: ...
     def parse_args(self, args: Words = None, namespace: Any = None) -> Any:
-        self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_args(self._given, namespace)
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_args(self._words, namespace)
 
     @overload
     def parse_intermixed_args(self, args: Words = None, namespace: None = None) -> argparse.Namespace: ...
@@ -68,8 +68,8 @@ class Parser(argparse.ArgumentParser):
     @overload
     def parse_intermixed_args(self, *, namespace: Namespace) -> Namespace: ...
     def parse_intermixed_args(self, args: Words = None, namespace: Any = None) -> Any:
-        self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_intermixed_args(self._given, namespace)
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_intermixed_args(self._words, namespace)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if code := run_program(lambda: print(self.format_help(), end="", file=file) or 0):
@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return f"{word}: one argument too many; for example: {self._how_to_call()}"
         option, equals, value = word.partition("=")
-        after = self._given[self._given.index(word) + 1 :] if word in self._given else []
+        after = self._words[self._words.index(word) + 1 :] if word in self._words else []
         if not equals and after and not after[0].startswith("-"):
             equals, value = "=", after[0]
         near = difflib.get_close_matches(option, self._options, 1)

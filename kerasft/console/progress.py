@@ -51,7 +51,7 @@ class Phase:
         # The first update, and those of the last WINDOW_SECONDS.
         self._first: Point | None = None
         self._recent: collections.deque[Point] = collections.deque()
-        self._said = (self.began, 0)
+        self._last_line = (self.began, 0)
 
     def update(self, completed: int, examples: int | None = None, **figures: Figure) -> None:
         """Tells how far the work is.
@@ -86,7 +86,10 @@ class Phase:
 
     def text(self) -> str:
         """How the phase stands: count, figures, examples/s, time left."""
-        parts = [f"{self.completed}{f'/{self.total}' if self.total is not None else ''} {self.unit}", *self._shown()]
+        parts = [
+            f"{self.completed}{f'/{self.total}' if self.total is not None else ''} {self.unit}",
+            *self._figure_texts(),
+        ]
         rates = _rates(self._recent[0], self._recent[-1]) if len(self._recent) > 1 else (None, None)
         parts += _speed(rates[1])
         if rates[0] and self.total is not None and self.completed < self.total:
@@ -104,7 +107,7 @@ class Phase:
         graph_seconds = self.graph_seconds or 0.0
         if graph_seconds >= GRAPH_LEAST_SECONDS:
             parts.append(f"{duration(graph_seconds)} of it to build the graph")
-        parts += self._shown()
+        parts += self._figure_texts()
         if self._first is not None:
             # One update alone has no earlier point; the first of several carries the compilation, and is left out.
             first = self._first if len(self._recent) > 1 else (self.began, 0, 0)
@@ -121,22 +124,22 @@ class Phase:
     def due_plain(self) -> bool:
         """Whether a plain line is due: each tenth of the way, and every PLAIN_SECONDS."""
         now = self._clock()
-        since, gained = now - self._said[0], self.completed - self._said[1]
+        since, gained = now - self._last_line[0], self.completed - self._last_line[1]
         tenth = self.total is not None and gained * 10 >= self.total
         if since < PLAIN_SECONDS and not (tenth and since >= PLAIN_LEAST_SECONDS):
             return False
-        self._said = (now, self.completed)
+        self._last_line = (now, self.completed)
         return True
 
     def due_live(self) -> bool:
         """Whether the live line is due: ten times a second at most."""
         now = self._clock()
-        if now - self._said[0] < LIVE_SECONDS and self.completed != self.total:
+        if now - self._last_line[0] < LIVE_SECONDS and self.completed != self.total:
             return False
-        self._said = (now, self.completed)
+        self._last_line = (now, self.completed)
         return True
 
-    def _shown(self) -> list[str]:
+    def _figure_texts(self) -> list[str]:
         return [
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in self.figures.items()

@@ -30,15 +30,15 @@ class StandardOutput:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with self._telling():
+        with self._failures():
             return self._stream.write(text)
 
     def flush(self) -> None:
-        with self._telling():
+        with self._failures():
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _failures(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:

@@ -82,7 +82,7 @@ class Terminal:
         self.live = not verbose and self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._color = self.live and not os.environ.get("NO_COLOR")
         self._phases: list[Phase] = []
-        self._drawn = False  # whether the cursor stands behind a live line
+        self._has_live_line = False  # whether the cursor stands behind a live line
 
     def line(self, text: str) -> None:
         """A remark on stderr."""
@@ -141,9 +141,9 @@ class Terminal:
 
     @contextlib.contextmanager
     def _cleared(self) -> Iterator[None]:
-        if self._drawn:
+        if self._has_live_line:
             write(self.stream, CLEAR_LINE)
-            self._drawn = False
+            self._has_live_line = False
         yield
         self._redraw()
 
@@ -163,7 +163,7 @@ class Terminal:
         if self._color:
             bar = f"\x1b[32m{bar}\x1b[0m"
         write(self.stream, f"{CLEAR_LINE}{head}{bar}{tail}")
-        self._drawn = True
+        self._has_live_line = True
 
 
 class Silent(Terminal):

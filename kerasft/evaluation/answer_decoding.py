@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasft.data.prepared.questions import PLACES, PreparedQuestions
+from kerasft.data.prepared.questions import TOKEN_FIELDS, PreparedQuestions
 from kerasft.evaluation.squad import answer_scores
 from kerasft.models.heads.answer_spans import Spans, best_spans, choose
 from kerasft.models.preprocessing.question_preprocessor import NOWHERE
@@ -21,11 +21,11 @@ class Decoded(NamedTuple):
     """The answers of a split, (questions, ...) NumPy arrays.
 
     Attributes:
-        chosen: what `answer_spans.choose` gives.
+        answers: what `answer_spans.choose` gives.
         gaps: (questions,) float32 the score of "no answer" less that of the best span, inf where there is no span.
     """
 
-    chosen: dict[str, np.ndarray]
+    answers: dict[str, np.ndarray]
     gaps: np.ndarray
 
 
@@ -46,8 +46,8 @@ def decode_split(
     for part in _parts(split.windows):
         rows = slice(first[part.start], first[part.stop])
         tokens = slice(split.offsets[rows.start], split.offsets[rows.stop])
-        token_places = {name: split.places[name][tokens] for name in PLACES}
-        parts.append(decode(logits[tokens], token_places, split.lengths[rows], split.windows[part]))
+        token_fields = {name: split.token_fields[name][tokens] for name in TOKEN_FIELDS}
+        parts.append(decode(logits[tokens], token_fields, split.lengths[rows], split.windows[part]))
     spans = Spans(*(tf.concat(values, 0) for values in zip(*parts)))
     answers = {name: value.numpy() for name, value in choose(spans, threshold).items()}
     return Decoded(answers, (spans.null - spans.scores[:, 0]).numpy())
@@ -59,19 +59,19 @@ def _decoder(count: int, longest: int) -> Callable[..., Spans]:
     defaults = {"starts": NOWHERE, "ends": NOWHERE, "owned": False, "null": False}
     signature = [
         tf.TensorSpec([None, 2]),
-        {name: tf.TensorSpec([None], kind) for name, kind in PLACES.items()},
+        {name: tf.TensorSpec([None], kind) for name, kind in TOKEN_FIELDS.items()},
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None], tf.int64),
     ]
 
     @tf.function(input_signature=signature, autograph=False)
-    def decode(logits: tf.Tensor, token_places: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor) -> Spans:
+    def decode(logits: tf.Tensor, token_fields: dict[str, tf.Tensor], lengths: tf.Tensor, windows: tf.Tensor) -> Spans:
         def padded(values: tf.Tensor, default: float | int | bool) -> tf.Tensor:
             rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
             shape = [None, None, *values.shape[1:]]
             return rows.to_tensor(tf.cast(default, values.dtype), shape=shape)
 
-        features = {name: padded(values, defaults[name]) for name, values in token_places.items()}
+        features = {name: padded(values, defaults[name]) for name, values in token_fields.items()}
         return best_spans(padded(logits, 0.0), features | {"windows": windows}, count, longest)
 
     return decode

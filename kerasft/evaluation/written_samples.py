@@ -34,7 +34,7 @@ def halves(split: NextTokens, most: int, seed: int, special: np.ndarray) -> list
         special: (vocabulary,) bool, tokens that part documents.
     """
     samples = []
-    for row in drawn(np.flatnonzero(split.lengths > 1), most, seed):
+    for row in draw_rows(np.flatnonzero(split.lengths > 1), most, seed):
         tokens = slice(split.offsets[row], split.offsets[row + 1])
         half = (tokens.stop - tokens.start) // 2
         prompt, rest = np.array(split.features["token_ids"][tokens][:half]), np.array(split.targets[tokens][half - 1 :])
@@ -51,8 +51,8 @@ def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> li
     `prepare_dialogues`, where a row may have several answers.
     """
     samples = []
-    starts, stops = _said(split)
-    for answer in drawn(np.arange(len(starts)), most, seed):
+    starts, stops = _answer_bounds(split)
+    for answer in draw_rows(np.arange(len(starts)), most, seed):
         start, stop = starts[answer], stops[answer]
         row = split.offsets[np.searchsorted(split.offsets, start, side="right") - 1]
         rest = np.array(split.targets[start:stop])
@@ -61,7 +61,7 @@ def answered(split: NextTokens, most: int, seed: int, special: np.ndarray) -> li
     return samples
 
 
-def _said(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
+def _answer_bounds(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
     """(answers,) the first token of each stretch of a row that is to be said, and one past its last."""
     has_target = np.asarray(split.targets) >= 0
     opens, closes = has_target.copy(), has_target.copy()
@@ -72,7 +72,7 @@ def _said(split: NextTokens) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(opens), np.flatnonzero(closes) + 1
 
 
-def drawn(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+def draw_rows(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Some of the rows, in their order."""
     return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
 
@@ -92,7 +92,7 @@ def write(generator: Generator, prompts: list[np.ndarray]) -> Iterator[str]:
     return _answers(generator, batches())
 
 
-def written(generator: Generator, inputs: Prepared, rows: np.ndarray) -> Iterator[str]:
+def write_answers(generator: Generator, inputs: Prepared, rows: np.ndarray) -> Iterator[str]:
     """Answers to (rows,) of what an encoder reads, as a server would write them."""
     batches = (rows[start : start + WRITTEN_AT_ONCE] for start in range(0, len(rows), WRITTEN_AT_ONCE))
     return _answers(generator, (inputs.batch(batch)[0] for batch in batches))

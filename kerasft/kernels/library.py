@@ -41,7 +41,7 @@ class Unavailable(Exception):
     """There are no kernels on this machine; the message says why."""
 
 
-_found: list[ModuleType | Unavailable] = []  # once it was looked for
+_loaded: list[ModuleType | Unavailable] = []  # once it was looked for
 
 
 def load(say: Callable[[str], None] = lambda line: None) -> ModuleType:
@@ -53,11 +53,11 @@ def load(say: Callable[[str], None] = lambda line: None) -> ModuleType:
     Raises:
         Unavailable: no compiler, or it fails; the reason is found once in a process.
     """
-    if not _found:
-        _found.append(_load(say))
-    if isinstance(_found[0], Unavailable):
-        raise _found[0]
-    return _found[0]
+    if not _loaded:
+        _loaded.append(_load(say))
+    if isinstance(_loaded[0], Unavailable):
+        raise _loaded[0]
+    return _loaded[0]
 
 
 def _load(say: Callable[[str], None]) -> ModuleType | Unavailable:

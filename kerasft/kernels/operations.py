@@ -187,23 +187,25 @@ def _(op, upstream, *_):
 def _(op, upstream, of_operand, *_):
     gamma, seed = op.inputs[3], op.inputs[5]
     _, _, h, mean, inverse = op.outputs
-    known = {"h": h, "gamma": gamma, "mean": mean, "inverse": inverse, "seed": seed}
-    found = load().kerasft_residual_norm_grad(dy=upstream, doperand=of_operand, dropped=op.get_attr("dropped"), **known)
-    return found.dx, found.dbias, found.dresidual, found.dgamma, found.dbeta, None
+    forward = {"h": h, "gamma": gamma, "mean": mean, "inverse": inverse, "seed": seed}
+    gradients = load().kerasft_residual_norm_grad(
+        dy=upstream, doperand=of_operand, dropped=op.get_attr("dropped"), **forward
+    )
+    return gradients.dx, gradients.dbias, gradients.dresidual, gradients.dgamma, gradients.dbeta, None
 
 
 @tf.RegisterGradient("KerasftSoftmax")
 def _(op, _, upstream):
     settings = {"scale": op.get_attr("scale"), "dropped": op.get_attr("dropped")}
-    found = load().kerasft_softmax_grad(upstream=upstream, weights=op.outputs[0], seed=op.inputs[2], **settings)
-    return found, None, None
+    gradients = load().kerasft_softmax_grad(upstream=upstream, weights=op.outputs[0], seed=op.inputs[2], **settings)
+    return gradients, None, None
 
 
 @tf.RegisterGradient("KerasftAttention")
 def _(op, upstream, _):
     settings = {name: op.get_attr(name) for name in ("heads", "scale", "dropped")}
-    known = dict(zip(("query", "key", "value"), op.inputs), weights=op.outputs[1], seed=op.inputs[4])
-    return [*load().kerasft_attention_grad(dy=upstream, **known, **settings), None, None]
+    forward = dict(zip(("query", "key", "value"), op.inputs), weights=op.outputs[1], seed=op.inputs[4])
+    return [*load().kerasft_attention_grad(dy=upstream, **forward, **settings), None, None]
 
 
 @tf.RegisterGradient("KerasftGelu")

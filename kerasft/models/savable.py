@@ -25,14 +25,14 @@ class Saved(Protocol):
 
 
 @dataclass(frozen=True)
-class Made:
+class SavableParts:
     """The layers and variables of a model as a task made it, by their ids: backbone and head save them."""
 
     layers: dict[int, keras.layers.Layer]
     variables: dict[int, keras.Variable]
 
     @classmethod
-    def of(cls, model: keras.Model, backbone: keras.Model) -> Made:
+    def of(cls, model: keras.Model, backbone: keras.Model) -> SavableParts:
         variables = {id(variable): variable for variable in (*model.weights, *backbone.weights)}
         return cls({id(layer): layer for layer in _with_inner([model, backbone])}, variables)
 

@@ -37,7 +37,7 @@ class RestTransport:
         context = _context(credentials) if secure else None
         # Attempts are the client's to count, and a redirect would carry the token elsewhere.
         self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False, ssl_context=context)
-        self._known: dict[tuple[ModelSpec, str], dict[str, Any]] = {}
+        self._outputs_of_signature: dict[tuple[ModelSpec, str], dict[str, Any]] = {}
 
     def predict(self, which: ModelSpec, inputs: Texts, signature: str, timeout: float) -> dict[str, np.ndarray]:
         columns = {name: [_value(text) for text in texts] for name, texts in inputs.items()}
@@ -77,12 +77,12 @@ class RestTransport:
         self._pool.clear()
 
     def _outputs(self, which: ModelSpec, signature: str, timeout: float) -> dict[str, str]:
-        if (which, signature) not in self._known:
+        if (which, signature) not in self._outputs_of_signature:
             signatures = self.signatures(which, timeout)
             if signature not in signatures:
                 raise ServingError(StatusCode.INVALID_ARGUMENT, f"{which.name} has no signature {signature}")
-            self._known[which, signature] = signatures[signature]["outputs"]
-        return self._known[which, signature]
+            self._outputs_of_signature[which, signature] = signatures[signature]["outputs"]
+        return self._outputs_of_signature[which, signature]
 
     def _examples(self, which: ModelSpec, method: str, rows: Any, signature: str, timeout: float) -> list[Any]:
         examples = [{name: _value(text) for name, text in row.items()} for row in rows]

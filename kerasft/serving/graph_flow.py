@@ -57,7 +57,7 @@ class GraphFlow:
         self._functions = {each.signature.name: each for each in library.function}
         self.twice = len(library.function) - len(self._functions)
         self.misnamed = sorted(self._functions.keys() & {*HANDS_ON, *HANDLE_USES, *CALLS, "VarHandleOp"})
-        self._known: dict[tuple[str | None, str], set[Origin]] = {}
+        self._origin_cache: dict[tuple[str | None, str], set[Origin]] = {}
         self._depth = 0
         self._gradients = defaultdict(list)
         for gradient in library.gradient:
@@ -124,13 +124,13 @@ class GraphFlow:
         return self._origins(function, node.input[index])
 
     def _origins(self, function: str | None, tensor: str) -> set[Origin]:
-        if (function, tensor) not in self._known:
-            self._known[function, tensor] = {Origin.ELSEWHERE}  # so that a circle ends
-            if len(self._known) < MOST_STEPS and self._depth < DEEPEST:
+        if (function, tensor) not in self._origin_cache:
+            self._origin_cache[function, tensor] = {Origin.ELSEWHERE}  # so that a circle ends
+            if len(self._origin_cache) < MOST_STEPS and self._depth < DEEPEST:
                 self._depth += 1
-                self._known[function, tensor] = self._trace(function, tensor)
+                self._origin_cache[function, tensor] = self._trace(function, tensor)
                 self._depth -= 1
-        return self._known[function, tensor]
+        return self._origin_cache[function, tensor]
 
     def _trace(self, function: str | None, tensor: str) -> set[Origin]:
         if function is None:

@@ -37,7 +37,7 @@ from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkp
 from kerasft.training.digest import run_digest
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
-from kerasft.training.microbatches import wanted_microbatches
+from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
@@ -118,7 +118,7 @@ def prepare(job: TrainingJob) -> PreparedRun:
     keras.utils.set_random_seed(config.seed)
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = create_strategy(config, job.cluster, wanted_microbatches(config, task))
+    strategy = create_strategy(config, job.cluster, requested_microbatches(config, task))
     workers = workers_of(strategy)
     workers.run_on_all(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
     workers.run_on_all(lambda: _check_fit_head(config, workers))

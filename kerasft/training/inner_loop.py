@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasft.data.batching.remote_hosts import SentBatches, sent_batch
 
-Found = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+Totals = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class InnerLoop:
@@ -27,7 +27,7 @@ class InnerLoop:
     """
 
     def __init__(self, step: Callable[[Any], tf.Tensor], timed: bool, hosts: Sequence[str] = ()):
-        def loop(next_batch: Callable[[tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor]], num_steps: tf.Tensor) -> Found:
+        def loop(next_batch: Callable[[tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor]], num_steps: tf.Tensor) -> Totals:
             total, good, waited = tf.constant(0.0), tf.constant(0), tf.constant(0.0)
             for i in tf.range(num_steps):
                 batch, seconds = next_batch(i, total)
@@ -38,14 +38,14 @@ class InnerLoop:
             return total / tf.cast(num_steps, tf.float32), good, waited
 
         @tf.function
-        def run(iterator: Iterator, num_steps: tf.Tensor) -> Found:
+        def run(iterator: Iterator, num_steps: tf.Tensor) -> Totals:
             return loop(lambda _, total: _next_batch(iterator, total, timed), num_steps)
 
         @tf.function
-        def run_sent(batches: Any, num_steps: tf.Tensor) -> Found:
+        def run_batches(batches: Any, num_steps: tf.Tensor) -> Totals:
             return loop(lambda i, _: (sent_batch(batches, i, hosts), tf.constant(0.0)), num_steps)
 
-        self._run, self._run_sent = run, run_sent
+        self._run, self._run_batches = run, run_batches
         self.timed = timed or bool(hosts)
 
     def __call__(self, iterator: Iterator, steps: int) -> tuple[float, int, float]:
@@ -61,7 +61,7 @@ class InnerLoop:
         start = time.monotonic()
         batches = iterator.take(steps)
         waited = time.monotonic() - start
-        loss, good, _ = self._run_sent(batches, tf.constant(steps))
+        loss, good, _ = self._run_batches(batches, tf.constant(steps))
         return float(loss), int(good), waited
 
 

@@ -23,7 +23,7 @@ AUTO = 2
 LEAST_WEIGHTS = 1_000_000  # a smaller model gains nothing, and its step takes longer to trace
 
 
-def wanted_microbatches(config: Config, task: Task) -> int:
+def requested_microbatches(config: Config, task: Task) -> int:
     """`training.parallel_microbatches`, or what null stands for before a model and its devices are known."""
     setting = config.training.parallel_microbatches
     if setting is not None:
@@ -45,7 +45,7 @@ def chosen_microbatches(config: Config, task: Task, model: keras.Model, strategy
     Raises:
         UserError: the config names a number that the batch does not divide by, or there is more than one CPU to it.
     """
-    training, count = config.training, wanted_microbatches(config, task)
+    training, count = config.training, requested_microbatches(config, task)
     rows = training.batch_size // training.gradient_accumulation
     one_cpu = strategy.num_replicas_in_sync == 1 and not on_accelerator() and not wants_one_shape(strategy)
     if training.parallel_microbatches is None:

@@ -106,7 +106,7 @@ class _FineTuning(keras.optimizers.Optimizer):
             decays = rates * (self.weight_decay or 0.0) * self._use_weight_decay(variable)
             moments = self._momentums[index], self._velocities[index]
             table = DeferredRows(variable, moments, rates, decays, (self.beta_1, self.beta_2), self.epsilon)
-            self._track_variable(table.done)
+            self._track_variable(table.last_steps)
             tables.append((layer, table))
         self.deferred = tuple(tables)
 

@@ -93,7 +93,7 @@ def test_every_stage_is_held_to_it():
 
 def test_it_runs_only_where_the_config_asks_for_it(stage, files):
     plain, (config, _) = config_of(files), asked(stage, files)
-    assert stage.wanted(config) and not stage.wanted(plain)
+    assert stage.applies(config) and not stage.applies(plain)
 
 
 def test_some_rows_of_train_go_and_each_of_the_others_still_says_where_it_is_from(stage, files):

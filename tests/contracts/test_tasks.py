@@ -59,7 +59,7 @@ def test_an_answer_needs_texts_that_a_row_has(task):
 
 
 def test_rows_are_compared_by_texts_that_they_have(task):
-    assert task.given and {*task.given, *task.may_be_empty} <= set(task.texts)
+    assert task.source_texts and {*task.source_texts, *task.may_be_empty} <= set(task.texts)
     for text in task.texts:
         key, most = task.cut_at(text) or ("model.max_length", 1)
         assert "." in key and most > 0

@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.distribution.threads import share_threads
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
-from kerasft.training.microbatches import LEAST_WEIGHTS, chosen_microbatches, wanted_microbatches
+from kerasft.training.microbatches import LEAST_WEIGHTS, chosen_microbatches, requested_microbatches
 
 DEVICE = tf.distribute.OneDeviceStrategy("/cpu:0")
 PAIRS = ({"name": "text_embedding"}, {"text": "text", "text_pair": "pair"})
@@ -56,7 +56,7 @@ def test_two_where_they_pay(large, small, mirrored):
 def test_none_where_rows_are_compared_with_each_other_or_texts_are_written(large):
     for task in (PAIRS, PROMPTS):
         assert chosen(config(task), large) == 1
-        assert wanted_microbatches(config(task), create_task(config(task))) == 1
+        assert requested_microbatches(config(task), create_task(config(task))) == 1
 
 
 def test_what_the_config_names_is_taken(small):

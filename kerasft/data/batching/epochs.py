@@ -64,18 +64,18 @@ class Epochs:
 
     def end_after(self, step: int) -> int:
         """The first step behind this one that ends an epoch."""
-        epoch, first = self._place(step)
+        epoch, first = self._epoch_at(step)
         return first + self.steps(epoch)
 
     def from_step(self, first_step: int) -> Iterator[np.ndarray]:
         """The rows of each batch, one a step, without end."""
-        epoch, first = self._place(first_step)
+        epoch, first = self._epoch_at(first_step)
         skip = first_step - first
         while True:
             yield from self.batches(epoch)[skip:]
             epoch, skip = epoch + 1, 0
 
-    def _place(self, step: int) -> tuple[int, int]:
+    def _epoch_at(self, step: int) -> tuple[int, int]:
         """The epoch of the step that follows so many, and how many steps precede that epoch."""
         if self.limit is None:
             epoch = step // self.steps(0)

@@ -185,14 +185,14 @@ class Packing:
             ROW and OFFSET, (batch,) int32, or (batch, texts) where an example has several.
         """
         tokens = self.tokens(rows)
-        placements = [self._place(part.reshape(1, -1)) for part in np.split(tokens, parts)]
+        placements = [self._plan_of(part.reshape(1, -1)) for part in np.split(tokens, parts)]
         inner = self.lengths.shape[1:] if self.lengths.shape[1] > 1 else ()
         return {
             name: np.concatenate(values, axis=1).reshape(len(rows), *inner)
             for name, values in zip((ROW, OFFSET), zip(*placements))
         }
 
-    def _place(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _plan_of(self, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(1, texts)"""
         shape = self.shape or best_shape(lengths, rounded(lengths.max()))
         return place(lengths, shape.length)

@@ -41,7 +41,7 @@ class SentBatches:
         return self
 
     def __next__(self) -> Any:
-        return self._sent(self._next_shares())
+        return self._distribute(self._next_shares())
 
     def take(self, count: int) -> Any:
         """The next batches in one: every tensor has a first dimension more, of as many as were asked for."""
@@ -51,7 +51,7 @@ class SentBatches:
                 tf.nest.map_structure(lambda *parts: tf.stack(parts), *(batch[replica] for batch in batches))
                 for replica in range(len(self._hosts))
             ]
-        return self._sent(stacked)
+        return self._distribute(stacked)
 
     def _next_shares(self) -> list[Any]:
         shares = list(itertools.islice(self._shares, len(self._hosts)))
@@ -59,7 +59,7 @@ class SentBatches:
             raise StopIteration
         return shares
 
-    def _sent(self, shares: list[Any]) -> Any:
+    def _distribute(self, shares: list[Any]) -> Any:
         def received(context: tf.distribute.experimental.ValueContext) -> Any:
             replica = context.replica_id_in_sync_group
             with tf.device(self._hosts[replica]):

@@ -58,7 +58,7 @@ class FeatureCache:
     def __init__(self, folder: str):
         self.folder = os.path.expanduser(folder).rstrip("/")
         self.read: list[str] = []
-        self.made: list[str] = []
+        self.computed: list[str] = []
         self.damaged: list[str] = []
         self.bytes = 0
 
@@ -79,15 +79,15 @@ class FeatureCache:
         sources = {"rows": table.fingerprint(without=(WHERE,)), "settings": settings, "code": code()}
         key = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
         folder = f"{self.folder}/{key[:40]}"
-        with self._told():
-            prepared = self._found(folder, table)
+        with self._errors_of_folder():
+            prepared = self._load(folder, table)
         if prepared is not None:
             self.read.append(split)
             return prepared
         prepared = prepare()
-        with self._told():
+        with self._errors_of_folder():
             self._keep(folder, prepared)
-        self.made.append(split)
+        self.computed.append(split)
         return prepared
 
     def lines(self) -> Iterator[str]:
@@ -95,14 +95,16 @@ class FeatureCache:
         for file in self.damaged:
             yield f"data.cache: {file} is damaged or gone; its split was tokenized again"
         size = f"{self.bytes / 1e6:,.1f} MB"
-        parts = [f"{', '.join(splits)} {verb}" for splits, verb in ((self.read, "read"), (self.made, "made")) if splits]
+        parts = [
+            f"{', '.join(splits)} {verb}" for splits, verb in ((self.read, "read"), (self.computed, "made")) if splits
+        ]
         yield f"data.cache: features of {', '.join(parts)}: {size} in {self.folder}"
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of it."""
-        return {"dir": self.folder, "read": self.read, "made": self.made, "bytes": self.bytes}
+        return {"dir": self.folder, "read": self.read, "made": self.computed, "bytes": self.bytes}
 
-    def _found(self, folder: str, table: Table) -> Prepared | None:
+    def _load(self, folder: str, table: Table) -> Prepared | None:
         index = f"{folder}/{INDEX}"
         try:
             with tf.io.gfile.GFile(index, "rb") as file:
@@ -133,7 +135,7 @@ class FeatureCache:
         self.bytes += sum(shard.bytes for shard in shards)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_of_folder(self) -> Iterator[None]:
         try:
             yield
         except (tf.errors.OpError, OSError) as error:

@@ -17,7 +17,7 @@ class Turn(NamedTuple):
     """
 
     read: np.ndarray
-    said: np.ndarray
+    target: np.ndarray
     after: np.ndarray
     first: np.ndarray | None = None
 
@@ -65,27 +65,27 @@ def _exchanges(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
     exchange: list[Turn] = []
     for turn in turns:
         exchange.append(turn)
-        if len(turn.said):
+        if len(turn.target):
             yield exchange
             exchange = []
 
 
 def _length(prefix: np.ndarray, turns: Sequence[Turn]) -> int:
     """Tokens that are read; the last one said is read by nobody, and what stands behind it is not there."""
-    whole = sum(len(turn.read) + len(turn.said) + len(turn.after) for turn in _begun(turns))
+    whole = sum(len(turn.read) + len(turn.target) + len(turn.after) for turn in _as_row_begins(turns))
     return len(prefix) + whole - len(turns[-1].after) - 1
 
 
 def _row(prefix: np.ndarray, turns: Sequence[Turn]) -> np.ndarray:
     ids, targets = [prefix], [np.full(len(prefix), NO_TARGET)]
-    for turn in _begun(turns):
-        ids += turn.read, turn.said, turn.after
-        targets += [np.full(len(turn.read), NO_TARGET), turn.said, np.full(len(turn.after), NO_TARGET)]
+    for turn in _as_row_begins(turns):
+        ids += turn.read, turn.target, turn.after
+        targets += [np.full(len(turn.read), NO_TARGET), turn.target, np.full(len(turn.after), NO_TARGET)]
     pairs = np.stack([np.concatenate(ids)[:-1], np.concatenate(targets)[1:]], axis=1)
     return pairs[: _length(prefix, turns)].astype(np.int32)
 
 
-def _begun(turns: Sequence[Turn]) -> list[Turn]:
+def _as_row_begins(turns: Sequence[Turn]) -> list[Turn]:
     """Turns of a row, the first as it is read there."""
     first = turns[0]
     return [first if first.first is None else first._replace(read=first.first), *turns[1:]]

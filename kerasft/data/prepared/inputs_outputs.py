@@ -58,7 +58,7 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
         preprocessor: see `kerasft.models.preprocessing.seq2seq_preprocessor`.
     """
     nothing = np.broadcast_to(np.float32(0), (len(table),))
-    encoder = _named(prepare(table, preprocessor, nothing, nothing), "encoder")
+    encoder = _with_prefix(prepare(table, preprocessor, nothing, nothing), "encoder")
     store, lengths, full_lengths, target_counts = TokenStore(np.dtype(np.int32)), [], [], []
     texts = (batch["output"] for batch in table.batches(TEXTS_A_BATCH, ["output"]))
     for ids in tokenized(texts, preprocessor.tokens):
@@ -82,10 +82,10 @@ def prepare_pairs(table: Table, preprocessor: Any) -> InputsOutputs:
     # The end of an output is said too: a row that says more has a first token.
     openings = preprocessor.opening_bytes * sum(count > 1 for count in target_counts)
     text_bytes = int(token_bytes.sum()) - openings
-    return InputsOutputs(**vars(_named(outputs, "decoder")), encoder=encoder, text_bytes=text_bytes)
+    return InputsOutputs(**vars(_with_prefix(outputs, "decoder")), encoder=encoder, text_bytes=text_bytes)
 
 
-def _named(side: Prepared, prefix: str) -> Prepared:
+def _with_prefix(side: Prepared, prefix: str) -> Prepared:
     """The same with the names that the model's inputs have."""
     return replace(
         side,

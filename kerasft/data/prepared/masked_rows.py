@@ -65,7 +65,7 @@ class MaskedRows(Prepared):
             masks) the ids that were there, NO_TARGET where there are no more; (batch,) how many, as a row's weight.
         """
         features, _, _ = super().batch(rows, static, padded_with)
-        masks = [self._drawn(row) for row in rows]
+        masks = [self._mask_of(row) for row in rows]
         counts = np.array([len(hidden) for hidden, _ in masks])
         positions = np.zeros((len(rows), self._width(counts, static)), np.int32)
         targets = np.full(positions.shape, NO_TARGET, np.int32)
@@ -96,7 +96,7 @@ class MaskedRows(Prepared):
     def _widest(self) -> int:
         return max(1, *(len(positions) for positions, _ in self._measured))
 
-    def _drawn(self, row: int) -> tuple[np.ndarray, ...]:
+    def _mask_of(self, row: int) -> tuple[np.ndarray, ...]:
         if row < 0:  # it only fills the batch up
             return np.zeros(0, np.int32), np.zeros(0, np.int32)
         return self._measured[row] if self.step is None else self._draw(row, self.step)

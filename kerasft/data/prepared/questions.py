@@ -13,7 +13,7 @@ from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore
 from kerasft.data.tables.table import Table
 
 TargetsOf = Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
-PLACES = {"starts": np.int32, "ends": np.int32, "owned": np.bool_, "null": np.bool_}
+TOKEN_FIELDS = {"starts": np.int32, "ends": np.int32, "owned": np.bool_, "null": np.bool_}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +21,14 @@ class PreparedQuestions(Prepared):
     """Windows of contexts, each with its question: rows are windows, targets are those of its tokens.
 
     Attributes:
-        places: name -> (tokens,) `starts`, `ends`, `owned` and `null` of `QuestionPreprocessor`.
+        token_fields: name -> (tokens,) `starts`, `ends`, `owned` and `null` of `QuestionPreprocessor`.
         windows: (questions,) int64 how many windows each has.
         cut: the share of questions that lost tokens.
         unreachable: how many questions have answers, but none that begins and ends where tokens do.
         table: the questions; `starts` and `ends` of its rows are those of the answers.
     """
 
-    places: Mapping[str, np.ndarray]
+    token_fields: Mapping[str, np.ndarray]
     windows: np.ndarray
     cut: float
     unreachable: int
@@ -49,7 +49,7 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targe
         learnt: (rows, 2) int32 start and end of the answer that the model learns, -1 and -1 for none.
         targets_of: features, (batch,) starts and (batch,) ends -> (windows, longest) int32, in graph.
     """
-    kinds = dict.fromkeys([*preprocessor.pad_values, "targets"], np.int32) | PLACES
+    kinds = dict.fromkeys([*preprocessor.pad_values, "targets"], np.int32) | TOKEN_FIELDS
     stores = {name: TokenStore(np.dtype(kind)) for name, kind in kinds.items()}
     lengths, full_lengths, windows, cut = [], [], [], []
     unreachable = 0
@@ -73,7 +73,7 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targe
         pad_values=preprocessor.pad_values,
         longest=preprocessor.max_length,
         token_targets=True,
-        places={name: values[name] for name in PLACES},
+        token_fields={name: values[name] for name in TOKEN_FIELDS},
         windows=np.concatenate(windows),
         cut=float(np.concatenate(cut).mean()),
         unreachable=unreachable,

@@ -112,12 +112,12 @@ class SplitRows:
     @functools.cached_property
     def read_texts(self) -> list[tuple[str, ...]]:
         """The texts of each row that its answer belongs to, as a reader sees them."""
-        return list(map(self.task.without_marks, zip(*map(self.column, self.task.given))))
+        return list(map(self.task.without_marks, zip(*map(self.column, self.task.source_texts))))
 
     @functools.cached_property
     def keys(self) -> list[bytes]:
         """Equal where the texts of rows are the same."""
-        return row_keys(self.table, self.task.given)
+        return row_keys(self.table, self.task.source_texts)
 
     @functools.cached_property
     def answers(self) -> Sequence[Hashable] | None:
@@ -126,9 +126,9 @@ class SplitRows:
 
     def example(self, row: int, note: str = "") -> Example:
         """A row as a finding shows it."""
-        return Example(self.wheres[row], "\n".join(self.texts[row]), note or self.said(row))
+        return Example(self.wheres[row], "\n".join(self.texts[row]), note or self.answer(row))
 
-    def said(self, row: int) -> str:
+    def answer(self, row: int) -> str:
         """The answer of a row in words; "" where it has none."""
         if "label" not in self.table.schema.names:
             return ""

@@ -31,7 +31,7 @@ class Blanks(Check):
         for rows in data:
             empty, targets, signs, missing = [], [], [], []
             needed = [at for at, name in enumerate(data.task.texts) if name not in data.task.may_be_empty]
-            outputs = [at for at, name in enumerate(data.task.texts) if name not in data.task.given]
+            outputs = [at for at, name in enumerate(data.task.texts) if name not in data.task.source_texts]
             for row, texts in enumerate(rows.texts):
                 stripped = [texts[at].strip() for at in needed]
                 if not all(stripped):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
 
-Found = Mapping[int, Sequence[int]]  # row of one table -> rows of the other
+RowMatches = Mapping[int, Sequence[int]]  # row of one table -> rows of the other
 
 
 class Overlap(NamedTuple):
@@ -37,7 +37,7 @@ def overlap(task: Task, test: Table, train: Table) -> Overlap:
 
 def text_keys(task: Task, table: Table) -> list[bytes]:
     """16 bytes for each row that are equal where its texts are the same to a reader."""
-    return row_keys(table, task.given, plain=task.without_marks)
+    return row_keys(table, task.source_texts, plain=task.without_marks)
 
 
 def same_rows(keys: Sequence[Hashable], learnt: Sequence[Hashable]) -> dict[int, list[int]]:
@@ -49,7 +49,7 @@ def same_rows(keys: Sequence[Hashable], learnt: Sequence[Hashable]) -> dict[int,
 
 
 def other_answers(
-    matches: Found,
+    matches: RowMatches,
     test_answers: Mapping[int, Hashable] | Sequence[Hashable],
     train_answers: Mapping[int, Hashable] | Sequence[Hashable],
     whole: bool,

@@ -26,7 +26,7 @@ class Repeats(Check):
                 yield from self._contradictions(rows, answers)
 
     def _contradictions(self, rows: SplitRows, answers: Sequence[Hashable]) -> Iterator[Finding]:
-        keys = row_keys(rows.table, rows.task.given, folded_with_symbols)
+        keys = row_keys(rows.table, rows.task.source_texts, folded_with_symbols)
         against = contradicted(keys, answers)
         if against:
             what = "have the texts of another row and a different answer"
@@ -58,6 +58,8 @@ def as_in(rows: SplitRows, others: dict[int, int], of: SplitRows | None = None) 
     """Row -> its own answer and the place and answer of the row that it is like."""
     of = of or rows
     return {
-        row: f"{rows.said(row)} · like {of.wheres[other]}{': ' if of.said(other) else ''}{of.said(other)}".lstrip(" ·")
+        row: (
+            f"{rows.answer(row)} · like {of.wheres[other]}{': ' if of.answer(other) else ''}{of.answer(other)}"
+        ).lstrip(" ·")
         for row, other in list(others.items())[:200]
     }

@@ -79,13 +79,13 @@ def _task(values: Values, columns: Collection[str], where: str) -> Values:
             column, items = "labels", value["choices"]
         elif "start" in value:
             _check_labels(value, result.get("type"), where)
-            text = values["data"].get(_named(result, "to_name"))
+            text = values["data"].get(_text_at(result, "to_name"))
             column, items = "spans", _spans(value, text if isinstance(text, str) else _only_text(values), where)
         else:
-            row |= {_named(result, "from_name"): value[kind] for kind in ("rating", "number") if kind in value}
+            row |= {_text_at(result, "from_name"): value[kind] for kind in ("rating", "number") if kind in value}
             continue
         row[column] = row[column] + items
-        control = _named(result, "from_name")
+        control = _text_at(result, "from_name")
         if control not in ("spans", "labels") and control not in values["data"]:
             row[control] = row.get(control, []) + items
     return row
@@ -100,7 +100,7 @@ def _check_labels(value: Values, kind: Any, where: str) -> None:
         raise UserError(f"{where}: {what}; give it one, or remove it")
 
 
-def _named(result: Values, key: str) -> str:
+def _text_at(result: Values, key: str) -> str:
     return result[key] if isinstance(result.get(key), str) else ""
 
 
@@ -115,7 +115,7 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
         raise UserError(f"{where}: a span from {start!r} to {end!r}; starts and ends are whole numbers")
     if isinstance(text, str) and isinstance(there, str):
         try:
-            start, end = span_places(text, start, end, there)
+            start, end = span_offsets(text, start, end, there)
         except LookupError:
             raise UserError(
                 f"{where}: the span {there[:40]!r} from {start} to {end} is not what the text has there; export "
@@ -124,7 +124,7 @@ def _spans(value: Values, text: Any, where: str) -> list[Values]:
     return [{"start": start, "end": end, "label": label} for label in value["labels"]]
 
 
-def span_places(text: str, start: int, end: int, there: str) -> tuple[int, int]:
+def span_offsets(text: str, start: int, end: int, there: str) -> tuple[int, int]:
     """Offsets of a span that holds `there`, in code points, though they may be given in UTF-16 units.
 
     Raises:

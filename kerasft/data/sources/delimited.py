@@ -142,7 +142,7 @@ class Rows:
 def _fields(header: str, delimiter: str) -> int:
     """Into how many named fields a delimiter splits a header; 0: some have no name or one alike."""
     try:
-        names = _named(next(csv.reader([header], delimiter=delimiter), []))
+        names = _without_empty_end(next(csv.reader([header], delimiter=delimiter), []))
     except csv.Error:
         return 0
     return len(names) if all(name.strip() for name in names[1:]) and len(set(names)) == len(names) else 0
@@ -154,7 +154,7 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
     if header is None:
         return
     names = header[1]
-    names = with_index(_named(names))
+    names = with_index(_without_empty_end(names))
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
     spare = len(header[1]) - width
@@ -208,7 +208,7 @@ def _without_spare(fields: list[str], width: int, where: str, line: int) -> list
     return fields[:width]
 
 
-def _named(names: list[str]) -> list[str]:
+def _without_empty_end(names: list[str]) -> list[str]:
     """The names of a header without empty ones at its end."""
     width = len(names)
     while width > 1 and not names[width - 1].strip():

@@ -76,11 +76,11 @@ def _parts(batch: pa.RecordBatch, before: int, name: str, reading: Reading) -> I
         end = int(np.searchsorted(ends, bytes_before + reading.max_row_bytes, side="right"))
         if end == start:
             raise reading.too_large(f"{name}:{before + start + 1}")
-        yield _written_out(batch.slice(start, end - start))
+        yield _without_dictionaries(batch.slice(start, end - start))
         start, bytes_before = end, ends[end - 1]
 
 
-def _written_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch without dictionaries, whose values are slow to take one by one."""
     import pyarrow as pa
 

@@ -61,12 +61,12 @@ def _plain(value: Any, feature: Any, where: str) -> Any:
         return {key: _plain(item, feature[key], where) for key, item in value.items()}
     items = value.tolist() if hasattr(value, "tolist") else value
     inner = getattr(feature, "feature", feature)  # Sequence(ClassLabel) -> ClassLabel
-    return _named(items, getattr(inner, "names", None), where)
+    return _with_names(items, getattr(inner, "names", None), where)
 
 
-def _named(item: Any, names: list[str] | None, where: str) -> Any:
+def _with_names(item: Any, names: list[str] | None, where: str) -> Any:
     if isinstance(item, list):
-        return [_named(part, names, where) for part in item]
+        return [_with_names(part, names, where) for part in item]
     if isinstance(item, bytes):
         try:
             return item.decode("utf-8")

@@ -82,7 +82,7 @@ class Stage(abc.ABC):
     draws = False
 
     @abc.abstractmethod
-    def wanted(self, config: Config) -> bool:
+    def applies(self, config: Config) -> bool:
         """Whether the config asks for it."""
 
     def check(self, config: Config, task: Task) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kerasft.tasks.base import Task
 
 SHOWN = 3  # places in a message
-Found = dict[int, "str | None"]  # row of train -> FILE:LINE of the row that is the reason, in the order of rows
+RowReasons = dict[int, "str | None"]  # row of train -> FILE:LINE of the row that is the reason, in the order of rows
 
 
 class Cleaning(Stage):
@@ -29,15 +29,15 @@ class Cleaning(Stage):
 
     what: str
 
-    def wanted(self, config: Config) -> bool:
+    def applies(self, config: Config) -> bool:
         return config.data.clean is not None
 
     def action(self, config: Config) -> str:
-        """The value of the key, where the stage is wanted."""
+        """The value of the key, where the stage applies."""
         return getattr(config.data.clean, self.name)
 
     @abc.abstractmethod
-    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
         """The rows of train that are to go, by what rows hold and not by their order."""
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
@@ -50,7 +50,7 @@ class Cleaning(Stage):
         summary = f"{len(rows):,} of {len(train):,} rows of train {self.what}"
         if action == "fail":
             raise UserError(
-                f"data.clean.{self.name}: {summary}: {places(wheres)}; fix them, or let the key {self._others()}"
+                f"data.clean.{self.name}: {summary}: {first_of(wheres)}; fix them, or let the key {self._others()}"
             )
         if action == "keep":
             return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {summary}; they stay",))
@@ -66,7 +66,7 @@ class Cleaning(Stage):
         return f"be {' or '.join(action for action in actions if action not in ('keep', 'fail'))} instead of fail"
 
 
-def places(wheres: list[str]) -> str:
+def first_of(wheres: list[str]) -> str:
     """The first few of some places, and how many more there are."""
     more = f" and {len(wheres) - SHOWN:,} more" if len(wheres) > SHOWN else ""
     return ", ".join(wheres[:SHOWN]) + more

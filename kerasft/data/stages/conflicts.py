@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import folded_with_symbols, row_keys
 from kerasft.data.stages.base import Tables
-from kerasft.data.stages.cleaning import Cleaning, Found
+from kerasft.data.stages.cleaning import Cleaning, RowReasons
 from kerasft.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ class Conflicts(Cleaning):
                 "may have several right answers; leave the key out"
             )
 
-    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
         train = tables["train"]
         answers = task.row_answers(train)
         if answers is None or not task.one_answer:
             return {}
         groups: dict[bytes, list[int]] = {}
-        for row, key in enumerate(row_keys(train, task.given, folded_with_symbols)):
+        for row, key in enumerate(row_keys(train, task.source_texts, folded_with_symbols)):
             groups.setdefault(key, []).append(row)
         wheres, conflicts = train.column("where"), {}
         for rows in groups.values():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import row_keys
 from kerasft.data.stages.base import Tables
-from kerasft.data.stages.cleaning import Cleaning, Found
+from kerasft.data.stages.cleaning import Cleaning, RowReasons
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
@@ -22,9 +22,9 @@ class Duplicates(Cleaning):
     name = "duplicates"
     what = "are copies of others"
 
-    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
         train, wheres = tables["train"], tables["train"].column("where")
-        keys = row_keys(train, task.given)
+        keys = row_keys(train, task.source_texts)
         answers = task.row_answers(train) or [None] * len(train)
         groups: dict[tuple, list[int]] = {}
         for row, key in enumerate(zip(keys, answers)):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kerasft.config.schema import Config
 from kerasft.data.stages.base import Tables
-from kerasft.data.stages.cleaning import Cleaning, Found
+from kerasft.data.stages.cleaning import Cleaning, RowReasons
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
@@ -18,7 +18,7 @@ class Empty(Cleaning):
     name = "empty"
     what = "have an empty text"
 
-    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
         names = [name for name in task.texts if name not in task.may_be_empty]
         rows = (texts for batch in tables["train"].batches(4096, names) for texts in zip(*batch.values()))
         return {row: None for row, texts in enumerate(rows) if not all(text.strip() for text in texts)}

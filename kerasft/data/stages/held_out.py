@@ -27,7 +27,7 @@ class HeldOut(Stage):
         self.split = split
         self.name = f"{split}_share"
 
-    def wanted(self, config: Config) -> bool:
+    def applies(self, config: Config) -> bool:
         return isinstance(getattr(config.data, self.split), float)
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import row_keys
 from kerasft.data.stages.base import Tables
-from kerasft.data.stages.cleaning import Cleaning, Found
+from kerasft.data.stages.cleaning import Cleaning, RowReasons
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
@@ -19,11 +19,11 @@ class Leakage(Cleaning):
     name = "leakage"
     what = "stand in validation or test, too"
 
-    def find(self, tables: Tables, config: Config, task: Task) -> Found:
+    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
         measured: dict[bytes, str] = {}
         for split in ("test", "validation"):
             if split in tables:
-                for key, where in zip(row_keys(tables[split], task.given), tables[split].column("where")):
+                for key, where in zip(row_keys(tables[split], task.source_texts), tables[split].column("where")):
                     measured.setdefault(key, where)
-        keys = row_keys(tables["train"], task.given)
+        keys = row_keys(tables["train"], task.source_texts)
         return {row: measured[key] for row, key in enumerate(keys) if key in measured}

@@ -19,7 +19,7 @@ class Sample(Stage):
     name = "sample"
     draws = True
 
-    def wanted(self, config: Config) -> bool:
+    def applies(self, config: Config) -> bool:
         return config.data.limit is not None
 
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:

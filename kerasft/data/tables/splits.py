@@ -59,7 +59,7 @@ def sources_of(config: Config) -> dict[str, Sources]:
 def check_stages(config: Config, task: Task) -> None:
     """Raises UserError where a stage is asked for that this task's rows have no use for."""
     for stage in STAGES:
-        if stage.wanted(config):
+        if stage.applies(config):
             stage.check(config, task)
 
 
@@ -67,7 +67,7 @@ def apply_stages(read: Mapping[str, Table], config: Config, task: Task, remark: 
     """Takes rows as they were read through all stages that the config asks for. Raises UserError."""
     staged = Staged(read)
     for stage in STAGES:
-        if stage.wanted(config):
+        if stage.applies(config):
             staged = staged.then(stage.apply(staged.tables, config, task))
     for line in staged.remarks:
         Reading.of(config.data, remark).remark(line)

@@ -90,7 +90,7 @@ class Table:
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
-    shown: int = 30  # rows beyond these are folded away
+    visible: int = 30  # rows beyond these are folded away
     wide: bool = True
 
 
@@ -111,7 +111,7 @@ class Examples:
     kind: ClassVar[str] = "examples"
     rows: Sequence[Mapping[str, str]]
     score_name: str = "score"
-    shown: int = 10  # rows beyond these are folded away
+    visible: int = 10  # rows beyond these are folded away
     wide: bool = True
 
 

@@ -33,7 +33,7 @@ def per_class(report: Report) -> Section | None:
         note += f" {MOST_ROWS} of {len(classes):,}; all are in metrics.json."
     if averaged < len(classes):
         note += f" Macro averages run over the {averaged} classes that occur in truth or prediction."
-    return Section("Per class", [Table(columns, rows, shown=20 if many else len(rows))], note)
+    return Section("Per class", [Table(columns, rows, visible=20 if many else len(rows))], note)
 
 
 def confusion(report: Report) -> Section | None:
@@ -46,7 +46,9 @@ def confusion(report: Report) -> Section | None:
     wide = not (pairs and len(report.labels) <= 8)  # a small matrix and its table fit side by side
     blocks: list[Any] = [Figure(confusion_svg(matrix, report.labels), caption, wide)]
     if pairs:
-        blocks.append(Table(_PAIR_COLUMNS, pairs, "Most often confused, share of the true class", shown=10, wide=wide))
+        blocks.append(
+            Table(_PAIR_COLUMNS, pairs, "Most often confused, share of the true class", visible=10, wide=wide)
+        )
     return Section("Confusion", blocks)
 
 
@@ -61,7 +63,7 @@ def _many_confusions(report: Report) -> Section | None:
         for pair in pairs[:MOST_PAIRS]
     ]
     note = f"{len(support):,} classes have no readable matrix; {report.scores['confused_pairs_in_all']:,} pairs occur."
-    table = Table(_PAIR_COLUMNS, rows, "Most often confused, share of the true class", shown=20)
+    table = Table(_PAIR_COLUMNS, rows, "Most often confused, share of the true class", visible=20)
     return Section("Confusion", [table], note)
 
 
@@ -81,4 +83,4 @@ def per_tag(report: Report) -> Section | None:
     note = f"Over {tokens['tokens']:,} tokens, {score(tokens['accuracy'])} of them right. Averages leave O out."
     if len(tags) > MOST_ROWS:
         note += f" The {MOST_ROWS} tags with the lowest F1 of {len(tags):,}; all are in metrics.json."
-    return Section("Tags of tokens", [Table(columns, rows, shown=max(30, len(rows)))], note)
+    return Section("Tags of tokens", [Table(columns, rows, visible=max(30, len(rows)))], note)

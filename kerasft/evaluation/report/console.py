@@ -51,7 +51,7 @@ def _class_table(metrics: Mapping[str, Any], thresholds: bool = False) -> tuple[
         table.add_row(Text(printable(label)), *cells, f"{row['support']:,}", *own)
     table.add_section()
     if many:
-        table.caption = _left_out(len(classes), "classes")
+        table.caption = _note_on_rest(len(classes), "classes")
     return table, f"{sum(row['support'] for row in classes.values()):,}"
 
 
@@ -70,7 +70,7 @@ def _right_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _left_out(count: int, what: str) -> str:
+def _note_on_rest(count: int, what: str) -> str:
     where = "metrics.json" if count > MOST_ROWS else "report.html and metrics.json"
     return f"The {WORST_SHOWN} {what} with the lowest F1; all {count:,} are in the run's {where}."
 
@@ -93,7 +93,7 @@ def relations_table(metrics: Mapping[str, Any]) -> Table:
     table.add_row("mean of the relations", *(score(metrics[name]) for name in names), f"{support:,}", style="bold")
     table.add_row("accuracy", "", "", score(metrics["accuracy"]), f"{metrics['rows']:,}")
     if many:
-        table.caption = _left_out(len(relations), "relations")
+        table.caption = _note_on_rest(len(relations), "relations")
     return table
 
 

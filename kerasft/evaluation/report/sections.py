@@ -96,7 +96,7 @@ def mistakes(report: Report) -> Section | None:
     if not report.mistakes:
         return None
     rows = [
-        {key: _shown(value) for key, value in mistake.items() if value is not None}
+        {key: _cell_text(value) for key, value in mistake.items() if value is not None}
         for mistake in report.mistakes[:MOST_MISTAKES]
     ]
     heading, measure = report.kind.mistakes
@@ -108,7 +108,7 @@ def masked_texts(report: Report) -> Section | None:
     """Some hidden tokens with what the model would put there."""
     if not report.mistakes:
         return None
-    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    rows = [{key: _cell_text(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
     note = f"One hidden token of each of the first rows of the {report.split} split, and the likeliest five."
     return Section("Masked texts", [Examples(rows, "probability of the first")], note)
 
@@ -117,7 +117,7 @@ def written_texts(report: Report) -> Section | None:
     """Some texts that the model went on from, with what the data has there."""
     if not report.mistakes:
         return None
-    rows = [{key: _shown(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
+    rows = [{key: _cell_text(value) for key, value in sample.items()} for sample in report.mistakes[:MOST_MISTAKES]]
     note = f"Rows of the {report.split} split drawn by the run's seed: what was there, and what was written."
     return Section("Written texts", [Examples(rows)], note)
 
@@ -217,10 +217,10 @@ def _balance(classes: Any) -> list[Table]:
         ordered = ordered[:half] + ordered[-half:]
     rows = [(label, count, count / largest) for label, count in ordered]
     columns = [("class", "text"), ("training examples", "count"), ("", "bar only")]
-    return [Table(columns, rows, caption, shown=20)]
+    return [Table(columns, rows, caption, visible=20)]
 
 
-def _shown(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     """Any value as text for a page: control signs visible, long texts cut."""
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value)) or "(none)"

@@ -30,7 +30,7 @@ class _Beams(NamedTuple):
         generated: (batch, beams, steps) ids.
         present: (batch * beams, vocabulary), of a repetition penalty.
         cache: of batch * beams rows.
-        found: (batch, beams), scores of answers, best first.
+        answer_scores: (batch, beams), scores of answers, best first.
         answers: (batch, beams, steps) ids.
         ended: (batch,) bool.
     """
@@ -40,7 +40,7 @@ class _Beams(NamedTuple):
     generated: tf.Tensor
     present: tf.Tensor
     cache: Any
-    found: tf.Tensor
+    answer_scores: tf.Tensor
     answers: tf.Tensor
     ended: tf.Tensor
 
@@ -123,7 +123,9 @@ class BeamSearch:
 
     def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
-        likely = tf.nn.log_softmax(self._stopping.known(self._decoder.logits(hidden)))  # (batch * beams, vocabulary)
+        likely = tf.nn.log_softmax(
+            self._stopping.within_vocabulary(self._decoder.logits(hidden))
+        )  # (batch * beams, vocabulary)
         likely = self._stopping.penalised(likely, state.present)
         size = static_size(likely, 1)
         # (batch, beams, 1) + (batch, beams, vocabulary)
@@ -145,11 +147,11 @@ class BeamSearch:
         ends = tf.gather(tf.concat([tf.ones_like(ending, tf.bool), complete], axis=1), indices, batch_dims=1)
         new = tf.where(ends, self._normal(best, state.step + 1), _NEVER)
         grown = tf.gather(tf.concat([state.generated, generated], axis=1), indices, batch_dims=1)
-        answer_scores, indices = tf.math.top_k(tf.concat([state.found, new], axis=1), self._width)
+        answer_scores, indices = tf.math.top_k(tf.concat([state.answer_scores, new], axis=1), self._width)
         answers = tf.gather(tf.concat([state.answers, grown], axis=1), indices, batch_dims=1)
         ended = state.ended
         return (
-            tf.where(ended[:, tf.newaxis], state.found, answer_scores),
+            tf.where(ended[:, tf.newaxis], state.answer_scores, answer_scores),
             tf.where(ended[:, tf.newaxis, tf.newaxis], state.answers, answers),
         )
 

@@ -87,7 +87,7 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     """
     length = tf.shape(token_ids)[1]
     positions = tf.range(length)[tf.newaxis]  # (1, length)
-    mask = _seen(backbone, positions, length)  # (1, to, from)
+    mask = _causal_mask(backbone, positions, length)  # (1, to, from)
     x, cache = _embed(backbone, token_ids, positions), []
     for layer in backbone.transformer_layers:
         form = _FORMS[type(layer).__name__]
@@ -113,7 +113,7 @@ def read_token(
     Returns:
         (batch, hidden), and the cache with this token.
     """
-    mask = _seen(backbone, positions[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
+    mask = _causal_mask(backbone, positions[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
     x, updated = _embed(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
     for layer, layer_cache in zip(backbone.transformer_layers, cache):
         form = _FORMS[type(layer).__name__]
@@ -132,10 +132,10 @@ def with_token(cache: KeysValues, new: KeysValues, positions: tf.Tensor) -> Keys
     """
     batch, capacity, heads = tf.shape(cache.keys)[0], tf.shape(cache.keys)[2], static_size(cache.keys, 1)
     rows = tf.range(batch * heads) * capacity + tf.repeat(positions, heads)  # where each head's key and value go
-    return KeysValues(*(_written(old, rows, part) for old, part in zip(cache, new)))
+    return KeysValues(*(_update(old, rows, part) for old, part in zip(cache, new)))
 
 
-def _written(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+def _update(old: tf.Tensor, rows: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     width = old.shape[3]
     flat, values = tf.reshape(old, [-1, width]), tf.cast(tf.reshape(new, [-1, width]), old.dtype)  # (rows, width)
     if tf.config.list_logical_devices("TPU"):  # XLA has no such op, and updates in place by itself
@@ -163,7 +163,7 @@ def _embed(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) ->
     return x + tf.cast(tf.gather(tf.convert_to_tensor(learnt.position_embeddings), positions), x.dtype)
 
 
-def _seen(backbone: keras.Model, positions: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
+def _causal_mask(backbone: keras.Model, positions: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
     """(batch or 1, to) places -> (batch or 1, to, room) bool: those up to each; Mistral sees a window of the newest."""
     at, to = tf.range(room), positions[..., tf.newaxis]  # (room,), (batch or 1, to, 1)
     window = getattr(backbone, "sliding_window", None)

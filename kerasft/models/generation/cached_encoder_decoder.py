@@ -59,7 +59,7 @@ class EncoderDecoder:
         cache, read = [], ReadInput([], here)
         for layer in self.backbone.decoder_transformer_layers:
             keys_values = KeysValues(
-                *(tf.transpose(part, [0, 2, 1, 3]) for part in self._form.looked_up(layer, encoded))
+                *(tf.transpose(part, [0, 2, 1, 3]) for part in self._form.input_keys_values(layer, encoded))
             )
             shape = [rows, keys_values.keys.shape[1], room, keys_values.keys.shape[3]]
             cache.append(KeysValues(*(own_room(shape, encoded.dtype) for _ in KeysValues._fields)))
@@ -82,10 +82,10 @@ class EncoderDecoder:
         for layer, layer_cache, read in zip(
             self.backbone.decoder_transformer_layers, cache, shared.layers, strict=True
         ):
-            grown = with_token(layer_cache, form.said(layer, x), positions)
-            x = form.attended(layer, "self", x, grown, before, bias)
-            x = form.attended(layer, "cross", x, read, shared.here[:, tf.newaxis], None)
-            x = form.fed_forward(layer, x)
+            grown = with_token(layer_cache, form.own_keys_values(layer, x), positions)
+            x = form.add_attention(layer, "self", x, grown, before, bias)
+            x = form.add_attention(layer, "cross", x, read, shared.here[:, tf.newaxis], None)
+            x = form.feed_forward(layer, x)
             updated.append(grown)
         return form.finish(self.backbone, x)[:, 0], updated
 
@@ -93,7 +93,7 @@ class EncoderDecoder:
         return output_logits(self.backbone, hidden)
 
 
-def _looked_up(query: tf.Tensor, keys_values: KeysValues, mask: tf.Tensor, *how: Any) -> tf.Tensor:
+def _look_up(query: tf.Tensor, keys_values: KeysValues, mask: tf.Tensor, *how: Any) -> tf.Tensor:
     """(rows, 1, heads, width) -> the same. `how` is the scale and the bias of `attend`.
 
     Where several rows look up one row of what is kept, they stand there as if they were tokens of it.
@@ -125,23 +125,23 @@ class _Bart:
         return None
 
     @staticmethod
-    def said(layer, x):
+    def own_keys_values(layer, x):
         attention = layer._self_attention_layer
         return KeysValues(attention._key_dense(x), attention._value_dense(x))
 
     @staticmethod
-    def looked_up(layer, encoded):
+    def input_keys_values(layer, encoded):
         attention = layer._cross_attention_layer
         return KeysValues(attention._key_dense(encoded), attention._value_dense(encoded))
 
     @staticmethod
-    def attended(layer, kind, x, keys_values, mask, bias):
+    def add_attention(layer, kind, x, keys_values, mask, bias):
         attention = getattr(layer, f"_{kind}_attention_layer")
-        context = _looked_up(attention._query_dense(x), keys_values, mask)
+        context = _look_up(attention._query_dense(x), keys_values, mask)
         return getattr(layer, f"_{kind}_attention_layer_norm")(x + attention._output_dense(context))
 
     @staticmethod
-    def fed_forward(layer, x):
+    def feed_forward(layer, x):
         inner = layer._feedforward_output_dense(layer._feedforward_intermediate_dense(x))
         return layer._feedforward_layer_norm(x + inner)
 
@@ -180,11 +180,11 @@ class _T5:
         return tf.transpose(biases, [0, 2, 1])[:, :, tf.newaxis]  # -> (batch, heads, 1, room)
 
     @staticmethod
-    def said(layer, x):
+    def own_keys_values(layer, x):
         return _T5._projected(layer.self_attention, layer.self_attention_layer_norm(x))
 
     @staticmethod
-    def looked_up(layer, encoded):
+    def input_keys_values(layer, encoded):
         return _T5._projected(layer.cross_attention, encoded)
 
     @staticmethod
@@ -197,14 +197,14 @@ class _T5:
         return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], attention.num_heads, attention.key_value_dim])
 
     @staticmethod
-    def attended(layer, kind, x, keys_values, mask, bias):
+    def add_attention(layer, kind, x, keys_values, mask, bias):
         attention = getattr(layer, f"{kind}_attention")
         query = attention.query_projector(getattr(layer, f"{kind}_attention_layer_norm")(x))
-        context = _looked_up(_T5._heads(attention, query), keys_values, mask, 1.0, bias)
+        context = _look_up(_T5._heads(attention, query), keys_values, mask, 1.0, bias)
         return x + attention.output_projector(tf.reshape(context, tf.shape(query)))  # heads, width -> one axis again
 
     @staticmethod
-    def fed_forward(layer, x):
+    def feed_forward(layer, x):
         normal = layer.layer_norm(x)
         inner = layer.input_projector(normal)
         if layer.use_gated_activation:

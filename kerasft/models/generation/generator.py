@@ -108,7 +108,7 @@ class Generator:
         Returns:
             `text` (batch,) valid UTF-8, and `tokens` (batch,) int32, how many were written.
         """
-        generated, prompt_ids = self._written(features, sampling_params)  # (batch, steps), (batch, longest)
+        generated, prompt_ids = self._generate(features, sampling_params)  # (batch, steps), (batch, longest)
         return {
             "text": self._stopping.text(generated, prompt_ids),
             "tokens": tf.reduce_sum(tf.cast(generated >= 0, tf.int32), axis=1),
@@ -133,7 +133,7 @@ class Generator:
             *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
         )
 
-    def _written(
+    def _generate(
         self, features: Mapping[str, tf.Tensor], sampling_params: SamplingParams
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch, steps) ids, NO_TOKEN from a row's end on, and (batch, longest) those that they follow."""
@@ -142,25 +142,25 @@ class Generator:
         if self.decoding.beams > 1:
             search = BeamSearch(self.decoder, self._stopping, self.decoding.beams, self.decoding.length_penalty)
             state_of_prompt = state_of_prompt._replace(
-                cache=self._kept(state_of_prompt.cache), shared=self._kept(state_of_prompt.shared)
+                cache=self._in_product_type(state_of_prompt.cache), shared=self._in_product_type(state_of_prompt.shared)
             )
             with self._products():
-                return search(state_of_prompt, limits), _given(state_of_prompt)
+                return search(state_of_prompt, limits), _prompt_ids(state_of_prompt)
         request, first = self._first(state_of_prompt, limits, sampling_params)
-        request = request._replace(shared=self._kept(request.shared))
+        request = request._replace(shared=self._in_product_type(request.shared))
         with self._products():
             (last,) = tf.while_loop(
                 lambda state: ~tf.reduce_all(state.ended),
                 lambda state: (self._go_on(request, state),),
-                (first._replace(cache=self._kept(first.cache)),),
+                (first._replace(cache=self._in_product_type(first.cache)),),
                 parallel_iterations=1,
             )
-        return tf.transpose(last.generated), _given(state_of_prompt)
+        return tf.transpose(last.generated), _prompt_ids(state_of_prompt)
 
     def _products(self) -> contextlib.AbstractContextManager[None]:
         return held_weights(self.decoder.backbone) if self.bfloat16 else contextlib.nullcontext()
 
-    def _kept(self, parts: Any) -> Any:
+    def _in_product_type(self, parts: Any) -> Any:
         """What a decoder looks up at each token, in the type of its products."""
         cast = lambda part: tf.cast(part, tf.bfloat16) if part.dtype == tf.float32 else part  # noqa: E731
         return tf.nest.map_structure(cast, parts) if self.bfloat16 else parts
@@ -185,7 +185,10 @@ class Generator:
             sampling_params.top_p,
             state_of_prompt.shared,
         )
-        nothing, present = tf.fill([steps, rows], NO_TOKEN), self._stopping.seen_tokens(None, _given(state_of_prompt))
+        nothing, present = (
+            tf.fill([steps, rows], NO_TOKEN),
+            self._stopping.seen_tokens(None, _prompt_ids(state_of_prompt)),
+        )
         start = _State(tf.constant(0), nothing[0], limits < 1, present, nothing, state_of_prompt.cache)
         return request, self._write(request, start, state_of_prompt.hidden, state_of_prompt.cache)
 
@@ -198,7 +201,7 @@ class Generator:
 
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
-        logits = self._stopping.penalised(self._stopping.known(self.decoder.logits(hidden)), state.present)
+        logits = self._stopping.penalised(self._stopping.within_vocabulary(self.decoder.logits(hidden)), state.present)
         sampling = request.seed, state.step, request.temperature, request.top_p
         token = choose(logits, *sampling, self.decoding.top_k)
         ended = state.ended | tf.gather(tf.constant(self._stopping.special), token)
@@ -211,7 +214,7 @@ class Generator:
         return _State(count, token, ended, present, generated, cache)
 
 
-def _given(state_of_prompt: PrefillState) -> tf.Tensor:
+def _prompt_ids(state_of_prompt: PrefillState) -> tf.Tensor:
     """(batch, longest) what an answer follows in its row, NO_TOKEN behind it."""
     here = tf.sequence_mask(state_of_prompt.lengths, tf.shape(state_of_prompt.token_ids)[1])
     return tf.where(here, state_of_prompt.token_ids, NO_TOKEN)

@@ -30,7 +30,7 @@ class StoppingCriteria:
         self._longest_stop = max((len(text.encode("utf-8")) for text in decoding.stop), default=0)
         self._stop = "|".join(map(re.escape, decoding.stop))
 
-    def known(self, logits: tf.Tensor) -> tf.Tensor:
+    def within_vocabulary(self, logits: tf.Tensor) -> tf.Tensor:
         """(batch, vocabulary) without those beyond the tokens: a table may be longer than the vocabulary."""
         in_vocabulary = self._detokenizer.ordinary | self.special
         return logits if in_vocabulary.all() else tf.where(tf.constant(in_vocabulary), logits, logits.dtype.min)

@@ -24,7 +24,7 @@ def streamed_text(tokens: Iterable[bytes], stops: Sequence[str] = ()) -> Iterato
             if text := pending[: min(positions)]:
                 yield text
             return
-        overlap = 0 if final else max((_begun(pending, stop) for stop in stops), default=0)
+        overlap = 0 if final else max((_overlap(pending, stop) for stop in stops), default=0)
         if text := pending[: len(pending) - overlap]:
             yield text
         pending = pending[len(pending) - overlap :]
@@ -36,6 +36,6 @@ def _with_end(tokens: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:
     yield True, b""
 
 
-def _begun(text: str, stop: str) -> int:
+def _overlap(text: str, stop: str) -> int:
     """How many characters at the end of a text are the beginning of a stop text."""
     return next((size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size])), 0)

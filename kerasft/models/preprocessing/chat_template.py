@@ -53,14 +53,14 @@ class ChatTemplate:
         own = bool(messages) and messages[0].role == SYSTEM
         return [*messages] if own or self._system is None else [Message(SYSTEM, self._system), *messages]
 
-    def spoken(self, message: Message) -> RenderedTurn:
+    def render_turn(self, message: Message) -> RenderedTurn:
         """A turn in its parts."""
         opening = self.opening(message.role)
         return RenderedTurn(message.role, opening, message.content + self.end, message.role in self.learnt)
 
     def text(self, messages: Iterable[Message]) -> str:
         """Whole turns as one text, each with what stands behind it."""
-        return "".join(turn.opening + turn.closed + self.between for turn in map(self.spoken, messages))
+        return "".join(turn.opening + turn.closed + self.between for turn in map(self.render_turn, messages))
 
     def prompt(self, messages: Sequence[Message]) -> str:
         """A dialogue as the text behind which an answer is written."""

@@ -100,7 +100,7 @@ class TextPreprocessor(tf.Module):
         """As `StringPreprocessor.token_offsets`; a pair is cut as in the features."""
         texts = self._texts(self._checked(columns))
         pieces = [piece_encoder(self.encoder)(text) for text in texts]
-        indices = self._kept(pieces, max(self.max_length - self._special(), 0))
+        indices = self._fitting_tokens(pieces, max(self.max_length - self._special(), 0))
         runs: list[Run | tuple[int, ...]] = [self.layout.start]
         for number, (index, each) in enumerate(zip(indices, pieces)):
             last = number == len(pieces) - 1
@@ -162,7 +162,7 @@ class TextPreprocessor(tf.Module):
         counts = longest_first(segments[0].row_lengths(), segments[1].row_lengths(), budget)
         return [shortened(segment, count) for segment, count in zip(segments, counts)]
 
-    def _kept(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
+    def _fitting_tokens(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
         """(batch, tokens) int64 of each text: which of its tokens `_fit` keeps."""
         return self._fit([all_tokens(each) for each in pieces], budget)
 

@@ -84,7 +84,7 @@ class QuestionPreprocessor(tf.Module):
         question_ids, pieces, context = self._encoded(columns)
         questions = question_ids[:, : self._longest_question]
         windows = self._windows(questions, pieces)
-        starts, ends = self._places(pieces, context)
+        starts, ends = self._offsets(pieces, context)
         rows = tf.size(context, out_type=tf.int64)
         return self._model_inputs(tf.gather(questions, windows.text), pieces, windows, starts, ends) | {
             "texts": context,
@@ -122,7 +122,7 @@ class QuestionPreprocessor(tf.Module):
         first = both.ids.row_splits[rows]
         return both.ids[:rows], Pieces(both.ids[rows:], *(values[first:] for values in both[1:])), text[rows:]
 
-    def _places(self, pieces: Pieces, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _offsets(self, pieces: Pieces, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(all tokens,), (all tokens,) where in the context each begins and ends, without white space before it."""
         units = self.segmenter(context, pieces)
         opens = units.opening >= 0

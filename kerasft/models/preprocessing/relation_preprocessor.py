@@ -79,7 +79,7 @@ class RelationPreprocessor(TextPreprocessor):
         nearest = self._nearest(tokens, budget)
         return [nearest.with_flat_values(tf.gather(tokens.flat_values, nearest.flat_values))]
 
-    def _kept(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
+    def _fitting_tokens(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
         return [self._nearest(each.ids, budget) for each in pieces]
 
     def _nearest(self, tokens: tf.RaggedTensor, budget: int) -> tf.RaggedTensor:

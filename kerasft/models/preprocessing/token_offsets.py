@@ -35,12 +35,12 @@ class Run(NamedTuple):
     """Tokens that stand beside each other in each row.
 
     Attributes:
-        places: (rows, tokens) int64 where they are among all tokens of `pieces`.
+        indices: (rows, tokens) int64 where they are among all tokens of `pieces`.
         pieces: where these come from.
         column: of which column they are.
     """
 
-    places: tf.RaggedTensor
+    indices: tf.RaggedTensor
     pieces: Pieces
     column: int
 
@@ -60,7 +60,7 @@ def located(
         texts: (batch,) strings of each column.
         text_of_row: see `TokenOffsets`; None: each row is of a text of its own.
     """
-    rows = next(run.places.nrows() for run in runs if isinstance(run, Run))
+    rows = next(run.indices.nrows() for run in runs if isinstance(run, Run))
     whole = side_by_side([_placed(run, rows) for run in runs])  # (rows, tokens, 3)
     flat = whole.flat_values  # (all tokens, 3) start, end, column
     own = tf.range(rows) if text_of_row is None else text_of_row
@@ -72,5 +72,5 @@ def _placed(run: Run | Sequence[int], rows: tf.Tensor) -> tf.RaggedTensor:
     if not isinstance(run, Run):
         special = repeated(tuple(run), rows)
         return special.with_flat_values(tf.fill([tf.size(special.flat_values), 3], NOWHERE))
-    starts, ends = (tf.gather(values, run.places.flat_values) for values in (run.pieces.starts, run.pieces.ends))
-    return run.places.with_flat_values(tf.stack([starts, ends, tf.fill(tf.shape(starts), run.column)], axis=1))
+    starts, ends = (tf.gather(values, run.indices.flat_values) for values in (run.pieces.starts, run.pieces.ends))
+    return run.indices.with_flat_values(tf.stack([starts, ends, tf.fill(tf.shape(starts), run.column)], axis=1))

@@ -12,11 +12,11 @@ class Refusal:
     """Makes the error of a key."""
 
     def __init__(self, where: str, kind: str):
-        self.place, self.kind = where, kind
+        self.where, self.kind = where, kind
 
     def __call__(self, key: str, value: Any, built: str) -> UserError:
         return UserError(
-            f"model.preset: {self.place}: {key} is {short(value)}, and KerasHub's {self.kind} {built}; "
+            f"model.preset: {self.where}: {key} is {short(value)}, and KerasHub's {self.kind} {built}; "
             "use a model that agrees with it"
         )
 
@@ -26,7 +26,7 @@ def check_fixed(fixed: Mapping[str, tuple[Any, ...]], values: Mapping[str, Any],
     for key, allowed in fixed.items():
         if key == "auto_map" and values.get(key):
             raise UserError(
-                f"model.preset: {wrong.place}: auto_map is {short(values[key])}: its layers are Python code of its "
+                f"model.preset: {wrong.where}: auto_map is {short(values[key])}: its layers are Python code of its "
                 "own, which is never run; use a model of transformers' own classes"
             )
         if values.get(key) is not None and values[key] not in allowed:

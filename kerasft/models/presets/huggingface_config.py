@@ -95,11 +95,11 @@ def _check_sizes(family: HuggingFaceFamily, values: dict[str, Any], wrong: Refus
     _fill_in(family, values)
     for key in family.sizes:
         if key not in values:
-            raise UserError(f"model.preset: {wrong.place} has no {key}; fetch the model again")
+            raise UserError(f"model.preset: {wrong.where} has no {key}; fetch the model again")
         size = values[key]
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise UserError(
-                f"model.preset: {wrong.place}: {key} is {short(size)}, and not a number of 1 or more; "
+                f"model.preset: {wrong.where}: {key} is {short(size)}, and not a number of 1 or more; "
                 "fetch the model again"
             )
     hidden, heads = (values[names] for names in _width_and_heads(family))
@@ -203,7 +203,7 @@ def _rates(
         if len(set(rates.values())) > 1:
             settings["rates"] = {kind: float(rate) for kind, rate in rates.items()}
     return [
-        f"{wrong.place}: {key} is {short(values[key])}, for which KerasHub's {wrong.kind} has no layer; it trains "
+        f"{wrong.where}: {key} is {short(values[key])}, for which KerasHub's {wrong.kind} has no layer; it trains "
         "without, or with model.dropout"
         for key in family.unbuilt_rates
         if values.get(key)

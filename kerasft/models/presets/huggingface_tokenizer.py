@@ -40,7 +40,7 @@ _PIECES = {"xlm-roberta": "sentencepiece.bpe.model", "bert": "sentencepiece.bpe.
 _END_OF_GPT2 = "<|endoftext|>"
 
 
-class FoundTokenizer(NamedTuple):
+class TokenizerDescription(NamedTuple):
     """A tokenizer before KerasHub's object is made of it.
 
     Attributes:
@@ -58,7 +58,7 @@ class FoundTokenizer(NamedTuple):
     strip_left: list[str] | None = None
 
 
-def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
+def find_tokenizer(resolved: str, model_type: str) -> TokenizerDescription:
     """Reads the tokenizer of a folder or of a model on the hub.
 
     Args:
@@ -76,7 +76,7 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
         if pieces is not None:
             return _from_pieces(model_type, content, pieces)
         description = None if content is None else read_tokenizer_json(content, settings)
-        return _found(resolved, model_type, description, settings)
+        return _of_description(resolved, model_type, description, settings)
     except Refused as error:
         raise UserError(f"model.preset: {resolved}: {error}; use a model whose tokenizer is of this kind") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -86,9 +86,9 @@ def find_tokenizer(resolved: str, model_type: str) -> FoundTokenizer:
         ) from None
 
 
-def _found(
+def _of_description(
     resolved: str, model_type: str, description: TokenizerJson | None, settings: Mapping[str, Any]
-) -> FoundTokenizer:
+) -> TokenizerDescription:
     kind = description.kind if description else _kind_of_files(resolved, model_type)
     if model_type not in _CLASSES[kind]:
         raise Refused(f"it is {kind}", f"a {model_type} is read with {_kinds_of(model_type)}")
@@ -119,7 +119,7 @@ def _own_pieces(
     return preset_file(resolved, _PIECES.get(model_type, "tokenizer.model"))
 
 
-def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Path) -> FoundTokenizer:
+def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Path) -> TokenizerDescription:
     from kerasft.models.presets.sentence_piece_json import piece_names
 
     kind = UNIGRAM if model_type in _CLASSES[UNIGRAM] else SENTENCE_PIECE
@@ -134,10 +134,10 @@ def _from_pieces(model_type: str, content: Mapping[str, Any] | None, pieces: Pat
     return tokenizer
 
 
-def _of_model(kind: str, model_type: str, proto: bytes, names: set[str]) -> FoundTokenizer:
+def _of_model(kind: str, model_type: str, proto: bytes, names: set[str]) -> TokenizerDescription:
     name = _CLASSES[kind][model_type]
     # XLM-R's ids are the model's and one, and its mask is behind them all.
-    return FoundTokenizer(kind, name, len(names) + (1 if name == _SHIFTED else -1), {"proto": proto})
+    return TokenizerDescription(kind, name, len(names) + (1 if name == _SHIFTED else -1), {"proto": proto})
 
 
 def _kinds_of(model_type: str) -> str:
@@ -161,7 +161,7 @@ def _kind_of_files(resolved: str, model_type: str) -> str:
 
 def _word_piece(
     resolved: str, name: str, description: TokenizerJson | None, settings: Mapping[str, Any]
-) -> FoundTokenizer:
+) -> TokenizerDescription:
     file = preset_file(resolved, "vocab.txt")
     lines = None if file is None else read_words(file)
     if description is None:
@@ -173,12 +173,12 @@ def _word_piece(
             arguments["special_tokens"] = description.added
         check_same(words, lines, file)
     arguments |= {"vocabulary": words, "special_tokens_in_strings": True}
-    return FoundTokenizer(WORDPIECE, name, len(words) - 1, arguments)
+    return TokenizerDescription(WORDPIECE, name, len(words) - 1, arguments)
 
 
 def _byte_pair(
     resolved: str, model_type: str, description: TokenizerJson | None, settings: Mapping[str, Any]
-) -> FoundTokenizer:
+) -> TokenizerDescription:
     if description is None:
         vocabulary, merges = read_merges(resolved)
         options: dict[str, Any] = {"add_prefix_space": bool(settings.get("add_prefix_space"))}
@@ -199,7 +199,7 @@ def _byte_pair(
         raise Refused("it splits off each digit", f"KerasHub's {model_type} does not")
     if not name:
         arguments |= _own_tokens(settings, resolved, vocabulary, added) | {"split_digits": digits}
-    return FoundTokenizer(BYTE_PAIR, name, max(vocabulary.values()), arguments, strip_left)
+    return TokenizerDescription(BYTE_PAIR, name, max(vocabulary.values()), arguments, strip_left)
 
 
 def _own_tokens(
@@ -221,7 +221,7 @@ def _special(settings: Mapping[str, Any], resolved: str, role: str) -> str | Non
     return token.get("content") if isinstance(token, dict) else token
 
 
-def make_tokenizer(description: FoundTokenizer) -> keras_hub.tokenizers.Tokenizer:
+def make_tokenizer(description: TokenizerDescription) -> keras_hub.tokenizers.Tokenizer:
     """KerasHub's object of a tokenizer.
 
     Raises:

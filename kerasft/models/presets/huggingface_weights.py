@@ -73,12 +73,12 @@ class WeightLoader:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], config: BackboneConfig, where: str):
-        self.tensors, self.config, self.place = tensors, config, where
+        self.tensors, self.config, self.where = tensors, config, where
         self.missing: list[str] = []
-        self._taken: set[str] = set()
-        self._prefix = self._found_prefix()
+        self._read_names: set[str] = set()
+        self._prefix = self._find_prefix()
 
-    def _found_prefix(self) -> str:
+    def _find_prefix(self) -> str:
         anchor = self.config.family.anchor
         names = [name for name in self.tensors if name == anchor or name.endswith(f".{anchor}")]
         if self.config.model_type == "bart" and not names:  # the shared table has one name of three
@@ -87,7 +87,7 @@ class WeightLoader:
         if len(names) != 1:
             what = f"{len(names)} tables of token embeddings, {names[0]} and {names[1]}" if names else f"no {anchor}"
             fix = "take a model of one part" if names else f"it is no {self.config.model_type}: fetch the model again"
-            raise UserError(f"model.preset: {self.place}: its weights have {what}; {fix}")
+            raise UserError(f"model.preset: {self.where}: its weights have {what}; {fix}")
         return names[0].removesuffix(anchor)
 
     def _name(self, tensor_name: str) -> str | None:
@@ -116,7 +116,7 @@ class WeightLoader:
         name = self._name(tensor_name)
         if name is None:
             raise UserError(
-                f"model.preset: {self.place}: its weights lack {tensor_name}, which a {self.config.model_type} has; "
+                f"model.preset: {self.where}: its weights lack {tensor_name}, which a {self.config.model_type} has; "
                 "fetch the model again"
             )
         kind, _, file = self.tensors[name]
@@ -128,7 +128,7 @@ class WeightLoader:
         with safe_open(str(file), "np") as opened:
             value = opened.get_tensor(name)
         check_finite(value, f"{file}: {name}")
-        self._taken.add(name)
+        self._read_names.add(name)
         return value
 
     def port_weight(
@@ -152,7 +152,7 @@ class WeightLoader:
             turned = None
         if turned is None or list(turned.shape) != shape:
             raise UserError(
-                f"model.preset: {self.place}: {self._name(hf_weight_key)} has the shape {list(value.shape)}, and by "
+                f"model.preset: {self.where}: {self._name(hf_weight_key)} has the shape {list(value.shape)}, and by "
                 f"config.json {_sizes(shape)} numbers are needed; take weights and config.json from the same model"
             )
         keras_variable.assign(turned)
@@ -174,12 +174,12 @@ class WeightLoader:
             positions = backbone.embeddings.position_embedding.position_embeddings
             positions.assign(positions + row)
         self._check_tied(backbone)
-        surplus = [name for name in self.tensors if name not in self._taken and not _BUFFERS.match(name)]
+        surplus = [name for name in self.tensors if name not in self._read_names and not _BUFFERS.match(name)]
         inside = [name for name in surplus if name.startswith(self._prefix) and not self._is_above(name)]
         if inside:
             others = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
             raise UserError(
-                f"model.preset: {self.place}: its weights have {inside[0]}{others}, which KerasHub's {kind} has no "
+                f"model.preset: {self.where}: its weights have {inside[0]}{others}, which KerasHub's {kind} has no "
                 "variable for; use a model without"
             )
         return [name for name in surplus if not self._is_above(name)]
@@ -211,7 +211,7 @@ class WeightLoader:
         output = self.get_tensor(_OUTPUT).astype(np.float32)
         if output.shape != table.shape or not np.array_equal(output, table):
             raise UserError(
-                f"model.preset: {self.place}: its {_OUTPUT} is not its token embedding, and KerasHub's "
+                f"model.preset: {self.where}: its {_OUTPUT} is not its token embedding, and KerasHub's "
                 f"{self.config.model_type} has that one there; use a model whose word embeddings are tied"
             )
 

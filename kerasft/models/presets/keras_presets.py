@@ -92,7 +92,7 @@ def save_preset(backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokeni
         folder: is made if need be.
     """
     backbone.save_to_preset(folder)
-    _update_config(Path(folder) / "config.json", *_left_out(backbone))
+    _update_config(Path(folder) / "config.json", *_extra_settings(backbone))
     save_tokenizer(tokenizer, folder)
 
 
@@ -108,7 +108,7 @@ def save_tokenizer(tokenizer: keras_hub.tokenizers.Tokenizer, folder: str) -> No
 
 def backbone_config(backbone: keras_hub.models.Backbone) -> dict[str, Any]:
     """What `save_preset` writes to config.json: all of a backbone but its weights."""
-    inside, outside = _left_out(backbone)
+    inside, outside = _extra_settings(backbone)
     serialized = keras.saving.serialize_keras_object(backbone)
     names = {name: serialized[name] for name in ("module", "class_name", "registered_name")}
     return {**names, "config": {**serialized["config"], **inside}, **outside}
@@ -134,7 +134,7 @@ def backbone_of_config(config: Mapping[str, Any], path: Path, dtype: str) -> ker
     )
 
 
-def _left_out(backbone: keras_hub.models.Backbone) -> tuple[dict[str, Any], dict[str, Any]]:
+def _extra_settings(backbone: keras_hub.models.Backbone) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a backbone's saved config has beside or instead of KerasHub's own: among its arguments, and around them."""
     float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
     inside: dict[str, Any] = {"dtype": float32, "trainable": True}

@@ -53,7 +53,7 @@ class Bins:
     def __len__(self) -> int:
         return len(self.labels) + 2 if self.labels else len(self.edges) + 1
 
-    def places(self, rows: Iterable[Row]) -> list[tuple[int, ...]]:
+    def indices(self, rows: Iterable[Row]) -> list[tuple[int, ...]]:
         """Rows -> the bins of each."""
         if not self.labels:
             return [tuple(bisect_right(self.edges, value) for value in row) for row in rows]

@@ -50,7 +50,7 @@ def make_reference(
 
 
 def _counts(bins: Bins, rows: list) -> list[int]:
-    indices = [index for row in bins.places(rows) for index in row]
+    indices = [index for row in bins.indices(rows) for index in row]
     return np.bincount(np.array(indices, np.int64), minlength=len(bins)).tolist()
 
 

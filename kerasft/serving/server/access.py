@@ -59,7 +59,7 @@ class Tokens:
 
     def __init__(self, file: Path):
         self._file = file
-        self._seen: tuple[int, int] | None = None
+        self._file_state: tuple[int, int] | None = None
         self._tokens: list[bytes] = []
         try:
             self._read()
@@ -71,17 +71,17 @@ class Tokens:
     def _read(self) -> None:
         status = self._file.stat()
         state = (status.st_mtime_ns, status.st_size)
-        if state != self._seen:
+        if state != self._file_state:
             lines = [line.strip() for line in self._file.read_bytes().splitlines()]
             self._tokens = [line for line in lines if line and not line.startswith(b"#")]
-            self._seen = state
+            self._file_state = state
 
     def check(self, header: str | bytes | None) -> None:
         """An Authorization header. Raises ServingError (UNAUTHENTICATED, 401) unless it has one of the tokens."""
         try:
             self._read()
         except OSError:  # a file that is gone closes the server; it does not open it
-            self._tokens, self._seen = [], None
+            self._tokens, self._file_state = [], None
         credentials = header.encode("utf-8", "replace") if isinstance(header, str) else header or b""
         scheme, token = credentials[: len(SCHEME)].lower(), credentials[len(SCHEME) :].strip()
         # All are compared, each in constant time: what is wrong takes as long wherever it differs.

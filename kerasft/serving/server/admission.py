@@ -28,25 +28,25 @@ class Shares:
 
     def __init__(self, most: int, most_each: int, what: str):
         self._most, self._most_each, self._what = most, most_each, what
-        self._taken: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self.count = 0
 
     @contextlib.contextmanager
-    def place(self, owner: str) -> Iterator[None]:
+    def slot(self, owner: str) -> Iterator[None]:
         """A place for as long as the context lasts. Raises ServingError where there is none."""
         if self.count >= self._most:
             raise _overloaded(f"{self.count} {self._what} are under way")
-        if self._taken[owner] >= self._most_each:
-            raise _overloaded(f"{self._taken[owner]} {self._what} of this connection are under way")
+        if self._counts[owner] >= self._most_each:
+            raise _overloaded(f"{self._counts[owner]} {self._what} of this connection are under way")
         self.count += 1
-        self._taken[owner] += 1
+        self._counts[owner] += 1
         try:
             yield
         finally:
             self.count -= 1
-            self._taken[owner] -= 1
-            if not self._taken[owner]:
-                del self._taken[owner]
+            self._counts[owner] -= 1
+            if not self._counts[owner]:
+                del self._counts[owner]
 
 
 class Memory:
@@ -58,7 +58,7 @@ class Memory:
 
     def __init__(self, most: int):
         self._most = most
-        self.held = 0
+        self.used = 0
 
     @contextlib.contextmanager
     def account(self) -> Iterator[Account]:
@@ -67,13 +67,13 @@ class Memory:
         try:
             yield account
         finally:
-            self.held -= account.counted
+            self.used -= account.counted
 
     def take(self, size: int) -> None:
         """Raises ServingError where there is no room."""
-        if self.held + size > self._most:
-            raise _overloaded(f"requests hold {self.held} bytes")
-        self.held += size
+        if self.used + size > self._most:
+            raise _overloaded(f"requests hold {self.used} bytes")
+        self.used += size
 
 
 class Account:

@@ -80,7 +80,7 @@ class PredictionService(_Service):
 
     async def GetModelMetadata(self, request, context):
         async def work():
-            return self._prediction.metadata(_given(request), list(request.metadata_field))
+            return self._prediction.metadata(_spec_of(request), list(request.metadata_field))
 
         return await self._observed("metadata", request.model_spec.name, context, work)
 
@@ -108,7 +108,7 @@ class ModelService(_Service):
 
     async def GetModelStatus(self, request, context):
         async def work():
-            return self._prediction.status(_given(request))
+            return self._prediction.status(_spec_of(request))
 
         return await self._observed("status", request.model_spec.name, context, work)
 
@@ -163,7 +163,7 @@ def _regress_response(request, version: Version, key: str, outputs: Arrays, rows
     return response
 
 
-def _given(request) -> ModelSpec:
+def _spec_of(request) -> ModelSpec:
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     return request.model_spec

@@ -83,7 +83,7 @@ class Calls:
         async def watch(messages, context: Context) -> None:
             async def hold() -> None:
                 request = await self._probe(context)
-                with self._watchers[self._is_known(context)].place(context.peer()):
+                with self._watchers[self._is_known(context)].slot(context.peer()):
                     await servicer.Watch(request, context)
 
             await self._refusing(context, hold())
@@ -106,7 +106,7 @@ class Calls:
             async def work() -> bytes:
                 if self._tokens:
                     self._tokens.check(_authorization(context))
-                with self._callers.place(context.peer()), self._memory.account() as account:
+                with self._callers.slot(context.peer()), self._memory.account() as account:
                     body = await self._message(context, self._coming)
                     if len(body) > most:
                         raise invalid(f"the message has {len(body)} bytes; this method takes {most} at most")
@@ -124,7 +124,7 @@ class Calls:
         return answer
 
     async def _probe(self, context: Context):
-        with self._probers.place(context.peer()):
+        with self._probers.slot(context.peer()):
             body = await self._message(context, self._probes_coming)
         if len(body) > SMALL_MESSAGE:
             raise invalid(f"the message has {len(body)} bytes; this method takes {SMALL_MESSAGE} at most")

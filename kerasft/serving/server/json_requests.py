@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class JsonRequest:
     """What a request asks: inputs of the signature `key`, and whether they came row by row."""
 
     key: str
@@ -33,7 +33,7 @@ def work_of(body: bytes, method: str, limits: RequestLimits) -> int:
     return max(len(body), min(PLAIN, len(body) * limits.rows))
 
 
-def read(body: bytes, method: str, signatures: Mapping[str, SignatureDef], limits: RequestLimits) -> Asked:
+def read(body: bytes, method: str, signatures: Mapping[str, SignatureDef], limits: RequestLimits) -> JsonRequest:
     """A body -> what it asks.
 
     Args:
@@ -50,10 +50,10 @@ def read(body: bytes, method: str, signatures: Mapping[str, SignatureDef], limit
     key = json_tensors.signature_name(document)
     if method != "predict":
         key = requests.method_signature(signatures, key, method)
-        return Asked(key, requests.example_inputs(json_examples.examples(document, limits), limits))
+        return JsonRequest(key, requests.example_inputs(json_examples.examples(document, limits), limits))
     key = key or DEFAULT_SIGNATURE
     if key not in signatures:
         raise invalid(f'Serving signature name: "{key}" not found in signature def')
     inputs, by_row = json_tensors.predict_inputs(document, signatures[key], limits)
     requests.check_inputs(inputs, limits)
-    return Asked(key, inputs, by_row)
+    return JsonRequest(key, inputs, by_row)

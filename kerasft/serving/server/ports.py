@@ -53,7 +53,7 @@ def _limited(handle: Handle, most: int) -> Handle:
     return limited
 
 
-async def sent(request: web.Request, response: web.Response, seconds: float) -> web.Response:
+async def send(request: web.Request, response: web.Response, seconds: float) -> web.Response:
     """The response, once its client has it; a client that does not read it within these seconds is cut off."""
     try:
         await asyncio.wait_for(_write(request, response), seconds)

@@ -58,10 +58,10 @@ def redacted_texts(inputs: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
         rows = [_features(example) for example in columns[INPUTS]]
     else:
         rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
-    return [{name: _shown(text) for name, text in row.items()} for row in rows]
+    return [{name: _excerpt(text) for name, text in row.items()} for row in rows]
 
 
-def _shown(text: bytes) -> str:
+def _excerpt(text: bytes) -> str:
     if len(text) <= MOST_LOOKED_AT:
         return redact(text.decode("utf-8", "replace"))[:MOST_CHARACTERS]
     return redact(text[:MOST_LOOKED_AT].decode("utf-8", "replace"))[:-HALF][:MOST_CHARACTERS]

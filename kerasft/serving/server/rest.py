@@ -16,7 +16,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from kerasft.serving.server import json_answers, json_requests, requests
 from kerasft.serving.server.admission import Account, Memory
-from kerasft.serving.server.json_requests import Asked
+from kerasft.serving.server.json_requests import JsonRequest
 from kerasft.serving.server.loaded_model import Arrays, size_of
 from kerasft.serving.server.manager import ServedModel
 from kerasft.serving.server.options import Options
@@ -71,7 +71,7 @@ class RestApi:
                 read = await offload.run(work, deadline, json_requests.read, *about)
                 del body, about
                 outputs = await self._prediction.answer(version, read.key, read.inputs, deadline)
-        return await offload.run(size_of(outputs), deadline, _written, method, read, outputs)
+        return await offload.run(size_of(outputs), deadline, _encode, method, read, outputs)
 
     async def _read(self, request: web.Request, account: Account) -> bytes:
         options = self._options
@@ -127,7 +127,7 @@ def _too_large(options: Options) -> ServingError:
     return ServingError(StatusCode.INVALID_ARGUMENT, message, 413)
 
 
-def _written(method: str, body: Asked, outputs: Arrays) -> bytes:
+def _encode(method: str, body: JsonRequest, outputs: Arrays) -> bytes:
     if method == "predict":
         return json_answers.predictions(outputs, body.by_row)
     rows = len(body.inputs[requests.INPUTS])

@@ -13,7 +13,7 @@ from kerasft.serving.server.access import Tokens
 from kerasft.serving.server.admission import Shares
 from kerasft.serving.server.options import Options
 from kerasft.serving.server.page import page
-from kerasft.serving.server.ports import sent
+from kerasft.serving.server.ports import send
 from kerasft.serving.server.rest import RestApi, json_response, refusal
 from kerasft.serving.status import ServingError
 
@@ -48,13 +48,13 @@ class Routes:
         try:
             if self._tokens:
                 self._tokens.check(request.headers.get("Authorization"))
-            with self.callers.place(""):
+            with self.callers.slot(""):
                 response = await self._answer(request)
                 # The request is over once its client has the answer: one that does not read keeps its place, and
                 # what it does not read is held.
                 with self._rest.memory.account() as account:
                     account.add(len(response.body) if isinstance(response.body, bytes) else 0)
-                    return await sent(request, response, self._options.body_seconds)
+                    return await send(request, response, self._options.body_seconds)
         except ServingError as error:
             return refusal(error)
 

@@ -114,7 +114,7 @@ class Watch:
             columns = _columns(inputs[INPUTS], names) if key in METHODS else inputs
             if set(names) <= set(columns):
                 rows |= text_rows(model.run(SIGNATURE, {name: columns[name] for name in names}))
-        return {name: self._bins[name].places(values) for name, values in rows.items() if name in self._bins}
+        return {name: self._bins[name].indices(values) for name, values in rows.items() if name in self._bins}
 
     def add(self, bins: Places) -> bool:
         """Counts rows; whether it is time for a look."""

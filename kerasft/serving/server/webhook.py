@@ -17,7 +17,7 @@ from kerasft.errors import UserError
 MOST_WAITING = 16
 PAUSES = (1.0, 5.0, 30.0)  # seconds before another attempt
 TIMEOUT_SECONDS = 5.0
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def check_url(url: str) -> str:
@@ -49,8 +49,8 @@ class Webhook:
         timeout: seconds of an attempt.
     """
 
-    def __init__(self, url: str, report: Told, pauses: tuple[float, ...] = PAUSES, timeout: float = TIMEOUT_SECONDS):
-        self._url, self._told, self._pauses, self._timeout = check_url(url), report, pauses, timeout
+    def __init__(self, url: str, report: Report, pauses: tuple[float, ...] = PAUSES, timeout: float = TIMEOUT_SECONDS):
+        self._url, self._report, self._pauses, self._timeout = check_url(url), report, pauses, timeout
         self._waiting: queue.Queue[bytes] = queue.Queue(MOST_WAITING)
         self._ending = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirects)
@@ -63,7 +63,7 @@ class Webhook:
         try:
             self._waiting.put_nowait(json.dumps(alert).encode())
         except queue.Full:
-            self._told("dropped")
+            self._report("dropped")
 
     def _work(self) -> None:
         while not self._ending.is_set():
@@ -71,7 +71,7 @@ class Webhook:
                 body = self._waiting.get(timeout=0.5)
             except queue.Empty:
                 continue
-            self._told("delivered" if self._deliver(body) else "failed")
+            self._report("delivered" if self._deliver(body) else "failed")
 
     def _deliver(self, body: bytes) -> bool:
         for pause in (*self._pauses, None):

@@ -43,7 +43,7 @@ class Comparable:
         return {"texts": ("model.max_length", self.config.model.max_length)}
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def source_texts(self) -> tuple[str, ...]:
         """Names of the texts of a row that its answer belongs to."""
         return self.texts
 
@@ -53,7 +53,7 @@ class Comparable:
         return ()
 
     def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """Texts of `given` as a reader sees them, without what marks a part of them."""
+        """Texts of `source_texts` as a reader sees them, without what marks a part of them."""
         return texts
 
     def cut_at(self, name: str) -> tuple[str, int] | None:

@@ -20,7 +20,7 @@ class WrittenAnswers(Check):
     kinds = {"copied_inputs": "info", "length_ratios": "warning"}
 
     def find(self, data: Inspected) -> Iterator[Finding]:
-        source = data.task.given[-1]
+        source = data.task.source_texts[-1]
         for rows in data:
             inputs, outputs = rows.column(source), rows.column("output")
             copies = [

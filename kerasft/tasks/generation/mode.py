@@ -40,7 +40,7 @@ class Mode(abc.ABC):
         self.config = config
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def source_texts(self) -> tuple[str, ...]:
         """Of `texts`, those that an answer belongs to."""
         return self.texts
 

@@ -38,20 +38,20 @@ class PromptCompletion(Mode):
 
     def __init__(self, config: Config, section: TextGenerationConfig | Seq2SeqConfig, ending: str = "\n"):
         super().__init__(config)
-        self._given_template, self._ending = section.template, ending
+        self._configured_template, self._ending = section.template, ending
         self.inputs = tuple(role for role in PROMPT if role in config.data.columns)
         self.texts = (*self.inputs, "output")
         self.may_be_empty = ("input",) if self.inputs == PROMPT else ()  # an instruction may need none
-        self._column_seen = False  # that of the input, in some row
+        self._has_input_column = False  # that of the input, in some row
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def source_texts(self) -> tuple[str, ...]:
         return self.inputs
 
     @functools.cached_property
     def template(self) -> PromptTemplate:
         """How a prompt is made of `inputs`."""
-        return PromptTemplate(self._given_template or plain_template(self.inputs, self._ending), self.inputs)
+        return PromptTemplate(self._configured_template or plain_template(self.inputs, self._ending), self.inputs)
 
     def check(self) -> None:
         if not self.inputs:
@@ -69,7 +69,7 @@ class PromptCompletion(Mode):
         if self.inputs != PROMPT:
             return record
         column = self.config.data.columns["input"]
-        self._column_seen |= column in record.values
+        self._has_input_column |= column in record.values
         value = record.values.get(column, record.values.get("input"))
         if value is not None and value == value:  # NaN, as pandas has what is missing, equals nothing
             return record
@@ -77,7 +77,7 @@ class PromptCompletion(Mode):
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         super().fit(splits)
-        if self.inputs == PROMPT and not self._column_seen:
+        if self.inputs == PROMPT and not self._has_input_column:
             column = self.config.data.columns["input"]
             raise UserError(
                 f"data.columns.input: no row has a column {column!r}; correct its name, or remove the key where "

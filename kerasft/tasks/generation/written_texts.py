@@ -61,11 +61,11 @@ class WritesTexts(Task[WritingT, TokensT]):
         return self.mode.texts
 
     @property
-    def given(self) -> tuple[str, ...]:
-        return self.mode.given
+    def source_texts(self) -> tuple[str, ...]:
+        return self.mode.source_texts
 
     def row_answers(self, table: Table) -> list[str] | None:
-        outputs = [name for name in self.texts if name not in self.given]
+        outputs = [name for name in self.texts if name not in self.source_texts]
         return [folded(text) for text in table.column(outputs[0])] if outputs else None
 
     @property

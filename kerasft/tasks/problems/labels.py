@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasft.errors import UserError
 from kerasft.quoting import cut, listed, quoted
-from kerasft.tasks.problems.names import difference, distinct, identity, indices, likeness, shown
+from kerasft.tasks.problems.names import difference, display_name, distinct, identity, indices, likeness
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -68,7 +68,11 @@ def _near(name: str, labels: Sequence[str], verb: str = "does") -> str:
     """`; 'b' does, which differs ...` for a label that a reader would take for `name`."""
     like = likeness(name)
     near = next((label for label in labels if likeness(label) == like), None)
-    return "" if near is None else f"; {shown(near)} {verb}, which differs {difference(near, name)} from {shown(name)}"
+    return (
+        ""
+        if near is None
+        else f"; {display_name(near)} {verb}, which differs {difference(near, name)} from {display_name(name)}"
+    )
 
 
 def check_weights(configured: Mapping[str, float], labels: list[str]) -> dict[str, float]:

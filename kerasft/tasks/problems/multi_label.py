@@ -159,10 +159,12 @@ class MultiLabel:
         probabilities = probability_rows(outputs, self.state["labels"], self.section.top)
         return [
             {"label": label, "score": score, "labels": list(own), "probabilities": each | own}
-            for label, score, own, each in zip(*lists(outputs, "label", "score"), self._chosen(outputs), probabilities)
+            for label, score, own, each in zip(
+                *lists(outputs, "label", "score"), self._chosen_labels(outputs), probabilities
+            )
         ]
 
-    def _chosen(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+    def _chosen_labels(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
         """The chosen labels of each row with their probabilities."""
         if "chosen" not in outputs:
             rows = zip(*lists(outputs, "labels", "label_probabilities", "count"))

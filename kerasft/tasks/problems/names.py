@@ -125,7 +125,7 @@ def difference(name: str, other: str) -> str:
     return "in characters that look alike"
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """A name in quotes, and where it is not plain ASCII its characters by number too."""
     plain, escaped = quoted(name), ascii(name[:60])
     return plain if plain == escaped else f"{plain} ({escaped})"
@@ -150,17 +150,18 @@ def name_warnings(names: Sequence[str], what: str = "labels", separator: str = "
     warnings = []
     if groups := alike(names):
         pairs = [
-            f"{' and '.join(map(shown, group[:MOST_SHOWN]))} (they differ {difference(*group[:2])})" for group in groups
+            f"{' and '.join(map(display_name, group[:MOST_SHOWN]))} (they differ {difference(*group[:2])})"
+            for group in groups
         ]
         warnings.append(
             f"{what} that look alike are different classes: {_some(pairs)}; write them alike if they are one"
         )
-    if odd := [shown(name) for name in names if _MISSING.fullmatch(name)]:
+    if odd := [display_name(name) for name in names if _MISSING.fullmatch(name)]:
         warnings.append(
             f"{what} may be missing values, bytes, lists or quoted names that were written as text: {_some(odd)}"
         )
     if separator and (joined := _joined(names)):
-        examples = [f"{shown(name)} has {sign!r} in it" for name, sign in joined]
+        examples = [f"{display_name(name)} has {sign!r} in it" for name, sign in joined]
         warnings.append(f"{what} may be several in one: {_some(examples)}; is another {separator} meant?")
     return warnings
 

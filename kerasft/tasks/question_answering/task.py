@@ -130,7 +130,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         from kerasft.evaluation.squad import choose_threshold
 
         decoded = self._decoded(split, logits)
-        _, answered, answerable = split_scores(split, decoded.chosen["starts"][:, 0], decoded.chosen["ends"][:, 0])
+        _, answered, answerable = split_scores(split, decoded.answers["starts"][:, 0], decoded.answers["ends"][:, 0])
         self.state["threshold"] = choose_threshold(decoded.gaps, answered, (~answerable).astype(np.float64))
 
     def metrics(self, split: PreparedQuestions, logits: np.ndarray) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def _scores(self, split: PreparedQuestions, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from kerasft.evaluation.answer_decoding import split_scores
 
-        decoded = self._decoded(split, logits).chosen
+        decoded = self._decoded(split, logits).answers
         return split_scores(split, decoded["start"], decoded["end"])
 
     def _decoded(self, split: PreparedQuestions, logits: np.ndarray) -> Decoded:
@@ -164,12 +164,12 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         return decode_split(split, logits, task.n_best, task.max_answer_length, self._threshold)
 
     def watched(self, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        yield self._decoded(split, logits).chosen
+        yield self._decoded(split, logits).answers
 
     def predictions(self, table: Table, split: PreparedQuestions, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         from kerasft.evaluation.answer_decoding import split_scores
 
-        decoded = self._decoded(split, logits).chosen
+        decoded = self._decoded(split, logits).answers
         exact, f1, _ = split_scores(split, decoded["start"], decoded["end"])
         batches = table.batches(DECODED_AT_ONCE)
         questions = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))

@@ -108,11 +108,11 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
 
     def predictions(self, table: Table, split: InputsOutputs, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """Rows drawn by the seed: the input, the whole output of the data, however long, and what is written."""
-        from kerasft.evaluation.written_samples import drawn, written
+        from kerasft.evaluation.written_samples import draw_rows, write_answers
 
         task = self.section
-        indices = drawn(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
-        texts = written(self.generator, split.encoder, indices)
+        indices = draw_rows(np.arange(len(split)), max(task.samples, task.measured_answers), self.config.seed)
+        texts = write_answers(self.generator, split.encoder, indices)
         for row, text in zip(table.rows(indices), texts):
             yield {name: row[name] for name in self.inputs} | {"truth": row["output"], "text": text}
 

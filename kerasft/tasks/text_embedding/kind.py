@@ -38,7 +38,7 @@ def furthest_off(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def found_last(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def worst_ranked(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of predictions/ whose text was not found first, the last ones first."""
     missed = sorted((row for row in answers if row["rank"] > 1), key=lambda row: -row["rank"])
     return [

@@ -13,7 +13,7 @@ from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 from kerasft.tasks.base.columns import text_identity
 from kerasft.tasks.text_embedding import rows
-from kerasft.tasks.text_embedding.kind import RETRIEVAL, SCORED_PAIRS, found_last, furthest_off
+from kerasft.tasks.text_embedding.kind import RETRIEVAL, SCORED_PAIRS, furthest_off, worst_ranked
 
 if TYPE_CHECKING:
     import keras
@@ -182,7 +182,7 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
             yield {"text": text, "truth": pair, "found": answer, "cosine": float(cosines[row, 0]), "rank": rank}
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return furthest_off(answers) if self.scored else found_last(answers)
+        return furthest_off(answers) if self.scored else worst_ranked(answers)
 
     def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
         return [(row["truth"], row["cosine"]) for row in answers] if self.scored else []

@@ -125,10 +125,10 @@ class Dialogues(Mode):
     def prepare(self, table: Table, preprocessor: Any) -> NextTokens:
         from kerasft.data.prepared.next_tokens import prepare_dialogues
 
-        return prepare_dialogues(table, preprocessor, self.template.between, self._spoken, SYSTEM)
+        return prepare_dialogues(table, preprocessor, self.template.between, self._render, SYSTEM)
 
-    def _spoken(self, row: Mapping[str, Any]) -> list[RenderedTurn]:
-        return [self.template.spoken(Message(*turn)) for turn in zip(row["roles"], row["contents"])]
+    def _render(self, row: Mapping[str, Any]) -> list[RenderedTurn]:
+        return [self.template.render_turn(Message(*turn)) for turn in zip(row["roles"], row["contents"])]
 
     def stops(self, special: Collection[str]) -> list[str]:
         return self.template.stops(special)

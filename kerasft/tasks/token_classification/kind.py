@@ -34,8 +34,8 @@ def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of predictions/ -> texts with a wrong entity, or without a true one, the surest wrong one first."""
     mistakes = []
     for row in answers:
-        true, predicted = ({_place(entity) for entity in row[name]} for name in ("truth", "entities"))
-        wrong = [entity for entity in row["entities"] if _place(entity) not in true]
+        true, predicted = ({_key(entity) for entity in row[name]} for name in ("truth", "entities"))
+        wrong = [entity for entity in row["entities"] if _key(entity) not in true]
         if true != predicted:
             truth, prediction = (
                 [f"{entity['text']} ({entity['type']})" for entity in row[name]] for name in ("truth", "entities")
@@ -45,7 +45,7 @@ def wrong_texts(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(mistakes, key=lambda mistake: -mistake["score"])
 
 
-def _place(entity: dict[str, Any]) -> tuple[Any, ...]:
+def _key(entity: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(entity[key] for key in _FIELDS)
 
 

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kerasft.data.sources.annotations import plain_span, span_places
+from kerasft.data.sources.annotations import plain_span, span_offsets
 from kerasft.data.sources.edges import trimmed, trimmed_span
 from kerasft.data.sources.literals import NoLiteral, looks_like_list, read_list, read_literal
 from kerasft.data.sources.scripts import unspaced
@@ -98,7 +98,7 @@ def read_tagged(
         what = f"{record.where}: {error}; fix it, or set task.scheme to auto"
         raise BadRow(what, "tags that break their scheme") from error
     text, starts, ends = join(tokens, joiner)
-    bounds = [_seen(text, starts[first], ends[end - 1]) for first, end, _ in spans]
+    bounds = [_visible_span(text, starts[first], ends[end - 1]) for first, end, _ in spans]
     return {
         "text": text,
         "starts": [start for start, _ in bounds],
@@ -193,7 +193,7 @@ def _tag(tag: Any, column: str, where: str, value: Any) -> str:
     return prefix + dash + trimmed(kind) if dash and tag_form(name) else name
 
 
-def _seen(text: str, start: int, end: int) -> tuple[int, int]:
+def _visible_span(text: str, start: int, end: int) -> tuple[int, int]:
     """A span without what is blank at its edges, unless all of it is."""
     begin, stop = trimmed_span(text, start, end)
     return (begin, stop) if begin < stop else (start, end)
@@ -215,10 +215,10 @@ def _spans(value: Any, column: str, where: str) -> list:
     return value
 
 
-def _places(text: str, start: int, end: int, there: str, where: str) -> tuple[int, int]:
+def _checked_offsets(text: str, start: int, end: int, there: str, where: str) -> tuple[int, int]:
     """The places of a span that comes with its own text, which may be counted in UTF-16 units."""
     with contextlib.suppress(LookupError):
-        return span_places(text, start, end, there)
+        return span_offsets(text, start, end, there)
     raise BadRow(
         f"{where}: the span from {start} to {end} should be {quoted(there)}, but {quoted(text[max(0, start) : end])} "
         "is there; correct start and end",
@@ -234,7 +234,7 @@ def _span(span: Any, text: str, where: str) -> tuple[int, int, str]:
         raise BadRow(f"{where}: {quoted(span)} is no span; write {{start, end, label}} or [start, end, label]")
     start, end, label = parts
     if isinstance(span, dict) and isinstance(span.get("text"), str):
-        start, end = _places(text, start, end, span["text"], where)
+        start, end = _checked_offsets(text, start, end, span["text"], where)
     label = read_name(label, f"the label of the span from {start} to {end}", where)
     if not 0 <= start < end <= len(text):
         raise BadRow(

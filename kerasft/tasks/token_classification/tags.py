@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from kerasft.quoting import quoted
-from kerasft.tasks.problems.names import MOST_SHOWN, likeness, shown
+from kerasft.tasks.problems.names import MOST_SHOWN, display_name, likeness
 
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "plain")
 _PREFIXED = re.compile(r"([BIESLUM])-(.+)", re.DOTALL)
@@ -80,7 +80,7 @@ def tag_warnings(counts: Mapping[str, int], scheme: str) -> list[str]:
     if not bare:
         return []
     ordered = sorted(bare, key=lambda tag: (-bare[tag], tag))
-    summary = ", ".join(f"{shown(tag)} ({bare[tag]:,} times)" for tag in ordered[:MOST_SHOWN])
+    summary = ", ".join(f"{display_name(tag)} ({bare[tag]:,} times)" for tag in ordered[:MOST_SHOWN])
     more = f" and {len(ordered) - MOST_SHOWN} more" if len(ordered) > MOST_SHOWN else ""
     return [
         f"tags without a prefix such as B- or I-: {summary}{more}; each such token is an entity by itself. Write O "

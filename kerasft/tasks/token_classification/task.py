@@ -49,7 +49,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
-        self.seen_tags: Counter[str] = Counter()  # as the data has them, with their prefixes
+        self.tag_counts: Counter[str] = Counter()  # as the data has them, with their prefixes
         self.one_of_many = not self.section.crf  # a chain's probabilities are those of whole paths
 
     def check_config(self) -> None:
@@ -71,7 +71,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         return rows.schema()
 
     def parse(self, record: Record) -> dict[str, Any]:
-        return rows.read_row(record, self.config.data.columns, self.section, self.seen_tags)
+        return rows.read_row(record, self.config.data.columns, self.section, self.tag_counts)
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
         return {"text": rows.read_text(record, self.config.data.columns, self.section.joiner)}
@@ -88,7 +88,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
 
     def data_warnings(self) -> list[str]:
-        return tag_warnings(self.seen_tags, self.section.scheme) + name_warnings(self.state["labels"], "types")
+        return tag_warnings(self.tag_counts, self.section.scheme) + name_warnings(self.state["labels"], "types")
 
     def entities(self, table: Table) -> Spans:
         """The true entities of every text."""
@@ -147,7 +147,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import entity_metrics
 
-        predicted, _ = self._found(split, logits)
+        predicted, _ = self._decode_split(split, logits)
         return entity_metrics(split.gold, predicted, split.words, split.units, self.state["labels"], split.texts)
 
     def unreachable(self, split: PreparedWindows) -> Unreachable:
@@ -165,17 +165,17 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         from kerasft.evaluation.entity_metrics import counts_by_text, f1_of_counts
         from kerasft.evaluation.intervals import bootstrap_interval
 
-        counts = counts_by_text(split.gold, self._found(split, logits)[0], split.texts)
+        counts = counts_by_text(split.gold, self._decode_split(split, logits)[0], split.texts)
         return {"metric": self.headline} | bootstrap_interval(f1_of_counts, counts, seed=self.config.seed)
 
-    def _found(self, split: PreparedWindows, logits: np.ndarray) -> tuple[Spans, np.ndarray]:
+    def _decode_split(self, split: PreparedWindows, logits: np.ndarray) -> tuple[Spans, np.ndarray]:
         """(tokens, tags) logits of a split -> the entities that a server would answer, and their scores."""
         from kerasft.evaluation.entity_decoding import decode_split
 
         return decode_split(split, logits, len(self.state["labels"]), self.chain, DECODED_AT_ONCE)
 
     def predictions(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, Any]]:
-        predicted, scores = self._found(split, logits)
+        predicted, scores = self._decode_split(split, logits)
         true, answered = (spans.by_text(split.texts) for spans in (split.gold, predicted))
         for number, text in enumerate(table.column("text")):
             yield {
@@ -187,7 +187,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             }
 
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        predicted, scores = self._found(split, logits)
+        predicted, scores = self._decode_split(split, logits)
         names = np.array(self.state["labels"], object)[predicted.types]
         rows_of_text = predicted.by_text(split.texts)
         counts = np.array([len(at) for at in rows_of_text])

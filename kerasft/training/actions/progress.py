@@ -38,8 +38,8 @@ class ShowProgress(Action):
 
     def begin(self, training: Training) -> None:
         super().begin(training)
-        self.shown = training.terminal.progress("train", training.steps)
-        self.line = self.shown.__enter__()
+        self.phase = training.terminal.progress("train", training.steps)
+        self.line = self.phase.__enter__()
 
     def after_steps(self, output: dict[str, Any]) -> None:
         progress, metric = self.training.checkpoints.progress, self.training.metric
@@ -51,4 +51,4 @@ class ShowProgress(Action):
         self.line.resumed()
 
     def end(self, *failed: Any) -> None:
-        self.shown.__exit__(*failed)
+        self.phase.__exit__(*failed)

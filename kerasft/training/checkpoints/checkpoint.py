@@ -152,14 +152,14 @@ class Checkpoints:
         good, damaged = self.states.entries()
         number = self.workers.all_gather(good[0].number if good else 0)[0]
         if number:
-            self.load(self._chosen(number, good))
+            self.load(self._entry_of_chief(number, good))
             if self.workers.chief:
                 self.states.discard_after(good[0])
         elif damaged:
             raise UserError(f"{damaged[0]}, and no other checkpoint is complete; start again with --overwrite")
         return damaged
 
-    def _chosen(self, number: int, good: list[Entry]) -> Entry:
+    def _entry_of_chief(self, number: int, good: list[Entry]) -> Entry:
         """The checkpoint that the chief goes on from, as this worker finds it."""
         mine = next((entry for entry in good if entry.number == number), None)
         seen_by_worker = self.workers.all_gather(int(mine is not None))

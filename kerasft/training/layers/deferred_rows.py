@@ -32,7 +32,7 @@ Table = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # some rows of weights, first an
 
 
 class DeferredRows:
-    """An embedding table whose rows have each been updated as far as `done` says.
+    """An embedding table whose rows have each been updated as far as `last_steps` says.
 
     Args:
         variable: (rows, width).
@@ -56,12 +56,12 @@ class DeferredRows:
         epsilon: float,
     ):
         self.variable, self.moments, self.betas, self.epsilon = variable, moments, betas, epsilon
-        self.done = keras.Variable(np.zeros(variable.shape[0]), dtype="int32", trainable=False, name="rows_done")
+        self.last_steps = keras.Variable(np.zeros(variable.shape[0]), dtype="int32", trainable=False, name="rows_done")
         first, second = betas
         steps = np.arange(1, len(rates) + 1)
         self.rates = np.asarray(rates, np.float64) * np.sqrt(1.0 - second**steps) / (1.0 - first**steps)
         self.decays = np.asarray(decays, np.float64)
-        self.kept = np.concatenate([[0.0], np.cumsum(np.log1p(-self.decays))])  # log of what decay leaves
+        self.log_decay = np.concatenate([[0.0], np.cumsum(np.log1p(-self.decays))])  # log of what decay leaves
         self.falls = (first / math.sqrt(second), first / second)
         self.sums = [self._sums(fall) for fall in self.falls]
 
@@ -80,12 +80,12 @@ class DeferredRows:
             now: a number of steps.
         """
         weights, first, second = (tf.gather(part.value, rows) for part in (self.variable, *self.moments))
-        return self._caught_up(weights, first, second, tf.gather(self.done.value, rows), now)
+        return self._caught_up(weights, first, second, tf.gather(self.last_steps.value, rows), now)
 
     def _caught_up(self, weights: tf.Tensor, first: tf.Tensor, second: tf.Tensor, last: tf.Tensor, now) -> Table:
         now = tf.minimum(tf.cast(now, tf.int32), len(self.rates))
         missed = tf.cast(now - last, tf.float64)
-        remaining = tf.exp(tf.gather(self.kept, now) - tf.gather(self.kept, last))
+        remaining = tf.exp(tf.gather(self.log_decay, now) - tf.gather(self.log_decay, last))
         moved, later = (
             remaining * tf.gather(sums, last) - fall**missed * tf.gather(sums, now)
             for fall, sums in zip(self.falls, self.sums)
@@ -121,7 +121,7 @@ class DeferredRows:
         rate *= tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
         weights = weights * (1.0 - decay) - rate * first / (tf.sqrt(second) + self.epsilon)
         last = tf.fill(tf.shape(rows), tf.cast(now, tf.int32) + 1)
-        for variable, new in zip((self.variable, *self.moments, self.done), (weights, first, second, last)):
+        for variable, new in zip((self.variable, *self.moments, self.last_steps), (weights, first, second, last)):
             variable.value.scatter_update(tf.IndexedSlices(new, rows))
 
     @contextlib.contextmanager
@@ -131,7 +131,7 @@ class DeferredRows:
         Put back, because rows that are written between steps are rounded then: a run that goes on from a checkpoint
         must give the same bits whether or not it was validated meanwhile.
         """
-        parts = (self.variable, *self.moments, self.done)
+        parts = (self.variable, *self.moments, self.last_steps)
         weights, first, second, last = (part.value.read_value() for part in parts)
         with swapped_in([(self.variable, self._caught_up(weights, first, second, last, now)[0])]):
             yield

@@ -116,7 +116,7 @@ def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, trainin
     layers = attention._query_dense, attention._key_dense, attention._value_dense
     if operations.has_attention() and (x.dtype == tf.float32 or operations.has_products()):
         q, k, v = (product(x, layer, training, biased=True) for layer in layers)
-        seed, rate = drawn(attention._dropout_layer if attention._dropout > 0.0 else None, training)
+        seed, rate = seed_and_rate(attention._dropout_layer if attention._dropout > 0.0 else None, training)
         return operations.attention(q, k, v, bias_of(mask, shape), seed, heads, rate, attention._inverse_sqrt_key_dim)
 
     def projected(layer: keras.layers.Layer) -> tf.Tensor:
@@ -130,7 +130,7 @@ def attended(attention: keras.layers.MultiHeadAttention, x, shape, mask, trainin
 
 def joined(x, layer: keras.layers.Layer, residual, dropout, norm, training) -> tuple[tf.Tensor, tf.Tensor]:
     """norm(dropout(x + bias) + residual), the layer's bias; in float32 and in the type of products."""
-    joins = *scale_and_offset(norm), *drawn(dropout, training), norm.epsilon
+    joins = *scale_and_offset(norm), *seed_and_rate(dropout, training), norm.epsilon
     return operations.residual_norm(x, bias_of_layer(layer), residual, *joins)
 
 
@@ -139,7 +139,9 @@ def attention_weights(attention: keras.layers.MultiHeadAttention, query, key, ma
     scores = tf.matmul(query, key, transpose_b=True)
     bias = bias_of(mask, tf.gather(tf.shape(scores), [0, 3]))
     dropout = attention._dropout_layer if attention._dropout > 0.0 else None
-    return operations.attention_weights(scores, bias, *drawn(dropout, training), attention._inverse_sqrt_key_dim)
+    return operations.attention_weights(
+        scores, bias, *seed_and_rate(dropout, training), attention._inverse_sqrt_key_dim
+    )
 
 
 def bias_of(mask: tf.Tensor | None, shape: tf.Tensor) -> tf.Tensor:
@@ -154,7 +156,7 @@ def possible(rate: float) -> bool:
     return 0 < operations.dropped_bytes(rate) < operations.BYTES
 
 
-def drawn(dropout: keras.layers.Dropout | None, training: bool) -> tuple[tf.Tensor, float]:
+def seed_and_rate(dropout: keras.layers.Dropout | None, training: bool) -> tuple[tf.Tensor, float]:
     """The seed and the rate by which a kernel drops; 0: it doesn't."""
     if dropout is None or not training or not possible(dropout.rate):
         return tf.zeros([2], tf.int32), 0.0

@@ -69,14 +69,14 @@ class _Pass:
     """One pass through a model: which of its calls of a transformer layer is the first, which the last."""
 
     def __init__(self, rows: PackedRows, calls: list[keras.layers.Layer]):
-        self.rows, self.calls, self.seen = rows, calls, Counter()
+        self.rows, self.calls, self.call_counts = rows, calls, Counter()
 
     def enter(self, layer: keras.layers.Layer, vectors: tf.Tensor) -> tuple[int, tf.Tensor]:
         """Which call this is, and what the layer reads: packed by the first call."""
         turns = [turn for turn, called in enumerate(self.calls) if called is layer]
         turns += turns[::-1]  # a rematerialized layer is called again on the way back
-        turn = turns[self.seen[id(layer)]]
-        self.seen[id(layer)] += 1
+        turn = turns[self.call_counts[id(layer)]]
+        self.call_counts[id(layer)] += 1
         return turn, self.rows.pack(vectors) if turn == 0 else vectors
 
     def leave(self, turn: int, vectors: tf.Tensor) -> tf.Tensor:

@@ -120,7 +120,7 @@ def test_what_is_damaged_is_said_and_made_anew(made, tmp_path):
         damage(next(entry(tmp_path / "cache").glob(name)))
         fixed, cache = this.through(tmp_path / "cache")
         assert_same(fixed, fresh)
-        assert cache.made == ["train"] and len(cache.damaged) == 1
+        assert cache.computed == ["train"] and len(cache.damaged) == 1
         assert "is damaged or gone" in next(cache.lines())
         assert this.through(tmp_path / "cache", untouched)[1].read == ["train"]
 
@@ -138,11 +138,11 @@ def test_a_run_that_was_killed_leaves_nothing_that_is_read(made, tmp_path, monke
     assert list(entry(tmp_path / "cache").glob("*.tfrecord"))  # it came as far as that
     part = entry(tmp_path / "cache") / f"{shards.PART}old"
     part.write_bytes(b"half")
-    assert this.through(tmp_path / "cache")[1].made == ["train"]
+    assert this.through(tmp_path / "cache")[1].computed == ["train"]
     assert part.exists()  # it may be another run's
     monkeypatch.setattr(shards, "FORGOTTEN_SECONDS", -1)
     (entry(tmp_path / "cache") / INDEX).unlink()
-    assert this.through(tmp_path / "cache")[1].made == ["train"] and not part.exists()
+    assert this.through(tmp_path / "cache")[1].computed == ["train"] and not part.exists()
 
 
 def wrap(function, after: int, then):
@@ -173,7 +173,7 @@ def test_on_cloud_storage(made, cloud_storage):
     with tf.io.gfile.GFile(tf.io.gfile.glob(f"{folder}/*.tfrecord")[0], "w") as file:
         file.write("something else")
     fixed, cache = this.through("gs://bucket/features")
-    assert cache.made == ["train"] and cache.damaged
+    assert cache.computed == ["train"] and cache.damaged
     assert_same(fixed, fresh)
 
 
@@ -202,7 +202,7 @@ def test_another_setting_is_another_split(made, tmp_path):
         asked = FeatureCache(str(tmp_path / "cache"))
         settings = this.settings | other.features_made_from(True)
         asked.prepared("train", this.tables["train"], settings, this.prepare)
-        assert asked.made == ["train"]
+        assert asked.computed == ["train"]
         assert this.task.features_made_from(False) != this.task.features_made_from(True)
 
 
@@ -216,7 +216,7 @@ def test_texts_count_and_their_place_does_not(made, tmp_path):
     values["training"] |= {"batch_size": 4, "epochs": 9}
     assert Made(Config.model_validate(values)).through(tmp_path / "cache", untouched)[1].read
     moved.write_text(moved.read_text().replace("goal", "gaol"))
-    assert Made(Config.model_validate(values)).through(tmp_path / "cache")[1].made
+    assert Made(Config.model_validate(values)).through(tmp_path / "cache")[1].computed
 
 
 def test_a_run_from_the_cache_is_the_same_run(project, monkeypatch, capsys):

@@ -64,7 +64,7 @@ def dialogues(draw):
         read, said, after = np.split(ids, np.cumsum(sizes)[:-1])
         learnt = draw(st.booleans())
         turns.append(Turn(read if learnt else np.concatenate([read, said]), said if learnt else NONE, after))
-    leading = int(bool(turns) and not len(turns[0].said) and draw(st.booleans()))
+    leading = int(bool(turns) and not len(turns[0].target) and draw(st.booleans()))
     return turns, leading
 
 
@@ -74,7 +74,7 @@ def test_each_token_of_an_answer_is_said_once_from_whole_turns_before_it(drawn, 
     prefix = np.full(begins, 10**6, np.int32)
     found, lost = dialogue_rows(turns, leading, prefix, max_length)
     said = [token for row in found for token in row[row[:, 1] != NO_TARGET, 1]]
-    answers = [turn.said.tolist() for turn in turns if len(turn.said)]
+    answers = [turn.target.tolist() for turn in turns if len(turn.target)]
     whole = [tokens for tokens in answers if tokens[0] in said]
     assert said == [token for tokens in whole for token in tokens]  # in order, none twice, none by halves
     assert len(answers) - len(whole) == lost

@@ -138,6 +138,6 @@ def test_answers_are_those_of_transformers(case, tmp_path):
     generator = Generator(CausalDecoder(load_backbone(path, dtype="float32"), 32), detokenizer, told)
     ids = tf.ragged.constant(GOLDEN["prompts"], dtype=tf.int32)
     features = {"token_ids": ids.to_tensor(), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-    written = tf.function(generator._written, autograph=False)
+    written = tf.function(generator._generate, autograph=False)
     generated = written(features, generator.sampling_params(features))[0].numpy()
     assert [row[row >= 0].tolist() for row in generated] == case["answers"]

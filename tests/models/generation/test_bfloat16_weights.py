@@ -48,7 +48,7 @@ def test_every_kernel_of_the_loop_is_cast_before_it(backbone):
                 hidden, cache = read_token(backbone, ids[:, 0], tf.fill([2], step), cache)
                 return step + tf.argmax(next_token_logits(backbone, hidden)[0], output_type=tf.int32) * 0 + 1, cache
 
-            return tf.while_loop(lambda step, _: step < 6, body, (4, generator._kept(cache)))[0]
+            return tf.while_loop(lambda step, _: step < 6, body, (4, generator._in_product_type(cache)))[0]
 
     graph = loop.get_concrete_function(ids).graph.as_graph_def()
     (inside,) = [f for f in graph.library.function if "while_body" in f.signature.name]

@@ -50,7 +50,7 @@ class Writer:
             *(tf.TensorSpec([None], kind) for kind in (tf.int32, tf.float32, tf.float32, tf.int64))
         )
         signature = [dict.fromkeys(BOTH[:2], IDS), sampling_params]
-        return made, tf.function(made._written, signature, autograph=False)
+        return made, tf.function(made._generate, signature, autograph=False)
 
     def ids(self, features, way, told=None) -> np.ndarray:
         """(rows, tokens) that are written, NO_TOKEN from a row's end on."""

@@ -131,7 +131,7 @@ def test_an_answer_ends_before_a_stop_text(parts, greedy):
 
 @functools.lru_cache(maxsize=None)
 def traced(generator):
-    return tf.function(generator._written, reduce_retracing=True, autograph=False)
+    return tf.function(generator._generate, reduce_retracing=True, autograph=False)
 
 
 def ids_of(writer, prompts) -> np.ndarray:

@@ -40,7 +40,7 @@ def test_a_system_turn_is_the_configs_or_the_dialogues_own():
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text()), min_size=1))
 def test_the_parts_of_turns_make_the_text(turns):
     template = ChatTemplate(ChatConfig(learn=["assistant", "user"]))
-    parts = [template.spoken(Message(*turn)) for turn in turns]
+    parts = [template.render_turn(Message(*turn)) for turn in turns]
     assert template.text(Message(*turn) for turn in turns) == "".join(
         f"{part.opening}{part.closed}\n" for part in parts
     )

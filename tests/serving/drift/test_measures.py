@@ -19,7 +19,7 @@ LABELS = ["sport", "trade"]
 def test_labels_have_a_bin_each_and_none_and_others_too():
     bins = choose_bins("label", [("trade",), ("sport", "trade"), ()])
     assert bins.names == ["sport", "trade", NONE, OTHER] and len(bins) == 4
-    assert bins.places([("trade",), (), ("x",), ("sport", "sport")]) == [(1,), (2,), (3,), (0, 0)]
+    assert bins.indices([("trade",), (), ("x",), ("sport", "sport")]) == [(1,), (2,), (3,), (0, 0)]
 
 
 def test_labels_beyond_the_most_frequent_are_together():
@@ -31,7 +31,7 @@ def test_labels_beyond_the_most_frequent_are_together():
 def test_numbers_fall_between_edges():
     bins = plain_bins(None)["unknown_share"]
     assert len(bins.names) == len(bins) == 8
-    assert bins.places([(0.0,), (0.01,), (0.7,), ()]) == [(0,), (2,), (7,), ()]
+    assert bins.indices([(0.0,), (0.01,), (0.7,), ()]) == [(0,), (2,), (7,), ()]
     assert bins.names[0] == "below 1e-09" and bins.names[-1] == "from 0.5"
 
 

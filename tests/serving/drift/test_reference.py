@@ -71,7 +71,7 @@ def test_a_reference_is_what_the_export_answers(tiny_preset, tmp_path, name):
     watched = watched_of(task.config.task.name)
     rows = watched.answers(outputs, task.state.get("labels")) | text_rows(served.run("tokens", inputs))
     for measure, found in reference.items():
-        places = [place for row in found.bins.places(rows[measure]) for place in row]
+        places = [place for row in found.bins.indices(rows[measure]) for place in row]
         counts = np.bincount(places, minlength=len(found.bins))
         if measure in ("label", "tokens", "unknown_share"):
             assert tuple(counts.tolist()) == found.counts, measure

@@ -11,19 +11,19 @@ from kerasft.serving.status import ServingError
 
 def test_places_of_all_and_of_one():
     shares = Shares(3, 2, "requests")
-    with shares.place("a"), shares.place("a"):
+    with shares.slot("a"), shares.slot("a"):
         with pytest.raises(ServingError, match="2 requests of this connection are under way; try again later"):
-            with shares.place("a"):
+            with shares.slot("a"):
                 pass
-        with shares.place("b"):
+        with shares.slot("b"):
             with pytest.raises(ServingError, match="3 requests are under way") as refused:
-                with shares.place("c"):
+                with shares.slot("c"):
                     pass
             assert refused.value.code is StatusCode.RESOURCE_EXHAUSTED
     assert shares.count == 0
-    with pytest.raises(KeyError), shares.place("a"):
+    with pytest.raises(KeyError), shares.slot("a"):
         raise KeyError
-    with shares.place("a"), shares.place("a"):
+    with shares.slot("a"), shares.slot("a"):
         assert shares.count == 2
 
 
@@ -31,18 +31,18 @@ def test_memory_is_given_back_and_small_requests_take_none():
     memory = Memory(1000)
     with memory.account() as large:
         large.add(FREE_BYTES)
-        assert memory.held == 0
+        assert memory.used == 0
         large.add(600)
         large.add(300)
-        assert memory.held == 900
+        assert memory.used == 900
         with memory.account() as small, memory.account() as other:
             small.add(FREE_BYTES)
             with pytest.raises(ServingError, match="requests hold 900 bytes"):
                 other.add(FREE_BYTES + 101)
-        assert memory.held == 900
+        assert memory.used == 900
         with pytest.raises(ServingError):
             large.add(101)
-    assert memory.held == 0
+    assert memory.used == 0
 
 
 async def message(seconds):

@@ -19,14 +19,14 @@ def memory():
 
 @pytest.fixture
 def ask(memory, monkeypatch):
-    """Returns a function that asks for an answer of so many bytes, and what `sent` was called with."""
+    """Returns a function that asks for an answer of so many bytes, and what `send` was called with."""
     told = []
 
     async def sent(request, response, seconds):
-        told.append((len(response.body), memory.held))
+        told.append((len(response.body), memory.used))
         return response
 
-    monkeypatch.setattr("kerasft.serving.server.routes.sent", sent)
+    monkeypatch.setattr("kerasft.serving.server.routes.send", sent)
     options = Options()
     routes = Routes(None, RestApi(None, options, memory), options, None)
 
@@ -42,10 +42,10 @@ def ask(memory, monkeypatch):
 
 def test_answers_that_nobody_has_read_yet_are_counted(ask, memory):
     assert ask(FREE_BYTES + 600) == (200, [(FREE_BYTES + 600, 600)])
-    assert memory.held == 0
+    assert memory.used == 0
 
 
 def test_an_answer_for_which_there_is_no_room_is_refused(ask, memory):
     assert ask(FREE_BYTES + 1001) == (503, [])
-    assert memory.held == 0
+    assert memory.used == 0
     assert ask(FREE_BYTES)[0] == 200
