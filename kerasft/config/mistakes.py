@@ -65,8 +65,8 @@ def explain(
     all_sections = list(chosen_sections(model, values))
     # A key that is there under a wrong name is not told as missing, too.
     unknown = [path for path in paths if groups[path][0]["type"] == "extra_forbidden"]
-    misspelt = {(*path[:-1], near) for path in unknown if (near := _near(path, all_sections))}
-    paths = [path for path in paths if path not in misspelt or groups[path][0]["type"] != "missing"]
+    corrections = {(*path[:-1], near) for path in unknown if (near := _near(path, all_sections))}
+    paths = [path for path in paths if path not in corrections or groups[path][0]["type"] != "missing"]
     return [_line(path, groups[path], all_sections, where(path)) for path in paths]
 
 
