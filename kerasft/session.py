@@ -80,20 +80,20 @@ def train_run(
     """
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
-    display = terminal if cluster is None or cluster.chief else Silent()
+    view = terminal if cluster is None or cluster.chief else Silent()
     resume, overwrite = existing == "resume", existing == "overwrite"
     with speaking(cluster), rendezvous(cluster):
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         task = create_task(config)
         task.check_config()
-        staged = stage_splits(config, task, display.line) if tables is None else Staged(tables)
+        staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
         tables = staged.tables
         task.fit(tables)
         preset = resolve_preset(config.model.preset)
-        display.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+        view.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():
-            display.line(f"warning: {warning}")
+            view.line(f"warning: {warning}")
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
@@ -101,14 +101,12 @@ def train_run(
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
-        job = TrainingJob(
-            run, task, tables, preset, display, cluster, start, tuple(actions), objective, staged.record()
-        )
+        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, staged.record())
         fitted = fit(job, resume, overwrite)
-        metrics, trained = finish(run, tables, fitted, display)
+        metrics, trained = finish(run, tables, fitted, view)
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
-        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, display)))
+        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, view)))
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 

@@ -66,18 +66,14 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
     for key, node in schema["properties"].items():
         default = model.model_fields[key].get_default()
         if default is PydanticUndefined:
-            default_text = "required"
+            text = "required"
         elif isinstance(default, BaseModel):
-            default_text = "its own"
+            text = "its own"
         else:
-            default_text = f"`{json.dumps(default)}`"
+            text = f"`{json.dumps(default)}`"
         section = next((schema["$defs"][name] for name in _references(node)), {})
         meaning = node.get("description") or section.get("description", "")
-        yield (
-            "| "
-            + " | ".join(cell.replace("|", "\\|") for cell in (f"`{key}`", _form(node), default_text, meaning))
-            + " |"
-        )
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{key}`", _form(node), text, meaning)) + " |"
 
 
 def _form(node: dict[str, Any]) -> str:

@@ -92,12 +92,8 @@ class Likeness(Check):
             ("near_leaks", alike, False, " or nearly so"),
         ):
             if matches:
-                answers, learnt_answers = rows.answers, learnt.answers
-                other = (
-                    other_answers(matches, answers, learnt_answers, whole)
-                    if answers is not None and learnt_answers is not None
-                    else 0
-                )
+                mine, theirs = rows.answers, learnt.answers
+                other = other_answers(matches, mine, theirs, whole) if mine is not None and theirs is not None else 0
                 what = f"stand in {learnt.name}{or_nearly}, too; {other:,} of them with another answer"
                 notes = as_in(rows, {row: each[0] for row, each in matches.items()}, learnt)
                 figures = {"in": learnt.name, "other_answer": other}

@@ -90,14 +90,10 @@ class WeightLoader:
             raise UserError(f"model.preset: {self.where}: its weights have {what}; {fix}")
         return names[0].removesuffix(anchor)
 
-    def _name(self, tensor_name: str) -> str | None:
+    def _name(self, key: str) -> str | None:
         """The name that a tensor has in the files; None: it is not there."""
-        inner = tensor_name.removeprefix(self.config.family.prefix)
-        candidates = (
-            [self._prefix + inner, tensor_name]
-            if inner != tensor_name or not self._is_head(tensor_name)
-            else [tensor_name]
-        )
+        inner = key.removeprefix(self.config.family.prefix)
+        candidates = [self._prefix + inner, key] if inner != key or not self._is_head(key) else [key]
         for name in candidates:
             for old, new in _ALIASES.items():
                 for spelling in (name, name.replace(old, new), name.replace(new, old)):
@@ -107,16 +103,16 @@ class WeightLoader:
             return f"{self._prefix}encoder.embed_tokens.weight"
         return None
 
-    def get_tensor(self, tensor_name: str) -> np.ndarray:
+    def get_tensor(self, key: str) -> np.ndarray:
         """The tensor that a converter asks for by transformers' name, in the file's own type.
 
         Raises:
             UserError: there is none, it is of no floating type, or it holds numbers that are none.
         """
-        name = self._name(tensor_name)
+        name = self._name(key)
         if name is None:
             raise UserError(
-                f"model.preset: {self.where}: its weights lack {tensor_name}, which a {self.config.model_type} has; "
+                f"model.preset: {self.where}: its weights lack {key}, which a {self.config.model_type} has; "
                 "fetch the model again"
             )
         kind, _, file = self.tensors[name]

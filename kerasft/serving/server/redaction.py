@@ -36,13 +36,9 @@ def redact(text: str) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    digits_text = match[0]
-    digits = sum(character.isdigit() for character in digits_text)
-    if (
-        digits_text[-1] in "Xx"
-        or (digits >= ID_DIGITS and not digits_text.startswith(("+", "(")))
-        or _is_ssn(digits_text)
-    ):
+    number = match[0]
+    digits = sum(character.isdigit() for character in number)
+    if number[-1] in "Xx" or (digits >= ID_DIGITS and not number.startswith(("+", "("))) or _is_ssn(number):
         return "[id]"
     return "[phone]"
 
