@@ -70,7 +70,7 @@ def train_run(
         tables: train, validation and perhaps test, parsed and staged by the config's task; None: they are read.
         start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
-        objective: makes what is minimised, such as a class of `Objective`; None: the task's loss.
+        objective: makes what is minimised, such as a class of `Objective`; None: what `training.objective` names.
         existing: what becomes of a run of this name: nothing, it goes on, or it is replaced.
         terminal: shows progress and results; None: stderr and stdout.
 
@@ -78,6 +78,9 @@ def train_run(
         UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
+    if objective is not None and config.training.objective is not None:
+        named = config.training.objective.name
+        raise UserError(f"training.objective: {named}, and train_run was given an objective, too; keep one of the two")
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
     shown = terminal if cluster is None or cluster.chief else Silent()

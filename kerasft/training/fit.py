@@ -39,6 +39,7 @@ from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import wanted_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
+from kerasft.training.objectives.registry import configured_objective
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
@@ -96,7 +97,7 @@ class TrainingJob:
         cluster: of workers that train together; None: this process alone.
         start: what is done to the model before it trains; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training.
-        objective: makes what is minimised; None: the task's loss.
+        objective: makes what is minimised; None: what the config names.
         cleaning: the record of what stages did to the rows; None: nothing was asked of them.
     """
 
@@ -166,7 +167,8 @@ def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Asse
             policy=layer_policy(config.training.precision),
             start=job.start,
         )
-        return assembled, job.objective(assembled.model, job.task) if job.objective else None
+        make = job.objective or configured_objective(config)
+        return assembled, make(assembled.model, job.task) if make else None
 
 
 def _check_fit_head(config: Config, workers: Workers) -> None:

@@ -123,10 +123,13 @@ class DeferredWeightGrads:
 
 @contextlib.contextmanager
 def kernels_together(wanted: bool) -> Iterator[DeferredWeightGrads]:
-    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts."""
-    found = DeferredWeightGrads()
+    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts.
+
+    Not `wanted`: gradients of passes that are begun inside are whole, also where others' around them are not.
+    """
+    found, before = DeferredWeightGrads(), getattr(_traced, "together", None)
     _traced.together = found if wanted else None
     try:
         yield found
     finally:
-        _traced.together = None
+        _traced.together = before
