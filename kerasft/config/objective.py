@@ -80,39 +80,75 @@ class NeftuneConfig(Section):
     )
 
 
+class SupervisedContrastiveConfig(Section):
+    """Texts of one label shall be near each other (Gunel et al. 2020, arXiv:2011.01403)."""
+
+    name: Literal["supervised_contrastive"] = Field(description="The objective.")
+    weight: float = Field(
+        0.5, ge=0, lt=1, description="Share of the contrastive loss; the task's loss has the rest. 0: the task's loss."
+    )
+    temperature: float = Field(0.3, gt=0, description="Cosines of two texts are divided by it.")
+
+
 # One more objective is one more class here.
 ObjectiveConfig = Annotated[
-    Union[FocalConfig, RDropConfig, FgmConfig, PgdConfig, FreeLBConfig, SmartConfig, NeftuneConfig],
+    Union[
+        FocalConfig,
+        RDropConfig,
+        FgmConfig,
+        PgdConfig,
+        FreeLBConfig,
+        SmartConfig,
+        NeftuneConfig,
+        SupervisedContrastiveConfig,
+    ],
     Field(discriminator="name", description="What is minimised."),
 ]
 
 _ADVERSARIAL = ("fgm", "pgd", "freelb")
 _ALL = ("focal", "rdrop", "smart", *_ADVERSARIAL)
+_OF_A_TEXT = {
+    "single_label": (*_ALL, "supervised_contrastive"),
+    "multi_label": _ALL,
+    "regression": ("rdrop", "smart", *_ADVERSARIAL),
+}
 
 # Task -> its section -> the objectives that it takes. A task that is not here takes none.
 TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
-    "text_classification": lambda task: _ALL[1:] if task.problem == "regression" else _ALL,
-    "relation_extraction": lambda task: _ALL,
+    "text_classification": lambda task: _OF_A_TEXT[task.problem],
+    "relation_extraction": lambda task: (*_ALL, "supervised_contrastive"),
     # The probabilities of a chain are those of whole paths, which are not compared here.
     "token_classification": lambda task: _ADVERSARIAL if task.crf else _ALL,
-    "question_answering": lambda task: _ALL[1:],
+    "question_answering": lambda task: ("rdrop", "smart", *_ADVERSARIAL),
     "text_generation": lambda task: ("neftune",),
 }
-# Objective -> keys of a config that it can't go with: the value that is refused, and why with the fix.
-REFUSED: dict[str, dict[str, tuple[Any, str]]] = {
+
+# Objectives that compare the rows of a batch, which parts of it would not see.
+COMPARE_ROWS = ("supervised_contrastive",)
+_PARTS = "it compares all rows of a batch, which parts of it would not see; set it to 1"
+
+# Objective -> keys of a config that it can't go with: whether a value is refused, and why with the fix.
+REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "focal": {
         "training.label_smoothing": (
-            None,  # any but the default
-            "focal reads the probability of one truth, and label_smoothing spreads it; keep one of the two",
+            lambda share: share > 0,
+            "it reads the probability of one truth, and label_smoothing spreads it; keep one of the two",
         )
     },
     "rdrop": {
-        "model.dropout": (0.0, "rdrop compares two draws of dropout, and without any they are the same; set it above 0")
+        "model.dropout": (
+            lambda rate: rate == 0,
+            "it compares two draws of dropout, and without any they are the same; set it above 0",
+        )
     },
     "smart": {
         "training.precision": (
-            "mixed_bfloat16",
-            "smart's perturbations are too small for bfloat16; set float32, or take rdrop",
+            lambda precision: precision != "float32",
+            "its perturbations are too small for bfloat16; set float32, or take rdrop",
         )
+    },
+    "supervised_contrastive": {
+        "training.gradient_accumulation": (lambda parts: parts > 1, _PARTS),
+        "training.parallel_microbatches": (lambda parts: (parts or 1) > 1, _PARTS),
     },
 }

@@ -191,10 +191,9 @@ class Config(Section):
             raise ValueError(f"training.objective.name: {objective.name} is not for {what}; {fix}")
         for path, (refused, reason) in REFUSED.get(objective.name, {}).items():
             section, key = path.split(".")
-            of = getattr(self, section)
-            value = getattr(of, key)
-            if value == refused if refused is not None else value != type(of).model_fields[key].default:
-                raise ValueError(f"{path}: {value} does not go with training.objective.name: {reason}")
+            value = getattr(getattr(self, section), key)
+            if refused(value):
+                raise ValueError(f"{path}: {value} does not go with training.objective.name {objective.name}: {reason}")
         return self
 
     @model_validator(mode="after")

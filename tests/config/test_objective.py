@@ -58,6 +58,8 @@ def test_a_task_that_cannot_take_it(objective, task, message):
         ("focal", {"label_smoothing": 0.1}, "training.label_smoothing: 0.1 does not go with training.objective.name"),
         ("rdrop", {"model": {"dropout": 0.0}}, "model.dropout: 0.0 does not go with .* set it above 0"),
         ("smart", {"precision": "mixed_bfloat16"}, "training.precision: mixed_bfloat16 does not go with"),
+        ("supervised_contrastive", {"gradient_accumulation": 2}, "compares all rows of a batch.*set it to 1"),
+        ("supervised_contrastive", {"parallel_microbatches": 2}, "compares all rows of a batch.*set it to 1"),
     ],
 )
 def test_keys_that_do_not_go_with_it(objective, keys, message):

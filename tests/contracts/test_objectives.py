@@ -11,6 +11,7 @@ from support.packed_run import Run, assert_same
 from support.task_rows import GRADIENT, configured, settings  # noqa: F401
 
 from kerasft import train
+from kerasft.config.objective import COMPARE_ROWS
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
 from kerasft.kernels import library
@@ -30,6 +31,7 @@ STRONG = {
     "freelb": {"epsilon": 0.5, "steps": 2, "step_size": 0.3, "start": 0.0},
     "smart": {"epsilon": 0.2, "step_size": 0.1, "start": 0.1},
     "neftune": {"alpha": 5.0},
+    "supervised_contrastive": {"weight": 0.5},
 }
 WEAK = {
     "focal": {"gamma": 0.0},
@@ -39,6 +41,7 @@ WEAK = {
     "freelb": {"epsilon": 0.0},
     "smart": {"weight": 0.0},
     "neftune": {"alpha": 0.0},
+    "supervised_contrastive": {"weight": 0.0},
 }
 DRAWN = ("smart", "neftune")  # always, so that parts of a batch have other draws than the whole
 ALMOST_NO_DROPOUT = 1e-9  # R-Drop refuses none at all; this drops nothing
@@ -109,7 +112,7 @@ def test_every_form_of_a_step_learns_the_same(objectives, configured, name):  # 
     assert all(np.isfinite(change).all() for change in whole[1])
     apart = max(np.abs(mine - plain).max() for mine, plain in zip(whole[1], objectives.plain[id(run)][1]))
     assert name == "rdrop" or apart > 1e-3  # two passes without dropout are the same
-    parts = {} if name in DRAWN else {"gradient_accumulation": 2, "parallel_microbatches": 2}
+    parts = {} if name in (*DRAWN, *COMPARE_ROWS) else {"gradient_accumulation": 2, "parallel_microbatches": 2}
     assert_same(whole, learnt(run, name, STRONG[name], recomputed=True, eager=True, **parts))
     assert_same(whole, learnt(run, name, STRONG[name], fused=available(), eager=True, **parts))
 
@@ -134,8 +137,9 @@ def test_a_step_that_xla_compiles(objectives, configured):  # noqa: F811
 def test_two_replicas_do_what_one_does(objectives, configured, mirrored):  # noqa: F811
     one = objectives.run("freelb", configured)
     two = Run(one.config, mirrored)
-    whole = learnt(one, "freelb", STRONG["freelb"], packs=False, eager=True)
-    assert_same(whole, learnt(two, "freelb", STRONG["freelb"]))
+    for name in ("freelb", "supervised_contrastive"):
+        whole = learnt(one, name, STRONG[name], packs=False, eager=True)
+        assert_same(whole, learnt(two, name, STRONG[name]))
 
 
 def test_a_run_that_draws_goes_on_as_if_it_had_not_stopped(configured, tmp_path, monkeypatch, capsys):  # noqa: F811

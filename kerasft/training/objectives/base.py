@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -108,8 +108,13 @@ class Objective(abc.ABC):
 
         Each call draws dropout anew.
         """
+        return self.outputs(self.model, inputs)
+
+    @staticmethod
+    def outputs(model: keras.Model, inputs: Mapping[str, tf.Tensor]) -> Any:
+        """`logits` of another model of the same layers, which may have more outputs."""
         with another_pass():
-            return self.model(for_model(inputs), training=True)
+            return model(for_model(inputs), training=True)
 
     @staticmethod
     def beside(inputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:

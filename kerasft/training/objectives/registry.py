@@ -13,6 +13,7 @@ from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.smart import Smart
+from kerasft.training.objectives.supervised_contrastive import SupervisedContrastive
 
 # A class takes the keys of its section by their names.
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -23,6 +24,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "freelb": FreeLB,
     "smart": Smart,
     "neftune": Neftune,
+    "supervised_contrastive": SupervisedContrastive,
 }
 
 

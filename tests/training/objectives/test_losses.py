@@ -9,6 +9,7 @@ from kerasft.config.schema import Config
 from kerasft.models.heads.divergence import between_answers, between_classes, between_labels, between_tokens
 from kerasft.tasks.registry import create_task
 from kerasft.training.objectives.focal import Focal
+from kerasft.training.objectives.supervised_contrastive import among_all
 
 ONE = np.array([[1.0, -0.5, 0.2], [0.0, 2.0, -1.0]], np.float32)
 OTHER = np.array([[0.4, 0.1, 0.2], [1.0, 1.0, -1.0]], np.float32)
@@ -105,3 +106,18 @@ def test_a_certain_answer_has_a_gradient():
         tape.watch(logits)
         loss = Focal(model, made, gamma=0.5).loss({"vector": logits}, tf.constant([0, 1]), tf.ones(2))
     assert np.isfinite(tape.gradient(loss, logits)).all()
+
+
+def test_a_text_among_all_of_its_batch():
+    vectors = np.array([[3.0, 1.0], [1.0, 1.0], [-1.0, 2.0], [2.0, 0.5], [9.0, 9.0]], np.float32)
+    labels, weights = np.array([0, 0, 1, 0, 1], np.int32), np.array([1, 1, 1, 1, 0], np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = np.exp(unit @ unit.T / 0.3)
+    by_hand = []
+    for row in range(4):
+        others = [other for other in range(4) if other != row]  # the last only fills the batch up
+        same = [other for other in others if labels[other] == labels[row]]
+        shares = [likeness[row, other] / likeness[row, others].sum() for other in same]
+        by_hand.append(-np.mean(np.log(shares)) if same else 0.0)
+    assert by_hand[2] == 0.0 < min(by_hand[0], by_hand[1])
+    np.testing.assert_allclose(among_all(labels, vectors, weights, 0.3)[:4], by_hand, rtol=1e-5)
