@@ -120,7 +120,8 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
     # The probabilities of a chain are those of whole paths, which are not compared here.
     "token_classification": lambda task: _ADVERSARIAL if task.crf else _ALL,
     "question_answering": lambda task: ("rdrop", "smart", *_ADVERSARIAL),
-    "text_generation": lambda task: ("neftune",),
+    "text_generation": lambda task: ("rdrop", "neftune"),
+    "seq2seq": lambda task: ("rdrop",),
 }
 
 # Objectives that compare the rows of a batch, which parts of it would not see.

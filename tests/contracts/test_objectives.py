@@ -7,17 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.packed_run import Run, assert_same
 from support.task_rows import GRADIENT, configured, settings  # noqa: F401
 
 from kerasft import train
+from kerasft.assembly import assemble
 from kerasft.config.objective import COMPARE_ROWS
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
+from kerasft.data.tables.splits import load_splits
 from kerasft.kernels import library
+from kerasft.tasks.registry import create_task
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import EMBEDDINGS
 from kerasft.training.layers.fused_layers import KERNELS, NAMES
+from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.registry import OBJECTIVES, configured_objective
 from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.trainer import Trainer
@@ -140,6 +145,26 @@ def test_two_replicas_do_what_one_does(objectives, configured, mirrored):  # noq
     for name in ("freelb", "supervised_contrastive"):
         whole = learnt(one, name, STRONG[name], packs=False, eager=True)
         assert_same(whole, learnt(two, name, STRONG[name]))
+
+
+@pytest.mark.parametrize("name", ["outputs", "answers to prompts"])
+def test_rdrop_of_texts_that_are_written(configured, name):  # noqa: F811
+    config = configured(name, "bucket")
+    config = config.model_copy(update={"model": config.model.model_copy(update={"dropout": 0.2})})
+    task = create_task(config)
+    tables = load_splits(config, task)
+    built = assemble(config, task, train=tables["train"], preset=None)
+    features, targets, weights = task.prepare(tables["train"], built.preprocessor, weighted=True).batch(np.arange(4))
+    start = [variable.numpy() for variable in built.model.variables]
+    found = RDrop(built.model, task, alpha=3.0).loss(features, tf.constant(targets), weights)
+    for variable, value in zip(built.model.variables, start):  # dropout draws the same again
+        variable.assign(value)
+    one, other = (tf.nn.log_softmax(built.model(features, training=True)).numpy() for _ in range(2))
+    apart = 0.5 * ((np.exp(one) - np.exp(other)) * (one - other)).sum(-1)  # (batch, length)
+    apart = np.array([row[real].mean() for row, real in zip(apart, targets >= 0)])
+    assert apart.min() > 1e-3
+    losses = sum(task.loss(tf.constant(targets), logits).numpy() for logits in (one, other))
+    assert float(found) == pytest.approx(float(((0.5 * losses + 3.0 * apart) * weights).sum()), rel=1e-4)
 
 
 def test_a_run_that_draws_goes_on_as_if_it_had_not_stopped(configured, tmp_path, monkeypatch, capsys):  # noqa: F811
