@@ -78,9 +78,6 @@ def train_run(
         UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
-    if objective is not None and config.training.objective is not None:
-        named = config.training.objective.name
-        raise UserError(f"training.objective: {named}, and train_run was given an objective, too; keep one of the two")
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
     shown = terminal if cluster is None or cluster.chief else Silent()

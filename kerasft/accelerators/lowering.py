@@ -24,8 +24,7 @@ from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
 from kerasft.training.batches import Batches
 from kerasft.training.fit import recomputed_layers
-from kerasft.training.objectives.registry import configured_objective
-from kerasft.training.objectives.task_loss import TaskLoss
+from kerasft.training.objectives.registry import make_objective
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import StepPlan, make_train_step
 
@@ -62,7 +61,7 @@ class Programs:
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(assembled.backbone))
-            self.objective = (configured_objective(config) or TaskLoss)(self.model, task)
+            self.objective = make_objective(config)(self.model, task)
         self._strategy, self._batches = strategy, {}
         self._recomputed = recomputed_layers(config, assembled.backbone)
         size = config.training.evaluation_batch_size

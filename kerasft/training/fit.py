@@ -39,7 +39,7 @@ from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import wanted_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
-from kerasft.training.objectives.registry import configured_objective
+from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
@@ -155,8 +155,8 @@ def prepare(job: TrainingJob) -> PreparedRun:
     return PreparedRun(Trainer(plan), prepared, assembled, cache)
 
 
-def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective | None]:
-    """The model, and what is minimised where it is not the task's loss."""
+def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective]:
+    """The model, and what is minimised."""
     config = job.run.config
     with strategy.scope():
         assembled = assemble(
@@ -167,8 +167,7 @@ def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Asse
             policy=layer_policy(config.training.precision),
             start=job.start,
         )
-        make = job.objective or configured_objective(config)
-        return assembled, make(assembled.model, job.task) if make else None
+        return assembled, make_objective(config, job.objective)(assembled.model, job.task)
 
 
 def _check_fit_head(config: Config, workers: Workers) -> None:
@@ -182,7 +181,7 @@ def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layer
 
 
 def _tokenized(
-    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective | None
+    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective
 ) -> dict[str, Prepared]:
     """Every split as the model reads it, train with what the objective reads beside its targets."""
     prepared, task = {}, job.task
@@ -202,8 +201,7 @@ def _tokenized(
             line.update(done)
     for told in cache.lines() if cache else ():
         job.terminal.line(told)
-    if objective is not None:
-        prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
+    prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
     return prepared
 
 

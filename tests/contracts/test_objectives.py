@@ -5,6 +5,7 @@ import json
 import signal
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,13 +18,14 @@ from kerasft.config.objective import COMPARE_ROWS
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
 from kerasft.data.tables.splits import load_splits
+from kerasft.errors import UserError
 from kerasft.kernels import library
 from kerasft.tasks.registry import create_task
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import EMBEDDINGS
 from kerasft.training.layers.fused_layers import KERNELS, NAMES
 from kerasft.training.objectives.rdrop import RDrop
-from kerasft.training.objectives.registry import OBJECTIVES, configured_objective
+from kerasft.training.objectives.registry import OBJECTIVES, make_objective
 from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.trainer import Trainer
 
@@ -82,7 +84,7 @@ def learnt(run: Run, name: str, section: dict, **options):
     values = run.config.model_dump()
     values["training"]["objective"] = {"name": name, **section}
     with run.strategy.scope():
-        run.objective = configured_objective(Config.model_validate(values))(run.model, run.task)
+        run.objective = make_objective(Config.model_validate(values))(run.model, run.task)
     try:
         return run.trained(**options)
     finally:
@@ -136,7 +138,7 @@ def test_rows_of_embeddings_that_are_deferred(objectives, configured, monkeypatc
 def test_a_step_that_xla_compiles(objectives, configured):  # noqa: F811
     run = objectives.run("fgm", configured)
     whole = learnt(run, "fgm", STRONG["fgm"], packs=False, eager=True)
-    assert_same(whole, learnt(run, "fgm", STRONG["fgm"], static=True))
+    assert_same(whole, learnt(run, "fgm", STRONG["fgm"], static=True, gradient_accumulation=2))
 
 
 def test_two_replicas_do_what_one_does(objectives, configured, mirrored):  # noqa: F811
@@ -147,6 +149,14 @@ def test_two_replicas_do_what_one_does(objectives, configured, mirrored):  # noq
         assert_same(whole, learnt(two, name, STRONG[name]))
 
 
+def test_two_objectives_are_one_too_many(objectives, configured):  # noqa: F811
+    config = objectives.run("fgm", configured).config
+    values = config.model_dump() | {"training": {"objective": {"name": "fgm"}}}
+    with pytest.raises(UserError, match="training.objective: fgm, and an objective was given from Python"):
+        make_objective(Config.model_validate(values), TaskLoss)
+    assert make_objective(config) is make_objective(config, TaskLoss) is TaskLoss
+
+
 @pytest.mark.parametrize("name", ["outputs", "answers to prompts"])
 def test_rdrop_of_texts_that_are_written(configured, name):  # noqa: F811
     config = configured(name, "bucket")
@@ -155,6 +165,8 @@ def test_rdrop_of_texts_that_are_written(configured, name):  # noqa: F811
     tables = load_splits(config, task)
     built = assemble(config, task, train=tables["train"], preset=None)
     features, targets, weights = task.prepare(tables["train"], built.preprocessor, weighted=True).batch(np.arange(4))
+    for variable in built.model.trainable_variables:  # so large that dropout shows
+        variable.assign(variable + 0.3 * keras.random.normal(variable.shape, seed=1))
     start = [variable.numpy() for variable in built.model.variables]
     found = RDrop(built.model, task, alpha=3.0).loss(features, tf.constant(targets), weights)
     for variable, value in zip(built.model.variables, start):  # dropout draws the same again

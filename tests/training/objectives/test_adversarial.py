@@ -36,7 +36,7 @@ class Reference:
 
     def __init__(self, rate: float = 0.0):
         keras.utils.set_random_seed(3)
-        ids, mask = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+        ids, mask = (keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask"))
         self.embedding = keras_hub.layers.ReversibleEmbedding(12, WIDTH, name="token_embedding")
         vectors = keras.Input((None, WIDTH))
         hidden = keras.layers.Dense(8, activation="tanh")(keras.layers.LayerNormalization()(vectors))
@@ -77,7 +77,7 @@ class Reference:
             variable.assign(value)
 
     def logits(self, moved=0.0):
-        return self.rest([self.embedding(IDS) + moved, MASK], training=True)
+        return self.rest([self.embedding(IDS) + moved, tf.constant(MASK)], training=True)
 
     def loss(self, logits):
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(TARGETS, logits)
@@ -89,7 +89,7 @@ class Reference:
         with tf.GradientTape() as tape:
             tape.watch(moved)
             value = loss(self.logits(moved))
-        return tape.gradient(value, moved).numpy() * MASK[..., None]
+        return tape.gradient(value, moved).numpy() * MASK[..., None].astype(np.float32)
 
     def changes(self, loss) -> list[np.ndarray]:
         with tf.GradientTape() as tape:
