@@ -70,7 +70,7 @@ def train_run(
         tables: train, validation and perhaps test, parsed and staged by the config's task; None: they are read.
         start: what is done to the model before it trains, such as other weights; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training; see `kerasft.training.actions`.
-        objective: makes what is minimised, such as a class of `Objective`; None: the task's loss.
+        objective: makes what is minimised, such as a class of `Objective`; None: what `training.objective` names.
         existing: what becomes of a run of this name: nothing, it goes on, or it is replaced.
         terminal: shows progress and results; None: stderr and stdout.
 

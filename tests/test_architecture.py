@@ -112,6 +112,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/training/layers/fused_layers.py": "all layers within a model",
     "kerasft/training/layers/kernel_layers.py": "parts of KerasHub's encoder layers",
     "kerasft/training/layers/packed_layers.py": "calls of a layer in a functional model, DeBERTa's layers",
+    "kerasft/training/layers/perturbed_embeddings.py": "all layers within a model",
     "kerasft/training/layers/plain_layers.py": "parts of Keras' attention",
     "kerasft/training/layers/rematerialize.py": "XLA's optimization barrier",
     "kerasft/training/optimizer.py": "Keras' optimizer",

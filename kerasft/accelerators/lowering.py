@@ -24,7 +24,7 @@ from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
 from kerasft.training.batches import Batches
 from kerasft.training.fit import recomputed_layers
-from kerasft.training.objectives.task_loss import TaskLoss
+from kerasft.training.objectives.registry import make_objective
 from kerasft.training.optimizer import create_optimizer
 from kerasft.training.step import StepPlan, make_train_step
 
@@ -61,7 +61,8 @@ class Programs:
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(assembled.backbone))
-        self._task, self._strategy, self._batches = task, strategy, {}
+            self.objective = make_objective(config)(self.model, task)
+        self._strategy, self._batches = strategy, {}
         self._recomputed = recomputed_layers(config, assembled.backbone)
         size = config.training.evaluation_batch_size
         self._forward = Evaluator(self.model, strategy, size, task.condense).forward
@@ -87,8 +88,9 @@ class Programs:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of all variables: weights, random states and what the optimizer keeps."""
-        return sum(_bytes(variable) for variable in (*self.model.variables, *self.optimizer.variables))
+        """Bytes of all variables: weights, random states, what the optimizer and the objective keep."""
+        kept = (*self.model.variables, *self.optimizer.variables, *self.objective.variables)
+        return sum(_bytes(variable) for variable in kept)
 
     def training(self, batch_size: int) -> bytes | Refused:
         """HLO of one replica's step with its share of this global batch."""
@@ -96,7 +98,7 @@ class Programs:
         parts, fused = training.gradient_accumulation, training.fused or ()
         plan = StepPlan(
             model=self.model,
-            objective=TaskLoss(self.model, self._task),
+            objective=self.objective,
             optimizer=self.optimizer,
             strategy=self._strategy,
             accumulation=parts,

@@ -166,7 +166,7 @@ def _as_section(path: KeyPath, value: Any, all_sections: Sections, on_command_li
     required = [key for key, field in fields.items() if field.is_required()]
     key = next((key for key in ("name", "method", "preset", "train", "dir", *required) if key in fields), None)
     # which of the forms of a section is meant is not known before it has a name
-    key = {"task": "name", "model.peft": "method"}.get(at, key)
+    key = {"task": "name", "model.peft": "method", "training.objective": "name"}.get(at, key)
     if key is None or isinstance(value, bool):
         description = describe(path, all_sections)
         return f"; it has the keys {', '.join(fields)}" if fields else f"; {description}" if description else ""

@@ -9,6 +9,7 @@ from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
+from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.section import Section
@@ -76,6 +77,9 @@ class TrainingConfig(Section):
         "the same update with less memory and about a third more work.",
     )
     optimizer: OptimizerConfig = OptimizerConfig.defaults()
+    objective: Optional[ObjectiveConfig] = Field(
+        None, description="What is minimised, if it is not only the task's loss; null: the task's loss."
+    )
     fit_head: bool = Field(
         False,
         description="Begin with a head that is fitted to the vectors of the unchanged backbone; for "
@@ -173,6 +177,23 @@ class Config(Section):
             raise ValueError(
                 "training.fit_head: true is for text_classification with problem single_label; leave it false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_of_the_task(self) -> "Config":
+        objective = self.training.objective
+        if objective is None:
+            return self
+        known = TAKEN[self.task.name](self.task) if self.task.name in TAKEN else ()
+        if objective.name not in known:
+            fix = f"choose one of {', '.join(known)}, or set it to null" if known else "leave it null"
+            what = f"{self.task.name} as it is set here" if known else self.task.name
+            raise ValueError(f"training.objective.name: {objective.name} is not for {what}; {fix}")
+        for path, (refused, reason) in REFUSED.get(objective.name, {}).items():
+            section, key = path.split(".")
+            value = getattr(getattr(self, section), key)
+            if refused(value):
+                raise ValueError(f"{path}: {value} does not go with training.objective.name {objective.name}: {reason}")
         return self
 
     @model_validator(mode="after")

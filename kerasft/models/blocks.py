@@ -25,6 +25,11 @@ def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     return blocks
 
 
+def drops(model: keras.Model) -> bool:
+    """Whether any dropout of a model, however deep, has a rate above 0."""
+    return any(part.rate > 0 for part in model._flatten_layers() if isinstance(part, keras.layers.Dropout))
+
+
 def set_trainable(backbone: keras.Model, which: str) -> None:
     """Freezes a part of a model, and thaws nothing: what something else froze, such as LoRA, stays frozen.
 

@@ -39,6 +39,7 @@ from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
+from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.trainer import Trainer
 
@@ -96,7 +97,7 @@ class TrainingJob:
         cluster: of workers that train together; None: this process alone.
         start: what is done to the model before it trains; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training.
-        objective: makes what is minimised; None: the task's loss.
+        objective: makes what is minimised; None: what the config names.
         cleaning: the record of what stages did to the rows; None: nothing was asked of them.
     """
 
@@ -154,8 +155,8 @@ def prepare(job: TrainingJob) -> PreparedRun:
     return PreparedRun(Trainer(plan), prepared, assembled, cache)
 
 
-def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective | None]:
-    """The model, and what is minimised where it is not the task's loss."""
+def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective]:
+    """The model, and what is minimised."""
     config = job.run.config
     with strategy.scope():
         assembled = assemble(
@@ -166,7 +167,7 @@ def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Asse
             policy=layer_policy(config.training.precision),
             start=job.start,
         )
-        return assembled, job.objective(assembled.model, job.task) if job.objective else None
+        return assembled, make_objective(config, job.objective)(assembled.model, job.task)
 
 
 def _check_fit_head(config: Config, workers: Workers) -> None:
@@ -180,7 +181,7 @@ def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layer
 
 
 def _tokenized(
-    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective | None
+    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective
 ) -> dict[str, Prepared]:
     """Every split as the model reads it, train with what the objective reads beside its targets."""
     prepared, task = {}, job.task
@@ -200,8 +201,7 @@ def _tokenized(
             line.update(count)
     for message in cache.lines() if cache else ():
         job.terminal.line(message)
-    if objective is not None:
-        prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
+    prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
     return prepared
 
 

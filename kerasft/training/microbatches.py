@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from kerasft.config.objective import COMPARE_ROWS
 from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.errors import UserError
@@ -28,6 +29,9 @@ def requested_microbatches(config: Config, task: Task) -> int:
     setting = config.training.parallel_microbatches
     if setting is not None:
         return setting
+    objective = config.training.objective
+    if objective is not None and objective.name in COMPARE_ROWS:
+        return 1
     # What is written, a token at a time, leaves nothing to share out: it takes the threads of all its operations.
     # Batches of tokens have any number of rows, and a plan of their own for each part.
     return AUTO if task.separable and not task.writes and config.ragged_tokens() is None else 1

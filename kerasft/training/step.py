@@ -81,6 +81,7 @@ def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
             fused_layers(plan.model, plan.fused),
             plan.method.installed() if plan.method else contextlib.nullcontext(),
             deferring(plan.optimizer.deferred),
+            plan.objective.installed(),
             rematerialized(plan.recomputed, plan.xla),
         ):
             losses = plan.strategy.run(replica_step, args=(batch,))
@@ -98,11 +99,39 @@ def _gradient_of(plan: StepPlan, variables: Variables, batch: Batch, total: tf.T
     """The loss of a part of a batch, and its gradients, None of what the loss does not depend on."""
     features, targets, weights = batch
     with plan.packed.rows_of(features) if plan.packed else contextlib.nullcontext(features) as inputs:
-        with tf.GradientTape() as tape, rows_used(tape, plan.optimizer.iterations.value) as uses:
-            loss = plan.objective.loss(inputs, targets, weights) / total
-        # The stub does not say that they are as the sources are.
-        gradients, of_rows = cast(tuple[list, list], tape.gradient(loss, (variables, uses.vectors)))
-    return loss, [_dense_or_rows(gradient, v, uses, of_rows) for gradient, v in zip(gradients, variables)]
+        passes = _Passes(variables, total, plan.optimizer.iterations.value)
+        loss = plan.objective.descend(passes, inputs, targets, weights)
+    return loss, passes.gradients()
+
+
+class _Passes:
+    """What an objective has differentiated of a part of a batch: see `Differentiate`."""
+
+    def __init__(self, variables: Variables, total: tf.Tensor, now: tf.Tensor):
+        self.variables, self.total, self.now = variables, total, now
+        self.found: list[list] = []
+
+    def __call__(
+        self, loss: Callable[[], tf.Tensor], by: Sequence[tf.Tensor] = (), learn: bool = True
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        variables = self.variables if learn else ()
+        # What is not to be learnt must not be among the gradients that are made for all parts together.
+        with contextlib.nullcontext() if learn else kernels_together(False):
+            with tf.GradientTape() as tape, rows_used(tape, self.now) as uses:
+                tape.watch(by)
+                value = loss() / self.total
+            # The stub does not say that they are as the sources are.
+            sources = (variables, uses.vectors if learn else [], by)
+            gradients, of_rows, of_by = cast(tuple[list, list, list], tape.gradient(value, sources))
+        if learn:
+            self.found.append([_dense_or_rows(g, v, uses, of_rows) for g, v in zip(gradients, variables)])
+        return value, list(of_by)
+
+    def gradients(self) -> list:
+        """The sums over the passes."""
+        if len(self.found) == 1:
+            return self.found[0]
+        return [_sum_or_none(parts) for parts in zip(*self.found)]
 
 
 def _side_by_side(plan: StepPlan, variables: Variables, batch: Batch, total: tf.Tensor) -> LossAndGradients:
@@ -149,5 +178,10 @@ def _dense_or_rows(
 
 def _whole(parts: Sequence[tf.Tensor | tf.IndexedSlices | None], variable: keras.Variable):
     """The sum of a variable's gradients; zeros where there are none."""
-    gradients = [part for part in parts if part is not None]
-    return added(gradients) if gradients else tf.zeros(variable.shape, variable.dtype)
+    found = _sum_or_none(parts)
+    return tf.zeros(variable.shape, variable.dtype) if found is None else found
+
+
+def _sum_or_none(parts: Sequence[tf.Tensor | tf.IndexedSlices | None]) -> tf.Tensor | tf.IndexedSlices | None:
+    known = [part for part in parts if part is not None]
+    return added(known) if known else None

@@ -10,8 +10,10 @@ from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.prepared.beside import with_beside
 from kerasft.data.tables.splits import load_splits
+from kerasft.models.blocks import transformer_blocks
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
+from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.task_loss import TaskLoss
 from kerasft.training.optimizer import create_optimizer
@@ -30,27 +32,34 @@ class Run:
             built = assemble(config, self.task, train=tables["train"], preset=config.model.preset)
         self.model, preprocessor = built.model, built.preprocessor
         rows = self.task.prepare(tables["train"], preprocessor, weighted=True)
-        self.objective = objective(self.model, self.task)
+        self.backbone = built.backbone
+        with strategy.scope():
+            self.objective = objective(self.model, self.task)
         self.rows = with_beside(rows, self.objective.beside_targets(rows))
         random = np.random.default_rng(2)
         self.weights = [value + 0.2 * random.normal(size=value.shape) for value in self.model.get_weights()]
 
-    def trained(self, packs=True, steps=1, fused=(), static=False, **training):
+    def trained(self, packs=True, steps=1, fused=(), static=False, recomputed=False, eager=False, **training):
         """Losses and changes of the weights after some steps on batches that are composed for packing."""
         changed = training | {"steps": steps}
         config = self.config.model_copy(update={"training": self.config.training.model_copy(update=changed)})
         self.model.set_weights(self.weights)
+        replicas = self.strategy.num_replicas_in_sync
         with self.strategy.scope():
-            optimizer = create_optimizer(config.training, steps, self.model, {})
-        parts, size, replicas = config.training.gradient_accumulation, 8, self.strategy.num_replicas_in_sync
+            deferred = deferrable_layers(config.training, self.model, fused, replicas)
+            optimizer = create_optimizer(config.training, steps, self.model, {}, deferred)
+        self.deferred = len(deferred)
+        parts, size = config.training.gradient_accumulation, 8
         microbatches = config.training.parallel_microbatches or 1
         batches = Batches.of(config, self.model, self.rows, size, replicas, static)
         assert batches.epochs.method == "pack" and (batches.packing.shape is not None) == static
         packed = batches.packed if packs else None
+        blocks = transformer_blocks(self.backbone) if recomputed else ()
         plan = StepPlan(
-            self.model, self.objective, optimizer, self.strategy, parts, fused, packed, microbatches=microbatches
+            self.model, self.objective, optimizer, self.strategy, parts, fused, packed, blocks, static, microbatches
         )  # fmt: skip
-        step = tf.function(make_train_step(plan), jit_compile=static or None)
+        step = make_train_step(plan)
+        step = step if eager else tf.function(step, jit_compile=static or None)
         dataset = distribute(
             self.rows, lambda: batches.from_step(0), self.strategy, parts * microbatches, size if static else None, 0,
             batches.packing if packs else None,

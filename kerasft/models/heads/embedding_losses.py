@@ -27,7 +27,7 @@ def contrastive_loss(ids: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tem
         weights: (batch,); 0 marks an example that only fills the batch up and is no candidate.
         temperature: cosines are divided by it.
     """
-    all_ids, all_vectors, all_weights = _of_all_replicas(ids), _of_all_replicas(vectors), _of_all_replicas(weights)
+    all_ids, all_vectors, all_weights = of_all_replicas(ids), of_all_replicas(vectors), of_all_replicas(weights)
     query, own = vectors[:, 0], tf.reduce_sum(vectors[:, 0] * vectors[:, 1], -1) / temperature
     same_query = ids[:, :1] == all_ids[None, :, 0]  # (batch, all)
     logits = [own[:, None]]  # (batch, 1); those of each other text follow, (batch, all)
@@ -52,8 +52,8 @@ def cosent_loss(scores: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, tempe
         scores: (batch,) how alike the two texts are, on any scale.
         vectors, weights, temperature: as in `contrastive_loss`, of 2 texts.
     """
-    cosines = _of_all_replicas(cosines_of_pairs(vectors)) / temperature
-    scores, real = _of_all_replicas(scores), _of_all_replicas(weights) > 0
+    cosines = of_all_replicas(cosines_of_pairs(vectors)) / temperature
+    scores, real = of_all_replicas(scores), of_all_replicas(weights) > 0
     ordered = (scores[:, None] > scores[None]) & real[:, None] & real[None]  # (all, all)
     gaps = tf.where(ordered, cosines[None] - cosines[:, None], NEVER)
     loss = tf.reduce_logsumexp(tf.concat([[0.0], tf.reshape(gaps, [-1])], 0))  # (1 + all * all,) -> ()
@@ -75,7 +75,7 @@ def cosines_of_pairs(vectors: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(vectors[:, 0] * vectors[:, 1], -1)
 
 
-def _of_all_replicas(tensor: tf.Tensor) -> tf.Tensor:
+def of_all_replicas(tensor: tf.Tensor) -> tf.Tensor:
     """(batch, ...) of this replica -> (replicas * batch, ...), differentiable; itself where there is one replica."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:

@@ -112,6 +112,17 @@ class Task(TaskData[SectionT, SplitT]):
 
         return tf.reduce_sum(self.loss(targets, logits) * weights)
 
+    def divergence(self, targets: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """(batch, ...), logits twice -> (batch,) how far two outputs for the same rows differ; 0: not at all.
+
+        For objectives that compare passes; by default of logits that are scores of classes.
+        """
+        from kerasft.models.heads.divergence import between_classes, between_tokens
+
+        if not self.one_of_many:
+            raise NotImplementedError(f"{type(self).__name__} can't compare two outputs")
+        return between_classes(one, other) if one.shape.rank == 2 else between_tokens(targets, one, other)
+
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """In graph: what an evaluation keeps of a batch's logits and calls logits from then on; all by default.
 

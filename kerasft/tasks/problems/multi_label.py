@@ -128,6 +128,11 @@ class MultiLabel:
         # where labels are many and rare, that Adam's epsilon outweighs them and nothing is learnt.
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(soft, logits), axis=-1)
 
+    def divergence(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.divergence import between_labels
+
+        return between_labels(one, other)
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 

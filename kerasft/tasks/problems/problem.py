@@ -86,6 +86,10 @@ class Problem(Protocol):
         """(batch, ...), (batch, outputs) -> (batch,)."""
         ...
 
+    def divergence(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """(batch, outputs) twice -> (batch,) how far two outputs for the same texts differ."""
+        ...
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch, outputs) -> answers, the batch first."""
         ...

@@ -75,6 +75,11 @@ class Regression:
         scaled = (targets - self.state["mean"]) / self.state["deviation"]
         return tf.square(scaled - tf.squeeze(logits, -1))  # (batch,), (batch, 1) -> (batch,)
 
+    def divergence(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        return tf.square(tf.squeeze(one - other, -1))
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 

@@ -121,6 +121,11 @@ class SingleLabel:
         hot = hot * (1.0 - smoothing) + smoothing / self.outputs()
         return tf.nn.softmax_cross_entropy_with_logits(hot, logits)  # (batch, labels) -> (batch,)
 
+    def divergence(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.divergence import between_classes
+
+        return between_classes(one, other)
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 

@@ -106,6 +106,11 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
         return answer_loss(targets, logits)
 
+    def divergence(self, targets: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        from kerasft.models.heads.divergence import between_answers
+
+        return between_answers(targets, one, other)
+
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.decode(model({name: features[name] for name in model.input}, training=False), features)
 

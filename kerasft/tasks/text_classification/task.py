@@ -84,6 +84,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.problem.loss(targets, logits)
 
+    def divergence(self, targets: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        return self.problem.divergence(one, other)
+
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         answer = self.problem.decode(logits)
         if "probabilities" not in answer:

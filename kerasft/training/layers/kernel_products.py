@@ -123,10 +123,13 @@ class DeferredWeightGrads:
 
 @contextlib.contextmanager
 def kernels_together(together: bool) -> Iterator[DeferredWeightGrads]:
-    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts."""
-    deferred = DeferredWeightGrads()
+    """Gradients taken inside leave out the kernels of our products; `DeferredWeightGrads` has those of all parts.
+
+    Not `together`: gradients of passes that are begun inside are whole, also where others' around them are not.
+    """
+    deferred, before = DeferredWeightGrads(), getattr(_traced, "together", None)
     _traced.together = deferred if together else None
     try:
         yield deferred
     finally:
-        _traced.together = None
+        _traced.together = before

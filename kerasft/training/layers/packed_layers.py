@@ -9,9 +9,10 @@ do so while a training step is traced, no longer; `kerasft.data.batching.pack_pl
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import keras_hub
@@ -65,6 +66,39 @@ class PackedLayers:
             _traced.current = None
 
 
+@contextlib.contextmanager
+def another_pass() -> Iterator[None]:
+    """The model runs once more on the rows of `rows_of` inside; where there are none, nothing changes."""
+    before = _running()
+    if before is not None:
+        _traced.current = _Pass(before.rows, before.calls)
+    try:
+        yield
+    finally:
+        _traced.current = before
+
+
+def call_again(layer: keras.layers.Layer) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Gives contexts in which a layer's next call is the one that it is about to make now, of the same pass.
+
+    For a layer that is computed again on the way back, when another pass may have begun.
+    """
+    found = _running()
+    if found is None:
+        return contextlib.nullcontext
+    return functools.partial(_replayed, found, layer, found.call_counts[id(layer)])
+
+
+@contextlib.contextmanager
+def _replayed(found: _Pass, layer: keras.layers.Layer, turn: int) -> Iterator[None]:
+    before, seen = _running(), found.call_counts[id(layer)]
+    _traced.current, found.call_counts[id(layer)] = found, turn
+    try:
+        yield
+    finally:
+        _traced.current, found.call_counts[id(layer)] = before, seen
+
+
 class _Pass:
     """One pass through a model: which of its calls of a transformer layer is the first, which the last."""
 
@@ -73,9 +107,7 @@ class _Pass:
 
     def enter(self, layer: keras.layers.Layer, vectors: tf.Tensor) -> tuple[int, tf.Tensor]:
         """Which call this is, and what the layer reads: packed by the first call."""
-        turns = [turn for turn, called in enumerate(self.calls) if called is layer]
-        turns += turns[::-1]  # a rematerialized layer is called again on the way back
-        turn = turns[self.call_counts[id(layer)]]
+        turn = [turn for turn, called in enumerate(self.calls) if called is layer][self.call_counts[id(layer)]]
         self.call_counts[id(layer)] += 1
         return turn, self.rows.pack(vectors) if turn == 0 else vectors
 

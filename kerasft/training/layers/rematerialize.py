@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
 from kerasft.models.layer_classes import Form, as_classes
+from kerasft.training.layers.packed_layers import call_again
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ class _Rematerialized(Form, keras.layers.Layer):
     xla: bool
 
     def call(self, *args, **kwargs):
-        states, plain, xla = _random_states(self), self.plain, self.xla
+        states, plain, xla, again = _random_states(self), self.plain, self.xla, call_again(self)
         parts = keras.tree.flatten((args, kwargs))
         # Those a gradient may go to; DeBERTa's layers share an input besides the hidden states.
         inputs = [i for i, part in enumerate(parts) if tf.is_tensor(part) and part.dtype.is_floating]
@@ -63,7 +64,7 @@ class _Rematerialized(Form, keras.layers.Layer):
                 new, old = late[: len(tensors)], late[len(tensors) :]
                 now = [tf.identity(state) for state in states]
                 _set(states, old)
-                with tf.GradientTape() as tape:
+                with again(), tf.GradientTape() as tape:
                     tape.watch(new)
                     outputs_again = Training(called)(new, training=True)
                 _set(states, now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -12,6 +14,26 @@ import tensorflow as tf
 from kerasft.data.prepared.beside import PREFIX, for_model
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.tasks.base import Task
+from kerasft.training.layers.packed_layers import another_pass
+
+
+class Differentiate(Protocol):
+    """What a step gives an objective: it computes a loss, and differentiates it at once."""
+
+    def __call__(
+        self, loss: Callable[[], tf.Tensor], by: Sequence[tf.Tensor] = (), learn: bool = True
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """A loss, divided by the sum of the weights of the whole batch, and its gradients.
+
+        Args:
+            loss: computes the weighted sum, by any number of calls of `Objective.logits`.
+            by: tensors that it is differentiated by, beside the weights.
+            learn: add the gradient of the weights to that of the step; False: it is not wanted, and not computed.
+
+        Returns:
+            The loss, and its gradient by each of `by`.
+        """
+        ...
 
 
 class Objective(abc.ABC):
@@ -32,8 +54,7 @@ class Objective(abc.ABC):
         """In graph, inside a gradient tape: the weighted sum of the losses of a part of a batch.
 
         The step divides it by the sum of the weights of the whole batch. It may be called several times a step, for
-        replicas and parts of a batch, in any order. Where texts share rows (`data.batching: pack`) it calls the model
-        once.
+        replicas and parts of a batch, in any order.
 
         Args:
             inputs: features of the batch for `logits`, and what stands beside its targets for `beside`.
@@ -43,6 +64,31 @@ class Objective(abc.ABC):
         Returns:
             A scalar, float32.
         """
+
+    def descend(
+        self,
+        differentiate: Differentiate,
+        inputs: Mapping[str, tf.Tensor],
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+    ) -> tf.Tensor:
+        """In graph: what a step does with a part of a batch; by default it differentiates `loss`, once.
+
+        For objectives whose weights learn from several passes, or that look for something by a gradient first. A pass
+        that is differentiated needs no memory any more; so several of them need no more than one.
+
+        Args:
+            differentiate: the step's.
+            inputs, targets, weights: as in `loss`.
+
+        Returns:
+            The loss that is shown, as `differentiate` gives it.
+        """
+        return differentiate(lambda: self.loss(inputs, targets, weights))[0]
+
+    def installed(self) -> contextlib.AbstractContextManager[None]:
+        """Around a step that is traced, of all replicas: forms of layers that this objective needs."""
+        return contextlib.nullcontext()
 
     def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
         """What the loss reads of each example beside its target, such as a teacher's logits.
@@ -58,8 +104,17 @@ class Objective(abc.ABC):
         return {}
 
     def logits(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """(batch, ...) of the model as it trains; it is called with its own features alone."""
-        return self.model(for_model(inputs), training=True)
+        """(batch, ...) of the model as it trains; it is called with its own features alone.
+
+        Each call draws dropout anew.
+        """
+        return self.outputs(self.model, inputs)
+
+    @staticmethod
+    def outputs(model: keras.Model, inputs: Mapping[str, tf.Tensor]) -> Any:
+        """`logits` of another model of the same layers, which may have more outputs."""
+        with another_pass():
+            return model(for_model(inputs), training=True)
 
     @staticmethod
     def beside(inputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:

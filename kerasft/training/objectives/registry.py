@@ -1,0 +1,44 @@
+"""Which class is which `training.objective`."""
+
+from __future__ import annotations
+
+import functools
+
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.training.objectives.base import MakeObjective, Objective
+from kerasft.training.objectives.fgm import Fgm
+from kerasft.training.objectives.focal import Focal
+from kerasft.training.objectives.freelb import FreeLB
+from kerasft.training.objectives.neftune import Neftune
+from kerasft.training.objectives.pgd import Pgd
+from kerasft.training.objectives.rdrop import RDrop
+from kerasft.training.objectives.smart import Smart
+from kerasft.training.objectives.supervised_contrastive import SupervisedContrastive
+from kerasft.training.objectives.task_loss import TaskLoss
+
+# A class takes the keys of its section by their names.
+OBJECTIVES: dict[str, type[Objective]] = {
+    "focal": Focal,
+    "rdrop": RDrop,
+    "fgm": Fgm,
+    "pgd": Pgd,
+    "freelb": FreeLB,
+    "smart": Smart,
+    "neftune": Neftune,
+    "supervised_contrastive": SupervisedContrastive,
+}
+
+
+def make_objective(config: Config, given: MakeObjective | None = None) -> MakeObjective:
+    """What makes the objective that a config names, or the one that was given from Python, or the task's loss.
+
+    Raises:
+        UserError: there are both.
+    """
+    section = config.training.objective
+    if section is None:
+        return given or TaskLoss
+    if given is not None:
+        raise UserError(f"training.objective: {section.name}, and an objective was given from Python; keep one of them")
+    return functools.partial(OBJECTIVES[section.name], **section.model_dump(exclude={"name"}))
