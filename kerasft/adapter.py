@@ -76,12 +76,14 @@ def section_of(found: Adapter) -> dict[str, Any]:
     there = found.config
     if there.get("peft_type") != "LORA":
         raise UserError(f"{found.folder} is of {there.get('peft_type')}; adapters of LORA are read")
+    if lacks := [key for key in ("r", "lora_alpha") if not isinstance(there.get(key), (int, float))]:
+        raise UserError(f"{found.folder}: adapter_config.json has no number {lacks[0]}; copy the adapter again")
     modules = {name.rpartition(".lora_")[0] for name in found.tensors if ".lora_" in name}
     targets = our_names(modules)
     if targets is None:
         raise UserError(f"{found.folder}: layers such as {min(modules, default='none')} are of no family known here")
     return {
-        "method": "lora",
+        "method": "dora" if there.get("use_dora") else "lora",
         "rank": there["r"],
         "alpha": float(there["lora_alpha"]),
         "dropout": float(there.get("lora_dropout", 0.0)),

@@ -50,6 +50,8 @@ class Untrained:
 
         task = create_task(self.config)
         assembled = assemble(self.config, task, preset=self.preset)
+        if assembled.method is not None:  # `model.peft.start` is a part of what training begins with
+            assembled.method.merge()
         return Trained(task, assembled.preprocessor, assembled.model)
 
 

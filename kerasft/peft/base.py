@@ -138,9 +138,17 @@ class Method:
     @contextlib.contextmanager
     def merged(self) -> Iterator[None]:
         """The backbone's weights hold base and adapter inside, and every bit of the base again afterwards."""
-        rows = self.new_rows.merged_values() if self.new_rows else ()
-        with swapped_in(itertools.chain(self.merged_values(), rows)):
+        with swapped_in(self._values()):
             yield
+
+    def merge(self) -> None:
+        """The backbone's weights hold base and adapter from here on: for a model that does not train."""
+        for variable, value in self._values():
+            variable.assign(value)
+
+    def _values(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+        rows = self.new_rows.merged_values() if self.new_rows else ()
+        return itertools.chain(self.merged_values(), rows)
 
     def draw(self, target: Target) -> np.random.Generator:
         """Numbers for a layer, the same whatever other layers have an adapter."""

@@ -53,6 +53,11 @@ class Pair(LayerAdapter):
     def product(self, x: tf.Tensor, base: Product, training: bool | None) -> tf.Tensor:
         return base(x) + self.added(self.dropped(x, training))
 
+    @property
+    def size(self) -> tuple[int, float]:
+        """Rank and scale of `matrices`."""
+        return self.variables[A].shape[1], self.scale
+
     def matrices(self) -> Matrices:
         """Both as they are now."""
         return Matrices(self.value(A), self.value(B), self.scale)
@@ -123,7 +128,7 @@ class Lora(Beside[Pair]):
         return {pair.variables[B].path: self.config.b_rate for pair in self.adapters}
 
     def peft_config(self) -> dict[str, Any]:
-        return lora_config(self.config, self.backbone, [pair.target.path for pair in self.adapters])
+        return lora_config(self.config, self.backbone, {pair.target.path: pair.size for pair in self.adapters})
 
     def tensors(self) -> dict[str, np.ndarray]:
         return lora_tensors(self.backbone, {pair.target.path: pair.matrices() for pair in self.adapters})

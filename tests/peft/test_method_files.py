@@ -43,3 +43,8 @@ def test_an_adapter_comes_back(name, backbone, tmp_path):
     other = "bitfit" if name != "bitfit" else "layernorm"
     with pytest.raises(UserError, match="is of|is "):
         make(other, backbone, read_adapter(tmp_path))
+
+
+@pytest.mark.parametrize(("family", "kind"), [("bert", "VERA"), ("gpt2", "KERASFT_VERA")])
+def test_vera_of_a_joint_layer_is_not_called_one_of_peft(family, kind):
+    assert make("vera", BACKBONES[family](30)).peft_config()["peft_type"] == kind
