@@ -39,6 +39,11 @@ class Bank(keras.layers.Layer):
             trainable=trainable,
         )
 
+    def add_dropout(self, rate: float, seed: int) -> keras.layers.Dropout:
+        """One for all layers, each of whose calls draws anew; it gives the type that it is given."""
+        self.dropout = keras.layers.Dropout(rate, seed=seed, name="peft_dropout", autocast=False)
+        return self.dropout
+
 
 class Method:
     """A backbone with all of its weights frozen but for those that a method trains in it or beside it.

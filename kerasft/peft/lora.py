@@ -83,8 +83,8 @@ class Lora(Beside[Pair]):
         super().__init__(config, model, backbone, seed, start)
         targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
-        if config.dropout > 0:  # one for all: each of its calls draws anew
-            self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
+        if config.dropout > 0:
+            self.dropout = self.bank.add_dropout(config.dropout, seed)
         self.adapters = self._adapters(targets)
 
     def _adapters(self, targets: list[Target]) -> list[Pair]:

@@ -71,7 +71,7 @@ class Vera(Beside):
         targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
         if config.dropout > 0:
-            self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="vera_dropout")
+            self.dropout = self.bank.add_dropout(config.dropout, seed)
         inner, outer = max(target.inner for target in targets), max(target.outer for target in targets)
         shared = self._drawn(inner, outer) if start is None else self._shared(start, inner, outer)
         self.a, self.b = (self.bank.add(f"shared/{name}", value, trainable=False) for name, value in shared.items())

@@ -9,14 +9,17 @@ from support.tiny_bart import make_bart
 from support.tiny_t5 import make_t5
 
 from kerasft.adapter import section_of
+from kerasft.config.model import ModelConfig
 from kerasft.config.peft import LoraConfig
 from kerasft.errors import UserError
 from kerasft.kernels import library
 from kerasft.models.blocks import transformer_blocks
 from kerasft.peft.adapter_files import Adapter, read_adapter, write_adapter
 from kerasft.peft.lora import Lora
+from kerasft.peft.registry import METHODS
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready
+from kerasft.training.layers.precision import bfloat16_products
 from kerasft.training.layers.rematerialize import rematerialized
 
 FAMILIES = ("bert", "distil_bert", "roberta", "albert", "deberta_v3", "gpt2", "llama3", "bart", "t5")
@@ -243,3 +246,16 @@ def test_an_adapter_of_dora_is_imported_as_one_and_a_damaged_config_is_refused()
     assert section_of(found)["method"] == "dora" and section_of(found)["targets"] == ["query"]
     with pytest.raises(UserError, match="x: adapter_config.json has no number r"):
         section_of(Adapter("x", {"peft_type": "LORA", "lora_alpha": 16}, method.tensors(), {}))
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "pissa", "vera"])
+def test_dropout_is_in_the_type_of_products_within_the_kernels(name):
+    backbone = make("bert")
+    section = ModelConfig(preset="x", peft={"method": name, "rank": 2, "dropout": 0.5}).peft
+    method = METHODS[name](section, backbone, backbone, 3)
+    for place, variable in enumerate(method.variables.values()):
+        variable.assign(variable + 0.1 * keras.random.normal(variable.shape, seed=place))
+    forms = available()
+    with bfloat16_products(True), fused_layers(backbone, forms), kernels_ready(backbone), method.installed():
+        found = [outputs(backbone).numpy() for _ in range(2)]
+    assert np.isfinite(found).all() and np.abs(found[0] - found[1]).max() > 1e-3
