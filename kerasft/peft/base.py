@@ -105,6 +105,11 @@ class Method:
         raise NotImplementedError
 
     @property
+    def drawn(self) -> list[keras.Variable]:
+        """Weights of the bank that do not train. Checkpoints have them: another machine may compute other bits."""
+        return [weight for weight in self.bank.weights if not weight.trainable]
+
+    @property
     def depths(self) -> Mapping[str, int]:
         """Path of each variable of the bank -> depth of its layer, for the layer-wise learning rate."""
         return {}
