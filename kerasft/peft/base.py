@@ -105,7 +105,7 @@ class Method:
         raise NotImplementedError
 
     @property
-    def drawn(self) -> list[keras.Variable]:
+    def untrained(self) -> list[keras.Variable]:
         """Weights of the bank that do not train. Checkpoints have them: another machine may compute other bits."""
         return [weight for weight in self.bank.weights if not weight.trainable]
 
@@ -148,15 +148,15 @@ class Method:
     @contextlib.contextmanager
     def merged(self) -> Iterator[None]:
         """The backbone's weights hold base and adapter inside, and every bit of the base again afterwards."""
-        with swapped_in(self._values()):
+        with swapped_in(self._all_merged()):
             yield
 
     def merge(self) -> None:
         """The backbone's weights hold base and adapter from here on: for a model that does not train."""
-        for variable, value in self._values():
+        for variable, value in self._all_merged():
             variable.assign(value)
 
-    def _values(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+    def _all_merged(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
         rows = self.new_rows.merged_values() if self.new_rows else ()
         return itertools.chain(self.merged_values(), rows)
 

@@ -100,13 +100,12 @@ def left_out(backbone: keras.Model) -> list[str]:
 
     KerasHub's Gemma has products of another form, SmolLM3 one name for layers of several transformer layers.
     """
-    known = {id(target.layer) for target in linear_layers(backbone)}
-    layers = {id(layer): layer for block in transformer_blocks(backbone) for layer in block._flatten_layers()}
-    return [
-        layer.kernel.path.rsplit("/", 1)[0]
-        for key, layer in layers.items()
-        if own_class(layer) in (keras.layers.Dense, keras.layers.EinsumDense) and key not in known
-    ]
+    known = {id(target.layer.kernel) for target in linear_layers(backbone)}
+    layers = [layer for block in transformer_blocks(backbone) for layer in block._flatten_layers()]
+    kernels = {
+        id(layer.kernel) for layer in layers if own_class(layer) in (keras.layers.Dense, keras.layers.EinsumDense)
+    }
+    return [w.path.rsplit("/", 1)[0] for w in backbone.weights if id(w) in kernels - known]
 
 
 def contracted_axes(layer: keras.layers.Layer) -> int:

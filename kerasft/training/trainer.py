@@ -52,7 +52,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
             written_by, keep = HERE if hosts else None, training.checkpoint.keep
-            others = [*self.objective.variables, *(plan.method.drawn if plan.method else ())]
+            others = [*self.objective.variables, *(plan.method.untrained if plan.method else ())]
             self.checkpoints = Checkpoints(
                 plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, written_by, others
             )

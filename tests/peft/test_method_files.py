@@ -62,15 +62,15 @@ def test_what_a_method_draws_comes_back_from_a_checkpoint(name, tiny_bert, prepa
         keras.utils.set_random_seed(0)
         run = PeftRun({"method": name, "rank": 2}, tiny_bert(), prepared)
         optimizer = create_optimizer(run.config.training, 8, run.model, {})
-        return run, Checkpoints(tmp_path, run.model, optimizer, 1, others=run.method.drawn)
+        return run, Checkpoints(tmp_path, run.model, optimizer, 1, others=run.method.untrained)
 
     run, checkpoints = begun()
     checkpoints.prepare()
     checkpoints.save()
     again, elsewhere = begun()
-    for variable in again.method.drawn:
+    for variable in again.method.untrained:
         variable.assign(variable + 1e-6)
     assert elsewhere.restore() == []
-    assert again.method.drawn
-    for mine, theirs in zip(again.method.drawn, run.method.drawn, strict=True):
+    assert again.method.untrained
+    for mine, theirs in zip(again.method.untrained, run.method.untrained, strict=True):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())

@@ -39,8 +39,9 @@ def smollm3() -> keras.Model:
     )  # fmt: skip
 
 
-def put(backbone: keras.Model, **peft) -> Method:
-    return put_method(peft_config({"method": "lora", "rank": 2, **peft}), backbone, backbone)
+def put(backbone: keras.Model, method: str = "lora", **keys) -> Method:
+    rank = {"rank": 2} if method == "lora" else {}
+    return put_method(peft_config({"method": method, **rank, **keys}), backbone, backbone)
 
 
 @pytest.mark.parametrize(
