@@ -76,6 +76,8 @@ def section_of(adapter_files: Adapter) -> dict[str, Any]:
     there = adapter_files.config
     if there.get("peft_type") != "LORA":
         raise UserError(f"{adapter_files.folder} is of {there.get('peft_type')}; adapters of LORA are read")
+    if lacks := [key for key in ("r", "lora_alpha") if not isinstance(there.get(key), (int, float))]:
+        raise UserError(f"{adapter_files.folder}: adapter_config.json has no number {lacks[0]}; copy the adapter again")
     modules = {name.rpartition(".lora_")[0] for name in adapter_files.tensors if ".lora_" in name}
     targets = our_names(modules)
     if targets is None:
@@ -83,7 +85,7 @@ def section_of(adapter_files: Adapter) -> dict[str, Any]:
             f"{adapter_files.folder}: layers such as {min(modules, default='none')} are of no family known here"
         )
     return {
-        "method": "lora",
+        "method": "dora" if there.get("use_dora") else "lora",
         "rank": there["r"],
         "alpha": float(there["lora_alpha"]),
         "dropout": float(there.get("lora_dropout", 0.0)),

@@ -34,8 +34,8 @@ from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import SavableParts, variables_of
 from kerasft.models.tokenizers.digest import tokenizer_digest
-from kerasft.models.weights_digest import weights_digest
 from kerasft.peft.base import Method
+from kerasft.peft.base_digest import base_digest
 from kerasft.peft.new_rows import fresh_rows
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
@@ -155,19 +155,19 @@ def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
     write_atomically(folder / FACTS, json.dumps(facts, indent=2, ensure_ascii=False))
 
 
-def load_model(folder: Path, task: Task, policy: str = "float32") -> Assembled:
-    """What `save_model` wrote.
+def load_model(folder: Path, task: Task, policy: str = "float32", dropout: float | None = None) -> Assembled:
+    """What `save_model` wrote to `folder`, a run's `model/`.
 
     Args:
-        folder: a run's `model/`.
         task: with the state of `load_facts`.
         policy: the dtype policy of its layers.
+        dropout: rate everywhere; None: that of the saved model.
 
     Raises:
         UserError: a file lacks something, or holds what the model has not.
     """
     with dtype_policy(policy):
-        backbone = load_backbone(str(folder), dtype=policy)
+        backbone = load_backbone(str(folder), dropout=dropout, dtype=policy)
         assembled = with_head(task, backbone, load_tokenizer(str(folder)), _load_parts(folder, backbone))
     load_variables(folder / HEAD, head_of(assembled))
     return assembled
@@ -203,7 +203,7 @@ def with_part(assembled: Assembled, part: Part) -> Assembled:
 
 def _digests(backbone: keras.Model, tokenizer: Any) -> dict[str, str]:
     """Of a preset as it is, before a task or a method changes it."""
-    return {"base": weights_digest(backbone.weights), "tokenizer": tokenizer_digest(tokenizer)}
+    return {"base": base_digest(backbone), "tokenizer": tokenizer_digest(tokenizer)}
 
 
 def _backbone_of(

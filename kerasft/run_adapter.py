@@ -24,10 +24,13 @@ def save_adapter(assembled: Assembled, task: Task, run: Path) -> Path:
     """
     folder = run / FOLDER
     draft = Path(tempfile.mkdtemp(prefix=".adapter-", dir=run))
-    write_files(assembled, task, draft)
-    os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(draft, folder)
+    try:
+        write_files(assembled, task, draft)
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
@@ -37,7 +40,7 @@ def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     section = config.model.peft
     if method is None or section is None:
         raise ValueError("the model has no method of parameter-efficient fine-tuning")
-    head, modules = head_tensors(assembled.backbone, head_of(assembled))
+    head, modules = head_tensors(assembled.model, assembled.backbone, head_of(assembled))
     settings = method.peft_config() | {
         "base_model_name_or_path": config.model.preset,
         "task_type": task.peft_type,

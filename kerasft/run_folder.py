@@ -17,12 +17,13 @@ from kerasft.locks import LOCK, FolderLock, Held, NoLocks, held_by
 # What a run puts into its folder: one that holds anything else is not removed as the remains of a run.
 DRAFT = {"config.yaml", "data.json", "cleaning.json", "run.json", LOCK}
 PARTS = DRAFT | {
-    "checkpoints", "tensorboard", "model", "predictions", "metrics.json", "reference.json", "report.html",
+    "checkpoints", "tensorboard", "model", "adapter", "predictions", "metrics.json", "reference.json", "report.html",
     "finished.json",
 }  # fmt: skip
 # The moment between the two renames of an --overwrite is short: where there are no locks, older ones are nobody's.
 BETWEEN_RENAMES = 60.0
-_HIDDEN = re.compile(rf"\.model-{RANDOM}|\.seen-\d+")  # of `Run.save_model`; of `Workers.check_sees`
+# Of `Run.save_model` and `save_adapter`, and of `Workers.check_sees`.
+_HIDDEN = re.compile(rf"\.(?:model|adapter)-{RANDOM}|\.seen-\d+")
 _locks: dict[Path, FolderLock | None] = {}  # what this process holds
 
 

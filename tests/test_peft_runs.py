@@ -12,7 +12,7 @@ import yaml
 from safetensors.numpy import load_file
 from support.projects import make_project, train_in
 
-from kerasft import adapter, merge, train
+from kerasft import adapter, merge, run_adapter, train
 from kerasft.models.presets.presets import load_backbone
 from kerasft.training.trainer import Trainer
 
@@ -123,3 +123,14 @@ def test_an_adapter_leaves_its_run_and_another_starts_from_it(capsys):
 def test_what_an_adapter_does_not_fit_is_refused_in_a_line(change, said, capsys):
     assert train.main(["config.yaml", "name=third", "model.peft.start=runs/whole", change]) == 2
     assert said in capsys.readouterr().err and not Path("runs/third").exists()
+
+
+def test_an_adapter_that_can_t_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def failing(assembled, task, folder):
+        (folder / "adapter_config.json").write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(run_adapter, "write_files", failing)
+    with pytest.raises(OSError, match="No space"):
+        run_adapter.save_adapter(None, None, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -43,7 +43,8 @@ def folder(tmp_path):
 def old_run(folder):
     """A run that is to be replaced, of a process that has ended."""
     put_in_place(folder, {**FILES, "run.json": "old"}, overwrite=False)
-    (folder / "checkpoints").mkdir()
+    for name in ("checkpoints", "adapter"):
+        (folder / name).mkdir()
     release(folder)
     return folder
 
@@ -159,6 +160,7 @@ def test_a_link_to_a_run_is_replaced_and_not_what_it_leads_to(folder, tmp_path):
 def test_only_what_writing_left_is_removed(old_run):
     (old_run / ".model-abcdefgh").mkdir()
     (old_run / ".model-abcdefgh" / "task.json").write_text("half")
+    (old_run / ".adapter-abcdefgh").mkdir()
     (old_run / "predictions").mkdir()
     for name in (".seen-123", ".metrics.json-abcd_123", "predictions/.test.jsonl-abcdefgh.tmp"):
         (old_run / name).write_text("half")

@@ -50,6 +50,8 @@ class Untrained:
 
         task = create_task(self.config)
         assembled = assemble(self.config, task, preset=self.preset)
+        if assembled.method is not None and assembled.method.start is not None:
+            assembled.method.merge()  # what training begins with
         return Trained(task, assembled.preprocessor, assembled.model)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -136,9 +136,16 @@ def split(model: TaskModel, given: Given, share: float) -> tuple[Any, Any, Any, 
 
     def part(rows: slice) -> tuple[Any, Any, Any]:
         texts = {name: values[rows] for name, values in columns.items()}
-        return texts, None if y is None else y[rows], None if weights is None else weights[rows]
+        return texts, _some_of(y, rows), _some_of(weights, rows)
 
     return *part(slice(cut)), part(slice(cut, None))
+
+
+def _some_of(values: Any, rows: slice) -> Any:
+    """Some rows of a column, or of each of several: answers may be columns."""
+    if values is None:
+        return None
+    return {name: each[rows] for name, each in values.items()} if isinstance(values, Mapping) else values[rows]
 
 
 def learn(model: TaskModel, x: Any, y: Any) -> None:

@@ -35,7 +35,7 @@ def from_preset(kind: type[TaskModel], preset: str, labels: Any, options: dict[s
     settings = dataclasses.replace(saved, preset=preset, options=merged, preprocessed=preprocessed).fitted()
     folder = Path(resolved)
     task = _task(settings, load_facts(folder)["state"])
-    made = load_model(folder, task, settings.dtype)
+    made = load_model(folder, task, settings.dtype, task.config.model.dropout)
     set_trainable(made.backbone, task.config.model.trainable)
     return reading(made, settings), task, settings
 

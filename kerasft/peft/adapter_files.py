@@ -70,6 +70,9 @@ def read_adapter(folder: str | Path) -> Adapter:
             raise UserError(f"{place / WEIGHTS}: {name} has numbers that are none")
     tensors = {name.removeprefix(_PREFIX): value.astype(np.float32) for name, value in tensors.items()}
     facts = _read_json(place / FACTS) if (place / FACTS).is_file() else {}
+    for key in ("base", "peft"):
+        if not isinstance(facts.get(key, {}), dict):
+            raise UserError(f"{place / FACTS}: {key} is no JSON object; copy the adapter again")
     return Adapter(str(place), config, tensors, facts)
 
 

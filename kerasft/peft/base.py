@@ -39,6 +39,11 @@ class Bank(keras.layers.Layer):
             trainable=trainable,
         )
 
+    def add_dropout(self, rate: float, seed: int) -> keras.layers.Dropout:
+        """One for all layers, each of whose calls draws anew; it gives the type that it is given."""
+        self.dropout = keras.layers.Dropout(rate, seed=seed, name="peft_dropout", autocast=False)
+        return self.dropout
+
 
 class Method:
     """A backbone with all of its weights frozen but for those that a method trains in it or beside it.
@@ -100,6 +105,11 @@ class Method:
         raise NotImplementedError
 
     @property
+    def untrained(self) -> list[keras.Variable]:
+        """Weights of the bank that do not train. Checkpoints have them: another machine may compute other bits."""
+        return [weight for weight in self.bank.weights if not weight.trainable]
+
+    @property
     def depths(self) -> Mapping[str, int]:
         """Path of each variable of the bank -> depth of its layer, for the layer-wise learning rate."""
         return {}
@@ -138,9 +148,17 @@ class Method:
     @contextlib.contextmanager
     def merged(self) -> Iterator[None]:
         """The backbone's weights hold base and adapter inside, and every bit of the base again afterwards."""
-        rows = self.new_rows.merged_values() if self.new_rows else ()
-        with swapped_in(itertools.chain(self.merged_values(), rows)):
+        with swapped_in(self._all_merged()):
             yield
+
+    def merge(self) -> None:
+        """The backbone's weights hold base and adapter from here on: for a model that does not train."""
+        for variable, value in self._all_merged():
+            variable.assign(value)
+
+    def _all_merged(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+        rows = self.new_rows.merged_values() if self.new_rows else ()
+        return itertools.chain(self.merged_values(), rows)
 
     def draw(self, target: Target) -> np.random.Generator:
         """Numbers for a layer, the same whatever other layers have an adapter."""

@@ -53,6 +53,11 @@ class Pair(LayerAdapter):
     def product(self, x: tf.Tensor, base: Product, training: bool | None) -> tf.Tensor:
         return base(x) + self.added(self.dropped(x, training))
 
+    @property
+    def size(self) -> tuple[int, float]:
+        """Rank and scale of `matrices`."""
+        return self.variables[A].shape[1], self.scale
+
     def matrices(self) -> Matrices:
         """Both as they are now."""
         return Matrices(self.value(A), self.value(B), self.scale)
@@ -78,8 +83,8 @@ class Lora(Beside[Pair]):
         super().__init__(config, model, backbone, seed, start)
         targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
-        if config.dropout > 0:  # one for all: each of its calls draws anew
-            self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="lora_dropout")
+        if config.dropout > 0:
+            self.dropout = self.bank.add_dropout(config.dropout, seed)
         self.adapters = self._adapters(targets)
 
     def _adapters(self, targets: list[Target]) -> list[Pair]:
@@ -123,7 +128,7 @@ class Lora(Beside[Pair]):
         return {pair.variables[B].path: self.config.b_rate for pair in self.adapters}
 
     def peft_config(self) -> dict[str, Any]:
-        return lora_config(self.config, self.backbone, [pair.target.path for pair in self.adapters])
+        return lora_config(self.config, self.backbone, {pair.target.path: pair.size for pair in self.adapters})
 
     def tensors(self) -> dict[str, np.ndarray]:
         return lora_tensors(self.backbone, {pair.target.path: pair.matrices() for pair in self.adapters})

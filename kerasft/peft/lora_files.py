@@ -7,6 +7,7 @@ each; and a pair of that layer is three that share A, each with its third of B. 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from kerasft.peft.module_names import family_of, module_names
 from kerasft.peft.targets import Target
 
 LORA_A, LORA_B = "lora_A.weight", "lora_B.weight"
+_CHANGE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # starts in PEFT that take something off the base
 
 
 @dataclass(frozen=True)
@@ -32,27 +34,33 @@ class Matrices:
     scale: float
 
 
-def lora_config(config: PairsConfig, backbone: keras.Model, paths: Sequence[str]) -> dict[str, Any]:
-    """PEFT's settings of an adapter of pairs at these layers.
+def lora_config(config: PairsConfig, backbone: keras.Model, pairs: Mapping[str, tuple[int, float]]) -> dict[str, Any]:
+    """PEFT's settings of an adapter of pairs.
 
     Layers are named in full: by the end of a name PEFT would take `attention.output.dense` for `output.dense`, too.
+
+    Args:
+        config: rank and alpha of most pairs.
+        backbone: tells what the layers are called.
+        pairs: path of a layer -> rank of its pair, and what the product is multiplied by.
     """
     family = family_of(backbone)
-    modules: dict[str, int] = {}
-    for name in module_names(backbone, paths).values():
-        modules[name.partition("[")[0]] = modules.get(name.partition("[")[0], 0) + 1
-    joint = {name: count for name, count in modules.items() if count > 1}
-    alphas = {n: config.alpha * (math.sqrt(c) if config.scaling == "sqrt" else c) for n, c in joint.items()}
+    ranks: dict[str, int] = {}
+    alphas: dict[str, float] = {}
+    for path, name in module_names(backbone, list(pairs)).items():
+        module, (rank, scale) = name.partition("[")[0], pairs[path]
+        ranks[module] = ranks.get(module, 0) + rank  # thirds of a joint layer are one pair
+        alphas[module] = scale * (math.sqrt(ranks[module]) if config.scaling == "sqrt" else ranks[module])
     return {
         "peft_type": "LORA",
         "r": config.rank,
         "lora_alpha": config.alpha,
         "lora_dropout": config.dropout,
         "use_rslora": config.scaling == "sqrt",
-        "target_modules": sorted(modules),
+        "target_modules": sorted(ranks),
         "fan_in_fan_out": family.turned,
-        "rank_pattern": {name: config.rank * count for name, count in joint.items()},
-        "alpha_pattern": alphas,
+        "rank_pattern": {name: rank for name, rank in ranks.items() if rank != config.rank},
+        "alpha_pattern": {name: alpha for name, alpha in alphas.items() if not math.isclose(alpha, config.alpha)},
         "bias": "none",
         "inference_mode": True,
     }
@@ -111,7 +119,7 @@ def read_pairs(
             )
         if not a.any() and not b.any():
             raise UserError(f"{adapter.folder}: A and B of {known} are zero, so that it could never learn")
-        scale = _scale(adapter.config, module, a.shape[1])
+        scale = _scale(adapter, known, a.shape[1])
         if third:
             b = b[:, int(third[:-1]) * target.outer :][:, : target.outer]
             if adapter.facts:  # ours has a block for each third
@@ -135,9 +143,18 @@ def _known(adapter: Adapter, module: str, prefix: str) -> str | None:
     return None
 
 
-def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
-    alpha = config.get("alpha_pattern", {}).get(module, config["lora_alpha"])
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+def _scale(adapter: Adapter, module: str, rank: int) -> float:
+    """What the product of a module's pair is multiplied by."""
+    alpha = adapter.config["lora_alpha"]
+    for key, value in (adapter.config.get("alpha_pattern") or {}).items():
+        if re.search(r"[^\w.-]", key.removeprefix("^")):
+            raise UserError(
+                f"{adapter.folder}: alpha_pattern has the regular expression {key}, which is not read; name each layer"
+            )
+        if module == key.removeprefix("^") or module.endswith(f".{key}"):
+            alpha = value  # of the first that fits, as PEFT has it
+            break
+    return float(alpha) / (math.sqrt(rank) if adapter.config.get("use_rslora") else rank)
 
 
 def _check_settings(adapter: Adapter, config: PairsConfig) -> None:
@@ -147,6 +164,13 @@ def _check_settings(adapter: Adapter, config: PairsConfig) -> None:
     if bool(there.get("use_dora")) != (config.method == "dora"):
         other = "dora" if there.get("use_dora") else "lora"
         raise UserError(f"model.peft.method: {config.method}, but {adapter.folder} is of {other}; set it to that")
+    begun = str(there.get("init_lora_weights", True)).lower()
+    if begun.startswith(_CHANGE_BASE) or there.get("layer_replication"):
+        what = "layer_replication" if there.get("layer_replication") else f"init_lora_weights: {begun}"
+        raise UserError(
+            f"{adapter.folder} has {what}, so that it belongs to a changed base; convert it to a plain LoRA adapter "
+            "when you save it"
+        )
     if there.get("bias", "none") != "none":
         raise UserError(f"{adapter.folder} has biases, which are not read; train it with bias: none")
     for key, name, mine in (("r", "rank", config.rank), ("lora_alpha", "alpha", config.alpha)):

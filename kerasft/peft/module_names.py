@@ -79,6 +79,19 @@ _LLAMA = {
     r"transformer_layer_(\d+)/feedforward_layernorm": r"layers.\1.post_attention_layernorm",
     r"sequence_output_layernorm": r"norm",
 }
+# KerasHub's query, key and value of Gemma are products of another form, which no method changes.
+_GEMMA = {
+    r"decoder_block_(\d+)/attention/attention_output": r"layers.\1.self_attn.o_proj",
+    r"decoder_block_(\d+)/ffw_gating": r"layers.\1.mlp.gate_proj",
+    r"decoder_block_(\d+)/ffw_gating_2": r"layers.\1.mlp.up_proj",
+    r"decoder_block_(\d+)/ffw_linear": r"layers.\1.mlp.down_proj",
+    r"final_normalization": r"norm",
+}
+_SMOLLM3 = {
+    r"transformer_layer_(\d+)/self_attn/(q|k|v)_proj": r"layers.\1.self_attn.\2_proj",
+    r"transformer_layer_(\d+)/mlp/(gate|up|down)_proj": r"layers.\1.mlp.\2_proj",
+    r"sequence_output_layernorm": r"norm",
+}
 _BART_SIDES = {"encoder": ("self_attention_layer", "self_attn"), "decoder": ("self_attention", "self_attn")}
 _BART_CROSSED = {"decoder": ("cross_attention", "encoder_attn")}
 _BART_PARTS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "attention_output": "out_proj"}
@@ -120,7 +133,7 @@ _T5_GATED = {
     rf"{_T5_DECODER}/input_projector": r"decoder.block.\1.layer.2.DenseReluDense.wi_0",
     rf"{_T5_DECODER}/gate_projector": r"decoder.block.\1.layer.2.DenseReluDense.wi_1",
 }
-_LLAMA_KIN = ("Llama", "Llama3", "Mistral", "Qwen", "Qwen3", "Gemma", "SmolLM3")
+_LLAMA_KIN = ("Llama", "Llama3", "Mistral", "Qwen", "Qwen3")
 
 
 class Family(NamedTuple):
@@ -151,6 +164,8 @@ FAMILIES: dict[str, Family] = {
     "BartBackbone": Family("model.", _BART),
     "T5Backbone": Family("", _T5),
     **{f"{name}Backbone": Family("model.", _LLAMA) for name in _LLAMA_KIN},
+    "GemmaBackbone": Family("model.", _GEMMA),
+    "SmolLM3Backbone": Family("model.", _SMOLLM3),
 }
 
 
@@ -159,12 +174,21 @@ def family_of(backbone: keras.Model) -> Family:
     name = type(backbone).__name__
     if name not in FAMILIES:
         known = ", ".join(kind.removesuffix("Backbone") for kind in FAMILIES)
-        raise UserError(f"adapter: files of PEFT have no names here for the layers of a {name}; there are {known}")
+        raise UserError(
+            f"model.peft: the adapter could not be saved, because files of PEFT have no names here for the layers of a "
+            f"{name}; there are {known}"
+        )
     family = FAMILIES[name]
     if name == "T5Backbone":
         gated = any("gate_projector" in weight.path for weight in backbone.weights)
         family = family._replace(patterns={**_T5, **(_T5_GATED if gated else _T5_PLAIN)})
     return family
+
+
+def known_prefix(backbone: keras.Model) -> str:
+    """What names begin with in a model with a head; "" where the family is not known."""
+    family = FAMILIES.get(type(backbone).__name__)
+    return family.prefix if family else ""
 
 
 def known_names(backbone: keras.Model, paths: Sequence[str]) -> dict[str, str]:
@@ -189,7 +213,9 @@ def module_names(backbone: keras.Model, paths: Sequence[str]) -> dict[str, str]:
                 found[path] = family.prefix + match.expand(name)
                 break
         else:
-            raise UserError(f"adapter: files of PEFT have no name for {path}; take it out of model.peft.targets")
+            raise UserError(
+                f"model.peft.targets: {path} could not be saved, because files of PEFT have no name for it; take it out"
+            )
     return found
 
 

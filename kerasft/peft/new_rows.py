@@ -12,7 +12,7 @@ from kerasft.models.layer_classes import Changes, Form
 from kerasft.peft.adapter_files import Adapter
 
 NAME = "new_rows"
-_TENSOR = "kerasft_new_rows.weight"
+TENSOR = "kerasft_new_rows.weight"
 
 
 class NewRows:
@@ -38,11 +38,11 @@ class NewRows:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The rows as they are, since no base has them."""
-        return {_TENSOR: next(self.merged_values())[1][self.ids]}
+        return {TENSOR: next(self.merged_values())[1][self.ids]}
 
     def start_from(self, adapter: Adapter) -> bool:
         """Takes the rows of an adapter; False: it has none of this size."""
-        rows = adapter.tensors.get(_TENSOR)
+        rows = adapter.tensors.get(TENSOR)
         if rows is None or rows.shape != tuple(self.moved.shape):
             return False
         self.moved.assign(rows - keras.ops.convert_to_numpy(self.layer.embeddings)[self.ids])

@@ -37,6 +37,10 @@ class StartedPair(Pair):
         taken = (tf.cast(tf.convert_to_tensor(self.begun[name]), x.dtype) for name in (A, B))
         return base(x) + (self.added(read) - self.scale * (read @ next(taken) @ next(taken)))
 
+    @property
+    def size(self) -> tuple[int, float]:
+        return 2 * super().size[0], self.scale
+
     def matrices(self) -> Matrices:
         first = [keras.ops.convert_to_numpy(self.begun[name]) for name in (A, B)]
         a = np.concatenate([self.value(A), first[0]], axis=1)
@@ -90,7 +94,7 @@ class Pissa(Lora):
         return StartedPair(target, self._variables(target, now), now.scale, first, self.dropout)
 
     def peft_config(self) -> dict[str, Any]:
-        return lora_config(self._doubled, self.backbone, [pair.target.path for pair in self.adapters])
+        return lora_config(self._doubled, self.backbone, {pair.target.path: pair.size for pair in self.adapters})
 
     def tensors(self) -> dict[str, np.ndarray]:
         return lora_tensors(self.backbone, {pair.target.path: pair.matrices() for pair in self.adapters})

@@ -9,16 +9,19 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.models.presets.layer_settings import settings_of
-from kerasft.peft.adapter_files import read_adapter
+from kerasft.peft.adapter_files import Adapter, read_adapter
 from kerasft.peft.base import Method
+from kerasft.peft.base_digest import new_pooler
 from kerasft.peft.bitfit import Bitfit
 from kerasft.peft.dora import Dora
-from kerasft.peft.head_tensors import load_head
+from kerasft.peft.head_tensors import is_of_head, load_head
 from kerasft.peft.ia3 import Ia3
 from kerasft.peft.layernorm import Layernorm
 from kerasft.peft.lora import Lora
+from kerasft.peft.module_names import known_prefix
+from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
+from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm, Ia3, Dora, Vera, Pissa)}
@@ -50,8 +53,7 @@ def put_method(
     """
     section = config.model.peft
     assert section is not None
-    pooler = {id(weight) for weight in backbone.weights if weight.path.startswith("pooled_dense/")}
-    if "pooler" in settings_of(backbone).get("missing", ()) and pooler & {id(weight) for weight in model.weights}:
+    if {id(weight) for weight in new_pooler(backbone)} & {id(weight) for weight in model.weights}:
         raise UserError(
             f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
             "cls, which trains one of its own"
@@ -63,12 +65,32 @@ def put_method(
             f"{config.model.preset}; use {start.facts['base'].get('preset')}"
         )
     method = METHODS[section.method](section, model, backbone, config.seed, start)
+    method.peft_config()  # what can't be saved is said before it is trained
     method.add_rows(np.asarray(fresh))
     for layer in method.layers:
         model.peft = layer  # its weights and random states are the model's, and no layer of its graph
+    if getattr(section, "targets", None) == "all_linear" and (left := left_out(backbone)):
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        method.notes.append(
+            f"model.peft.targets: all_linear leaves out {left[0]}{more}, which KerasHub has in another form"
+        )
     if start is not None:
+        _check_all_taken(method, start)
         same = start.facts.get("labels", ()) == labels
-        taken = same and load_head(start, backbone, head or {})
+        taken = same and load_head(start, model, backbone, head or {})
         what = "the adapter's" if taken else "new: the adapter has none for these labels"
         method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
     return method
+
+
+def _check_all_taken(method: Method, start: Adapter) -> None:
+    """Raises UserError for a weight of the backbone in an adapter that no layer of ours takes."""
+    prefix = known_prefix(method.backbone)
+    mine = method.tensors().keys()
+    known = {*mine, *(name.removeprefix(prefix) for name in mine), NEW_ROWS}
+    left = sorted(name for name in start.tensors if name not in known and not is_of_head(name))
+    if left:
+        raise UserError(
+            f"model.peft.start: {start.folder} has {left[0]}, which no layer takes here ({len(left)} such); change "
+            "model.peft.layers or targets to what it was trained with, or train it without that"
+        )

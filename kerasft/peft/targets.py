@@ -90,7 +90,22 @@ def linear_layers(backbone: keras.Model) -> list[Target]:
                 inner, outer = (int(np.prod(size)) for size in sizes)
                 path = layer.kernel.path.rsplit("/", 1)[0]
                 found.append(Target(path, layer, inner, outer, depths[layer.kernel.path]))
-    return sorted(found, key=lambda target: places[id(target.layer.kernel)])
+    named = Counter(target.path for target in found)  # one name for several layers is a name of none
+    alone = [target for target in found if named[target.path] == 1]
+    return sorted(alone, key=lambda target: places[id(target.layer.kernel)])
+
+
+def left_out(backbone: keras.Model) -> list[str]:
+    """Paths of Dense and EinsumDense in the transformer layers that are no targets.
+
+    KerasHub's Gemma has products of another form, SmolLM3 one name for layers of several transformer layers.
+    """
+    known = {id(target.layer.kernel) for target in linear_layers(backbone)}
+    layers = [layer for block in transformer_blocks(backbone) for layer in block._flatten_layers()]
+    kernels = {
+        id(layer.kernel) for layer in layers if own_class(layer) in (keras.layers.Dense, keras.layers.EinsumDense)
+    }
+    return [w.path.rsplit("/", 1)[0] for w in backbone.weights if id(w) in kernels - known]
 
 
 def contracted_axes(layer: keras.layers.Layer) -> int:

@@ -18,6 +18,8 @@ from kerasft.peft.module_names import family_of, module_names
 from kerasft.peft.targets import Target, find_targets
 
 D, B = "vera_lambda_d", "vera_lambda_b"
+# Thirds of a joint layer are not PEFT's: it would load all other layers without them, and say nothing.
+THIRDS = "KERASFT_VERA"
 SHARED = {"a": "base_model.vera_A", "b": "base_model.vera_B"}  # names in files
 
 
@@ -69,7 +71,7 @@ class Vera(Beside):
         targets = find_targets(model, backbone, config.targets, config.layers)
         self.dropout = None
         if config.dropout > 0:
-            self.dropout = self.bank.dropout = keras.layers.Dropout(config.dropout, seed=seed, name="vera_dropout")
+            self.dropout = self.bank.add_dropout(config.dropout, seed)
         inner, outer = max(target.inner for target in targets), max(target.outer for target in targets)
         shared = self._drawn(inner, outer) if start is None else self._shared(start, inner, outer)
         self.a, self.b = (self.bank.add(f"shared/{name}", value, trainable=False) for name, value in shared.items())
@@ -85,7 +87,8 @@ class Vera(Beside):
         }
 
     def _shared(self, start: Adapter, inner: int, outer: int) -> dict[str, np.ndarray]:
-        if start.config.get("peft_type") != "VERA" or start.config.get("r") != self.config.rank:
+        kinds = ("VERA", THIRDS)
+        if start.config.get("peft_type") not in kinds or start.config.get("r") != self.config.rank:
             there = f"{start.config.get('peft_type')} of rank {start.config.get('r')}"
             raise UserError(
                 f"{start.folder} is {there}, not VERA of rank {self.config.rank}; set model.peft accordingly"
@@ -119,7 +122,7 @@ class Vera(Beside):
     def peft_config(self) -> dict[str, Any]:
         names = module_names(self.backbone, [adapter.target.path for adapter in self.adapters])
         return {
-            "peft_type": "VERA",
+            "peft_type": THIRDS if any("[" in name for name in names.values()) else "VERA",
             "r": self.config.rank,
             "target_modules": sorted({_plain(name) for name in names.values()}),
             "vera_dropout": self.config.dropout,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+from pathlib import Path
 
 from kerasft.evaluation.answer_measures import Watched
 
@@ -13,7 +14,8 @@ def watched_of(task: str) -> Watched:
     Args:
         task: its name, as an export has it; of one that this version does not know only the texts are watched.
     """
-    name = f"kerasft.tasks.{task}"
-    if not task.isidentifier() or importlib.util.find_spec(name) is None:
+    # An export may be anyone's: `base` and `generation` are folders here, and no tasks.
+    folder = Path(__file__).parent / task
+    if not task.isidentifier() or not all((folder / name).is_file() for name in ("task.py", "kind.py")):
         return Watched()
-    return importlib.import_module(f"{name}.kind").WATCHED
+    return importlib.import_module(f"kerasft.tasks.{task}.kind").WATCHED

@@ -51,7 +51,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)
             # Without a word from us each host would write its variables to its own disk.
-            writer, keep, others = HERE if hosts else None, training.checkpoint.keep, self.objective.variables
+            writer, keep = HERE if hosts else None, training.checkpoint.keep
+            others = [*self.objective.variables, *(plan.method.untrained if plan.method else ())]
             self.checkpoints = Checkpoints(
                 plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, writer, others
             )

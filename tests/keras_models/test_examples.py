@@ -25,3 +25,10 @@ def test_weights_are_held_back_with_their_texts():
 def test_a_share_that_is_none_is_told(share):
     with pytest.raises(UserError, match="between 0 and 1"):
         split(MODEL, (["a", "b"], None), share)
+
+
+def test_answers_in_columns_are_held_back_row_by_row():
+    model = SimpleNamespace(text_columns=["question", "context"])
+    answers = {"text": [["a"], ["b"]], "answer_start": [[0], [1]]}
+    _, first, _, (_, held, _) = split(model, ((["q", "r"], ["a", "b"]), answers), 0.5)
+    assert first == {"text": [["a"]], "answer_start": [[0]]} and held == {"text": [["b"]], "answer_start": [[1]]}

@@ -120,6 +120,14 @@ def test_layers_that_are_frozen_and_the_precision_come_back_from_a_file(small_pr
     assert again.backbone.dtype_policy.name == "mixed_bfloat16" and again.settings == model.settings
 
 
+def test_a_trained_model_gets_another_dropout(model, tmp_path):
+    model.save_to_preset(tmp_path)
+    again = kerasft.TextClassifier.from_preset(str(tmp_path), dropout=0.3)
+    assert again.backbone.dropout == 0.3 and again.network.get_layer("classifier_dropout").rate == 0.3
+    for mine, theirs in zip(again.network.get_weights(), model.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

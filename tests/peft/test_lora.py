@@ -8,14 +8,18 @@ from support.families import BACKBONES
 from support.tiny_bart import make_bart
 from support.tiny_t5 import make_t5
 
+from kerasft.adapter import section_of
+from kerasft.config.model import ModelConfig
 from kerasft.config.peft import LoraConfig
 from kerasft.errors import UserError
 from kerasft.kernels import library
 from kerasft.models.blocks import transformer_blocks
 from kerasft.peft.adapter_files import Adapter, read_adapter, write_adapter
 from kerasft.peft.lora import Lora
+from kerasft.peft.registry import METHODS
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready
+from kerasft.training.layers.precision import bfloat16_products
 from kerasft.training.layers.rematerialize import rematerialized
 
 FAMILIES = ("bert", "distil_bert", "roberta", "albert", "deberta_v3", "gpt2", "llama3", "bart", "t5")
@@ -198,3 +202,60 @@ def test_dropout_is_drawn_again_where_a_layer_is_computed_again():
     assert loss == pytest.approx(again, rel=1e-5)
     for one, other in zip(mine, others):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_ranks_and_alphas_of_single_layers_are_read_and_written():
+    """As PEFT has them: a key is the end of a name."""
+    backbone, random = make("bert"), np.random.default_rng(0)
+    query, value = (f"bert.encoder.layer.{{}}.attention.self.{part}" for part in ("query", "value"))
+    tensors = {}
+    for name, rank in ((query, 2), (value, 3)):
+        for i in range(3):
+            tensors[f"{name.format(i)}.lora_A.weight"] = random.normal(size=(rank, 8)).astype(np.float32)
+            tensors[f"{name.format(i)}.lora_B.weight"] = random.normal(size=(8, rank)).astype(np.float32)
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 16, "rank_pattern": {"value": 3}}
+    config |= {"alpha_pattern": {"self.value": 6, "alue": 99}}
+    method = lora(backbone, Adapter("x", config, tensors, {}), targets="query_value")
+    assert {pair.target.path.rsplit("/", 1)[1]: pair.scale for pair in method.adapters} == {"query": 8.0, "value": 2.0}
+    written = method.peft_config()
+    assert written["rank_pattern"] == {value.format(i): 3 for i in range(3)}
+    assert written["alpha_pattern"] == {value.format(i): 6.0 for i in range(3)}
+    again = lora(backbone, Adapter("x", written, method.tensors(), {}), targets="query_value")
+    for one, other in zip(again.adapters, method.adapters, strict=True):
+        np.testing.assert_allclose(one.delta(), other.delta(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"alpha_pattern": {".*query": 4}}, r"alpha_pattern has the regular expression \.\*query, which is not read"),
+        ({"init_lora_weights": "pissa_niter_4"}, "x has init_lora_weights: pissa_niter_4, so that it belongs to a"),
+        ({"layer_replication": [[0, 1]]}, "x has layer_replication, so that it belongs to a changed base"),
+    ],
+)
+def test_an_adapter_of_peft_that_means_something_else_is_refused(change, said):
+    backbone = make("bert")
+    method = disturbed(lora(backbone, targets=["query"]))
+    with pytest.raises(UserError, match=said):
+        lora(backbone, Adapter("x", method.peft_config() | change, method.tensors(), {}), targets=["query"])
+
+
+def test_an_adapter_of_dora_is_imported_as_one_and_a_damaged_config_is_refused():
+    method = lora(make("bert"), targets=["query"])
+    found = Adapter("x", method.peft_config() | {"use_dora": True}, method.tensors(), {})
+    assert section_of(found)["method"] == "dora" and section_of(found)["targets"] == ["query"]
+    with pytest.raises(UserError, match="x: adapter_config.json has no number r"):
+        section_of(Adapter("x", {"peft_type": "LORA", "lora_alpha": 16}, method.tensors(), {}))
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "pissa", "vera"])
+def test_dropout_is_in_the_type_of_products_within_the_kernels(name):
+    backbone = make("bert")
+    section = ModelConfig(preset="x", peft={"method": name, "rank": 2, "dropout": 0.5}).peft
+    method = METHODS[name](section, backbone, backbone, 3)
+    for place, variable in enumerate(method.variables.values()):
+        variable.assign(variable + 0.1 * keras.random.normal(variable.shape, seed=place))
+    forms = available()
+    with bfloat16_products(True), fused_layers(backbone, forms), kernels_ready(backbone), method.installed():
+        found = [outputs(backbone).numpy() for _ in range(2)]
+    assert np.isfinite(found).all() and np.abs(found[0] - found[1]).max() > 1e-3

@@ -4,12 +4,16 @@ import keras
 import numpy as np
 import pytest
 from support.families import BACKBONES
+from support.peft_run import PeftRun
+from support.tiny_split import prepared  # noqa: F401
 
 from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.peft.adapter_files import read_adapter, write_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.registry import METHODS
+from kerasft.training.checkpoints.checkpoint import Checkpoints
+from kerasft.training.optimizer import create_optimizer
 
 KEYS = {"lora": {"rank": 2}, "dora": {"rank": 2, "targets": "query_value"}, "vera": {"rank": 3}, "pissa": {"rank": 2}}
 
@@ -43,3 +47,30 @@ def test_an_adapter_comes_back(name, backbone, tmp_path):
     other = "bitfit" if name != "bitfit" else "layernorm"
     with pytest.raises(UserError, match="is of|is "):
         make(other, backbone, read_adapter(tmp_path))
+
+
+@pytest.mark.parametrize(("family", "kind"), [("bert", "VERA"), ("gpt2", "KERASFT_VERA")])
+def test_vera_of_a_joint_layer_is_not_called_one_of_peft(family, kind):
+    assert make("vera", BACKBONES[family](30)).peft_config()["peft_type"] == kind
+
+
+@pytest.mark.parametrize("name", ["pissa", "vera"])
+def test_what_a_method_draws_comes_back_from_a_checkpoint(name, tiny_bert, prepared, tmp_path):  # noqa: F811
+    """The bits of a singular value decomposition are those of a machine, and of its number of threads."""
+
+    def begun() -> tuple[PeftRun, Checkpoints]:
+        keras.utils.set_random_seed(0)
+        run = PeftRun({"method": name, "rank": 2}, tiny_bert(), prepared)
+        optimizer = create_optimizer(run.config.training, 8, run.model, {})
+        return run, Checkpoints(tmp_path, run.model, optimizer, 1, others=run.method.untrained)
+
+    run, checkpoints = begun()
+    checkpoints.prepare()
+    checkpoints.save()
+    again, elsewhere = begun()
+    for variable in again.method.untrained:
+        variable.assign(variable + 1e-6)
+    assert elsewhere.restore() == []
+    assert again.method.untrained
+    for mine, theirs in zip(again.method.untrained, run.method.untrained, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())

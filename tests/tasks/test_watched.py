@@ -39,7 +39,9 @@ def test_the_answers_of_the_tasks():
     assert watched_of("seq2seq").answers({"text": strings("a")}, None) == {}
 
 
-@pytest.mark.parametrize("name", ["of_a_later_version", "", "../tasks", "generation.mode"])
+@pytest.mark.parametrize(
+    "name", ["of_a_later_version", "", "../tasks", "generation.mode", "base", "generation", "watched", "__pycache__"]
+)
 def test_of_a_task_that_is_not_known_only_the_texts_are_watched(name):
     assert watched_of(name) == Watched()
 

@@ -89,7 +89,7 @@ class Checkpoints:
         keep: how many checkpoints stay.
         workers: of the run; None: this process alone.
         written_by: see `CheckpointStore`.
-        others: variables of the run beside those of model and optimizer, such as an objective's.
+        others: variables of the run that model and optimizer do not keep, such as an objective's.
     """
 
     def __init__(
