@@ -24,9 +24,18 @@ tf.config.set_logical_device_configuration(
 
 
 # What is imported stays: a collection need not look through all of TensorFlow again and again. Graphs are made of
-# millions of objects, and a collection among them takes up to a second, so there are few.
+# millions of objects, and a collection among them takes up to half a minute, so there are few, and what one leaves is
+# not looked at by the next.
 gc.freeze()
 gc.set_threshold(100_000, 20, 20)
+
+
+def _keep_survivors(phase: str, collection: dict[str, int]) -> None:
+    if phase == "stop" and collection["generation"] == 2:
+        gc.freeze()
+
+
+gc.callbacks.append(_keep_survivors)
 
 # The shortened tracebacks of Keras and TensorFlow cost a tenth of the time that a graph takes.
 tf.debugging.disable_traceback_filtering()
