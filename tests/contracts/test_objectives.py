@@ -19,11 +19,12 @@ from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
-from kerasft.kernels import library
+from kerasft.kernels import library, operations
 from kerasft.tasks.registry import create_task
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import EMBEDDINGS
 from kerasft.training.layers.fused_layers import KERNELS, NAMES
+from kerasft.training.layers.precision import bfloat16_products
 from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.registry import OBJECTIVES, make_objective
 from kerasft.training.objectives.task_loss import TaskLoss
@@ -122,6 +123,20 @@ def test_every_form_of_a_step_learns_the_same(objectives, configured, name):  # 
     parts = {} if name in (*DRAWN, *COMPARE_ROWS) else {"gradient_accumulation": 2, "parallel_microbatches": 2}
     assert_same(whole, learnt(run, name, STRONG[name], recomputed=True, eager=True, **parts))
     assert_same(whole, learnt(run, name, STRONG[name], fused=available(), eager=True, **parts))
+
+
+@pytest.mark.parametrize("name", ["rdrop", "pgd", "smart"])
+def test_gradients_that_are_made_together_have_each_pass_once(objectives, configured, name):  # noqa: F811
+    """Not those that only look for a perturbation."""
+    if KERNELS not in available() or not operations.has_products():
+        pytest.skip("no products of our own here")
+    run = objectives.run(name, configured)
+    whole = learnt(run, name, STRONG[name], packs=False, eager=True)
+    with bfloat16_products(True):
+        parts = 1 if name in DRAWN else 2
+        found = learnt(run, name, STRONG[name], fused=available(), eager=True, parallel_microbatches=parts)
+    for mine, other in zip(found[1], whole[1], strict=True):
+        assert np.linalg.norm(mine - other) <= 0.1 * np.linalg.norm(other) + 1e-3  # of bfloat16
 
 
 @pytest.mark.parametrize("name", ["fgm", "pgd", "smart"])
