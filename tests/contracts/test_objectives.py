@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.packed_run import Run, assert_same
-from support.task_rows import GRADIENT, configured, settings  # noqa: F401
+from support.task_rows import GRADIENT, TASKS, configured, settings  # noqa: F401
 
 from kerasft import train
 from kerasft.assembly import assemble
-from kerasft.config.objective import COMPARE_ROWS
+from kerasft.config.objective import COMPARE_ROWS, TAKEN
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
 from kerasft.data.tables.splits import load_splits
@@ -123,6 +123,18 @@ def test_every_form_of_a_step_learns_the_same(objectives, configured, name):  # 
     parts = {} if name in (*DRAWN, *COMPARE_ROWS) else {"gradient_accumulation": 2, "parallel_microbatches": 2}
     assert_same(whole, learnt(run, name, STRONG[name], recomputed=True, eager=True, **parts))
     assert_same(whole, learnt(run, name, STRONG[name], fused=available(), eager=True, **parts))
+
+
+@pytest.mark.parametrize("task", ["several labels", "a number", "tags", "answers", "a relation"])
+def test_every_task_that_takes_an_objective(settings, task):  # noqa: F811
+    config = settings(*TASKS[task])
+    model = config.model.model_copy(update={"dropout": ALMOST_NO_DROPOUT})
+    run = Run(config.model_copy(update={"model": model}))
+    plain = run.trained(eager=True)
+    for name in sorted({*TAKEN[config.task.name](config.task)} - {"pgd", "freelb"}):  # which ask no more than fgm
+        found = learnt(run, name, STRONG[name], eager=True)
+        apart = max(np.abs(mine - other).max() for mine, other in zip(found[1], plain[1]))
+        assert apart < 1e-4 if name == "rdrop" else apart > 1e-3, (name, apart)  # finite, too
 
 
 @pytest.mark.parametrize("name", ["rdrop", "pgd", "smart"])
