@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.packed_run import Run, assert_same
-from support.task_rows import GRADIENT, configured, settings  # noqa: F401
+from support.task_rows import GRADIENT, TASKS, configured, settings  # noqa: F401
 
 from kerasft import train
 from kerasft.assembly import assemble
-from kerasft.config.objective import COMPARE_ROWS
+from kerasft.config.objective import COMPARE_ROWS, TAKEN
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
-from kerasft.kernels import library
+from kerasft.kernels import library, operations
 from kerasft.tasks.registry import create_task
 from kerasft.training.layers import deferred_rows
 from kerasft.training.layers.deferred_rows import EMBEDDINGS
 from kerasft.training.layers.fused_layers import KERNELS, NAMES
+from kerasft.training.layers.precision import bfloat16_products
 from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.registry import OBJECTIVES, make_objective
 from kerasft.training.objectives.task_loss import TaskLoss
@@ -122,6 +123,32 @@ def test_every_form_of_a_step_learns_the_same(objectives, configured, name):  # 
     parts = {} if name in (*DRAWN, *COMPARE_ROWS) else {"gradient_accumulation": 2, "parallel_microbatches": 2}
     assert_same(whole, learnt(run, name, STRONG[name], recomputed=True, eager=True, **parts))
     assert_same(whole, learnt(run, name, STRONG[name], fused=available(), eager=True, **parts))
+
+
+@pytest.mark.parametrize("task", ["several labels", "a number", "tags", "answers", "a relation"])
+def test_every_task_that_takes_an_objective(settings, task):  # noqa: F811
+    config = settings(*TASKS[task])
+    model = config.model.model_copy(update={"dropout": ALMOST_NO_DROPOUT})
+    run = Run(config.model_copy(update={"model": model}))
+    plain = run.trained(eager=True)
+    for name in sorted({*TAKEN[config.task.name](config.task)} - {"pgd", "freelb"}):  # which ask no more than fgm
+        found = learnt(run, name, STRONG[name], eager=True)
+        apart = max(np.abs(mine - other).max() for mine, other in zip(found[1], plain[1]))
+        assert apart < 1e-4 if name == "rdrop" else apart > 1e-3, (name, apart)  # finite, too
+
+
+@pytest.mark.parametrize("name", ["rdrop", "pgd", "smart"])
+def test_gradients_that_are_made_together_have_each_pass_once(objectives, configured, name):  # noqa: F811
+    """Not those that only look for a perturbation."""
+    if KERNELS not in available() or not operations.has_products():
+        pytest.skip("no products of our own here")
+    run = objectives.run(name, configured)
+    whole = learnt(run, name, STRONG[name], packs=False, eager=True)
+    with bfloat16_products(True):
+        parts = 1 if name in DRAWN else 2
+        found = learnt(run, name, STRONG[name], fused=available(), eager=True, parallel_microbatches=parts)
+    for mine, other in zip(found[1], whole[1], strict=True):
+        assert np.linalg.norm(mine - other) <= 0.1 * np.linalg.norm(other) + 1e-3  # of bfloat16
 
 
 @pytest.mark.parametrize("name", ["fgm", "pgd", "smart"])
