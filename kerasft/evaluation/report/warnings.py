@@ -62,8 +62,8 @@ def _shared(report: Report) -> str | None:
     other = report.data_summary.get("shared_train_test_other_answer", 0)
     answers = f", {other:,} with another answer there" if other else ""
     return (
-        f"{shared:,} test texts{share} are also in the training data{answers}, so the test figures can't be trusted. "
-        "Take them out of train: data.clean.leakage: drop_from_train. kerasft inspect names them."
+        f"{shared:,} test texts{share} are also in the training data{answers}, so the test figures may not hold for "
+        "new texts. Take them out of train: data.clean.leakage: drop_from_train. kerasft inspect names them."
     )
 
 
