@@ -1,12 +1,14 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # A file while it is written; earlier ones had no ending.
@@ -29,6 +31,23 @@ def write_atomically(path: Path, text: str) -> Path:
         os.unlink(part)
         raise
     return path
+
+
+@contextlib.contextmanager
+def write_folder(folder: Path) -> Iterator[Path]:
+    """A draft beside a folder, which takes its place at the end; after an error what was there stays.
+
+    Args:
+        folder: may be there or not; the one above it is there.
+    """
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield draft
+        os.chmod(draft, 0o755)  # mkdtemp gives 0700; others read it, such as a server
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def is_leftover(name: str) -> bool:

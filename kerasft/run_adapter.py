@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from kerasft import __version__
 from kerasft.assembly import Assembled, head_of
+from kerasft.atomic import write_folder
 from kerasft.peft.adapter_files import FOLDER, write_adapter
 from kerasft.peft.head_tensors import head_tensors
 from kerasft.tasks.base import Task
@@ -23,14 +21,8 @@ def save_adapter(assembled: Assembled, task: Task, run: Path) -> Path:
         run: the run's folder.
     """
     folder = run / FOLDER
-    draft = Path(tempfile.mkdtemp(prefix=".adapter-", dir=run))
-    try:
+    with write_folder(folder) as draft:
         write_files(assembled, task, draft)
-        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

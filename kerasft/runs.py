@@ -12,17 +12,14 @@ import contextlib
 import errno
 import functools
 import json
-import os
-import shutil
 import signal
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasft.atomic import write_atomically
+from kerasft.atomic import write_atomically, write_folder
 from kerasft.config.folders import check_folders
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
@@ -169,11 +166,8 @@ class Run:
         from kerasft.assembly import save_model
 
         folder = self.folder / "model"
-        draft = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
-        save_model(assembled, task, draft)
-        os.chmod(draft, 0o755)  # mkdtemp gives 0700; a run is meant to be read
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(draft, folder)
+        with write_folder(folder) as draft:
+            save_model(assembled, task, draft)
         return folder
 
     def load_state(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import keras
 import tensorflow as tf
 
-from kerasft.assembly import Assembled, save_model
+from kerasft.assembly import Assembled
 from kerasft.data.sources.sources import Record
 from kerasft.errors import UserError
 from kerasft.inference.local import LocalPredictor
@@ -20,7 +20,7 @@ from kerasft.keras_models.examples import MEASURED, fit_arguments, measured_data
 from kerasft.keras_models.exports import export_model
 from kerasft.keras_models.loss import mean_loss
 from kerasft.keras_models.optimizer import default_optimizer
-from kerasft.keras_models.settings import Settings, save_settings
+from kerasft.keras_models.settings import Settings
 from kerasft.tasks.base import Task
 
 Self = TypeVar("Self", bound="TaskModel")
@@ -172,11 +172,11 @@ class TaskModel(keras.Model):
 
     # To disk and back.
     def save_to_preset(self, preset_dir: str | Path) -> None:
-        """Writes a folder, head included, that `from_preset` and `model.preset` of a config can load."""
-        folder = Path(preset_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.assembled, self.task, folder)
-        save_settings(self.settings, folder)
+        """Writes a folder, head included, that `from_preset` and `model.preset` of a config can load.
+
+        A folder that this wrote before is replaced, once all is written. Raises UserError if it holds anything else.
+        """
+        saved_file.save_preset_folder(self.assembled, self.task, self.settings, Path(preset_dir))
 
     def export(self, directory: str | Path) -> Path:
         """Writes the SavedModel that the command line writes: strings in, answers out, checked.

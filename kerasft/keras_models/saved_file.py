@@ -1,4 +1,4 @@
-"""What a `.keras` file holds of a model beside its weights, and the model made of that again.
+"""What a `.keras` file or a preset's folder holds of a model, and the model made of such a file again.
 
 Nothing in the file is code: a backbone is made of KerasHub's classes alone, as `kerasft.models.presets.keras_files`
 checks, and the tokenizer is read from files as those of a preset are.
@@ -14,15 +14,18 @@ from typing import Any
 
 import keras
 
-from kerasft.assembly import Assembled, check_savable, dtype_policy, with_head
+from kerasft.assembly import Assembled, check_savable, dtype_policy, save_model, with_head
+from kerasft.atomic import write_folder
 from kerasft.errors import UserError
-from kerasft.keras_models.settings import Settings
+from kerasft.keras_models.settings import Settings, save_settings
+from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.keras_presets import (
     backbone_config,
     backbone_of_config,
     load_saved_tokenizer,
     save_tokenizer,
 )
+from kerasft.paths import check_folder, check_no_pattern
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -79,6 +82,25 @@ def with_tokenizer(assembled: Assembled, task: Task, folder: str) -> Assembled:
     tokenizer = load_saved_tokenizer(folder)
     preprocessor = task.preprocessor(assembled.backbone, tokenizer)
     return dataclasses.replace(assembled, tokenizer=tokenizer, preprocessor=preprocessor)
+
+
+def save_preset_folder(assembled: Assembled, task: Task, settings: Settings, folder: Path) -> None:
+    """Writes a preset with its head: whole, or what was there stays.
+
+    Args:
+        folder: new, empty, or a preset that this wrote before.
+
+    Raises:
+        UserError: there is something else in the folder, or it can't be written.
+    """
+    check_no_pattern(folder, "preset_dir")
+    check_folder(str(folder), "preset_dir")
+    if folder.exists() and any(folder.iterdir()) and not facts_file(folder).is_file():
+        raise UserError(f"preset_dir: {folder} has other files in it; name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with write_folder(folder) as draft:
+        save_model(assembled, task, draft)
+        save_settings(settings, draft)
 
 
 def float32_twin(assembled: Assembled, task: Task) -> tuple[Task, Assembled]:

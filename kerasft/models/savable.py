@@ -56,6 +56,11 @@ def variables_of(part: Saved) -> list[keras.Variable]:
     return [*part.variables.values(), *(weight for layer in part.layers for weight in layer.weights)]
 
 
+def lora_layers(backbone: keras.Model) -> list[keras.layers.Layer]:
+    """Layers of a backbone in which Keras' own `enable_lora` has put weights."""
+    return [layer for layer in backbone._flatten_layers() if getattr(layer, "lora_enabled", False)]
+
+
 def _with_inner(layers: Iterable[keras.layers.Layer]) -> list[keras.layers.Layer]:
     """Layers and all that is in them."""
     return [inner for layer in layers for inner in layer._flatten_layers()]
@@ -63,5 +68,4 @@ def _with_inner(layers: Iterable[keras.layers.Layer]) -> list[keras.layers.Layer
 
 def _merged(backbone: keras.Model) -> list[keras.Variable]:
     """Weights of LoRA by Keras' own `enable_lora`: saving a layer adds them to its kernel."""
-    adapted = [layer for layer in backbone._flatten_layers() if getattr(layer, "lora_enabled", False)]
-    return [getattr(layer, name) for layer in adapted for name in LORA if hasattr(layer, name)]
+    return [getattr(layer, name) for layer in lora_layers(backbone) for name in LORA if hasattr(layer, name)]

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from kerasft.errors import UserError
+from kerasft.models.presets.huggingface_files import read_json
 
 CONFIG, WEIGHTS, FACTS = "adapter_config.json", "adapter_model.safetensors", "kerasft.json"
 FILES = (CONFIG, WEIGHTS, FACTS)
@@ -48,6 +49,11 @@ class Adapter:
         """SHA-256 of the weights that it was trained beside; None: nothing says so."""
         return self.facts.get("base", {}).get("sha256")
 
+    @property
+    def tokenizer(self) -> str | None:
+        """SHA-256 of the tokenizer that it was trained with; None: nothing says so."""
+        return self.facts.get("tokenizer", {}).get("sha256")
+
 
 def read_adapter(folder: str | Path) -> Adapter:
     """What `write_adapter`, or PEFT's own `save_pretrained`, wrote.
@@ -70,7 +76,7 @@ def read_adapter(folder: str | Path) -> Adapter:
             raise UserError(f"{place / WEIGHTS}: {name} has numbers that are none")
     tensors = {name.removeprefix(_PREFIX): value.astype(np.float32) for name, value in tensors.items()}
     facts = _read_json(place / FACTS) if (place / FACTS).is_file() else {}
-    for key in ("base", "peft"):
+    for key in ("base", "tokenizer", "peft"):
         if not isinstance(facts.get(key, {}), dict):
             raise UserError(f"{place / FACTS}: {key} is no JSON object; copy the adapter again")
     return Adapter(str(place), config, tensors, facts)
@@ -93,9 +99,6 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"{file.parent} is no adapter: it has no {file.name}; give a run, or a folder of PEFT's")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return read_json(str(file.parent), file.name) or {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} is not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{file} is no JSON object; copy the adapter again")
-    return found
+        raise UserError(f"{error}; copy the adapter again") from error

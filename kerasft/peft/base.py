@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import itertools
 import zlib
@@ -39,13 +40,15 @@ class Bank(keras.layers.Layer):
             trainable=trainable,
         )
 
-    def add_dropout(self, rate: float, seed: int) -> keras.layers.Dropout:
-        """One for all layers, each of whose calls draws anew; it gives the type that it is given."""
+    def add_dropout(self, rate: float, seed: int) -> keras.layers.Dropout | None:
+        """One for all layers, each of whose calls draws anew; it gives the type that it is given. None: a rate of 0."""
+        if not rate:
+            return None
         self.dropout = keras.layers.Dropout(rate, seed=seed, name="peft_dropout", autocast=False)
         return self.dropout
 
 
-class Method:
+class Method(abc.ABC):
     """A backbone with all of its weights frozen but for those that a method trains in it or beside it.
 
     A method is made in the strategy's scope. Its backbone stays as KerasHub made it: in a step of training layers have
@@ -100,9 +103,9 @@ class Method:
         return {**self.weights, **({NEW_ROWS: self.new_rows.moved} if self.new_rows else {})}
 
     @property
+    @abc.abstractmethod
     def weights(self) -> Mapping[str, keras.Variable]:
         """The method's own, by `PATH_OF_LAYER/NAME`."""
-        raise NotImplementedError
 
     @property
     def untrained(self) -> list[keras.Variable]:
@@ -127,13 +130,13 @@ class Method:
         """Variables of the backbone, and what they are once the method's own weights are merged into them."""
         return iter(())
 
+    @abc.abstractmethod
     def peft_config(self) -> dict[str, Any]:
         """Settings of the adapter as PEFT has them; a method that PEFT has not has a `peft_type` of its own."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def tensors(self) -> dict[str, np.ndarray]:
         """The method's own weights by PEFT's names."""
-        raise NotImplementedError
 
     def saved_tensors(self) -> dict[str, np.ndarray]:
         """All of the adapter's weights by PEFT's names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -53,9 +54,9 @@ class Inside(Method):
         if start is not None:
             self._read(start)
 
+    @abc.abstractmethod
     def chosen(self) -> list[keras.Variable]:
         """Weights of the backbone that may train."""
-        raise NotImplementedError
 
     def _read(self, start: Adapter) -> None:
         if start.config.get("peft_type") != self.peft_type:

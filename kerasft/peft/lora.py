@@ -82,9 +82,7 @@ class Lora(Beside[Pair]):
     ):
         super().__init__(config, model, backbone, seed, start)
         targets = find_targets(model, backbone, config.targets, config.layers)
-        self.dropout = None
-        if config.dropout > 0:
-            self.dropout = self.bank.add_dropout(config.dropout, seed)
+        self.dropout = self.bank.add_dropout(config.dropout, seed)
         self.adapters = self._adapters(targets)
 
     def _adapters(self, targets: list[Target]) -> list[Pair]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from kerasft.atomic import write_folder
 from kerasft.errors import UserError
 from kerasft.paths import check_folder, check_no_pattern
 
@@ -22,17 +20,16 @@ def new_folder(folder: Path, key: str) -> Iterator[Path]:
         key: of the argument that names it, for messages.
 
     Raises:
-        UserError: the folder is there, or can't be made.
+        UserError: the folder is there, or can't be made or written.
     """
     check_no_pattern(folder, key)
     if folder.exists():
         raise UserError(f"{folder} is there already; name a new folder")
     check_folder(str(folder.parent), key)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        yield draft
-        os.chmod(draft, 0o755)  # mkdtemp gives 0700; what is written is meant to be read
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with write_folder(folder) as draft:
+            yield draft
+    except OSError as error:  # such as a full disk
+        reason = error.strerror or error
+        raise UserError(f"{key}: {folder} can't be written ({reason}); fix that, or name another folder") from error

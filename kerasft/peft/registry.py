@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.models.savable import lora_layers
 from kerasft.peft.adapter_files import Adapter, read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import new_pooler
@@ -53,22 +54,12 @@ def put_method(
     """
     section = config.model.peft
     assert section is not None
-    if {id(weight) for weight in new_pooler(backbone)} & {id(weight) for weight in model.weights}:
-        raise UserError(
-            f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
-            "cls, which trains one of its own"
-        )
-    start = None if section.start is None else read_adapter(section.start)
-    if start is not None and start.base is not None and digests and start.base != digests["base"]:
-        raise UserError(
-            f"model.peft.start: {start.folder} was trained beside other weights than those of model.preset "
-            f"{config.model.preset}; use {start.facts['base'].get('preset')}"
-        )
+    _check_plain(config, model, backbone)
+    start = None if section.start is None else _adapter_of(section.start, config, digests)
     method = METHODS[section.method](section, model, backbone, config.seed, start)
     method.peft_config()  # what can't be saved is said before it is trained
     method.add_rows(np.asarray(fresh))
-    for layer in method.layers:
-        model.peft = layer  # its weights and random states are the model's, and no layer of its graph
+    model.peft = method.bank  # its weights and random states are the model's, and it is no layer of its graph
     if getattr(section, "targets", None) == "all_linear" and (left := left_out(backbone)):
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         method.notes.append(
@@ -81,6 +72,34 @@ def put_method(
         what = "the adapter's" if taken else "new: the adapter has none for these labels"
         method.notes.append(f"model.peft.start: {start.folder}; the head is {what}")
     return method
+
+
+def _check_plain(config: Config, model: keras.Model, backbone: keras.Model) -> None:
+    """Raises UserError for a backbone whose weights can't all be frozen, or are not its preset's alone."""
+    if {id(weight) for weight in new_pooler(backbone)} & {id(weight) for weight in model.weights}:
+        raise UserError(
+            f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
+            "cls, which trains one of its own"
+        )
+    if with_lora := lora_layers(backbone):
+        raise UserError(
+            f"model.peft: {with_lora[0].path} has a LoRA of Keras' own, by enable_lora; leave that out, or model.peft"
+        )
+
+
+def _adapter_of(folder: str, config: Config, digests: Mapping[str, str] | None) -> Adapter:
+    """An adapter to start from, which was trained beside this preset. Raises UserError."""
+    start, preset = read_adapter(folder), config.model.preset
+    for part, its, ours in (
+        ("beside other weights than those", start.base, (digests or {}).get("base")),
+        ("with another tokenizer than that", start.tokenizer, (digests or {}).get("tokenizer")),
+    ):
+        if its is not None and ours is not None and its != ours:
+            there = start.facts.get("base", {}).get("preset")
+            raise UserError(
+                f"model.peft.start: {start.folder} was trained {part} of model.preset {preset}; use {there}"
+            )
+    return start
 
 
 def _check_all_taken(method: Method, start: Adapter) -> None:

@@ -69,9 +69,7 @@ class Vera(Beside):
     ):
         super().__init__(config, model, backbone, seed, start)
         targets = find_targets(model, backbone, config.targets, config.layers)
-        self.dropout = None
-        if config.dropout > 0:
-            self.dropout = self.bank.add_dropout(config.dropout, seed)
+        self.dropout = self.bank.add_dropout(config.dropout, seed)
         inner, outer = max(target.inner for target in targets), max(target.outer for target in targets)
         shared = self._drawn(inner, outer) if start is None else self._shared(start, inner, outer)
         self.a, self.b = (self.bank.add(f"shared/{name}", value, trainable=False) for name, value in shared.items())

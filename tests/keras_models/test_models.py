@@ -128,6 +128,28 @@ def test_a_trained_model_gets_another_dropout(model, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_a_preset_s_folder_is_replaced_whole_and_no_other_folder_is(model, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    model.save_to_preset(folder)
+    (folder / "old.weights.npz").write_bytes(b"of a part that the model no longer has")
+    model.save_to_preset(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    assert "old.weights.npz" not in before and "kerasft_task.json" in before
+
+    def full(settings, draft):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kerasft.keras_models.saved_file.save_settings", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_to_preset(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before and [*tmp_path.iterdir()] == [folder]
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("one")
+    with pytest.raises(UserError, match="thesis has other files in it; name a new folder"):
+        model.save_to_preset(tmp_path / "thesis")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

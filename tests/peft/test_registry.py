@@ -15,10 +15,11 @@ from kerasft.inference.untrained import Untrained
 from kerasft.models.heads.text_classifier import build_classifier
 from kerasft.models.named_weights import by_path
 from kerasft.models.presets.layer_settings import apply_settings
-from kerasft.peft.adapter_files import write_adapter
+from kerasft.peft.adapter_files import read_adapter, write_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import base_digest
 from kerasft.peft.head_tensors import head_tensors
+from kerasft.peft.new_folder import new_folder
 from kerasft.peft.registry import put_method
 from kerasft.peft.targets import find_targets, left_out
 from kerasft.run_adapter import write_files
@@ -110,6 +111,45 @@ def test_a_damaged_kerasft_json_is_said_in_a_line(tmp_path):
     write_adapter(tmp_path, method.peft_config(), method.tensors(), {"base": "deadbeef"})
     with pytest.raises(UserError, match="kerasft.json: base is no JSON object"):
         put(backbone, start=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [("base", "beside other weights than those"), ("tokenizer", "with another tokenizer than that")],
+)
+def test_an_adapter_of_another_preset_is_refused(part, said, tmp_path):
+    backbone = BACKBONES["bert"](30)
+    method = put(backbone)
+    digests = {"base": "aa", "tokenizer": "bb"}
+    facts = {"base": {"sha256": "aa", "preset": "hf:its/own"}, "tokenizer": {"sha256": "bb"}}
+    tensors = {name: np.ones_like(value) for name, value in method.tensors().items()}
+    write_adapter(tmp_path, method.peft_config(), tensors, facts)
+    config = peft_config({"method": "lora", "rank": 2, "start": str(tmp_path)})
+    put_method(config, backbone, backbone, digests)
+    with pytest.raises(UserError, match=f"was trained {said} of model.preset .*; use hf:its/own"):
+        put_method(config, backbone, backbone, digests | {part: "cc"})
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000], ids=["cut", "list", "deep"])
+def test_json_that_is_none_is_said_in_a_line(text, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(text)
+    with pytest.raises(UserError, match="adapter_config.json is not .*; copy the adapter again"):
+        read_adapter(tmp_path)
+
+
+def test_a_backbone_that_keras_has_given_a_lora_is_refused():
+    backbone = BACKBONES["bert"](30)
+    backbone.enable_lora(2)
+    with pytest.raises(UserError, match="has a LoRA of Keras' own, by enable_lora; leave that out, or model.peft"):
+        put(backbone)
+
+
+def test_a_full_disk_in_a_new_folder_is_said_in_a_line(tmp_path):
+    with pytest.raises(UserError, match="DIR: .*new can't be written .No space left on device.; fix that"):
+        with new_folder(tmp_path / "new", "DIR") as draft:
+            (draft / "half").write_text("x")
+            raise OSError(28, "No space left on device")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_pooler_that_is_drawn_by_the_seed_is_no_part_of_the_base():
