@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kerasft.keras_models.text_classifier import TextClassifier as TextClassifier
     from kerasft.keras_models.text_embedder import TextEmbedder as TextEmbedder
     from kerasft.keras_models.token_classifier import TokenClassifier as TokenClassifier
+    from kerasft.search import search as search
     from kerasft.serving.client import Client as Client
     from kerasft.train import train as train
 
@@ -40,6 +41,7 @@ _NAMES = {
     "train": ("kerasft.train", None),
     "evaluate": ("kerasft.evaluate", None),
     "load": ("kerasft.inference.predictor", "load"),
+    "search": ("kerasft.search", None),
     "Client": ("kerasft.serving.client", "Client"),
 }
 # Classes of Keras: asking for one loads TensorFlow.
@@ -66,6 +68,7 @@ __all__ = [
     "TokenClassifier",
     "evaluate",
     "load",
+    "search",
     "train",
 ]
 

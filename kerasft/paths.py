@@ -82,3 +82,18 @@ def _check_length(folder: Path, existing: Path, key: str) -> None:
     length = len(os.fsencode(folder.absolute()))
     if length + BELOW > whole:
         raise UserError(f"{key}: the path is {length} bytes long, and {whole - BELOW} is the most; use a shorter one")
+
+
+def file_system_of(path: Path) -> str:
+    """The kind of the file system that holds a path, such as ext4 or nfs4; empty where it is not known."""
+    folder = path.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    folder = folder.resolve()
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return ""
+    mounts = [line.split()[1:3] for line in lines]
+    above = [(len(at), kind) for at, kind in mounts if at == "/" or folder == Path(at) or Path(at) in folder.parents]
+    return max(above)[1] if above else ""

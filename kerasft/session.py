@@ -174,7 +174,7 @@ def measure(
     model: Path,
     overrides: Sequence[str] = (),
     *,
-    data: str | None = None,
+    data: str | Sequence[str] | None = None,
     split: str = "test",
     terminal: Terminal | None = None,
 ) -> tuple[dict[str, Any], Kind]:
@@ -183,7 +183,7 @@ def measure(
     Args:
         model: a run's folder or a config file.
         overrides: `key=value`, of a config.
-        data: a source like `data.test`, with the same columns; None: the model's own split.
+        data: a source like `data.test` or several, with the same columns; None: the model's own split.
         split: of the run's own data, such as `test`; without `data`.
         terminal: shows progress; None: stderr.
 
@@ -196,7 +196,7 @@ def measure(
     run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
     task = create_task(run.config, run.load_state())
     if data is not None:
-        table = read_split(run.config, task, data, "test", terminal.line)
+        table = read_split(run.config, task, data if isinstance(data, str) else list(data), "test", terminal.line)
         task.check_targets({"test": table})
     else:
         table = read_own_split(run, model, task, split, terminal)

@@ -31,6 +31,7 @@ RANKS = (
         "merge",
     ),
     ("adapter",),
+    ("search",),
     ("session",),
     ("accelerators",),
     ("keras_models",),

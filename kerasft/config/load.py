@@ -12,6 +12,7 @@ from typing import Any, Union
 from pydantic import ValidationError
 
 from kerasft.config.mistakes import COMMAND_LINE, excerpt, explain
+from kerasft.config.ranges import range_mistakes
 from kerasft.config.references import escape_references, resolve_references
 from kerasft.config.schema import Config
 from kerasft.config.sections import KeyPath, sections
@@ -74,6 +75,8 @@ def _validated(
         config = Config.model_validate(values)
     except ValidationError as error:
         raise UserErrors([*explain(error, Config, values, where, order), *wrong]) from error
+    ranges = range_mistakes(config)
+    wrong = [*(f"{where(('search', 'space', key))}: search.space.{key}: {what}" for key, what in ranges), *wrong]
     if wrong:
         raise UserErrors(wrong)
     return config

@@ -12,6 +12,7 @@ from kerasft.config.model import ModelConfig
 from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
+from kerasft.config.search import SearchConfig
 from kerasft.config.section import Section
 from kerasft.config.tasks import Task
 
@@ -142,6 +143,7 @@ class Config(Section):
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
+    search: Optional[SearchConfig] = Field(None, description="What `kerasft search` tries; null: what suits the task.")
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":

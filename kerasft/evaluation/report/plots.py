@@ -17,7 +17,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:  # matplotlib takes a second, and only the end of a run needs it
     from matplotlib.axes import Axes
 
-# Stand-ins that matplotlib accepts as colours; `_drawing` puts the page's CSS variables in their place.
+# Stand-ins that matplotlib accepts as colours; `drawing` puts the page's CSS variables in their place.
 INK, MUTED, LINE, ACCENT, ERROR = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", ERROR: "--error"}
 _MOST_POINTS = 400
@@ -44,7 +44,7 @@ def loss_curve(history: Sequence[Mapping[str, Any]], best_step: int | None) -> M
         axes.set_ylim(bottom=0)
         _legend(axes)
 
-    return _drawing("loss", draw)
+    return drawing("loss", draw)
 
 
 def validation_curve(
@@ -74,7 +74,7 @@ def validation_curve(
         axes.margins(y=0.15)
         _legend(axes)
 
-    return _drawing("validation", draw)
+    return drawing("validation", draw)
 
 
 def reliability_diagram(bins: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -96,7 +96,7 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]]) -> Markup | None:
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
         _legend(axes)
 
-    return _drawing("reliability", draw)
+    return drawing("reliability", draw)
 
 
 def length_histogram(
@@ -119,7 +119,7 @@ def length_histogram(
         _legend(axes)
         axes.set(xlabel="tokens", ylabel=texts, xlim=(0, max(edges[-1], limit[1] * 1.05)))
 
-    return _drawing(f"lengths-of-{texts}", draw)
+    return drawing(f"lengths-of-{texts}", draw)
 
 
 def prediction_scatter(points: Sequence[tuple[float, float]]) -> Markup | None:
@@ -135,7 +135,7 @@ def prediction_scatter(points: Sequence[tuple[float, float]]) -> Markup | None:
         axes.set(xlabel="true", ylabel="predicted")
         _legend(axes)
 
-    return _drawing("scatter", draw)
+    return drawing("scatter", draw)
 
 
 def _column(history: Sequence[Mapping[str, Any]], value: Callable) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +170,7 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _drawing(name: str, draw: Callable[[Axes], None]) -> Markup:
+def drawing(name: str, draw: Callable[[Axes], None]) -> Markup:
     """Draws on fresh axes and answers the SVG. Equal input gives equal bytes; `name` keeps ids apart on one page."""
     import matplotlib
     from matplotlib.figure import Figure
