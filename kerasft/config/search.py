@@ -41,18 +41,32 @@ class RangeConfig(Section):
         """The values that a schema must take for it to take all: both ends, or each choice."""
         return list(getattr(self, self.form))
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Both ends of a range of numbers."""
+        low, high = self.log or self.linear or self.whole or (0.0, 0.0)
+        return float(low), float(high)
+
+    @property
+    def values(self) -> list[Scalar]:
+        """Of a choice, or all the whole numbers of a range."""
+        if self.choice is not None:
+            return list(self.choice)
+        low, high = self.bounds
+        return list(range(int(low), int(high) + 1))
+
     @model_validator(mode="after")
     def _one_form(self) -> RangeConfig:
         forms = [form for form in ("log", "linear", "whole", "choice") if getattr(self, form) is not None]
         if len(forms) != 1:
             given = f"{' and '.join(forms)} are both set" if forms else "it has no values"
             raise ValueError(f"{given}; write one of log, linear, whole ([least, most]) or choice (a list)")
-        ends = getattr(self, forms[0])
-        if forms[0] != "choice" and ends[0] > ends[1]:
-            raise ValueError(f"{forms[0]}: {ends[0]:g} is above {ends[1]:g}; write the lower end first")
-        if forms[0] == "log" and ends[0] <= 0:
-            raise ValueError(f"log: {ends[0]:g} has no logarithm; begin above 0, or write linear")
-        if forms[0] == "choice" and len({(type(value), value) for value in ends}) < len(ends):
+        low, high = self.bounds
+        if low > high:
+            raise ValueError(f"{forms[0]}: {low:g} is above {high:g}; write the lower end first")
+        if self.log is not None and low <= 0:
+            raise ValueError(f"log: {low:g} has no logarithm; begin above 0, or write linear")
+        if self.choice is not None and len({(type(value), value) for value in self.choice}) < len(self.choice):
             raise ValueError("choice: a value is there twice; remove one")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -85,14 +86,14 @@ def run_search(
     _check(loaded)
     search.begin(resume)
     # A comment at the head of a file, which a dict and a Config do not have.
-    source = header_line(config, "data") if not isinstance(config, (Config, dict)) else ""
+    source = header_line(config, "data") if isinstance(config, (str, os.PathLike)) else ""
     until = None if hours is None else time.monotonic() + 3600 * hours
     try:
         with terminable():
             return _worked(search, trials or search.settings.trials, until, runner, terminal, source)
     except (KeyboardInterrupt, Interrupted) as error:
         kind, word = _ending_of(error)
-        name = config if isinstance(config, str) else search.path / "search.yaml"
+        name = config if isinstance(config, (str, os.PathLike)) else "CONFIG"
         on = command("search", str(name), *overrides, "--trials", trials or search.settings.trials, "--resume")
         raise kind(f"{word}; the trial that ran has saved; to go on: {on}") from None
 
@@ -108,15 +109,16 @@ def _worked(search: Any, most: int, until: float | None, runner: Any, terminal: 
     """Works until there are enough trials, and concludes unless another worker does."""
     from kerasft.search.conclusion import conclude
     from kerasft.search.process import TrialProcess
+    from kerasft.search.ranges import Direction
     from kerasft.search.store import Store
     from kerasft.search.worker import Goal, Worker
     from kerasft.search.workers import Member
 
     task = create_task(search.config)
     goal = Goal(task.headline, task.headline in task.falling)
-    first = "minimize" if goal.falls else "maximize"
-    directions = [first, *("minimize" for _ in search.settings.objectives[1:])]
-    store = Store(search.store, search.path.name, directions)
+    first: Direction = "minimize" if goal.falls else "maximize"
+    others: list[Direction] = ["minimize" for _ in search.settings.objectives[1:]]
+    store = Store(search.store, search.path.name, [first, *others])
     runner = runner or TrialProcess()
     with Member(search.path, search.settings.patience) as member:
         Worker(search, store, goal, member, runner, terminal, most, until).work()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -102,8 +102,7 @@ def bars(values: Mapping[str, float]) -> Markup:
     return drawing("importance", draw)
 
 
-def _height(section: RangeConfig, value: object) -> float:
+def _height(section: RangeConfig, value: Any) -> float:
     if section.form == "choice":
-        places = section.ends.index(value)  # type: ignore[arg-type]
-        return places / max(1, len(section.ends) - 1)
-    return share_of(section, float(value))  # type: ignore[arg-type]
+        return section.values.index(value) / max(1, len(section.values) - 1)
+    return share_of(section, float(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -14,6 +14,7 @@ from kerasft.config.search import RangeConfig
 DIGITS = 6  # of a drawn number: a YAML file stays readable, and no bit of a logarithm decides
 
 Space = Mapping[str, RangeConfig]
+Direction = Literal["maximize", "minimize"]
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -23,20 +24,19 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 def _distribution(section: RangeConfig) -> BaseDistribution:
     if section.form == "choice":
-        return CategoricalDistribution(section.ends)
-    low, high = section.ends
+        return CategoricalDistribution(section.values)
+    low, high = section.bounds
     if section.form == "whole":
         return IntDistribution(int(low), int(high))
-    return FloatDistribution(float(low), float(high), log=section.form == "log")
+    return FloatDistribution(low, high, log=section.form == "log")
 
 
 def value_at(section: RangeConfig, share: float) -> Any:
     """The value of a range at 0 (its lower end) to 1 (its upper end)."""
-    ends = section.ends
     if section.form in ("choice", "whole"):
-        values = ends if section.form == "choice" else range(ends[0], ends[1] + 1)
+        values = section.values
         return values[min(int(share * len(values)), len(values) - 1)]
-    low, high = map(float, ends)
+    low, high = section.bounds
     if section.form == "linear":
         return rounded(section, low + share * (high - low))
     return rounded(section, math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
@@ -44,7 +44,7 @@ def value_at(section: RangeConfig, share: float) -> Any:
 
 def share_of(section: RangeConfig, value: float) -> float:
     """Where a number stands in its range, 0 to 1: `value_at` gives it back."""
-    low, high = map(float, section.ends)
+    low, high = section.bounds
     if section.form == "whole":
         return (value - low + 0.5) / (high - low + 1)
     if section.form == "log":
@@ -56,7 +56,7 @@ def rounded(section: RangeConfig, value: Any) -> Any:
     """A drawn value with few digits, within its range; whole numbers and choices as they are."""
     if section.form not in ("log", "linear"):
         return value
-    low, high = map(float, section.ends)
+    low, high = section.bounds
     return min(max(float(f"{float(value):.{DIGITS}g}"), low), high)
 
 
@@ -67,10 +67,8 @@ def grid(space: Space) -> list[dict[str, Any]]:
 
 
 def _points(section: RangeConfig) -> list[Any]:
-    if section.form == "choice":
-        return section.ends
-    if section.form == "whole":
-        return list(range(section.ends[0], section.ends[1] + 1))
+    if section.form in ("choice", "whole"):
+        return section.values
     assert section.points is not None  # SearchConfig asks for them
     values = [value_at(section, place / (section.points - 1)) for place in range(section.points)]
     return list(dict.fromkeys(values))

@@ -10,6 +10,7 @@ from kerasft.evaluation.report.blocks import Block, Code, Facts, Figure, Section
 from kerasft.evaluation.report.rendering import render, write_page
 from kerasft.search import plots
 from kerasft.search.folder import SearchFolder
+from kerasft.search.ranges import Direction
 from kerasft.search.store import OUTCOME, VALUES, WHY, Store
 from kerasft.search.table import STATE, front, score_text
 
@@ -96,7 +97,7 @@ def _what_mattered(
     return Section("What mattered", blocks, note) if blocks else None
 
 
-def importances(trials: Sequence[FrozenTrial], directions: Sequence[str]) -> dict[str, float]:
+def importances(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> dict[str, float]:
     """Key -> its share in what made the first objective good, the largest first; empty where trials are too few."""
     import optuna
 

@@ -15,14 +15,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from kerasft.config.search import SearchConfig
 from kerasft.errors import UserError
-from kerasft.search.ranges import Space, distributions, grid, rounded, share_of, value_at
+from kerasft.search.ranges import Direction, Space, distributions, grid, rounded, share_of, value_at
 
 GENERATION = "generation"  # attribute of a trial of CMA-ES
 _SIGMA = 0.25  # of CMA-ES at first, as a share of each range
 
 
 def draw(
-    search: SearchConfig, space: Space, seed: int, number: int, before: Sequence[FrozenTrial], directions: Sequence[str]
+    search: SearchConfig,
+    space: Space,
+    seed: int,
+    number: int,
+    before: Sequence[FrozenTrial],
+    directions: Sequence[Direction],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of a trial, and what its attributes keep for those that follow.
 
@@ -49,7 +54,7 @@ def most_trials(search: SearchConfig, space: Space) -> int | None:
     return len(grid(space)) if search.sampler == "grid" else None
 
 
-def _tpe(space: Space, seed: int, number: int, before: Sequence[FrozenTrial], directions: Sequence[str]) -> dict:
+def _tpe(space: Space, seed: int, number: int, before: Sequence[FrozenTrial], directions: Sequence[Direction]) -> dict:
     """Optuna's multivariate TPE with the constant liar (Watanabe 2023, arXiv:2304.11127)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of options that Optuna calls experimental

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from kerasft.errors import UserError
 from kerasft.paths import file_system_of
+from kerasft.search.ranges import Direction
 
 OWNER, BEAT, VALUES, WHY, OUTCOME, SURPLUS = "owner", "beat", "values", "why", "outcome", "surplus"
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "lustre", "ceph", "glusterfs", "fuse.sshfs", "gpfs", "afs")
@@ -40,7 +41,7 @@ class Store:
         directions: `maximize` or `minimize` of each objective.
     """
 
-    def __init__(self, where: str, name: str, directions: Sequence[str]):
+    def __init__(self, where: str, name: str, directions: Sequence[Direction]):
         optuna.logging.set_verbosity(logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.storage = _open(where)
@@ -208,7 +209,7 @@ def _open(where: str) -> BaseStorage:
         raise UserError(f"search.store: {where.split('@')[-1]}: {reason}; name a store that can be reached") from error
 
 
-def _study(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
+def _study(storage: BaseStorage, name: str, directions: Sequence[Direction]) -> int:
     """The number of a study, made where there is none; two workers may come at once."""
     wanted = [_DIRECTIONS[direction] for direction in directions]
     with contextlib.suppress(KeyError):

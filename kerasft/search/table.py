@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from kerasft.atomic import write_atomically
 from kerasft.search.folder import SearchFolder
+from kerasft.search.ranges import Direction
 from kerasft.search.store import OUTCOME, VALUES, WHY, Store
 
 STATE = {
@@ -22,7 +23,7 @@ STATE = {
 }
 
 
-def front(trials: Sequence[FrozenTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+def front(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[FrozenTrial]:
     """The complete trials that no other beats in every objective, the best first objective first.
 
     With one objective: the best trial alone, of equals the first one.
@@ -57,10 +58,10 @@ def write_table(search: SearchFolder, store: Store) -> Path:
     writer.writerow(["trial", "state", *settings.objectives, "last_step", "last_value", *keys, "sha256", "why"])
     for trial in store.trials():
         values = list(trial.values) if trial.state == TrialState.COMPLETE else [""] * len(settings.objectives)
-        step = max(trial.intermediate_values, default="")
-        last = trial.intermediate_values[step] if step != "" else ""
+        curve = trial.intermediate_values
+        last = (max(curve), curve[max(curve)]) if curve else ("", "")
         tried = trial.user_attrs.get(VALUES, {})
         sha256 = trial.user_attrs.get(OUTCOME, {}).get("sha256", "")
-        row = [trial.number, STATE[trial.state], *values, step, last, *(tried.get(key, "") for key in keys)]
+        row = [trial.number, STATE[trial.state], *values, *last, *(tried.get(key, "") for key in keys)]
         writer.writerow([*row, sha256, trial.user_attrs.get(WHY, "")])
     return write_atomically(search.path / "trials.csv", buffer.getvalue())

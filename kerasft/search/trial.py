@@ -119,5 +119,7 @@ def _latency(folder: Path) -> float:
 
 def _test(job: Job) -> dict[str, Any]:
     """The test metrics of the run: this is where the test split is read, and nowhere else."""
-    source = None if isinstance(job.rows.data.test, float) else job.rows.data.test
-    return measure(job.folder, data=source, split="test", terminal=Silent())[0]
+    test = job.rows.data.test
+    return measure(job.folder, data=None if isinstance(test, (float, int)) else test, split="test", terminal=Silent())[
+        0
+    ]
