@@ -27,6 +27,10 @@ COMMANDS = {
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
+    "augment": (
+        "kerasft.augment",
+        "rows of train as `augment` changes them: kerasft augment CONFIG --show 20",
+    ),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }
 HELP = ("help", "-h", "--help")
