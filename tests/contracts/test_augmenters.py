@@ -2,6 +2,8 @@
 
 import random as python_random
 import unicodedata
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasft.config.augment import AugmentConfig
+from kerasft.config.schema import Config
 from kerasft.data.augmentation.base import Protected
 from kerasft.data.augmentation.marked_text import Edit, MarkedText, Span
 from kerasft.data.augmentation.registry import AUGMENTERS
 from kerasft.data.augmentation.words import is_protected, word_bounds
+from kerasft.data.tables.table import Table
+from kerasft.tasks.registry import create_task
 
 # The section of each method, with a strength at which most texts change.
 ASKED = {
@@ -21,7 +26,11 @@ ASKED = {
     "punctuation": {},
     "delete": {"words": 0.4},
     "swap": {"words": 0.6},
+    "synonyms": {"words": 1.0, "source": str(Path(__file__).parents[1] / "fixtures" / "synonyms.txt")},
+    "mentions": {},
+    "homophones": {"characters": 1.0},
 }
+RARE = ("synonyms", "homophones")  # methods that few of the texts below have something for
 CASES = 10_000  # over all methods
 PROTECTED = Protected(frozenset({"mill"}), frozenset({"river"}))
 # Also with accents of their own, marks that stand alone, emoji of several code points, addresses.
@@ -51,8 +60,38 @@ def augmenter(request):
     return make(request.param)
 
 
+@cache
 def make(name):
-    return AUGMENTERS[name](section_of(name), PROTECTED)
+    augmenter, task = AUGMENTERS[name](section_of(name), PROTECTED), create_task(CONFIG)
+    row = {"where": "f:1", "word_starts": [], "word_ends": []}
+    learnt = [text for text, _ in cases(100, seed=5)] + [
+        MarkedText("卡 咖 不 步 商 伤 店 电 me", (Span(0, 1, "thing"),))
+    ]
+    rows = [{**row, "starts": [], "ends": [], "label": []} | rows_of(text) for text in learnt]
+    augmenter.learn(Table.from_rows(rows, task.schema()), task)
+    return augmenter
+
+
+CONFIG = Config.model_validate(
+    {
+        "name": "n",
+        "task": {"name": "token_classification"},
+        "model": {"preset": "x"},
+        "data": {"train": "x", "columns": {"text": "text", "spans": "spans"}},
+    }
+)
+
+
+def rows_of(text):
+    starts, ends, kinds = zip(*text.spans) if text.spans else ((), (), ())
+    return {"text": text.text, "starts": list(starts), "ends": list(ends), "label": list(kinds)}
+
+
+def fits(augmenter, kind: str, before: str, now: str) -> bool:
+    """Whether a mention is what it should be after a method."""
+    if augmenter.name == "mentions":
+        return now == before or now in augmenter.lexicon[kind]
+    return same_but_case(before, now) if augmenter.within_spans else before == now
 
 
 def section_of(name):
@@ -80,12 +119,9 @@ def test_each_span_still_is_its_mention(augmenter):
         changed += after.text != text.text
         assert [span.kind for span in after.spans] == [span.kind for span in text.spans]
         for before, now in zip(text.spans, after.spans):
-            if augmenter.within_spans:
-                assert same_but_case(text.mention(before), after.mention(now))
-            else:
-                assert text.mention(before) == after.mention(now)
+            assert fits(augmenter, before.kind, text.mention(before), after.mention(now))
         assert all(0 <= start < end <= len(after.text) for start, end in after.words)
-    assert changed > CASES // len(ASKED) // 4
+    assert changed > CASES // len(ASKED) // (40 if augmenter.name in RARE else 4)
 
 
 @given(st.text(max_size=40), st.lists(st.integers(0, 40), max_size=6), st.integers(0, 2**32), st.sampled_from([*ASKED]))
@@ -98,8 +134,7 @@ def test_any_text_and_any_spans(text, borders, seed, name):
     augmenter = make(name)
     after = marked.edited(augmenter.edits(marked, np.random.default_rng(seed)))
     for before, now in zip(marked.spans, after.spans):
-        same = same_but_case if augmenter.within_spans else str.__eq__
-        assert same(marked.mention(before), after.mention(now))
+        assert fits(augmenter, before.kind, marked.mention(before), after.mention(now))
 
 
 def test_the_same_random_numbers_give_the_same_text(augmenter):
@@ -110,7 +145,7 @@ def test_the_same_random_numbers_give_the_same_text(augmenter):
 
     assert each(range(50)) == each(reversed(range(50)))
     other = {i: augmenter.edits(texts[i], np.random.default_rng([8, i])) for i in range(50)}
-    assert other != each(range(50))
+    assert other != each(range(50)) or augmenter.name in RARE
 
 
 def test_negations_numbers_and_protected_words_stay(augmenter):
@@ -119,12 +154,13 @@ def test_negations_numbers_and_protected_words_stay(augmenter):
         edits = augmenter.edits(text, random)
         for start, end in word_bounds(text.text):
             word = text.text[start:end]
-            stays = is_protected(word, PROTECTED.always) or (augmenter.name == "delete" and word == "river")
+            takes = augmenter.name in ("delete", "synonyms")
+            stays = is_protected(word, PROTECTED.always) or (takes and word == "river")
             if stays and not augmenter.within_spans:
                 held += 1
                 assert not any(edit.start < end and start < edit.end for edit in edits), word
                 assert not any(start < edit.start < end for edit in edits), word
-            elif word == "mill":
+            elif word == "mill" and augmenter.name != "mentions":
                 assert not any(edit.start < end and start < edit.end for edit in edits)
     assert augmenter.within_spans or held > 100
 

@@ -9,8 +9,11 @@ from kerasft.config.schema import Config
 from kerasft.data.augmentation.base import Augmenter, Protected
 from kerasft.data.augmentation.case import Case
 from kerasft.data.augmentation.delete import Delete
+from kerasft.data.augmentation.homophones import Homophones
+from kerasft.data.augmentation.mentions import Mentions
 from kerasft.data.augmentation.punctuation import Punctuation
 from kerasft.data.augmentation.swap import Swap
+from kerasft.data.augmentation.synonyms import Synonyms
 from kerasft.data.augmentation.typos import Typos
 from kerasft.data.augmentation.words import word_bounds
 from kerasft.errors import UserError
@@ -18,7 +21,9 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
 
-AUGMENTERS: dict[str, type[Augmenter]] = {kind.name: kind for kind in (Typos, Case, Punctuation, Delete, Swap)}
+AUGMENTERS: dict[str, type[Augmenter]] = {
+    kind.name: kind for kind in (Typos, Case, Punctuation, Delete, Swap, Synonyms, Mentions, Homophones)
+}
 LEAST_LETTERS = 4  # of a word of a label's name that stays: shorter ones, such as `of`, stand everywhere
 
 
@@ -30,6 +35,12 @@ def check_augment(config: Config, task: Task) -> None:
     if not task.augmentable:
         raise UserError(
             f"augment: not for {config.task.name}, whose rows are filled with texts one after the other; leave it out"
+        )
+    if section.balance is not None and not task.has_classes:
+        raise UserError(f"augment.balance: not for {config.task.name} as it is set here: a row has no one class; null")
+    if section.balance is not None and config.training.class_weights == "balanced":
+        raise UserError(
+            "augment.balance: together with training.class_weights: balanced rare classes count twice; keep one of them"
         )
     for name, method in section.methods().items():
         AUGMENTERS[name].check(method, config, task)

@@ -104,6 +104,8 @@ def make_variants(train: Table, config: Config, rows: RowAugmenter) -> Variants:
     """
     assert config.augment is not None
     share = config.augment.rows
+    groups = None if config.augment.balance is None else rows.task.stratify(train)
+    groups = np.zeros(len(train), np.int64) if groups is None else groups
     counts: Counter[str] = Counter({method.name: 0 for method in rows.augmenters})
     source, epochs, unchanged = list(range(len(train))), [], 0
 
@@ -111,23 +113,50 @@ def make_variants(train: Table, config: Config, rows: RowAugmenter) -> Variants:
         nonlocal unchanged
         yield from _rows(train, np.arange(len(train)))
         for epoch in range(count_variants(config, len(train))):
-            members = np.arange(len(train))
-            for index, row in enumerate(_rows(train, members)):
-                random = rows.draws(epoch, index, 0)
-                if random.random() >= share:
+            members = copied_rows(groups, config.augment.balance, [config.seed, DRAWS, epoch])
+            copies: Counter[int] = Counter()
+            for place, row in enumerate(_rows(train, members.copy())):
+                index = int(members[place])
+                random = rows.draws(epoch, index, copies[index])
+                draw, copy = random.random(), copies[index]
+                copies[index] += 1
+                if not copy and draw >= share:
                     continue
                 name, changed = rows.changed(row, random)
                 if changed is None:
                     unchanged += 1
                     continue
                 counts[name] += 1
-                members[index] = len(source)
+                members[place] = len(source)
                 source.append(index)
                 yield changed
             epochs.append(members)
 
     table = Table.from_rows(every(), train.schema)
     return Variants(table, np.asarray(source, np.int64), tuple(epochs), dict(counts), unchanged)
+
+
+def copied_rows(groups: np.ndarray, balance: float | None, seed: Sequence[int]) -> np.ndarray:
+    """All rows, then more copies of those of rare classes.
+
+    Args:
+        groups: (rows,) the class of each.
+        balance: a class has at least this share of the rows of the largest; None: no copies.
+        seed: decides which rows of a class have one copy more than the others.
+
+    Returns:
+        (n,) int64 numbers of rows.
+    """
+    whole = np.arange(len(groups))
+    if balance is None:
+        return whole
+    random, counts, parts = np.random.default_rng(seed), np.bincount(groups), [whole]
+    least = round(balance * counts.max())
+    for group in np.flatnonzero((counts > 0) & (counts < least)):
+        rows = np.flatnonzero(groups == group)
+        times, rest = divmod(int(least - len(rows)), len(rows))
+        parts += [rows] * times + [np.sort(random.permutation(rows)[:rest])]
+    return np.concatenate(parts)
 
 
 def _rows(table: Table, indices: np.ndarray) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,13 @@ class Augmentable:
 
     Attributes:
         augmentable: whether rows of train may be changed one by one; not where texts fill the rows of a model together.
+        typed_spans: whether the spans of its texts have types, within which they can be exchanged.
+        has_classes: whether a row has one label, and `stratify` gives the rows of each.
     """
 
     augmentable = True
+    typed_spans = False
+    has_classes = False
     source_texts: tuple[str, ...]
 
     def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:

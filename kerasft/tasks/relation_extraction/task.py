@@ -43,6 +43,8 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     falling = SingleLabel.falling
     inputs = ("text",)
     one_of_many = True
+    typed_spans = True
+    has_classes = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)

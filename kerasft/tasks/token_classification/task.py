@@ -42,6 +42,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     honours = ("label_smoothing",)
     headline = "f1"
     cuts_texts = False
+    typed_spans = True
     checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
