@@ -31,7 +31,7 @@ RANKS = (
         "augment",
         "merge",
     ),
-    ("adapter",),
+    ("adapter", "augmentation_gain"),
     ("session",),
     ("accelerators",),
     ("keras_models",),

@@ -109,6 +109,11 @@ class AugmentConfig(Section):
         description="Each class has at least this share of the rows of the largest one in an epoch: by more copies of "
         "its rows, each of them changed. 1: all have as many; null: as train has them.",
     )
+    measure: bool = Field(
+        False,
+        description="Train the same seed without augmentation, too, and say what it brought, on the test and on the "
+        "test with typing errors.",
+    )
 
     @model_validator(mode="after")
     def _some_method(self) -> "AugmentConfig":

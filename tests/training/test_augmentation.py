@@ -11,6 +11,7 @@ from support.task_rows import TASKS, configured, settings  # noqa: F401
 
 from kerasft import augment, train
 from kerasft.config.schema import Config
+from kerasft.data.augmentation.noise import with_typos
 from kerasft.data.augmentation.registry import create_augmenters
 from kerasft.data.augmentation.variants import RowAugmenter, copied_rows, count_variants, make_variants
 from kerasft.data.batching.epochs import Epochs
@@ -213,3 +214,31 @@ def test_what_a_task_has_no_use_for_is_refused(settings, name, section, training
     (tmp_path / "config.yaml").write_text(json.dumps(config))
     assert train.main([str(tmp_path / "config.yaml")]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_what_an_augmentation_brought_is_measured(configured, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    config = small(configured("a label", "bucket", batch_size=8, epochs=2), measure=True)
+    config["data"]["test"] = config["data"]["train"]
+    assert run(config, "name=gain") == 0, capsys.readouterr().err
+    assert "accuracy on test with typing errors in 10% of the longer words" in capsys.readouterr().out
+    gain = json.loads(Path("runs/gain/augmentation.json").read_text())
+    assert gain["with"]["clean"] == figures("gain")["test"]["accuracy"]
+    assert gain["without"]["clean"] == figures("gain-without-augment")["test"]["accuracy"]
+    for test in ("clean", "noisy"):
+        apart = gain["difference"][test]
+        assert apart["value"] == gain["with"][test] - gain["without"][test]
+        assert apart["low"] <= apart["value"] <= apart["high"]
+    assert run(config, "name=gain") == 2  # before anything is trained again
+    assert run(config, "name=gain", "--resume") == 0  # both are finished: measured again
+    assert json.loads(Path("runs/gain/augmentation.json").read_text()) == gain
+
+
+def test_the_noisy_test_is_the_same_each_time_and_keeps_its_answers(settings):  # noqa: F811
+    config = settings(*TASKS["tags"])
+    task = create_task(config)
+    table = load_splits(config, task)["validation"]
+    one, other = with_typos(table, task, 0.5), with_typos(table, task, 0.5)
+    assert one.fingerprint() == other.fingerprint() != table.fingerprint()
+    assert one.column("label") == table.column("label")
+    assert with_typos(table, task, 1e-9).fingerprint() == table.fingerprint()
