@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from kerasft.augmentation_gain import train_and_measure
 from kerasft.callable_module import make_callable
 from kerasft.config.header import name_data_source
 from kerasft.config.load import ConfigLike, load_config, read_config
@@ -38,7 +39,7 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        train_run(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        train(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
     return 0
 
 
@@ -58,7 +59,10 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     Raises:
         UserError: see `train_run`.
     """
-    return train_run(read_config(config, overrides), **options)
+    resolved = read_config(config, overrides)
+    if resolved.augment is not None and resolved.augment.measure:
+        return train_and_measure(resolved, **options)
+    return train_run(resolved, **options)
 
 
 make_callable(__name__, train)

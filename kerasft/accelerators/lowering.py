@@ -22,6 +22,7 @@ from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.models.blocks import layer_depths
 from kerasft.tasks.base import Task
+from kerasft.training.augmentation import augmented
 from kerasft.training.batches import Batches
 from kerasft.training.fit import recomputed_layers
 from kerasft.training.objectives.registry import make_objective
@@ -56,7 +57,11 @@ class Programs:
                 load_weights=False,
             )
         self.model, self.method = assembled.model, assembled.method
-        self.train_data = task.prepare(tables["train"], assembled.preprocessor, weighted=True)
+        train, preprocessor = tables["train"], assembled.preprocessor
+        plain = task.prepare(train, preprocessor, weighted=True)
+        self.train_data, _, _ = augmented(
+            config, task, train, plain, lambda _, rows: task.prepare(rows, preprocessor, weighted=True)
+        )
         self.validation = task.prepare(tables["validation"], assembled.preprocessor)
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
@@ -70,7 +75,8 @@ class Programs:
     def length(self, batch_size: int) -> Length:
         """How long the run is with this global batch."""
         training = self.config.training
-        epoch = steps_per_epoch(len(self.train_data), batch_size)
+        rows = self.train_data.epochs[0] if self.train_data.epochs else self.train_data
+        epoch = steps_per_epoch(len(rows), batch_size)
         steps = count_steps(training, lambda epochs: math.ceil(epochs * epoch))
         interval = training.evaluate_every or epoch
         evaluation_steps = math.ceil(len(self.validation) / (self.evaluation_share * self.chips))

@@ -4,6 +4,7 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
+from kerasft.config.augment import AugmentConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
@@ -139,6 +140,7 @@ class Config(Section):
     task: Task
     model: ModelConfig
     data: DataConfig
+    augment: Optional[AugmentConfig] = None
     training: TrainingConfig = TrainingConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()

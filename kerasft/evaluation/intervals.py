@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+
+_kept: ContextVar[list[np.ndarray] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def resampled_values() -> Iterator[list[np.ndarray]]:
+    """Within it, a list of what `bootstrap_interval` drew: (resamples,) of each call, NaN where a figure is undefined.
+
+    Intervals of two models on the same rows with the same seed draw the same resamples: the differences of their values
+    are the paired bootstrap of the difference.
+    """
+    values: list[np.ndarray] = []
+    token = _kept.set(values)
+    try:
+        yield values
+    finally:
+        _kept.reset(token)
 
 
 def bootstrap_interval(
@@ -41,6 +60,8 @@ def bootstrap_interval(
     for index in range(resamples):
         sample = random.integers(0, rows, rows)
         values[index] = statistic(*(array[sample] for array in arrays))
+    if (kept := _kept.get()) is not None:
+        kept.append(values)
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
     return {

@@ -60,7 +60,7 @@ class Batches:
         limit = None if tokens is None else TokenLimit(tokens, train.longest, parts)
 
         def create(method: str, *packing: Any) -> Batches:
-            epochs = Epochs(train.tokens, size, method, config.seed, limit)
+            epochs = Epochs(train.tokens, size, method, config.seed, limit, train.epochs)
             return cls(epochs, count_steps(training, epochs.steps_of), *packing)
 
         if method in ("pad", "bucket") or (method == "auto" and not static):
@@ -81,8 +81,9 @@ class Batches:
         assert packing.shape is not None
         if method == "auto" and packing.shape.cost > PAYS * alone.cost:
             return create("pad")
-        packed, plans = PackedLayers(model, packing.shape), create("pack").epochs.steps(0) * parts
-        return create("pack", packing, packed, packing.filling(alone, plans))
+        packed, epochs = PackedLayers(model, packing.shape), create("pack").epochs
+        filling = packing.filling(alone, epochs.steps(0) * parts, epochs.tokens(0))
+        return create("pack", packing, packed, filling)
 
     def from_step(self, first_step: int) -> Iterator[np.ndarray]:
         """The rows of each batch, one a step, without end."""

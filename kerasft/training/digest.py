@@ -15,6 +15,7 @@ def run_digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> 
     """Of all that decides what a step does and which weights are best."""
     parts = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
     for split, rows in prepared.items():
+        parts += [] if rows.epochs is None else rows.epochs
         for side in rows.sides:
             parts += [split, side.offsets, side.targets, *(side.features[name] for name in sorted(side.features))]
             # What a teacher says may differ in its last bits from machine to machine.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
+from kerasft.training.augmentation import augmented
 from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
 from kerasft.training.digest import run_digest
@@ -76,12 +77,14 @@ class PreparedRun:
         prepared: every split, tokenized.
         assembled: the model and what it is made of.
         cache: that the splits came from or went to; None: there is none.
+        figures: of `metrics.json`, section `training`, about what was made before the first step.
     """
 
     trainer: Trainer
     prepared: dict[str, Prepared]
     assembled: Assembled
     cache: FeatureCache | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,17 +132,17 @@ def prepare(job: TrainingJob) -> PreparedRun:
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
-    prepared = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
+    prepared, train, figures = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
     if workers.count > 1:
-        workers.check_same(run_digest(config, task, prepared), "a config, data or a tokenizer")
+        workers.check_same(run_digest(config, task, prepared | {"train": train}), "a config, data or a tokenizer")
     plan = TrainingPlan(
         config=config,
         task=task,
         model=assembled.model,
-        train=prepared["train"],
+        train=train,
         validation=prepared["validation"],
         strategy=strategy,
         folder=run.folder,
@@ -152,7 +155,7 @@ def prepare(job: TrainingJob) -> PreparedRun:
         actions=job.actions,
         method=assembled.method,
     )
-    return PreparedRun(Trainer(plan), prepared, assembled, cache)
+    return PreparedRun(Trainer(plan), prepared, assembled, cache, figures)
 
 
 def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective]:
@@ -182,27 +185,28 @@ def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layer
 
 def _tokenized(
     job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective
-) -> dict[str, Prepared]:
-    """Every split as the model reads it, train with what the objective reads beside its targets."""
+) -> tuple[dict[str, Prepared], Prepared, dict[str, Any]]:
+    """Every split as the model reads it; what a training learns from, with what the objective reads beside; figures."""
     prepared, task = {}, job.task
     reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
+
+    def tokenize(split: str, table: Table) -> Prepared:
+        weighted = split == "train"
+        make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
+        settings = {**task.features_made_from(weighted), "reader": reader}
+        return make() if cache is None else cache.prepared(split, table, settings, make)
+
     with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
         count, before = 0, graph_seconds()
         for split, table in job.tables.items():
-            weighted = split == "train"
-            make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
-            if cache is None:
-                prepared[split] = make()
-            else:
-                settings = {**task.features_made_from(weighted), "reader": reader}
-                prepared[split] = cache.prepared(split, table, settings, make)
+            prepared[split] = tokenize(split, table)
             count += len(table)
             line.graph_seconds = graph_seconds() - before
             line.update(count)
-    for message in cache.lines() if cache else ():
+    train, figures, lines = augmented(job.run.config, task, job.tables["train"], prepared["train"], tokenize)
+    for message in (*lines, *(cache.lines() if cache else ())):
         job.terminal.line(message)
-    prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
-    return prepared
+    return prepared, with_beside(train, objective.beside_targets(train)), figures
 
 
 def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> TrainResult:
@@ -231,7 +235,7 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     if ready.assembled.method is not None:
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = _sizes(trainer.model, run.config)
-    figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
+    figures = trainer.figures() | dict(ready.figures) | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
     return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +31,8 @@ class Epochs:
         method: of `kerasft.data.batching.batching`.
         seed: `seed` of the config: with another one each epoch has another order.
         limit: of a batch, where its size is a number of tokens; None: it is one of rows.
+        members: (rows of an epoch,) of each epoch, where they have other ones; after the last comes the first again.
+            None: every epoch has all rows.
     """
 
     lengths: np.ndarray
@@ -38,25 +40,35 @@ class Epochs:
     method: str
     seed: int
     limit: TokenLimit | None = None
+    members: Sequence[np.ndarray] | None = None
     _counted: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         """The rows of each batch of an epoch."""
+        rows = self._members(epoch)
+        lengths = self.lengths if rows is None else self.lengths[rows]
         if self.limit is None:
-            return epoch_batches(self.lengths, self.size, self.method, self.seed, epoch)
-        batches = token_batches(self.lengths, self.limit, self.method, self.seed, epoch)
-        self._counted[epoch] = len(batches)
-        return batches
+            batches = epoch_batches(lengths, self.size, self.method, self.seed, epoch)
+        else:
+            batches = token_batches(lengths, self.limit, self.method, self.seed, epoch)
+            self._counted[epoch] = len(batches)
+        return batches if rows is None else [rows[batch] for batch in batches]
+
+    def tokens(self, epoch: int) -> int:
+        """Of all rows of an epoch."""
+        rows = self._members(epoch)
+        return int(self.lengths.sum() if rows is None else self.lengths[rows].sum())
 
     def steps(self, epoch: int) -> int:
-        """Of an epoch; with a number of tokens a batch, epochs have more or fewer."""
+        """Of an epoch; with a number of tokens a batch, or other rows in each, epochs have more or fewer."""
         if self.limit is None:
-            return steps_per_epoch(len(self.lengths), self.size)
+            rows = self._members(epoch)
+            return steps_per_epoch(len(self.lengths if rows is None else rows), self.size)
         return self._counted[epoch] if epoch in self._counted else len(self.batches(epoch))
 
     def steps_of(self, epochs: float) -> int:
         """Of so many epochs from the first on."""
-        if self.limit is None:
+        if self._alike:
             return math.ceil(epochs * self.steps(0))
         whole = int(epochs)
         share = epochs - whole
@@ -75,9 +87,17 @@ class Epochs:
             yield from self.batches(epoch)[skip:]
             epoch, skip = epoch + 1, 0
 
+    @property
+    def _alike(self) -> bool:
+        """Whether all epochs have as many steps."""
+        return self.limit is None and (self.members is None or len({*map(len, self.members)}) == 1)
+
+    def _members(self, epoch: int) -> np.ndarray | None:
+        return None if self.members is None else self.members[epoch % len(self.members)]
+
     def _epoch_at(self, step: int) -> tuple[int, int]:
         """The epoch of the step that follows so many, and how many steps precede that epoch."""
-        if self.limit is None:
+        if self._alike:
             epoch = step // self.steps(0)
             return epoch, epoch * self.steps(0)
         epoch, first = 0, 0

@@ -146,12 +146,13 @@ class Packing:
             shapes = sorted(shapes, key=lambda shape: shape.cost)[:FINALISTS]
         return cls(lengths, shapes[0])
 
-    def filling(self, alone: RowShape, plans: int) -> Filling:
+    def filling(self, alone: RowShape, plans: int, tokens: int) -> Filling:
         """What the shape saves.
 
         Args:
             alone: the rows that texts would have without packing.
             plans: of an epoch.
+            tokens: of all texts of an epoch.
 
         Raises:
             ValueError: the packing has no one shape.
@@ -159,8 +160,8 @@ class Packing:
         shape = self.shape
         if shape is None:
             raise ValueError("each plan has a shape of its own; only the one of all plans can be compared")
-        tokens = float(self.lengths.sum()) / plans
-        padding, padding_alone = 1 - tokens / shape.tokens, 1 - tokens / alone.tokens
+        mean = tokens / plans
+        padding, padding_alone = 1 - mean / shape.tokens, 1 - mean / alone.tokens
         return Filling(alone.rows, shape.rows, shape.length, padding, padding_alone)
 
     def tokens(self, rows: np.ndarray) -> np.ndarray:

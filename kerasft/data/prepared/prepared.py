@@ -31,6 +31,8 @@ class Prepared:
         longest: the longest a row can be.
         token_targets: each token has a target of its own; batches pad them with NO_TARGET.
         beside: name -> what an objective reads beside the targets; see `kerasft.data.prepared.beside`.
+        epochs: the rows of each epoch, where a training has other forms of them in each; after the last comes the first
+            again. None: every epoch has all rows.
     """
 
     features: Mapping[str, np.ndarray]
@@ -42,6 +44,7 @@ class Prepared:
     longest: int
     token_targets: bool = False
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    epochs: Sequence[np.ndarray] | None = None
 
     @property
     def truncated(self) -> float:
@@ -72,6 +75,11 @@ class Prepared:
     def tokens(self) -> np.ndarray:
         """(rows,) tokens that the model reads of each row; a batch has rows of which these are alike."""
         return self.lengths
+
+    @property
+    def rows_of_texts(self) -> np.ndarray:
+        """(rows of the table,) how many rows each of them became, one behind the other."""
+        return np.ones(len(self), np.int64)
 
     @property
     def sides(self) -> tuple[Prepared, ...]:

@@ -35,6 +35,10 @@ class PreparedQuestions(Prepared):
     table: Table
 
     @property
+    def rows_of_texts(self) -> np.ndarray:
+        return self.windows
+
+    @property
     def truncated(self) -> float:
         """The share of rows that lost tokens: of the context none is lost."""
         return self.cut

@@ -24,6 +24,7 @@ class PreparedWindows(Prepared):
         gold: what is true of the texts, whether or not the model could say it.
         words: the tokens that the data came in; the units where they came as plain texts.
         texts: how many there are.
+        windows: (texts,) int64 how many windows each has.
     """
 
     answers: np.ndarray
@@ -31,6 +32,11 @@ class PreparedWindows(Prepared):
     gold: Spans
     words: Spans
     texts: int
+    windows: np.ndarray
+
+    @property
+    def rows_of_texts(self) -> np.ndarray:
+        return self.windows
 
     @property
     def truncated(self) -> float:
@@ -58,11 +64,12 @@ def prepare_windows(
     """
     stores = {name: TokenStore(np.dtype(np.int32)) for name in [*preprocessor.pad_values, "opens"]}
     stores["answers"] = TokenStore(np.dtype(bool))
-    lengths, full_lengths, units, unit_count, texts = [], [], [], 0, 0
+    lengths, full_lengths, units, windows, unit_count, texts = [], [], [], [], 0, 0
     for batch in _preprocessed(table, preprocessor):
         mask = batch["padding_mask"].astype(bool)
         text_of_window = np.repeat(np.arange(len(batch["windows"])), batch["windows"])
         first_unit = unit_count + np.cumsum(batch["units"]) - batch["units"]  # (batch,), counted through the split
+        windows.append(batch["windows"])
         opens = batch["unit"] >= 0
         opens_unit = np.where(opens, batch["unit"] + first_unit[text_of_window][:, None], NO_TARGET)
         for name in preprocessor.pad_values:
@@ -96,6 +103,7 @@ def prepare_windows(
         gold=gold,
         words=unit_spans if words is None else words,
         texts=texts,
+        windows=np.concatenate(windows).astype(np.int64),
     )
 
 

@@ -61,6 +61,22 @@ class Markers:
         """A text without its markers."""
         return self._pattern.sub("", text)
 
+    def parts(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """A checked text -> itself without markers, and (start, end) of each entity in that."""
+        places, plain, at = dict.fromkeys(self.tokens, 0), "", 0
+        for match in self._pattern.finditer(text):
+            plain += text[at : match.start()]
+            places[match.group()], at = len(plain), match.end()
+        opening, closing = self.tokens[::2], self.tokens[1::2]
+        return plain + text[at:], [(places[start], places[end]) for start, end in zip(opening, closing)]
+
+    def surround(self, text: str, spans: Sequence[tuple[int, int]]) -> str:
+        """A text without markers and (start, end) of each entity, which don't overlap -> the marked text."""
+        opened = [(tuple(span), self.tokens[2 * i : 2 * i + 2]) for i, span in enumerate(spans)]
+        for (start, end), (opening, closing) in sorted(opened, reverse=True):  # from the end, so that offsets hold
+            text = f"{text[:start]}{opening}{text[start:end]}{closing}{text[end:]}"
+        return text
+
     def insert(self, text: str, spans: Sequence[Any], columns: Sequence[str], where: str) -> str:
         """A text without markers and two spans -> the marked text.
 
@@ -81,10 +97,7 @@ class Markers:
         if first[1] > second[0]:
             what = f"the spans {list(pairs[0])} ({columns[0]}) and {list(pairs[1])} ({columns[1]}) overlap"
             raise _bad(where, what, "give spans without common characters", "overlapping spans")
-        opened = [(pair, self.tokens[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
-        for (start, end), (opening, closing) in sorted(opened, reverse=True):  # from the end, so that offsets hold
-            text = f"{text[:start]}{opening}{text[start:end]}{closing}{text[end:]}"
-        return text
+        return self.surround(text, pairs)
 
     def _example(self) -> str:
         return "{}one{} and {}other{}".format(*self.tokens)

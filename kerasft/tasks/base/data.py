@@ -10,8 +10,10 @@ import numpy as np
 
 from kerasft.config.schema import Config, TrainingConfig
 from kerasft.config.task_section import TaskSection
+from kerasft.data.augmentation.registry import check_augment
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.augmentable import Augmentable
 from kerasft.tasks.base.comparable import Comparable
 from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
@@ -27,7 +29,7 @@ SplitT = TypeVar("SplitT", bound="Prepared")  # what its rows become
 OPTIONAL = ("class_weights", "label_smoothing")  # keys of `training` that a task honours where it says so
 
 
-class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
+class TaskData(Comparable, Augmentable, abc.ABC, Generic[SectionT, SplitT]):
     """A task's rows: how records become them, what is learnt from them, and how a model reads them.
 
     Args:
@@ -90,6 +92,7 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
         if any(getattr(training, key) != TrainingConfig.model_fields[key].default for key in refused):
             keys, fix = " and ".join(f"training.{key}" for key in refused), "" if refused[1:] else "; leave it null"
             raise UserError(f"{keys}: not for task {name}{fix}")
+        check_augment(self.config, self)
 
     @abc.abstractmethod
     def schema(self) -> pa.Schema:

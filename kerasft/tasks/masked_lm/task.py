@@ -35,6 +35,7 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     columns = rows.COLUMNS
     headline = "perplexity"
     cuts_texts = False
+    augmentable = False
     rising = ("accuracy", "top_5_accuracy")
     falling = ("perplexity", "log_loss")
     inputs = ("text",)

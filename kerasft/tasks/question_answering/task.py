@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.tasks import QuestionAnsweringConfig
+from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
@@ -70,6 +71,15 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         if not any(answered):
             raise UserError("data.train: no question has an answer; check data.columns.answers")
         self.state["no_answer"] = not all(answered)
+
+    def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
+        spans = tuple(Span(start, end) for start, end in zip(row["starts"], row["ends"]))
+        return {"question": MarkedText(row["question"]), "context": MarkedText(row["context"], spans)}
+
+    def with_texts(self, row: Mapping[str, Any], texts: Mapping[str, MarkedText]) -> dict[str, Any]:
+        spans = texts["context"].spans
+        places = {"starts": [span.start for span in spans], "ends": [span.end for span in spans]}
+        return super().with_texts(row, texts) | places
 
     def row_answers(self, table: Table) -> list[Any]:
         """The different answers of each row, without those that differ in case or punctuation alone."""

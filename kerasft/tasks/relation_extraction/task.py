@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import RelationExtractionConfig
+from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
@@ -42,6 +43,8 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     falling = SingleLabel.falling
     inputs = ("text",)
     one_of_many = True
+    typed_spans = True
+    has_classes = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -84,6 +87,16 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     def without_marks(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(self.markers.remove, texts))
+
+    def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
+        """An entity has no type of its own: it is taken for one of the relation, and of its place in it."""
+        text, spans = self.markers.parts(row["text"])
+        kinds = (f"{row['label']}/{entity}" for entity in self.section.tags)
+        return {"text": MarkedText(text, tuple(Span(*span, kind) for span, kind in zip(spans, kinds)))}
+
+    def with_texts(self, row: Mapping[str, Any], texts: Mapping[str, MarkedText]) -> dict[str, Any]:
+        marked = texts["text"]
+        return {**row, "text": self.markers.surround(marked.text, [span[:2] for span in marked.spans])}
 
     def data_warnings(self) -> list[str]:
         return self.labels.data_warnings()

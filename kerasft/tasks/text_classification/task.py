@@ -40,7 +40,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.inputs = rows.inputs_of(config.data.columns)
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
-        self.one_of_many = self.problem.one_of_many
+        self.one_of_many = self.has_classes = self.problem.one_of_many
 
     @property
     def fixed_labels(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
 
     section_class = TextGenerationConfig
     one_of_many = True
+    augmentable = False
     peft_type = "CAUSAL_LM"
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from kerasft.config.tasks import TokenClassificationConfig
+from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column
 from kerasft.tasks.base.columns import text_of
@@ -52,6 +53,24 @@ def read_row(
     else:
         row = read_spans(record, columns["text"], columns["spans"])
     return row | {"label": row.pop("types"), "where": record.where}
+
+
+def marked_text(row: Mapping[str, Any]) -> MarkedText:
+    """The text of a row with its entities, and with the tokens that it came in."""
+    spans = tuple(Span(*entity) for entity in zip(row["starts"], row["ends"], row["label"]))
+    return MarkedText(row["text"], spans, tuple(zip(row["word_starts"], row["word_ends"])))
+
+
+def with_text(row: Mapping[str, Any], marked: MarkedText) -> dict[str, Any]:
+    """A row with an edited text, its entities and tokens where they are in that."""
+    return {
+        **row,
+        "text": marked.text,
+        "starts": [span.start for span in marked.spans],
+        "ends": [span.end for span in marked.spans],
+        "word_starts": [start for start, _ in marked.words],
+        "word_ends": [end for _, end in marked.words],
+    }
 
 
 def read_text(record: Record, columns: Mapping[str, str], joiner: str) -> str:

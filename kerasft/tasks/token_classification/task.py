@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
+from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
@@ -41,6 +42,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     honours = ("label_smoothing",)
     headline = "f1"
     cuts_texts = False
+    typed_spans = True
     checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
@@ -86,6 +88,12 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
+        return {"text": rows.marked_text(row)}
+
+    def with_texts(self, row: Mapping[str, Any], texts: Mapping[str, MarkedText]) -> dict[str, Any]:
+        return rows.with_text(row, texts["text"])
 
     def data_warnings(self) -> list[str]:
         return tag_warnings(self.tag_counts, self.section.scheme) + name_warnings(self.state["labels"], "types")

