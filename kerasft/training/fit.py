@@ -201,6 +201,7 @@ def _tokenized(
             line.update(count)
     for message in cache.lines() if cache else ():
         job.terminal.line(message)
+    objective.read_rows(job.tables["train"])
     prepared["train"] = with_beside(prepared["train"], objective.beside_targets(prepared["train"]))
     return prepared
 

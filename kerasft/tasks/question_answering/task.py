@@ -37,6 +37,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     peft_type = "QUESTION_ANS"
     kind = KIND
     columns = rows.COLUMNS
+    compares = True
     headline = "f1"
     cuts_texts = False
     checks = (AnswerBorders,)
