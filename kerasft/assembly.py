@@ -6,8 +6,7 @@
     model/kerasft_task.json                          the task's state, and the settings of these parts
 
 Every layer of a model belongs to one of its parts. What belongs to none could not be saved, so it is refused by name
-before training. LoRA that Keras' own `enable_lora` puts into a backbone's layers is added to their kernels on the way
-to disk.
+before training. LoRA of Keras' own `enable_lora` is added to the kernels on the way to disk.
 """
 
 from __future__ import annotations
@@ -211,7 +210,8 @@ def _backbone_of(
 ) -> tuple[keras.Model, Any, tuple[Part, ...]]:
     """The backbone, all of it trainable, and the tokenizer that training starts from."""
     if preset is not None:
-        backbone = load_backbone(preset, dropout=config.model.dropout, dtype=policy, load_weights=load_weights)
+        kept, rate = config.model.layers, config.model.dropout
+        backbone = load_backbone(preset, dropout=rate, dtype=policy, load_weights=load_weights, layers=kept)
         if len(backbone.trainable_weights) < len(backbone.weights):
             backbone.trainable = False  # Keras skips setting a value that is there already, with all that lies below it
             backbone.trainable = True

@@ -24,6 +24,10 @@ COMMANDS = {
     "check-servable": ("kerasft.check_servable", "would TensorFlow Serving load it? kerasft check-servable DIR"),
     "adapter": ("kerasft.adapter", "what model.peft trained, as files of PEFT: kerasft adapter export RUN DIR"),
     "merge": ("kerasft.merge", "a preset with its adapter merged into it: kerasft merge RUN DIR"),
+    "compress": (
+        "kerasft.compress.program",
+        "a smaller run from a run: kerasft compress RUN method=vocabulary name=NEW",
+    ),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "search": ("kerasft.search.command", "try values of some keys, keep the best: kerasft search CONFIG --trials N"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),

@@ -32,7 +32,7 @@ RANKS = (
         "merge",
     ),
     ("adapter", "augmentation_gain"),
-    ("search",),
+    ("search", "compress"),
     ("session",),
     ("accelerators",),
     ("keras_models",),
@@ -87,6 +87,8 @@ ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
+    "kerasft/compress/distil.py": "whether a student starts from a run of its own task",
+    "kerasft/training/objectives/run_teacher.py": "whether a teacher is of the student's task",
     "kerasft/training/starts.py": "which task a saved head is of",
 }
 

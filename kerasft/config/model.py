@@ -1,6 +1,6 @@
 """The section `model` of a config: the backbone, and which of its weights are trained."""
 
-from typing import Any, Optional
+from typing import Annotated, Any, Optional, Union
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,11 @@ class ModelConfig(Section):
         "than the positions of the preset.",
     )
     dropout: Optional[float] = Field(None, ge=0, lt=1, description="Dropout rate everywhere; null: the preset's own.")
+    layers: Union[None, Annotated[int, Field(ge=1)], Annotated[list[int], Field(min_length=1)]] = Field(
+        None,
+        description="How many of the preset's transformer layers the model has, spread evenly from bottom to top, or "
+        "which of them (0 is the lowest); null: all.",
+    )
     trainable: str = Field(
         "all",
         pattern=r"^(all|head|last_[1-9][0-9]*_layers)$",
@@ -55,6 +60,14 @@ class ModelConfig(Section):
             raise ValueError(
                 f"architecture.positions: {positions} is less than max_length, {self.max_length}; use that or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_of_a_preset(self) -> "ModelConfig":
+        if self.layers is not None and self.preset is None:
+            raise ValueError("layers: chooses layers of a preset; without one set architecture.layers instead")
+        if isinstance(self.layers, list) and (min(self.layers) < 0 or sorted(set(self.layers)) != self.layers):
+            raise ValueError(f"layers: {self.layers} are not in order, each once; write for example [1, 3, 5]")
         return self
 
     @model_validator(mode="after")

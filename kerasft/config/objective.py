@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field
 
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 
 
 class FocalConfig(Section):
@@ -90,6 +90,24 @@ class SupervisedContrastiveConfig(Section):
     temperature: float = Field(0.3, gt=0, description="Cosines of two texts are divided by it.")
 
 
+class DistillationConfig(Section):
+    """Learn what a trained run says, beside the truth (Hinton et al. 2015, arXiv:1503.02531)."""
+
+    name: Literal["distillation"] = Field(description="The objective.")
+    teacher: Folder = Field(description="The folder of a run of the same task with the same labels.")
+    alpha: float = Field(
+        0.9, ge=0, le=1, description="Share of the teacher in the loss; the task's loss has the rest. 0: the task's."
+    )
+    temperature: float = Field(
+        2.0, gt=0, description="Logits are divided by it; the higher, the more the unlikely classes count."
+    )
+    hidden: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the squared distance between the vectors that both heads read; 0: not compared.",
+    )
+
+
 # One more objective is one more class here.
 ObjectiveConfig = Annotated[
     Union[
@@ -101,16 +119,17 @@ ObjectiveConfig = Annotated[
         SmartConfig,
         NeftuneConfig,
         SupervisedContrastiveConfig,
+        DistillationConfig,
     ],
     Field(discriminator="name", description="What is minimised."),
 ]
 
 _ADVERSARIAL = ("fgm", "pgd", "freelb")
-_ALL = ("focal", "rdrop", "smart", *_ADVERSARIAL)
+_ALL = ("focal", "rdrop", "smart", *_ADVERSARIAL, "distillation")
 _OF_A_TEXT = {
     "single_label": (*_ALL, "supervised_contrastive"),
     "multi_label": _ALL,
-    "regression": ("rdrop", "smart", *_ADVERSARIAL),
+    "regression": ("rdrop", "smart", *_ADVERSARIAL, "distillation"),
 }
 
 # Task -> its section -> the objectives that it takes. A task that is not here takes none.
@@ -119,7 +138,8 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "relation_extraction": lambda task: (*_ALL, "supervised_contrastive"),
     # The probabilities of a chain are those of whole paths, which are not compared here.
     "token_classification": lambda task: _ADVERSARIAL if task.crf else _ALL,
-    "question_answering": lambda task: ("rdrop", "smart", *_ADVERSARIAL),
+    "question_answering": lambda task: ("rdrop", "smart", *_ADVERSARIAL, "distillation"),
+    "text_embedding": lambda task: ("distillation",),
     "text_generation": lambda task: ("rdrop", "neftune"),
     "seq2seq": lambda task: ("rdrop",),
 }

@@ -206,6 +206,7 @@ def _tokenized(
     train, figures, lines = augmented(job.run.config, task, job.tables["train"], prepared["train"], tokenize)
     for message in (*lines, *(cache.lines() if cache else ())):
         job.terminal.line(message)
+    objective.read_rows(job.tables["train"])
     return prepared, with_beside(train, objective.beside_targets(train)), figures
 
 

@@ -8,7 +8,28 @@ from pathlib import Path
 from kerasft.assembly import HEAD, Assembled, Start, head_of, load_facts
 from kerasft.errors import UserError
 from kerasft.models.growing_heads import grow_head
+from kerasft.models.named_weights import load_variables
 from kerasft.models.presets.facts import facts_file
+
+
+def head_of_run(folder: Path) -> Start:
+    """A start at which the head has the weights of a trained model's, such as a teacher's; another form is an error.
+
+        train_run(config, start=head_of_run(Path("runs/old/model")))
+
+    Args:
+        folder: a run's `model/`, of the same task and labels, whose head reads vectors of the same width.
+
+    Raises:
+        UserError: at the start, the heads differ in their variables or shapes.
+    """
+    folder = Path(folder)
+
+    def start(assembled: Assembled) -> Assembled:
+        load_variables(folder / HEAD, head_of(assembled))
+        return assembled
+
+    return start
 
 
 def grown_from(folder: Path, old_labels: Sequence[str] | None = None, dropped: Collection[str] = ()) -> Start:

@@ -15,6 +15,7 @@ import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one
 from kerasft.models.presets.hdf5_files import check_hdf5, check_hdf5_file
 from kerasft.models.presets.keras_files import check_config
 from kerasft.models.presets.layer_settings import KEY, apply_settings, change_what_is_computed, settings_of
+from kerasft.models.presets.narrow_weights import STORAGE, widened
 from kerasft.models.presets.weight_files import (
     HDF5,
     HDF5_INDEX,
@@ -42,14 +43,18 @@ def load_saved_backbone(resolved: str, dtype: str | None, load_weights: bool) ->
     loader = get_preset_loader(resolved)
     config = loader.config
     check_config(config, Path(f"{resolved}/config.json"), "Backbone")
-    settings = config.pop(KEY, {})
+    settings, storage = config.pop(KEY, {}), config.pop(STORAGE, None)
     config["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
     if load_weights and "://" in resolved:
         for file in _weight_files(resolved):
             check_hdf5_file(file)
     elif load_weights:  # also a run's folder, which nobody has looked at before
         check_hdf5(Path(resolved))
-    backbone = loader.load_backbone(loader.check_backbone_class(), load_weights, dtype=dtype)
+    plain = load_weights and storage is None
+    backbone = loader.load_backbone(loader.check_backbone_class(), plain, dtype=dtype)
+    if load_weights and storage is not None:
+        with widened(Path(get_file(resolved, HDF5))) as file:
+            backbone.load_weights(file)
     if load_weights:
         for variable in backbone.weights:
             check_finite(keras.ops.convert_to_numpy(variable), f"{resolved}: {variable.path}")

@@ -141,7 +141,12 @@ def _checked_hub_model(handle: str) -> str:
 
 
 def load_backbone(
-    resolved: str, *, dropout: float | None = None, dtype: str | None = None, load_weights: bool = True
+    resolved: str,
+    *,
+    dropout: float | None = None,
+    dtype: str | None = None,
+    load_weights: bool = True,
+    layers: int | list[int] | None = None,
 ) -> keras_hub.models.Backbone:
     """Loads a pre-trained backbone.
 
@@ -150,6 +155,7 @@ def load_backbone(
         dropout: rate of every dropout of the backbone, attention included; None: the preset's own.
         dtype: dtype policy such as `mixed_bfloat16`; None: Keras' own.
         load_weights: False: random ones.
+        layers: how many of its transformer layers it keeps, or which; None: all.
 
     Raises:
         UserError: it can't be fetched, its architecture is not KerasHub's, or it has no dropout to set.
@@ -168,6 +174,10 @@ def load_backbone(
         return huggingface.load_huggingface_backbone(resolved, config, dtype, load_weights)
 
     backbone = _load(load, resolved)
+    if layers is not None:
+        from kerasft.models.presets.fewer_layers import fewer_layers
+
+        backbone = fewer_layers(backbone, layers)
     return backbone if dropout is None else _with_dropout(backbone, dropout)
 
 

@@ -38,6 +38,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     peft_type = "QUESTION_ANS"
     kind = KIND
     columns = rows.COLUMNS
+    compares = True
     headline = "f1"
     cuts_texts = False
     checks = (AnswerBorders,)

@@ -31,6 +31,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     section_class = TextClassificationConfig
     peft_type = "SEQ_CLS"
     columns = rows.COLUMNS
+    compares = True
     honours = OPTIONAL
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):

@@ -37,6 +37,7 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
     inputs = ("text",)
     needs_training = False
     embeds = True
+    compares = True
     falling = ()
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
@@ -134,6 +135,12 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
             return embedding_losses.cosent_loss(targets, vectors, weights, self.section.temperature)
         low, high = self.state["lowest"], self.state["highest"]
         return embedding_losses.cosine_loss((targets - low) / (high - low), vectors)
+
+    def divergence(self, targets: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """(batch, texts, hidden) unit vectors twice -> (batch,) mean squared distance: 2 - 2 * cosine."""
+        import tensorflow as tf
+
+        return tf.reduce_mean(tf.reduce_sum(tf.square(one - other), -1), -1)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {"embedding": logits}

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kerasft.data.prepared.beside import PREFIX, for_model
 from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
 from kerasft.tasks.base import Task
 from kerasft.training.layers.packed_layers import another_pass
 
@@ -89,6 +90,9 @@ class Objective(abc.ABC):
     def installed(self) -> contextlib.AbstractContextManager[None]:
         """Around a step that is traced, of all replicas: forms of layers that this objective needs."""
         return contextlib.nullcontext()
+
+    def read_rows(self, table: Table) -> None:
+        """The rows of the training split as they are before the model reads them; called before `beside_targets`."""
 
     def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
         """What the loss reads of each example beside its target, such as a teacher's logits.

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import Objective
 
-TEACHER = "teacher"
+TEACHER, VECTORS = "teacher", "teacher_vectors"
 Teacher = Callable[[Prepared], np.ndarray]
 
 
+@runtime_checkable
+class ReadsRows(Protocol):
+    """A teacher that reads the training rows itself, and may give the vectors that its head reads."""
+
+    table: Table | None
+    vectors: np.ndarray | None
+
+
 class Distillation(Objective):
-    """The task's loss, and how far the model is from a teacher's probabilities.
+    """The task's loss, and how far the model is from a teacher.
 
     The loss of an example is (1 - alpha) * task's loss + alpha * T^2 * H(softmax(teacher / T), softmax(model / T)),
     where H is the cross-entropy and T the temperature. T^2 keeps the gradient of the second term as large whatever T
-    is. Where tokens have targets, H is the mean over the tokens of a row that have one.
+    is. Where tokens have targets, H is the mean over the tokens of a row that have one. Where logits are no scores of
+    classes of which one is true, H is how far two outputs of the task differ (`Task.divergence`): several labels,
+    numbers, spans, vectors.
+
+    With `hidden`, the mean squared distance of the vectors that both heads read is added (FitNets, Romero et al. 2014,
+    arXiv:1412.6550, at the last layer).
 
     The teacher's logits are made once, before the first step, and stand beside the targets; so the teacher takes no
     time of a step, and need not be in memory then. A run from Python:
@@ -32,49 +47,99 @@ class Distillation(Objective):
 
     Args:
         model: the student, features -> logits.
-        task: of the run; its logits are scores of classes of which one is true (`Task.one_of_many`).
-        teacher: the training split -> (rows, classes) logits, or (tokens, classes) where tokens have targets. The
-            classes are those of the student in the same order.
+        task: of the run; its outputs can be compared.
+        teacher: the training split -> (rows, ...) logits, or (tokens, ...) where tokens have targets. They mean what
+            those of the student mean, in the same order.
         alpha: share of the teacher, 0 to 1; 0 is the task's loss.
         temperature: above 0; the higher, the more the unlikely classes count.
+        hidden: weight of the vectors' distance; 0: they are not compared.
 
     Raises:
-        UserError: a number is out of its range, or the task's logits are no such scores.
+        UserError: a number is out of its range, or the task's outputs can't be compared.
     """
 
     def __init__(
-        self, model: keras.Model, task: Task, *, teacher: Teacher, alpha: float = 0.5, temperature: float = 2.0
+        self,
+        model: keras.Model,
+        task: Task,
+        *,
+        teacher: Teacher,
+        alpha: float = 0.5,
+        temperature: float = 2.0,
+        hidden: float = 0.0,
     ):
         super().__init__(model, task)
         if not 0 <= alpha <= 1:
             raise UserError(f"distillation: alpha is {alpha}; use 0 to 1")
         if not 0 < temperature < float("inf"):
             raise UserError(f"distillation: temperature is {temperature}; use a number above 0, such as 2")
-        if not task.one_of_many:
+        if task.writes or not (task.one_of_many or task.compares):
             raise UserError(
-                f"distillation: this {task.config.task.name} has no logits of classes of which one is true; use it "
-                "where each text or token has one label, or where texts are written"
+                f"distillation: the outputs of this {task.config.task.name} can't be compared with a teacher's; use it "
+                "for texts or tokens with labels, for numbers, spans and embeddings"
             )
-        self.teacher, self.alpha, self.temperature = teacher, alpha, temperature
+        self.teacher, self.alpha, self.temperature, self.hidden = teacher, alpha, temperature, hidden
+        self._with_vectors = keras.Model(model.inputs, [model.output, head_vectors(model)]) if hidden else None
+
+    def read_rows(self, table: Table) -> None:
+        if isinstance(self.teacher, ReadsRows):
+            self.teacher.table = table
 
     def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
-        logits, classes = self.teacher(train), self.model.output_shape[-1]
-        if logits.ndim != 2 or logits.shape[1] != classes:
+        logits, own = self.teacher(train), self.model.output_shape
+        if logits.shape[-1] != own[-1] or logits.ndim != len(own) - train.token_targets:
             raise UserError(
-                f"distillation: the teacher's logits have the shape {logits.shape}, and the model has {classes} "
+                f"distillation: the teacher's logits have the shape {logits.shape}, and the model has {own[-1]} "
                 "classes; use a teacher with the same ones"
             )
-        return {TEACHER: logits}
+        if self._with_vectors is None:
+            return {TEACHER: logits}
+        vectors = self.teacher.vectors if isinstance(self.teacher, ReadsRows) else None
+        width = head_vectors(self.model).shape[-1]
+        if vectors is None or vectors.shape[-1] != width:
+            what = "none" if vectors is None else str(vectors.shape[-1])
+            raise UserError(
+                f"training.objective.hidden: the student's head reads vectors of {width} numbers, and the teacher has "
+                f"{what}; set it to 0, or use a student as wide as its teacher"
+            )
+        return {TEACHER: logits, VECTORS: vectors}
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        logits = self.logits(inputs)
+        if self._with_vectors is None:
+            logits, apart = self.logits(inputs), tf.zeros_like(weights)
+        else:
+            logits, vectors = self.outputs(self._with_vectors, inputs)
+            apart = self._distance(self.beside(inputs, VECTORS), vectors, targets)
+        distilled = tf.reduce_sum(self._soft(self.beside(inputs, TEACHER), logits, targets) * weights)
+        loss = (1 - self.alpha) * self.task.loss_sum(targets, logits, weights) + self.alpha * distilled
+        return loss + self.hidden * tf.reduce_sum(apart * weights) if self.hidden else loss
+
+    def _soft(self, teacher: tf.Tensor, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """(batch,) how far the outputs are from the teacher's."""
+        if not self.task.one_of_many:
+            teacher = tf.stop_gradient(teacher)
+            return self.task.divergence(targets, teacher, tf.cast(logits, tf.float32))
         # (batch, classes) -> (batch,), or (batch, length, classes) -> (batch, length)
-        soft = soft_cross_entropy(self.beside(inputs, TEACHER), logits, self.temperature)
-        if soft.shape.rank == 2:
-            real = tf.cast(targets >= 0, soft.dtype)
-            soft = tf.math.divide_no_nan(tf.reduce_sum(soft * real, 1), tf.reduce_sum(real, 1))  # -> (batch,)
-        distilled = tf.reduce_sum(soft * weights)
-        return (1 - self.alpha) * self.task.loss_sum(targets, logits, weights) + self.alpha * distilled
+        soft = soft_cross_entropy(teacher, logits, self.temperature)
+        return _mean_over_tokens(soft, targets) if soft.shape.rank == 2 else soft
+
+    @staticmethod
+    def _distance(teacher: tf.Tensor, vectors: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """(batch, [length,] hidden) twice -> (batch,) mean squared differences."""
+        each = tf.reduce_mean(tf.square(tf.cast(vectors, tf.float32) - tf.stop_gradient(teacher)), -1)
+        return _mean_over_tokens(each, targets) if each.shape.rank == 2 else each
+
+
+def head_vectors(model: keras.Model) -> keras.KerasTensor:
+    """What the last dense layer of a model reads, in its graph: the vector of a text, or of each token.
+
+    Raises:
+        UserError: the model ends in no such layer.
+    """
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    if not dense:
+        raise UserError("training.objective.hidden: this model has no head that reads vectors; set it to 0")
+    return dense[-1].input
 
 
 def soft_cross_entropy(teacher: tf.Tensor, logits: tf.Tensor, temperature: float) -> tf.Tensor:
@@ -82,3 +147,9 @@ def soft_cross_entropy(teacher: tf.Tensor, logits: tf.Tensor, temperature: float
     logits = tf.cast(logits, tf.float32)
     probabilities = tf.nn.softmax(tf.stop_gradient(tf.cast(teacher, tf.float32)) / temperature)
     return temperature**2 * tf.nn.softmax_cross_entropy_with_logits(probabilities, logits / temperature)
+
+
+def _mean_over_tokens(each: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """(batch, length) -> (batch,) mean over the tokens that have a target."""
+    real = tf.cast(targets >= 0, each.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(each * real, 1), tf.reduce_sum(real, 1))

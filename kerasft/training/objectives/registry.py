@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.training.objectives.base import MakeObjective, Objective
@@ -13,6 +14,7 @@ from kerasft.training.objectives.freelb import FreeLB
 from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
+from kerasft.training.objectives.run_teacher import taught_by_run
 from kerasft.training.objectives.smart import Smart
 from kerasft.training.objectives.supervised_contrastive import SupervisedContrastive
 from kerasft.training.objectives.task_loss import TaskLoss
@@ -41,4 +43,6 @@ def make_objective(config: Config, given: MakeObjective | None = None) -> MakeOb
         return given or TaskLoss
     if given is not None:
         raise UserError(f"training.objective: {section.name}, and an objective was given from Python; keep one of them")
+    if isinstance(section, DistillationConfig):
+        return taught_by_run(section)
     return functools.partial(OBJECTIVES[section.name], **section.model_dump(exclude={"name"}))

@@ -1,0 +1,96 @@
+"""`method=distil`: a smaller model is trained to give what the run gives.
+
+The student starts from some of its teacher's layers and its head (Sanh et al. 2019, arXiv:1910.01108), or from another
+preset. It learns the teacher's probabilities beside the truth; see `kerasft.training.objectives.distillation`. The
+student's config says all of it, so it can be resumed, replayed and trained again like any other run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasft.compress.compression import KEY, add_comparison, ends_told, read_tables, smaller_config
+from kerasft.config.compress import DistilConfig
+from kerasft.config.load import override_config
+from kerasft.config.schema import Config
+from kerasft.console.terminal import Terminal, quiet_tensorflow
+from kerasft.errors import UserError
+from kerasft.models.presets.facts import facts_file
+from kerasft.runs import Run
+from kerasft.session import Existing, Outcome, train_run
+from kerasft.tasks.registry import create_task
+
+RUN = "run:"
+
+
+def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]) -> Config:
+    """The teacher's config with another name, fewer layers, and the teacher as the objective.
+
+    Raises:
+        UserError: the student would be the teacher, or the task takes no teacher.
+    """
+    base = smaller_config(parent, settings)
+    values: dict[str, Any] = base.model_dump(mode="python")
+    other = any(word.partition("=")[0].strip() == "model.preset" for word in overrides)
+    if settings.layers is None and not other:
+        raise UserError(
+            "layers: missing, and without it the student would be its teacher; write for example layers=3, or name "
+            "another model: model.preset=..."
+        )
+    values["model"]["layers"] = settings.layers
+    values["training"]["objective"] = {
+        "name": "distillation",
+        "teacher": str(parent.folder),
+        **settings.model_dump(include={"alpha", "temperature", "hidden"}),
+    }
+    values["training"]["fit_head"] = False
+    return override_config(Config.model_validate(values), overrides)
+
+
+def distil_run(
+    parent: Run, settings: DistilConfig, overrides: Sequence[str], existing: Existing, terminal: Terminal
+) -> Outcome:
+    """Trains the student, measures it, and compares it with its teacher.
+
+    Args:
+        parent: the teacher.
+        settings: of the command line.
+        overrides: `key=value` of the config.
+        existing: what becomes of a run of this name; one that was trained and not yet compared is compared.
+        terminal: shows progress and results.
+
+    Raises:
+        UserError: see `train_run` and `student_config`.
+    """
+    config = student_config(parent, settings, overrides)
+    tables = read_tables(parent, terminal)
+    run = Run(Path(config.output.dir) / config.name, config)
+    metrics = run.load_json("metrics.json") if existing == "resume" else None
+    if metrics is None or KEY in metrics or not (run.folder / "finished.json").is_file():
+        start = _start(parent, config)
+        outcome = train_run(config, tables=tables, start=start, existing=existing, terminal=terminal)
+        metrics, export = outcome.metrics, outcome.export
+    else:
+        quiet_tensorflow(terminal.verbose)
+        export = None
+    facts = {"method": settings.method, "settings": settings.model_dump(exclude={"method", "name"})}
+    with ends_told(run):
+        task = create_task(config, run.load_state())
+        metrics = add_comparison(parent, run, task, tables, metrics, facts, terminal)
+    return Outcome(run, metrics, run.folder / "model", export)
+
+
+def _start(parent: Run, config: Config) -> Any:
+    """The head of the run that the student's backbone comes from; None: its own, where that is another model."""
+    preset = config.model.preset or ""
+    folder = Path(preset.removeprefix(RUN)) / "model"
+    if not preset.startswith(RUN) or not facts_file(folder).is_file():
+        return None
+    from kerasft.assembly import load_facts
+    from kerasft.training.starts import head_of_run
+
+    facts = load_facts(folder)
+    same = facts["task"] == config.task.name and facts["state"].get("labels") == parent.load_state().get("labels")
+    return head_of_run(folder) if same else None

@@ -1,0 +1,53 @@
+"""Which class is which `method`, and the one road to all of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasft.compress.base import Method
+from kerasft.compress.compression import compress_run
+from kerasft.compress.distil import distil_run
+from kerasft.config.compress import CompressConfig, DistilConfig
+from kerasft.console.terminal import Terminal
+from kerasft.paths import check_no_pattern
+from kerasft.runs import Run
+from kerasft.session import Existing, Outcome
+
+# Loaded only once one is asked for: they import TensorFlow. Methods that train are in `distil`.
+CLASSES = {
+    "vocabulary": ("kerasft.compress.vocabulary", "Vocabulary"),
+    "quantize": ("kerasft.compress.quantize", "Quantize"),
+    "feedforward": ("kerasft.compress.feed_forward", "FeedForward"),
+    "drop_layers": ("kerasft.compress.drop_layers", "DropLayers"),
+}
+
+
+def method_of(settings: CompressConfig) -> Method[Any]:
+    """The method that a section names."""
+    module, name = CLASSES[settings.method]
+    return getattr(importlib.import_module(module), name)(settings)
+
+
+def compress(
+    folder: Path, settings: CompressConfig, overrides: Sequence[str], existing: Existing, terminal: Terminal
+) -> Outcome:
+    """A smaller run from a run.
+
+    Args:
+        folder: of the run.
+        settings: of the method; see `kerasft.config.compress`.
+        overrides: `key=value` of the config, for methods that train.
+        existing: what becomes of a run of that name.
+        terminal: shows progress and results.
+
+    Raises:
+        UserError: there is no such run, or it can't be made smaller in this way; nothing has been written then.
+    """
+    check_no_pattern(folder, "RUN")
+    parent = Run.open(folder)
+    if isinstance(settings, DistilConfig):
+        return distil_run(parent, settings, overrides, existing, terminal)
+    return compress_run(parent, settings, method_of(settings), existing, terminal)

@@ -1,0 +1,123 @@
+"""What `kerasft compress RUN key=value ...` takes: a section for each method, and keys of the config behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Union
+
+from pydantic import Field, ValidationError
+
+from kerasft.config.mistakes import COMMAND_LINE, explain
+from kerasft.config.section import Section
+from kerasft.config.yaml_text import read_yaml
+from kerasft.errors import UserError, UserErrors
+
+
+class CompressConfig(Section):
+    """Keys of every method."""
+
+    method: Any  # of each class its own Literal
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200, description="Names the new run and what is exported."
+    )
+
+
+class VocabularyConfig(CompressConfig):
+    """Keep only the tokens that a corpus uses; texts of kept tokens have the same logits as before."""
+
+    method: Literal["vocabulary"] = Field(description="How the run becomes smaller.")
+    corpus: Union[None, str, list[str]] = Field(
+        None,
+        description="Further texts whose tokens are kept, beside those of data.train: a source or a list of them, "
+        "with the columns of data.columns or plain text.",
+    )
+
+
+class FeedForwardConfig(CompressConfig):
+    """Remove hidden units of the feed-forward layers, and fit what stays to the old outputs by least squares."""
+
+    method: Literal["feedforward"] = Field(description="How the run becomes smaller.")
+    keep: float = Field(0.5, gt=0, lt=1, description="The share of hidden units that stays; rounded to 16 units.")
+    rows: int = Field(512, ge=8, description="Training rows that the outputs are fitted on.")
+
+
+class DropLayersConfig(CompressConfig):
+    """Remove the transformer layers that change the logits least, one after the other."""
+
+    method: Literal["drop_layers"] = Field(description="How the run becomes smaller.")
+    layers: int = Field(ge=1, description="How many layers stay.")
+    rows: int = Field(256, ge=8, description="Training rows that the logits are compared on.")
+
+
+class QuantizeConfig(CompressConfig):
+    """Store weights in fewer bits; they are widened to float32 when the model is loaded."""
+
+    method: Literal["quantize"] = Field(description="How the run becomes smaller.")
+    storage: Literal["float16", "int8"] = Field(
+        "float16", description="float16: half the bytes; int8: about a quarter, a scale for each 32 numbers."
+    )
+
+
+class DistilConfig(CompressConfig):
+    """Train a smaller model to give what the run gives; keys of the config, such as training.epochs=5, change it."""
+
+    method: Literal["distil"] = Field(description="How the run becomes smaller.")
+    layers: Union[None, int, list[int]] = Field(
+        None,
+        description="How many transformer layers the student has, spread evenly over the teacher's, or which (0 is the "
+        "lowest); null: all of model.preset=..., which is then needed.",
+    )
+    alpha: float = Field(0.9, ge=0, le=1, description="Share of the teacher's probabilities in the loss.")
+    temperature: float = Field(2.0, gt=0, description="Logits are divided by it; more: unlikely classes count more.")
+    hidden: float = Field(
+        0.0, ge=0, description="Weight of how far the hidden states of a text are from the teacher's; 0: not compared."
+    )
+
+
+METHODS: dict[str, type[CompressConfig]] = {
+    "vocabulary": VocabularyConfig,
+    "distil": DistilConfig,
+    "quantize": QuantizeConfig,
+    "feedforward": FeedForwardConfig,
+    "drop_layers": DropLayersConfig,
+}
+TRAINS = ("distil",)  # methods that take keys of the config, since they train
+
+
+def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:
+    """`key=value` of the command line -> the section of the method, and overrides of the config.
+
+    A key with a dot in it, such as `training.epochs=5`, is of the config.
+
+    Raises:
+        UserError: a line for each thing that is wrong.
+    """
+    values: dict[str, Any] = {}
+    overrides: list[str] = []
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"{COMMAND_LINE}: {word!r} is not KEY=VALUE; write for example method=vocabulary")
+        if "." in key:
+            overrides.append(word)
+        else:
+            values[key.strip()] = read_yaml(text, COMMAND_LINE).values
+    method = values.get("method")
+    if method not in METHODS:
+        what = "missing" if method is None else f"{method!r} is none"
+        raise UserError(f"{COMMAND_LINE}: method: {what}; choose one of {', '.join(METHODS)}")
+    if overrides and method not in TRAINS:
+        raise UserError(
+            f"{COMMAND_LINE}: {overrides[0]}: {method} does not train, so it takes no keys of the config; leave it out"
+        )
+    section = METHODS[method]
+    try:
+        return section.model_validate(values), overrides
+    except ValidationError as error:
+        lines = explain(error, section, values, lambda path: COMMAND_LINE, lambda path: 0)
+        raise UserErrors(lines) from error
+
+
+def describe_methods() -> str:
+    """A line for each method, for the program's help."""
+    return "; ".join(f"{name}: {(section.__doc__ or '').rstrip('.')}" for name, section in METHODS.items())

@@ -1,0 +1,141 @@
+"""Weights that are stored in fewer bits than they are computed in: float16, and int8 with a scale for each 32 numbers.
+
+Files of float16 are widened by Keras as it loads them. Those of int8 name their form in config.json, under a
+registered name that KerasHub alone refuses: it would take the integers for weights. Without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kerasft.errors import UserError
+
+STORAGE = "kerasft_storage"  # in config.json
+GROUP = 32  # numbers that share a scale, as in GGUF's Q8_0
+LARGEST = 127  # of an int8
+_SCALES = "_scales"  # behind a data set's name
+_CHUNK = 1 << 16  # bytes of a piece that is compressed by itself
+
+
+def quantized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers -> int8 of the same shape, and (groups,) float16 scales of each 32 of them in a row.
+
+    The largest of a group becomes 127 or -127; so no number is off by more than half a scale.
+    """
+    flat = np.pad(values.astype(np.float32).reshape(-1), (0, -values.size % GROUP)).reshape(-1, GROUP)
+    scales = (np.abs(flat).max(1) / LARGEST).astype(np.float16)
+    wide = scales.astype(np.float32)[:, None]
+    integers = np.divide(flat, wide, out=np.zeros_like(flat), where=wide > 0)
+    integers = np.clip(np.rint(integers), -LARGEST, LARGEST).astype(np.int8)
+    return integers.reshape(-1)[: values.size].reshape(values.shape), scales
+
+
+def dequantized(integers: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """What `quantized` gave -> float32 of the same shape."""
+    wide = np.repeat(scales.astype(np.float32), GROUP)[: integers.size]
+    return integers.astype(np.float32) * wide.reshape(integers.shape)
+
+
+def narrow_preset(folder: Path, storage: str) -> None:
+    """Stores the weights of a preset in KerasHub's form in fewer bits; vectors, such as biases, stay float32 in int8.
+
+    Args:
+        folder: with config.json and one model.weights.h5.
+        storage: `float16` or `int8`.
+
+    Raises:
+        UserError: a number is too large for float16, or the weights are in several files.
+    """
+    file = folder / "model.weights.h5"
+    if not file.is_file():
+        raise UserError(f"method=quantize: {folder} has its weights in several files, and one is read here; leave it")
+    _rewrite(file, _to_float16 if storage == "float16" else _to_int8)
+    if storage == "int8":
+        path = folder / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config["registered_name"] = f"kerasft>{config['registered_name'].partition('>')[2]}"
+        path.write_text(json.dumps({**config, STORAGE: storage}, indent=4), encoding="utf-8")
+
+
+def narrow_arrays(file: Path) -> None:
+    """Stores the arrays of a `.npz` file in float16."""
+    with np.load(file, allow_pickle=False) as saved:
+        arrays = {name: _as_float16(name, saved[name]) for name in saved.files}
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+@contextlib.contextmanager
+def widened(file: Path) -> Iterator[str]:
+    """A temporary file with the float32 weights of one that `narrow_preset` wrote as int8."""
+    with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
+        wide = Path(folder) / "model.weights.h5"
+        wide.write_bytes(file.read_bytes())
+        _rewrite(wide, _to_float32)
+        yield str(wide)
+
+
+# The arrays of a group, by name -> those that take their place.
+Form = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def _rewrite(file: Path, form: Form) -> None:
+    """Writes an HDF5 file anew: what is replaced in one would leave its bytes there."""
+    import h5py
+
+    new = file.with_name(f"{file.name}.part")
+    with h5py.File(file, "r") as old, h5py.File(new, "w") as target:
+
+        def copy(source: h5py.Group, group: h5py.Group) -> None:
+            for key, value in source.attrs.items():
+                group.attrs[key] = value
+            arrays = {}
+            for name, member in source.items():
+                if isinstance(member, h5py.Group):
+                    copy(member, group.create_group(name))
+                else:
+                    arrays[name] = np.asarray(member)
+            for name, values in form(arrays).items():
+                packed = {"compression": "gzip", "shuffle": True} if values.nbytes > _CHUNK else {}
+                group.create_dataset(name, data=values, **packed)
+
+        copy(old, target)
+    new.replace(file)
+
+
+def _as_float16(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "f":
+        return values
+    if values.size and np.abs(values).max() > np.finfo(np.float16).max:
+        raise UserError(f"method=quantize: {name} has numbers that are too large for float16; set storage=int8")
+    return values.astype(np.float16)
+
+
+def _to_float16(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: _as_float16(name, values) for name, values in arrays.items()}
+
+
+def _to_int8(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    narrow = {}
+    for name, values in arrays.items():
+        if values.dtype.kind == "f" and values.ndim > 1:
+            narrow[name], narrow[f"{name}{_SCALES}"] = quantized(values)
+        else:
+            narrow[name] = values
+    return narrow
+
+
+def _to_float32(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    wide = {}
+    for name, values in arrays.items():
+        scales = arrays.get(f"{name}{_SCALES}")
+        if scales is not None:
+            wide[name] = dequantized(values, scales)
+        elif not name.endswith(_SCALES):
+            wide[name] = values
+    return wide

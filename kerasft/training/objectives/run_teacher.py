@@ -1,0 +1,77 @@
+"""A trained run as a teacher: what it gives for the training rows, computed once before the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.config.objective import DistillationConfig
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
+from kerasft.evaluation.evaluate import Evaluator
+from kerasft.runs import Run
+from kerasft.tasks.base import Task
+from kerasft.training.objectives.base import MakeObjective
+from kerasft.training.objectives.distillation import Distillation, head_vectors
+
+BATCH = 64  # rows a call of the teacher
+
+
+class RunTeacher:
+    """A run of the same task. It reads the rows by its own tokenizer, so the student may have another one.
+
+    Args:
+        folder: of the run.
+        task: the student's, which has learnt its state.
+        hidden: whether the vectors that its head reads are wanted, too.
+
+    Attributes:
+        table: the training rows; set before it is called.
+    """
+
+    def __init__(self, folder: Path, task: Task, hidden: bool):
+        self.folder, self.task, self.hidden = folder, task, hidden
+        self.table: Table | None = None
+        self.vectors: np.ndarray | None = None
+
+    def __call__(self, train: Prepared) -> np.ndarray:
+        """(rows, ...) logits, or (tokens, ...) where tokens have targets; `vectors` beside them where wanted.
+
+        Raises:
+            UserError: it has other labels, or cuts texts whose tokens have labels into others than the student does.
+        """
+        assert self.table is not None  # `Objective.read_rows` comes first
+        run = Run.open(self.folder)
+        labels = [state.get("labels") for state in (run.load_state(), self.task.state)]
+        if run.config.task.name != self.task.config.task.name or labels[0] != labels[1]:
+            raise UserError(
+                f"training.objective.teacher: {self.folder} is of {run.config.task.name} with other labels, or in "
+                "another order; name a run of the same task and labels"
+            )
+        trained = run.load()
+        rows = trained.task.prepare(self.table, trained.preprocessor)
+        if rows.token_targets and not np.array_equal(rows.offsets, train.offsets):
+            raise UserError(
+                f"training.objective.teacher: {self.folder} cuts the texts into other tokens than the student, and "
+                "each token has a label; use the teacher's own tokenizer and model.max_length"
+            )
+        strategy = tf.distribute.get_strategy()
+        if self.hidden:
+            vectors = keras.Model(trained.model.inputs, head_vectors(trained.model))
+            self.vectors = Evaluator(vectors, strategy, BATCH).logits(rows)
+        return Evaluator(trained.model, strategy, BATCH).logits(rows)
+
+
+def taught_by_run(section: DistillationConfig) -> MakeObjective:
+    """What makes the objective `distillation`."""
+
+    def make(model: keras.Model, task: Task) -> Distillation:
+        teacher = RunTeacher(Path(section.teacher), task, section.hidden > 0)
+        settings = section.model_dump(include={"alpha", "temperature", "hidden"})
+        return Distillation(model, task, teacher=teacher, **settings)
+
+    return make
