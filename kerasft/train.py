@@ -12,6 +12,7 @@ from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.continual.sequence import run_sequence
 from kerasft.errors import UserError
 from kerasft.session import Existing, Outcome, train_run
 
@@ -38,7 +39,11 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        train_run(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        resolved = load_config(config, overrides)
+        if resolved.continual is None:
+            train_run(resolved, existing=existing, terminal=Terminal(verbose))
+        else:
+            run_sequence(resolved, existing, Terminal(verbose))
     return 0
 
 
@@ -58,7 +63,16 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     Raises:
         UserError: see `train_run`.
     """
-    return train_run(read_config(config, overrides), **options)
+    resolved = read_config(config, overrides)
+    if resolved.continual is None:
+        return train_run(resolved, **options)
+    allowed = {"existing", "terminal"}
+    if options.keys() - allowed:
+        raise UserError(
+            f"continual: its stages take no {', '.join(sorted(options.keys() - allowed))} of their own; set continual "
+            "to null, or leave these options out"
+        )
+    return run_sequence(resolved, **options)
 
 
 make_callable(__name__, train)
