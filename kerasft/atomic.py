@@ -18,11 +18,16 @@ OLD = 3600.0  # seconds: no file takes that long
 
 def write_atomically(path: Path, text: str) -> Path:
     """Writes a UTF-8 file whole or not at all; makes its folder."""
+    return write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> Path:
+    """Writes a file whole or not at all; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(part, 0o644)  # mkstemp gives 0600; others read it, such as a server

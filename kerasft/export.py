@@ -32,7 +32,7 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     except ValueError as error:
         raise UserError(f"{key}: {error}") from error
     check_no_pattern(target, key)
-    check_folder(f"{target}/{run.config.name}", key)
+    check_folder(f"{target}/{run.config.served_name}", key)
     quiet_tensorflow(verbose)
     export_run(run, Terminal(verbose), target)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,6 +19,7 @@ from kerasft.evaluation.report.warnings import warnings_of
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
+from kerasft.training.actions import Action, Measured
 from kerasft.training.fit import TrainResult
 from kerasft.training.microbatches import chosen_microbatches
 from kerasft.versions import version
@@ -30,7 +31,7 @@ REFERENCE_SPLIT = "validation"
 
 
 def finish(
-    run: Run, tables: Mapping[str, Table], fitted: TrainResult, terminal: Terminal
+    run: Run, tables: Mapping[str, Table], fitted: TrainResult, terminal: Terminal, actions: Sequence[Action] = ()
 ) -> tuple[dict[str, Any], Trained]:
     """Evaluates the saved model on validation and test; the chief writes metrics.json, predictions/ and report.html.
 
@@ -56,6 +57,8 @@ def finish(
     def write() -> None:
         answers = list(trained.task.predictions(tables[split], fitted.prepared[split], logits))
         metrics[split] |= trained.task.answer_metrics(answers)
+        for action in actions:
+            metrics.update(action.measured(Measured(run, trained, fitted.prepared, evaluator.logits, metrics, answers)))
         run.write_predictions(split, answers)
         report = _report(run, trained.task, tables, fitted, metrics, answers)
         metrics["warnings"] = warnings_of(report)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 IDENTITY = "run.json"
+LINEAGE = "lineage.json"  # of a stage of continual learning: what it comes from
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -123,6 +124,10 @@ class Run:
         changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
         if changed:
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start again")
+
+    def own_data(self) -> dict[str, str]:
+        """Digests of the splits that its config names; a stage of continual learning is measured on others, too."""
+        return (self.load_json(LINEAGE) or {}).get("data") or self.load_json("data.json") or {}
 
     def end(self) -> None:
         """The last thing of a run: from here on there is nothing to resume."""

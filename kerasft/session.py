@@ -103,18 +103,18 @@ def train_run(
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
         job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, staged.record())
         fitted = fit(job, resume, overwrite)
-        metrics, trained = finish(run, tables, fitted, view)
+        metrics, trained = finish(run, tables, fitted, view, job.actions)
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
-        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, view)))
+        fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, view, job.actions)))
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
 
-def _complete(run: Run, trained: Trained | None, terminal: Terminal) -> list[Path]:
-    """What is left once a run is trained and measured; the export, where the config wants one."""
+def _complete(run: Run, trained: Trained | None, terminal: Terminal, actions: Sequence[Action] = ()) -> list[Path]:
+    """What is left once a run is trained and measured; the export, where the config wants one and no action forbids."""
     exports = []
-    if run.config.export.enabled:
+    if run.config.export.enabled and all(action.may_export() for action in actions):
         exports = [export_run(run, terminal, trained=trained, once=True)]
     else:
         terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
@@ -145,9 +145,9 @@ def export_run(
     from kerasft.serving.exporter import export as export_model
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
-    config = run.config
+    config, name = run.config, run.config.served_name
     trained = trained or run.load()
-    target = Path(directory or config.export.dir) / config.name
+    target = Path(directory or config.export.dir) / name
     for draft in remove_drafts(target):
         terminal.line(f"{draft}: removed; it is of an export that was killed")
     identity = run.identity()
@@ -159,14 +159,14 @@ def export_run(
             version = export_model(*parts, target, {**metadata, "run": identity})
             line.update(1)
     terminal.result(f"export: {version}")
-    for file in write_bundle(target, config.name, int(version.name), trained.task.sample()):
+    for file in write_bundle(target, name, int(version.name), trained.task.sample()):
         terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
     terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")
     lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
     terminal.result(f"to serve it on this machine: {command('serve', target)}{lacking}")
     terminal.file("to operate it", target / FOLDER / "README.md")
-    terminal.result(serve_commands(target, config.name))
-    terminal.result(f"# and to ask it\n{ask_command(config.name, trained.task.sample())}")
+    terminal.result(serve_commands(target, name))
+    terminal.result(f"# and to ask it\n{ask_command(name, trained.task.sample())}")
     return version
 
 
@@ -229,7 +229,7 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
         tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:
         raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-    before, now = (run.load_json("data.json") or {}) if isinstance(run, Run) else {}, fingerprints(tables)
+    before, now = run.own_data() if isinstance(run, Run) else {}, fingerprints(tables)
     changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
     wrong = ""
     if split in changed:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kerasft.augmentation_gain import train_and_measure
 from kerasft.callable_module import make_callable
 from kerasft.config.header import name_data_source
 from kerasft.config.load import ConfigLike, load_config, read_config
@@ -14,7 +13,8 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import UserError
-from kerasft.session import Existing, Outcome, train_run
+from kerasft.session import Existing, Outcome
+from kerasft.training_modes import train_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        train(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        train_config(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
     return 0
 
 
@@ -59,10 +59,7 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     Raises:
         UserError: see `train_run`.
     """
-    resolved = read_config(config, overrides)
-    if resolved.augment is not None and resolved.augment.measure:
-        return train_and_measure(resolved, **options)
-    return train_run(resolved, **options)
+    return train_config(read_config(config, overrides), **options)
 
 
 make_callable(__name__, train)

@@ -12,7 +12,8 @@ def check_folders(config: Config) -> None:
         if folder is not None:
             check_no_pattern(folder, key)
             if key != "training.checkpoint.dir" or not _is_remote(folder):
-                check_folder(f"{folder}/{config.name}", key)
+                name = config.served_name if key == "export.dir" else config.name
+                check_folder(f"{folder}/{name}", key)
     if config.data.cache is not None and not _is_remote(config.data.cache):
         check_folder(config.data.cache, "data.cache")
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from kerasft.config.augment import AugmentConfig
 from kerasft.config.checkpoint import CheckpointConfig
+from kerasft.config.continual import ContinualConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
@@ -142,6 +143,9 @@ class Config(Section):
     data: DataConfig
     augment: Optional[AugmentConfig] = None
     training: TrainingConfig = TrainingConfig.defaults()
+    continual: Optional[ContinualConfig] = Field(
+        None, description="Learn in stages, and keep what was learnt; null: all rows are learnt at once."
+    )
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
@@ -170,6 +174,11 @@ class Config(Section):
         training = self.training.model_copy(update={"batch_size": rows})
         object.__setattr__(self, "training", training)  # sections are frozen once they are whole
         return self
+
+    @property
+    def served_name(self) -> str:
+        """Of the model that TensorFlow Serving answers from."""
+        return self.export.name or self.name
 
     def ragged_tokens(self) -> Optional[int]:
         """Tokens of a batch whose rows differ in length, so that their number does; None: it is batch_size."""

@@ -19,6 +19,11 @@ class TaskSection(Section):
         return False
 
     @property
+    def grows(self) -> bool:
+        """Whether its rows have one label each, a class that the model has a logit for, and classes may be added."""
+        return False
+
+    @property
     def fits_head(self) -> bool:
         """Whether `training.fit_head` has a head to fit: that of one label a text."""
         return False

@@ -73,6 +73,12 @@ class TextClassificationConfig(TaskSection):
         description="How token vectors become one vector; auto: the usual way of the family (encoders: the first "
         "token, decoders: the last).",
     )
+    random_features: Optional[int] = Field(
+        None,
+        ge=1,
+        description="This many random features, rectified and never trained, between the unit vector of a text and "
+        "the last layer (RanPAC, arXiv:2307.02251); null: none.",
+    )
     out_of_scope: Optional[OutOfScopeConfig] = None
     separator: Optional[str] = Field(
         None, min_length=1, description="Separates the levels of a label, such as / in travel/flight; null: no levels."
@@ -88,6 +94,10 @@ class TextClassificationConfig(TaskSection):
     @property
     def fits_head(self) -> bool:
         return self.problem == "single_label"
+
+    @property
+    def grows(self) -> bool:
+        return self.problem == "single_label" and self.out_of_scope is None and self.separator is None
 
     @model_validator(mode="after")
     def _labels_only(self) -> "TextClassificationConfig":

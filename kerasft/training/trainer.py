@@ -66,7 +66,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def _create_optimizer(self, replicas: int) -> keras.optimizers.Optimizer:
         training, model = self.config.training, self.model
-        rows = [] if self.static else deferrable_layers(training, model, self.forms, replicas)
+        whole = self.static or self.objective.reads_weights
+        rows = [] if whole else deferrable_layers(training, model, self.forms, replicas)
         kernels = KERNELS in self.forms and replicas == 1
         rates = self.plan.method.rates if self.plan.method else {}
         return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels, rates)
@@ -125,6 +126,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         with Running(with_usual_actions(self.plan.actions), run) as self.running:
             if training.fit_head and self.checkpoints.step == 0:
                 self._fit_head()
+            if self.objective.solve(self.train_data, self.plan.validation, self.strategy):
+                self.steps, self.progress.validated = 0, -1  # there is a validation, and no step before it
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
@@ -141,7 +144,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                     self._run(controller)
                 except StopEvaluation as ended:
                     ended.stop()
-        if self.run_steps.timed:
+        if self.input_wait is not None:
             self.terminal.line(f"input: steps waited for it {self.input_wait:.1%} of their time")
         self.sha256 = self.checkpoints.sha256()
         self.workers.wait()  # the chief may still be writing the best weights
@@ -177,11 +180,11 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.
 
         `input_wait` is the share of `step_seconds` in which a step had no batch yet, None where that is not known (a
-        TPU of one host); `sha256` that of the whole state after the last step.
+        TPU of one host) or there were no steps; `sha256` that of the whole state after the last step.
         """
         return {
             **self.progress.rates(),
-            "input_wait": self.input_wait if self.run_steps.timed else None,
+            "input_wait": self.input_wait,
             "steps": self.checkpoints.step,
             "best_step": self.progress.best["step"],
             "sha256": self.sha256,
@@ -245,6 +248,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
 
     @property
-    def input_wait(self) -> float:
-        """The share of the time in steps in which a step had no batch yet."""
-        return self.progress.spent["input_seconds"] / self.progress.spent["step_seconds"]
+    def input_wait(self) -> float | None:
+        """The share of the time in steps in which a step had no batch yet; None where that is not known."""
+        spent = self.progress.spent
+        timed = self.run_steps.timed and spent["step_seconds"]
+        return spent["input_seconds"] / spent["step_seconds"] if timed else None

@@ -138,6 +138,27 @@ def prediction_scatter(points: Sequence[tuple[float, float]]) -> Markup | None:
     return drawing("scatter", draw)
 
 
+def stage_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> Markup | None:
+    """Scores by stage, a line for each learner, one that was measured once as a point; None for a single stage.
+
+    Args:
+        curves: name -> (stage, score), this run's first.
+    """
+    if max((len(points) for points in curves.values()), default=0) < 2:
+        return None
+
+    def draw(axes: Axes) -> None:
+        looks = [(ACCENT, "-"), (MUTED, "--"), (ERROR, "-")]
+        for (name, points), (color, style) in zip(curves.items(), looks):
+            axes.plot(*zip(*points), color=color, ls=style, lw=1.5, marker="o", ms=4, label=name)
+        axes.set(xlabel="stage", ylabel="all tests so far")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_ylim(bottom=0)
+        _legend(axes)
+
+    return _drawing("stages", draw)
+
+
 def _column(history: Sequence[Mapping[str, Any]], value: Callable) -> tuple[np.ndarray, np.ndarray]:
     """Steps and values of the rows that have this value."""
     pairs = [(row["step"], value(row)) for row in history if value(row) is not None]

@@ -14,6 +14,7 @@ import yaml
 from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Examples, Facts, Figure, Report, Section, Table
 from kerasft.evaluation.report.class_sections import confusion, per_class
+from kerasft.evaluation.report.continual_section import continual
 from kerasft.evaluation.report.label_sections import levels, out_of_scope
 from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, score, title
 
@@ -23,7 +24,7 @@ LONGEST_TEXT = 500  # signs of a text that is shown as an example
 
 def sections(report: Report) -> list[Section]:
     """The sections that this report has something for."""
-    built = [build(report) for build in report.kind.sections]
+    built = [build(report) for build in (continual, *report.kind.sections)]
     return [section for section in built if section is not None]
 
 

@@ -63,7 +63,7 @@ class SingleLabel:
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         labels = self.learnt(set(distinct(set(splits["train"].column("label")))))
-        if len(labels) < 2:
+        if len(labels) < 2 and not self.config.continual:  # a stage may have one new label
             raise UserError(
                 f"data.train: every row has the label {quoted(next(iter(labels)))}; at least two labels are needed to "
                 "learn"

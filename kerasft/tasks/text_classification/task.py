@@ -78,9 +78,11 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         return self.problem.weights(targets)
 
     def build(self, backbone: keras.Model) -> keras.Model:
-        from kerasft.models.heads.text_classifier import build_classifier
+        from kerasft.models.heads.text_classifier import RandomFeatures, build_classifier
 
-        return build_classifier(backbone, self.problem.outputs(), self.section.pooling, self.config.model.dropout)
+        features = self.section.random_features and RandomFeatures(self.section.random_features, self.config.seed)
+        dropout = self.config.model.dropout
+        return build_classifier(backbone, self.problem.outputs(), self.section.pooling, dropout, features)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.problem.loss(targets, logits)

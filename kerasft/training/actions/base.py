@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasft.config import schema
 from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.runs import Run, Trained
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 
 
@@ -40,6 +43,27 @@ class Training:
     enough: bool = False
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What actions see of a model that was saved, loaded again and measured.
+
+    Attributes:
+        run: on disk.
+        trained: the model.
+        prepared: every split, tokenized.
+        logits_of: a split of this model's, tokenized -> its logits.
+        metrics: of validation and test, and what the training took.
+        answers: rows of test, or of validation where there is no test, each with `truth`.
+    """
+
+    run: Run
+    trained: Trained
+    prepared: Mapping[str, Prepared]
+    logits_of: Callable[[Prepared], np.ndarray]
+    metrics: Mapping[str, Any]
+    answers: Sequence[Mapping[str, Any]]
+
+
 class Action:
     """Something that happens at moments of a training; each does nothing unless it is overridden."""
 
@@ -60,6 +84,18 @@ class Action:
 
     def end(self, *failed: Any) -> None:
         """Once training is over, with the three arguments of an error where one ends it."""
+
+    def measured(self, measured: Measured) -> dict[str, Any]:
+        """Once the saved model is measured, by the chief, before anything of that is written.
+
+        Returns:
+            Further sections of metrics.json.
+        """
+        return {}
+
+    def may_export(self) -> bool:
+        """Whether the run may be exported, asked after `measured`; the run stays either way."""
+        return True
 
 
 class Running:

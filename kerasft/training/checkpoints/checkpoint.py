@@ -46,14 +46,14 @@ class Progress(tf.train.experimental.PythonState):
         self.forms: list[str] | None = None
         self.base: str | None = None
 
-    def rates(self) -> dict[str, float]:
-        """Seconds of the run and of its steps, and what these did a second."""
+    def rates(self) -> dict[str, float | None]:
+        """Seconds of the run and of its steps, and what these did a second; None where there were none."""
         seconds = self.spent["step_seconds"]
         return {
             "seconds": self.spent["seconds"],
             "step_seconds": seconds,
-            "examples_per_second": self.spent["examples"] / seconds,
-            "real_tokens_per_second": self.spent["tokens"] / seconds,
+            "examples_per_second": self.spent["examples"] / seconds if seconds else None,
+            "real_tokens_per_second": self.spent["tokens"] / seconds if seconds else None,
         }
 
     def take_forms(self, forms: Sequence[str]) -> str | None:

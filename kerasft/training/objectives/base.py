@@ -47,6 +47,8 @@ class Objective(abc.ABC):
         task: gives the plain loss, `loss_sum`.
     """
 
+    reads_weights = False  # whether the loss reads every row of a table of embeddings, as a penalty on weights does
+
     def __init__(self, model: keras.Model, task: Task):
         self.model, self.task = model, task
 
@@ -106,6 +108,20 @@ class Objective(abc.ABC):
             name -> (rows, ...), or (tokens, ...) where each token has a target.
         """
         return {}
+
+    def solve(self, train: Prepared, validation: Prepared, strategy: tf.distribute.Strategy) -> bool:
+        """Gives the model the weights that minimise the objective, where they can be computed without steps.
+
+        Called once, before the first step, and again where a run goes on.
+
+        Args:
+            train, validation: tokenized.
+            strategy: the model was created under.
+
+        Returns:
+            Whether it did: then the training has no steps.
+        """
+        return False
 
     def logits(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """(batch, ...) of the model as it trains; it is called with its own features alone.

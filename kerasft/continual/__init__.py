@@ -1,0 +1,1 @@
+"""Learning in stages: new rows, new classes, and what was learnt before measured at each of them."""

@@ -1,0 +1,71 @@
+"""What a sequence of stages came to, from the matrix of its scores (Lopez-Paz and Ranzato 2017, arXiv:1706.08840)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Matrix = Sequence[Sequence[float | None]]  # row j, after stage j: the score on the tests of stages 0 to j
+
+
+def figures(matrix: Matrix, sizes: Sequence[int]) -> dict[str, Any]:
+    """The figures of a sequence; a score is that of the task's headline, of which more is better.
+
+    Args:
+        matrix: `matrix[j][i]` is the score on the test rows of stage i after stage j, for i <= j. A row may be empty
+            where nothing was measured then, as of joint training before its last stage; the last row may not.
+        sizes: test rows of each stage: the scores of a row are averaged by them, so that for accuracy the mean is
+            that of all test rows seen.
+
+    Returns:
+        `final`: mean score after the last stage. `average_incremental`: mean over stages of the mean score then.
+        `forgetting`: mean over the earlier stages of the best score that a stage's tests had before the last stage
+        minus the last one (Chaudhry et al. 2018, arXiv:1801.10112). `backward_transfer`: mean over the earlier stages
+        of the last score minus the one right after the stage. `matrix` itself. A figure that rows are missing for, or
+        that needs two stages, is None.
+
+    Raises:
+        ValueError: the last row is not whole.
+    """
+    last, stages = matrix[-1], len(matrix)
+    if len(last) != stages or any(score is None for score in last):
+        raise ValueError(f"the last of {stages} rows has {len(last)} scores")
+    means = [_mean(row, sizes) for row in matrix]
+    whole = all(mean is not None for mean in means)
+    return {
+        "final": means[-1],
+        "average_incremental": float(np.mean([mean for mean in means if mean is not None])) if whole else None,
+        "forgetting": _forgetting(matrix) if whole and stages > 1 else None,
+        "backward_transfer": (
+            float(np.mean([_number(last[i]) - _number(matrix[i][i]) for i in range(stages - 1)]))
+            if whole and stages > 1
+            else None
+        ),
+        "matrix": [list(row) for row in matrix],
+    }
+
+
+def _mean(row: Sequence[float | None], sizes: Sequence[int]) -> float | None:
+    if not row or any(score is None for score in row):
+        return None
+    return float(np.average([_number(score) for score in row], weights=sizes[: len(row)]))
+
+
+def _forgetting(matrix: Matrix) -> float:
+    last = matrix[-1]
+    best = [max(_number(row[i]) for row in matrix[i:-1]) for i in range(len(matrix) - 1)]
+    return float(np.mean([before - _number(after) for before, after in zip(best, last)]))
+
+
+def _number(score: float | None) -> float:
+    assert score is not None  # the rows that are read here were found to be whole
+    return score
+
+
+def lost(matrix: Matrix) -> list[float]:
+    """How much the tests of each earlier stage lost by the last stage, against the stage before it; above 0: a loss."""
+    if len(matrix) < 2:
+        return []
+    return [_number(before) - _number(after) for before, after in zip(matrix[-2], matrix[-1])]

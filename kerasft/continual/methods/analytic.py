@@ -1,0 +1,102 @@
+"""Random ReLU features of a frozen encoder, and one ridge solve by sums (RanPAC, arXiv:2307.02251)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasft.atomic import write_bytes_atomically
+from kerasft.config.continual import AnalyticConfig
+from kerasft.continual.methods.base import Method
+from kerasft.continual.ridge import RidgeSums
+from kerasft.continual.tables import joined
+from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasft.tasks.base import Task
+    from kerasft.training.actions import Measured
+    from kerasft.training.objectives.base import MakeObjective, Objective
+
+FILE = "analytic.npz"
+
+
+class Analytic(Method[AnalyticConfig]):
+    """The head is solved for from the sums of all rows so far. No step is trained, and no text is stored.
+
+    The result is that of all rows at once, whatever their order and their stages, up to rounding. The encoder is that
+    of `model.preset`, or of the parent: it never changes, because the sums of another one would mean nothing.
+    """
+
+    refused = {
+        "training.class_weights": "its sums count each row once; set it to null",
+        "training.fit_head": "it solves for the head itself; set it to false",
+        "training.objective": "it solves for the head itself; set it to null",
+        "training.label_smoothing": "its targets are the classes themselves; set it to 0",
+        "training.ema": "there are no steps whose weights could be averaged; set it to null",
+        "model.peft": "its encoder does not train; set it to null",
+    }
+
+    def changes(self) -> dict[str, Any]:
+        return {
+            "task.random_features": self._features(),
+            "model.trainable": "head",
+            "training.precision": "float32",  # the features must be those that the exported model computes
+        }
+
+    def _features(self) -> int:
+        file = self.situation.memory(FILE)
+        return self.section.features if file is None else len(RidgeSums.read(file).gram)
+
+    def objective(self) -> MakeObjective:
+        situation, file = self.situation, self.situation.memory(FILE)
+        if situation.parent is not None and file is None:
+            if situation.parent_train is None:
+                raise UserError(
+                    f"{situation.parent.folder} was not trained by method analytic, and the rows that it learnt can't "
+                    "be read again: bring the files of its config.yaml back, or name another continual.method"
+                )
+        sums = None if file is None else RidgeSums.read(file)
+
+        def make(model: keras.Model, task: Task) -> Objective:
+            from kerasft.continual.methods.analytic_objective import AnalyticObjective
+
+            self.solved = AnalyticObjective(model, task, sums, self.section.ridge, self.digests())
+            return self.solved
+
+        return make
+
+    def train(self) -> Table:
+        situation = self.situation
+        if situation.parent is not None and situation.memory(FILE) is None and situation.parent_train is not None:
+            return joined([situation.parent_train, situation.train])
+        return situation.train
+
+    def digests(self) -> list[str]:
+        """Of the rows that the stage learns."""
+        return self.situation.digests(self.train())
+
+    def keep(self, measured: Measured, folder: Path) -> None:
+        write_bytes_atomically(folder / FILE, self.solved.sums.to_bytes())
+
+
+class Unlearning(Analytic):
+    """The stage's rows are subtracted from the sums: the head is that of the other rows alone, up to rounding."""
+
+    def objective(self) -> MakeObjective:
+        make = super().objective()
+        if self.situation.memory(FILE) is None:
+            assert self.situation.parent is not None  # there is nothing to forget without one
+            raise UserError(
+                f"{self.situation.parent.folder}: --forget is exact for runs of method analytic, and it has no sums of "
+                "its rows; train again without these rows"
+            )
+
+        def forgetting(model: keras.Model, task: Task) -> Objective:
+            make(model, task)
+            self.solved.forgets = True
+            return self.solved
+
+        return forgetting

@@ -1,0 +1,54 @@
+"""Which class is which `continual.method`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasft.config.schema import Config
+from kerasft.continual.methods.analytic import Analytic
+from kerasft.continual.methods.anchored import Ewc, L2Sp
+from kerasft.continual.methods.base import Method, Situation
+from kerasft.continual.methods.dark_experience import DarkExperience
+from kerasft.continual.methods.lwf import Lwf
+from kerasft.continual.methods.plain import Joint, Sequential
+from kerasft.continual.methods.replay import Replay
+from kerasft.errors import UserError
+
+METHODS: dict[str, type[Method[Any]]] = {
+    "analytic": Analytic,
+    "replay": Replay,
+    "der++": DarkExperience,
+    "lwf": Lwf,
+    "ewc": Ewc,
+    "l2sp": L2Sp,
+    "none": Sequential,
+    "joint": Joint,
+}
+# A stage keeps the weights of its last step: no row of an earlier stage has a say in which.
+_NO_CHOICE = {
+    "training.early_stopping": "a stage keeps the weights of its last step; set it to null",
+    "training.evaluate_every": "a stage keeps the weights of its last step, and is validated then; set it to null",
+}
+
+
+def check_method(config: Config) -> None:
+    """Raises UserError for what the method of a config can't go with, before any data is read."""
+    assert config.continual is not None  # what calls this has looked
+    name = config.continual.method
+    for path, reason in _NO_CHOICE.items():
+        value = getattr(config.training, path.split(".")[1])
+        if value is not None:
+            raise UserError(f"{path}: set, and so is continual: {reason}")
+    if name != "none" and name != "joint" and not config.task.grows:
+        raise UserError(
+            f"continual.method: {name} is for text_classification with one label for each text and without "
+            f"task.out_of_scope; choose none or joint, or change the task"
+        )
+    METHODS[name].check(config)
+
+
+def method_of(situation: Situation) -> Method[Any]:
+    """The method of a stage's config."""
+    section = situation.config.continual
+    assert section is not None
+    return METHODS[section.method](section, situation)

@@ -1,0 +1,98 @@
+"""What a stage leaves beside the usual files of a run: its row of the matrix, lineage.json, and its method's memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasft.atomic import write_atomically
+from kerasft.console.terminal import Terminal
+from kerasft.continual.figures import figures, lost
+from kerasft.continual.lineage import parent_entry
+from kerasft.continual.methods.base import MEMORY, Method
+from kerasft.continual.stage_run import StageJob
+from kerasft.runs import LINEAGE, fingerprints
+from kerasft.training.actions import Action, Measured
+
+ROWS = "rows.json"  # digests of the rows that a stage learnt
+
+
+class Record(Action):
+    """Measures a finished stage on the tests of all stages so far.
+
+    Args:
+        job: the stage.
+        method: that it is learnt by.
+        terminal: shows the scores.
+    """
+
+    def __init__(self, job: StageJob, method: Method[Any], terminal: Terminal):
+        self.job, self.method, self.terminal = job, method, terminal
+        self.losers: list[str] = []
+
+    def measured(self, measured: Measured) -> dict[str, Any]:
+        job, folder = self.job, measured.run.folder
+        row = scores_of(measured, job)
+        matrix = [*map(list, job.matrix), row]
+        sizes = np.bincount(job.groups, minlength=len(job.stages)).tolist()
+        if job.gate is not None:
+            losses = zip(job.stages, lost(matrix), row, matrix[-2] if len(matrix) > 1 else ())
+            self.losers = [
+                f"{stage} {before:.4f} -> {after:.4f}" for stage, loss, after, before in losses if loss > job.gate
+            ]
+        memory = folder / MEMORY
+        memory.mkdir(exist_ok=True)
+        self.method.keep(measured, memory)
+        situation = self.method.situation
+        digests = sorted(situation.digests(situation.train))
+        write_atomically(memory / ROWS, json.dumps({"rows": digests}))
+        lineage = self._lineage(measured, digests)
+        measured.run.write_json(LINEAGE, lineage)
+        stages = [{"stage": name, "test_rows": size} for name, size in zip(job.stages, sizes)]
+        section = figures(matrix, sizes) | {"method": lineage["method"], "stages": stages, "lineage": lineage}
+        self._say(section, matrix)
+        return {"continual": {**section, **job.sections}}
+
+    def may_export(self) -> bool:
+        if self.losers:
+            self.terminal.line(
+                f"gate {self.job.gate:g}: not exported, because of what was lost on the tests of {', '.join(self.losers)}"
+            )
+        return not self.losers
+
+    def _lineage(self, measured: Measured, digests: Sequence[str]) -> dict[str, Any]:
+        job, folder = self.job, measured.run.folder
+        config = job.config.continual
+        assert config is not None
+        old = set(self.method.situation.old_labels)
+        return {
+            "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
+            "stage": len(job.stages),
+            "parents": [parent_entry(folder, job.parent)] if job.parent else [],
+            "data": dict(job.own) or fingerprints(job.tables),
+            "rows": len(digests),
+            "new_labels": [label for label in job.labels if label not in old],
+        }
+
+    def _say(self, section: Mapping[str, Any], matrix: Sequence[Sequence[float | None]]) -> None:
+        latest = ", ".join(f"{name} {score:.4f}" for name, score in zip(self.job.stages, matrix[-1]))
+        forgotten = section["forgetting"]
+        lost_words = "" if forgotten is None else f"; forgetting {forgotten:.4f}"
+        self.terminal.line(f"stage {len(matrix)}: {latest}; all {section['final']:.4f}{lost_words}")
+
+
+def scores_of(measured: Measured, job: StageJob) -> list[float]:
+    """The headline of the rows of each group of the measured split."""
+    task, answers = measured.trained.task, measured.answers
+    if task.headline == "accuracy" and answers and {"label", "truth"} <= answers[0].keys():
+        right = np.array([answer["label"] == answer["truth"] for answer in answers], float)
+        return [float(right[job.groups == group].mean()) for group in range(len(job.stages))]
+    scores = []
+    for group in range(len(job.stages)):
+        table = job.tables[job.measured_split].select(np.flatnonzero(job.groups == group))
+        prepared = task.prepare(table, measured.trained.preprocessor)
+        scores.append(float(task.metrics(prepared, measured.logits_of(prepared))[task.headline]))
+    return scores

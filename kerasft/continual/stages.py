@@ -1,0 +1,157 @@
+"""The stages of a sequence: which rows and classes come when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.console.terminal import Terminal
+from kerasft.continual.stage_run import changed
+from kerasft.continual.tables import joined
+from kerasft.data.tables.splits import stage_splits
+from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
+from kerasft.tasks.problems.names import distinct, identity
+from kerasft.tasks.registry import create_task
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """All rows of a sequence, and the stage of each.
+
+    Attributes:
+        tables: every split, whole.
+        stage_of: split -> (rows,) the stage, from 0, that each row belongs to.
+        labels: of the model after each stage; each begins with those of the one before.
+    """
+
+    tables: Mapping[str, Table]
+    stage_of: Mapping[str, np.ndarray]
+    labels: Sequence[Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def measured_split(self) -> str:
+        """The split that stages are compared by."""
+        return "test" if "test" in self.tables else "validation"
+
+    def rows(self, split: str, stages: range) -> Table:
+        """The rows of some stages, in the order of the whole table."""
+        return self.tables[split].select(np.flatnonzero(np.isin(self.stage_of[split], list(stages))))
+
+    def groups(self, last: int) -> np.ndarray:
+        """(rows,) the stage of each row of the measured split of all stages up to one."""
+        of_rows = self.stage_of[self.measured_split]
+        return of_rows[of_rows <= last]
+
+    def check(self) -> StagePlan:
+        """Raises UserError for a stage that nothing could be learnt or measured in."""
+        for split in ("train", self.measured_split):
+            counts = np.bincount(self.stage_of[split], minlength=len(self))
+            if not counts.all():
+                stage = int(np.flatnonzero(counts == 0)[0]) + 1
+                raise UserError(
+                    f"data.{split}: no row belongs to stage {stage}: its classes have none there; set data.{split} to a "
+                    "share such as 0.1, or add rows"
+                )
+        return self
+
+
+def plan_stages(config: Config, terminal: Terminal) -> StagePlan:
+    """Reads the data of a config with `continual`, and says which rows belong to which stage.
+
+    Raises:
+        UserError: the section names no stages, or less than two come of it, or a row can't be used.
+    """
+    section = config.continual
+    assert section is not None
+    if not config.task.grows:
+        raise UserError(
+            "continual: a sequence of stages is for text_classification with one label for each text, without "
+            "task.out_of_scope and task.separator; set continual: null, or see kerasft continue"
+        )
+    if section.stages is None and section.classes is None:
+        raise UserError("continual.stages: null, and so is classes; give the number of one, such as classes: 10")
+    plan = _by_sources(config, terminal) if isinstance(section.stages, list) else _by_classes(config, terminal)
+    return plan.check()
+
+
+def _by_classes(config: Config, terminal: Terminal) -> StagePlan:
+    task = create_task(config)
+    tables = stage_splits(config, task, terminal.line).tables
+    task.fit(tables)
+    names = {identity(label) for label in tables["train"].column("label")}
+    labels = [label for label in task.state["labels"] if identity(label) in names]
+    parts = _parts(config, len(labels))
+    assert config.continual is not None
+    drawn = [labels[i] for i in np.random.default_rng(config.continual.order).permutation(len(labels))]
+    ends = np.cumsum(parts)
+    stages = {identity(label): int(np.searchsorted(ends, place, "right")) for place, label in enumerate(drawn)}
+    return StagePlan(
+        tables,
+        {split: _stages_of(table, stages) for split, table in tables.items()},
+        [drawn[:end] for end in ends],
+    )
+
+
+def _parts(config: Config, classes: int) -> list[int]:
+    """How many classes are new in each stage."""
+    section = config.continual
+    assert section is not None and not isinstance(section.stages, list)
+    count, size = section.stages, section.classes
+    if count is None:
+        assert size is not None
+        parts = [size] * (classes // size) + ([classes % size] if classes % size else [])
+        if len(parts) < 2:
+            raise UserError(f"continual.classes: {size}, and data.train has {classes}: that is one stage; use fewer")
+        return parts
+    if count > classes:
+        raise UserError(f"continual.stages: {count}, and data.train has {classes} classes; use at most as many")
+    if size is not None and not (count - 1) * size < classes <= count * size:
+        raise UserError(
+            f"continual.stages and classes: {count} stages of {size} classes, and data.train has {classes}; keep one of "
+            "the two keys"
+        )
+    if size is not None:
+        return [size] * (count - 1) + [classes - size * (count - 1)]
+    return [len(part) for part in np.array_split(np.arange(classes), count)]
+
+
+def _by_sources(config: Config, terminal: Terminal) -> StagePlan:
+    section = config.continual
+    assert section is not None and isinstance(section.stages, list)
+    parts: list[Mapping[str, Table]] = []
+    for source in [config.data.train, *section.stages]:
+        stage = changed(config, {"data.train": source})
+        parts.append(stage_splits(stage, create_task(stage), terminal.line).tables)
+    labels: list[list[str]] = []
+    stages: dict[str, int] = {}
+    for number, tables in enumerate(parts):
+        known = labels[-1] if labels else []
+        new = [name for name in distinct(set(tables["train"].column("label"))) if identity(name) not in stages]
+        stages |= {identity(name): number for name in new}
+        labels.append([*known, *new])
+    shared = {split for split in parts[0] if split != "train" and not isinstance(getattr(config.data, split), float)}
+    tables = {
+        split: parts[0][split] if split in shared else joined([part[split] for part in parts]) for split in parts[0]
+    }
+    stage_of = {
+        split: _stages_of(table, stages)
+        if split in shared
+        else np.repeat(np.arange(len(parts)), [len(part[split]) for part in parts])
+        for split, table in tables.items()
+    }
+    task = create_task(changed(config, {"task.labels": labels[-1]}))
+    task.fit(tables)  # says which row of a shared split has a label that no stage learns
+    return StagePlan(tables, stage_of, labels)
+
+
+def _stages_of(table: Table, stages: Mapping[str, int]) -> np.ndarray:
+    """(rows,) the stage of each row's label; a label that no stage has, which the task refuses, is of the last."""
+    last = max(stages.values())
+    return np.array([stages.get(identity(label), last) for label in table.column("label")], np.int64)

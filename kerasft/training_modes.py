@@ -1,0 +1,65 @@
+"""A config's training as one run or as several: the keys that ask for several, and who does them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kerasft.augmentation_gain import train_and_measure
+from kerasft.config.schema import Config
+from kerasft.continual.sequence import run_sequence
+from kerasft.errors import UserError
+from kerasft.session import Outcome, train_run
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to train a config in several runs.
+
+    Attributes:
+        key: of the config, that asks for it.
+        is_on: whether a config does.
+        train: as `train_run`, with the Outcome of the run that has the config's name.
+        options: of `train_run`, those that `train` takes, too; None: all.
+    """
+
+    key: str
+    is_on: Callable[[Config], bool]
+    train: Callable[..., Outcome]
+    options: frozenset[str] | None = None
+
+
+MODES = (
+    Mode(
+        "augment.measure",
+        lambda config: config.augment is not None and config.augment.measure,
+        train_and_measure,
+    ),
+    Mode(
+        "continual", lambda config: config.continual is not None, run_sequence, frozenset({"existing", "terminal"})
+    ),
+)
+
+
+def train_config(config: Config, **options: Any) -> Outcome:
+    """Trains a config in as many runs as its keys ask for.
+
+    Args:
+        config: read and checked.
+        options: those of `kerasft.session.train_run`.
+
+    Raises:
+        UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.
+    """
+    modes = [mode for mode in MODES if mode.is_on(config)]
+    if not modes:
+        return train_run(config, **options)
+    if len(modes) > 1:
+        keys = " and ".join(mode.key for mode in modes)
+        raise UserError(f"{keys}: each trains several runs, and they can't be had at once; set all but one to null")
+    mode = modes[0]
+    refused = sorted(options.keys() - mode.options) if mode.options is not None else []
+    if refused:
+        raise UserError(f"{mode.key}: its runs take no {', '.join(refused)}; set {mode.key} to null, or leave them out")
+    return mode.train(config, **options)
