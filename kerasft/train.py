@@ -12,6 +12,7 @@ from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.cross_validation.training import cross_validate
 from kerasft.errors import UserError
 from kerasft.session import Existing, Outcome, train_run
 
@@ -37,8 +38,12 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
+    resolved, terminal = load_config(config, overrides), Terminal(verbose)
     with name_data_source(config):
-        train_run(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        if resolved.data.folds is None:
+            train_run(resolved, existing=existing, terminal=terminal)
+        else:
+            cross_validate(resolved, existing=existing, terminal=terminal)
     return 0
 
 

@@ -4,6 +4,7 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
+from kerasft.config.audit import AuditConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
@@ -142,6 +143,7 @@ class Config(Section):
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
+    audit: AuditConfig = AuditConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":
