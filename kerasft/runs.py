@@ -58,6 +58,8 @@ class Run:
             UserError: the run exists, can't be resumed or replaced, or a folder can't be written.
         """
         check_home()
+        if config.data.folds is not None:
+            raise UserError(f"data.folds: {config.data.folds} runs; kerasft train alone trains them; or set it to null")
         check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         put_right(run.folder)

@@ -78,8 +78,6 @@ def train_run(
         UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
-    if config.data.folds is not None:
-        raise UserError(f"data.folds: {config.data.folds} runs; only kerasft train trains them, or set it to null")
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
     view = terminal if cluster is None or cluster.chief else Silent()

@@ -20,7 +20,7 @@ def label_issues(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """
     rows, classes = probabilities.shape
     issues = np.zeros(rows, bool)
-    counts = _wrong_counts(_confident_joint(given, probabilities))
+    counts = _wrong_counts(confident_joint(given, probabilities))
     for own in range(classes):
         members = np.flatnonzero(given == own)
         if len(members) <= 1:  # a class never loses its last row
@@ -42,8 +42,8 @@ def thresholds_of(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return np.clip(means, 2 * _ALMOST, None)
 
 
-def _confident_joint(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(classes, classes) estimated rows with each given class (first axis) and each true one, summing to all rows."""
+def confident_joint(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(classes, classes) int, the estimated number of rows with each given class (first axis) and each true one, summing to all rows."""
     classes = probabilities.shape[1]
     confident = probabilities >= thresholds_of(given, probabilities) - _ALMOST
     several = confident.sum(1) > 1

@@ -18,7 +18,7 @@ class AuditConfig(Section):
         "only a fitted head (model.trainable: head with training.fit_head: true).",
     )
     neighbours: int = Field(
-        10,
+        50,
         ge=0,
         le=1000,
         description="Nearest rows, by the vectors of the unchanged preset, whose labels are compared with a row's own; "

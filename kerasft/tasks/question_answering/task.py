@@ -42,6 +42,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     headline = "f1"
     cuts_texts = False
     audited = True
+    places_in_texts = True
     checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()

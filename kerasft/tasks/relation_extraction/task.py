@@ -39,6 +39,7 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     columns = rows.COLUMNS
     honours = OPTIONAL
     audited = True
+    places_in_texts = True
     headline = "f1"
     rising = ("f1", "precision", "recall", *SingleLabel.rising)
     falling = SingleLabel.falling

@@ -44,6 +44,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     headline = "f1"
     cuts_texts = False
     audited = True
+    places_in_texts = True
     checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
