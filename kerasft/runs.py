@@ -59,6 +59,8 @@ class Run:
             UserError: the run exists, can't be resumed or replaced, or a folder can't be written.
         """
         check_home()
+        if config.data.folds is not None:
+            raise UserError(f"data.folds: {config.data.folds} runs; kerasft train alone trains them; or set it to null")
         check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         put_right(run.folder)
@@ -246,7 +248,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, where: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.", "data.cache", "inspect.", "search")):
+        if not path.startswith(("output.", "export.", "data.cache", "inspect.", "audit.", "search")):
             raise UserError(f"{path}: {new!r}, but {where} began with {old!r}; resume with the same config")
 
 

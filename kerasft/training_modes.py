@@ -9,8 +9,9 @@ from typing import Any
 from kerasft.augmentation_gain import train_and_measure
 from kerasft.config.schema import Config
 from kerasft.continual.sequence import run_sequence
+from kerasft.cross_validation.training import cross_validate
 from kerasft.errors import UserError
-from kerasft.session import Outcome, train_run
+from kerasft.session import train_run
 
 
 @dataclass(frozen=True)
@@ -20,34 +21,42 @@ class Mode:
     Attributes:
         key: of the config, that asks for it.
         is_on: whether a config does.
-        train: as `train_run`, with the Outcome of the run that has the config's name.
+        train: as `train_run`: gives the Outcome of the run that has the config's name; `data.folds`, which leaves no
+            such run, gives what cross_validation.json holds.
         options: of `train_run`, those that `train` takes, too; None: all.
     """
 
     key: str
     is_on: Callable[[Config], bool]
-    train: Callable[..., Outcome]
+    train: Callable[..., Any]
     options: frozenset[str] | None = None
 
 
 MODES = (
     Mode(
+        "data.folds",
+        lambda config: config.data.folds is not None,
+        cross_validate,
+        frozenset({"existing", "terminal"}),
+    ),
+    Mode(
         "augment.measure",
         lambda config: config.augment is not None and config.augment.measure,
         train_and_measure,
     ),
-    Mode(
-        "continual", lambda config: config.continual is not None, run_sequence, frozenset({"existing", "terminal"})
-    ),
+    Mode("continual", lambda config: config.continual is not None, run_sequence, frozenset({"existing", "terminal"})),
 )
 
 
-def train_config(config: Config, **options: Any) -> Outcome:
+def train_config(config: Config, **options: Any) -> Any:
     """Trains a config in as many runs as its keys ask for.
 
     Args:
         config: read and checked.
         options: those of `kerasft.session.train_run`.
+
+    Returns:
+        The Outcome of the run; with `data.folds`, what cross_validation.json holds.
 
     Raises:
         UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.

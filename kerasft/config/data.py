@@ -5,6 +5,7 @@ from typing import Literal, Optional, Union
 from pydantic import Field, field_validator
 
 from kerasft.config.clean import CleanConfig
+from kerasft.config.corrections import CorrectionsConfig
 from kerasft.config.section import Folder, Section
 
 Sources = Union[str, list[str]]
@@ -61,6 +62,18 @@ class DataConfig(Section):
     )
     clean: Optional[CleanConfig] = Field(
         None, description="What happens to rows of train that are empty, leak, contradict or repeat; null: nothing."
+    )
+    corrections: Optional[CorrectionsConfig] = Field(
+        None,
+        description="A file of corrected labels, as kerasft audit-labels writes it, or a section; null: nothing is "
+        "corrected. Rows of test stay as they are.",
+    )
+    folds: Optional[int] = Field(
+        None,
+        ge=2,
+        le=100,
+        description="Cross-validation: kerasft train trains so many runs, each measured on a part of train that the "
+        "others learn from; null: one run.",
     )
     limit: Optional[int] = Field(
         None, ge=1, description="Use a random sample of this many training examples (by the seed)."

@@ -4,6 +4,7 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, model_validator
 
+from kerasft.config.audit import AuditConfig
 from kerasft.config.augment import AugmentConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.continual import ContinualConfig
@@ -150,6 +151,7 @@ class Config(Section):
     export: ExportConfig = ExportConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
     search: Optional[SearchConfig] = Field(None, description="What `kerasft search` tries; null: what suits the task.")
+    audit: AuditConfig = AuditConfig.defaults()
 
     @model_validator(mode="after")
     def _rows_of_tokens(self) -> "Config":

@@ -50,7 +50,9 @@ class _Runner:
         parent, outcome = None, None
         for number in range(len(self.plan)):
             last = number == len(self.plan) - 1 and sections is not None
-            config = changed(self.config, {"continual": method} | ({} if last else self.inside(f"{prefix}-{number + 1}")))
+            config = changed(
+                self.config, {"continual": method} | ({} if last else self.inside(f"{prefix}-{number + 1}"))
+            )
             outcome = self.run(self.job(config, number, matrix, parent, (sections or {}) if last else {}))
             matrix = outcome.metrics["continual"]["matrix"]
             parent = outcome.run
@@ -136,7 +138,9 @@ def run_sequence(config: Config, existing: Existing = "refuse", terminal: Termin
     runner = _Runner(config, plan, existing, terminal)
     sizes = ", ".join(str(len(plan.rows("train", range(i, i + 1)))) for i in range(len(plan)))
     classes = [len(labels) for labels in plan.labels]
-    terminal.line(f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}")
+    terminal.line(
+        f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}"
+    )
     own = section.model_dump(mode="json")
     try:
         sections: dict[str, Any] = {}

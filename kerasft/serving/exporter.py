@@ -64,7 +64,9 @@ def export(
             numbers = probe_numbers(task.numbers, rows_of(inputs))
             check_trusted(draft)
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
-            measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
+            measured = warm_up(
+                draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers
+            )
             _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
             return _publish(draft, directory)
     finally:

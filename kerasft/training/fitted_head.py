@@ -7,7 +7,7 @@ logistic regression on the vectors it gives takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -46,14 +46,34 @@ def fit_head(
         terminal: shows progress.
     """
     head = model.get_layer(HEAD)
-    evaluator = Evaluator(keras.Model(model.input, head.input), strategy, batch_size, microbatches=microbatches)
-    # Activations would be compiled anew for each length of texts.
-    with fused_layers(model, [form for form in forms if form != ACTIVATIONS]):
-        with terminal.progress("head", len(train), unit="examples") as line:
-            vectors = evaluator.logits(train, line.update)
+    with terminal.progress("head", len(train), unit="examples") as line:
+        vectors = head_inputs(model, train, strategy, batch_size, microbatches, forms, line.update)
     kernel, bias = logistic_regression(vectors, train.targets, train.weights, head.units)
     head.kernel.assign(kernel)
     head.bias.assign(bias)
+
+
+def head_inputs(
+    model: keras.Model,
+    split: Prepared,
+    strategy: tf.distribute.Strategy,
+    batch_size: int,
+    microbatches: int,
+    forms: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """(rows, width) what the last layer of a model, named HEAD, reads of each row.
+
+    Args:
+        model, strategy, batch_size, microbatches, forms: see `fit_head`.
+        split: prepared; its targets are not read.
+        progress: called with the number of rows done.
+    """
+    inputs = keras.Model(model.input, model.get_layer(HEAD).input)
+    evaluator = Evaluator(inputs, strategy, batch_size, microbatches=microbatches)
+    # Activations would be compiled anew for each length of texts.
+    with fused_layers(model, [form for form in forms if form != ACTIVATIONS]):
+        return evaluator.logits(split, progress)
 
 
 def logistic_regression(

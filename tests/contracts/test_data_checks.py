@@ -75,6 +75,8 @@ DIRT = {
     "mojibake": (CLASSES, TEXT, [*good(30), *map(said, ("cafÃ© noir", "itâ€™s", MISREAD, "a\ufffdb"))], 4),
     "control_characters": (CLASSES, TEXT, [*good(30), said("a\x00b"), said("c\x1b[31m")], 2),
     "invisible_characters": (CLASSES, TEXT, [*good(30), said("a\u200bb")], 1),
+    "languages": (CLASSES, TEXT, good(30), 1),
+    "other_languages": (CLASSES, TEXT, [*good(30), said("Das ist ein ganz normaler Satz über Banken")], 1),
     "label_balance": (CLASSES, TEXT, good(30), 2),
     "few_rows": (CLASSES, TEXT, [*good(30), said("rare", "c")], 1),
     "unknown_labels": (CLASSES, TEXT, good(30), None),

@@ -19,11 +19,17 @@ ASKED = {
     "sample": {"limit": 11},
     "test_share": {"test": 0.25},
     "validation_share": {"validation": 0.25},
+    "corrections": {"corrections": "corrections.csv"},
+    "normalise": {"clean": {"normalise": "drop"}},
+    "redact": {"clean": {"redact": "drop"}},
     "empty": {"clean": {"empty": "drop"}},
+    "languages": {"clean": {"languages": "drop"}},
     "leakage": {"clean": {"leakage": "drop_from_train"}},
     "conflicts": {"clean": {"conflicts": "majority"}},
     "duplicates": {"clean": {"duplicates": "drop"}},
+    "near_duplicates": {"clean": {"near_duplicates": "drop"}},
 }
+CHANGES = "corrections"  # takes no row out
 TRAIN = [
     ("Open it!", "a"), ("open  it", "a"), ("OPEN IT?", "b"),  # a copy, and a contradiction that most outvote
     ("２０１８", "a"), ("2018", "a"), ("2019", "a"),  # the width of digits is no difference, the year is one
@@ -32,6 +38,10 @@ TRAIN = [
     ("level", "a"), ("level", "b"),  # none has most
     ("in test", "a"), ("In test.", "b"), ("in validation", "b"),
     ("不要", "a"), ("要", "b"), ("é", "a"), ("e\u0301", "a"), ("👩‍👩‍👧", "b"), ("\u200b", "a"), ("alone", "b"),
+    ("the bank has not sent my new card yet", "b"), ("The bank has not sent my new cards yet", "b"),
+    ("the bank has not sent me a new card yet", "a"),  # near, with another answer
+    ("Das ist ein ganz normaler deutscher Satz über Banken", "a"),
+    ("cafÃ© au lait", "a"), ("write to ann@example.org", "b"), ("a\x07b", "a"),
 ]  # fmt: skip
 HELD = {
     "validation": [("In validation", "b"), ("x", "a")],
@@ -65,6 +75,7 @@ def files(tmp_path):
     for split, rows in {"train": TRAIN, **HELD}.items():
         lines = (json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
         (tmp_path / f"{split}.jsonl").write_text("".join(lines))
+    (tmp_path / "corrections.csv").write_text(f"where,text,label\n{tmp_path}/train.jsonl:1,Open it!,b\n")
     return tmp_path
 
 
@@ -72,7 +83,9 @@ def asked(stage, folder, seed=0) -> tuple[Config, dict[str, Table]]:
     """A config that asks for one stage alone, and the tables that it gets."""
     plain = config_of(folder)
     tables = dict(stage_splits(plain, create_task(plain)).tables)
-    config = config_of(folder, **ASKED[stage.name]).model_copy(update={"seed": seed})
+    wish = ASKED[stage.name]
+    wish = {key: str(folder / value) if isinstance(value, str) else value for key, value in wish.items()}
+    config = config_of(folder, **wish).model_copy(update={"seed": seed})
     for split in HELD:
         if isinstance(getattr(config.data, split), float):
             del tables[split]
@@ -99,6 +112,9 @@ def test_it_runs_only_where_the_config_asks_for_it(stage, files):
 def test_some_rows_of_train_go_and_each_of_the_others_still_says_where_it_is_from(stage, files):
     config, tables = asked(stage, files)
     train = applied(stage, config, tables).tables["train"]
+    if stage.name == CHANGES:
+        assert said(train) == said(tables["train"]) - Counter([("Open it!", "a")]) + Counter([("Open it!", "b")])
+        return
     assert 0 < len(train) < len(TRAIN)
     for row in train.rows(range(len(train))):
         file, _, line = row["where"].rpartition(":")
@@ -145,6 +161,10 @@ def test_each_row_that_is_chosen_is_counted_said_and_named(stage, files):
     if stage.draws:
         assert staged.record() is None and staged.remarks == ()
         return
+    if stage.name == CHANGES:
+        (change,) = staged.changes
+        assert (change.where, change.what) == (str(files / "train.jsonl:1"), "a -> b") and not gone
+        return
     assert {change.where for change in staged.changes} == gone
     assert staged.counts[stage.name]["rows"] == len(gone)
     (remark,) = staged.remarks
@@ -152,13 +172,13 @@ def test_each_row_that_is_chosen_is_counted_said_and_named(stage, files):
 
 
 def test_what_is_cleaned_can_be_kept_or_refused_too(stage, files):
-    if stage.draws:
+    if stage.draws or stage.name == CHANGES:
         return
     _, tables = asked(stage, files)
     kept = applied(stage, config_of(files, clean={stage.name: "keep"}), tables)
     assert kept.tables["train"].fingerprint() == tables["train"].fingerprint()
     assert kept.counts[stage.name]["rows"] > 0 and "they stay" in kept.remarks[0]
-    with pytest.raises(UserError, match=rf"data.clean.{stage.name}: \d+ of 22 rows .*train.jsonl:\d+.*instead of fail"):
+    with pytest.raises(UserError, match=rf"data.clean.{stage.name}: \d+ of 29 rows .*train.jsonl:\d+.*instead of fail"):
         applied(stage, config_of(files, clean={stage.name: "fail"}), tables)
 
 
@@ -178,3 +198,32 @@ def test_which_rows_go(files):
         ("", "a"), (" \u3000", "b"), ("In test.", "b"), ("OPEN IT?", "b"), ("in test", "a"),
         ("level", "a"), ("level", "b"),
     ]  # fmt: skip
+    assert texts_without("near_duplicates", files) == [("The bank has not sent my new cards yet", "b")]
+    assert texts_without("languages", files) == [("Das ist ein ganz normaler deutscher Satz über Banken", "a")]
+    assert texts_without("normalise", files) == [("a\x07b", "a"), ("cafÃ© au lait", "a")]
+    assert texts_without("redact", files) == [("write to ann@example.org", "b")]
+
+
+def test_texts_are_changed_where_the_config_says_so(files):
+    plain = config_of(files)
+    tables = dict(stage_splits(plain, create_task(plain)).tables)
+    for name, action, before, after, what in (
+        ("normalise", "fix", "cafÃ© au lait", "café au lait", "repaired"),
+        ("redact", "mask", "write to ann@example.org", "write to [EMAIL]", "1 emails"),
+    ):
+        stage = next(stage for stage in STAGES if stage.name == name)
+        staged = applied(stage, config_of(files, clean={name: action}), tables)
+        assert len(staged.tables["train"]) == len(TRAIN)
+        row = TRAIN.index(next(each for each in TRAIN if each[0] == before))
+        assert staged.tables["train"].column("text")[row] == after
+        change = next(change for change in staged.changes if change.where.endswith(f":{row + 1}"))
+        assert change.what == what and "ann@" not in json.dumps(staged.record())
+
+
+def test_texts_in_which_places_are_counted_are_not_changed(files):
+    config = config_of(files, clean={"redact": "mask"}).model_dump()
+    config["task"] = {"name": "token_classification"}
+    config["data"]["columns"] = {"text": "text", "spans": "label"}
+    config = Config.model_validate(config)
+    with pytest.raises(UserError, match="data.clean.redact: mask changes texts.*set it to drop"):
+        stage_splits(config, create_task(config))

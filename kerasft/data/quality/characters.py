@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kerasft.data.quality.base import Check, Finding, Inspected
+from kerasft.data.quality.base import Check, Finding, Inspected, clean_line
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 INVISIBLE = re.compile(r"[\u200b\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069]")
@@ -20,6 +20,8 @@ MOJIBAKE = re.compile(
     f"|(?:[ã-é][{_HIGH}]{{2}}){{2}}"  # Chinese, Japanese and Korean
     "|\ufffd|锟斤拷|烫烫烫|ï»¿"  # replacements, a byte order mark
 )
+
+REPAIRED = ("mojibake", "control_characters")  # what `data.clean.normalise` is about
 
 
 class Characters(Check):
@@ -41,4 +43,7 @@ class Characters(Check):
             for kind, (pattern, what, fix) in patterns.items():
                 matches = [row for row, texts in enumerate(rows.texts) if any(map(pattern.search, texts))]
                 if matches:
+                    if kind in REPAIRED and rows.name == "train":
+                        action = "drop" if data.task.places_in_texts else "fix"
+                        fix = f"{fix}; or {clean_line(rows, 'normalise', action)}"
                     yield self.finding(kind, rows, matches, what, fix)

@@ -7,6 +7,7 @@ from kerasft.data.quality.blanks import Blanks
 from kerasft.data.quality.broken import BrokenRows
 from kerasft.data.quality.characters import Characters
 from kerasft.data.quality.labels import Labels
+from kerasft.data.quality.languages import LanguagesOfTexts
 from kerasft.data.quality.likeness import Likeness
 from kerasft.data.quality.pairs import IdenticalSides
 from kerasft.data.quality.personal import PersonalData
@@ -18,6 +19,7 @@ CHECKS: tuple[type[Check], ...] = (
     BrokenRows,
     Blanks,
     Characters,
+    LanguagesOfTexts,
     Labels,
     Repeats,
     Likeness,

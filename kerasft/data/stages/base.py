@@ -19,19 +19,21 @@ Tables = Mapping[str, "Table"]
 
 @dataclass(frozen=True)
 class Change:
-    """One row that a stage took out.
+    """One row that a stage took out or changed.
 
     Attributes:
         split: it was in.
         where: FILE:LINE of the row.
         why: the stage's name.
         like: FILE:LINE of the row that is the reason; None where the row itself is.
+        what: became of it, such as `a -> b` of a label; None: it was taken out.
     """
 
     split: str
     where: str
     why: str
     like: str | None = None
+    what: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Staged:
 
     Attributes:
         tables: by the names of their splits.
-        changes: each row that was taken out, for the record of a run.
+        changes: each row that was taken out or changed, for the record of a run.
         counts: stage -> what it was told to do and how many rows it found.
         remarks: a line for each count that a user should see.
     """
@@ -60,7 +62,7 @@ class Staged:
         )
 
     def record(self) -> dict[str, Any] | None:
-        """`cleaning.json`: what was counted, and each row that was taken out; None where nothing was asked for."""
+        """`cleaning.json`: what was counted, and each row that was taken out or changed; None where nothing was asked for."""
         if not self.counts:
             return None
         return {"counts": dict(self.counts), "rows": [dataclasses.asdict(change) for change in self.changes]}

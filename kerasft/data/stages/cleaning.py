@@ -25,12 +25,14 @@ class Cleaning(Stage):
     Attributes:
         name: the key.
         what: these rows, in words that follow their number.
+        rewrites: values of the key that change texts.
     """
 
     what: str
+    rewrites: tuple[str, ...] = ()
 
     def applies(self, config: Config) -> bool:
-        return config.data.clean is not None
+        return config.data.clean is not None and self.action(config) is not None
 
     def action(self, config: Config) -> str:
         """The value of the key, where the stage applies."""
@@ -54,6 +56,8 @@ class Cleaning(Stage):
             )
         if action == "keep":
             return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {summary}; they stay",))
+        if action in self.rewrites:
+            return self._rewritten(tables, list(rows), task, counts, summary)
         if len(rows) == len(train):
             raise UserError(f"data.clean.{self.name}: {action} leaves no row of train; set it to keep")
         rest = np.setdiff1d(np.arange(len(train)), np.fromiter(rows, np.int64))
@@ -61,8 +65,32 @@ class Cleaning(Stage):
         remark = f"data.clean.{self.name}: {summary}; they are dropped"
         return Staged({**tables, "train": train.select(rest)}, changes, counts, (remark,))
 
+    def _rewritten(self, tables: Tables, rows: list[int], task: Task, counts: dict, summary: str) -> Staged:
+        """The texts of some rows of train in another form."""
+        train, after, changes = tables["train"], {}, []
+        for number, row in zip(rows, train.rows(rows)):
+            texts = {name: self.rewrite(row[name]) for name in task.texts}
+            after[number] = {**row, **{name: text for name, (text, _) in texts.items()}}
+            what = "; ".join(what for _, what in texts.values() if what)
+            changes.append(Change("train", row["where"], self.name, what=what))
+        remark = f"data.clean.{self.name}: {summary}; they are changed"
+        return Staged({**tables, "train": train.replace(after)}, tuple(changes), counts, (remark,))
+
+    def rewrite(self, text: str) -> tuple[str, str]:
+        """A text in its other form, and what was done to it; "" where nothing was."""
+        raise NotImplementedError(f"data.clean.{self.name} changes no texts")
+
+    def check_rewriting(self, config: Config, task: Task) -> None:
+        """Raises UserError where texts would be changed that places are counted in."""
+        action = self.action(config)
+        if action in self.rewrites and task.places_in_texts:
+            raise UserError(
+                f"data.clean.{self.name}: {action} changes texts, in which {config.task.name} has places; set it to drop"
+            )
+
     def _others(self) -> str:
-        actions = CleanConfig.model_json_schema()["properties"][self.name]["enum"]
+        form = CleanConfig.model_json_schema()["properties"][self.name]
+        actions = (form["anyOf"][0] if "anyOf" in form else form)["enum"]
         return f"be {' or '.join(action for action in actions if action not in ('keep', 'fail'))} instead of fail"
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from kerasft.data.stages.base import Stage
 from kerasft.data.stages.conflicts import Conflicts
+from kerasft.data.stages.corrections import Corrections
 from kerasft.data.stages.duplicates import Duplicates
 from kerasft.data.stages.empty import Empty
 from kerasft.data.stages.held_out import HeldOut
+from kerasft.data.stages.languages import Languages
 from kerasft.data.stages.leakage import Leakage
+from kerasft.data.stages.near_duplicates import NearDuplicates
+from kerasft.data.stages.normalise import Normalise
+from kerasft.data.stages.redact import Redact
 from kerasft.data.stages.sample import Sample
 
 # Shares are drawn before train is cleaned, so that a run with `data.clean` and one without are measured on the same
-# rows; test comes first, so that it is the same whatever is validated on. Conflicts are counted before copies go.
+# rows; test comes first, so that it is the same whatever is validated on. Corrections come next, as they are about rows
+# as they were read; then what changes texts, so that those are compared as they will be learnt. Conflicts are counted
+# before copies go.
 STAGES: tuple[Stage, ...] = (
     Sample(),
     HeldOut("test"),
     HeldOut("validation"),
+    Corrections(),
+    Normalise(),
+    Redact(),
     Empty(),
+    Languages(),
     Leakage(),
     Conflicts(),
     Duplicates(),
+    NearDuplicates(),
 )

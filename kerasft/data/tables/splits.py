@@ -13,6 +13,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
 from kerasft.data.stages.base import Staged
+from kerasft.data.stages.held_out import HeldOut
 from kerasft.data.stages.registry import STAGES
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
@@ -42,12 +43,17 @@ def load_splits(config: Config, task: Task, remark: Remark | None = None) -> dic
     return dict(tables)
 
 
-def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> Staged:
-    """What `load_splits` gives, with the record of what the stages did; the task has learnt nothing yet."""
+def stage_splits(config: Config, task: Task, remark: Remark | None = None, shares: bool = True) -> Staged:
+    """What `load_splits` gives, with the record of what the stages did; the task has learnt nothing yet.
+
+    Args:
+        config, task, remark: those of `load_splits`.
+        shares: whether validation and test are drawn from train where the config says so; else they stay in it.
+    """
     check_columns(config, task)
     check_stages(config, task)
     read = {split: read_split(config, task, source, split, remark) for split, source in sources_of(config).items()}
-    return apply_stages(read, config, task, remark)
+    return apply_stages(read, config, task, remark, shares)
 
 
 def sources_of(config: Config) -> dict[str, Sources]:
@@ -63,11 +69,13 @@ def check_stages(config: Config, task: Task) -> None:
             stage.check(config, task)
 
 
-def apply_stages(read: Mapping[str, Table], config: Config, task: Task, remark: Remark | None = None) -> Staged:
+def apply_stages(
+    read: Mapping[str, Table], config: Config, task: Task, remark: Remark | None = None, shares: bool = True
+) -> Staged:
     """Takes rows as they were read through all stages that the config asks for. Raises UserError."""
     staged = Staged(read)
     for stage in STAGES:
-        if stage.applies(config):
+        if stage.applies(config) and (shares or not isinstance(stage, HeldOut)):
             staged = staged.then(stage.apply(staged.tables, config, task))
     for line in staged.remarks:
         Reading.of(config.data, remark).remark(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,14 @@ class Table:
             TypeError: the indices are not integers.
         """
         return Table(self._store, self._resolve(indices))
+
+    def replace(self, rows: Mapping[int, dict[str, Any]]) -> Table:
+        """A copy with other rows at some numbers, each with every name of the schema."""
+        names = self.schema.names
+        values = itertools.chain.from_iterable(
+            (dict(zip(names, row)) for row in zip(*batch.values())) for batch in self.batches(CHUNK_ROWS)
+        )
+        return Table.from_rows((rows.get(number, row) for number, row in enumerate(values)), self.schema)
 
     def rows(self, indices: np.ndarray | Sequence[int]) -> list[dict[str, Any]]:
         """Some rows, in the order given, as dicts. Raises as `select` does."""

@@ -22,6 +22,7 @@ class Comparable:
         one_answer: whether two answers to the same texts can't both be right.
         may_be_empty: names of texts that a row can do without.
         cuts_texts: whether what is longer than the model reads is left out; others read it in parts.
+        places_in_texts: whether answers or questions are about places in a text, which must not change then.
         checks: of an inspection, for what only this task's rows can have.
     """
 
@@ -30,6 +31,7 @@ class Comparable:
     one_answer = True
     may_be_empty: tuple[str, ...] = ()
     cuts_texts = True
+    places_in_texts = False
     checks: tuple[type[Check], ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from kerasft.data.sources.edges import trimmed
 from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.auditable import Judgement, Units
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
 from kerasft.tasks.problems.names import identity, indices, name_warnings, read_name
 
@@ -192,6 +194,23 @@ class MultiLabel:
         least = min(chances.values())  # a label that is not there is no likelier
         surest = max(chances[name] if name in row["labels"] else 1 - chances.get(name, least) for name in wrong)
         return {"prediction": row["labels"], "score": surest}
+
+    def write(self, label: list[str]) -> str:
+        return json.dumps(label, ensure_ascii=False)
+
+    def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
+        """Each label by itself: the doubt in a row is that in the label which is least believed."""
+        probabilities, rows = _sigmoid(logits), np.arange(len(targets))
+        believed = np.where(targets > 0.5, probabilities, 1.0 - probabilities)  # (rows, labels)
+        units = tuple(
+            Units(rows, (targets[:, at] > 0.5).astype(np.int64), np.stack([1.0 - chance, chance], axis=1))
+            for at, chance in enumerate(probabilities.T)
+        )
+        suggested = [self.write(self.truth(row >= 0.5)) for row in probabilities]
+        return Judgement(1.0 - believed.min(1), suggested, units)
+
+    def answer_sets(self, targets: np.ndarray) -> np.ndarray:
+        return targets
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

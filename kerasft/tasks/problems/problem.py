@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+    from kerasft.tasks.base.auditable import Judgement
 
 
 class LabelSection(Protocol):
@@ -118,3 +119,14 @@ class Problem(Protocol):
 
     def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """A row of predictions/ -> {prediction, score} where it is wrong."""
+
+    def write(self, label: Any) -> str:
+        """A label as one field of a table, which `parse` reads."""
+        ...
+
+    def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
+        """What a model that did not learn from some texts says of their labels."""
+        ...
+
+    def answer_sets(self, targets: np.ndarray) -> np.ndarray | None:
+        """(rows, classes) 1 where a row has a class; None: there are no classes."""

@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.auditable import Judgement
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -113,3 +114,21 @@ class Regression:
 
     def mistake(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"prediction": row["value"], "score": abs(row["value"] - row["truth"])}
+
+    def write(self, label: float) -> str:
+        return f"{label:.12g}"
+
+    def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
+        """The doubt grows with the residual, in units of the numbers' deviation; 3 robust deviations are taken as wrong.
+
+        The scale of residuals is 1.4826 times the median of their distances from their median, which wrong numbers
+        do not move.
+        """
+        residuals = targets - self._values(logits)
+        distances = np.abs(residuals - np.median(residuals))
+        scale = 1.4826 * float(np.median(distances))
+        doubt = 1.0 - np.exp(-np.abs(residuals).astype(np.float64) / self.state["deviation"])
+        return Judgement(doubt, [self.write(value) for value in self._values(logits)], wrong=distances > 3.0 * scale)
+
+    def answer_sets(self, targets: np.ndarray) -> None:
+        return None

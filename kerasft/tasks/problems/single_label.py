@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.base.auditable import Judgement, Units
 from kerasft.tasks.problems.labels import (
     check_unknown,
     check_weights,
@@ -167,6 +168,21 @@ class SingleLabel:
         if row["label"] == row["truth"]:
             return None
         return {"prediction": row["label"], "score": row["score"]}
+
+    def write(self, label: str) -> str:
+        return label
+
+    def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
+        probabilities, rows = softmax(logits), np.arange(len(targets))
+        names = np.array(self.names(), object)
+        known = targets < probabilities.shape[1]  # a label without a logit is no class of the model
+        doubt = np.ones(len(targets))
+        doubt[known] = 1.0 - probabilities[rows[known], targets[known]]
+        units = Units(rows[known], targets[known].astype(np.int64), probabilities[known])
+        return Judgement(doubt, names[probabilities.argmax(-1)].tolist(), (units,))
+
+    def answer_sets(self, targets: np.ndarray) -> np.ndarray:
+        return np.eye(len(self.names()), dtype=np.float32)[targets]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

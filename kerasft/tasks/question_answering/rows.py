@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -74,6 +75,12 @@ def read_answers(value: Any, context: str, column: str, where: str) -> list[tupl
         BadRow: the value has none of these forms, or an answer is empty or not at its start.
     """
     return [_span(answer, context, column, where) for answer in _listed(value, column, where)]
+
+
+def write_answers(context: str, starts: Sequence[int], ends: Sequence[int]) -> str:
+    """Answers as JSON that `read_answers` reads; [] where there are none."""
+    answers = [{"text": context[start:end], "start": int(start)} for start, end in zip(starts, ends)]
+    return json.dumps(answers, ensure_ascii=False)
 
 
 def _listed(value: Any, column: str, where: str) -> list[Any]:

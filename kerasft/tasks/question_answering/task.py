@@ -12,7 +12,9 @@ from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.question_answering import rows
+from kerasft.tasks.question_answering.audit import judge_answers
 from kerasft.tasks.question_answering.checks import AnswerBorders
 from kerasft.tasks.question_answering.kind import KIND, wrong_answers
 
@@ -41,6 +43,8 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     compares = True
     headline = "f1"
     cuts_texts = False
+    audited = True
+    places_in_texts = True
     checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()
@@ -210,6 +214,16 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def truth(self, target: np.ndarray) -> Any:
         return target.tolist()
+
+    def write_answer(self, row: Mapping[str, Any]) -> str:
+        return rows.write_answers(row["context"], row["starts"], row["ends"])
+
+    def read_answer(self, written: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        spans = rows.read_answers(written, row["context"], "answers", row["where"])
+        return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
+
+    def judge(self, table: Table, split: PreparedQuestions, logits: np.ndarray) -> Judgement:
+        return judge_answers(split, self._decoded(split, logits), table.column("context"))
 
     def class_counts(self, split: PreparedQuestions) -> dict[str, int]:
         without = sum(not starts for starts in split.table.column("starts"))

@@ -14,6 +14,7 @@ from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
 from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
 from kerasft.tasks.relation_extraction import rows
@@ -38,6 +39,8 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     kind = KIND
     columns = rows.COLUMNS
     honours = OPTIONAL
+    audited = True
+    places_in_texts = True
     headline = "f1"
     rising = ("f1", "precision", "recall", *SingleLabel.rising)
     falling = SingleLabel.falling
@@ -201,6 +204,15 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     def truth(self, target: np.ndarray) -> str:
         return self.labels.truth(target)
+
+    def write_answer(self, row: Mapping[str, Any]) -> str:
+        return self.labels.write(row["label"])
+
+    def read_answer(self, written: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"label": self.labels.parse(written, row["where"])}
+
+    def judge(self, table: Table, split: Prepared, logits: np.ndarray) -> Judgement:
+        return self.labels.judge(split.targets, logits)
 
     def class_counts(self, split: Prepared) -> dict[str, int]:
         return self.labels.class_counts(split.targets)

@@ -10,6 +10,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
 from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
 from kerasft.tasks.text_classification import rows
@@ -33,6 +34,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     columns = rows.COLUMNS
     compares = True
     honours = OPTIONAL
+    audited = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -118,6 +120,18 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def truth(self, target: np.ndarray) -> Any:
         return self.problem.truth(target)
+
+    def write_answer(self, row: Mapping[str, Any]) -> str:
+        return self.problem.write(row["label"])
+
+    def read_answer(self, written: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"label": self.problem.parse(written, row["where"])}
+
+    def judge(self, table: Table, split: Prepared, logits: np.ndarray) -> Judgement:
+        return self.problem.judge(split.targets, logits)
+
+    def answer_sets(self, table: Table) -> np.ndarray | None:
+        return self.problem.answer_sets(self.targets(table))
 
     def class_counts(self, split: Prepared) -> dict[str, int]:
         return self.problem.class_counts(split.targets)

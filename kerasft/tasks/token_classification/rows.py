@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText, Span
+from kerasft.data.sources.sources import Record
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column
 from kerasft.tasks.base.columns import text_of
 from kerasft.tasks.token_classification.tagged_rows import join, read_spans, read_tagged, read_tokens
-
-if TYPE_CHECKING:
-    from kerasft.data.sources.sources import Record
 
 PAIRS = (("tokens", "tags"), ("text", "spans"))
 COLUMNS = tuple(Column(role, required=False) for pair in PAIRS for role in pair)
@@ -81,3 +80,15 @@ def read_text(record: Record, columns: Mapping[str, str], joiner: str) -> str:
     name = columns.get("text", "text")
     column = name if name in record.values else "text"
     return text_of(record.get(column, "text"), column, record.where)
+
+
+def write_spans(spans: Iterable[tuple[int, int, str]]) -> str:
+    """Entities as JSON that `corrected_spans` reads: [[start, end, type], ...]."""
+    return json.dumps([[int(start), int(end), kind] for start, end, kind in spans], ensure_ascii=False)
+
+
+def corrected_spans(written: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Entities of a row's text as `write_spans` writes them -> the columns that they are. Raises BadRow."""
+    record = Record({"text": row["text"], "spans": written}, row["where"])
+    spans = read_spans(record, "text", "spans")
+    return {"starts": spans["starts"], "ends": spans["ends"], "label": spans["types"]}

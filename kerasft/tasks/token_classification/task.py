@@ -13,9 +13,11 @@ from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
 from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
+from kerasft.tasks.token_classification.audit import judge_entities
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import iob2_tags, tag_warnings
@@ -43,6 +45,8 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     headline = "f1"
     cuts_texts = False
     typed_spans = True
+    audited = True
+    places_in_texts = True
     checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
@@ -203,6 +207,21 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         for number, at in enumerate(rows_of_text):
             padded["types"][number, : len(at)], padded["scores"][number, : len(at)] = names[at], scores[at]
         yield padded | {"count": counts}
+
+    def check_audit(self) -> None:
+        if self.section.crf:
+            raise UserError(
+                "task.crf: true gives paths of tags and no probability of a token; audit with task.crf=false"
+            )
+
+    def write_answer(self, row: Mapping[str, Any]) -> str:
+        return rows.write_spans(zip(row["starts"], row["ends"], row["label"]))
+
+    def read_answer(self, written: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        return rows.corrected_spans(written, row)
+
+    def judge(self, table: Table, split: PreparedWindows, logits: np.ndarray) -> Judgement:
+        return judge_entities(split, logits, self._decode_split(split, logits)[0], self.state["labels"])
 
     def _entity(self, text: str, spans: Spans, at: int) -> dict[str, Any]:
         start, end, kind = (int(values[at]) for values in (spans.starts, spans.ends, spans.types))

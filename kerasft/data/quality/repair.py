@@ -1,0 +1,51 @@
+"""Damaged texts, repaired: what was decoded wrongly, control characters, halves of surrogate pairs."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable
+
+from kerasft.errors import UserError
+from kerasft.invocation import install_command
+
+
+def check_installed(key: str) -> None:
+    """Raises UserError where ftfy, which repairs texts, is not installed; `key` asks for it."""
+    if importlib.util.find_spec("ftfy") is None:
+        raise UserError(f"{key} needs the package ftfy; install it: {install_command('quality')}")
+
+
+def repaired(text: str) -> str:
+    """A text without the damage that ftfy (Speer 2019, doi:10.5281/zenodo.2591652) finds; most come back as they are.
+
+    Curled quotes, ligatures, wide letters, HTML's names of characters and the form of accents stay as they are:
+    nobody has damaged them, and texts that the model will be asked have them, too.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _fixer()(text)
+
+
+@functools.cache
+def _fixer() -> Callable[[str], str]:
+    import ftfy
+
+    config = ftfy.TextFixerConfig(
+        unescape_html=False,
+        remove_terminal_escapes=True,
+        fix_encoding=True,
+        restore_byte_a0=True,
+        replace_lossy_sequences=True,
+        decode_inconsistent_utf8=True,
+        fix_c1_controls=True,
+        fix_latin_ligatures=False,
+        fix_character_width=False,
+        uncurl_quotes=False,
+        fix_line_breaks=False,
+        fix_surrogates=True,
+        remove_control_chars=True,
+        normalization=None,
+        explain=False,
+    )
+    return lambda text: ftfy.fix_text(text, config)
