@@ -231,6 +231,8 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     if ready.assembled.method is not None:
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = _sizes(trainer.model, run.config)
+    if ready.assembled.method is not None:
+        sizes["peft"] = {"method": ready.assembled.method.name, **ready.assembled.method.figures}
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
     return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)

@@ -54,6 +54,7 @@ class PeftRun:
         self.features, self.targets, self.weights = rows.batch(np.arange(8))
         self.before = self.logits()
         self.method = put_method(self.config, self.model, backbone)
+        self.method.begin(8)
         self.start = [variable.numpy() for variable in self.model.variables]
 
     def disturb(self) -> None:
