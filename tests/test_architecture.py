@@ -31,10 +31,12 @@ RANKS = (
         "merge",
     ),
     ("adapter",),
+    ("extraction",),
     ("session",),
     ("accelerators",),
     ("keras_models",),
     ("results",),
+    ("publish",),
     ("inference",),
     ("serving",),
     ("training",),
@@ -74,7 +76,8 @@ MANY_PARAMETERS: dict[str, int] = {
     "kerasft/kernels/operations.py:adam": 8,
     "kerasft/kernels/operations.py:attention": 8,
     "kerasft/kernels/operations.py:residual_norm": 8,
-    "kerasft/predict.py:predict": 9,
+    "kerasft/predict.py:predict": 10,
+    "kerasft/predict.py:predict_remote": 8,
     "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
 }
 

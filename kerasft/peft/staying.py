@@ -24,6 +24,7 @@ class Staying(Method):
     """
 
     _forms: Changes = []
+    _left = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -34,6 +35,15 @@ class Staying(Method):
         self._forms, self._before = forms, [(layer, type(layer)) for layer, _ in forms]
         for layer, kind in forms:
             layer.__class__ = kind
+
+    def leave(self) -> None:
+        """Layers have their own classes from here on, and their forms where they are installed alone."""
+        for layer, kind in self._before:
+            layer.__class__ = kind
+        self._left = True
+
+    def changes(self) -> Changes:
+        return self._forms if self._left else []
 
     @contextlib.contextmanager
     def taken_out(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ LONGEST_TEXT = 500  # signs of a text that is shown as an example
 
 def sections(report: Report) -> list[Section]:
     """The sections that this report has something for."""
-    built = [build(report) for build in report.kind.sections]
+    built = [build(report) for build in (*report.kind.sections, adapter_ranks)]
     return [section for section in built if section is not None]
 
 
@@ -39,6 +39,15 @@ def best_step(report: Report) -> int | None:
         if row.get("validation", {}).get(report.headline) is not None
     ]
     return -max(checked)[1] if checked else None
+
+
+def adapter_ranks(report: Report) -> Section | None:
+    """What a method that settles ranks itself has left to each layer."""
+    ranks = report.metrics.get("model", {}).get("peft", {}).get("ranks")
+    if not ranks:
+        return None
+    columns = [("layer", "text"), ("rank", "count")]
+    return Section("Ranks of the adapter", [Table(columns, list(ranks.items()), f"{sum(ranks.values()):,} in all")])
 
 
 def learning_curves(report: Report) -> Section | None:
