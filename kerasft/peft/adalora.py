@@ -144,6 +144,10 @@ class Adalora(Beside[Triplets]):
             values.assign(tf.convert_to_tensor(values) * mask)
 
     @property
+    def bookkeeping(self) -> list[keras.Variable]:
+        return self.untrained
+
+    @property
     def figures(self) -> Mapping[str, Any]:
         ranks = {adapter.target.path: adapter.rank for adapter in self.adapters}
         return {"ranks": ranks, "rank_sum": sum(ranks.values())}

@@ -116,6 +116,11 @@ class Method(abc.ABC):
         return [weight for weight in self.bank.weights if not weight.trainable]
 
     @property
+    def bookkeeping(self) -> list[keras.Variable]:
+        """Those of `untrained` that no answer depends on: they are not counted as parameters."""
+        return []
+
+    @property
     def depths(self) -> Mapping[str, int]:
         """Path of each variable of the bank -> depth of its layer, for the layer-wise learning rate."""
         return {}

@@ -79,3 +79,28 @@ def test_what_a_method_draws_comes_back_from_a_checkpoint(name, tiny_bert, prepa
     assert again.method.untrained
     for mine, theirs in zip(again.method.untrained, run.method.untrained, strict=True):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"method": "adalora", "rank": 4, "target_rank": 1, "allocate_from": 0.1, "allocate_until": 0.9},
+        {"method": "adapter", "style": "houlsby", "width": 3},
+    ],
+    ids=lambda section: section["method"],
+)
+def test_steps_go_on_from_a_checkpoint_as_if_never_stopped(section, tiny_bert, prepared, tmp_path):  # noqa: F811
+    def begun(steps: int) -> tuple[PeftRun, Checkpoints]:
+        keras.utils.set_random_seed(0)
+        run = PeftRun(section, tiny_bert(), prepared)
+        run.steps(steps)
+        return run, Checkpoints(tmp_path, run.model, run.optimizer, 1, others=run.method.untrained)
+
+    run, checkpoints = begun(3)
+    checkpoints.prepare()
+    checkpoints.save()
+    run.go_on(3, 6)
+    again, elsewhere = begun(0)
+    assert elsewhere.restore() == [] and elsewhere.step == 3
+    again.go_on(3, 6)
+    assert elsewhere.sha256() == checkpoints.sha256()

@@ -15,7 +15,7 @@ from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Examples, Facts, Figure, Report, Section, Table
 from kerasft.evaluation.report.class_sections import confusion, per_class
 from kerasft.evaluation.report.label_sections import levels, out_of_scope
-from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, score, title
+from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, megabytes, score, title
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
@@ -200,6 +200,9 @@ def _cost(report: Report) -> list[tuple[str, str]]:
         "input_wait": ("Steps waited for input", "{:.1%}".format),
         "parameters": ("Parameters", magnitude),
         "trainable_parameters": ("Trained parameters", magnitude),
+        "peak_memory_bytes": ("Most memory", megabytes),
+        "device_peak_memory_bytes": ("Most memory of a GPU", megabytes),
+        "checkpoint_bytes": ("A checkpoint", megabytes),
     }
     figures = {**report.metrics.get("training", {}), **report.metrics.get("model", {})}
     return [(name, write(figures[key])) for key, (name, write) in forms.items() if figures.get(key) is not None]
