@@ -114,6 +114,8 @@ def assemble(
                 config, assembled.model, assembled.backbone, digests, fresh, head, task.state.get("labels")
             )
             assembled = replace(assembled, method=method, digests=digests)
+            if method.part is not None:
+                assembled = with_part(assembled, method.part)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
 
@@ -128,6 +130,8 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
         parts: that the backbone has.
     """
     model = task.build(backbone)
+    if beside := [layer for part in parts for layer in part.beside]:
+        model.beside = beside  # an attribute: their weights are the model's, and they are no layers of its graph
     preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
     return Assembled(model, backbone, tokenizer, preprocessor, parts, SavableParts.of(model, backbone), task=task)
 

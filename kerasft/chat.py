@@ -13,8 +13,8 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import quiet_tensorflow, run_program
 from kerasft.errors import UserError
-from kerasft.inference.export import Export
-from kerasft.inference.predictor import is_run, open_model
+from kerasft.inference.export import AdaptersExport, Export
+from kerasft.inference.predictor import is_run
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.printable import printable
 from kerasft.runs import Run
@@ -89,10 +89,12 @@ def chat(
 
 def _open(model: Path, overrides: Sequence[str], decoding: Sequence[str], trust: bool) -> Run | Untrained | Export:
     if is_config(model):
-        return open_model(model, [*overrides, *decoding])
+        return Untrained.open(model, [*overrides, *decoding])
     if is_run(model):
         return dataclasses.replace(Run.open(model), config=load_config(model / "config.yaml", [*overrides, *decoding]))
     export = Export.open(model, trust)
+    if isinstance(export, AdaptersExport):
+        raise UserError(f"{model} is an export with adapters, none of which writes texts; use kerasft predict")
     if overrides:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in OPTIONS)
         raise UserError(f"{overrides[0]}: {model} is an export and stays as it is; it can be told {options}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from kerasft.console.arguments import Parser
@@ -12,7 +13,8 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
-from kerasft.inference.predictor import open_model
+from kerasft.inference.export import AdaptersExport
+from kerasft.inference.predictor import one_adapter, open_model
 from kerasft.inference.remote import Remote, is_address, read_token
 from kerasft.tasks.registry import create_task
 
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=PRECISIONS[0],
         help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors",
     )
+    parser.add_argument("--adapter", metavar="NAME", help="which adapter answers, of an export with several")
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
     parser.add_argument("--top", type=int, default=5, help="how many texts of the index an answer has (default: 5)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="a server's bearer token, on its first line")
@@ -47,12 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.precision != PRECISIONS[0]:
             parser.error("--precision: for a model on this machine, not for one on a server")
         request = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
+        request += (args.adapter,)
         return run_program(lambda: predict_remote(*request))
     for option in ("token_file", "ca"):
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
     ask = (Path(args.model), args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
-    return run_program(lambda: predict(*ask, args.precision, args.trust))
+    return run_program(lambda: predict(*ask, args.precision, args.trust, args.adapter))
 
 
 def predict(
@@ -65,12 +69,15 @@ def predict(
     verbose: bool,
     precision: str = PRECISIONS[0],
     trust: bool = False,
+    adapter: str | None = None,
 ) -> int:
     """Streams: a window of batches is read, answered and written before the next is read; from a pipe, one batch."""
     for option, value in (("--batch-size", batch_size), ("--top", top)):
         if value < 1:
             raise UserError(f"{option}: {value} is too few; use 1 or more")
-    opened = open_model(model, trust=trust)
+    opened = one_adapter(open_model(model, trust=trust), model, adapter)
+    if isinstance(opened, AdaptersExport):
+        return predict_by_row(opened, source, format, batch_size, verbose)
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
@@ -99,8 +106,29 @@ def predict(
     return 0
 
 
+def predict_by_row(export: AdaptersExport, source: str, format: str, batch_size: int, verbose: bool) -> int:
+    """Streams rows that each name their adapter, a batch at a time."""
+    terminal = Terminal(verbose)
+    records = read_input(source, format, Reading(remark=terminal.line))
+    quiet_tensorflow(verbose)
+    from kerasft.inference.adapters import AdaptersPredictor
+
+    predictor = AdaptersPredictor(export.load())
+    while batch := list(islice(records, batch_size)):
+        for answer in predictor.answer_records(batch):
+            terminal.result(json.dumps(answer, ensure_ascii=False))
+    return 0
+
+
 def predict_remote(
-    address: str, source: str, format: str, batch_size: int, token_file: Path | None, ca: Path | None, verbose: bool
+    address: str,
+    source: str,
+    format: str,
+    batch_size: int,
+    token_file: Path | None,
+    ca: Path | None,
+    verbose: bool,
+    adapter: str | None = None,
 ) -> int:
     """Streams through a server: a few batches are under way while the next are read."""
     if batch_size < 1:
@@ -108,7 +136,7 @@ def predict_remote(
     terminal = Terminal(verbose)
     records = read_input(source, format, Reading(remark=terminal.line))
     quiet_tensorflow(verbose)
-    with Remote(address, token_file and read_token(token_file), ca) as remote:
+    with Remote(address, token_file and read_token(token_file), ca, adapter) as remote:
         for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import rendezvous
 from kerasft.errors import UserError
-from kerasft.inference.export import find_export, remove_drafts
 from kerasft.inference.untrained import Untrained, is_config
-from kerasft.invocation import command, install_command
+from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.publish import check_adapters, publish_adapters, published, tell_how_to_serve
 from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -85,6 +84,7 @@ def train_run(
     with speaking(cluster), rendezvous(cluster):
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
+        check_adapters(config, run.folder)
         task = create_task(config)
         task.check_config()
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
@@ -140,33 +140,22 @@ def export_run(
     Raises:
         ServableError: the SavedModel would not be served; nothing was written.
     """
-    from kerasft.serving.bundle import FOLDER, write_bundle
     from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
-    from kerasft.serving.tf_serving import ask_command, serve_commands
 
-    config, name = run.config, run.config.served_name
+    config, identity = run.config, run.identity()
+    if config.export.adapters:
+        return publish_adapters(config.served_name, config.export, terminal, directory, identity, once)
     trained = trained or run.load()
-    target = Path(directory or config.export.dir) / name
-    for draft in remove_drafts(target):
-        terminal.line(f"{draft}: removed; it is of an export that was killed")
-    identity = run.identity()
-    version = find_export(target, identity) if once else None
-    if version is None:
+
+    def write(target: Path) -> Path:
         metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
-        with terminal.progress("export", 1, unit="servable") as line:
-            parts = trained.task, trained.preprocessor, trained.model
-            version = export_model(*parts, target, {**metadata, "run": identity})
-            line.update(1)
-    terminal.result(f"export: {version}")
-    for file in write_bundle(target, name, int(version.name), trained.task.sample()):
-        terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
-    terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")
-    lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
-    terminal.result(f"to serve it on this machine: {command('serve', target)}{lacking}")
-    terminal.file("to operate it", target / FOLDER / "README.md")
-    terminal.result(serve_commands(target, name))
-    terminal.result(f"# and to ask it\n{ask_command(name, trained.task.sample())}")
+        parts = trained.task, trained.preprocessor, trained.model
+        return export_model(*parts, target, {**metadata, "run": identity})
+
+    target = Path(directory or config.export.dir) / config.served_name
+    version = published(target, write, terminal, identity if once else None)
+    tell_how_to_serve(version, trained.task.sample(), terminal)
     return version
 
 

@@ -12,8 +12,13 @@ import yaml
 from safetensors.numpy import load_file
 from support.projects import make_project, train_in
 
+import kerasft
 from kerasft import adapter, merge, run_adapter, train
+from kerasft.assembly import load_model
 from kerasft.models.presets.presets import load_backbone
+from kerasft.peft.staying import staying_layers
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
 from kerasft.training.trainer import Trainer
 
 LORA = {"method": "lora", "rank": 2, "alpha": 8, "dropout": 0.2}
@@ -62,6 +67,9 @@ def test_a_run_leaves_a_merged_preset_an_adapter_and_small_checkpoints(tiny_pres
     files = list(Path("runs/whole/checkpoints").rglob("*.data*"))
     whole = Path(tiny_preset, "model.weights.h5").stat().st_size
     assert files and max(file.stat().st_size for file in files) < 0.6 * whole
+    newest = Path("runs/whole/checkpoints").glob("ckpt-*.*")
+    assert sizes["checkpoint_bytes"] == sum(file.stat().st_size for file in newest)
+    assert 10**7 < sizes["peak_memory_bytes"] < 10**12 and sizes["device_peak_memory_bytes"] is None
 
 
 def test_a_run_that_was_broken_off_ends_with_the_bits_of_one_that_was_not(monkeypatch, capsys):
@@ -134,3 +142,76 @@ def test_an_adapter_that_can_t_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         run_adapter.save_adapter(None, None, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def staying(trained) -> Path:
+    """Its run `beside` has adapters that stay in the model; it is exported."""
+    peft = "{method: adapter, width: 4, style: houlsby}"
+    train_in(trained, "name=beside", f"model.peft={peft}", "model.dropout=0", "export.enabled=true")
+    return trained
+
+
+def test_adapters_that_stay_are_saved_measured_served_and_started_from(staying, capsys):
+    files = {path.name for path in Path("runs/beside/model").iterdir()}
+    assert "peft.weights.npz" in files
+    adapters, base = tensors("beside"), Path("runs/beside/adapter/adapter_config.json")
+    ups = [value for name, value in adapters.items() if name.endswith("adapter_up.weight")]
+    assert len(ups) == 2 and all(np.abs(value).max() > 1e-4 for value in ups)
+    assert json.loads(base.read_text())["peft_type"] == "KERASFT_ADAPTER"
+    texts = ["goal by the team", "the bank"]
+    run, served = (kerasft.load(model).answer(texts) for model in ("runs/beside", "saved_models/beside"))
+    assert [row["label"] for row in run] == [row["label"] for row in served]
+    assert [row["score"] for row in run] == pytest.approx([row["score"] for row in served], abs=1e-5)
+    # As a preset it brings its adapters; nothing else may be put on top, and all of it may train.
+    model = load_model(Path("runs/beside/model"), create_task(Run.open(Path("runs/beside")).config, {"labels": [1, 2]}))
+    assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["EinsumDense", "Dense"]
+    assert train.main(["config.yaml", "name=third", "model.preset=run:runs/beside"]) == 2
+    assert "has an adapter that stays beside" in capsys.readouterr().err
+    start = ["model.peft={method: adapter, width: 4, style: houlsby, start: runs/beside}", *STILL]
+    assert train.main(["config.yaml", "name=again", "model.dropout=0", *start]) == 0, capsys.readouterr().err
+    for name, value in adapters.items():
+        np.testing.assert_allclose(tensors("again")[name], value, atol=1e-6)
+    assert metrics("again")["test"]["accuracy"] == metrics("beside")["test"]["accuracy"]
+
+
+def test_a_full_run_becomes_an_adapter_and_adapters_are_added(tiny_preset, capsys):
+    assert train.main(["config.yaml", "name=all", "model.peft=null", "model.dropout=0"]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    assert adapter.main(["extract", "runs/all", "--rank", "16", "--to", "difference"]) == 0
+    said = capsys.readouterr().err
+    assert "rank 16 keeps 100.0% of the difference of linear layers" in said
+    base, after = (load_backbone(str(preset)) for preset in (tiny_preset, "runs/all/model"))
+    query = [
+        backbone.get_layer("transformer_layer_0")._self_attention_layer._query_dense.kernel.numpy().reshape(16, 16)
+        for backbone in (base, after)
+    ]
+    found = load_file("difference/adapter_model.safetensors")
+    delta = (found[f"{QUERY}.lora_B.weight"] @ found[f"{QUERY}.lora_A.weight"]).T
+    np.testing.assert_allclose(delta, query[1] - query[0], atol=1e-6)
+    # The sum of it and another starts a run as any adapter does.
+    both = ["merge", "difference", "runs/whole", "--how", "linear", "--weights", "1", "0.5", "--to", "sum"]
+    assert adapter.main(both) == 0 and adapter.main(["import", "sum"]) == 0
+    section = yaml.safe_load(capsys.readouterr().out.partition("\n")[2])["peft"]
+    assert (section["rank"], section["alpha"]) == (18, 18.0)
+    start = [f"model.peft.{key}={json.dumps(section[key])}" for key in ("rank", "alpha", "targets", "start")]
+    assert train.main(["config.yaml", "name=summed", "model.peft.dropout=0", *start, *STILL]) == 0
+    merged = load_backbone("runs/summed/model")
+    kernel = merged.get_layer("transformer_layer_0")._self_attention_layer._query_dense.kernel.numpy().reshape(16, 16)
+    own = tensors("whole")
+    more = 4.0 * (own[f"{QUERY}.lora_B.weight"] @ own[f"{QUERY}.lora_A.weight"]).T
+    np.testing.assert_allclose(kernel - query[0], delta + 0.5 * more, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["merge", "runs/whole", "runs/whole", "--to", "x"], "say --how (linear, ties, dare, svd) and --to DIR"),
+        (["merge", "runs/whole", "runs/whole", "--how", "svd", "--density", "0.5", "--to", "x"], "--density: for ties"),
+        (["extract", "runs/whole", "--to", "x"], "say --rank R and --to DIR"),
+        (["export", "runs/whole", "x", "--rank", "2"], "it takes no --rank"),
+    ],
+)
+def test_what_an_action_does_not_take_is_refused(arguments, said, capsys):
+    assert adapter.main(arguments) == 2
+    assert said in capsys.readouterr().err and not Path("x").exists()

@@ -67,6 +67,8 @@ class Programs:
             steps = self.length(config.training.batch_size).steps
             self.optimizer = create_optimizer(config.training, steps, self.model, layer_depths(assembled.backbone))
             self.objective = make_objective(config)(self.model, task)
+        if self.method:
+            self.method.begin(steps)
         self._strategy, self._batches = strategy, {}
         self._recomputed = recomputed_layers(config, assembled.backbone)
         size = config.training.evaluation_batch_size

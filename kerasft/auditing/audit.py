@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasft.auditing.confident import label_issues
-from kerasft.auditing.transitions import true_probabilities
 from kerasft.auditing.review import begin_output, check_output, write_audit
+from kerasft.auditing.transitions import true_probabilities
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.cross_validation.runs import Fold, Folded

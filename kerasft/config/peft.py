@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, Optional, Union
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kerasft.config.section import Folder, Section
 
@@ -79,6 +79,48 @@ class PissaConfig(PairsConfig):
     method: Literal["pissa"] = Field(description="The method.")
 
 
+class AdaloraConfig(_TargetsConfig):
+    """Pairs whose ranks a budget settles while they train (Zhang et al. 2023, arXiv:2303.10512)."""
+
+    method: Literal["adalora"] = Field(description="The method.")
+    rank: int = Field(12, ge=1, description="Values of each layer at first.")
+    target_rank: int = Field(8, ge=1, description="Values a layer has at the end, on average over the layers.")
+    alpha: float = Field(16.0, gt=0, description="The output of a layer's values is multiplied by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of what is read.")
+    allocate_from: float = Field(0.1, ge=0, lt=1, description="Share of the steps before the budget begins to fall.")
+    allocate_until: float = Field(
+        0.7, gt=0, le=1, description="Share of the steps after which the values that stay are settled."
+    )
+    allocate_every: int = Field(1, ge=1, description="Steps from one choice of the values that stay to the next.")
+    orthogonality: float = Field(
+        0.1, ge=0, description="Weight of the penalty for columns and rows that are not orthogonal."
+    )
+
+    @model_validator(mode="after")
+    def _falls(self) -> "AdaloraConfig":
+        if self.target_rank > self.rank:
+            raise ValueError(f"target_rank: {self.target_rank} is more than rank, {self.rank}; use that or less")
+        if self.allocate_until <= self.allocate_from:
+            raise ValueError(
+                f"allocate_until: {self.allocate_until} is not after allocate_from, {self.allocate_from}; make it more"
+            )
+        return self
+
+
+class AdapterConfig(_MethodConfig):
+    """Small networks behind or beside layers of the backbone, which stay in the served model."""
+
+    method: Literal["adapter"] = Field(description="The method.")
+    style: Literal["pfeiffer", "houlsby", "parallel"] = Field(
+        "pfeiffer",
+        description="pfeiffer: after each feed-forward part (arXiv:2005.00247); houlsby: after attention, too, and "
+        "normalisation trains (arXiv:1902.00751); parallel: beside each feed-forward part (arXiv:2110.04366).",
+    )
+    width: int = Field(48, ge=1, description="Numbers between the two layers of an adapter.")
+    activation: Literal["relu", "gelu", "silu", "tanh"] = Field("relu", description="Between the two layers.")
+    scale: float = Field(1.0, gt=0, description="What an adapter's output is multiplied by; for parallel, 4 is usual.")
+
+
 class VeraConfig(_TargetsConfig):
     """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
 
@@ -108,6 +150,16 @@ class LayernormConfig(_MethodConfig):
 
 # One more method is one more class here.
 PeftConfig = Annotated[
-    Union[LoraConfig, BitfitConfig, LayernormConfig, Ia3Config, DoraConfig, VeraConfig, PissaConfig],
+    Union[
+        LoraConfig,
+        BitfitConfig,
+        LayernormConfig,
+        Ia3Config,
+        AdapterConfig,
+        DoraConfig,
+        AdaloraConfig,
+        VeraConfig,
+        PissaConfig,
+    ],
     Field(discriminator="method", description="The method."),
 ]

@@ -14,7 +14,7 @@ from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
 from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
-from kerasft.config.output import ExportConfig, OutputConfig
+from kerasft.config.output import NAME, ExportConfig, OutputConfig
 from kerasft.config.search import SearchConfig
 from kerasft.config.section import Section
 from kerasft.config.tasks import Task
@@ -132,7 +132,7 @@ class Config(Section):
     """One training run, from data to SavedModel."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=NAME,
         max_length=200,
         description="Names the run and the served model: ASCII letters and digits, and after the first also . _ -",
     )

@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.drafts import remove_abandoned
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
+from kerasft.serving.adapters.facts import DEFAULT, KEY
 from kerasft.serving.exporter import DRAFT, SERVABLE
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.tasks.base import Task
@@ -64,27 +65,32 @@ class Export:
         folder: of the version.
         task: that it answers.
         trust: the user vouches for it, so that it may reach out of its graph, see `serving/outside_ops.py`.
+        signature: that answers: the name of an adapter where the export has several.
     """
 
     folder: Path
     task: Task
     trust: bool = False
+    signature: str = DEFAULT
 
     @property
     def config(self) -> Config:
         return self.task.config
 
     @classmethod
-    def open(cls, folder: Path, trust: bool = False) -> Export:
+    def open(cls, folder: Path, trust: bool = False) -> Export | AdaptersExport:
         """Raises UserError where the folder was not written by kerasft."""
         file = find_version(folder) / "assets.extra" / "kerasft.json"
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
-            config = Config.model_validate(facts["config"])
-        except (OSError, ValueError, KeyError) as error:
+            version = file.parent.parent
+            if adapters := facts.get(KEY):
+                of_adapters = {name: cls(version, _task(each), trust, name) for name, each in adapters.items()}
+                return AdaptersExport(version, of_adapters)
+            return cls(version, _task(facts), trust)
+        except (OSError, ValueError, KeyError, AttributeError) as error:
             reason = type(error).__name__
             raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error
-        return cls(file.parent.parent, create_task(config, facts["state"]), trust)
 
     def load(self) -> Servable:
         """Loads the graph and its weights.
@@ -97,7 +103,39 @@ class Export:
 
         check_trusted(self.folder, self.trust)
         loaded = tf.saved_model.load(str(self.folder), tags=["serve"])
-        return Servable(self.task, loaded.signatures["serving_default"], loaded)
+        return self.of(loaded)
+
+    def of(self, loaded: Any) -> Servable:
+        """The same of a SavedModel that is loaded already."""
+        return Servable(self.task, loaded.signatures[self.signature], loaded)
+
+
+@dataclass(frozen=True)
+class AdaptersExport:
+    """An export of a base and several adapters.
+
+    Attributes:
+        folder: of the version.
+        exports: each adapter as an export of its own.
+    """
+
+    folder: Path
+    exports: Mapping[str, Export]
+
+    def one(self, adapter: str) -> Export:
+        """One adapter. Raises UserError where it is not there."""
+        if adapter not in self.exports:
+            raise UserError(f"{self.folder}: there is no adapter {adapter!r}; there are {', '.join(self.exports)}")
+        return self.exports[adapter]
+
+    def load(self) -> dict[str, Servable]:
+        """All adapters of one graph. Raises ServableError as `Export.load` does."""
+        first = next(iter(self.exports.values())).load()
+        return {name: export.of(first.loaded) for name, export in self.exports.items()}
+
+
+def _task(facts: Mapping[str, Any]) -> Task:
+    return create_task(Config.model_validate(facts["config"]), facts["state"])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from kerasft.console.terminal import quiet_tensorflow
 from kerasft.errors import UserError
-from kerasft.inference.export import Export
+from kerasft.inference.export import AdaptersExport, Export
 from kerasft.inference.remote import Remote, is_address
 from kerasft.inference.texts import Texts
 from kerasft.inference.untrained import Untrained, is_config
@@ -41,7 +41,9 @@ class Predictor(Protocol):
         ...
 
 
-def load(model: str | os.PathLike[str], *, trust: bool = False, token: str | None = None) -> Predictor:
+def load(
+    model: str | os.PathLike[str], *, trust: bool = False, token: str | None = None, adapter: str | None = None
+) -> Predictor:
     """A model that answers texts.
 
         import kerasft
@@ -53,21 +55,42 @@ def load(model: str | os.PathLike[str], *, trust: bool = False, token: str | Non
             `http://HOST:8501/v1/models/NAME`.
         trust: run a SavedModel that reaches files or networks, too.
         token: a server's bearer token.
+        adapter: that answers, of a model with several; None: each row names its own, `adapter`.
 
     Raises:
         UserError: there is no such model, or it can't be loaded.
     """
     if is_address(str(model)):
-        return Remote(str(model), token)
-    opened = open_model(Path(model), trust=trust)
+        return Remote(str(model), token, adapter=adapter)
+    opened = one_adapter(open_model(Path(model), trust=trust), model, adapter)
     quiet_tensorflow(verbose=False)
+    from kerasft.inference.adapters import AdaptersPredictor
     from kerasft.inference.batches import with_fused_layers
     from kerasft.inference.local import LocalPredictor
 
+    if isinstance(opened, AdaptersExport):
+        return AdaptersPredictor(opened.load())
     return LocalPredictor(with_fused_layers(opened.load()))
 
 
-def open_model(model: Path, overrides: Sequence[str] = (), trust: bool = False) -> Run | Export | Untrained:
+def one_adapter(
+    opened: Run | Export | AdaptersExport | Untrained, model: str | os.PathLike[str], adapter: str | None
+) -> Run | Export | AdaptersExport | Untrained:
+    """The adapter of a model that is meant; all of them where none is named.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if adapter is None:
+        return opened
+    if not isinstance(opened, AdaptersExport):
+        raise UserError(f"--adapter: {model} is one model, not an export with adapters; leave it out")
+    return opened.one(adapter)
+
+
+def open_model(
+    model: Path, overrides: Sequence[str] = (), trust: bool = False
+) -> Run | Export | AdaptersExport | Untrained:
     """A model on this machine, not loaded yet: it has a `config`, and `load`.
 
     Args:

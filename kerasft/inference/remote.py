@@ -49,12 +49,13 @@ class Remote:
         address: http://HOST:8501/v1/models/NAME, or grpc://..., or with /versions/N or /labels/L behind it.
         token: a bearer token.
         ca: PEM file of the authority that signed the server's certificate.
+        adapter: that answers, of a model with several; None: each row names its own, `adapter`.
 
     Raises:
-        UserError: the address has another form, or the server does not have the model.
+        UserError: the address has another form, or the server does not have the model or the adapter.
     """
 
-    def __init__(self, address: str, token: str | None = None, ca: Path | None = None):
+    def __init__(self, address: str, token: str | None = None, ca: Path | None = None, adapter: str | None = None):
         match = ADDRESS.fullmatch(address)
         if match is None:
             raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
@@ -67,7 +68,12 @@ class Remote:
             raise UserError(f"{address}: {error.code.name}: {error.message}") from error
         if "serving_default" not in signatures:
             raise UserError(f"{address}: has no signature serving_default")
-        self.inputs = sorted(signatures["serving_default"]["inputs"])
+        self._signature = adapter or "serving_default"
+        if adapter is not None and (
+            "adapter" not in signatures["serving_default"]["inputs"] or adapter not in signatures
+        ):
+            raise UserError(f"--adapter: {address} has no adapter {adapter!r}; it has {', '.join(sorted(signatures))}")
+        self.inputs = sorted(signatures[self._signature]["inputs"])
 
     def answer(self, texts: Texts) -> list[dict[str, Any]]:
         """What the server's default signature gives for each text; see `kerasft.inference.predictor.Predictor`."""
@@ -87,7 +93,9 @@ class Remote:
             try:
                 while batch := list(islice(rows, batch_size)):
                     columns = {name: [_text(record, name) for record in batch] for name in self.inputs}
-                    waiting.append((batch[0].where, threads.submit(self._client.predict, self._which, columns)))
+                    waiting.append(
+                        (batch[0].where, threads.submit(self._client.predict, self._which, columns, self._signature))
+                    )
                     if len(waiting) == IN_FLIGHT:
                         yield from self._take(*waiting.popleft())
                 while waiting:

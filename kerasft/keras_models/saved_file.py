@@ -108,7 +108,8 @@ def float32_twin(assembled: Assembled, task: Task) -> tuple[Task, Assembled]:
     twin = create_task(task.config, task.state)
     with dtype_policy("float32"):
         backbone = backbone_of_config(backbone_config(assembled.backbone), PLACE, "float32")
-        made = with_head(twin, backbone, assembled.tokenizer)
+        parts = tuple(type(part).put_in(backbone, part.settings) for part in assembled.parts)
+        made = with_head(twin, backbone, assembled.tokenizer, parts)
     pairs: tuple[tuple[keras.Model, keras.Model], ...] = (
         (made.backbone, assembled.backbone),
         (made.model, assembled.model),

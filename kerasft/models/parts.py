@@ -36,6 +36,11 @@ class Part(abc.ABC):
         """The layers that were put in."""
 
     @property
+    def beside(self) -> list[keras.layers.Layer]:
+        """Those of `layers` that no layer of the backbone holds, so that the model has to."""
+        return []
+
+    @property
     @abc.abstractmethod
     def variables(self) -> Mapping[str, keras.Variable]:
         """What is saved, by names that are the same each time the part is put in."""

@@ -6,13 +6,15 @@ import abc
 import contextlib
 import itertools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasft.models.layer_classes import Changes, as_classes
+from kerasft.models.parts import Part
 from kerasft.models.swapped_weights import swapped_in
 from kerasft.peft.adapter_files import Adapter
 from kerasft.peft.new_rows import NAME as NEW_ROWS
@@ -30,14 +32,15 @@ class Bank(keras.layers.Layer):
         super().__init__(name="peft", dtype="float32")
         self.built = True
 
-    def add(self, path: str, value: np.ndarray, trainable: bool = True) -> keras.Variable:
-        """A variable with this value."""
+    def add(self, path: str, value: np.ndarray, trainable: bool = True, aggregation: str = "none") -> keras.Variable:
+        """A variable with this value; `aggregation`: `only_first_replica` where steps assign it themselves."""
         return self.add_weight(
             name=path.replace("/", "."),
             shape=value.shape,
             initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(value, dtype),
             dtype="float32",
             trainable=trainable,
+            aggregation=aggregation,
         )
 
     def add_dropout(self, rate: float, seed: int) -> keras.layers.Dropout | None:
@@ -113,6 +116,11 @@ class Method(abc.ABC):
         return [weight for weight in self.bank.weights if not weight.trainable]
 
     @property
+    def bookkeeping(self) -> list[keras.Variable]:
+        """Those of `untrained` that no answer depends on: they are not counted as parameters."""
+        return []
+
+    @property
     def depths(self) -> Mapping[str, int]:
         """Path of each variable of the bank -> depth of its layer, for the layer-wise learning rate."""
         return {}
@@ -121,6 +129,32 @@ class Method(abc.ABC):
     def rates(self) -> Mapping[str, float]:
         """Path of a variable -> what its learning rate is multiplied by, where that is not 1."""
         return {}
+
+    @property
+    def part(self) -> Part | None:
+        """The method's layers, where they stay in the model: saved, evaluated and exported with it; None: merged."""
+        return None
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What `metrics.json` says of the weights as they are now, section `model.peft`."""
+        return {}
+
+    def begin(self, steps: int) -> None:
+        """Told once before the first step of a process, or before going on: how many steps the run has."""
+
+    def before_update(self, variables: Sequence[keras.Variable], gradients: list, now: tf.Tensor) -> list:
+        """In the graph of a step, before the optimizer: the gradients that it gets, a replica's share of each.
+
+        Args:
+            variables: that train.
+            gradients: of the loss, not yet summed over replicas.
+            now: how many steps there were before.
+        """
+        return gradients
+
+    def after_update(self, now: tf.Tensor) -> None:
+        """In the graph of a step, after the optimizer."""
 
     def changes(self) -> Changes:
         """The method's own forms of layers in a step, each before the form that the layer has by now."""

@@ -35,6 +35,36 @@ def _numbered(paths: Sequence[str]) -> list[str]:
     return [name.lstrip("/").replace("/", ".") for name in found]
 
 
+def modules_in_files(backbone: keras.Model, paths: Sequence[str]) -> list[str]:
+    """Names of layers in files: those of PEFT where they are known, our own elsewhere."""
+    known = known_names(backbone, paths)
+    return [known.get(path, own) for path, own in zip(paths, _numbered(paths))]
+
+
+def names_in_files(backbone: keras.Model, weights: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
+    """A backbone's own weights by their names in files."""
+    modules = modules_in_files(backbone, [weight.path.rsplit("/", 1)[0] for weight in weights])
+    kinds = (_KINDS.get(weight.path.rsplit("/", 1)[-1], "weight") for weight in weights)
+    return {f"{module}.{kind}": weight for module, kind, weight in zip(modules, kinds, weights)}
+
+
+def assign_from(start: Adapter, named: Mapping[str, keras.Variable]) -> None:
+    """Gives weights the values that an adapter has by these names.
+
+    Raises:
+        UserError: it has none, or of another size.
+    """
+    for name, weight in named.items():
+        value = start.tensors.get(name)
+        if value is None or value.size != math.prod(weight.shape):
+            what = "nothing" if value is None else f"{value.size} numbers"
+            raise UserError(
+                f"{start.folder} has {what} for {weight.path} ({name}); use the preset and the model.peft.layers "
+                "that it was trained with"
+            )
+        weight.assign(value.reshape(weight.shape))
+
+
 class Inside(Method):
     """A method that trains the weights that `chosen` says, in the layers of `model.peft.layers`."""
 
@@ -64,25 +94,10 @@ class Inside(Method):
                 f"{start.folder} is of {start.config.get('peft_type')}, not {self.peft_type}; set model.peft.method "
                 "accordingly"
             )
-        for name, weight in self._by_name().items():
-            value = start.tensors.get(name)
-            if value is None or value.size != math.prod(weight.shape):
-                what = "nothing" if value is None else f"{value.size} numbers"
-                raise UserError(
-                    f"{start.folder} has {what} for {weight.path} ({name}); use the preset and the model.peft.layers "
-                    "that it was trained with"
-                )
-            weight.assign(value.reshape(weight.shape))
+        assign_from(start, self._by_name())
 
     def _by_name(self) -> dict[str, keras.Variable]:
-        """The weights by the names that files of PEFT have for them, where it is known, and by our own elsewhere."""
-        paths = [weight.path.rsplit("/", 1)[0] for weight in self.trained]
-        modules = known_names(self.backbone, paths)
-        found: dict[str, keras.Variable] = {}
-        for path, own, weight in zip(paths, _numbered(paths), self.trained):
-            kind = _KINDS.get(weight.path.rsplit("/", 1)[-1], "weight")
-            found[f"{modules.get(path, own)}.{kind}"] = weight
-        return found
+        return names_in_files(self.backbone, self.trained)
 
     def peft_config(self) -> dict[str, Any]:
         return {"peft_type": self.peft_type, "layers": self.config.layers, "inference_mode": True}

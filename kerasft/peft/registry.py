@@ -10,10 +10,12 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.savable import lora_layers
+from kerasft.peft.adalora import Adalora
 from kerasft.peft.adapter_files import Adapter, read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import new_pooler
 from kerasft.peft.bitfit import Bitfit
+from kerasft.peft.bottleneck import BottleneckAdapters
 from kerasft.peft.dora import Dora
 from kerasft.peft.head_tensors import is_of_head, load_head
 from kerasft.peft.ia3 import Ia3
@@ -22,10 +24,12 @@ from kerasft.peft.lora import Lora
 from kerasft.peft.module_names import known_prefix
 from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
+from kerasft.peft.staying import staying_layers
 from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Lora, Bitfit, Layernorm, Ia3, Dora, Vera, Pissa)}
+_KINDS = (Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa)
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
 
 
 def put_method(
@@ -80,6 +84,11 @@ def _check_plain(config: Config, model: keras.Model, backbone: keras.Model) -> N
         raise UserError(
             f"model.peft: {config.model.preset} has no pooler, and a random one would stay as it is; set task.pooling: "
             "cls, which trains one of its own"
+        )
+    if with_forms := staying_layers(backbone):
+        raise UserError(
+            f"model.peft: {config.model.preset} has an adapter that stays beside {with_forms[0].path}; train all of it "
+            "with model.peft: null, or start from its base with model.peft.start"
         )
     if with_lora := lora_layers(backbone):
         raise UserError(

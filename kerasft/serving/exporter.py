@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,20 +54,34 @@ def export(
         ServableError: the check failed; `directory` is as it was.
         UserError: `directory` cannot be written.
     """
+
+    def write(draft: Path) -> None:
+        save(task, preprocessor, model, draft)
+        inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
+        numbers = probe_numbers(task.numbers, rows_of(inputs))
+        check_trusted(draft)
+        check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
+        measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
+        write_labels(draft, task.state.get("labels"))
+        facts = {
+            "task": task.config.task.model_dump(mode="json"),
+            "labels": task.state.get("labels"),
+            "numbers": task.numbers,
+            "max_length": task.config.model.max_length,
+        }
+        write_facts(draft, {**metadata, "measured": measured.as_dict(), **facts})
+
+    return write_version(directory, write)
+
+
+def write_version(directory: Path, write: Callable[[Path], None]) -> Path:
+    """`directory`/VERSION, the next integer: what `write` leaves in the folder that it is given, or nothing."""
     folders = _make_directory(directory)
     try:
         with make_draft(directory, DRAFT) as hidden:
             # One level down: the hidden folder itself is private to this user, the servable must not be.
             draft = hidden / SERVABLE
-            save(task, preprocessor, model, draft)
-            inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
-            numbers = probe_numbers(task.numbers, rows_of(inputs))
-            check_trusted(draft)
-            check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
-            measured = warm_up(
-                draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers
-            )
-            _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
+            write(draft)
             return _publish(draft, directory)
     finally:
         # Only folders that are still empty go: after a success, or beside another export, none is.
@@ -105,7 +119,7 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
         lambda **texts: token_counts(preprocessor, texts), autograph=False
     ).get_concrete_function(**specs)
     tf.saved_model.save(module, str(path), signatures=signatures)
-    _set_method_names(path)
+    set_method_names(path)
 
 
 def expected_answers(
@@ -163,7 +177,8 @@ def _signature_with(task: Task, preprocessor: StringPreprocessor, model: keras.M
     return tf.function(signature, autograph=False).get_concrete_function(**specs)
 
 
-def _set_method_names(path: Path) -> None:
+def set_method_names(path: Path) -> None:
+    """Signatures of TensorFlow Serving's names have its methods."""
     # tf.saved_model.save calls every signature a Predict.
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -177,20 +192,23 @@ def _set_method_names(path: Path) -> None:
     (path / "fingerprint.pb").unlink(missing_ok=True)
 
 
-def _write_extras(path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
+def write_labels(path: Path, labels: Sequence[str] | None, name: str = "labels") -> None:
+    """Writes `assets.extra/NAME.txt`, where there are labels."""
+    if not labels:
+        return
+    # A line a label, so a line break inside one is written as the two characters \n.
+    lines = [re.sub(r"\r\n|\r|\n", r"\\n", label) + "\n" for label in labels]
     folder = path / "assets.extra"
     folder.mkdir(exist_ok=True)
-    labels = task.state.get("labels")
-    if labels:
-        # A line a label, so a line break inside one is written as the two characters \n.
-        lines = [re.sub(r"\r\n|\r|\n", r"\\n", label) + "\n" for label in labels]
-        (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
-    facts = {
-        **metadata,
-        "task": task.config.task.model_dump(mode="json"),
-        "labels": labels,
-        "numbers": task.numbers,
-        "max_length": task.config.model.max_length,
+    (folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes `assets.extra/kerasft.json`: these facts, the signatures, and the versions of all that made it."""
+    folder = path / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    whole = {
+        **facts,
         "signatures": _describe_signatures(path),
         "versions": {
             "kerasft": kerasft.__version__,
@@ -198,7 +216,7 @@ def _write_extras(path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
             **{package: version(package) for package in PACKAGES},
         },
     }
-    text = json.dumps(facts, ensure_ascii=False, indent=2)
+    text = json.dumps(whole, ensure_ascii=False, indent=2)
     (folder / "kerasft.json").write_text(text + "\n", encoding="utf-8")
 
 

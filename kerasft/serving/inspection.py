@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
+from kerasft.serving.adapters.facts import DEFAULT, KEY, probes_of
 from kerasft.serving.capi_process import run_capi
 from kerasft.serving.outside_ops import outside_faults
 from kerasft.serving.servable_check import (
@@ -108,17 +109,20 @@ def _run(saved_model: Path, meta_graph: MetaGraphDef, requests: Sequence[dict[st
     facts = saved_model / "assets.extra" / "kerasft.json"
     if not facts.is_file():
         return "", reply["not_confined"]
-    inputs, numbers = _probes(facts, sorted(meta_graph.signature_def["serving_default"].inputs))
-    return f"; {check(saved_model, inputs, numbers=numbers, confined=True)}", reply["not_confined"]
+    inputs, numbers, own = _probes(facts, sorted(meta_graph.signature_def["serving_default"].inputs))
+    return f"; {check(saved_model, inputs, numbers=numbers, confined=True, own=own)}", reply["not_confined"]
 
 
-def _probes(facts: Path, columns: Sequence[str]) -> tuple[Inputs, Numbers]:
+def _probes(facts: Path, columns: Sequence[str]) -> tuple[Inputs, Numbers, dict[str, Inputs]]:
     """What an export of kerasft is asked; `kerasft.json` may be a stranger's, too."""
     try:
         metadata = json.loads(facts.read_text(encoding="utf-8"))
         if not columns or not 0 < int(metadata["max_length"]) <= LONGEST:
             raise ValueError
+        if adapters := metadata.get(KEY):
+            own = probes_of(adapters)
+            return own[DEFAULT], {}, own
         inputs = probe_inputs(columns, int(metadata["max_length"]))
-        return inputs, probe_numbers(metadata.get("numbers", {}), rows_of(inputs))
+        return inputs, probe_numbers(metadata.get("numbers", {}), rows_of(inputs)), {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServableError(f"{facts}: not as kerasft writes it ({type(error).__name__})") from error

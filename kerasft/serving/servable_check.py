@@ -57,6 +57,7 @@ def check(
     timeout: float = TIMEOUT_SECONDS,
     numbers: Numbers | None = None,
     confined: bool = False,
+    own: Mapping[str, Inputs] | None = None,
 ) -> ServableReport:
     """Refuses a SavedModel that cannot be served.
 
@@ -71,6 +72,7 @@ def check(
         timeout: seconds that the process may take.
         numbers: {signature: {input: (rows,)}}, for signatures that take numbers besides `inputs`.
         confined: run it without rights, see `run_capi`.
+        own: {signature: {column: (rows,) byte strings}}, for signatures that take others than `inputs`.
 
     Raises:
         ServableError: names the op, the signature or the difference.
@@ -80,8 +82,9 @@ def check(
     meta_graph = read_meta_graph(saved_model)
     signatures = {key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")}
     ops = check_ops(meta_graph)
-    inputs_of_signature = {key: {**inputs, **(numbers or {}).get(key, {})} for key in signatures}
-    check_signatures(signatures, inputs, numbers or {})
+    texts = {key: (own or {}).get(key, inputs) for key in signatures}
+    inputs_of_signature = {key: {**texts[key], **(numbers or {}).get(key, {})} for key in signatures}
+    check_signatures(signatures, texts, numbers or {})
     rows = rows_of(inputs)
     batches = [list(range(rows)), *([row] for row in range(rows))]
     runs = [
@@ -98,7 +101,7 @@ def check(
     for key, signature in signatures.items():
         answers = [_arrays(key, next(results), len(batch)) for batch in batches]
         reference = expected[key] if expected is not None else None
-        largest = max(largest, _compare_rows(key, signature, inputs, answers, reference))
+        largest = max(largest, _compare_rows(key, signature, texts[key], answers, reference))
     return ServableReport(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
 
 

@@ -110,14 +110,14 @@ def op_faults(meta_graph: MetaGraphDef, refused: Mapping[str, str]) -> Iterator[
 
 def check_signatures(
     signatures: Mapping[str, SignatureDef],
-    columns: Iterable[str],
+    columns: Mapping[str, Iterable[str]],
     numbers: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> None:
     """Raises ServableError for a method, input or output that TensorFlow Serving refuses or cannot batch.
 
     Args:
         signatures: name -> signature, as the SavedModel has them.
-        columns: names of the strings that every signature takes.
+        columns: names of the strings that each signature takes.
         numbers: {signature: {input: values}}, what some take besides.
     """
     for key in numbers or {}:
@@ -130,7 +130,7 @@ def check_signatures(
         if signature.method_name != method:
             raise ServableError(f"{key}: the method name is '{signature.method_name}', not '{method}'")
         more = (numbers or {}).get(key, {})
-        names = {"inputs"} if key in METHODS else {*columns, *more}
+        names = {"inputs"} if key in METHODS else {*columns[key], *more}
         if set(signature.inputs) != names:
             raise ServableError(f"{key}: its inputs are {_names(signature.inputs)}, not {_names(names)}")
         for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):

@@ -29,6 +29,7 @@ FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
 # Rows of the largest batch that the bundle's batching.config lets the server form.
 LARGEST_BATCH = 32
+ADAPTER = "adapter"  # the input that names one, see `serving/adapters`
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def warm_up(
     sample: Mapping[str, str],
     max_length: int,
     numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]] | None = None,
+    own: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
 ) -> Measured:
     """Writes the warm-up file of a SavedModel, runs every record of it, and measures.
 
@@ -68,22 +70,30 @@ def warm_up(
         sample: {column: text} such as a user would send.
         max_length: tokens that the model cuts texts to.
         numbers: {signature: {input: (dtype, values)}}, what some signatures take besides; the first value is sent.
+        own: {signature: {column: texts}}, samples of signatures that take others than `sample`, of some rows.
 
     Raises:
         ServableError: a record fails, so the server would not load the version.
     """
     meta_graph = read_meta_graph(saved_model)
-    short, long = requests(sample, max_length)
-    batches = [short, long, {column: [*short[column], *long[column]] for column in short}]
+    usual = requests(sample, max_length) if sample else ({}, {})
+    pairs = {key: _requests(texts, max_length) for key, texts in (own or {}).items()}
+
+    def batches(key: str) -> list[dict[str, list[bytes]]]:
+        short, long = pairs.get(key, usual)
+        return [short, long, {column: [*short[column], *long[column]] for column in short}]
+
     keys = sorted(key for key in meta_graph.signature_def if not key.startswith("__"))
 
     def filled(key: str, batch: Inputs) -> dict[str, Any]:
         usual = {name: (dtype, values[:1]) for name, (dtype, values) in (numbers or {}).get(key, {}).items()}
         return {**batch, **probe_numbers({key: usual}, rows_of(batch))[key]}
 
-    write(saved_model, [request(name, key, filled(key, batch)) for key in keys for batch in batches])
+    write(saved_model, [request(name, key, filled(key, batch)) for key in keys for batch in batches(key)])
     records = [record_run(meta_graph, log) for log in read(saved_model)]
-    full = {column: rows * LARGEST_BATCH for column, rows in long.items()}
+    default = pairs.get("serving_default", usual)
+    short, long = ({column: rows[:1] for column, rows in batch.items()} for batch in default)
+    full = {column: (rows * LARGEST_BATCH)[:LARGEST_BATCH] for column, rows in default[1].items()}
     # After the records the model is warm: these are what users will see.
     timed = [record_run(meta_graph, request(name, "serving_default", batch)) for batch in (short, long, full)]
     reply = replay(saved_model, [*records, *timed])
@@ -107,10 +117,17 @@ def requests(sample: Mapping[str, str], max_length: int) -> tuple[dict[str, list
 
     Only the last column is made long: the context of a question, the second text of a pair.
     """
-    short = {column: [text.encode("utf-8", "replace")] for column, text in sample.items()}
-    column, [text] = list(short.items())[-1]
-    times = max_length // len(text.split()) + 1
-    return short, {**short, column: [b" ".join([text] * times)]}
+    return _requests({column: [text] for column, text in sample.items()}, max_length)
+
+
+def _requests(
+    sample: Mapping[str, Sequence[str]], max_length: int
+) -> tuple[dict[str, list[bytes]], dict[str, list[bytes]]]:
+    """The same with some rows; names of adapters stay as they are."""
+    short = {column: [text.encode("utf-8", "replace") for text in texts] for column, texts in sample.items()}
+    column = [column for column in short if column != ADAPTER][-1]
+    long = [b" ".join([text] * (max_length // max(1, len(text.split())) + 1)) for text in short[column]]
+    return short, {**short, column: long}
 
 
 def request(name: str, key: str, columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> PredictionLog:

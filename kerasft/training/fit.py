@@ -24,7 +24,7 @@ from kerasft.distribution.workers import Workers, workers_of
 from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
-from kerasft.models.parameter_counts import count_parameters, trained_share
+from kerasft.models.parameter_counts import trained_share
 from kerasft.models.tokenizers.digest import reader_digest
 from kerasft.models.tokenizers.traced import graph_seconds
 from kerasft.run_adapter import save_adapter
@@ -36,6 +36,7 @@ from kerasft.training.augmentation import augmented
 from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
 from kerasft.training.digest import run_digest
+from kerasft.training.footprint import footprint
 from kerasft.training.layers.packed_layers import PackedLayers
 from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import requested_microbatches
@@ -127,7 +128,9 @@ def prepare(job: TrainingJob) -> PreparedRun:
     workers.run_on_all(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
     workers.run_on_all(lambda: _check_fit_head(config, workers))
     assembled, objective = _assembled(job, strategy)
-    for line in (trained_share(assembled.model), *(assembled.method.notes if assembled.method else ())):
+    method = assembled.method
+    share = trained_share(assembled.model, method.bookkeeping if method else ())
+    for line in (share, *(method.notes if method else ())):
         job.terminal.line(line)
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
@@ -235,17 +238,7 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     workers.run_on_chief(lambda: run.save_model(ready.assembled, job.task))
     if ready.assembled.method is not None:
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
-    sizes = _sizes(trainer.model, run.config)
+    sizes = footprint(trainer.model, ready.assembled.method, run.config, trainer.checkpoints)
     figures = trainer.figures() | dict(ready.figures) | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
     return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
-
-
-def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:
-    trained, every = count_parameters(model)
-    return {
-        "preset": config.model.preset,
-        "parameters": every,
-        "trainable_parameters": trained,
-        "trainable_share": trained / every,
-    }

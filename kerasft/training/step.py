@@ -70,7 +70,12 @@ def make_train_step(plan: StepPlan) -> Callable[[tuple], tf.Tensor]:
         total = tf.maximum(total, 1e-12)  # every weight of a batch may be 0
         with kernels_ready(plan.model):
             loss, gradients = compute(plan, variables, (features, targets, weights), total)
+        now = tf.identity(plan.optimizer.iterations.value)
+        if plan.method:
+            gradients = plan.method.before_update(variables, gradients, now)
         norm = plan.optimizer.apply_measured(gradients, variables)
+        if plan.method:
+            plan.method.after_update(now)
         return tf.where(tf.math.is_finite(norm), loss, math.nan)
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and looking takes seconds

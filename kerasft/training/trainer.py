@@ -47,6 +47,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         replicas, hosts = plan.strategy.num_replicas_in_sync, remote_hosts(plan.strategy)
         self.batches = Batches.of(plan.config, plan.model, plan.train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
+        if plan.method:
+            plan.method.begin(self.steps)
         self.forms = chosen_forms(training.fused, plan.terminal.line, here=not hosts)
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)

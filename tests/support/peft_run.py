@@ -54,6 +54,7 @@ class PeftRun:
         self.features, self.targets, self.weights = rows.batch(np.arange(8))
         self.before = self.logits()
         self.method = put_method(self.config, self.model, backbone)
+        self.method.begin(8)
         self.start = [variable.numpy() for variable in self.model.variables]
 
     def disturb(self) -> None:
@@ -81,7 +82,7 @@ class PeftRun:
     def steps(self, count: int = 1, forms=(), packs=False, recomputed=False, microbatches=1) -> list[np.ndarray]:
         """The changes of all that trains by some steps from the start."""
         self.reset()
-        optimizer = create_optimizer(self.config.training, 8, self.model, {}, rates=self.method.rates)
+        self.optimizer = optimizer = create_optimizer(self.config.training, 8, self.model, {}, rates=self.method.rates)
         batches = Batches.of(self.config, self.model, self.rows, 8, 1, False)
         plan = StepPlan(
             model=self.model,
@@ -94,9 +95,15 @@ class PeftRun:
             microbatches=microbatches,
             method=self.method,
         )
-        step, packing = make_train_step(plan), batches.packing if packs else None
-        dataset = distribute(self.rows, lambda: batches.from_step(0), DEVICE, microbatches, None, 0, packing)
+        self.step, packing = make_train_step(plan), batches.packing if packs else None
+        self.data = lambda first: distribute(
+            self.rows, lambda: batches.from_step(first), DEVICE, microbatches, None, first, packing
+        )
         begun = [variable.numpy() for variable in self.trained]
-        for batch, _ in zip(dataset, range(count)):
-            step(batch)
+        self.go_on(0, count)
         return [variable.numpy() - value for variable, value in zip(self.trained, begun)]
+
+    def go_on(self, first: int, last: int) -> None:
+        """Steps as the last call of `steps` took them, from the one after `first`."""
+        for batch, _ in zip(self.data(first), range(last - first)):
+            self.step(batch)

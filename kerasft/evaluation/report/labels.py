@@ -80,3 +80,8 @@ def magnitude(count: float) -> str:
 def percent(share: float | None) -> str:
     """A share as `1.2 %`; a dash where it is not known."""
     return "–" if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def megabytes(size: int) -> str:
+    """Bytes in words."""
+    return f"{size / 1e6:,.1f} MB"

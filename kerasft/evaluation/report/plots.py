@@ -156,7 +156,7 @@ def stage_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> Markup | 
         axes.set_ylim(bottom=0)
         _legend(axes)
 
-    return _drawing("stages", draw)
+    return drawing("stages", draw)
 
 
 def _column(history: Sequence[Mapping[str, Any]], value: Callable) -> tuple[np.ndarray, np.ndarray]:

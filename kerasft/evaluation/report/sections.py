@@ -16,7 +16,7 @@ from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Examples, Facts, F
 from kerasft.evaluation.report.class_sections import confusion, per_class
 from kerasft.evaluation.report.continual_section import continual
 from kerasft.evaluation.report.label_sections import levels, out_of_scope
-from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, score, title
+from kerasft.evaluation.report.labels import WRITTEN, duration, magnitude, megabytes, score, title
 
 MOST_MISTAKES = 25
 LONGEST_TEXT = 500  # signs of a text that is shown as an example
@@ -24,7 +24,7 @@ LONGEST_TEXT = 500  # signs of a text that is shown as an example
 
 def sections(report: Report) -> list[Section]:
     """The sections that this report has something for."""
-    built = [build(report) for build in (continual, *report.kind.sections)]
+    built = [build(report) for build in (continual, *report.kind.sections, adapter_ranks)]
     return [section for section in built if section is not None]
 
 
@@ -40,6 +40,15 @@ def best_step(report: Report) -> int | None:
         if row.get("validation", {}).get(report.headline) is not None
     ]
     return -max(checked)[1] if checked else None
+
+
+def adapter_ranks(report: Report) -> Section | None:
+    """What a method that settles ranks itself has left to each layer."""
+    ranks = report.metrics.get("model", {}).get("peft", {}).get("ranks")
+    if not ranks:
+        return None
+    columns = [("layer", "text"), ("rank", "count")]
+    return Section("Ranks of the adapter", [Table(columns, list(ranks.items()), f"{sum(ranks.values()):,} in all")])
 
 
 def learning_curves(report: Report) -> Section | None:
@@ -192,6 +201,9 @@ def _cost(report: Report) -> list[tuple[str, str]]:
         "input_wait": ("Steps waited for input", "{:.1%}".format),
         "parameters": ("Parameters", magnitude),
         "trainable_parameters": ("Trained parameters", magnitude),
+        "peak_memory_bytes": ("Most memory", megabytes),
+        "device_peak_memory_bytes": ("Most memory of a GPU", megabytes),
+        "checkpoint_bytes": ("A checkpoint", megabytes),
     }
     figures = {**report.metrics.get("training", {}), **report.metrics.get("model", {})}
     return [(name, write(figures[key])) for key, (name, write) in forms.items() if figures.get(key) is not None]

@@ -12,6 +12,7 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.evaluation.answer_measures import Watched
+from kerasft.serving.adapters.facts import KEY as ADAPTERS
 from kerasft.serving.drift.index import Distribution, Drift, Window, look
 from kerasft.serving.drift.measures import Bins, plain_bins, text_rows
 from kerasft.serving.drift.reference import KEY, SIGNATURE, read_reference
@@ -82,6 +83,9 @@ class Watch:
     def _read(self, folder: Path) -> None:
         try:
             facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            if ADAPTERS in facts:
+                self.watching, self.reason = False, "it has several adapters, whose answers are not watched"
+                return
             self._labels, self._state = facts["labels"], facts["state"]
             self._watched = watched_of(facts["task"]["name"])
             self.reference = read_reference(facts)
