@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.errors import UserError
 from kerasft.tasks.base.data import SectionT, SplitT, TaskData
-from kerasft.tasks.base.declarations import Dialogue
+from kerasft.tasks.base.declarations import Dialogue, Explained
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -40,6 +41,7 @@ class Task(TaskData[SectionT, SplitT]):
         one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        explains: whether `explained` has numbers behind its answers.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
@@ -51,6 +53,7 @@ class Task(TaskData[SectionT, SplitT]):
     one_of_many = False
     writes = False
     peft_type: str | None = None
+    explains = False
 
     @property
     def generator(self) -> Generator:
@@ -159,6 +162,22 @@ class Task(TaskData[SectionT, SplitT]):
     def probes(self, inputs: Mapping[str, list[bytes]]) -> dict[str, list[bytes]]:
         """Texts that break servers -> the rows that an export is checked on."""
         return dict(inputs)
+
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        """The numbers behind the answers to a batch of texts, a list for each text.
+
+        Args:
+            logits: of the model for each row of the features.
+            features: what the preprocessor gave.
+            label: explained instead of the answers; None: these.
+            contrast: against which label; "": against the next likeliest.
+
+        Raises:
+            UserError: answers of this task have no such number, or there is no such label.
+        """
+        raise UserError(f"{self.config.task.name}: its answers are not explained word by word")
 
     # Evaluation: NumPy.
     def tune(self, split: SplitT, logits: np.ndarray) -> None:

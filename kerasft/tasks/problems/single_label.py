@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
+from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import (
     check_unknown,
     check_weights,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Explained
 
 
 class SingleLabel:
@@ -131,6 +133,9 @@ class SingleLabel:
 
         probabilities = tf.nn.softmax(logits)
         return top_label(probabilities, self.state["labels"]) | {"probabilities": probabilities}
+
+    def explained(self, logits: np.ndarray, label: str | None, contrast: str | None) -> list[list[Explained]]:
+        return explained_labels(logits, self.state["labels"], label, contrast)
 
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
         """Nothing to choose: the most probable label is the answer."""

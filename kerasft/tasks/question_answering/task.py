@@ -10,7 +10,7 @@ import numpy as np
 from kerasft.config.tasks import QuestionAnsweringConfig
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
 from kerasft.tasks.question_answering import rows
 from kerasft.tasks.question_answering.checks import AnswerBorders
 from kerasft.tasks.question_answering.kind import KIND, wrong_answers
@@ -36,6 +36,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     section_class = QuestionAnsweringConfig
     peft_type = "QUESTION_ANS"
     kind = KIND
+    explains = True
     columns = rows.COLUMNS
     headline = "f1"
     cuts_texts = False
@@ -120,6 +121,14 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
         spans = best_spans(logits, features, self.section.n_best, self.section.max_answer_length)
         return answers(choose(spans, self._threshold), features["texts"])
+
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        from kerasft.tasks.question_answering.explained import explained_answers
+
+        outputs = {name: value.numpy() for name, value in self.decode(logits, features).items()}
+        return explained_answers(self.rows(outputs), logits, features, label, contrast)
 
     @property
     def _threshold(self) -> float | None:

@@ -12,7 +12,7 @@ from kerasft.config.tasks import RelationExtractionConfig
 from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
-from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.single_label import SingleLabel, softmax
 from kerasft.tasks.relation_extraction import rows
@@ -35,6 +35,7 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     section_class = RelationExtractionConfig
     kind = KIND
+    explains = True
     columns = rows.COLUMNS
     honours = OPTIONAL
     headline = "f1"
@@ -146,6 +147,11 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
         opening, closing, other, end = (marker.encode() for marker in self.markers.tokens)
         marked = [opening + b"mill" + closing + text + other + b"river" + end for text in inputs["text"]]
         return {"text": [*inputs["text"], *marked]}
+
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        return self.labels.explained(logits, label, contrast)
 
     def metrics(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.metrics import single_label_metrics

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
-from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
 from kerasft.tasks.text_classification import rows
@@ -30,6 +30,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     section_class = TextClassificationConfig
     peft_type = "SEQ_CLS"
+    explains = True
     columns = rows.COLUMNS
     honours = OPTIONAL
 
@@ -97,6 +98,11 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         if "value" in answers:
             return {"regress": {"outputs": answers["value"][:, None]}}  # (batch,) -> (batch, 1)
         return {"classify": classify_outputs(answers, self.state["labels"])}
+
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        return self.problem.explained(logits, label, contrast)
 
     def tune(self, split: Prepared, logits: np.ndarray) -> None:
         self.problem.tune(split.targets, logits)

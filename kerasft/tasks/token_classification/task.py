@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
@@ -37,6 +37,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     section_class = TokenClassificationConfig
     peft_type = "TOKEN_CLS"
     kind = KIND
+    explains = True
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
     headline = "f1"
@@ -143,6 +144,14 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         units, starts, ends = (features[name] for name in ("units", "unit_starts", "unit_ends"))
         entities = find_entities(unit_logits(logits, features), units, starts, ends, len(labels), self.chain)
         return answers(entities, features["texts"], labels)
+
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        from kerasft.tasks.token_classification.explained import explained_entities
+
+        outputs = {name: value.numpy() for name, value in self.decode(logits, features).items()}
+        return explained_entities(self.rows(outputs), logits, features, self.state["labels"], label, contrast)
 
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import entity_metrics
