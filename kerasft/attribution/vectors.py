@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasft.attribution.base import Question
 from kerasft.training.layers.perturbed_embeddings import TokenEmbeddings, added
 
-TOKENS_AT_ONCE = 1 << 13  # of one call of the model, padding included
+TOKENS_AT_ONCE = 1 << 11  # of one call of the model, padding included
 MASKS = ("[MASK]", "<mask>")  # how families spell the token that hides others
 _INPUTS = ("token_ids", "padding_mask", "segment_ids")
 
@@ -30,7 +30,6 @@ class VectorModel:
         model: features -> logits.
         pad_values: input -> its value where there is no token.
         baseline: id of the token that stands for "no word".
-        seq_inputs: names of the model's inputs that have a value for each token.
 
     Raises:
         UserError: the model has no layer of token embeddings as KerasHub makes them, or several inputs of tokens.
@@ -44,6 +43,7 @@ class VectorModel:
         index, weights = tf.TensorSpec([None, None, None], tf.int32), tf.TensorSpec([None, None], tf.float32)
         base, numbers = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)
         graph = lambda function, *specs: tf.function(function, input_signature=specs, autograph=False)  # noqa: E731
+        self._logits = graph(lambda features: self.model(dict(features), training=False), features)
         self._scores = graph(self._score, features, index, weights)
         self._along = graph(self._integrate, features, base, index, weights, numbers, numbers)
         self._at_input = graph(self._gradient_times_input, features, index, weights)
@@ -58,6 +58,19 @@ class VectorModel:
         for part in self.batches(changed, 1):
             found[part] = self._scores(*self.padded([changed[i] for i in part])).numpy()
         return found
+
+    def logits(self, question: Question, token_ids: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, ...) all logits of one row where it had these tokens instead."""
+        size = max(1, TOKENS_AT_ONCE // max(question.length, 1))
+        parts = []
+        for start in range(0, len(token_ids), size):
+            ids = np.stack(token_ids[start : start + size])
+            features = {
+                name: tf.constant(np.repeat(np.asarray(question.features[name])[None], len(ids), 0), tf.int32)
+                for name in self.names
+            }
+            parts.append(self._logits(features | {"token_ids": tf.constant(ids, tf.int32)}).numpy())
+        return np.concatenate(parts)
 
     def integrated(
         self, questions: Sequence[Question], points: np.ndarray, weights: np.ndarray

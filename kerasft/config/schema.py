@@ -7,12 +7,14 @@ from pydantic import Field, model_validator
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
+from kerasft.config.evaluation import EvaluationConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
 from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.section import Section
+from kerasft.config.serving import ServingConfig
 from kerasft.config.tasks import Task
 
 
@@ -139,8 +141,10 @@ class Config(Section):
     model: ModelConfig
     data: DataConfig
     training: TrainingConfig = TrainingConfig.defaults()
+    evaluation: EvaluationConfig = EvaluationConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
+    serving: ServingConfig = ServingConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
 
     @model_validator(mode="after")
@@ -176,6 +180,15 @@ class Config(Section):
         if self.training.fit_head and not self.task.fits_head:
             raise ValueError(
                 "training.fit_head: true is for text_classification with problem single_label; leave it false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated_labels(self) -> "Config":
+        if self.evaluation.calibrate is not None and not self.task.calibrates:
+            raise ValueError(
+                f"evaluation.calibrate: {self.evaluation.calibrate} is for one label a text, not {self.task.name} as "
+                "it is set here; leave it null"
             )
         return self
 

@@ -69,9 +69,7 @@ def explain(args: argparse.Namespace) -> int:
             worst = max(worst, found["completeness_gap"] or 0.0)
         done += len(window)
     if method.complete and worst > LARGEST_TOLD:
-        terminal.line(
-            f"warning: a completeness gap is {worst:.1%}: the scores of that text do not add up to what its words change"
-        )
+        terminal.line(f"warning: the scores of a text miss what its words change by {worst:.1%}; its line says which")
     return 0
 
 

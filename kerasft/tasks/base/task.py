@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Task(TaskData[SectionT, SplitT]):
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         explains: whether `explained` has numbers behind its answers.
+        judges: whether `verdict` says of one answer whether it is right.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
@@ -54,6 +55,7 @@ class Task(TaskData[SectionT, SplitT]):
     writes = False
     peft_type: str | None = None
     explains = False
+    judges = False
 
     @property
     def generator(self) -> Generator:
@@ -166,16 +168,9 @@ class Task(TaskData[SectionT, SplitT]):
     def explained(
         self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
     ) -> list[list[Explained]]:
-        """The numbers behind the answers to a batch of texts, a list for each text.
+        """The numbers behind the answers to a batch of texts, a list for each; of a `label` instead of the answers.
 
-        Args:
-            logits: of the model for each row of the features.
-            features: what the preprocessor gave.
-            label: explained instead of the answers; None: these.
-            contrast: against which label; "": against the next likeliest.
-
-        Raises:
-            UserError: answers of this task have no such number, or there is no such label.
+        `contrast`: against which label; "": the next likeliest. Raises UserError where there is no such label.
         """
         raise UserError(f"{self.config.task.name}: its answers are not explained word by word")
 
@@ -227,6 +222,15 @@ class Task(TaskData[SectionT, SplitT]):
     @abc.abstractmethod
     def truth(self, target: np.ndarray) -> Any:
         """One row of `targets` -> what stands beside its answer in predictions/."""
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        """An answer in a form in which equal ones are equal, and how right it is, 0 to 1; where the task `judges`.
+
+        Args:
+            answer: one of `rows`.
+            row: of `schema`, with the truth.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not judge single answers")
 
     # The report.
     def class_counts(self, split: SplitT) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     section_class = QuestionAnsweringConfig
     peft_type = "QUESTION_ANS"
     kind = KIND
-    explains = True
+    explains = judges = True
     columns = rows.COLUMNS
     headline = "f1"
     cuts_texts = False
@@ -205,6 +205,12 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return [_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        """Right where it has the words of a true answer."""
+        given = folded(answer["answer"])
+        true = [folded(row["context"][start:end]) for start, end in zip(row["starts"], row["ends"])]
+        return given, float(given in true if true else not given)
 
     def truth(self, target: np.ndarray) -> Any:
         return target.tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from kerasft.config.tasks import TextClassificationConfig
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
+from kerasft.tasks.problems.names import identity
 from kerasft.tasks.text_classification import rows
 from kerasft.tasks.text_classification.kind import KINDS
 
@@ -118,6 +119,15 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         return (outputs for _, _, outputs in self._decoded_rows(split, logits))
+
+    @property
+    def judges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  by the problem
+        return self.section.problem != "regression"
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        if self.section.problem == "multi_label":
+            return tuple(sorted(answer["labels"])), float(set(answer["labels"]) == set(row["label"]))
+        return answer["label"], float(identity(answer["label"]) == identity(row["label"]))
 
     def truth(self, target: np.ndarray) -> Any:
         return self.problem.truth(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     section_class = TokenClassificationConfig
     peft_type = "TOKEN_CLS"
     kind = KIND
-    explains = True
+    explains = judges = True
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
     headline = "f1"
@@ -216,6 +216,14 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             {"entities": [dict(zip(names, map(_plain, entity))) for entity in list(zip(*row))[:count]]}
             for *row, count in zip(*columns, outputs["count"].tolist())
         ]
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        """Entities are their words and types, wherever they stand; right as F1 counts them, 1 where there are none."""
+        spans = zip(row["starts"], row["ends"], row["label"])
+        true = {(row["text"][start:end].casefold(), kind) for start, end, kind in spans}
+        given = {(entity["text"].casefold(), entity["type"]) for entity in answer["entities"]}
+        size = len(true) + len(given)
+        return tuple(sorted(given)), 2 * len(true & given) / size if size else 1.0
 
     def truth(self, target: np.ndarray) -> list[str]:
         """Tags of one window's tokens -> their names, without those that have none."""
