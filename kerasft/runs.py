@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 IDENTITY = "run.json"
+AUDIT = "audit"  # the folder that `kerasft audit` leaves in a run
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 

@@ -23,6 +23,7 @@ from kerasft.inference.untrained import Untrained, is_config
 from kerasft.invocation import command, install_command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.run_card import write_card
 from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -145,12 +146,10 @@ def export_run(
     from kerasft.serving.exporter import export as export_model
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
-    config = run.config
-    trained = trained or run.load()
+    config, trained, identity = run.config, trained or run.load(), run.identity()
     target = Path(directory or config.export.dir) / config.name
     for draft in remove_drafts(target):
         terminal.line(f"{draft}: removed; it is of an export that was killed")
-    identity = run.identity()
     version = find_export(target, identity) if once else None
     if version is None:
         metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
@@ -161,6 +160,7 @@ def export_run(
     terminal.result(f"export: {version}")
     for file in write_bundle(target, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
+    terminal.file("card", write_card(run, target))
     terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")
     lacking = "" if importlib.util.find_spec("aiohttp") else f"  (first: {install_command('serve')})"
     terminal.result(f"to serve it on this machine: {command('serve', target)}{lacking}")

@@ -37,6 +37,7 @@ RANKS = (
     ("accelerators",),
     ("keras_models",),
     ("results",),
+    ("run_card",),
     ("inference",),
     ("serving",),
     ("attribution",),

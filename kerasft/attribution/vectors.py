@@ -97,7 +97,7 @@ class VectorModel:
     def gradient_times_input(self, questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `integrated` gives it, with one gradient at the text; the baseline is a vector of zeros a token."""
         parts, values, zeros = self._at_input(*self.padded(questions))
-        return tuple(each.numpy().astype(np.float64) for each in (parts, values, zeros))  # pyright: ignore[reportReturnType]
+        return tuple(each.numpy().astype(np.float64) for each in (parts, values, zeros))
 
     def hidden(self, token_ids: np.ndarray, questions: Sequence[Question]) -> np.ndarray:
         """(n, longest) ids with the baseline's at every token of a word; special tokens and padding stay."""
@@ -153,7 +153,7 @@ class VectorModel:
             tape.watch(change)
             with self.embeddings.installed(), added(change):
                 scores = self._score(features, index, weights)
-        return scores, tape.gradient(scores, change)
+        return scores, tf.convert_to_tensor(tape.gradient(scores, change))
 
     def _integrate(
         self,

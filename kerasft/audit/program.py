@@ -11,20 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasft.audit.card import model_card
 from kerasft.audit.groups import check_group
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
+from kerasft.evaluation.report.card import CARD
 from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import is_address
-from kerasft.runs import Run
+from kerasft.run_card import write_card
+from kerasft.runs import AUDIT, Run
 from kerasft.session import read_own_split
 from kerasft.tasks.registry import create_task
-
-FOLDER = "audit"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +77,7 @@ def audit_run(
     table = read_own_split(run, folder, task, settings.split, terminal)
     if settings.group is not None:
         check_group(run.config, settings.group, settings.split)
-    store = PartStore(folder / FOLDER, settings.digest(run=run.identity()))
+    store = PartStore(folder / AUDIT, settings.digest(run=run.identity()))
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject
@@ -95,18 +94,18 @@ def audit_run(
         else:
             terminal.line(f"{name}: measured before")
         found[name] = figures
-    return _write(run, found, folder / FOLDER, store, terminal)
+    return _write(run, found, folder / AUDIT, store, terminal)
 
 
 def _write(run: Run, found: dict[str, Any], folder: Path, store: PartStore, terminal: Terminal) -> dict[str, Any]:
     from kerasft.audit.page import findings, write_audit
 
     found["findings"] = findings(found)
-    card = model_card(run, found)
-    store.finish(found, card)
+    store.finish(found)
+    write_card(run, folder, found)
     write_audit(folder / "audit.html", run, found)
     for sentence in found["findings"]:
         terminal.line(f"finding: {sentence}")
-    for what, name in (("audit", "audit.html"), ("figures", "audit.json"), ("card", "MODEL_CARD.md")):
+    for what, name in (("audit", "audit.html"), ("figures", "audit.json"), ("card", CARD)):
         terminal.file(what, folder / name)
     return found

@@ -154,6 +154,31 @@ def shortcuts(found: Figures) -> Iterator[Section]:
     yield Section("Words that answers hang on", [Table(columns, rows, visible=15), own], note)
 
 
+def attacks(found: Figures) -> Iterator[Section]:
+    part = found["attacks"]
+    if "skipped" in part:
+        yield from _skipped("Searched changes", part)
+        return
+    columns = [("changes of", "text"), ("answers changed", "text"), ("words changed", "percent"), ("queries", "count")]
+    rows = [
+        (kind, _range(row["changed"], percent), row["words_changed"], row["queries"])
+        for kind, row in part["kinds"].items()
+    ]
+    examples = [
+        (kind, row["text"], row["changed"], f"{row['before']} → {row['after']}")
+        for kind, each in part["kinds"].items()
+        for row in each["examples"][:4]
+    ]
+    shown = [("changes of", "text"), ("text", "text"), ("changed", "text"), ("answer", "text")]
+    budget = next(iter(part["kinds"].values()))["budget"]
+    note = (
+        f"On rows that are answered rightly, with at most {budget} queries a text and half of the words. Characters: "
+        "one letter of a word is wrong. Words: others that the model's own vectors take for near; negations and "
+        "numbers stay. Many such substitutions change the meaning: look at the pairs before the rate."
+    )
+    yield Section("Searched changes", [Table(columns, rows), Table(shown, examples, "Pairs to look at")], note)
+
+
 def bias(found: Figures) -> Iterator[Section]:
     part = found["bias"]
     if "skipped" in part:
@@ -198,5 +223,6 @@ SECTIONS: tuple[Callable[[Figures], Iterator[Section]], ...] = (
     calibration,
     faithfulness,
     shortcuts,
+    attacks,
     bias,
 )

@@ -40,7 +40,6 @@ class PartStore:
         text = json.dumps({"digest": self.digest, "parts": self._parts}, ensure_ascii=False)
         write_atomically(self._file, text)
 
-    def finish(self, found: dict[str, Any], card: str) -> None:
-        """Writes audit.json and MODEL_CARD.md. The parts stay, so that the same audit again is quick."""
+    def finish(self, found: dict[str, Any]) -> None:
+        """Writes audit.json. The parts stay, so that the same audit again is quick."""
         write_atomically(self.folder / "audit.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-        write_atomically(self.folder / "MODEL_CARD.md", card)

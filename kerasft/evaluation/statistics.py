@@ -55,7 +55,7 @@ def fisher(right: int, rows: int, other_right: int, other_rows: int) -> float:
     from scipy.stats import fisher_exact
 
     table = [[right, rows - right], [other_right, other_rows - other_right]]
-    return float(fisher_exact(table)[1])  # pyright: ignore[reportArgumentType]  scipy's stub names a result object
+    return float(fisher_exact(table)[1])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

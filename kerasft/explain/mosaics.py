@@ -36,7 +36,7 @@ def mosaics(texts: Sequence[str], labels: Sequence[str], count: int, seed: int) 
     for _ in range(20 * count):
         if len(found) == count or len(set(labels)) < 2:
             break
-        one, other = draw.choice(len(texts), 2, replace=False)
+        one, other = map(int, draw.choice(len(texts), 2, replace=False))
         if labels[one] == labels[other]:
             continue
         first = bool(draw.integers(2))

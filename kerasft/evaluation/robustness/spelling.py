@@ -17,7 +17,7 @@ def typos(text: str, draw: random.Random) -> str:
     """A tenth of the words, at least one, has a letter doubled, dropped, swapped or replaced by its neighbour's key."""
     words = list(_WORD.finditer(text))
     for match in sorted(draw.sample(words, _count(len(words))), key=lambda match: -match.start()):
-        text = text[: match.start()] + _mistyped(match[0], draw) + text[match.end() :]
+        text = text[: match.start()] + mistyped(match[0], draw) + text[match.end() :]
     return text
 
 
@@ -25,7 +25,8 @@ def _count(words: int) -> int:
     return min(words, max(1, round(TYPO_SHARE * words)))
 
 
-def _mistyped(word: str, draw: random.Random) -> str:
+def mistyped(word: str, draw: random.Random) -> str:
+    """A word of three letters or more with one dropped, doubled, swapped, or the key beside it."""
     place = draw.randrange(1, len(word) - 1) if len(word) > 3 else 1
     kind = draw.randrange(4)
     if kind == 0:

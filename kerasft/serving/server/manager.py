@@ -204,9 +204,7 @@ class Manager:
         model = await version.drain()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._loader, model.close)
-        if (guard := version.guard) is not None:
-            version.guard = None
-            await loop.run_in_executor(self._loader, guard.close)
+        await loop.run_in_executor(self._loader, version.close_guard)
         del model
         await loop.run_in_executor(self._loader, _give_back)
         version.state = State.END
@@ -237,9 +235,7 @@ def _load_warm(version: Version, trust: bool, guards: MakeGuard | None) -> tuple
         return model, warm(model, version.folder)
     except BaseException:
         model.close()
-        if version.guard is not None:
-            version.guard.close()
-            version.guard = None
+        version.close_guard()
         raise
 
 

@@ -80,6 +80,12 @@ class Version:
         self.state = State.END
         self.error = (StatusCode.UNKNOWN, reason)
 
+    def close_guard(self) -> None:
+        """Gives back what its filters hold."""
+        if self.guard is not None:
+            self.guard.close()
+        self.guard = None
+
     async def answer(self, key: str, inputs: Mapping[str, np.ndarray], deadline: float) -> Arrays:
         """All inputs of a signature -> its outputs; see Queue.submit."""
         return await self._queues[key].submit(inputs, deadline)

@@ -41,6 +41,7 @@ class Task(TaskData[SectionT, SplitT]):
         one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        pipeline: what Hugging Face calls models of this kind, its `pipeline_tag`; None: it has no name for it.
         explains: whether `explained` has numbers behind its answers.
         judges: whether `verdict` says of one answer whether it is right.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
@@ -54,6 +55,7 @@ class Task(TaskData[SectionT, SplitT]):
     one_of_many = False
     writes = False
     peft_type: str | None = None
+    pipeline: str | None = None
     explains = False
     judges = False
 

@@ -33,6 +33,7 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     `threshold` of the score of "no answer" over the best answer's.
     """
 
+    pipeline = "question-answering"
     section_class = QuestionAnsweringConfig
     peft_type = "QUESTION_ANS"
     kind = KIND
@@ -125,9 +126,12 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def explained(
         self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
     ) -> list[list[Explained]]:
+        import tensorflow as tf
+
         from kerasft.tasks.question_answering.explained import explained_answers
 
-        outputs = {name: value.numpy() for name, value in self.decode(logits, features).items()}
+        tensors = tf.nest.map_structure(tf.constant, dict(features))
+        outputs = {name: value.numpy() for name, value in self.decode(tf.constant(logits), tensors).items()}
         return explained_answers(self.rows(outputs), logits, features, label, contrast)
 
     @property
@@ -207,7 +211,6 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         return [_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
 
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
-        """Right where it has the words of a true answer."""
         given = folded(answer["answer"])
         true = [folded(row["context"][start:end]) for start, end in zip(row["starts"], row["ends"])]
         return given, float(given in true if true else not given)

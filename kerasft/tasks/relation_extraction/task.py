@@ -34,6 +34,7 @@ FEWEST_TOKENS = 8  # four markers, a token of each entity, and a special token a
 class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     """The task by the contract: entity markers are tokens of their own, and the head reads the vectors at them."""
 
+    pipeline = "text-classification"
     section_class = RelationExtractionConfig
     kind = KIND
     explains = judges = True

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
+    pipeline = "text-classification"
     section_class = TextClassificationConfig
     peft_type = "SEQ_CLS"
     explains = True
@@ -121,7 +122,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         return (outputs for _, _, outputs in self._decoded_rows(split, logits))
 
     @property
-    def judges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  by the problem
+    def judges(self) -> bool:
         return self.section.problem != "regression"
 
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:

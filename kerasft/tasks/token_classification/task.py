@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
+    pipeline = "token-classification"
     section_class = TokenClassificationConfig
     peft_type = "TOKEN_CLS"
     kind = KIND
@@ -148,9 +149,12 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     def explained(
         self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
     ) -> list[list[Explained]]:
+        import tensorflow as tf
+
         from kerasft.tasks.token_classification.explained import explained_entities
 
-        outputs = {name: value.numpy() for name, value in self.decode(logits, features).items()}
+        tensors = tf.nest.map_structure(tf.constant, dict(features))
+        outputs = {name: value.numpy() for name, value in self.decode(tf.constant(logits), tensors).items()}
         return explained_entities(self.rows(outputs), logits, features, self.state["labels"], label, contrast)
 
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
