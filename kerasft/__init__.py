@@ -20,6 +20,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasft.audit import audit as audit
     from kerasft.evaluate import evaluate as evaluate
     from kerasft.inference.predictor import load as load
     from kerasft.keras_models.causal_lm import CausalLM as CausalLM
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "train": ("kerasft.train", None),
     "evaluate": ("kerasft.evaluate", None),
+    "audit": ("kerasft.audit", None),
     "load": ("kerasft.inference.predictor", "load"),
     "search": ("kerasft.search", None),
     "Client": ("kerasft.serving.client", "Client"),
@@ -66,6 +68,7 @@ __all__ = [
     "TextClassifier",
     "TextEmbedder",
     "TokenClassifier",
+    "audit",
     "evaluate",
     "load",
     "search",

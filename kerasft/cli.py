@@ -18,6 +18,8 @@ COMMANDS = {
     "launch": ("kerasft.launch", "train with several processes on this machine: kerasft launch --workers N CONFIG"),
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),
+    "explain": ("kerasft.explain.program", "which words made it say so: kerasft explain RUN --input FILE|-"),
+    "audit": ("kerasft.audit.program", "when does it break, whom does it treat unequally? kerasft audit RUN"),
     "chat": ("kerasft.chat", "talk with a model of mode chat: kerasft chat RUN_OR_SAVED_MODEL"),
     "export": ("kerasft.export", "write a trained model for TensorFlow Serving: kerasft export RUN"),
     "serve": ("kerasft.serve", "serve exports behind TensorFlow Serving's API: kerasft serve saved_models/NAME"),

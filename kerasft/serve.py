@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of this authority (mutual TLS)")
     add("--token-file", type=Path, metavar="FILE", help="only clients with one of these bearer tokens, one a line")
     add("--log-texts", action="store_true", help="log texts, with e-mail addresses, phone and id numbers masked")
+    add("--review-file", type=Path, metavar="FILE", help="gets the texts that serving.filters find, a line each")
     add("--trust", action="store_true", help="serve models that reach files, networks or processes, too")
     add("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)

@@ -22,6 +22,7 @@ from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.publish import check_adapters, publish_adapters, published, tell_how_to_serve
+from kerasft.run_card import write_card
 from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -155,6 +156,7 @@ def export_run(
 
     target = Path(directory or config.export.dir) / config.served_name
     version = published(target, write, terminal, identity if once else None)
+    terminal.file("card", write_card(run, target))
     tell_how_to_serve(version, trained.task.sample(), terminal)
     return version
 

@@ -34,16 +34,18 @@ RANKS = (
         "merge",
         "continue",
     ),
-    ("training_modes",),
+    ("audit",),
+    ("training_modes", "explain"),
     ("adapter", "augmentation_gain", "auditing", "extraction"),
     ("search", "compress", "continual", "cross_validation"),
     ("session",),
     ("accelerators",),
     ("keras_models",),
     ("results",),
-    ("publish",),
+    ("publish", "run_card"),
     ("inference",),
     ("serving",),
+    ("attribution",),
     ("training",),
     ("runs",),
     ("run_folder",),
@@ -88,7 +90,7 @@ MANY_PARAMETERS: dict[str, int] = {
 
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
-SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows")
+SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "calibrates")
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {

@@ -10,6 +10,7 @@ from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.continual import ContinualConfig
 from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
+from kerasft.config.evaluation import EvaluationConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
 from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
@@ -17,6 +18,7 @@ from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import NAME, ExportConfig, OutputConfig
 from kerasft.config.search import SearchConfig
 from kerasft.config.section import Section
+from kerasft.config.serving import ServingConfig
 from kerasft.config.tasks import Task
 
 
@@ -147,8 +149,10 @@ class Config(Section):
     continual: Optional[ContinualConfig] = Field(
         None, description="Learn in stages, and keep what was learnt; null: all rows are learnt at once."
     )
+    evaluation: EvaluationConfig = EvaluationConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
+    serving: ServingConfig = ServingConfig.defaults()
     inspect: InspectConfig = InspectConfig.defaults()
     search: Optional[SearchConfig] = Field(None, description="What `kerasft search` tries; null: what suits the task.")
     audit: AuditConfig = AuditConfig.defaults()
@@ -191,6 +195,15 @@ class Config(Section):
         if self.training.fit_head and not self.task.fits_head:
             raise ValueError(
                 "training.fit_head: true is for text_classification with problem single_label; leave it false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _calibrated_labels(self) -> "Config":
+        if self.evaluation.calibrate is not None and not self.task.calibrates:
+            raise ValueError(
+                f"evaluation.calibrate: {self.evaluation.calibrate} is for one label a text, not {self.task.name} as "
+                "it is set here; leave it null"
             )
         return self
 

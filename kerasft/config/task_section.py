@@ -24,6 +24,11 @@ class TaskSection(Section):
         return False
 
     @property
+    def calibrates(self) -> bool:
+        """Whether `evaluation.calibrate` has logits to divide: those of one label a text."""
+        return False
+
+    @property
     def fits_head(self) -> bool:
         """Whether `training.fit_head` has a head to fit: that of one label a text."""
         return False

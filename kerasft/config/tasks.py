@@ -99,6 +99,10 @@ class TextClassificationConfig(TaskSection):
     def grows(self) -> bool:
         return self.problem == "single_label" and self.out_of_scope is None and self.separator is None
 
+    @property
+    def calibrates(self) -> bool:
+        return self.problem == "single_label"
+
     @model_validator(mode="after")
     def _labels_only(self) -> "TextClassificationConfig":
         if self.top is not None and self.problem == "regression":
@@ -137,6 +141,10 @@ class RelationExtractionConfig(TaskSection):
         description="How many labels an answer has, with probabilities, the likeliest first; null: all of them, or "
         "20 if there are more than 200.",
     )
+
+    @property
+    def calibrates(self) -> bool:
+        return True
 
     @field_validator("tags")
     @classmethod

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kerasft.attribution.integrated_gradients import POINTS
+from kerasft.attribution.registry import DEFAULT, check_explains, create
 from kerasft.data.batching.batching import MEGA_BATCH
 from kerasft.errors import UserError
 from kerasft.inference.batches import Lengths, sorted_answers, token_lengths
@@ -12,6 +15,9 @@ from kerasft.inference.chat import writer_of
 from kerasft.inference.export import Servable
 from kerasft.inference.texts import Row, Texts, rows_of
 from kerasft.runs import Trained
+
+if TYPE_CHECKING:
+    from kerasft.attribution.explainer import Explainer
 
 BATCH = 64  # texts a call of the model
 
@@ -41,6 +47,31 @@ class LocalPredictor:
     def answer_batch(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Answers by one call of the model."""
         return self.task.rows(self.answerer.answer(self.columns(rows)))
+
+    def explain(
+        self,
+        texts: Texts,
+        method: str = DEFAULT,
+        *,
+        label: str | None = None,
+        contrast: str | None = None,
+        points: int = POINTS,
+    ) -> list[dict[str, Any]]:
+        """See `Predictor.explain`."""
+        rows = rows_of(texts, self.inputs)
+        return list(self.explainer.explain(rows, create(method, points), label, contrast))
+
+    @functools.cached_property
+    def explainer(self) -> Explainer:
+        """What explains; made at the first call. Raises UserError: the model can't be explained."""
+        from kerasft.attribution.explainer import Explainer
+
+        if not isinstance(self.answerer, Trained):
+            raise UserError(
+                f"{self.task.config.name}: an export has no gradients of its words; explain its run, such as runs/NAME"
+            )
+        check_explains(self.task)
+        return Explainer(self.answerer)
 
     def stream(self, text: str) -> Iterator[str]:
         """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from kerasft.attribution.registry import DEFAULT
 from kerasft.console.terminal import quiet_tensorflow
 from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export
@@ -37,6 +38,27 @@ class Predictor(Protocol):
 
         Raises:
             UserError: a text is missing, or is none.
+        """
+        ...
+
+    def explain(self, texts: Texts, method: str = DEFAULT) -> list[dict[str, Any]]:
+        """What each word adds to the logit of each answer; see docs/trust.md.
+
+            kerasft.load("runs/banking77").explain(["my card has not arrived"])[0]["words"]
+
+        Models in this process also take `label` (explained instead of the answer), `contrast` (why the answer and not
+        this label; "": the next likeliest) and `points` (of integrated gradients, to begin with).
+
+        Args:
+            texts: as `answer` takes them.
+            method: `integrated_gradients`, `gradient_times_input`, `occlusion` or `shap`.
+
+        Returns:
+            One dict for each thing that was answered: `row`, the number of the text, `label`, `method`,
+            `completeness_gap` and `words`: `text`, `start`, `end` and `score`.
+
+        Raises:
+            UserError: a text is missing, or the model can't be explained so.
         """
         ...
 

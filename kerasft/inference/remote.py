@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.attribution.registry import DEFAULT
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.texts import Texts, rows_of
@@ -79,6 +80,13 @@ class Remote:
         """What the server's default signature gives for each text; see `kerasft.inference.predictor.Predictor`."""
         rows = rows_of(texts, self.inputs)
         return list(self.answers((Record(dict(row), f"text {i}") for i, row in enumerate(rows)), BATCH))
+
+    def explain(self, texts: Texts, method: str = DEFAULT) -> list[dict[str, Any]]:
+        """See `kerasft.inference.predictor.Predictor`. Raises UserError: a server's export has no gradients."""
+        raise UserError(
+            f"{self._address}: {method} takes the model itself; explain its run on a machine that has it, such as "
+            "runs/NAME"
+        )
 
     def answers(self, records: Iterable[Record], batch_size: int) -> Iterator[dict[str, Any]]:
         """One answer a record, in order; a few batches are under way at a time.

@@ -125,7 +125,22 @@ class Code:
     wide: bool = True
 
 
-Block = Union[Figure, Table, Facts, Examples, Code]
+@dataclass(frozen=True)
+class Words:
+    """Texts whose words have a score each: its sign is a colour, its size how strong that is, and it stands there."""
+
+    kind: ClassVar[str] = "words"
+    rows: Sequence[tuple[str, Sequence[tuple[str, float | None]]]]  # a line above each text, and its words
+    caption: str = ""
+    wide: bool = True
+
+    def strength(self, words: Sequence[tuple[str, float | None]], score: float | None) -> int:
+        """Percent of the largest score of a text."""
+        largest = max((abs(other) for _, other in words if other is not None), default=0.0)
+        return round(100 * abs(score) / largest) if score and largest else 0
+
+
+Block = Union[Figure, Table, Facts, Examples, Code, Words]
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,12 @@ def reliability(report: Report) -> Section | None:
         ("Accuracy", score(report.scores["accuracy"])),
         ("Log loss", score(report.scores["log_loss"])),
     ]
+    if before := report.scores.get("before_calibration"):
+        facts += [
+            ("Temperature, fitted on validation", score(report.scores["temperature"])),
+            ("Calibration error without it", score(before["expected_calibration_error"])),
+            ("Log loss without it", score(before["log_loss"])),
+        ]
     return Section("Reliability", [Figure(svg, caption), Facts(facts)], "Is it right as often as it is sure?")
 
 

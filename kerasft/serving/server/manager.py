@@ -6,7 +6,8 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from grpc import StatusCode
 
@@ -19,7 +20,11 @@ from kerasft.serving.server.versions import State, Version, find_versions, finge
 from kerasft.serving.server.warming import Warmed, warm
 from kerasft.serving.status import ServingError, invalid
 
+if TYPE_CHECKING:
+    from kerasft.serving.server.guard import Guard
+
 Say = Callable[..., None]  # (event, **facts)
+MakeGuard = Callable[[Path, str, int], "Guard | None"]  # a version's folder, model and number
 
 
 class ServedModel:
@@ -62,13 +67,15 @@ class Manager:
         scheduler: runs their batches.
         say: is told what happens to versions.
         trust: see LoadedModel.
+        guards: makes the filters of a version, in the loader's thread; None: versions have none.
     """
 
-    def __init__(self, scheduler: Scheduler, say: Say, trust: bool = False):
+    def __init__(self, scheduler: Scheduler, say: Say, trust: bool = False, guards: MakeGuard | None = None):
         self.models: dict[str, ServedModel] = {}
         self._scheduler = scheduler
         self._say = say
         self._trust = trust
+        self._guards = guards
         # One at a time: two versions that load at once would take the memory of three.
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._updating = asyncio.Lock()
@@ -174,7 +181,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust)
+            model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust, self._guards)
         except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
             expected = isinstance(error, (ServableError, UserError))
             reason = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -197,6 +204,7 @@ class Manager:
         model = await version.drain()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._loader, model.close)
+        await loop.run_in_executor(self._loader, version.close_guard)
         del model
         await loop.run_in_executor(self._loader, _give_back)
         version.state = State.END
@@ -220,12 +228,14 @@ class Manager:
         }
 
 
-def _load_warm(version: Version, trust: bool) -> tuple[LoadedModel, Warmed]:
+def _load_warm(version: Version, trust: bool, guards: MakeGuard | None) -> tuple[LoadedModel, Warmed]:
     model = LoadedModel(version.folder, trust)
     try:
+        version.guard = guards(version.folder, version.name, version.number) if guards else None
         return model, warm(model, version.folder)
     except BaseException:
         model.close()
+        version.close_guard()
         raise
 
 

@@ -33,6 +33,8 @@ class Metrics:
         self._batch_seconds = Histogram("batch_seconds", "What a batch took in the model.", buckets=SECONDS, **common)
         self._queue = Gauge("queue_rows", "Rows that wait for a thread.", **common)
         self._watched = Counter("watched_rows", "Rows that the monitor counted, or left out.", ("counted",), **common)
+        about = ("model", "filter", "side", "action")
+        self._filtered = Counter("filtered_texts", "Texts that a filter found something in.", about, **common)
         self._alerts = Counter("drift_alerts", "Alerts for drift.", ("model",), **common)
         self._hooks = Counter(
             "drift_webhooks", "Alerts for the webhook, by what became of them.", ("outcome",), **common
@@ -58,6 +60,10 @@ class Metrics:
         """The monitor took so many rows of an answer, and left out others."""
         self._watched.labels("yes").inc(rows)
         self._watched.labels("no").inc(skipped)
+
+    def filtered(self, model: str, name: str, side: str, action: str) -> None:
+        """A filter found something in a text; from any thread."""
+        self._filtered.labels(model, name, side, action).inc()
 
     def alert(self, model: str) -> None:
         """A model drifts."""

@@ -37,6 +37,7 @@ class Options:
         tls: certificate and key; None: neither port has TLS.
         token_file: bearer tokens, one a line; None: nobody is asked for one.
         log_texts: whether texts are logged, masked.
+        review_file: gets the texts that filters find something in; None: nothing does.
         trust: whether models may reach files, networks and processes.
         requests: that may be under way at a time, of each port.
         connection_requests: of one gRPC connection.
@@ -63,6 +64,7 @@ class Options:
     tls: Tls | None = None
     token_file: Path | None = None
     log_texts: bool = False
+    review_file: Path | None = None
     trust: bool = False
     requests: int = 1024
     connection_requests: int = 512

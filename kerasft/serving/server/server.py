@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,7 @@ from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.grpc_api import ModelService, PredictionService
 from kerasft.serving.server.grpc_calls import Calls
 from kerasft.serving.server.grpc_health import HealthService
+from kerasft.serving.server.guard import ReviewFile, load_guard
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
@@ -55,7 +57,9 @@ class Server:
         self._greet = greet
         self.metrics = Metrics()
         self._scheduler = Scheduler(options.batch, self.metrics)
-        self.manager = Manager(self._scheduler, log, options.trust)
+        self._review = ReviewFile(options.review_file) if options.review_file else None
+        guards = functools.partial(load_guard, metrics=self.metrics, review=self._review, trust=options.trust)
+        self.manager = Manager(self._scheduler, log, options.trust, guards)
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None
@@ -221,6 +225,8 @@ class Server:
         await self.manager.close()
         self._scheduler.close()
         self._prediction.offload.close()
+        if self._review:
+            self._review.close()
         if self._webhook:
             await asyncio.get_running_loop().run_in_executor(None, self._webhook.close)
         if started:

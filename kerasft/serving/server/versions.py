@@ -8,12 +8,16 @@ import enum
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from grpc import StatusCode
 
 from kerasft.serving.server.batching import Queue, Scheduler
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
+
+if TYPE_CHECKING:
+    from kerasft.serving.server.guard import Guard
 
 
 class State(enum.IntEnum):
@@ -36,6 +40,7 @@ class Version:
 
     Attributes:
         error: why it ended, (code, message), or None.
+        guard: its filters; None: it has none.
         sample: {input: text} such as a user would send, where the version has warm-up requests.
     """
 
@@ -47,6 +52,7 @@ class Version:
         self.error: tuple[StatusCode, str] | None = None
         self.sample: dict[str, str] = {}
         self.fingerprint = fingerprint(folder)
+        self.guard: Guard | None = None
         self._model: LoadedModel | None = None
         self._queues: dict[str, Queue] = {}
         self._users = 0
@@ -73,6 +79,12 @@ class Version:
         """It cannot be served."""
         self.state = State.END
         self.error = (StatusCode.UNKNOWN, reason)
+
+    def close_guard(self) -> None:
+        """Gives back what its filters hold."""
+        if self.guard is not None:
+            self.guard.close()
+        self.guard = None
 
     async def answer(self, key: str, inputs: Mapping[str, np.ndarray], deadline: float) -> Arrays:
         """All inputs of a signature -> its outputs; see Queue.submit."""

@@ -1,7 +1,7 @@
 """The contract between a task and the rest of the program."""
 
 from kerasft.tasks.base.data import OPTIONAL
-from kerasft.tasks.base.declarations import Column, Dialogue, Number, Unreachable
+from kerasft.tasks.base.declarations import Column, Dialogue, Explained, Number, Unreachable
 from kerasft.tasks.base.task import DECODED_AT_ONCE, Task
 
-__all__ = ["DECODED_AT_ONCE", "OPTIONAL", "Column", "Dialogue", "Number", "Task", "Unreachable"]
+__all__ = ["DECODED_AT_ONCE", "OPTIONAL", "Column", "Dialogue", "Explained", "Number", "Task", "Unreachable"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     from kerasft.models.preprocessing.chat_template import ChatTemplate
@@ -46,6 +49,25 @@ class Unreachable:
     what: str
     fix: str
     row: int | None = None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A number behind an answer that can be explained: a weighted sum of logits of one row of the model's inputs.
+
+    Attributes:
+        label: the answer, JSON-able.
+        row: of the model's inputs; of a long text, which window.
+        index: (k, rank - 1) which logits.
+        weights: (k,) of each.
+        facts: what else is told of it, JSON-able, such as where the entity stands.
+    """
+
+    label: Any
+    row: int
+    index: np.ndarray
+    weights: np.ndarray
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

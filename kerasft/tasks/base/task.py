@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.errors import UserError
 from kerasft.tasks.base.data import SectionT, SplitT, TaskData
-from kerasft.tasks.base.declarations import Dialogue
+from kerasft.tasks.base.declarations import Dialogue, Explained
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -41,6 +42,9 @@ class Task(TaskData[SectionT, SplitT]):
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         compares: whether `divergence` is the task's own, so that outputs that are no such scores can be compared, too.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
+        pipeline: what Hugging Face calls models of this kind, its `pipeline_tag`; None: it has no name for it.
+        explains: whether `explained` has numbers behind its answers.
+        judges: whether `verdict` says of one answer whether it is right.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
@@ -53,6 +57,9 @@ class Task(TaskData[SectionT, SplitT]):
     compares = False
     writes = False
     peft_type: str | None = None
+    pipeline: str | None = None
+    explains = False
+    judges = False
 
     @property
     def generator(self) -> Generator:
@@ -162,6 +169,15 @@ class Task(TaskData[SectionT, SplitT]):
         """Texts that break servers -> the rows that an export is checked on."""
         return dict(inputs)
 
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        """The numbers behind the answers to a batch of texts, a list for each; of a `label` instead of the answers.
+
+        `contrast`: against which label; "": the next likeliest. Raises UserError where there is no such label.
+        """
+        raise UserError(f"{self.config.task.name}: its answers are not explained word by word")
+
     # Evaluation: NumPy.
     def tune(self, split: SplitT, logits: np.ndarray) -> None:
         """Chooses decision thresholds on the validation split and keeps them in `state`."""
@@ -210,6 +226,15 @@ class Task(TaskData[SectionT, SplitT]):
     @abc.abstractmethod
     def truth(self, target: np.ndarray) -> Any:
         """One row of `targets` -> what stands beside its answer in predictions/."""
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        """An answer in a form in which equal ones are equal, and how right it is, 0 to 1; where the task `judges`.
+
+        Args:
+            answer: one of `rows`.
+            row: of `schema`, with the truth.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not judge single answers")
 
     # The report.
     def class_counts(self, split: SplitT) -> dict[str, int]:

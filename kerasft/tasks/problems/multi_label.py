@@ -17,6 +17,7 @@ from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement, Units
+from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
 from kerasft.tasks.problems.names import identity, indices, name_warnings, read_name
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Explained
 
 
 _CHOICES = re.compile(r'{\s*"choices"\s*:\s*(\[.*\])\s*}', re.DOTALL)
@@ -141,6 +143,12 @@ class MultiLabel:
         probabilities = tf.sigmoid(logits)
         chosen = tf.cast(probabilities >= tf.constant(self.state["thresholds"], tf.float32), tf.int32)
         return top_label(probabilities, self.state["labels"]) | {"probabilities": probabilities, "chosen": chosen}
+
+    def explained(self, logits: np.ndarray, label: str | None, contrast: str | None) -> list[list[Explained]]:
+        """One for each label that is chosen; for the likeliest where none is."""
+        yes = _sigmoid(logits) >= np.asarray(self.state["thresholds"], np.float32)
+        chosen = [np.flatnonzero(row).tolist() or [int(scores.argmax())] for row, scores in zip(yes, logits)]
+        return explained_labels(logits, self.state["labels"], label, contrast, chosen)
 
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
         from kerasft.evaluation.thresholds import tune_thresholds

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Explained
     from kerasft.tasks.base.auditable import Judgement
 
 
@@ -93,6 +94,10 @@ class Problem(Protocol):
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch, outputs) -> answers, the batch first."""
+        ...
+
+    def explained(self, logits: np.ndarray, label: str | None, contrast: str | None) -> list[list[Explained]]:
+        """(batch, outputs) -> the numbers behind the answers to each text; see `Task.explained`."""
         ...
 
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:

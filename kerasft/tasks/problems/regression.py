@@ -13,6 +13,7 @@ from kerasft.config.tasks import TextClassificationConfig
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement
+from kerasft.tasks.base.declarations import Explained
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -85,6 +86,12 @@ class Regression:
         import tensorflow as tf
 
         return {"value": tf.squeeze(logits, -1) * self.state["deviation"] + self.state["mean"]}
+
+    def explained(self, logits: np.ndarray, label: str | None, contrast: str | None) -> list[list[Explained]]:
+        if label is not None or contrast is not None:
+            raise UserError("--label and --contrast: for labels, and this model answers with a number; leave them out")
+        only = np.zeros((1, 1), np.int64), np.ones(1)
+        return [[Explained(float(value), row, *only)] for row, value in enumerate(self._values(logits))]
 
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
         """Nothing to choose."""

@@ -13,6 +13,7 @@ from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement, Units
+from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import (
     check_unknown,
     check_weights,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Explained
 
 
 class SingleLabel:
@@ -130,11 +132,39 @@ class SingleLabel:
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 
-        probabilities = tf.nn.softmax(logits)
+        temperature = self.state.get("temperature")
+        probabilities = tf.nn.softmax(logits if temperature is None else logits / temperature)
         return top_label(probabilities, self.state["labels"]) | {"probabilities": probabilities}
 
+    def explained(self, logits: np.ndarray, label: str | None, contrast: str | None) -> list[list[Explained]]:
+        return explained_labels(logits, self.state["labels"], label, contrast)
+
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
-        """Nothing to choose: the most probable label is the answer."""
+        """The temperature, where the config wants one; the most probable label is the answer with any."""
+        if self.config.evaluation.calibrate is None:
+            return
+        from kerasft.evaluation.temperature import fit_temperature
+
+        known = targets < self.outputs()  # the model has no probability for a class that it did not learn
+        self.state["temperature"] = fit_temperature(targets[known], logits[known])
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """(n, labels) -> (n, labels), as `decode` has them."""
+        temperature = self.state.get("temperature")
+        return softmax(logits if temperature is None else logits / np.float32(temperature))
+
+    def calibrated(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+        """What the temperature is, and figures of the probabilities as they were without it; nothing without one."""
+        if "temperature" not in self.state:
+            return {}
+        from kerasft.evaluation.metrics import confidence_metrics
+
+        before = confidence_metrics(targets, softmax(logits))
+        names = ("log_loss", "expected_calibration_error", "mean_confidence")
+        return {
+            "temperature": self.state["temperature"],
+            "before_calibration": {name: before[name] for name in names},
+        }
 
     def predictions(self, logits: np.ndarray) -> np.ndarray:
         """(n, labels) -> (n,) index of each answer."""
@@ -143,7 +173,8 @@ class SingleLabel:
     def metrics(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.metrics import single_label_metrics
 
-        return single_label_metrics(targets, softmax(logits), self.state["labels"])
+        scores = single_label_metrics(targets, self.probabilities(logits), self.state["labels"])
+        return scores | self.calibrated(targets, logits)
 
     def interval(self, targets: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval

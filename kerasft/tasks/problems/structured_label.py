@@ -11,7 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import OutOfScopeConfig, TextClassificationConfig
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
-from kerasft.tasks.problems.single_label import SingleLabel, softmax
+from kerasft.tasks.problems.single_label import SingleLabel
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -87,6 +87,7 @@ class StructuredLabel(SingleLabel):
         return answer
 
     def tune(self, targets: np.ndarray, logits: np.ndarray) -> None:
+        super().tune(targets, logits)  # the temperature first: the threshold is one of its probabilities
         if self.scope is None:
             return
         from kerasft.evaluation.out_of_scope import choose_threshold
@@ -111,7 +112,8 @@ class StructuredLabel(SingleLabel):
         scores = decision_metrics(targets, predictions, names)
         inside = targets < self.outputs()  # the model has no probability for a class that it did not learn
         if inside.any():
-            scores |= confidence_metrics(targets[inside], softmax(logits[inside]))
+            scores |= confidence_metrics(targets[inside], self.probabilities(logits[inside]))
+            scores |= self.calibrated(targets[inside], logits[inside])
         if self.scope is not None:
             outside = names.index(self.scope.label)
             scores |= out_of_scope_scores(targets, predictions, outside) | {"threshold": self.state["threshold"]}
@@ -139,5 +141,7 @@ class StructuredLabel(SingleLabel):
     def _best(self, scope: OutOfScopeConfig, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n,) most probable label; and the best in-scope probability, -1 where that label is out of scope."""
         best, outside = logits.argmax(-1), self._outside(scope)
-        sure = (softmax(logits).astype(np.float32) - outside).max(-1)  # float32, as the served model compares
+        sure = (self.probabilities(logits).astype(np.float32) - outside).max(
+            -1
+        )  # float32, as the served model compares
         return best, np.where(outside[best] > 0, np.float32(-1), sure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from kerasft.config.tasks import QuestionAnsweringConfig
 from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.question_answering import rows
 from kerasft.tasks.question_answering.audit import judge_answers
@@ -36,9 +36,11 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     `threshold` of the score of "no answer" over the best answer's.
     """
 
+    pipeline = "question-answering"
     section_class = QuestionAnsweringConfig
     peft_type = "QUESTION_ANS"
     kind = KIND
+    explains = judges = True
     columns = rows.COLUMNS
     compares = True
     headline = "f1"
@@ -136,6 +138,17 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
         spans = best_spans(logits, features, self.section.n_best, self.section.max_answer_length)
         return answers(choose(spans, self._threshold), features["texts"])
 
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        import tensorflow as tf
+
+        from kerasft.tasks.question_answering.explained import explained_answers
+
+        tensors = tf.nest.map_structure(tf.constant, dict(features))
+        outputs = {name: value.numpy() for name, value in self.decode(tf.constant(logits), tensors).items()}
+        return explained_answers(self.rows(outputs), logits, features, label, contrast)
+
     @property
     def _threshold(self) -> float | None:
         return self.state.get("threshold", 0.0) if self.state["no_answer"] else None
@@ -211,6 +224,11 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         return [_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        given = folded(answer["answer"])
+        true = [folded(row["context"][start:end]) for start, end in zip(row["starts"], row["ends"])]
+        return given, float(given in true if true else not given)
 
     def truth(self, target: np.ndarray) -> Any:
         return target.tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.sources.markers import Markers
 from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
-from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
-from kerasft.tasks.problems.single_label import SingleLabel, softmax
+from kerasft.tasks.problems.names import identity
+from kerasft.tasks.problems.single_label import SingleLabel
 from kerasft.tasks.relation_extraction import rows
 from kerasft.tasks.relation_extraction.kind import KIND
 
@@ -35,8 +36,10 @@ FEWEST_TOKENS = 8  # four markers, a token of each entity, and a special token a
 class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     """The task by the contract: entity markers are tokens of their own, and the head reads the vectors at them."""
 
+    pipeline = "text-classification"
     section_class = RelationExtractionConfig
     kind = KIND
+    explains = judges = True
     columns = rows.COLUMNS
     honours = OPTIONAL
     audited = True
@@ -163,13 +166,22 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
         marked = [opening + b"mill" + closing + text + other + b"river" + end for text in inputs["text"]]
         return {"text": [*inputs["text"], *marked]}
 
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        return self.labels.explained(logits, label, contrast)
+
+    def tune(self, split: Prepared, logits: np.ndarray) -> None:
+        self.labels.tune(split.targets, logits)
+
     def metrics(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.metrics import single_label_metrics
         from kerasft.evaluation.relations import relation_scores
 
         relation_of, names = self._relations()
         scores = relation_scores(split.targets, logits.argmax(-1), relation_of, names)
-        return scores | single_label_metrics(split.targets, softmax(logits), self.state["labels"])
+        scores |= single_label_metrics(split.targets, self.labels.probabilities(logits), self.state["labels"])
+        return scores | self.labels.calibrated(split.targets, logits)
 
     def interval(self, split: Prepared, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.intervals import bootstrap_interval
@@ -201,6 +213,9 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         return (outputs for _, _, outputs in self._decoded_rows(split, logits))
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        return answer["relation"], float(identity(answer["relation"]) == identity(row["label"]))
 
     def truth(self, target: np.ndarray) -> str:
         return self.labels.truth(target)

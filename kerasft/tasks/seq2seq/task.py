@@ -27,6 +27,7 @@ COPY = "copy_baseline"  # figures of inputs that are taken for outputs as they a
 class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     """The task by the contract; a row of the data is a text with the one that is to be written."""
 
+    pipeline = "text2text-generation"
     section_class = Seq2SeqConfig
     peft_type = "SEQ_2_SEQ_LM"
     kind = KIND

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
-from kerasft.tasks.base import OPTIONAL, Task
+from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, shortened
+from kerasft.tasks.problems.names import identity
 from kerasft.tasks.text_classification import rows
 from kerasft.tasks.text_classification.kind import KINDS
 
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     """The task by the contract; what depends on the kind of label is in `tasks/problems`."""
 
+    pipeline = "text-classification"
     section_class = TextClassificationConfig
     peft_type = "SEQ_CLS"
+    explains = True
     columns = rows.COLUMNS
     compares = True
     honours = OPTIONAL
@@ -103,6 +106,11 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
             return {"regress": {"outputs": answers["value"][:, None]}}  # (batch,) -> (batch, 1)
         return {"classify": classify_outputs(answers, self.state["labels"])}
 
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        return self.problem.explained(logits, label, contrast)
+
     def tune(self, split: Prepared, logits: np.ndarray) -> None:
         self.problem.tune(split.targets, logits)
 
@@ -117,6 +125,15 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def watched(self, split: Prepared, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         return (outputs for _, _, outputs in self._decoded_rows(split, logits))
+
+    @property
+    def judges(self) -> bool:
+        return self.section.problem != "regression"
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        if self.section.problem == "multi_label":
+            return tuple(sorted(answer["labels"])), float(set(answer["labels"]) == set(row["label"]))
+        return answer["label"], float(identity(answer["label"]) == identity(row["label"]))
 
     def truth(self, target: np.ndarray) -> Any:
         return self.problem.truth(target)

@@ -32,6 +32,7 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
     is one, is a text that does not although it seems to.
     """
 
+    pipeline = "sentence-similarity"
     section_class = TextEmbeddingConfig
     columns = rows.COLUMNS
     inputs = ("text",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
+    pipeline = "token-classification"
     section_class = TokenClassificationConfig
     peft_type = "TOKEN_CLS"
     kind = KIND
+    explains = judges = True
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
     headline = "f1"
@@ -156,6 +158,17 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         entities = find_entities(unit_logits(logits, features), units, starts, ends, len(labels), self.chain)
         return answers(entities, features["texts"], labels)
 
+    def explained(
+        self, logits: np.ndarray, features: Mapping[str, np.ndarray], label: str | None, contrast: str | None
+    ) -> list[list[Explained]]:
+        import tensorflow as tf
+
+        from kerasft.tasks.token_classification.explained import explained_entities
+
+        tensors = tf.nest.map_structure(tf.constant, dict(features))
+        outputs = {name: value.numpy() for name, value in self.decode(tf.constant(logits), tensors).items()}
+        return explained_entities(self.rows(outputs), logits, features, self.state["labels"], label, contrast)
+
     def metrics(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import entity_metrics
 
@@ -234,6 +247,14 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             {"entities": [dict(zip(names, map(_plain, entity))) for entity in list(zip(*row))[:count]]}
             for *row, count in zip(*columns, outputs["count"].tolist())
         ]
+
+    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
+        """Entities are their words and types, wherever they stand; right as F1 counts them, 1 where there are none."""
+        spans = zip(row["starts"], row["ends"], row["label"])
+        true = {(row["text"][start:end].casefold(), kind) for start, end, kind in spans}
+        given = {(entity["text"].casefold(), entity["type"]) for entity in answer["entities"]}
+        size = len(true) + len(given)
+        return tuple(sorted(given)), 2 * len(true & given) / size if size else 1.0
 
     def truth(self, target: np.ndarray) -> list[str]:
         """Tags of one window's tokens -> their names, without those that have none."""

@@ -27,18 +27,20 @@ class TokenEmbeddings:
 
     Args:
         model: features -> logits, with `token_ids` and `padding_mask` (batch, length).
+        key: what the user asked for that needs the layer.
+        fix: what to do instead.
 
     Raises:
         UserError: the model has no such layer, or several.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, key: str = "training.objective", fix: str = "take rdrop, or null"):
         parts = {id(layer): layer for layer in model._flatten_layers()}.values()
         found = [layer for layer in parts if layer.name == NAME and own_class(layer) in KINDS]
         if len(found) != 1:
             raise UserError(
-                f"training.objective: this model has {len(found)} layers {NAME!r} as KerasHub makes them, and their "
-                "vectors are what is changed; take rdrop, or null"
+                f"{key}: this model has {len(found)} layers {NAME!r} as KerasHub makes them, and their vectors are "
+                f"what is changed; {fix}"
             )
         self.layer = found[0]
 

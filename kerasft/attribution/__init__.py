@@ -1,0 +1,1 @@
+"""How much each word of a text moved an answer: the methods, and what they ask of a model."""

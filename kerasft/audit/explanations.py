@@ -1,0 +1,89 @@
+"""Whether explanations are true of a model, and which words its answers hang on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasft.attribution.explainer import as_json
+from kerasft.attribution.registry import ATTRIBUTIONS, DEFAULT, create
+from kerasft.audit.figures import Figures, without
+from kerasft.audit.subject import Subject
+from kerasft.evaluation.intervals import bootstrap_interval
+from kerasft.explain import faithfulness as measure
+from kerasft.explain.mosaics import mosaics, share_inside
+from kerasft.explain.shortcuts import label_words, one_word_hidden
+from kerasft.explain.shortcuts import shortcuts as found_in
+
+SHOWN = 6  # texts whose words the page shows
+
+
+def faithfulness(subject: Subject) -> Figures:
+    """Whether each method's explanations are true of this model."""
+    if not subject.task.explains:
+        return without(f"answers of a {subject.task.config.task.name} are not explained word by word")
+    model = subject.predictor.explainer.model
+    questions = [asked.question for asked in subject.explained]
+    if not questions:
+        return without("no answer has anything to explain")
+    results, found = {}, {}
+    for name in ATTRIBUTIONS:
+        results[name], seconds = measure.timed(model, create(name), questions)
+        gaps = [result.gap for result in results[name]]
+        found[name] = {
+            "seconds": seconds,
+            "gap_median": float(np.median(gaps)),
+            "gap_95": float(np.quantile(gaps, 0.95)),
+            "complete": ATTRIBUTIONS[name].complete,
+        }
+    rows = []
+    with subject.terminal.progress("faithfulness", len(questions), unit="texts") as line:
+        for row in measure.measured_rows(model, questions, results, subject.settings.seed):
+            rows.append(row)
+            line.update(len(rows))
+    for name, figures in measure.faithfulness(rows, subject.settings.seed).items():
+        found.setdefault(name, {}).update(figures)
+    shown = [
+        as_json(asked, result, DEFAULT, subject.task.inputs)
+        for asked, result in zip(subject.explained[:SHOWN], results[DEFAULT])
+    ]
+    figures = {"rows": len(questions), "measured": len(rows), "methods": found}
+    return figures | {"mosaics": _mosaics(subject), "examples": shown}
+
+
+def _mosaics(subject: Subject) -> Figures | None:
+    """Method -> the mean share of positive attribution in the right half of two texts; None without such labels."""
+    if not subject.one_label or subject.task.inputs != ("text",):
+        return None
+    answers, right = subject.verdicts
+    known = subject.task.state["labels"]
+    keep = [number for number, good in enumerate(right) if good == 1 and answers[number] in known]
+    texts, labels = [subject.rows[number]["text"] for number in keep], [str(answers[number]) for number in keep]
+    pairs = mosaics(texts, labels, subject.settings.explained, subject.settings.seed)
+    explainer = subject.predictor.explainer
+    asked = [explainer.ask([{"text": pair.text}], label=pair.label)[0][0] for pair in pairs]
+    whole = [number for number, one in enumerate(asked) if one.question.read().all()]  # none of it is cut
+    found = {}
+    for name in ATTRIBUTIONS:
+        results = create(name).attribute(explainer.model, [asked[number].question for number in whole])
+        each = [share_inside(pairs[number], asked[number].words, row) for number, row in zip(whole, results)]
+        values = np.array([value for value in each if value is not None])
+        if len(values):
+            interval = bootstrap_interval(lambda sample: float(sample.mean()), values, seed=subject.settings.seed)
+            found[name] = {"value": float(values.mean()), "low": interval["low"], "high": interval["high"]}
+    return {"pairs": len(whole), "methods": found}
+
+
+def shortcuts(subject: Subject) -> Figures:
+    """What each label hangs on."""
+    if not subject.one_label or not subject.task.explains:
+        return without("its answers are not one label of several")
+    asked, hidden, labels = [], [], []
+    explainer, size = subject.predictor.explainer, 64
+    with subject.terminal.progress("shortcuts", len(subject.rows), unit="texts") as line:
+        for start in range(0, len(subject.rows), size):
+            asked = [each[0] for each in explainer.ask(subject.rows[start : start + size]) if each]
+            hidden += one_word_hidden(explainer.model, asked, 32)
+            labels += [one.explained.label for one in asked]
+            line.update(min(start + size, len(subject.rows)))
+    words = label_words(labels, hidden)
+    return {"rows": len(labels), "shortcuts": found_in(words)[:30], "labels": words}

@@ -1,0 +1,12 @@
+"""What a part of an audit gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Figures = dict[str, Any]  # JSON-able
+
+
+def without(reason: str) -> Figures:
+    """A part that this run has nothing for."""
+    return {"skipped": reason}

@@ -1,0 +1,111 @@
+"""`python -m kerasft.audit RUN`: when it breaks, whom it treats unequally, and whether its explanations are true.
+
+It leaves audit.html, audit.json and MODEL_CARD.md in RUN/audit/; what an audit that was stopped has measured stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasft.audit.groups import check_group
+from kerasft.audit.settings import AuditSettings
+from kerasft.audit.store import PartStore
+from kerasft.console.arguments import Parser
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.errors import UserError
+from kerasft.evaluation.report.card import CARD
+from kerasft.inference.predictor import open_model
+from kerasft.inference.remote import is_address
+from kerasft.run_card import write_card
+from kerasft.runs import AUDIT, Run
+from kerasft.session import read_own_split
+from kerasft.tasks.registry import create_task
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("audit", __doc__, "runs/NAME --group gender")
+    defaults = AuditSettings()
+    parser.add_argument("run", help="a run, such as runs/NAME")
+    parser.add_argument("--rows", type=int, default=defaults.rows, help=f"of the split, at most ({defaults.rows})")
+    parser.add_argument(
+        "--explained", type=int, default=defaults.explained, help=f"rows that are explained ({defaults.explained})"
+    )
+    parser.add_argument(
+        "--group", metavar="COLUMN", help="of the data, with a group of people; the model never sees it"
+    )
+    parser.add_argument("--split", choices=("validation", "test"), help="default: test, validation where there is none")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="of the draws")
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
+    args = parser.parse_args(argv)
+    return run_program(lambda: _audit(args), "what was measured is kept; the same command goes on from there")
+
+
+def _audit(args: argparse.Namespace) -> int:
+    if is_address(args.run):
+        raise UserError(f"{args.run}: an audit takes the run itself, such as runs/NAME")
+    settings = AuditSettings(args.rows, args.explained, args.group, args.split or "test", args.seed)
+    audit_run(Path(args.run), settings, Terminal(args.verbose), chosen=args.split is not None)
+    return 0
+
+
+def audit_run(
+    folder: Path, settings: AuditSettings, terminal: Terminal | None = None, chosen: bool = False
+) -> dict[str, Any]:
+    """Audits a run and writes its page, figures and card.
+
+    Args:
+        folder: of the run.
+        settings: how much is looked at.
+        terminal: shows progress; None: stderr.
+        chosen: the user named the split, so that another one will not do.
+
+    Raises:
+        UserError: it is no run, its data has changed, or there is no such column.
+    """
+    terminal = terminal or Terminal()
+    run = open_model(folder)
+    if not isinstance(run, Run):
+        raise UserError(f"{folder}: an audit takes a run, with its data and gradients, such as runs/NAME")
+    if run.config.data.test is None and settings.split == "test" and not chosen:
+        settings = AuditSettings(settings.rows, settings.explained, settings.group, "validation", settings.seed)
+        terminal.line(f"{folder} has no test data: validation is looked at, on which its weights were chosen")
+    task = create_task(run.config, run.load_state())
+    table = read_own_split(run, folder, task, settings.split, terminal)
+    if settings.group is not None:
+        check_group(run.config, settings.group, settings.split)
+    store = PartStore(folder / AUDIT, settings.digest(run=run.identity()))
+    quiet_tensorflow(terminal.verbose)
+    from kerasft.audit.parts import PARTS
+    from kerasft.audit.subject import Subject
+
+    subject: Subject | None = None
+    found: dict[str, Any] = {"name": run.config.name, "split": settings.split, "settings": vars(settings)}
+    for name, part in PARTS.items():
+        figures = store.load(name)
+        if figures is None:
+            subject = subject or Subject(run, table, settings, terminal)
+            began = time.monotonic()
+            figures = part(subject) | {"took": time.monotonic() - began}
+            store.save(name, figures)
+        else:
+            terminal.line(f"{name}: measured before")
+        found[name] = figures
+    return _write(run, found, folder / AUDIT, store, terminal)
+
+
+def _write(run: Run, found: dict[str, Any], folder: Path, store: PartStore, terminal: Terminal) -> dict[str, Any]:
+    from kerasft.audit.page import findings, write_audit
+
+    found["findings"] = findings(found)
+    store.finish(found)
+    write_card(run, folder, found)
+    write_audit(folder / "audit.html", run, found)
+    for sentence in found["findings"]:
+        terminal.line(f"finding: {sentence}")
+    for what, name in (("audit", "audit.html"), ("figures", "audit.json"), ("card", CARD)):
+        terminal.file(what, folder / name)
+    return found

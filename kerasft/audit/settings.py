@@ -1,0 +1,40 @@
+"""What an audit looks at, and how much of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from kerasft.errors import UserError
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """The numbers that a user can give.
+
+    Attributes:
+        rows: of the split, at most; a sample by the seed.
+        explained: rows whose explanations are measured; hundreds of passes of the model each.
+        group: a column of the data with a group of people; None: texts are grouped by word lists alone.
+        split: `test`, or `validation`.
+        seed: of all draws.
+    """
+
+    rows: int = 1000
+    explained: int = 48
+    group: str | None = None
+    split: str = "test"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("rows", "explained"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}: {getattr(self, name)} is too few; use 1 or more")
+
+    def digest(self, **beside: Any) -> str:
+        """Of the settings and what else the figures depend on."""
+        text = json.dumps(dataclasses.asdict(self) | beside, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()

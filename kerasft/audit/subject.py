@@ -1,0 +1,89 @@
+"""What is audited: a loaded run, rows that it did not learn from, and its answers to them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasft.attribution.explainer import Asked
+from kerasft.audit.settings import AuditSettings
+from kerasft.console.terminal import Terminal
+from kerasft.data.tables.splits import load_splits
+from kerasft.inference.local import LocalPredictor
+from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
+
+if TYPE_CHECKING:
+    from kerasft.data.tables.table import Table
+
+MOST_TRAIN = 4000  # rows of train that distances are measured to
+
+Row = dict[str, str]
+
+
+class Subject:
+    """A run under audit.
+
+    Args:
+        run: that has a trained model.
+        table: the split, of which a sample is taken.
+        settings: how much is looked at.
+        terminal: shows progress.
+
+    Attributes:
+        rows: {input: text} of each row.
+        whole: the same rows with their truth.
+        numbers: (rows,) of each in the split.
+    """
+
+    def __init__(self, run: Run, table: Table, settings: AuditSettings, terminal: Terminal):
+        from kerasft.inference.batches import with_fused_layers
+
+        self.run, self.table, self.settings, self.terminal = run, table, settings, terminal
+        self.trained = run.load()
+        self.task = self.trained.task
+        self.predictor = LocalPredictor(with_fused_layers(self.trained))
+        count = min(len(table), settings.rows)
+        self.numbers = np.sort(np.random.default_rng(settings.seed).permutation(len(table))[:count])
+        self.whole = table.rows(self.numbers)
+        self.rows: list[Row] = [{name: row[name] for name in self.task.inputs} for row in self.whole]
+
+    @functools.cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """To `rows`, as the run gives them."""
+        return self.predictor.answer(self.rows)
+
+    @functools.cached_property
+    def verdicts(self) -> tuple[list[Hashable], np.ndarray]:
+        """(rows,) comparable answers, and how right each is."""
+        return self.judged(self.answers, range(len(self.rows)))
+
+    def judged(
+        self, answers: Sequence[dict[str, Any]], numbers: Sequence[int] | range
+    ) -> tuple[list[Hashable], np.ndarray]:
+        """Answers to changed texts of some rows, judged by the truth of those."""
+        each = [self.task.verdict(answer, self.whole[number]) for answer, number in zip(answers, numbers, strict=True)]
+        return [answer for answer, _ in each], np.array([right for _, right in each], np.float64)
+
+    @functools.cached_property
+    def explained(self) -> list[Asked]:
+        """The first number behind the answer to each of a sample of rows."""
+        draw = np.random.default_rng(self.settings.seed + 1).permutation(len(self.rows))[: self.settings.explained]
+        asked = self.predictor.explainer.ask([self.rows[number] for number in np.sort(draw)])
+        return [each[0] for each in asked if each]
+
+    @functools.cached_property
+    def train(self) -> list[Row]:
+        """Rows that the model has learnt from, a sample by the seed."""
+        table = load_splits(self.run.config, create_task(self.run.config), lambda line: None)["train"]
+        order = np.random.default_rng(self.settings.seed + 2).permutation(len(table))[:MOST_TRAIN]
+        rows = table.rows(np.sort(order))
+        return [{name: row[name] for name in self.task.inputs} for row in rows]
+
+    @property
+    def one_label(self) -> bool:
+        """Whether an answer is one of several labels, with a probability for each."""
+        return bool(self.task.one_of_many and self.answers and "probabilities" in self.answers[0])

@@ -1,0 +1,1 @@
+"""How answers hold when texts change in ways that must not, or must, matter."""

@@ -1,0 +1,1 @@
+"""Why a run answered so: the program, and what is found out over whole data sets."""
