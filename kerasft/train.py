@@ -13,7 +13,8 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import UserError
-from kerasft.session import Existing, Outcome, train_run
+from kerasft.few_shots.draws import train_draws
+from kerasft.session import Existing, Outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        train_run(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        train_draws(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
     return 0
 
 
@@ -53,12 +54,12 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     Args:
         config: a YAML file, the same as a dict, or a Config.
         overrides: `key=value` as on the command line.
-        options: those of `kerasft.session.train_run`, such as `tables`, `actions` and `existing`.
+        options: those of `kerasft.session.train_run`, for each of `data.draws`, such as `tables`, `actions` and `existing`.
 
     Raises:
         UserError: see `train_run`.
     """
-    return train_run(read_config(config, overrides), **options)
+    return train_draws(read_config(config, overrides), **options)
 
 
 make_callable(__name__, train)

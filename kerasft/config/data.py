@@ -2,12 +2,13 @@
 
 from typing import Literal, Optional, Union
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kerasft.config.clean import CleanConfig
 from kerasft.config.section import Folder, Section
 
 Sources = Union[str, list[str]]
+LEAVE_ONE_OUT = "leave_one_out"  # of data.validation
 Format = Literal[
     "auto",
     "csv",
@@ -31,7 +32,9 @@ class DataConfig(Section):
 
     train: Sources = Field(description="Training examples: a source or a list of them.")
     validation: Union[float, Sources] = Field(
-        0.1, description="A share of train (stratified, seeded) or a source of its own."
+        0.1,
+        description="A share of train (stratified, seeded), a source of its own, or leave_one_out: with "
+        "training.fit_head, each row of train is answered by a head that was fitted without it.",
     )
     test: Union[None, float, Sources] = Field(
         None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
@@ -65,6 +68,18 @@ class DataConfig(Section):
     limit: Optional[int] = Field(
         None, ge=1, description="Use a random sample of this many training examples (by the seed)."
     )
+    shots: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Learn from this many rows of each label, drawn by the seed and by what they hold: the same rows "
+        "on every machine, and those of fewer shots are among them. null: all rows.",
+    )
+    draws: int = Field(
+        1,
+        ge=1,
+        description="How many times shots are drawn and learnt from; figures of test are then means over the draws.",
+    )
+    draw: int = Field(0, ge=0, description="Which of the draws; the first one makes the model that is exported.")
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(
         "auto",
         description="pad: shuffled rows; bucket: rows of similar length together; pack: several texts share a row of "
@@ -84,6 +99,20 @@ class DataConfig(Section):
         if isinstance(value, float) and not 0 < value < 1:
             raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
         return value
+
+    @model_validator(mode="after")
+    def _rows_to_validate_on(self) -> "DataConfig":
+        if self.shots is None:
+            if self.draws > 1:
+                raise ValueError(f"draws: {self.draws} is for data.shots, which is null; set shots, or draws to 1")
+            return self
+        share = self.validation
+        if isinstance(share, float) and share * self.shots < 1:
+            raise ValueError(
+                f"validation: a share of {share} of {self.shots} shots leaves labels without a row; write "
+                f"{LEAVE_ONE_OUT} (with training.fit_head: true), or name a file"
+            )
+        return self
 
     @field_validator("encoding")
     @classmethod

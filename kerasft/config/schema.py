@@ -5,7 +5,7 @@ from typing import Any, Literal, Optional, Union
 from pydantic import Field, model_validator
 
 from kerasft.config.checkpoint import CheckpointConfig
-from kerasft.config.data import DataConfig
+from kerasft.config.data import LEAVE_ONE_OUT, DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
@@ -28,7 +28,9 @@ class TrainingConfig(Section):
         None, ge=1, description="Replicas on this machine; null: every GPU. On a CPU: logical devices."
     )
     epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null if steps is set.")
-    steps: Optional[int] = Field(None, ge=1, description="Number of steps, instead of epochs.")
+    steps: Optional[int] = Field(
+        None, ge=0, description="Number of steps, instead of epochs; 0 with fit_head: the fitted head is the model."
+    )
     batch_size: int = Field(32, ge=1, description="Examples in each step, over all replicas.")
     tokens_per_batch: Optional[int] = Field(
         None,
@@ -121,6 +123,8 @@ class TrainingConfig(Section):
     def _some_length(self) -> "TrainingConfig":
         if self.epochs is None and self.steps is None:
             raise ValueError("epochs and steps are both null; set one")
+        if self.steps == 0 and not self.fit_head:
+            raise ValueError("steps: 0 learns nothing without a fitted head; set fit_head to true, or more steps")
         return self
 
 
@@ -176,6 +180,21 @@ class Config(Section):
         if self.training.fit_head and not self.task.fits_head:
             raise ValueError(
                 "training.fit_head: true is for text_classification with problem single_label; leave it false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shots_of_labels(self) -> "Config":
+        data, training = self.data, self.training
+        if data.shots is not None and not self.task.fits_head:
+            raise ValueError(
+                f"data.shots: {data.shots} rows of each label are for text_classification with problem single_label; "
+                "use data.limit"
+            )
+        if data.validation == LEAVE_ONE_OUT and not (training.fit_head and training.steps == 0):
+            raise ValueError(
+                f"data.validation: {LEAVE_ONE_OUT} is for a head that is fitted and nothing else; set "
+                "training.fit_head: true and training.steps: 0, or name a file to validate on"
             )
         return self
 

@@ -68,10 +68,10 @@ class TextClassificationConfig(TaskSection):
     label_separator: str = Field(
         "|", min_length=1, description="Separates the labels of a row if a multi_label column is a string."
     )
-    pooling: Literal["auto", "cls", "mean", "last"] = Field(
+    pooling: Literal["auto", "cls", "mean", "last", "unit"] = Field(
         "auto",
         description="How token vectors become one vector; auto: the usual way of the family (encoders: the first "
-        "token, decoders: the last).",
+        "token, decoders: the last); unit: their mean, scaled to length 1, as text_embedding has it.",
     )
     out_of_scope: Optional[OutOfScopeConfig] = None
     separator: Optional[str] = Field(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasft.assembly import Assembled, Start, assemble
@@ -56,6 +57,8 @@ class TrainResult:
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
         warnings: what is odd about the names in the data.
+        left_out: (rows, ...) logits of validation where its rows are those of train, each by a head that was fitted
+            without it; None: they are the model's own.
     """
 
     prepared: dict[str, Prepared]
@@ -65,6 +68,7 @@ class TrainResult:
     training: dict[str, Any]
     model: dict[str, Any]
     warnings: Sequence[str] = ()
+    left_out: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,8 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
     warnings = job.task.data_warnings()
-    return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
+    history = trainer.progress.history
+    return TrainResult(ready.prepared, trainer.strategy, workers, history, figures, sizes, warnings, trainer.left_out)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 import orbit
 import tensorflow as tf
 
@@ -22,7 +23,7 @@ from kerasft.training.batches import Batches
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
 from kerasft.training.exported_weights import exported_weights
-from kerasft.training.fitted_head import fit_head
+from kerasft.training.few_rows_head import fit_new_head
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
@@ -57,6 +58,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, writer, others
             )
         self.progress = self.checkpoints.progress
+        self.left_out: np.ndarray | None = None  # see `TrainResult`
         self.selection = Selection(training.early_stopping, plan.task, self.progress)
         self.microbatches = chosen_microbatches(plan.config, plan.task, plan.model, plan.strategy)
         self.evaluator = self._create_evaluator()
@@ -123,8 +125,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             model=self.model,
         )
         with Running(with_usual_actions(self.plan.actions), run) as self.running:
-            if training.fit_head and self.checkpoints.step == 0:
-                self._fit_head()
+            if training.fit_head and self.checkpoints.step == 0:  # a run of no steps fits it again, to the same bits
+                self.left_out = fit_new_head(self.plan, self.microbatches, self.forms)
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
@@ -194,7 +196,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             step = self.checkpoints.step
             over = step >= self.steps or self.running.training.enough
             due = over or step == self._evaluation_after(step - 1)
-            if due and step > self.progress.validated:
+            fresh = step > self.progress.validated or (not self.steps and not self.progress.best)
+            if due and fresh:
                 controller.evaluate(steps=-1)
             elif over or self.selection.enough:
                 return
@@ -202,12 +205,6 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 # Orbit cuts its last loop short, so that with any steps_per_loop nothing is evaluated or saved late.
                 stops = self._evaluation_after(step), (step // saving + 1) * saving
                 controller.train(min(self.steps, *stops), checkpoint_at_completion=False)
-
-    def _fit_head(self) -> None:
-        size = self.config.training.evaluation_batch_size
-        merged = self.plan.method.merged() if self.plan.method else contextlib.nullcontext()
-        with bfloat16_products(self.rewrites), merged:
-            fit_head(self.model, self.train_data, self.strategy, size, self.microbatches, self.forms, self.terminal)
 
     def _evaluation_after(self, step: int) -> int:
         """The next step behind this one that is validated."""
@@ -237,7 +234,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
         with exported_weights(self.optimizer, self.plan.method):
-            logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
+            logits = self.left_out
+            if logits is None:
+                logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)
             metrics = self.task.metrics(self.plan.validation, logits)
             if self.selection.take(metrics, self.plan.validation, logits, self.checkpoints.step):
@@ -247,4 +246,5 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     @property
     def input_wait(self) -> float:
         """The share of the time in steps in which a step had no batch yet."""
-        return self.progress.spent["input_seconds"] / self.progress.spent["step_seconds"]
+        seconds = self.progress.spent["step_seconds"]
+        return self.progress.spent["input_seconds"] / seconds if seconds else 0.0

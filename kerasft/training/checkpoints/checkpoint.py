@@ -52,8 +52,8 @@ class Progress(tf.train.experimental.PythonState):
         return {
             "seconds": self.spent["seconds"],
             "step_seconds": seconds,
-            "examples_per_second": self.spent["examples"] / seconds,
-            "real_tokens_per_second": self.spent["tokens"] / seconds,
+            "examples_per_second": self.spent["examples"] / seconds if seconds else 0.0,
+            "real_tokens_per_second": self.spent["tokens"] / seconds if seconds else 0.0,
         }
 
     def take_forms(self, forms: Sequence[str]) -> str | None:
