@@ -2,7 +2,7 @@
 
 from typing import Literal, Optional, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from kerasft.config.clean import CleanConfig
 from kerasft.config.section import Folder, Section
@@ -30,7 +30,7 @@ Format = Literal[
 class DataConfig(Section):
     """Where the examples come from."""
 
-    train: Sources = Field(description="Training examples: a source or a list of them.")
+    train: Sources = Field([], description="Training examples: a source or a list of them; with prompting, none.")
     validation: Union[float, Sources] = Field(
         0.1,
         description="A share of train (stratified, seeded), a source of its own, or leave_one_out: with "
@@ -99,20 +99,6 @@ class DataConfig(Section):
         if isinstance(value, float) and not 0 < value < 1:
             raise ValueError(f"{value} is not a share between 0 and 1; name a share such as 0.1, or a file")
         return value
-
-    @model_validator(mode="after")
-    def _rows_to_validate_on(self) -> "DataConfig":
-        if self.shots is None:
-            if self.draws > 1:
-                raise ValueError(f"draws: {self.draws} is for data.shots, which is null; set shots, or draws to 1")
-            return self
-        share = self.validation
-        if isinstance(share, float) and share * self.shots < 1:
-            raise ValueError(
-                f"validation: a share of {share} of {self.shots} shots leaves labels without a row; write "
-                f"{LEAVE_ONE_OUT} (with training.fit_head: true), or name a file"
-            )
-        return self
 
     @field_validator("encoding")
     @classmethod

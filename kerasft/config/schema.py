@@ -5,13 +5,14 @@ from typing import Any, Literal, Optional, Union
 from pydantic import Field, model_validator
 
 from kerasft.config.checkpoint import CheckpointConfig
-from kerasft.config.data import LEAVE_ONE_OUT, DataConfig
+from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
 from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
+from kerasft.config.prompting import PromptingConfig, prompting_problem, shots_problem
 from kerasft.config.section import Section
 from kerasft.config.tasks import Task
 
@@ -142,6 +143,9 @@ class Config(Section):
     task: Task
     model: ModelConfig
     data: DataConfig
+    prompting: Optional[PromptingConfig] = Field(
+        None, description="Answer by label texts, with nothing learnt or as what training begins with; null: no."
+    )
     training: TrainingConfig = TrainingConfig.defaults()
     output: OutputConfig = OutputConfig.defaults()
     export: ExportConfig = ExportConfig.defaults()
@@ -184,18 +188,9 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _shots_of_labels(self) -> "Config":
-        data, training = self.data, self.training
-        if data.shots is not None and not self.task.fits_head:
-            raise ValueError(
-                f"data.shots: {data.shots} rows of each label are for text_classification with problem single_label; "
-                "use data.limit"
-            )
-        if data.validation == LEAVE_ONE_OUT and not (training.fit_head and training.steps == 0):
-            raise ValueError(
-                f"data.validation: {LEAVE_ONE_OUT} is for a head that is fitted and nothing else; set "
-                "training.fit_head: true and training.steps: 0, or name a file to validate on"
-            )
+    def _few_labels(self) -> "Config":
+        if problem := shots_problem(self) or prompting_problem(self):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

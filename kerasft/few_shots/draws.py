@@ -14,6 +14,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
+from kerasft.few_shots.zero_shot import zero_shot_run
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, train_run
 
@@ -23,7 +24,7 @@ SPLITS = ("validation", "test")
 def train_draws(
     config: Config, *, existing: Existing = "refuse", terminal: Terminal | None = None, **options: Any
 ) -> Outcome:
-    """`train_run` of each draw of a config; of one draw it is the same as `train_run`.
+    """`train_run` of each draw of a config; of one draw it is the same as `train_run`, of no examples `zero_shot_run`.
 
     Args:
         config: `data.draws` says how many there are.
@@ -38,6 +39,8 @@ def train_draws(
     Raises:
         UserError: see `train_run`.
     """
+    if not config.data.train:
+        return zero_shot_run(config, existing=existing, terminal=terminal, **options)
     if config.data.draws == 1:
         return train_run(config, existing=existing, terminal=terminal, **options)
     terminal, draws = terminal or Terminal(), config.data.draws

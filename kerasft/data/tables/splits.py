@@ -53,7 +53,7 @@ def stage_splits(config: Config, task: Task, remark: Remark | None = None) -> St
 def sources_of(config: Config) -> dict[str, Sources]:
     """The splits that have sources of their own, and those."""
     settings = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
-    drawn = (None, LEAVE_ONE_OUT)
+    drawn = (None, LEAVE_ONE_OUT, [])
     return {name: source for name, source in settings.items() if source not in drawn and not isinstance(source, float)}
 
 
@@ -76,7 +76,7 @@ def check_stages(config: Config, task: Task) -> None:
 def apply_stages(read: Mapping[str, Table], config: Config, task: Task, remark: Remark | None = None) -> Staged:
     """Takes rows as they were read through all stages that the config asks for. Raises UserError."""
     staged = Staged(read)
-    for stage in STAGES:
+    for stage in STAGES if "train" in read else ():
         if stage.applies(config):
             staged = staged.then(stage.apply(staged.tables, config, task))
     for line in staged.remarks:

@@ -153,4 +153,5 @@ class TaskData(Comparable, abc.ABC, Generic[SectionT, SplitT]):
             "columns": config.data.columns,
             "class_weights": config.training.class_weights if weighted else None,
             "weighted": weighted,
+            **({} if config.prompting is None else {"prompting": config.prompting.model_dump(mode="json")}),
         }
