@@ -87,6 +87,7 @@ ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
+    "kerasft/prompting/registry.py": "which task a preset was trained for; a method of prompting has its name",
     "kerasft/training/starts.py": "which task a saved head is of",
 }
 

@@ -9,7 +9,7 @@ from kerasft.config.data import DataConfig
 from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
-from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
+from kerasft.config.objective import REFUSED, TAKEN, ContrastiveConfig, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import ExportConfig, OutputConfig
 from kerasft.config.prompting import PromptingConfig, prompting_problem, shots_problem
@@ -87,6 +87,11 @@ class TrainingConfig(Section):
         False,
         description="Begin with a head that is fitted to the vectors of the unchanged backbone; for "
         "text_classification with one label for each text.",
+    )
+    contrastive: Optional[ContrastiveConfig] = Field(
+        None,
+        description="Train the backbone by comparing texts, as SetFit does, and fit the head to it at the end; with "
+        "fit_head. null: the head and the backbone learn together.",
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over all labels."

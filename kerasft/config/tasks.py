@@ -66,10 +66,7 @@ class TextClassificationConfig(TaskSection):
         description="Fixes the labels and their order; null: those found in the training data, sorted.",
     )
     label_texts: Optional[dict[Name, Union[str, list[str]]]] = Field(
-        None,
-        min_length=1,
-        description="Label -> the text, or several, by which prompting tells it; others: the name, with spaces for _ and "
-        "-.",
+        None, min_length=1, description="Label -> the text or texts that tell it, for prompting; others: its name."
     )
     label_separator: str = Field(
         "|", min_length=1, description="Separates the labels of a row if a multi_label column is a string."

@@ -82,4 +82,6 @@ class PromptingMethod(abc.ABC):
         own = self.template
         if len(self.inputs) == 2:
             own = own.replace("{text}", "{text} {text_pair}")
-        return self.section.template or own
+        template = self.section.template or own
+        assert isinstance(template, str)  # several are for another method
+        return template

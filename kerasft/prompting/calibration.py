@@ -27,16 +27,16 @@ class LabelBias(keras.layers.Layer):
         return scores + self.bias
 
 
-def calibrate(scores_of: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
-    """(labels,) float32 bias with which the mean of the probabilities of such texts would be even.
-
-    Exact for a single text, whose calibrated probabilities are uniform; with several, each is divided by the mean of
-    all.
+def calibrate(scores_of: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str], prior: bool) -> np.ndarray:
+    """(labels,) float32 bias that takes off what some texts say in common.
 
     Args:
         scores_of: texts -> (texts, labels) uncalibrated logits.
-        texts: that say nothing, or whose labels are as frequent as each other.
+        texts: that say nothing; or, for a prior, whose labels are about as frequent as each other.
+        prior: take off the means of log-probabilities, as batch calibration does (Zhou et al. 2023, arXiv:2309.17249);
+            otherwise probabilities are divided by their means, so that those of a single text become uniform.
     """
     scores = scores_of(texts).astype(np.float64)
     log_odds = scores - logsumexp(scores, axis=1, keepdims=True)
-    return -(logsumexp(log_odds, axis=0) - np.log(len(texts))).astype(np.float32)
+    means = log_odds.mean(axis=0) if prior else logsumexp(log_odds, axis=0) - np.log(len(texts))
+    return -means.astype(np.float32)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kerasft.config.schema import Config
-from kerasft.config.tasks import TextClassificationConfig
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
@@ -23,6 +22,16 @@ MOST_UNLABELLED = 2000  # texts that a prior is made of: their mean is then know
 KEY = "prompting"  # of the task's state
 
 
+class LabelTexts(Protocol):
+    """A task's section, of which prompting reads names and texts of labels."""
+
+    @property
+    def labels(self) -> list[str] | None: ...
+
+    @property
+    def label_texts(self) -> Mapping[str, str | list[str]] | None: ...
+
+
 class Prompting:
     """Prompting of a text classifier, in the order in which a model is assembled.
 
@@ -34,10 +43,10 @@ class Prompting:
     """
 
     def __init__(self, config: Config, inputs: Sequence[str], state: dict[str, Any]):
-        assert isinstance(config.task, TextClassificationConfig)  # no other task fits a head
-        self.config, self.task, self.inputs, self.state = config, config.task, tuple(inputs), state
-        if self.task.labels is not None:
-            state.setdefault("labels", list(self.task.labels))
+        self.config, self.inputs, self.state = config, tuple(inputs), state
+        self.section = cast(LabelTexts, config.task)  # of a task that fits a head: no other has prompting
+        if self.section.labels is not None:
+            state.setdefault("labels", list(self.section.labels))
             self.labels()  # texts of theirs that can't be told apart are found now
         self._made: Any = None
 
@@ -49,7 +58,7 @@ class Prompting:
     def labels(self) -> Labels:
         """Names and texts."""
         names = self.state["labels"]
-        return Labels(names, label_texts(names, self.task.label_texts))
+        return Labels(names, label_texts(names, self.section.label_texts))
 
     def method(self) -> PromptingMethod:
         """That of the state."""
@@ -88,7 +97,7 @@ class Prompting:
             columns = dict.fromkeys(self.inputs, texts)
             return outputs_of(model, self._made, columns)
 
-        method.set_bias(model, calibrate(scores_of, texts))
+        method.set_bias(model, calibrate(scores_of, texts, section.calibration == "prior"))
 
     def _unlabelled(self) -> list[str]:
         """The first texts of `prompting.unlabelled`."""

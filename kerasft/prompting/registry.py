@@ -19,9 +19,9 @@ METHODS = ("embedding", "masked_lm", "causal_lm")
 
 def make_method(config: Config, inputs: Sequence[str], state: dict[str, Any], name: str) -> PromptingMethod:
     """The method of a name; arguments are those of `PromptingMethod`."""
-    from kerasft.prompting.methods.causal_lm import Continuation
-    from kerasft.prompting.methods.embedding import Embedding
-    from kerasft.prompting.methods.masked_lm import Cloze
+    from kerasft.prompting.causal_lm import Continuation
+    from kerasft.prompting.embedding import Embedding
+    from kerasft.prompting.masked_lm import Cloze
 
     every: tuple[type[PromptingMethod], ...] = (Embedding, Cloze, Continuation)
     return {method.name: method for method in every}[name](config, inputs, state)
@@ -42,7 +42,7 @@ def suitable_method(config: Config, backbone: keras.Model, preset: str) -> str:
         return config.prompting.method
     if is_decoder(backbone):
         return "causal_lm"
-    template = config.prompting.template or ""
+    template = str(config.prompting.template)
     facts = facts_file(Path(preset))
     made_for = json.loads(facts.read_text(encoding="utf-8")).get("task") if facts.is_file() else None
     return "masked_lm" if made_for == "masked_lm" or "{mask}" in template else "embedding"

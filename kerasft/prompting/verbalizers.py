@@ -30,7 +30,8 @@ def label_ids(labels: Labels, encoder: Any, tokenizer: Any, template: Template, 
     words = next(words for words, placed in template.parts if placed == name)
     byte_level = isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer)
     before = " " if byte_level and words.endswith(" ") else ""
-    ids = [token_ids(encoder, [before + text.strip() for text in own]) for own in labels.texts]
+    flat = iter(token_ids(encoder, [before + text.strip() for own in labels.texts for text in own]))
+    ids = [[next(flat) for _ in own] for own in labels.texts]
     check_distinct(labels, ids, getattr(encoder, "unknown_id", None))
     return ids
 

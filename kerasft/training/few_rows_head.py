@@ -59,27 +59,61 @@ def fit_few_rows_head(model: keras.Model, train: Prepared, *reading: Any) -> np.
     return head.left_out
 
 
-def fit_new_head(plan: TrainingPlan, microbatches: int, forms: Sequence[str]) -> np.ndarray | None:
-    """What `training.fit_head` does before the first step: by left-out rows where there are few of them.
+class FittedHead:
+    """When `training.fit_head` fits the head of a run: before the first step, or, where steps compare texts, at each
+    validation.
 
     Args:
         plan: of the run.
         microbatches, forms: see `kerasft.training.fitted_head.fit_head`.
 
-    Returns:
-        The logits that `data.validation: leave_one_out` stands for; None: validation has rows of its own.
+    Attributes:
+        left_out_only: validation is `leave_one_out`. Heads tell of rows that they have not seen, but a backbone that
+            has learnt from these would look the better the longer it trains: there is one validation, at the end.
     """
-    config = plan.config
-    left_out = config.data.validation == LEAVE_ONE_OUT
-    size = config.training.evaluation_batch_size
-    read = (plan.model, plan.train, plan.strategy, size, microbatches, forms, plan.terminal)
-    merged = plan.method.merged() if plan.method else contextlib.nullcontext()
-    with bfloat16_products(rewrites(config.training.precision)), merged:
-        if config.data.shots is None and not left_out:
-            fit_head(*read)
-            return None
-        logits = fit_few_rows_head(*read)
-        return logits if left_out else None
+
+    def __init__(self, plan: TrainingPlan, microbatches: int, forms: Sequence[str]):
+        self.plan, self.training, self.few = plan, plan.config.training, plan.config.data.shots is not None
+        self.left_out_only = plan.config.data.validation == LEAVE_ONE_OUT
+        self._reading = (plan.strategy, self.training.evaluation_batch_size, microbatches, forms, plan.terminal)
+        self._left_out: np.ndarray | None = None
+
+    def before_steps(self, step: int) -> None:
+        """Fits the head that steps begin with; a run of no steps that goes on fits it again, to the same bits."""
+        if self.training.fit_head and self.training.contrastive is None and step == 0:
+            self._fit()
+
+    def before_validation(self) -> np.ndarray | None:
+        """Fits the head where it does not train; what to validate by, None: the model's own logits."""
+        if self.training.contrastive is not None:
+            self._fit()
+        return self._left_out
+
+    def left_out(self) -> np.ndarray | None:
+        """See `kerasft.training.fit.TrainResult`; made once more by a run that was killed behind its validation."""
+        if self.left_out_only and self._left_out is None:
+            self._fit()
+        return self._left_out
+
+    def warnings(self) -> list[str]:
+        """What a reader of the validation's figures should know."""
+        if not (self.left_out_only and self.training.contrastive is not None):
+            return []
+        return [
+            "validation is leave_one_out of the head alone: the backbone has learnt from these rows, so new ones will "
+            "do worse"
+        ]
+
+    def _fit(self) -> None:
+        plan, merged = self.plan, contextlib.nullcontext()
+        if plan.method is not None:
+            merged = plan.method.merged()
+        with bfloat16_products(rewrites(self.training.precision)), merged:
+            if not self.few and not self.left_out_only:
+                fit_head(plan.model, plan.train, *self._reading)
+                return
+            logits = fit_few_rows_head(plan.model, plan.train, *self._reading)
+        self._left_out = logits if self.left_out_only else None
 
 
 def few_rows_head(vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int) -> FewRowsHead:

@@ -57,8 +57,7 @@ class TrainResult:
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
         warnings: what is odd about the names in the data.
-        left_out: (rows, ...) logits of validation where its rows are those of train, each by a head that was fitted
-            without it; None: they are the model's own.
+        left_out: logits of validation by heads without the row, see `FittedHead`; None: they are the model's own.
     """
 
     prepared: dict[str, Prepared]
@@ -236,9 +235,9 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = _sizes(trainer.model, run.config)
     figures = trainer.figures() | ({"data_cache": ready.cache.figures()} if ready.cache else {})
-    warnings = job.task.data_warnings()
-    history = trainer.progress.history
-    return TrainResult(ready.prepared, trainer.strategy, workers, history, figures, sizes, warnings, trainer.left_out)
+    warnings = job.task.data_warnings() + trainer.head.warnings()
+    strategy, history, left_out = trainer.strategy, trainer.progress.history, trainer.head.left_out()
+    return TrainResult(ready.prepared, strategy, workers, history, figures, sizes, warnings, left_out)
 
 
 def _sizes(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 import orbit
 import tensorflow as tf
 
@@ -23,7 +22,7 @@ from kerasft.training.batches import Batches
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
 from kerasft.training.exported_weights import exported_weights
-from kerasft.training.few_rows_head import fit_new_head
+from kerasft.training.few_rows_head import FittedHead
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
@@ -58,9 +57,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 plan.checkpoints, plan.model, self.optimizer, keep, plan.workers, writer, others
             )
         self.progress = self.checkpoints.progress
-        self.left_out: np.ndarray | None = None  # see `TrainResult`
         self.selection = Selection(training.early_stopping, plan.task, self.progress)
         self.microbatches = chosen_microbatches(plan.config, plan.task, plan.model, plan.strategy)
+        self.head = FittedHead(plan, self.microbatches, self.forms)
         self.evaluator = self._create_evaluator()
         # A loop on the device sees no clock, and TensorFlow's is refused where every operation must repeat its bits.
         timed = not self.static and not training.deterministic
@@ -125,8 +124,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             model=self.model,
         )
         with Running(with_usual_actions(self.plan.actions), run) as self.running:
-            if training.fit_head and self.checkpoints.step == 0:  # a run of no steps fits it again, to the same bits
-                self.left_out = fit_new_head(self.plan, self.microbatches, self.forms)
+            self.head.before_steps(self.checkpoints.step)
             controller = orbit.Controller(
                 trainer=self,
                 evaluator=self,
@@ -208,7 +206,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def _evaluation_after(self, step: int) -> int:
         """The next step behind this one that is validated."""
-        every = self.config.training.evaluate_every
+        every = self.steps if self.head.left_out_only else self.config.training.evaluate_every
         return (step // every + 1) * every if every else self.batches.epochs.end_after(step)
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
@@ -234,7 +232,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
         with exported_weights(self.optimizer, self.plan.method):
-            logits = self.left_out
+            logits = self.head.before_validation()
             if logits is None:
                 logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)

@@ -85,3 +85,25 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert evaluate.main(["runs/tiny", "--split", "validation"]) == 2
     assert "leave_one_out answered each row" in capsys.readouterr().err
     assert not Path("saved_models/draw-1").exists()
+
+
+def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project):
+    path = project(
+        data={"shots": 8, "validation": "leave_one_out"},
+        training={"fit_head": True, "contrastive": {"texts_per_label": 4}, "epochs": 3, "batch_size": 16},
+        task={"pooling": "unit"},
+    )
+    for override, fault in (
+        ("training.fit_head=false", "training.contrastive: trains no head"),
+        ("data.shots=1", "no two texts of a label"),
+        ("training.batch_size=10", "are to be groups of 4"),
+        ("training.gradient_accumulation=2", "compares all rows of a batch"),
+        ("training.objective={name: focal}", "but training.contrastive is one"),
+    ):
+        with pytest.raises(UserErrors, match=fault):
+            load_config(path, [override])
+    train_in(Path.cwd())
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert metrics["training"]["steps"] == 3 == metrics["training"]["best_step"]
+    assert metrics["test"]["accuracy"] > 0.9  # words give the label away, and sixteen texts have nearly all of them
+    assert any("the backbone has learnt from these rows" in warning for warning in metrics["warnings"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from kerasft.config.schema import TrainingConfig
 from kerasft.data.batching.batching import epoch_batches, steps_per_epoch
+from kerasft.data.batching.label_batches import label_batches
 from kerasft.data.batching.token_batches import TokenLimit, token_batches
 
 
@@ -19,6 +21,13 @@ def count_steps(training: TrainingConfig, steps_of: Callable[[float], int]) -> i
         return training.steps
     assert training.epochs is not None
     return steps_of(training.epochs)
+
+
+class LabelGroups(NamedTuple):
+    """Labels of all rows, and how many rows of one stand together."""
+
+    labels: np.ndarray
+    size: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Epochs:
         method: of `kerasft.data.batching.batching`.
         seed: `seed` of the config: with another one each epoch has another order.
         limit: of a batch, where its size is a number of tokens; None: it is one of rows.
+        groups: of rows of one label that stand together; None: `method` alone says which rows do.
     """
 
     lengths: np.ndarray
@@ -38,10 +48,13 @@ class Epochs:
     method: str
     seed: int
     limit: TokenLimit | None = None
+    groups: LabelGroups | None = None
     _counted: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         """The rows of each batch of an epoch."""
+        if self.groups is not None:
+            return label_batches(self.groups.labels, self.size, self.groups.size, self.seed, epoch)
         if self.limit is None:
             return epoch_batches(self.lengths, self.size, self.method, self.seed, epoch)
         batches = token_batches(self.lengths, self.limit, self.method, self.seed, epoch)

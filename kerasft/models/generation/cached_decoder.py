@@ -88,9 +88,9 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     length = tf.shape(token_ids)[1]
     positions = tf.range(length)[tf.newaxis]  # (1, length)
     mask = _causal_mask(backbone, positions, length)  # (1, to, from)
-    x, cache = _embed(backbone, token_ids, positions), []
+    x, cache = embed_tokens(backbone, token_ids, positions), []
     for layer in backbone.transformer_layers:
-        form = _FORMS[type(layer).__name__]
+        form = FORMS[type(layer).__name__]
         query, key, value = form.project(layer, x, positions)
         layer_cache = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
         x = form.finish(layer, x, attend(query, layer_cache, mask))
@@ -114,36 +114,14 @@ def read_token(
         (batch, hidden), and the cache with this token.
     """
     mask = _causal_mask(backbone, positions[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
-    x, updated = _embed(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
+    x, updated = embed_tokens(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
     for layer, layer_cache in zip(backbone.transformer_layers, cache):
-        form = _FORMS[type(layer).__name__]
+        form = FORMS[type(layer).__name__]
         query, *new = form.project(layer, x, positions[:, tf.newaxis])
         layer_cache = with_token(layer_cache, KeysValues(*new), positions)
         x = form.finish(layer, x, attend(query, layer_cache, mask))
         updated.append(layer_cache)
     return backbone.layer_norm(x)[:, 0], updated
-
-
-def read_masked(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Reads rows whose tokens have places of their own and see what a mask lets them see.
-
-    Args:
-        backbone: GPT-2, Llama or Mistral, which sees no further than its window.
-        token_ids, positions: (batch, length) int32.
-        mask: (batch, to, from) bool.
-
-    Returns:
-        (batch, length, hidden) as the backbone gives.
-    """
-    if (window := getattr(backbone, "sliding_window", None)) is not None:
-        mask &= positions[:, :, tf.newaxis] < positions[:, tf.newaxis] + window
-    x = _embed(backbone, token_ids, positions)
-    for layer in backbone.transformer_layers:
-        form = _FORMS[type(layer).__name__]
-        query, key, value = form.project(layer, x, positions)
-        keys_values = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
-        x = form.finish(layer, x, attend(query, keys_values, mask))
-    return backbone.layer_norm(x)
 
 
 def with_token(cache: KeysValues, new: KeysValues, positions: tf.Tensor) -> KeysValues:
@@ -177,7 +155,7 @@ def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
     return tf.cast(backbone.token_embedding(hidden, reverse=True), tf.float32)
 
 
-def _embed(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+def embed_tokens(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     x = backbone.token_embedding(token_ids)
     learnt = getattr(backbone, "position_embedding", None)
     if learnt is None:  # rotary, within attention
@@ -261,4 +239,4 @@ class _Llama:
         return x + layer._feedforward_output_dense(inner * tf.cast(gate, inner.dtype))
 
 
-_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}
+FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}

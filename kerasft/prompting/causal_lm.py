@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
-from kerasft.models.generation.cached_decoder import next_token_logits, read_masked
+from kerasft.models.generation.cached_decoder import next_token_logits
+from kerasft.models.generation.masked_reading import read_masked
 from kerasft.models.tokenizers.encoder import token_encoder
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.calibration import BIAS, LabelBias

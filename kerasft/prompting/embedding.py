@@ -30,7 +30,7 @@ class Embedding(PromptingMethod):
             raise UserError(
                 "prompting.method: embedding reads one text; leave data.columns.text_pair out, or take masked_lm"
             )
-        Template.parse(self.section.template or self.template, (LABEL,))
+        self._templates()
 
     def build(self, backbone: keras.Model, labels: int) -> keras.Model:
         return build_classifier(backbone, labels, "unit", self.model.dropout)
@@ -39,16 +39,20 @@ class Embedding(PromptingMethod):
         return text_preprocessor(backbone, tokenizer, self.model.max_length, self.inputs)
 
     def load(self, model: keras.Model, preset: str, preprocessor: Any, labels: Labels) -> None:
-        template = Template.parse(self.section.template or self.template, (LABEL,))
+        templates = self._templates()
         encoder = keras.Model(model.input, model.get_layer("unit").output)
-        texts = [template.fill({LABEL: text}) for own in labels.texts for text in own]
+        texts = [each.fill({LABEL: text}) for own in labels.texts for text in own for each in templates]
         vectors = outputs_of(encoder, preprocessor, {self.inputs[0]: texts})
-        owners = np.repeat(np.arange(len(labels.names)), [len(own) for own in labels.texts])
+        owners = np.repeat(np.arange(len(labels.names)), [len(own) * len(templates) for own in labels.texts])
         means = np.zeros((len(labels.names), vectors.shape[1]), np.float32)
         np.add.at(means, owners, vectors)
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         model.get_layer(HEAD).kernel.assign(means.T / self.section.temperature)
         model.get_layer(HEAD).bias.assign(np.zeros(len(labels.names), np.float32))
+
+    def _templates(self) -> list[Template]:
+        given = self.section.template or self.template
+        return [Template.parse(text, (LABEL,)) for text in ([given] if isinstance(given, str) else given)]
 
     def set_bias(self, model: keras.Model, bias: np.ndarray) -> None:
         model.get_layer(HEAD).bias.assign(bias)
