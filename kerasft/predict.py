@@ -16,6 +16,7 @@ from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport
 from kerasft.inference.predictor import one_adapter, open_model
 from kerasft.inference.remote import Remote, is_address, read_token
+from kerasft.inference.untrained import Untrained, by_labels
 from kerasft.tasks.registry import create_task
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -25,8 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
-        help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",
+        help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, http://HOST:8501/v1/models/NAME, or "
+        "with --labels a preset",
     )
+    parser.add_argument("--labels", metavar="A,B", help="classify by these labels, with a preset as it is")
+    parser.add_argument("--template", help="with --labels: see prompting.template")
     parser.add_argument("--input", required=True, help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
     parser.add_argument("--batch-size", type=int, default=64, help="texts a call of the model")
@@ -55,12 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for option in ("token_file", "ca"):
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
-    ask = (Path(args.model), args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
-    return run_program(lambda: predict(*ask, args.precision, args.trust, args.adapter))
+    if args.template is not None and args.labels is None:
+        parser.error("--template: goes with --labels")
+    if args.adapter is not None and args.labels is not None:
+        parser.error("--adapter: of an export, and --labels are for a preset as it is")
+    ask = (args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
+    ask += (args.precision, args.trust, args.adapter)
+    if args.labels is not None:
+        return run_program(lambda: predict(by_labels(args.model, args.labels, args.template), *ask))
+    return run_program(lambda: predict(Path(args.model), *ask))
 
 
 def predict(
-    model: Path,
+    model: Path | Untrained,
     source: str,
     format: str,
     batch_size: int,
@@ -75,7 +86,7 @@ def predict(
     for option, value in (("--batch-size", batch_size), ("--top", top)):
         if value < 1:
             raise UserError(f"{option}: {value} is too few; use 1 or more")
-    opened = one_adapter(open_model(model, trust=trust), model, adapter)
+    opened = model if isinstance(model, Untrained) else one_adapter(open_model(model, trust=trust), model, adapter)
     if isinstance(opened, AdaptersExport):
         return predict_by_row(opened, source, format, batch_size, verbose)
     task = create_task(opened.config)

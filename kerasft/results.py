@@ -48,7 +48,11 @@ def finish(
         logits, metrics[name] = evaluate_split(trained, fitted.prepared[name], evaluator, terminal, name)
         return logits
 
-    logits = measure(REFERENCE_SPLIT)
+    if fitted.left_out is None:
+        logits = measure(REFERENCE_SPLIT)
+    else:
+        logits = fitted.left_out
+        metrics[REFERENCE_SPLIT] = split_metrics(trained.task, fitted.prepared[REFERENCE_SPLIT], logits)
     watched = trained.task.watched(fitted.prepared[REFERENCE_SPLIT], logits)
     if split != REFERENCE_SPLIT:
         logits = measure(split)
@@ -98,8 +102,12 @@ def evaluate_split(
     """Logits and metrics of a split, the headline's interval among them, with a line of progress."""
     with terminal.progress(name, len(prepared), unit="examples") as line:
         logits = evaluator.logits(prepared, lambda count: line.update(count, examples=count))
-    interval = trained.task.interval(prepared, logits)
-    return logits, trained.task.metrics(prepared, logits) | {"interval": interval}
+    return logits, split_metrics(trained.task, prepared, logits)
+
+
+def split_metrics(task: Task, prepared: Prepared, logits: np.ndarray) -> dict[str, Any]:
+    """The metrics of a split by its logits, the headline's interval among them."""
+    return task.metrics(prepared, logits) | {"interval": task.interval(prepared, logits)}
 
 
 def _report(

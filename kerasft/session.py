@@ -12,7 +12,7 @@ from kerasft.config.header import name_data_source
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
 from kerasft.data.stages.base import Staged
-from kerasft.data.tables.splits import load_splits, read_split, stage_splits
+from kerasft.data.tables.splits import check_own_split, load_splits, read_split, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import rendezvous
@@ -216,6 +216,7 @@ def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, te
     Raises:
         UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
     """
+    check_own_split(run.config, split)
     with name_data_source(model if is_config(model) else model / "config.yaml"):
         tables = load_splits(run.config, create_task(run.config), terminal.line)
     if split not in tables:

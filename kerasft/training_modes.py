@@ -11,6 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.continual.sequence import run_sequence
 from kerasft.cross_validation.training import cross_validate
 from kerasft.errors import UserError
+from kerasft.few_shots.draws import train_draws
 from kerasft.session import train_run
 
 
@@ -33,6 +34,7 @@ class Mode:
 
 
 MODES = (
+    Mode("data.draws", lambda config: config.data.draws > 1 or not config.data.train, train_draws),
     Mode(
         "data.folds",
         lambda config: config.data.folds is not None,

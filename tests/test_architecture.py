@@ -37,7 +37,7 @@ RANKS = (
     ("audit",),
     ("training_modes", "explain"),
     ("adapter", "augmentation_gain", "auditing", "extraction"),
-    ("search", "compress", "continual", "cross_validation"),
+    ("search", "compress", "continual", "cross_validation", "few_shots"),
     ("session",),
     ("accelerators",),
     ("keras_models",),
@@ -53,6 +53,7 @@ RANKS = (
     ("assembly",),
     ("peft",),
     ("tasks",),
+    ("prompting",),
     ("evaluation",),
     ("models",),
     ("distribution",),
@@ -97,6 +98,7 @@ KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
     "kerasft/compress/distil.py": "whether a student starts from a run of its own task",
     "kerasft/training/objectives/run_teacher.py": "whether a teacher is of the student's task",
+    "kerasft/prompting/registry.py": "which task a preset was trained for; a method of prompting has its name",
     "kerasft/training/starts.py": "which task a saved head is of",
 }
 

@@ -9,6 +9,7 @@ from kerasft.config.corrections import CorrectionsConfig
 from kerasft.config.section import Folder, Section
 
 Sources = Union[str, list[str]]
+LEAVE_ONE_OUT = "leave_one_out"  # of data.validation
 Format = Literal[
     "auto",
     "csv",
@@ -30,9 +31,11 @@ Format = Literal[
 class DataConfig(Section):
     """Where the examples come from."""
 
-    train: Sources = Field(description="Training examples: a source or a list of them.")
+    train: Sources = Field([], description="Training examples: a source or a list of them; with prompting, none.")
     validation: Union[float, Sources] = Field(
-        0.1, description="A share of train (stratified, seeded) or a source of its own."
+        0.1,
+        description="A share of train (stratified, seeded), a source of its own, or leave_one_out: with "
+        "training.fit_head, each row of train is answered by a head that was fitted without it.",
     )
     test: Union[None, float, Sources] = Field(
         None, description="A source, or a share of train (stratified, seeded); null: nothing is tested."
@@ -78,6 +81,18 @@ class DataConfig(Section):
     limit: Optional[int] = Field(
         None, ge=1, description="Use a random sample of this many training examples (by the seed)."
     )
+    shots: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Learn from this many rows of each label, drawn by the seed and by what they hold: the same rows "
+        "on every machine, and those of fewer shots are among them. null: all rows.",
+    )
+    draws: int = Field(
+        1,
+        ge=1,
+        description="How many times shots are drawn and learnt from; figures of test are then means over the draws.",
+    )
+    draw: int = Field(0, ge=0, description="Which of the draws; the first one makes the model that is exported.")
     batching: Literal["auto", "pad", "bucket", "pack"] = Field(
         "auto",
         description="pad: shuffled rows; bucket: rows of similar length together; pack: several texts share a row of "

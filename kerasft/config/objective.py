@@ -108,6 +108,15 @@ class DistillationConfig(Section):
     )
 
 
+class ContrastiveConfig(Section):
+    """Steps that draw the vectors of a label's texts together and others apart, before a head is fitted to them."""
+
+    temperature: float = Field(0.1, gt=0, description="Cosines of two texts are divided by it.")
+    texts_per_label: int = Field(
+        4, ge=2, description="How many texts of a label stand together in a batch, which is made of such groups."
+    )
+
+
 # One more objective is one more class here.
 ObjectiveConfig = Annotated[
     Union[

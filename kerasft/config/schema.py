@@ -13,9 +13,10 @@ from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.evaluation import EvaluationConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
-from kerasft.config.objective import REFUSED, TAKEN, ObjectiveConfig
+from kerasft.config.objective import REFUSED, TAKEN, ContrastiveConfig, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.output import NAME, ExportConfig, OutputConfig
+from kerasft.config.prompting import PromptingConfig, prompting_problem, shots_problem
 from kerasft.config.search import SearchConfig
 from kerasft.config.section import Section
 from kerasft.config.serving import ServingConfig
@@ -34,7 +35,9 @@ class TrainingConfig(Section):
         None, ge=1, description="Replicas on this machine; null: every GPU. On a CPU: logical devices."
     )
     epochs: Optional[float] = Field(3, gt=0, description="Passes over the training data; null if steps is set.")
-    steps: Optional[int] = Field(None, ge=1, description="Number of steps, instead of epochs.")
+    steps: Optional[int] = Field(
+        None, ge=0, description="Number of steps, instead of epochs; 0 with fit_head: the fitted head is the model."
+    )
     batch_size: int = Field(32, ge=1, description="Examples in each step, over all replicas.")
     tokens_per_batch: Optional[int] = Field(
         None,
@@ -91,6 +94,11 @@ class TrainingConfig(Section):
         description="Begin with a head that is fitted to the vectors of the unchanged backbone; for "
         "text_classification with one label for each text.",
     )
+    contrastive: Optional[ContrastiveConfig] = Field(
+        None,
+        description="Train the backbone by comparing texts, as SetFit does, and fit the head to it at the end; with "
+        "fit_head. null: the head and the backbone learn together.",
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over all labels."
     )
@@ -127,6 +135,8 @@ class TrainingConfig(Section):
     def _some_length(self) -> "TrainingConfig":
         if self.epochs is None and self.steps is None:
             raise ValueError("epochs and steps are both null; set one")
+        if self.steps == 0 and not self.fit_head:
+            raise ValueError("steps: 0 learns nothing without a fitted head; set fit_head to true, or more steps")
         return self
 
 
@@ -144,6 +154,9 @@ class Config(Section):
     task: Task
     model: ModelConfig
     data: DataConfig
+    prompting: Optional[PromptingConfig] = Field(
+        None, description="Answer by label texts, with nothing learnt or as what training begins with; null: no."
+    )
     augment: Optional[AugmentConfig] = None
     training: TrainingConfig = TrainingConfig.defaults()
     continual: Optional[ContinualConfig] = Field(
@@ -204,6 +217,17 @@ class Config(Section):
             raise ValueError(
                 f"evaluation.calibrate: {self.evaluation.calibrate} is for one label a text, not {self.task.name} as "
                 "it is set here; leave it null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _few_labels(self) -> "Config":
+        if problem := shots_problem(self) or prompting_problem(self):
+            raise ValueError(problem)
+        if self.training.contrastive is not None and self.augment is not None:
+            raise ValueError(
+                "augment: its rows differ from epoch to epoch, and training.contrastive draws groups of the same ones; "
+                "set one of the two to null"
             )
         return self
 

@@ -65,13 +65,16 @@ class TextClassificationConfig(TaskSection):
         min_length=2,
         description="Fixes the labels and their order; null: those found in the training data, sorted.",
     )
+    label_texts: Optional[dict[Name, Union[str, list[str]]]] = Field(
+        None, min_length=1, description="Label -> the text or texts that tell it, for prompting; others: its name."
+    )
     label_separator: str = Field(
         "|", min_length=1, description="Separates the labels of a row if a multi_label column is a string."
     )
-    pooling: Literal["auto", "cls", "mean", "last"] = Field(
+    pooling: Literal["auto", "cls", "mean", "last", "unit"] = Field(
         "auto",
         description="How token vectors become one vector; auto: the usual way of the family (encoders: the first "
-        "token, decoders: the last).",
+        "token, decoders: the last); unit: their mean, scaled to length 1, as text_embedding has it.",
     )
     random_features: Optional[int] = Field(
         None,
@@ -107,6 +110,13 @@ class TextClassificationConfig(TaskSection):
     def _labels_only(self) -> "TextClassificationConfig":
         if self.top is not None and self.problem == "regression":
             raise ValueError(f"task.top: {self.top} is for problems with labels, not regression; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _texts_of_labels(self) -> "TextClassificationConfig":
+        for name in self.label_texts or ():
+            if self.labels is not None and name not in self.labels:
+                raise ValueError(f"label_texts: {name!r} is none of task.labels; remove it, or write both alike")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasft.config.load import load_config
+from kerasft.config.load import load_config, read_config
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length
@@ -30,7 +30,12 @@ class Untrained:
         Raises:
             UserError: the config is not valid, or its task has weights that mean nothing before training.
         """
-        config = fit_max_length(load_config(path, overrides))
+        return cls.of(load_config(path, overrides), str(path))
+
+    @classmethod
+    def of(cls, config: Config, path: str) -> Untrained:
+        """Finds a config's preset; `path` names the config in messages. Raises UserError as `open` does."""
+        config = fit_max_length(config)
         task = create_task(config)
         task.check_config()
         if task.needs_training:
@@ -53,6 +58,30 @@ class Untrained:
         if assembled.method is not None and assembled.method.start is not None:
             assembled.method.merge()  # what training begins with
         return Trained(task, assembled.preprocessor, assembled.model)
+
+
+def by_labels(preset: str, labels: str, template: str | None = None) -> Untrained:
+    """A preset that classifies texts by names of labels, without a config: `kerasft predict PRESET --labels a,b`.
+
+    Args:
+        preset: as `model.preset`.
+        labels: names, separated by commas.
+        template: see `prompting.template`.
+
+    Raises:
+        UserError: there are fewer than two labels, or the preset can't be had.
+    """
+    names = [name.strip() for name in labels.split(",")]
+    if len(set(names)) < max(2, len(names)) or not all(names):
+        raise UserError(f"--labels: {labels!r} are not two different labels or more; write for example --labels a,b")
+    values = {
+        "name": "labels",
+        "task": {"name": "text_classification", "labels": names},
+        "model": {"preset": preset},
+        "data": {"columns": {"text": "text"}},
+        "prompting": {"template": template},
+    }
+    return Untrained.of(read_config(values), preset)
 
 
 def is_config(path: Path) -> bool:

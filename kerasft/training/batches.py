@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.data.batching.epochs import Epochs, count_steps
+from kerasft.data.batching.epochs import Epochs, LabelGroups, count_steps
 from kerasft.data.batching.pack_plan import Filling, Packing, RowShape, rounded
 from kerasft.data.batching.token_batches import TokenLimit
 from kerasft.data.prepared.prepared import Prepared
@@ -59,10 +59,15 @@ class Batches:
         tokens = None if static else config.ragged_tokens()
         limit = None if tokens is None else TokenLimit(tokens, train.longest, parts)
 
+        contrastive = training.contrastive
+        groups = None if contrastive is None else LabelGroups(train.targets, contrastive.texts_per_label)
+
         def create(method: str, *packing: Any) -> Batches:
-            epochs = Epochs(train.tokens, size, method, config.seed, limit, train.epochs)
+            epochs = Epochs(train.tokens, size, method, config.seed, limit, train.epochs, groups)
             return cls(epochs, count_steps(training, epochs.steps_of), *packing)
 
+        if groups is not None:
+            return create("pad")
         if method in ("pad", "bucket") or (method == "auto" and not static):
             return create("bucket" if method == "auto" else method)
         try:

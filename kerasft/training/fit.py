@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasft.assembly import Assembled, Start, assemble
@@ -58,6 +59,7 @@ class TrainResult:
         training: figures of `metrics.json`, section `training`.
         model: figures of section `model`.
         warnings: what is odd about the names in the data.
+        left_out: logits of validation by heads without the row, see `FittedHead`; None: they are the model's own.
     """
 
     prepared: dict[str, Prepared]
@@ -67,6 +69,7 @@ class TrainResult:
     training: dict[str, Any]
     model: dict[str, Any]
     warnings: Sequence[str] = ()
+    left_out: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -240,5 +243,6 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = footprint(trainer.model, ready.assembled.method, run.config, trainer.checkpoints)
     figures = trainer.figures() | dict(ready.figures) | ({"data_cache": ready.cache.figures()} if ready.cache else {})
-    warnings = job.task.data_warnings()
-    return TrainResult(ready.prepared, trainer.strategy, workers, trainer.progress.history, figures, sizes, warnings)
+    warnings = job.task.data_warnings() + trainer.head.warnings()
+    strategy, history, left_out = trainer.strategy, trainer.progress.history, trainer.head.left_out()
+    return TrainResult(ready.prepared, strategy, workers, history, figures, sizes, warnings, left_out)

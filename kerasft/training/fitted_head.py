@@ -45,10 +45,27 @@ def fit_head(
         forms: of `training.fused`.
         terminal: shows progress.
     """
-    head = model.get_layer(HEAD)
+    vectors = head_vectors(model, train, strategy, batch_size, microbatches, forms, terminal)
+    set_head(model, *logistic_regression(vectors, train.targets, train.weights, model.get_layer(HEAD).units))
+
+
+def head_vectors(
+    model: keras.Model,
+    train: Prepared,
+    strategy: tf.distribute.Strategy,
+    batch_size: int,
+    microbatches: int,
+    forms: Sequence[str],
+    terminal: Terminal,
+) -> np.ndarray:
+    """(rows, width) float32, what the last layer reads of each row; arguments as those of `fit_head`."""
     with terminal.progress("head", len(train), unit="examples") as line:
-        vectors = head_inputs(model, train, strategy, batch_size, microbatches, forms, line.update)
-    kernel, bias = logistic_regression(vectors, train.targets, train.weights, head.units)
+        return head_inputs(model, train, strategy, batch_size, microbatches, forms, line.update)
+
+
+def set_head(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Gives the last layer its weights."""
+    head = model.get_layer(HEAD)
     head.kernel.assign(kernel)
     head.bias.assign(bias)
 
@@ -77,12 +94,12 @@ def head_inputs(
 
 
 def logistic_regression(
-    vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int
+    vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, penalty: float = PENALTY
 ) -> tuple[np.ndarray, np.ndarray]:
     """(rows, width) vectors, (rows,) labels and weights -> (width, classes) kernel and (classes,) bias.
 
-    Minimises the weighted mean of cross-entropy plus half PENALTY times the squared norm of the kernel, for vectors
-    whose mean is taken off and whose variance is, in the mean over the width, made 1.
+    Minimises the weighted mean of cross-entropy plus half the penalty times the squared norm of the kernel, for
+    vectors whose mean is taken off and whose variance is, in the mean over the width, made 1.
     """
     from scipy.optimize import minimize  # half a second to import
 
@@ -103,8 +120,8 @@ def logistic_regression(
         errors = odds / sums
         errors[rows, labels] -= 1.0
         errors *= weights
-        loss = float(surprise.astype(np.float64) @ weights[:, 0]) + PENALTY / 2 * float(packed[:size] @ packed[:size])
-        moves = vectors.T @ errors + PENALTY * kernel
+        loss = float(surprise.astype(np.float64) @ weights[:, 0]) + penalty / 2 * float(packed[:size] @ packed[:size])
+        moves = vectors.T @ errors + penalty * kernel
         return loss, np.concatenate([moves.ravel(), errors.sum(0)]).astype(np.float64)
 
     start = np.zeros(size + classes)

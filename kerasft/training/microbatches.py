@@ -30,7 +30,7 @@ def requested_microbatches(config: Config, task: Task) -> int:
     if setting is not None:
         return setting
     objective = config.training.objective
-    if objective is not None and objective.name in COMPARE_ROWS:
+    if (objective is not None and objective.name in COMPARE_ROWS) or config.training.contrastive is not None:
         return 1
     # What is written, a token at a time, leaves nothing to share out: it takes the threads of all its operations.
     # Batches of tokens have any number of rows, and a plan of their own for each part.

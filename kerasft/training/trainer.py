@@ -22,7 +22,7 @@ from kerasft.training.batches import Batches
 from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.checkpoints.checkpoint_files import Entry
 from kerasft.training.exported_weights import exported_weights
-from kerasft.training.fitted_head import fit_head
+from kerasft.training.few_rows_head import FittedHead
 from kerasft.training.inner_loop import InnerLoop
 from kerasft.training.layers.deferred_rows import deferrable_layers
 from kerasft.training.layers.fused_layers import ACTIVATIONS, KERNELS, chosen_forms, fused_layers
@@ -61,6 +61,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         self.progress = self.checkpoints.progress
         self.selection = Selection(training.early_stopping, plan.task, self.progress)
         self.microbatches = chosen_microbatches(plan.config, plan.task, plan.model, plan.strategy)
+        self.head = FittedHead(plan, self.microbatches, self.forms)
         self.evaluator = self._create_evaluator()
         # A loop on the device sees no clock, and TensorFlow's is refused where every operation must repeat its bits.
         timed = not self.static and not training.deterministic
@@ -126,8 +127,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             model=self.model,
         )
         with Running(with_usual_actions(self.plan.actions), run) as self.running:
-            if training.fit_head and self.checkpoints.step == 0:
-                self._fit_head()
+            self.head.before_steps(self.checkpoints.step)
             if self.objective.solve(self.train_data, self.plan.validation, self.strategy):
                 self.steps, self.progress.validated = 0, -1  # there is a validation, and no step before it
             controller = orbit.Controller(
@@ -199,7 +199,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             step = self.checkpoints.step
             over = step >= self.steps or self.running.training.enough
             due = over or step == self._evaluation_after(step - 1)
-            if due and step > self.progress.validated:
+            fresh = step > self.progress.validated or (not self.steps and not self.progress.best)
+            if due and fresh:
                 controller.evaluate(steps=-1)
             elif over or self.selection.enough:
                 return
@@ -208,15 +209,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 stops = self._evaluation_after(step), (step // saving + 1) * saving
                 controller.train(min(self.steps, *stops), checkpoint_at_completion=False)
 
-    def _fit_head(self) -> None:
-        size = self.config.training.evaluation_batch_size
-        merged = self.plan.method.merged() if self.plan.method else contextlib.nullcontext()
-        with bfloat16_products(self.rewrites), merged:
-            fit_head(self.model, self.train_data, self.strategy, size, self.microbatches, self.forms, self.terminal)
-
     def _evaluation_after(self, step: int) -> int:
         """The next step behind this one that is validated."""
-        every = self.config.training.evaluate_every
+        every = self.steps if self.head.left_out_only else self.config.training.evaluate_every
         return (step // every + 1) * every if every else self.batches.epochs.end_after(step)
 
     def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
@@ -242,7 +237,9 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, Any]:
         """Validates with the weights that would be exported; every example counts once."""
         with exported_weights(self.optimizer, self.plan.method):
-            logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
+            logits = self.head.before_validation()
+            if logits is None:
+                logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)
             metrics = self.task.metrics(self.plan.validation, logits)
             if self.selection.take(metrics, self.plan.validation, logits, self.checkpoints.step):

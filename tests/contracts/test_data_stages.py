@@ -18,6 +18,7 @@ from kerasft.tasks.registry import create_task
 ASKED = {
     "sample": {"limit": 11},
     "test_share": {"test": 0.25},
+    "shots": {"shots": 3},
     "validation_share": {"validation": 0.25},
     "corrections": {"corrections": "corrections.csv"},
     "normalise": {"clean": {"normalise": "drop"}},
@@ -158,6 +159,9 @@ def test_each_row_that_is_chosen_is_counted_said_and_named(stage, files):
     gone = set(tables["train"].column("where")) - set(train.column("where"))
     for split, table in staged.tables.items():
         gone -= set(table.column("where")) if split != "train" else set()
+    if stage.name == "shots":  # the one draw whose rows a run names
+        assert staged.counts["shots"]["rows"] == train.column("where") and "3 of each of 2 labels" in staged.remarks[0]
+        return
     if stage.draws:
         assert staged.record() is None and staged.remarks == ()
         return

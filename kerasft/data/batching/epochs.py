@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from kerasft.config.schema import TrainingConfig
 from kerasft.data.batching.batching import epoch_batches, steps_per_epoch
+from kerasft.data.batching.label_batches import label_batches
 from kerasft.data.batching.token_batches import TokenLimit, token_batches
 
 
@@ -19,6 +21,13 @@ def count_steps(training: TrainingConfig, steps_of: Callable[[float], int]) -> i
         return training.steps
     assert training.epochs is not None
     return steps_of(training.epochs)
+
+
+class LabelGroups(NamedTuple):
+    """Labels of all rows, and how many rows of one stand together."""
+
+    labels: np.ndarray
+    size: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class Epochs:
         limit: of a batch, where its size is a number of tokens; None: it is one of rows.
         members: (rows of an epoch,) of each epoch, where they have other ones; after the last comes the first again.
             None: every epoch has all rows.
+        groups: of rows of one label that stand together; None: `method` alone says which rows do.
     """
 
     lengths: np.ndarray
@@ -41,10 +51,13 @@ class Epochs:
     seed: int
     limit: TokenLimit | None = None
     members: Sequence[np.ndarray] | None = None
+    groups: LabelGroups | None = None
     _counted: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         """The rows of each batch of an epoch."""
+        if self.groups is not None:
+            return label_batches(self.groups.labels, self.size, self.groups.size, self.seed, epoch)
         rows = self._members(epoch)
         lengths = self.lengths if rows is None else self.lengths[rows]
         if self.limit is None:

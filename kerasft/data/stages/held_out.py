@@ -51,6 +51,9 @@ def held_out_share(
     Returns:
         (n,), (m,) int64 indices in ascending order, without overlap, n + m = rows.
     """
+    if rows * share < 1:
+        other = ", or write leave_one_out with training.fit_head: true" if split == "validation" else ""
+        raise UserError(f"data.{split}: a share of {share} of {rows} rows is less than one row; name a file{other}")
     groups = np.zeros(rows, np.int64) if groups is None else groups
     order = np.random.default_rng(seed).permutation(rows)
     order = order[np.argsort(groups[order], kind="stable")]  # shuffled rows, one group after the other

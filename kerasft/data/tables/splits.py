@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kerasft.config.data import Sources
+from kerasft.config.data import LEAVE_ONE_OUT, Sources
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
@@ -59,7 +59,17 @@ def stage_splits(config: Config, task: Task, remark: Remark | None = None, share
 def sources_of(config: Config) -> dict[str, Sources]:
     """The splits that have sources of their own, and those."""
     settings = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
-    return {split: source for split, source in settings.items() if source is not None and not isinstance(source, float)}
+    drawn = (None, LEAVE_ONE_OUT, [])
+    return {name: source for name, source in settings.items() if source not in drawn and not isinstance(source, float)}
+
+
+def check_own_split(config: Config, split: str) -> None:
+    """Raises UserError where a split's rows are those of train, which a trained model has seen."""
+    if split == "validation" and config.data.validation == LEAVE_ONE_OUT:
+        raise UserError(
+            f"--split validation: {LEAVE_ONE_OUT} answered each row by a head that was fitted without it, and a "
+            "trained model knows them all; see validation in metrics.json, or give --data"
+        )
 
 
 def check_stages(config: Config, task: Task) -> None:
@@ -74,11 +84,13 @@ def apply_stages(
 ) -> Staged:
     """Takes rows as they were read through all stages that the config asks for. Raises UserError."""
     staged = Staged(read)
-    for stage in STAGES:
+    for stage in STAGES if "train" in read else ():
         if stage.applies(config) and (shares or not isinstance(stage, HeldOut)):
             staged = staged.then(stage.apply(staged.tables, config, task))
     for line in staged.remarks:
         Reading.of(config.data, remark).remark(line)
+    if config.data.validation == LEAVE_ONE_OUT:
+        staged = staged.then(Staged({**staged.tables, "validation": staged.tables["train"]}))
     tables = {split: staged.tables[split] for split in ("train", "validation", "test") if split in staged.tables}
     return dataclasses.replace(staged, tables=tables)
 

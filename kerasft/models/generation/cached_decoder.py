@@ -88,9 +88,9 @@ def read_prompt(backbone: keras.Model, token_ids: tf.Tensor, capacity: tf.Tensor
     length = tf.shape(token_ids)[1]
     positions = tf.range(length)[tf.newaxis]  # (1, length)
     mask = _causal_mask(backbone, positions, length)  # (1, to, from)
-    x, cache = _embed(backbone, token_ids, positions), []
+    x, cache = embed_tokens(backbone, token_ids, positions), []
     for layer in backbone.transformer_layers:
-        form = _FORMS[type(layer).__name__]
+        form = FORMS[type(layer).__name__]
         query, key, value = form.project(layer, x, positions)
         layer_cache = KeysValues(*(tf.transpose(part, [0, 2, 1, 3]) for part in (key, value)))
         x = form.finish(layer, x, attend(query, layer_cache, mask))
@@ -114,9 +114,9 @@ def read_token(
         (batch, hidden), and the cache with this token.
     """
     mask = _causal_mask(backbone, positions[:, tf.newaxis], tf.shape(cache[0].keys)[2])  # (batch, 1, capacity)
-    x, updated = _embed(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
+    x, updated = embed_tokens(backbone, token_ids[:, tf.newaxis], positions[:, tf.newaxis]), []  # (batch, 1, hidden)
     for layer, layer_cache in zip(backbone.transformer_layers, cache):
-        form = _FORMS[type(layer).__name__]
+        form = FORMS[type(layer).__name__]
         query, *new = form.project(layer, x, positions[:, tf.newaxis])
         layer_cache = with_token(layer_cache, KeysValues(*new), positions)
         x = form.finish(layer, x, attend(query, layer_cache, mask))
@@ -155,7 +155,7 @@ def next_token_logits(backbone: keras.Model, hidden: tf.Tensor) -> tf.Tensor:
     return tf.cast(backbone.token_embedding(hidden, reverse=True), tf.float32)
 
 
-def _embed(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+def embed_tokens(backbone: keras.Model, token_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     x = backbone.token_embedding(token_ids)
     learnt = getattr(backbone, "position_embedding", None)
     if learnt is None:  # rotary, within attention
@@ -239,4 +239,4 @@ class _Llama:
         return x + layer._feedforward_output_dense(inner * tf.cast(gate, inner.dtype))
 
 
-_FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}
+FORMS = {"TransformerDecoder": _GPT2, "LlamaTransformerDecoder": _Llama, "MistralTransformerDecoder": _Llama}

@@ -30,7 +30,7 @@ def build_classifier(
     Args:
         backbone: a KerasHub backbone with a `padding_mask` input.
         outputs: width of the logits.
-        pooling: `auto`, `cls` (first token), `mean` (of all tokens) or `last`.
+        pooling: `auto`, `cls` (first token), `mean` (of all tokens), `last`, or `unit` (the mean, of length 1).
         dropout: rate before the last layer; None: the backbone's own.
         features: that the last layer reads instead of the vector itself; None: there are none. With them neither a
             dense layer nor dropout stands between, so that they are a function of the text and the backbone.
@@ -46,8 +46,10 @@ def build_classifier(
         vector = hidden["pooled_output"]
     else:
         sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
-        kind = ("last" if decoder else "cls") if pooling == "auto" else pooling
+        kind = {"auto": "last" if decoder else "cls", "unit": "mean"}.get(pooling, pooling)
         vector = Pooling(kind, name="pooling")(sequence, inputs["padding_mask"])
+        if pooling == "unit":
+            vector = keras.layers.UnitNormalization(dtype="float32", name="unit")(vector)
         if pooling in ("auto", "cls") and not decoder and features is None:
             vector = keras.layers.Dropout(rate, name="pooler_dropout")(vector)
             vector = keras.layers.Dense(

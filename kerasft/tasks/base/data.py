@@ -157,4 +157,5 @@ class TaskData(Comparable, Augmentable, Auditable, abc.ABC, Generic[SectionT, Sp
             "columns": config.data.columns,
             "class_weights": config.training.class_weights if weighted else None,
             "weighted": weighted,
+            **({} if config.prompting is None else {"prompting": config.prompting.model_dump(mode="json")}),
         }

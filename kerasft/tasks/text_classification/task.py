@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
+from kerasft.prompting.prompting import Prompting
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems import create_problem
@@ -47,6 +48,8 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.headline = self.problem.headline
         self.rising, self.falling = self.problem.rising, self.problem.falling
         self.one_of_many = self.has_classes = self.problem.one_of_many
+        self.prompting = Prompting.of(config, self.inputs, self.state)
+        self.needs_training = self.prompting is None
 
     @property
     def fixed_labels(self) -> tuple[str, ...]:
@@ -65,7 +68,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         return rows.read_texts(record, columns, self.inputs)
 
     def fit(self, splits: Mapping[str, Table]) -> None:
-        self.problem.fit(splits)
+        if "train" in splits:
+            self.problem.fit(splits)
+        else:  # the config names the labels
+            self.problem.check_targets(splits)
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.problem.check_targets(splits)
@@ -82,7 +88,23 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def weights(self, targets: np.ndarray) -> np.ndarray:
         return self.problem.weights(targets)
 
+    def adapt(self, backbone: keras.Model, tokenizer: Any) -> tuple[keras.Model, Any]:
+        if self.prompting is not None:
+            self.prompting.adapt(backbone, tokenizer)
+        return backbone, tokenizer
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        if self.prompting is not None:
+            return self.prompting.preprocessor(backbone, tokenizer)
+        return super().preprocessor(backbone, tokenizer)
+
+    def load_head(self, model: keras.Model, preset: str) -> None:
+        if self.prompting is not None:
+            self.prompting.load(model, preset)
+
     def build(self, backbone: keras.Model) -> keras.Model:
+        if self.prompting is not None:
+            return self.prompting.build(backbone)
         from kerasft.models.heads.text_classifier import RandomFeatures, build_classifier
 
         features = self.section.random_features and RandomFeatures(self.section.random_features, self.config.seed)

@@ -16,7 +16,7 @@ from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.run_teacher import taught_by_run
 from kerasft.training.objectives.smart import Smart
-from kerasft.training.objectives.supervised_contrastive import SupervisedContrastive
+from kerasft.training.objectives.supervised_contrastive import Contrastive, SupervisedContrastive
 from kerasft.training.objectives.task_loss import TaskLoss
 
 # A class takes the keys of its section by their names.
@@ -38,7 +38,11 @@ def make_objective(config: Config, given: MakeObjective | None = None) -> MakeOb
     Raises:
         UserError: there are both.
     """
-    section = config.training.objective
+    section, contrastive = config.training.objective, config.training.contrastive
+    if contrastive is not None:
+        if given is not None:
+            raise UserError("training.contrastive: an objective was given from Python, too; keep one of them")
+        return functools.partial(Contrastive, temperature=contrastive.temperature)
     if section is None:
         return given or TaskLoss
     if given is not None:

@@ -43,6 +43,23 @@ class SupervisedContrastive(Objective):
         )
 
 
+class Contrastive(SupervisedContrastive):
+    """The loss of the vectors alone, `training.contrastive`: the last layer learns nothing, it is fitted afterwards.
+
+    A batch of n texts compares n (n - 1) / 2 pairs for n passes of the backbone, where a loss of pairs takes two passes
+    a pair (SetFit, Tunstall et al. 2022, arXiv:2209.11055).
+
+    Args: those of `SupervisedContrastive` without a weight.
+    """
+
+    def __init__(self, model: keras.Model, task: Task, *, temperature: float):
+        super().__init__(model, task, weight=1.0, temperature=temperature)
+
+    def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        vectors, _ = self.outputs(self.both, inputs)
+        return tf.reduce_sum(among_all(targets, tf.cast(vectors, tf.float32), weights, self.temperature) * weights)
+
+
 def among_all(labels: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, temperature: float) -> tf.Tensor:
     """The mean, over the other texts with a text's label, of -log of their share of its likeness to all others.
 

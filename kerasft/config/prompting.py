@@ -1,0 +1,130 @@
+"""The section `prompting` of a config: how a pre-trained model answers by label texts, before any training."""
+
+from typing import TYPE_CHECKING, Literal, Optional, Union
+
+from pydantic import Field, model_validator
+
+from kerasft.config.data import LEAVE_ONE_OUT, Sources
+from kerasft.config.section import Section
+
+if TYPE_CHECKING:
+    from kerasft.config.schema import Config
+
+
+class PromptingConfig(Section):
+    """Labels are told by their texts; no labelled example is needed."""
+
+    method: Literal["auto", "embedding", "masked_lm", "causal_lm", "entailment"] = Field(
+        "auto",
+        description="embedding: the label text nearest to the text; masked_lm: which label text fits at {mask}; "
+        "causal_lm: which label text a decoder would go on with; entailment: which label text follows from the text, "
+        "by a run of text pairs; auto: what model.preset was made for.",
+    )
+    template: Union[None, str, list[str]] = Field(
+        None,
+        min_length=1,
+        description="For masked_lm with {text} (and {text_pair}) and {mask}; for causal_lm with {text} and {label}; "
+        "for embedding and entailment with {label} alone, for embedding also several, whose vectors are averaged. Or a "
+        "file of it, such as configs/prompts/topic-cloze.txt. null: a plain one of the method's own.",
+    )
+    calibration: Literal["content_free", "prior", "none"] = Field(
+        "none",
+        description="content_free: probabilities are divided by their means over texts that say nothing; prior: log-"
+        "probabilities lose their means over unlabelled; both are computed once, and no answer depends on other texts.",
+    )
+    content_free: list[str] = Field(
+        ["", "N/A", "..."], min_length=1, description="The texts that say nothing, of calibration content_free."
+    )
+    unlabelled: Optional[Sources] = Field(
+        None, description="Texts without labels, of calibration prior; columns as in data.columns."
+    )
+    score: Literal["sum", "mean"] = Field(
+        "sum", description="Of a label text of several tokens: the sum of log-probabilities, or their mean."
+    )
+    temperature: float = Field(0.05, gt=0, description="Cosines are divided by it, of method embedding.")
+
+    @model_validator(mode="after")
+    def _one_template(self) -> "PromptingConfig":
+        if isinstance(self.template, list) and self.method != "embedding":
+            raise ValueError(f"template: several are for method embedding, not {self.method}; keep one, or set method")
+        return self
+
+    @model_validator(mode="after")
+    def _texts_for_the_prior(self) -> "PromptingConfig":
+        if (self.calibration == "prior") != (self.unlabelled is not None):
+            raise ValueError(
+                "calibration: prior and unlabelled belong together; set both, or leave both out"
+                + (" (content_free needs no texts)" if self.calibration == "prior" else "")
+            )
+        return self
+
+
+def prompting_problem(config: "Config") -> Optional[str]:
+    """What keeps a model from answering without labelled examples, or from learning with none; None: nothing."""
+    prompting, data = config.prompting, config.data
+    if prompting is None:
+        return None if data.train else "data.train: missing; add it: Training examples: a source or a list of them."
+    if not config.task.fits_head:
+        return "prompting: is for text_classification with problem single_label; leave it null"
+    if config.model.preset is None:
+        return "prompting: asks a pre-trained model, and model.preset is null; name one"
+    if data.train:
+        if prompting.method in ("causal_lm", "entailment"):
+            return (
+                f"prompting.method: {prompting.method} answers without training; leave data.train out, or train with "
+                "embedding or masked_lm"
+            )
+        return None
+    if getattr(config.task, "labels", None) is None:
+        return "task.labels: missing; without data.train nothing else names the labels"
+    return None if data.shots is None else f"data.shots: {data.shots} are drawn from data.train, which is missing"
+
+
+def shots_problem(config: "Config") -> Optional[str]:
+    """Why few rows can't be learnt from, or validated on, as a config says; None: they can."""
+    data, training, share = config.data, config.training, config.data.validation
+    if data.shots is None and data.draws > 1:
+        return f"data.draws: {data.draws} is for data.shots, which is null; set that, or draws to 1"
+    if data.shots is not None and isinstance(share, float) and share * data.shots < 1:
+        return (
+            f"data.validation: a share of {share} of {data.shots} shots leaves labels without a row; write "
+            f"{LEAVE_ONE_OUT} (with training.fit_head: true and training.steps: 0), or name a file"
+        )
+    if data.shots is not None and not config.task.fits_head:
+        return (
+            f"data.shots: {data.shots} rows of each label are for text_classification with problem single_label; "
+            "use data.limit"
+        )
+    if problem := contrastive_problem(config):
+        return problem
+    fitted_last = training.fit_head and (training.steps == 0 or training.contrastive is not None)
+    if data.validation == LEAVE_ONE_OUT and not fitted_last:
+        return (
+            f"data.validation: {LEAVE_ONE_OUT} is for a head that is fitted and does not train; set "
+            "training.fit_head: true and training.steps: 0 (or training.contrastive), or name a file to validate on"
+        )
+    return None
+
+
+def contrastive_problem(config: "Config") -> Optional[str]:
+    """What `training.contrastive` can't go with, and the fix; None: nothing is wrong."""
+    training = config.training
+    if training.contrastive is None:
+        return None
+    if not training.fit_head:
+        return "training.contrastive: trains no head; set training.fit_head: true, which is then fitted at the end"
+    if training.objective is not None:
+        return f"training.objective: {training.objective.name}, but training.contrastive is one; leave one of them null"
+    if training.steps == 0:
+        return "training.steps: 0 leaves training.contrastive nothing to do; set epochs or more steps"
+    if config.data.shots == 1:
+        return "data.shots: 1 leaves training.contrastive no two texts of a label; raise it, or set contrastive to null"
+    for key in ("gradient_accumulation", "parallel_microbatches"):
+        if (getattr(training, key) or 1) > 1:
+            return f"training.{key}: training.contrastive compares all rows of a batch; set it to 1"
+    if training.batch_size % training.contrastive.texts_per_label or config.data.batching == "pack":
+        return (
+            f"training.contrastive.texts_per_label: batches of {training.batch_size} are to be groups of "
+            f"{training.contrastive.texts_per_label}; choose a training.batch_size that divides, and batching: auto"
+        )
+    return None

@@ -1,0 +1,1 @@
+"""How a pre-trained model answers by the texts of labels: templates, label words, scores, calibration."""

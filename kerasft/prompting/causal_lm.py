@@ -1,0 +1,124 @@
+"""How likely a decoder is to go on with each label text (Brown et al. 2020, arXiv:2005.14165).
+
+The prompt is read once. All label texts stand behind it side by side, each token with the position that it would have
+right behind the prompt, and sees the prompt and its own text alone: one pass gives what one pass a label would.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasft.errors import UserError
+from kerasft.models.families import check_decoder
+from kerasft.models.generation.cached_decoder import next_token_logits
+from kerasft.models.generation.masked_reading import read_masked
+from kerasft.models.tokenizers.encoder import token_encoder
+from kerasft.prompting.base import Labels, PromptingMethod
+from kerasft.prompting.calibration import BIAS, LabelBias
+from kerasft.prompting.template_preprocessor import check_tokenizer, template_preprocessor
+from kerasft.prompting.templates import KEY, LABEL, Template
+from kerasft.prompting.verbalizers import label_ids
+
+
+class Continuation(PromptingMethod):
+    """Log-likelihoods of label texts behind the prompt."""
+
+    name = "causal_lm"
+    template = "Text: {text}\nTopic: {label}"
+
+    def adapt(self, backbone: keras.Model, tokenizer: Any, labels: Labels) -> None:
+        check_decoder(backbone)
+        encoder = token_encoder(check_tokenizer(tokenizer))
+        self.state["label_ids"] = label_ids(labels, encoder, tokenizer, self._template(), LABEL)
+
+    def build(self, backbone: keras.Model, labels: int) -> keras.Model:
+        return LabelLikelihoods(backbone, self.state["label_ids"], self.section.score == "mean")
+
+    def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
+        room = max(len(tokens) for texts in self.state["label_ids"] for tokens in texts)
+        return template_preprocessor(backbone, tokenizer, self._template(), self.inputs, self.model.max_length, room)
+
+    def load(self, model: keras.Model, preset: str, preprocessor: Any, labels: Labels) -> None:
+        """A decoder has its output layer in its backbone."""
+
+    def set_bias(self, model: keras.Model, bias: np.ndarray) -> None:
+        model.get_layer(BIAS).bias.assign(bias)
+
+    def _template(self) -> Template:
+        template = Template.parse(self.text_template(), (*self.inputs, LABEL))
+        if template.parts[-1][1] != LABEL or len(template.parts) < 2:
+            raise UserError(f"{KEY}: {{label}} has to be its end, behind the texts: a decoder goes on from there")
+        return template
+
+
+class LabelLikelihoods(keras.Model):
+    """A decoder's inputs -> (batch, labels) float32 scores.
+
+    Args:
+        backbone: GPT-2, Llama or Mistral.
+        ids: label -> its texts -> token ids; of several texts a label has the mean.
+        mean: whether log-probabilities of a text's tokens are averaged rather than added up.
+    """
+
+    def __init__(self, backbone: keras.Model, ids: list[list[list[int]]], mean: bool, **kwargs):
+        super().__init__(**kwargs)
+        texts = [tokens for own in ids for tokens in own]
+        self.backbone, self.plan = backbone, TextTree(texts)
+        self.share = np.zeros((len(self.plan.ids), len(ids)), np.float32)  # of each token's log-probability in a label
+        owners = np.repeat(np.arange(len(ids)), [len(own) for own in ids])
+        for token, text in enumerate(self.plan.owners):
+            label = owners[text]
+            self.share[token, label] = 1.0 / len(ids[label]) / (len(texts[text]) if mean else 1)
+        self.label_bias = LabelBias(name=BIAS)
+        self.label_bias.build((None, len(ids)))
+        self.built = True
+
+    def call(self, inputs, training=None):
+        each = self.plan.log_probabilities(self.backbone, inputs["token_ids"], inputs["padding_mask"])
+        return self.label_bias(tf.matmul(each, tf.constant(self.share)))
+
+
+class TextTree:
+    """Texts that stand side by side behind one prompt.
+
+    Args:
+        texts: token ids of each.
+
+    Attributes:
+        ids: (tokens,) of all texts.
+        owners: (tokens,) which text each is of.
+        depths: (tokens,) its place in its text.
+    """
+
+    def __init__(self, texts: list[list[int]]):
+        self.ids = np.concatenate([np.asarray(tokens, np.int32) for tokens in texts])
+        self.owners = np.repeat(np.arange(len(texts)), [len(tokens) for tokens in texts])
+        self.depths = np.concatenate([np.arange(len(tokens), dtype=np.int32) for tokens in texts])
+
+    def log_probabilities(self, backbone: keras.Model, token_ids: tf.Tensor, padding_mask: tf.Tensor) -> tf.Tensor:
+        """(batch, length) prompts and which of their tokens are real -> (batch, tokens) of each text's token."""
+        batch, length, tokens = tf.shape(token_ids)[0], tf.shape(token_ids)[1], len(self.ids)
+        lengths = tf.reduce_sum(tf.cast(padding_mask, tf.int32), axis=1)  # (batch,)
+        whole = tf.concat([token_ids, tf.tile(self.ids[np.newaxis], [batch, 1])], axis=1)
+        prompt = tf.tile(tf.range(length)[tf.newaxis], [batch, 1])
+        behind = lengths[:, tf.newaxis] + self.depths[np.newaxis]  # (batch, tokens)
+        positions = tf.concat([prompt, behind], axis=1)
+        real = prompt < lengths[:, tf.newaxis]  # (batch, length)
+        own = (self.owners[:, np.newaxis] == self.owners) & (self.depths[:, np.newaxis] >= self.depths)
+        causal = tf.linalg.band_part(tf.ones([length, length], tf.bool), -1, 0)  # (to, from)
+        above = tf.concat([causal, tf.zeros([length, tokens], tf.bool)], axis=1)
+        below = tf.concat(
+            [tf.tile(real[:, tf.newaxis], [1, tokens, 1]), tf.tile(tf.constant(own)[tf.newaxis], [batch, 1, 1])], axis=2
+        )
+        mask = tf.concat([tf.tile(above[tf.newaxis], [batch, 1, 1]), below], axis=1)  # (batch, to, from)
+        hidden = read_masked(backbone, whole, positions, mask)
+        # What says a text's first token is the prompt's last; the others are said by the token before.
+        first = tf.gather(hidden, lengths - 1, batch_dims=1)[:, tf.newaxis]  # (batch, 1, hidden)
+        before = tf.concat([first, hidden[:, length:]], axis=1)
+        which = np.where(self.depths == 0, 0, np.arange(tokens))  # token i - 1 is number i, behind the prompt's
+        logits = next_token_logits(backbone, tf.gather(before, which, axis=1))  # (batch, tokens, vocabulary)
+        return tf.gather(tf.nn.log_softmax(logits), tf.tile(self.ids[np.newaxis], [batch, 1]), axis=2, batch_dims=2)
