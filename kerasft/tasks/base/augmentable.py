@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasft.data.augmentation.marked_text import MarkedText
+from kerasft.tasks.base.comparable import Comparable
 
 
-class Augmentable:
+class Augmentable(Comparable):
     """The part of a task's contract that `augment` reads.
 
     Attributes:
@@ -20,7 +21,6 @@ class Augmentable:
     augmentable = True
     typed_spans = False
     has_classes = False
-    source_texts: tuple[str, ...]
 
     def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
         """Name -> each text of a row that may be changed, with the spans that its answer is made of."""

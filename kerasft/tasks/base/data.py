@@ -15,7 +15,6 @@ from kerasft.errors import UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Auditable
 from kerasft.tasks.base.augmentable import Augmentable
-from kerasft.tasks.base.comparable import Comparable
 from kerasft.tasks.base.declarations import Column, Number, Unreachable
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
@@ -30,7 +29,7 @@ SplitT = TypeVar("SplitT", bound="Prepared")  # what its rows become
 OPTIONAL = ("class_weights", "label_smoothing")  # keys of `training` that a task honours where it says so
 
 
-class TaskData(Comparable, Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
+class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
     """A task's rows: how records become them, what is learnt from them, and how a model reads them.
 
     Args:
