@@ -31,6 +31,7 @@ RANKS = (
         "merge",
     ),
     ("adapter",),
+    ("ensembles",),
     ("search",),
     ("session",),
     ("accelerators",),

@@ -13,6 +13,7 @@ from kerasft.inference.export import Servable
 from kerasft.inference.texts import Row, Texts, rows_of
 from kerasft.runs import Trained
 
+UNCERTAINTY = "uncertainty"  # how much the members of an ensemble differ
 BATCH = 64  # texts a call of the model
 
 
@@ -40,7 +41,12 @@ class LocalPredictor:
 
     def answer_batch(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Answers by one call of the model."""
-        return self.task.rows(self.answerer.answer(self.columns(rows)))
+        outputs = dict(self.answerer.answer(self.columns(rows)))
+        uncertainty = outputs.pop(UNCERTAINTY, None)  # of an ensemble alone, whatever its task
+        answers = self.task.rows(outputs)
+        if uncertainty is None:
+            return answers
+        return [answer | {UNCERTAINTY: float(value)} for answer, value in zip(answers, uncertainty)]
 
     def stream(self, text: str) -> Iterator[str]:
         """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""
