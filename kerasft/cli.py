@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "search": ("kerasft.search.command", "try values of some keys, keep the best: kerasft search CONFIG --trials N"),
+    "ensemble": ("kerasft.ensembles.command", "several models as one: kerasft ensemble CONFIG --members 5"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "audit-labels": ("kerasft.audit_labels", "which labels may be wrong? kerasft audit-labels CONFIG --output DIR"),

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from kerasft.config.audit import AuditConfig
 from kerasft.config.augment import AugmentConfig
+from kerasft.config.averaging import AveragingConfig
 from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.config.continual import ContinualConfig
 from kerasft.config.data import DataConfig
@@ -110,6 +111,9 @@ class TrainingConfig(Section):
     ema: Optional[float] = Field(
         None, gt=0, lt=1, description="Momentum of the moving average of weights that is evaluated and exported."
     )
+    averaging: Optional[AveragingConfig] = Field(
+        None, description="Weights that are averaged, validated and exported; null: those of the best validation."
+    )
     early_stopping: Optional[EarlyStoppingConfig] = None
     evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: after each epoch.")
     checkpoint: CheckpointConfig = CheckpointConfig.defaults()
@@ -130,6 +134,17 @@ class TrainingConfig(Section):
                 raise ValueError("epochs and steps are both set; keep one (training.epochs=null unsets it)")
             values = {**values, "epochs": None}
         return values
+
+    @property
+    def averages_steps(self) -> bool:
+        """Whether means of weights are kept beside them, step by step."""
+        return self.ema is not None or (self.averaging is not None and self.averaging.name == "swa")
+
+    @model_validator(mode="after")
+    def _one_mean(self) -> "TrainingConfig":
+        if self.ema is not None and self.averaging is not None and self.averaging.name == "swa":
+            raise ValueError("training.ema and training.averaging.name swa are two means of the steps; keep one")
+        return self
 
     @model_validator(mode="after")
     def _some_length(self) -> "TrainingConfig":
@@ -246,6 +261,15 @@ class Config(Section):
             value = getattr(getattr(self, section), key)
             if refused(value):
                 raise ValueError(f"{path}: {value} does not go with training.objective.name {objective.name}: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _soup_of_whole_weights(self) -> "Config":
+        averaging = self.training.averaging
+        if averaging is not None and averaging.name == "soup" and self.model.peft is not None:
+            raise ValueError(
+                "training.averaging.name: soup averages whole weights, not adapters; set model.peft to null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from kerasft.runs import Trained
 if TYPE_CHECKING:
     from kerasft.attribution.explainer import Explainer
 
+UNCERTAINTY = "uncertainty"  # how much the members of an ensemble differ
 BATCH = 64  # texts a call of the model
 
 
@@ -46,7 +47,12 @@ class LocalPredictor:
 
     def answer_batch(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Answers by one call of the model."""
-        return self.task.rows(self.answerer.answer(self.columns(rows)))
+        outputs = dict(self.answerer.answer(self.columns(rows)))
+        uncertainty = outputs.pop(UNCERTAINTY, None)  # of an ensemble alone, whatever its task
+        answers = self.task.rows(outputs)
+        if uncertainty is None:
+            return answers
+        return [answer | {UNCERTAINTY: float(value)} for answer, value in zip(answers, uncertainty)]
 
     def explain(
         self,

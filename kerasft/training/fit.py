@@ -44,6 +44,7 @@ from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
+from kerasft.training.soup import check_runs, make_soup
 from kerasft.training.trainer import Trainer
 
 
@@ -137,6 +138,7 @@ def prepare(job: TrainingJob) -> PreparedRun:
         job.terminal.line(line)
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
+    soup = check_runs(config, job.tables)  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
     prepared, train, figures = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
@@ -160,6 +162,7 @@ def prepare(job: TrainingJob) -> PreparedRun:
         objective=objective,
         actions=job.actions,
         method=assembled.method,
+        soup=soup,
     )
     return PreparedRun(Trainer(plan), prepared, assembled, cache, figures)
 
@@ -238,11 +241,13 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     workers.run_on_chief(begin)
     workers.check_sees(run.folder)
     trainer.fit(resume)
+    soup = make_soup(trainer.plan, trainer.evaluator, trainer.selection)
     workers.run_on_chief(lambda: run.save_model(ready.assembled, job.task))
     if ready.assembled.method is not None:
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = footprint(trainer.model, ready.assembled.method, run.config, trainer.checkpoints)
-    figures = trainer.figures() | dict(ready.figures) | ({"data_cache": ready.cache.figures()} if ready.cache else {})
+    figures = trainer.figures() | dict(ready.figures) | soup
+    figures |= {"data_cache": ready.cache.figures()} if ready.cache else {}
     warnings = job.task.data_warnings() + trainer.head.warnings()
     strategy, history, left_out = trainer.strategy, trainer.progress.history, trainer.head.left_out()
     return TrainResult(ready.prepared, strategy, workers, history, figures, sizes, warnings, left_out)

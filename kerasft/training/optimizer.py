@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from kerasft.errors import UserError
 from kerasft.kernels import operations
 from kerasft.training.layers.deferred_rows import DeferredRows
 from kerasft.training.weight_decay import decayed
+from kerasft.training.weight_means import share_kept
 
 # `norm`: of the gradient, `scale`: what clipping multiplies it by, `young`: what corrects for moments that began at
 # nothing; replicas are traced in threads of their own
@@ -46,10 +47,8 @@ def create_optimizer(
     common = dict(
         learning_rate=WarmupSchedule(settings, steps),
         weight_decay=settings.weight_decay,
-        use_ema=config.ema is not None,
+        use_ema=config.averages_steps,
     )
-    if config.ema is not None:
-        common["ema_momentum"] = config.ema
     kind, own = {
         "adamw": (keras.optimizers.AdamW, {"epsilon": settings.epsilon}),
         "adam": (keras.optimizers.Adam, {"epsilon": settings.epsilon}),
@@ -60,6 +59,7 @@ def create_optimizer(
     }[settings.name]
     optimizer = fine_tuning(kind)(**common, **own)
     optimizer.clip_after_sum = settings.clip_norm
+    optimizer.share_kept = share_kept(config, steps)
     variables = model.trainable_variables
     if not variables:
         raise UserError("model.trainable: nothing is left to train")
@@ -92,6 +92,7 @@ class _FineTuning(keras.optimizers.Optimizer):
     """
 
     clip_after_sum: float | None = None
+    share_kept: Callable[[tf.Tensor], tf.Tensor]  # of `weight_means`
     factors: Mapping[str, float] = {}
     deferred: tuple[tuple[keras.layers.Layer, DeferredRows], ...] = ()
     in_one_pass = False
@@ -111,7 +112,7 @@ class _FineTuning(keras.optimizers.Optimizer):
         self.deferred = tuple(tables)
 
     def averages(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
-        """Each weight that trains, and its moving average; none without `training.ema`."""
+        """Each weight that trains, and its mean over steps; none without `training.ema` or `swa`."""
         means = self._model_variables_moving_average if self.use_ema else ()
         for variable, mean in zip(self._trainable_variables, means):
             yield variable, keras.ops.convert_to_numpy(mean)
@@ -192,7 +193,7 @@ class _FineTuning(keras.optimizers.Optimizer):
         self._on_each_device(whole, decay)
 
     def _update_model_variables_moving_average(self, trainable_variables):
-        momentum = tf.where(self.iterations.value > 0, self.ema_momentum, 0.0)
+        momentum = self.share_kept(self.iterations.value)
 
         def average(variable, mean):
             mean.assign(momentum * mean + (1.0 - momentum) * variable)

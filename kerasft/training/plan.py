@@ -14,6 +14,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.distribution.workers import Workers
 from kerasft.peft.base import Method
+from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
 from kerasft.training.objectives.base import Objective
@@ -39,6 +40,7 @@ class TrainingPlan:
         objective: what is minimised; None: the task's loss.
         actions: what happens beside the usual actions of a training.
         method: of parameter-efficient fine-tuning that the model was given; None: `model.trainable` says what trains.
+        soup: finished runs that the best weights are averaged with at the end.
     """
 
     config: Config
@@ -56,3 +58,4 @@ class TrainingPlan:
     objective: Objective | None = None
     actions: tuple[Action, ...] = ()
     method: Method | None = None
+    soup: Sequence[Run] = ()

@@ -27,18 +27,18 @@ class Selection:
     def __init__(self, stopping: EarlyStoppingConfig | None, task: Task, progress: Progress):
         self._task, self._progress = task, progress
         self.metric = stopping.metric if stopping else task.headline
-        self._rule = BestRule(self.metric, self.metric in task.falling, stopping)
+        self.rule = BestRule(self.metric, self.metric in task.falling, stopping)
 
     def take(self, metrics: Mapping[str, Any], split: Prepared, logits: np.ndarray, step: int) -> bool:
         """Takes note of a validation, its metrics and its logits; returns whether it is the best so far."""
         progress, value = self._progress, metrics[self.metric]
         loss = split_loss(self._task, split, logits, metrics)
         progress.validated = step
-        if self._rule.counts(value, progress.counted):
+        if self.rule.counts(value, progress.counted):
             progress.counted, progress.waited = value, 0
         else:
             progress.waited += 1
-        if not self._rule.is_best(value, loss, progress.best):
+        if not self.rule.is_best(value, loss, progress.best):
             return False
         state = dict(self._task.state)  # with the thresholds that belong to these weights
         progress.best = {"step": step, "value": value, "loss": loss, "state": state}
@@ -47,4 +47,4 @@ class Selection:
     @property
     def enough(self) -> bool:
         """Whether the run no longer improves."""
-        return self._rule.is_enough(self._progress.waited)
+        return self.rule.is_enough(self._progress.waited)

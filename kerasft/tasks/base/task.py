@@ -132,6 +132,27 @@ class Task(TaskData[SectionT, SplitT]):
             raise NotImplementedError(f"{type(self).__name__} can't compare two outputs")
         return between_classes(one, other) if one.shape.rank == 2 else between_tokens(targets, one, other)
 
+    def joined_logits(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """In graph: logits of the members of an ensemble, and their shares -> logits that decode as one model's do.
+
+        For ensembles, which are of tasks that have it; by default of logits that are scores of classes.
+        """
+        from kerasft.models.heads.joined_logits import of_classes
+
+        if not self.one_of_many or self.writes:
+            raise NotImplementedError(f"{type(self).__name__} has no ensembles")
+        return of_classes(members, weights)
+
+    def disagreement(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """In graph: (rows of the model,) how much the members of an ensemble differ; 0: not at all."""
+        from kerasft.models.heads.joined_logits import disagreement
+
+        return disagreement(members, weights, self.one_of_many)
+
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """In graph: what an evaluation keeps of a batch's logits and calls logits from then on; all by default.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +136,16 @@ class MultiLabel:
         from kerasft.models.heads.divergence import between_labels
 
         return between_labels(one, other)
+
+    def joined_logits(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import of_labels
+
+        return of_labels(members, weights)
+
+    def disagreement(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import disagreement
+
+        return disagreement(members, weights, one_of_many=False)
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf

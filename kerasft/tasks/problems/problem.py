@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -90,6 +90,14 @@ class Problem(Protocol):
 
     def divergence(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
         """(batch, outputs) twice -> (batch,) how far two outputs for the same texts differ."""
+        ...
+
+    def joined_logits(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        """(batch, outputs) of each member of an ensemble -> (batch, outputs)."""
+        ...
+
+    def disagreement(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        """(batch, outputs) of each member of an ensemble -> (batch,) how much they differ."""
         ...
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +81,16 @@ class Regression:
         import tensorflow as tf
 
         return tf.square(tf.squeeze(one - other, -1))
+
+    def joined_logits(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import of_numbers
+
+        return of_numbers(members, weights)
+
+    def disagreement(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import spread
+
+        return self.state["deviation"] * spread(members, weights)
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +128,16 @@ class SingleLabel:
         from kerasft.models.heads.divergence import between_classes
 
         return between_classes(one, other)
+
+    def joined_logits(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import of_classes
+
+        return of_classes(members, weights)
+
+    def disagreement(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import disagreement
+
+        return disagreement(members, weights, one_of_many=True)
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf

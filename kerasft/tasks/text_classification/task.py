@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +116,16 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def divergence(self, targets: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
         return self.problem.divergence(one, other)
+
+    def joined_logits(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        return self.problem.joined_logits(members, weights)
+
+    def disagreement(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        return self.problem.disagreement(members, weights)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         answer = self.problem.decode(logits)

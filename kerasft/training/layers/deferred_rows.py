@@ -225,7 +225,7 @@ def deferrable_layers(
         replicas: copies of the model that train together; with more than one there are none.
     """
     # A moving average takes in every row at each step; parts of a batch, and replicas, have rows of their own each.
-    adam = config.optimizer.name in ("adamw", "adam") and config.ema is None
+    adam = config.optimizer.name in ("adamw", "adam") and not config.averages_steps
     if EMBEDDINGS not in forms or not adam or config.gradient_accumulation > 1 or replicas > 1:
         return []
     kinds = (keras.layers.Embedding, keras.layers.ReversibleEmbedding, keras_hub.layers.ReversibleEmbedding)

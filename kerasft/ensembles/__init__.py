@@ -1,0 +1,1 @@
+"""Several models that answer as one: trained with other seeds, on other folds, or finished runs."""
