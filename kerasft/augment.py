@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.augmentation_texts import make_texts
 from kerasft.config.header import name_data_source
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
@@ -51,6 +52,7 @@ def augment(config: str, overrides: Sequence[str], show: int, epoch: int, as_jso
     task.check_config()
     with name_data_source(config):
         train = load_splits(resolved, task, terminal.line)["train"]
+    make_texts(resolved, None, terminal)
     augmenters = create_augmenters(resolved.augment, task)
     for line in (line for method in augmenters for line in method.learn(train, task)):
         terminal.line(line)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from kerasft.augmentation_gain import train_and_measure
+from kerasft.augmentation_texts import make_texts
 from kerasft.callable_module import make_callable
 from kerasft.config.header import name_data_source
 from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.session import Existing, Outcome, train_run
 
@@ -60,6 +63,8 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
         UserError: see `train_run`.
     """
     resolved = read_config(config, overrides)
+    if find_cluster(resolved, os.environ) is None:  # several workers would make them several times
+        make_texts(resolved, options.get("tables"), options.get("terminal") or Terminal())
     if resolved.augment is not None and resolved.augment.measure:
         return train_and_measure(resolved, **options)
     return train_run(resolved, **options)

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Optional
 
 from pydantic import Field, model_validator
 
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 
 MOST_VARIANTS = 8  # that are made without being asked for
 
@@ -68,6 +68,41 @@ class HomophonesConfig(Section):
     characters: float = Field(0.1, gt=0, le=1, description="Share of the characters, at least one.")
 
 
+class _WrittenConfig(Section):
+    """Keys of methods whose texts are made by models, once, before the training."""
+
+    judge: Optional[Folder] = Field(
+        None,
+        min_length=1,
+        description="A run or export whose answer to a new text must be the one to the text before; null: all are "
+        "kept.",
+    )
+
+
+class MaskedWordsConfig(_WrittenConfig):
+    """Words are replaced by those that a masked language model puts there (Wu et al. 2018, arXiv:1812.06705)."""
+
+    model: Folder = Field(min_length=1, description="A masked_lm run, its export, or a config of a preset with a head.")
+    judge: Folder = Field(
+        min_length=1, description="A run or export whose answer to a new text must be the one to the text before."
+    )
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words of a text that are replaced, at least one.")
+    copies: int = Field(3, ge=1, description="How many texts are made of each; one of them is drawn at a time.")
+
+
+class BackTranslationConfig(_WrittenConfig):
+    """Texts are translated into another language and back (Sennrich et al. 2016, arXiv:1511.06709)."""
+
+    forward: Folder = Field(min_length=1, description="A seq2seq run or export that translates.")
+    backward: Folder = Field(min_length=1, description="One that translates back.")
+
+
+class ParaphraseConfig(_WrittenConfig):
+    """Texts are written in other words."""
+
+    model: Folder = Field(min_length=1, description="A run or export that writes a text for a text.")
+
+
 class AugmentConfig(Section):
     """Rows of train that are changed, anew for each epoch; validation and test stay as they are. A method is used if
     its key is there: `typos: {}` has its defaults.
@@ -82,6 +117,9 @@ class AugmentConfig(Section):
         "synonyms",
         "mentions",
         "homophones",
+        "masked_lm",
+        "back_translation",
+        "paraphrase",
     )
 
     rows: float = Field(
@@ -102,6 +140,10 @@ class AugmentConfig(Section):
     synonyms: Optional[SynonymsConfig] = None
     mentions: Optional[MentionsConfig] = None
     homophones: Optional[HomophonesConfig] = None
+    masked_lm: Optional[MaskedWordsConfig] = None
+    back_translation: Optional[BackTranslationConfig] = None
+    paraphrase: Optional[ParaphraseConfig] = None
+    folder: Folder = Field("augmented_texts", min_length=1, description="Where texts that models made are kept.")
     balance: Optional[float] = Field(
         None,
         gt=0,

@@ -49,7 +49,7 @@ class Synonyms(Augmenter):
         for start, end in drawn(random, known, self.section.words, 1):
             word = text.text[start:end]
             others = self._others(word)
-            edits.append(Edit(start, end, _in_case_of(word, others[int(random.integers(len(others)))])))
+            edits.append(Edit(start, end, in_case_of(word, others[int(random.integers(len(others)))])))
         return edits
 
     def _others(self, word: str) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Synonyms(Augmenter):
         return sorted(words)
 
 
-def _in_case_of(word: str, other: str) -> str:
+def in_case_of(word: str, other: str) -> str:
     """A synonym with the capitals of the word that it stands for."""
     if len(word) > 1 and word.isupper():
         return other.upper()

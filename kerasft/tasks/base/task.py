@@ -39,6 +39,7 @@ class Task(TaskData[SectionT, SplitT]):
         embeds: whether `decode` answers unit vectors, `embedding`, that an index can be searched by.
         one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
+        fills_masks: whether a text's mask tokens, `mask_token`, are what is answered.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
@@ -49,6 +50,7 @@ class Task(TaskData[SectionT, SplitT]):
     separable = True
     embeds = False
     one_of_many = False
+    fills_masks = False
     writes = False
     peft_type: str | None = None
 
