@@ -48,6 +48,8 @@ def augment(config: str, overrides: Sequence[str], show: int, epoch: int, as_jso
     terminal, resolved = Terminal(), load_config(config, overrides)
     if resolved.augment is None:
         raise UserError(f"augment: {config} has no such section; add one, for example 'augment={{typos: {{}}}}'")
+    if not resolved.augment.methods():
+        raise UserError("augment: mixup alone changes no text: nothing to show; name a method such as typos: {}")
     task = create_task(resolved)
     task.check_config()
     with name_data_source(config):

@@ -161,7 +161,7 @@ def _masked(section: Any, task: Task) -> Any:
             text = part[number][2]
             words = drawn(random, free_words(text, protected), section.words, 1)
             if words:
-                shown = text.edited([Edit(*bounds, mask) for bounds in words]).text
+                shown = text.edited([Edit(start, end, mask) for start, end in words]).text
                 hidden.append((part[number], words, shown, random))
         answers = predictor.answer([shown for _, _, shown, _ in hidden]) if hidden else []
         for (source, words, _, random), answer in zip(hidden, answers):
@@ -190,4 +190,4 @@ def _filled(
         return []
     scores = np.array([score for _, score in fits])
     token, _ = fits[int(random.choice(len(fits), p=scores / scores.sum()))]
-    return [Edit(*bounds, in_case_of(word, token))]
+    return [Edit(bounds[0], bounds[1], in_case_of(word, token))]

@@ -21,6 +21,7 @@ from kerasft.errors import UserError
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 AUGMENTERS: dict[str, type[Augmenter]] = {
     kind.name: kind
@@ -31,7 +32,7 @@ AUGMENTERS: dict[str, type[Augmenter]] = {
 LEAST_LETTERS = 4  # of a word of a label's name that stays: shorter ones, such as `of`, stand everywhere
 
 
-def check_augment(config: Config, task: Task) -> None:
+def check_augment(config: Config, task: Augmentable) -> None:
     """Raises UserError where `augment` asks for what this task's rows can't be given, or for a file that is none."""
     section = config.augment
     if section is None:
@@ -46,6 +47,10 @@ def check_augment(config: Config, task: Task) -> None:
         raise UserError(
             "augment.balance: together with training.class_weights: balanced rare classes count twice; keep one of them"
         )
+    if section.mixup is not None and not task.mixes_vectors:
+        raise UserError(f"augment.mixup: not for {config.task.name}, whose rows have not one vector each; leave it out")
+    if section.mixup is not None and config.training.objective is not None:
+        raise UserError("augment.mixup: not together with training.objective; keep one of them")
     for name, method in section.methods().items():
         AUGMENTERS[name].check(method, config, task)
 

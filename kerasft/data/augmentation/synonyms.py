@@ -16,7 +16,7 @@ from kerasft.data.augmentation.words import free_words
 from kerasft.data.sources.scripts import unspaced
 
 if TYPE_CHECKING:
-    from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 KEY = "augment.synonyms.source"
 
@@ -39,7 +39,7 @@ class Synonyms(Augmenter):
         self.longest = max((len(word) for word in self.synonyms if unspaced(word[0])), default=0)
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         assert isinstance(section, SynonymsConfig)
         read_synonyms(section.source, KEY)
 

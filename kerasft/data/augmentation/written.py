@@ -22,6 +22,7 @@ from kerasft.invocation import command
 if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 Alternatives = dict[str, list[list[Edit]]]  # text -> edits of each text that was made of it
 WHERE = "where"  # the column that says where a row was read
@@ -68,7 +69,7 @@ class _WholeTexts(Written):
     """A text as a whole is another then, so that no span of it could be kept."""
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         if task.typed_spans:
             raise UserError(
                 f"augment.{cls.name}: not for {config.task.name}, whose entities would not be found again in a text "

@@ -60,6 +60,11 @@ class Task(TaskData[SectionT, SplitT]):
         raise NotImplementedError(f"{type(self).__name__} does not write")
 
     @property
+    def mask_token(self) -> str:
+        """What stands for a hidden token in a text, for tasks that fill them, once the preprocessor is built."""
+        raise NotImplementedError(f"{type(self).__name__} fills no masks")
+
+    @property
     def dialogue(self) -> Dialogue | None:
         """How a dialogue is held with the model; None: its inputs are no dialogues."""
         return None

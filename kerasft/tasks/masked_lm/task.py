@@ -134,7 +134,6 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
 
     @property
     def mask_token(self) -> str:
-        """What stands for a hidden token in a text, once the preprocessor is built."""
         return self.vocabulary.mask_token
 
     def metrics(self, split: MaskedRows, logits: np.ndarray) -> dict[str, Any]:

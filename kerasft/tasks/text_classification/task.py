@@ -32,6 +32,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     peft_type = "SEQ_CLS"
     columns = rows.COLUMNS
     honours = OPTIONAL
+    mixes_vectors = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)

@@ -10,6 +10,7 @@ from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.fgm import Fgm
 from kerasft.training.objectives.focal import Focal
 from kerasft.training.objectives.freelb import FreeLB
+from kerasft.training.objectives.mixup import Mixup
 from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
@@ -37,6 +38,10 @@ def make_objective(config: Config, given: MakeObjective | None = None) -> MakeOb
         UserError: there are both.
     """
     section = config.training.objective
+    if config.augment is not None and config.augment.mixup is not None:
+        if section is not None or given is not None:
+            raise UserError("augment.mixup: is what a training minimises, and so is an objective; keep one of them")
+        return functools.partial(Mixup, alpha=config.augment.mixup.alpha, seed=config.seed)
     if section is None:
         return given or TaskLoss
     if given is not None:
