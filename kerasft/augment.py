@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.augmentation_texts import make_texts
 from kerasft.config.header import name_data_source
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
@@ -47,10 +48,13 @@ def augment(config: str, overrides: Sequence[str], show: int, epoch: int, as_jso
     terminal, resolved = Terminal(), load_config(config, overrides)
     if resolved.augment is None:
         raise UserError(f"augment: {config} has no such section; add one, for example 'augment={{typos: {{}}}}'")
+    if not resolved.augment.methods():
+        raise UserError("augment: mixup alone changes no text: nothing to show; name a method such as typos: {}")
     task = create_task(resolved)
     task.check_config()
     with name_data_source(config):
         train = load_splits(resolved, task, terminal.line)["train"]
+    make_texts(resolved, None, terminal)
     augmenters = create_augmenters(resolved.augment, task)
     for line in (line for method in augmenters for line in method.learn(train, task)):
         terminal.line(line)

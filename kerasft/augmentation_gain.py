@@ -104,6 +104,7 @@ def measured_gain(run: Run, plain: Run, tables: Mapping[str, Table] | None, term
     measured = {name: _figures(each, tests, terminal) for name, each in (("with", run), ("without", plain))}
     figures = {name: {test: value for test, (value, _) in each.items()} for name, each in measured.items()}
     lost = figures["without"]["clean"] - figures["without"]["noisy"]
+    won = figures["with"]["noisy"] - figures["without"]["noisy"]
     difference = {
         test: _difference(*(measured[name][test] for name in ("with", "without"))) for test in ("clean", "noisy")
     }
@@ -113,7 +114,7 @@ def measured_gain(run: Run, plain: Run, tables: Mapping[str, Table] | None, term
         "typos": TYPOS,
         **figures,
         "difference": difference,
-        "recovered": difference["noisy"]["value"] / lost if lost else None,
+        "recovered": won / lost if lost else None,
     }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from kerasft.augmentation_gain import train_and_measure
+from kerasft.augmentation_texts import make_texts
 from kerasft.config.schema import Config
+from kerasft.console.terminal import Terminal
 from kerasft.continual.sequence import run_sequence
 from kerasft.cross_validation.training import cross_validate
+from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.few_shots.draws import train_draws
 from kerasft.session import train_run
@@ -63,6 +67,8 @@ def train_config(config: Config, **options: Any) -> Any:
     Raises:
         UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.
     """
+    if find_cluster(config, os.environ) is None:  # several workers would make them several times
+        make_texts(config, options.get("tables"), options.get("terminal") or Terminal())
     modes = [mode for mode in MODES if mode.is_on(config)]
     if not modes:
         return train_run(config, **options)

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Optional
 
 from pydantic import Field, model_validator
 
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 
 MOST_VARIANTS = 8  # that are made without being asked for
 
@@ -68,10 +68,43 @@ class HomophonesConfig(Section):
     characters: float = Field(0.1, gt=0, le=1, description="Share of the characters, at least one.")
 
 
+_JUDGE = "A run or export whose answer to a new text must be the one to the text before"
+
+
+class MaskedWordsConfig(Section):
+    """Words are replaced by those that a masked language model puts there (Wu et al. 2018, arXiv:1812.06705)."""
+
+    model: Folder = Field(min_length=1, description="A masked_lm run, its export, or a config of a preset with a head.")
+    judge: Folder = Field(min_length=1, description=f"{_JUDGE}.")
+    words: float = Field(0.1, gt=0, le=1, description="Share of the words of a text that are replaced, at least one.")
+    copies: int = Field(3, ge=1, description="How many texts are made of each; one of them is drawn at a time.")
+
+
+class BackTranslationConfig(Section):
+    """Texts are translated into another language and back (Sennrich et al. 2016, arXiv:1511.06709)."""
+
+    forward: Folder = Field(min_length=1, description="A seq2seq run or export that translates.")
+    backward: Folder = Field(min_length=1, description="One that translates back.")
+    judge: Optional[Folder] = Field(None, min_length=1, description=f"{_JUDGE}; null: all are kept.")
+
+
+class ParaphraseConfig(Section):
+    """Texts are written in other words."""
+
+    model: Folder = Field(min_length=1, description="A run or export that writes a text for a text.")
+    judge: Optional[Folder] = Field(None, min_length=1, description=f"{_JUDGE}; null: all are kept.")
+
+
+class MixupConfig(Section):
+    """The vectors of two texts, and their targets, are mixed (Zhang et al. 2018, arXiv:1710.09412)."""
+
+    alpha: float = Field(
+        0.2, gt=0, description="Shares are drawn from Beta(alpha, alpha): the smaller, the nearer to one of both texts."
+    )
+
+
 class AugmentConfig(Section):
-    """Rows of train that are changed, anew for each epoch; validation and test stay as they are. A method is used if
-    its key is there: `typos: {}` has its defaults.
-    """
+    """Rows of train are changed, anew for each epoch; a method is used if its key is there, such as `typos: {}`."""
 
     METHODS: ClassVar[tuple[str, ...]] = (
         "typos",
@@ -82,6 +115,9 @@ class AugmentConfig(Section):
         "synonyms",
         "mentions",
         "homophones",
+        "masked_lm",
+        "back_translation",
+        "paraphrase",
     )
 
     rows: float = Field(
@@ -102,6 +138,11 @@ class AugmentConfig(Section):
     synonyms: Optional[SynonymsConfig] = None
     mentions: Optional[MentionsConfig] = None
     homophones: Optional[HomophonesConfig] = None
+    masked_lm: Optional[MaskedWordsConfig] = None
+    back_translation: Optional[BackTranslationConfig] = None
+    paraphrase: Optional[ParaphraseConfig] = None
+    folder: Folder = Field("augmented_texts", min_length=1, description="Where texts that models made are kept.")
+    mixup: Optional[MixupConfig] = None
     balance: Optional[float] = Field(
         None,
         gt=0,
@@ -117,11 +158,11 @@ class AugmentConfig(Section):
 
     @model_validator(mode="after")
     def _some_method(self) -> "AugmentConfig":
-        if not self.methods():
-            raise ValueError(
-                f"no method is named; name one of {', '.join(self.METHODS)}, for example typos: {{}}, or leave augment "
-                "out"
-            )
+        if not self.methods() and self.balance is not None:
+            raise ValueError("balance: copies of rows are changed, and no method is named; name one, such as typos: {}")
+        if not self.methods() and self.mixup is None:
+            known = ", ".join((*self.METHODS, "mixup"))
+            raise ValueError(f"no method is named; name one of {known}, for example typos: {{}}, or leave augment out")
         return self
 
     def methods(self) -> dict[str, Section]:

@@ -33,7 +33,7 @@ def augmented(
         The split, whose `epochs` say which rows each has: `plain` itself where no row is changed; the figures of
         `metrics.json`, section `training.augment`; lines for the user.
     """
-    if config.augment is None:
+    if config.augment is None or not config.augment.methods():
         return plain, {}, []
     start = time.monotonic()
     methods = create_augmenters(config.augment, task)

@@ -30,6 +30,7 @@ ASKED = {
     "mentions": {},
     "homophones": {"characters": 1.0},
 }
+WRITTEN = {"masked_lm", "back_translation", "paraphrase"}  # made by models: tests/training/test_written_texts.py
 RARE = ("synonyms", "homophones")  # methods that few of the texts below have something for
 CASES = 10_000  # over all methods
 PROTECTED = Protected(frozenset({"mill"}), frozenset({"river"}))
@@ -55,7 +56,7 @@ def text_of(random: python_random.Random) -> MarkedText:
     return MarkedText(text, tuple(spans), tokens)
 
 
-@pytest.fixture(params=AUGMENTERS)
+@pytest.fixture(params=ASKED)
 def augmenter(request):
     return make(request.param)
 
@@ -109,7 +110,8 @@ def same_but_case(one: str, other: str) -> bool:
 
 
 def test_every_method_is_held_to_it():
-    assert list(ASKED) == list(AUGMENTERS) == list(AugmentConfig.METHODS)
+    assert list(AUGMENTERS) == list(AugmentConfig.METHODS)
+    assert set(ASKED) == set(AUGMENTERS) - WRITTEN
 
 
 def test_each_span_still_is_its_mention(augmenter):

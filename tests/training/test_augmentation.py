@@ -10,6 +10,7 @@ import pytest
 from support.task_rows import TASKS, configured, settings  # noqa: F401
 
 from kerasft import augment, train
+from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.augmentation.noise import with_typos
 from kerasft.data.augmentation.registry import create_augmenters
@@ -17,6 +18,7 @@ from kerasft.data.augmentation.variants import RowAugmenter, copied_rows, count_
 from kerasft.data.batching.epochs import Epochs
 from kerasft.data.tables.splits import load_splits
 from kerasft.tasks.registry import create_task
+from kerasft.training.augmentation import augmented
 from kerasft.training.trainer import Trainer
 
 ALL_METHODS = {name: {} for name in ("typos", "case", "punctuation", "delete", "swap")}
@@ -104,7 +106,7 @@ def small(config: Config, **section) -> dict:
 
 def test_a_run_that_was_stopped_ends_with_the_same_bits(configured, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
-    config = small(configured("a label", "pack", batch_size=4, epochs=None, steps=14))
+    config = small(configured("a label", "pack", batch_size=4, epochs=None, steps=14), mixup={})
     assert run(config, "name=whole") == 0, capsys.readouterr().err
     assert "augment: " in capsys.readouterr().err
     loop, calls = Trainer.train, itertools.count()
@@ -122,19 +124,33 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(configured, tmp_path, mo
     assert whole["validation"] == broken["validation"]
     assert sum(whole["training"]["augment"]["rows"].values()) > 21
     assert run({**config, "augment": None}, "name=plain") == 0
-    assert run({**config, "augment": config["augment"] | {"rows": 0.0}}, "name=weak") == 0
+    assert run({**config, "augment": config["augment"] | {"rows": 0.0, "mixup": None}}, "name=weak") == 0
     plain, weak = figures("plain"), figures("weak")
     assert plain["training"]["sha256"] == weak["training"]["sha256"] != whole["training"]["sha256"]
 
 
-def test_windows_of_changed_texts_are_learnt_from(configured, tmp_path, monkeypatch, capsys):  # noqa: F811
-    """A changed text may have more windows than the text that it was: epochs have more or fewer steps."""
-    monkeypatch.chdir(tmp_path)
-    config = small(configured("tags", "bucket", batch_size=4, epochs=2), typos={"words": 1.0})
-    config["model"]["max_length"] = 12
-    assert run(config) == 0, capsys.readouterr().err
-    trained = figures(config["name"])["training"]
-    assert sum(trained["augment"]["rows"].values()) > 10 and trained["steps"] > 12
+@pytest.mark.parametrize("name", ["tags", "answers", "pairs among others"])
+def test_an_epoch_has_the_tokens_of_its_rows(settings, name, tiny_preset):  # noqa: F811
+    """A changed text may have more windows than the text that it was: epochs have more or fewer rows."""
+    config = with_augment(settings(*TASKS[name]), rows=0.7, variants=3, typos={"words": 1.0})
+    model = config.model.model_copy(update={"max_length": 12 if name == "tags" else 24})
+    config = config.model_copy(update={"model": model})
+    task, table, variants = made(config)
+    preprocessor = assemble(config, task, preset=str(tiny_preset)).preprocessor
+    plain = task.prepare(table, preprocessor, weighted=True)
+    split, figures, lines = augmented(config, task, table, plain, lambda _, rows: task.prepare(rows, preprocessor))
+    assert figures["augment"]["rows"] == variants.counts and str(variants) in lines[-1]
+    for rows, members in zip(split.epochs, variants.epochs, strict=True):
+        alone = task.prepare(variants.table.select(members), preprocessor)
+        one, other = split.batch(rows), alone.batch(np.arange(len(alone)))
+        assert one[0].keys() == other[0].keys()
+        for feature in one[0]:
+            np.testing.assert_array_equal(one[0][feature], other[0][feature])
+        if split.token_targets:
+            np.testing.assert_array_equal(one[1], other[1])
+        else:  # two rows with one text are the same for a loss that compares them, however they were changed
+            np.testing.assert_array_equal(one[1], plain.targets[variants.source[members]])
+    assert name == "pairs among others" or len({*map(len, split.epochs)}) > 1
 
 
 def test_rows_are_shown_as_the_training_has_them(settings, tmp_path, monkeypatch, capsys):  # noqa: F811
@@ -205,6 +221,13 @@ def test_copies_of_rare_classes_are_changed_and_differ(settings, tmp_path):  # n
     [
         ("tags", {"balance": 0.5}, {}, "augment.balance: not for token_classification"),
         ("a label", {"balance": 0.5}, {"class_weights": "balanced"}, "count twice"),
+        ("tags", {"mixup": {}}, {}, "augment.mixup: not for token_classification"),
+        (
+            "a label",
+            {"mixup": {}},
+            {"objective": {"name": "focal"}},
+            "not together with training.objective",
+        ),
         ("a label", {"mentions": {}}, {}, "augment.mentions: not for text_classification"),
         ("a label", {"synonyms": {"source": "none.txt"}}, {}, "augment.synonyms.source: none.txt is not there"),
     ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here
     from kerasft.config.schema import Config
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Augmenter(abc.ABC):
         self.section, self.protected = section, protected or Protected()
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         """Raises UserError for what this task's rows can't be given, or a file that can't be read, before any row is
         read.
         """

@@ -20,6 +20,7 @@ from kerasft.invocation import install_command
 if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
@@ -40,7 +41,7 @@ class Homophones(Augmenter):
         self.others: dict[str, str] = {}
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         if importlib.util.find_spec("pypinyin") is None:
             raise UserError(f"augment.homophones: pypinyin is not installed; {install_command('chinese')}")
 

@@ -16,6 +16,7 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 
 class Mentions(Augmenter):
@@ -39,7 +40,7 @@ class Mentions(Augmenter):
         self.lexicon: dict[str, list[str]] = {}
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         if not task.typed_spans:
             raise UserError(
                 f"augment.mentions: not for {config.task.name}, whose rows have no entities with types; leave it out"

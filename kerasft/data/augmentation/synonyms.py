@@ -16,7 +16,7 @@ from kerasft.data.augmentation.words import free_words
 from kerasft.data.sources.scripts import unspaced
 
 if TYPE_CHECKING:
-    from kerasft.tasks.base import Task
+    from kerasft.tasks.base.augmentable import Augmentable
 
 KEY = "augment.synonyms.source"
 
@@ -39,7 +39,7 @@ class Synonyms(Augmenter):
         self.longest = max((len(word) for word in self.synonyms if unspaced(word[0])), default=0)
 
     @classmethod
-    def check(cls, section: Section, config: Config, task: Task) -> None:
+    def check(cls, section: Section, config: Config, task: Augmentable) -> None:
         assert isinstance(section, SynonymsConfig)
         read_synonyms(section.source, KEY)
 
@@ -49,7 +49,7 @@ class Synonyms(Augmenter):
         for start, end in drawn(random, known, self.section.words, 1):
             word = text.text[start:end]
             others = self._others(word)
-            edits.append(Edit(start, end, _in_case_of(word, others[int(random.integers(len(others)))])))
+            edits.append(Edit(start, end, in_case_of(word, others[int(random.integers(len(others)))])))
         return edits
 
     def _others(self, word: str) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Synonyms(Augmenter):
         return sorted(words)
 
 
-def _in_case_of(word: str, other: str) -> str:
+def in_case_of(word: str, other: str) -> str:
     """A synonym with the capitals of the word that it stands for."""
     if len(word) > 1 and word.isupper():
         return other.upper()

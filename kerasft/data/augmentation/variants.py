@@ -104,7 +104,8 @@ def make_variants(train: Table, config: Config, rows: RowAugmenter) -> Variants:
     """
     assert config.augment is not None
     share = config.augment.rows
-    groups = None if config.augment.balance is None else rows.task.stratify(train)
+    balance = config.augment.balance
+    groups = None if balance is None else rows.task.stratify(train)
     groups = np.zeros(len(train), np.int64) if groups is None else groups
     counts: Counter[str] = Counter({method.name: 0 for method in rows.augmenters})
     source, epochs, unchanged = list(range(len(train))), [], 0
@@ -113,7 +114,7 @@ def make_variants(train: Table, config: Config, rows: RowAugmenter) -> Variants:
         nonlocal unchanged
         yield from _rows(train, np.arange(len(train)))
         for epoch in range(count_variants(config, len(train))):
-            members = copied_rows(groups, config.augment.balance, [config.seed, DRAWS, epoch])
+            members = copied_rows(groups, balance, [config.seed, DRAWS, epoch])
             copies: Counter[int] = Counter()
             for place, row in enumerate(_rows(train, members.copy())):
                 index = int(members[place])

@@ -15,11 +15,13 @@ class Augmentable(Comparable):
     Attributes:
         augmentable: whether rows of train may be changed one by one; not where texts fill the rows of a model together.
         typed_spans: whether the spans of its texts have types, within which they can be exchanged.
+        mixes_vectors: whether its last layer reads one vector a row, and its losses can be mixed.
         has_classes: whether a row has one label, and `stratify` gives the rows of each.
     """
 
     augmentable = True
     typed_spans = False
+    mixes_vectors = False
     has_classes = False
 
     def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:

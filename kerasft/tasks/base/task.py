@@ -41,6 +41,7 @@ class Task(TaskData[SectionT, SplitT]):
         one_of_many: whether the logits of a row or token are scores of classes of which one is true, the same
             ones at each step: softmax makes probabilities of them, which can be compared with a teacher's.
         compares: whether `divergence` is the task's own, so that outputs that are no such scores can be compared, too.
+        fills_masks: whether a text's mask tokens, `mask_token`, are what is answered.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         pipeline: what Hugging Face calls models of this kind, its `pipeline_tag`; None: it has no name for it.
         explains: whether `explained` has numbers behind its answers.
@@ -55,6 +56,7 @@ class Task(TaskData[SectionT, SplitT]):
     embeds = False
     one_of_many = False
     compares = False
+    fills_masks = False
     writes = False
     peft_type: str | None = None
     pipeline: str | None = None
@@ -65,6 +67,11 @@ class Task(TaskData[SectionT, SplitT]):
     def generator(self) -> Generator:
         """What writes the answers of a task that `writes`, once its preprocessor is built."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    @property
+    def mask_token(self) -> str:
+        """What stands for a hidden token in a text, for tasks that fill them, once the preprocessor is built."""
+        raise NotImplementedError(f"{type(self).__name__} fills no masks")
 
     @property
     def dialogue(self) -> Dialogue | None:

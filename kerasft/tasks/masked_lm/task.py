@@ -37,6 +37,7 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     headline = "perplexity"
     cuts_texts = False
     augmentable = False
+    fills_masks = True
     rising = ("accuracy", "top_5_accuracy")
     falling = ("perplexity", "log_loss")
     inputs = ("text",)
@@ -125,15 +126,15 @@ class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
         return self.decode(model({name: features[name] for name in model.input}, training=False), features)
 
     def sample(self) -> dict[str, str]:
-        return {"text": f"a text with a {self._mask_token} in it"}
+        return {"text": f"a text with a {self.mask_token} in it"}
 
     def probes(self, inputs: Mapping[str, list[bytes]]) -> dict[str, list[bytes]]:
-        mask = self._mask_token.encode()
+        mask = self.mask_token.encode()
         more = [b"the %s is open" % mask, mask * 3, b"one %s and %s" % (mask, mask.lower()), b"long " * 600 + mask]
         return {"text": inputs["text"] + more}
 
     @property
-    def _mask_token(self) -> str:
+    def mask_token(self) -> str:
         return self.vocabulary.mask_token
 
     def metrics(self, split: MaskedRows, logits: np.ndarray) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
     inputs = ("text",)
     one_of_many = True
     typed_spans = True
+    mixes_vectors = True
     has_classes = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):

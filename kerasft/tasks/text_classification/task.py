@@ -39,6 +39,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     compares = True
     honours = OPTIONAL
     audited = True
+    mixes_vectors = True
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)

@@ -11,6 +11,7 @@ from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.fgm import Fgm
 from kerasft.training.objectives.focal import Focal
 from kerasft.training.objectives.freelb import FreeLB
+from kerasft.training.objectives.mixup import Mixup
 from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
@@ -43,6 +44,10 @@ def make_objective(config: Config, given: MakeObjective | None = None) -> MakeOb
         if given is not None:
             raise UserError("training.contrastive: an objective was given from Python, too; keep one of them")
         return functools.partial(Contrastive, temperature=contrastive.temperature)
+    if config.augment is not None and config.augment.mixup is not None:
+        if section is not None or given is not None:
+            raise UserError("augment.mixup: is what a training minimises, and so is an objective; keep one of them")
+        return functools.partial(Mixup, alpha=config.augment.mixup.alpha, seed=config.seed)
     if section is None:
         return given or TaskLoss
     if given is not None:
