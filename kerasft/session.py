@@ -113,10 +113,8 @@ def train_run(
 
 def _complete(run: Run, trained: Trained | None, terminal: Terminal) -> list[Path]:
     """What is left once a run is trained and measured; the export, where the config wants one."""
-    exports = []
-    if run.config.export.enabled:
-        exports = [export_run(run, terminal, trained=trained, once=True)]
-    else:
+    exports = [export_run(run, terminal, trained=trained, once=True)] if run.config.export.enabled else []
+    if not exports:
         terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
     return exports
@@ -143,6 +141,7 @@ def export_run(
     from kerasft.serving.bundle import FOLDER, write_bundle
     from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.formats.registry import write_formats
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config
@@ -159,6 +158,7 @@ def export_run(
             version = export_model(*parts, target, {**metadata, "run": identity})
             line.update(1)
     terminal.result(f"export: {version}")
+    write_formats(run, config.export.formats, target, terminal.result)
     for file in write_bundle(target, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
     terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")

@@ -17,6 +17,7 @@ from kerasft.inference.remote import Remote, is_address
 from kerasft.inference.texts import Texts
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
+from kerasft.serving.formats.converted import ConvertedExport, is_converted
 
 
 @runtime_checkable
@@ -67,7 +68,9 @@ def load(model: str | os.PathLike[str], *, trust: bool = False, token: str | Non
     return LocalPredictor(with_fused_layers(opened.load()))
 
 
-def open_model(model: Path, overrides: Sequence[str] = (), trust: bool = False) -> Run | Export | Untrained:
+def open_model(
+    model: Path, overrides: Sequence[str] = (), trust: bool = False
+) -> Run | Export | ConvertedExport | Untrained:
     """A model on this machine, not loaded yet: it has a `config`, and `load`.
 
     Args:
@@ -82,6 +85,8 @@ def open_model(model: Path, overrides: Sequence[str] = (), trust: bool = False) 
         return Untrained.open(model, overrides)
     if overrides:
         raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    if is_converted(model):
+        return ConvertedExport.open(model)
     return Run.open(model) if is_run(model) else Export.open(model, trust)
 
 
