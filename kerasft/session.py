@@ -143,6 +143,7 @@ def export_run(
     """
     from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
+    from kerasft.serving.formats.registry import write_formats
 
     config, identity = run.config, run.identity()
     if config.export.adapters:
@@ -156,6 +157,7 @@ def export_run(
 
     target = Path(directory or config.export.dir) / config.served_name
     version = published(target, write, terminal, identity if once else None)
+    write_formats(run, config.export.formats, target, terminal.result)
     terminal.file("card", write_card(run, target))
     tell_how_to_serve(version, trained.task.sample(), terminal)
     return version

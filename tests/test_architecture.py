@@ -123,6 +123,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/peft/layernorm.py": "all layers within a model",
     "kerasft/peft/staying.py": "all layers within a model",
     "kerasft/peft/targets.py": "all layers within a model",
+    "kerasft/serving/formats/huggingface.py": "all layers within a model",
     "kerasft/training/layers/compiled_activations.py": "all layers within a model",
     "kerasft/training/layers/deferred_rows.py": "calls of a layer in a functional model",
     "kerasft/training/layers/first_token.py": "calls of a layer in a functional model, parts of encoder layers",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from kerasft.compress.base import Method, Smaller, Source
 from kerasft.config.compress import QuantizeConfig
 from kerasft.errors import UserError
-from kerasft.models.presets.narrow_weights import STORAGE, narrow_arrays, narrow_preset
+from kerasft.models.presets.narrow_weights import narrow_arrays, narrow_preset, storage_of
 from kerasft.runs import Run
 
 
@@ -16,8 +15,7 @@ class Quantize(Method[QuantizeConfig]):
     """Stores backbone and head in float16, or the backbone's matrices in int8 with a scale for each 32 numbers."""
 
     def check(self, run: Run) -> None:
-        config = json.loads((run.folder / "model" / "config.json").read_text(encoding="utf-8"))
-        if config.get(STORAGE) == self.settings.storage:
+        if storage_of(run.folder / "model") == self.settings.storage:
             raise UserError(
                 f"storage: {run.folder} is stored in {self.settings.storage} already; there is nothing to do"
             )

@@ -1,12 +1,13 @@
 """The sections `output` and `export`: where what a run makes lands, and what is exported."""
 
-from typing import Optional
+from typing import Literal, Optional
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from kerasft.config.section import Folder, Section
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a run and of a served model
+SAVED_MODEL = "saved_model"
 
 
 class OutputConfig(Section):
@@ -32,6 +33,26 @@ class ExportConfig(Section):
         description="Names and runs of model.peft of one base, run:DIR each, which are exported as one SavedModel; "
         "null: the run itself.",
     )
+    formats: list[Literal["saved_model", "litert", "huggingface", "gguf"]] = Field(
+        ["saved_model"],
+        min_length=1,
+        description="What an export has: saved_model, a version for TensorFlow Serving, and beside the versions "
+        "litert (8 bits, fast on a CPU), huggingface (safetensors that transformers loads) and gguf (a Llama for "
+        "llama.cpp), a folder of that name each.",
+    )
+
+    @field_validator("formats")
+    @classmethod
+    def _with_saved_model(cls, value: list[str]) -> list[str]:
+        if SAVED_MODEL not in value or len(set(value)) < len(value):
+            raise ValueError(f"{value} needs saved_model, and each form once; write for example [saved_model, litert]")
+        return value
+
+    @model_validator(mode="after")
+    def _adapters_as_saved_model(self) -> "ExportConfig":
+        if self.adapters and self.formats != [SAVED_MODEL]:
+            raise ValueError(f"formats: {self.formats}, but export.adapters are one SavedModel; leave formats out")
+        return self
 
 
 class AdaptersFile(Section):

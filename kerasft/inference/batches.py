@@ -19,6 +19,7 @@ from kerasft.inference.text_index import TextIndex
 from kerasft.models.tokenizers.token_counts import token_counts
 from kerasft.runs import Trained
 from kerasft.serving.drift.reference import SIGNATURE
+from kerasft.serving.formats.converted import Converted
 from kerasft.training.layers.fused_layers import ACTIVATIONS, chosen_forms, fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready
 from kerasft.training.layers.precision import bfloat16_products
@@ -69,8 +70,8 @@ def sorted_answers(
 
 
 def with_fused_layers(
-    answerer: Trained | Servable, bfloat16: bool = False, say: Callable[[str], None] = lambda line: None
-) -> Trained | Servable:
+    answerer: Trained | Servable | Converted, bfloat16: bool = False, say: Callable[[str], None] = lambda line: None
+) -> Trained | Servable | Converted:
     """A trained model, whose answers will come from the cheaper forms of its layers; an export, as it is.
 
     Args:
@@ -91,8 +92,10 @@ def with_fused_layers(
     return answerer
 
 
-def token_lengths(answerer: Trained | Servable) -> Lengths:
+def token_lengths(answerer: Trained | Servable | Converted) -> Lengths:
     """Counts the tokens of texts: string columns -> (rows,); characters where an older export counts no tokens."""
+    if isinstance(answerer, Converted):
+        return answerer.lengths
     names = answerer.task.inputs
     if isinstance(answerer, Trained):
         signature = {name: tf.TensorSpec([None], tf.string) for name in names}

@@ -15,6 +15,7 @@ from kerasft.inference.chat import writer_of
 from kerasft.inference.export import Servable
 from kerasft.inference.texts import Row, Texts, rows_of
 from kerasft.runs import Trained
+from kerasft.serving.formats.converted import Converted
 
 if TYPE_CHECKING:
     from kerasft.attribution.explainer import Explainer
@@ -35,7 +36,7 @@ class LocalPredictor:
         task: that the model was made for.
     """
 
-    def __init__(self, answerer: Trained | Servable, batch_size: int = BATCH):
+    def __init__(self, answerer: Trained | Servable | Converted, batch_size: int = BATCH):
         self.answerer, self.task, self.batch_size = answerer, answerer.task, batch_size
         self.inputs = self.task.inputs
         self._count: Lengths | None = None
@@ -81,7 +82,7 @@ class LocalPredictor:
 
     def stream(self, text: str) -> Iterator[str]:
         """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""
-        if self.inputs != ("prompt",):
+        if self.inputs != ("prompt",) or isinstance(self.answerer, Converted):
             raise UserError(f"{self.task.config.task.name}: its answers are not written piece by piece; use answer")
         return writer_of(self.answerer).write(rows_of([text], self.inputs)[0]["prompt"])
 

@@ -18,6 +18,7 @@ from kerasft.inference.remote import Remote, is_address
 from kerasft.inference.texts import Texts
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.runs import Run
+from kerasft.serving.formats.converted import ConvertedExport, is_converted
 
 
 @runtime_checkable
@@ -96,8 +97,10 @@ def load(
 
 
 def one_adapter(
-    opened: Run | Export | AdaptersExport | Untrained, model: str | os.PathLike[str], adapter: str | None
-) -> Run | Export | AdaptersExport | Untrained:
+    opened: Run | Export | AdaptersExport | ConvertedExport | Untrained,
+    model: str | os.PathLike[str],
+    adapter: str | None,
+) -> Run | Export | AdaptersExport | ConvertedExport | Untrained:
     """The adapter of a model that is meant; all of them where none is named.
 
     Raises:
@@ -112,7 +115,7 @@ def one_adapter(
 
 def open_model(
     model: Path, overrides: Sequence[str] = (), trust: bool = False
-) -> Run | Export | AdaptersExport | Untrained:
+) -> Run | Export | AdaptersExport | ConvertedExport | Untrained:
     """A model on this machine, not loaded yet: it has a `config`, and `load`.
 
     Args:
@@ -127,6 +130,8 @@ def open_model(
         return Untrained.open(model, overrides)
     if overrides:
         raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
+    if is_converted(model):
+        return ConvertedExport.open(model)
     return Run.open(model) if is_run(model) else Export.open(model, trust)
 
 

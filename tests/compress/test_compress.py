@@ -85,7 +85,9 @@ def test_stored_in_fewer_bits_it_is_smaller_and_answers_alike(here, storage, sha
     assert [row["label"] for row in one] == [row["label"] for row in other]
     np.testing.assert_allclose([row["score"] for row in one], [row["score"] for row in other], atol=0.02)
     assert main(["compress", "runs/narrow", "method=quantize", f"storage={storage}", "name=again"]) == 2
-    assert main(["train", "runs/narrow/config.yaml", "name=more", "model.preset=run:runs/narrow"]) == 0
+    if storage == "int8":  # what is trained from it is in float32 again
+        assert main(["train", "runs/narrow/config.yaml", "name=more", "model.preset=run:runs/narrow"]) == 0
+        assert _weight_bytes("more") == _weight_bytes("tiny")
 
 
 def _weight_bytes(name: str) -> int:
@@ -113,7 +115,7 @@ def test_layers_that_matter_least_go(here, capsys):
     kept = compression("low")["kept_layers"]
     gone = 1 - kept[0]
     assert f"layer {gone} goes" in capsys.readouterr().err
-    assert len(transformer_blocks(Run.open(Path("runs/low")).load().model.get_layer("bert_backbone"))) == 1
+    assert json.loads(Path("runs/low/model/config.json").read_text())["config"]["num_layers"] == 1
     assert compress("method=drop_layers", "layers=2", "name=other") == 2
 
 

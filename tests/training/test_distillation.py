@@ -110,8 +110,54 @@ def test_a_teacher_of_other_classes_is_refused():
         objective.beside_targets(None)
 
 
-@pytest.mark.parametrize("section", [{"problem": "multi_label"}, {"problem": "regression"}])
-def test_a_task_without_classes_of_which_one_is_true_is_refused(section):
-    task = task_of(name="text_classification", **section)
-    with pytest.raises(UserError, match="no logits of classes of which one is true"):
-        Distillation(one_layer(), task, teacher=lambda train: TEACHER)
+OTHERS = {
+    "several labels": ({"problem": "multi_label"}, {"labels": ["a", "b"]}, [[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]),
+    "a number": ({"problem": "regression"}, {"mean": 0.0, "deviation": 1.0}, [0.5, 1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_outputs_are_compared_by_their_tasks_own_measure(kind):
+    section, state, targets = OTHERS[kind]
+    task, model = task_of(name="text_classification", state=state, **section), one_layer()
+    if kind == "a number":
+        model = keras.Model(model.inputs, model.output[:, :1])
+    objective = Distillation(model, task, teacher=lambda train: TEACHER, alpha=1.0)
+
+    def loss_and_largest_gradient(teacher):
+        inputs = {"vector": tf.constant(VECTORS), PREFIX + "teacher": tf.constant(teacher)}
+        with tf.GradientTape() as tape:
+            loss = objective.loss(inputs, tf.constant(targets), tf.constant(WEIGHTS))
+        return float(loss), max(np.abs(each).max() for each in tape.gradient(loss, model.trainable_variables))
+
+    own = model({"vector": VECTORS}).numpy()
+    assert loss_and_largest_gradient(own) == (0.0, 0.0)
+    loss, gradient = loss_and_largest_gradient(TEACHER[:, : own.shape[1]])
+    assert loss > 0.1 and gradient > 0.01
+
+
+def test_the_vectors_that_the_heads_read_are_compared():
+    task = task_of(name="text_classification", state={"labels": ["a", "b"]})
+    inputs = {"vector": keras.Input((2,), name="vector")}
+    hidden = keras.layers.Dense(3, name="pooler")(inputs["vector"])
+    model = keras.Model(inputs, keras.layers.Dense(2, name="classifier")(hidden))
+    objective = Distillation(model, task, teacher=lambda train: TEACHER, alpha=0.0, hidden=0.5)
+    vectors = np.ones((3, 3), np.float32)
+    beside, targets, weights = batch()
+    found = objective.loss({**beside, PREFIX + "teacher_vectors": tf.constant(vectors)}, targets, weights)
+    own = keras.Model(model.inputs, hidden)({"vector": VECTORS}).numpy()
+    expected = float((WEIGHTS * np.square(own - vectors).mean(-1)).sum())
+    plain = float(TaskLoss(model, task).loss({"vector": tf.constant(VECTORS)}, targets, weights))
+    assert float(found) == pytest.approx(plain + 0.5 * expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        lambda: task_of({"tokens": "t", "tags": "g"}, {"labels": ["a"]}, name="token_classification", crf=True),
+        lambda: task_of({"text": "text"}, name="text_generation"),
+    ],
+)
+def test_a_task_whose_outputs_can_not_be_compared_is_refused(task):
+    with pytest.raises(UserError, match="can't be compared with a teacher's"):
+        Distillation(one_layer(), task(), teacher=lambda train: TEACHER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import keras
 import keras_hub
 import numpy as np
@@ -49,6 +51,35 @@ def gguf_backbone(path: str, dtype: str | None, load_weights: bool) -> keras_hub
             # (out, in) -> (in, out), and heads apart
             variable.assign(values[name].T.reshape(variable.shape))
     return backbone
+
+
+def gguf_variables(backbone: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
+    """A Llama's weights by llama.cpp's names, float32 and (out, in): what `gguf_backbone` reads, the other way."""
+
+    def value(variable: keras.Variable) -> np.ndarray:
+        return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+
+    yield "token_embd.weight", value(backbone.token_embedding.embeddings)
+    if not backbone.tie_word_embeddings:
+        yield "output.weight", np.ascontiguousarray(value(backbone.token_embedding.reverse_embeddings).T)
+    yield "output_norm.weight", value(backbone.layer_norm.scale)
+    heads = {"attn_q": backbone.num_query_heads, "attn_k": backbone.num_key_value_heads}
+    for number, layer in enumerate(backbone.transformer_layers):
+        for name, variable in _variables(layer).items():
+            weights = value(variable)
+            if weights.ndim > 1:  # (in, out), heads apart -> (out, in)
+                inputs = weights.shape[0] if name != "attn_output" else weights.size // weights.shape[-1]
+                weights = np.ascontiguousarray(weights.reshape(inputs, -1).T)
+            if name in heads:
+                weights = side_by_side(weights, heads[name])
+            yield f"blk.{number}.{name}.weight", weights
+
+
+def side_by_side(weights: np.ndarray, heads: int) -> np.ndarray:
+    """What `in_halves` undoes: two numbers of a head that are turned together become neighbours."""
+    rows, columns = weights.shape
+    turned = weights.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+    return np.ascontiguousarray(turned)
 
 
 def _variables(layer) -> dict[str, keras.Variable]:

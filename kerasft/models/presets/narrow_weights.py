@@ -63,6 +63,19 @@ def narrow_preset(folder: Path, storage: str) -> None:
         path.write_text(json.dumps({**config, STORAGE: storage}, indent=4), encoding="utf-8")
 
 
+def storage_of(folder: Path) -> str | None:
+    """How the weights of a preset in KerasHub's form are stored: `float16` or `int8`; None: as Keras stores them."""
+    import h5py
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config.get(STORAGE) is not None:
+        return config[STORAGE]
+    types: set[str] = set()
+    with h5py.File(folder / "model.weights.h5", "r") as file:
+        file.visititems(lambda _, item: types.add(item.dtype.name) if isinstance(item, h5py.Dataset) else None)
+    return "float16" if "float16" in types else None
+
+
 def narrow_arrays(file: Path) -> None:
     """Stores the arrays of a `.npz` file in float16."""
     with np.load(file, allow_pickle=False) as saved:

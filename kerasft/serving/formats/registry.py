@@ -1,0 +1,137 @@
+"""Which function writes which form of a model, and how each comes to its place: whole and checked, or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kerasft
+from kerasft.assembly import Assembled, load_model
+from kerasft.atomic import write_folder
+from kerasft.errors import ServableError, UserError
+from kerasft.models.presets.gguf_export import check_llama, write_gguf
+from kerasft.runs import Run, Trained
+from kerasft.serving.formats.converted import FACTS, PREPROCESSOR, ConvertedExport
+from kerasft.serving.formats.gguf import check_gguf
+from kerasft.serving.formats.huggingface import check_huggingface, write_huggingface
+from kerasft.serving.formats.litert import write_litert
+from kerasft.serving.formats.real_texts import real_texts
+from kerasft.tasks.base import Task
+from kerasft.tasks.registry import create_task
+
+LEAST_AGREEMENT = 0.9  # share of real texts that get the same answer; fewer: something is wrong beside rounding
+Write = Callable[[Run, Task, Assembled, Path], dict[str, Any]]
+
+
+def write_formats(run: Run, names: Sequence[str], directory: Path, say: Callable[[str], None]) -> list[Path]:
+    """Writes the forms of a run's model beside its versions.
+
+    Args:
+        run: trained.
+        names: of `export.formats`; the SavedModel is written elsewhere.
+        directory: saved_models/NAME, which is there.
+        say: told of each.
+
+    Returns:
+        The folders.
+
+    Raises:
+        UserError: the model has no such form.
+        ServableError: a form does not answer as Keras does; what was there before stays.
+    """
+    folders = []
+    for name in names:
+        if name not in FORMATS:
+            continue
+        task = create_task(run.config, run.load_state())
+        assembled = load_model(run.folder / "model", task)
+        with write_folder(directory / name) as draft:
+            check = FORMATS[name](run, task, assembled, draft)
+            facts = {"config": run.config.model_dump(mode="json"), "state": task.state, "run": run.identity()}
+            facts |= {"check": check, "kerasft": kerasft.__version__}
+            (draft / FACTS).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+        say(f"{name}: {directory / name}, {size / 1e6:,.1f} MB, {_words(check)}")
+        folders.append(directory / name)
+    return folders
+
+
+def _words(check: Mapping[str, Any]) -> str:
+    parts = [f"compared with Keras on {check['texts']} texts"]
+    if "agreement" in check:
+        parts.append(f"{check['agreement']:.1%} with the same answer")
+    return ", ".join([*parts, f"largest difference {check['largest_difference']:.1e}"])
+
+
+def _huggingface(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    write_huggingface(assembled, task, draft)
+    return check_huggingface(assembled, task, draft, real_texts(run.folder, task))
+
+
+def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    if task.writes:
+        raise UserError(
+            f"export.formats: litert: a {run.config.task.name} writes its answers token by token, which is not "
+            "converted; leave litert out"
+        )
+    write_litert(assembled.model, draft)
+    return _converted(run, task, assembled, draft)
+
+
+def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    """Writes what a converted model needs beside it, and compares its answers with Keras'."""
+    _save_preprocessor(assembled.preprocessor, draft / PREPROCESSOR)
+    facts = {"config": run.config.model_dump(mode="json"), "state": task.state}
+    (draft / FACTS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    texts = real_texts(run.folder, task)
+    expected = Trained(task, assembled.preprocessor, assembled.model).answer(texts)
+    answers = ConvertedExport.open(draft).load().answer(texts)
+    rows = [task.rows(each) for each in (expected, answers)]
+    same = [without_scores(one) == without_scores(other) for one, other in zip(*rows)]
+    agreement = float(np.mean(same)) if any(map(without_scores, rows[0])) else 1.0
+    largest = max((_largest(expected[name], answers[name]) for name in expected), default=0.0)
+    if agreement < LEAST_AGREEMENT or not np.isfinite(largest):
+        raise ServableError(
+            f"{draft.name}: {agreement:.0%} of {len(same)} texts have Keras' answer, fewer than {LEAST_AGREEMENT:.0%}"
+        )
+    return {"texts": len(same), "agreement": agreement, "largest_difference": largest}
+
+
+def without_scores(value: Any) -> Any:
+    """An answer without its floating-point numbers."""
+    if isinstance(value, dict):
+        rest = {key: without_scores(inner) for key, inner in value.items() if not isinstance(inner, float)}
+        return {key: inner for key, inner in rest.items() if inner not in ({}, [])}
+    if isinstance(value, list):
+        return [without_scores(inner) for inner in value if not isinstance(inner, float)]
+    return value
+
+
+def _largest(one: np.ndarray, other: np.ndarray) -> float:
+    if one.dtype.kind != "f" or one.shape != other.shape:
+        return 0.0
+    return float(np.abs(one - other).max(initial=0.0))
+
+
+def _save_preprocessor(preprocessor: Any, folder: Path) -> None:
+    import tensorflow as tf
+
+    module: Any = tf.Module(name="preprocessor")
+    module.preprocessor = preprocessor
+    specs = {name: tf.TensorSpec([None], tf.string, name=name) for name in preprocessor.inputs}
+    features = tf.function(lambda **texts: preprocessor(texts), autograph=False).get_concrete_function(**specs)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": features})
+
+
+def _gguf(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    check_llama(assembled.backbone, assembled.tokenizer)
+    file = draft / f"{run.config.name}.gguf"
+    write_gguf(file, assembled.backbone, assembled.tokenizer, run.config.name, run.config.model.max_length)
+    return check_gguf(assembled, task, file, real_texts(run.folder, task))
+
+
+FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "gguf": _gguf}
