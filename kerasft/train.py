@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kerasft.callable_module import make_callable
@@ -14,6 +15,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.continual.sequence import run_sequence
 from kerasft.errors import UserError
+from kerasft.run_folder import is_run
 from kerasft.session import Existing, Outcome, train_run
 
 
@@ -43,6 +45,10 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         if resolved.continual is None:
             train_run(resolved, existing=existing, terminal=Terminal(verbose))
         else:
+            if Path(config).name == "config.yaml" and is_run(Path(config).parent):
+                raise UserError(
+                    f"{config}: is of a stage of continual learning; give the command that began it, with --resume"
+                )
             run_sequence(resolved, existing, Terminal(verbose))
     return 0
 

@@ -12,12 +12,11 @@ from kerasft.atomic import write_atomically
 from kerasft.console.terminal import Terminal
 from kerasft.continual.figures import figures, lost
 from kerasft.continual.lineage import parent_entry
-from kerasft.continual.methods.base import MEMORY, Method
+from kerasft.continual.methods.analytic import Unlearning
+from kerasft.continual.methods.base import MEMORY, ROWS, Method
 from kerasft.continual.stage_run import StageJob
 from kerasft.runs import LINEAGE, fingerprints
 from kerasft.training.actions import Action, Measured
-
-ROWS = "rows.json"  # digests of the rows that a stage learnt
 
 
 class Record(Action):
@@ -32,6 +31,11 @@ class Record(Action):
     def __init__(self, job: StageJob, method: Method[Any], terminal: Terminal):
         self.job, self.method, self.terminal = job, method, terminal
         self.losers: list[str] = []
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the stage's rows were forgotten instead of learnt."""
+        return isinstance(self.method, Unlearning)
 
     def measured(self, measured: Measured) -> dict[str, Any]:
         job, folder = self.job, measured.run.folder
@@ -48,7 +52,7 @@ class Record(Action):
         self.method.keep(measured, memory)
         situation = self.method.situation
         digests = sorted(situation.digests(situation.train))
-        write_atomically(memory / ROWS, json.dumps({"rows": digests}))
+        write_atomically(memory / ROWS, json.dumps({"rows": [] if self.forgets else digests}))
         lineage = self._lineage(measured, digests)
         measured.run.write_json(LINEAGE, lineage)
         stages = [{"stage": name, "test_rows": size} for name, size in zip(job.stages, sizes)]
@@ -58,9 +62,8 @@ class Record(Action):
 
     def may_export(self) -> bool:
         if self.losers:
-            self.terminal.line(
-                f"gate {self.job.gate:g}: not exported, because of what was lost on the tests of {', '.join(self.losers)}"
-            )
+            losers = ", ".join(self.losers)
+            self.terminal.line(f"gate {self.job.gate:g}: not exported: lost on the tests of {losers}")
         return not self.losers
 
     def _lineage(self, measured: Measured, digests: Sequence[str]) -> dict[str, Any]:
@@ -68,14 +71,18 @@ class Record(Action):
         config = job.config.continual
         assert config is not None
         old = set(self.method.situation.old_labels)
-        return {
-            "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
-            "stage": len(job.stages),
-            "parents": [parent_entry(folder, job.parent)] if job.parent else [],
-            "data": dict(job.own) or fingerprints(job.tables),
-            "rows": len(digests),
-            "new_labels": [label for label in job.labels if label not in old],
-        }
+        return (
+            {
+                "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
+                "stage": len(job.stages),
+                "parents": [parent_entry(folder, job.parent)] if job.parent else [],
+                "data": dict(job.own) or fingerprints(job.tables),
+                "rows": len(digests),
+                "new_labels": [label for label in job.labels if label not in old],
+            }
+            | ({"root": True} if job.root else {})
+            | ({"forgets": len(digests)} if self.forgets else {})
+        )
 
     def _say(self, section: Mapping[str, Any], matrix: Sequence[Sequence[float | None]]) -> None:
         latest = ", ".join(f"{name} {score:.4f}" for name, score in zip(self.job.stages, matrix[-1]))

@@ -1,4 +1,4 @@
-"""A whole sequence from one config: `continual` plans its stages, and each is a run that goes on from the one before."""
+"""A whole sequence from one config: `continual` plans its stages, and each is a run that goes on from the last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.continual.methods.registry import check_method
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import StagePlan, plan_stages
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import UserError
 from kerasft.runs import Run, check_same_config, fingerprints
 from kerasft.session import Existing, Outcome
 from kerasft.tasks.registry import create_task
@@ -50,7 +50,9 @@ class _Runner:
         parent, outcome = None, None
         for number in range(len(self.plan)):
             last = number == len(self.plan) - 1 and sections is not None
-            config = changed(self.config, {"continual": method} | ({} if last else self.inside(f"{prefix}-{number + 1}")))
+            config = changed(
+                self.config, {"continual": method} | ({} if last else self.inside(f"{prefix}-{number + 1}"))
+            )
             outcome = self.run(self.job(config, number, matrix, parent, (sections or {}) if last else {}))
             matrix = outcome.metrics["continual"]["matrix"]
             parent = outcome.run
@@ -78,6 +80,8 @@ class _Runner:
             parent=parent,
             parent_train=plan.rows("train", range(number)) if number else None,
             sections=sections,
+            root=config.name == self.config.name,
+            own=fingerprints(plan.tables) if config.name == self.config.name else {},
         )
 
     def joint(self) -> dict[str, Any]:
@@ -136,19 +140,16 @@ def run_sequence(config: Config, existing: Existing = "refuse", terminal: Termin
     runner = _Runner(config, plan, existing, terminal)
     sizes = ", ".join(str(len(plan.rows("train", range(i, i + 1)))) for i in range(len(plan)))
     classes = [len(labels) for labels in plan.labels]
-    terminal.line(f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}")
+    terminal.line(
+        f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}"
+    )
     own = section.model_dump(mode="json")
-    try:
-        sections: dict[str, Any] = {}
-        if section.baselines:
-            sections["joint"] = runner.joint()
-            if section.method != "none":  # which is that baseline itself
-                sections["sequential"] = _scores(runner.stages_of({"method": "none"}, "sequential", None).metrics)
-        outcome = runner.stages_of(own, "stage", sections)
-    except Interrupted as error:
-        word = str(error).split(";")[0]
-        raise type(error)(f"{word}; to go on with the sequence, give the same command with --resume") from None
-    return outcome
+    sections: dict[str, Any] = {}
+    if section.baselines:
+        sections["joint"] = runner.joint()
+        if section.method != "none":  # which is that baseline itself
+            sections["sequential"] = _scores(runner.stages_of({"method": "none"}, "sequential", None).metrics)
+    return runner.stages_of(own, "stage", sections)
 
 
 def _check_same(run: Run, job: StageJob) -> None:

@@ -61,10 +61,10 @@ def export(
             draft = hidden / SERVABLE
             save(task, preprocessor, model, draft)
             inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
-            numbers = probe_numbers(task.numbers, rows_of(inputs))
+            numbers, length = probe_numbers(task.numbers, rows_of(inputs)), task.config.model.max_length
             check_trusted(draft)
             check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
-            measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
+            measured = warm_up(draft, task.config.served_name, task.sample(), length, task.numbers)
             _write_extras(draft, task, {**metadata, "measured": measured.as_dict()})
             return _publish(draft, directory)
     finally:

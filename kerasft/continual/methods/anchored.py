@@ -84,5 +84,5 @@ class Ewc(Method[EwcConfig]):
                 before = grown(file, {name: saved[name] for name in saved.files}, trained.model)
             found = {name: section.decay * before[name] + value for name, value in found.items()}
         content = io.BytesIO()
-        np.savez(content, **found)
+        np.savez(content, **found)  # pyright: ignore[reportArgumentType]  names of weights are no options of it
         write_bytes_atomically(folder / FILE, content.getvalue())

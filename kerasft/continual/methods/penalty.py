@@ -40,8 +40,8 @@ class Anchored(Objective):
         for path, variable in by_path(model.trainable_variables).items():
             if path not in weights:
                 raise UserError(f"continual: {path} has no Fisher information; keep model.trainable as it was")
-            start = tf.Variable(keras.ops.convert_to_numpy(variable), trainable=False)
-            self.terms.append((variable, start, tf.Variable(weights[path].astype(np.float32), trainable=False)))
+            start = tf.Variable(tf.identity(variable.value), trainable=False)
+            self.terms.append((variable, start, tf.Variable(tf.constant(weights[path], tf.float32), trainable=False)))
 
     def penalty(self) -> tf.Tensor:
         """A scalar: lambda / 2 * sum F (w - w*)^2."""

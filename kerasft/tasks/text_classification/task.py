@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
 from kerasft.tasks.base import OPTIONAL, Task
 from kerasft.tasks.problems import create_problem
-from kerasft.tasks.problems.labels import classify_outputs, shortened
+from kerasft.tasks.problems.labels import classify_outputs, grow_labels, shortened
 from kerasft.tasks.text_classification import rows
 from kerasft.tasks.text_classification.kind import KINDS
 
@@ -63,6 +63,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.problem.check_targets(splits)
+
+    def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
+        return grow_labels(self.section.labels, old, set(train.column("label")), where)
 
     def data_warnings(self) -> list[str]:
         return self.problem.data_warnings()
