@@ -10,6 +10,7 @@ from kerasft.continual.memory.ridge import RidgeSums
 from kerasft.continual.methods.analytic_objective import AnalyticObjective, fitted_factor
 from kerasft.continual.methods.fisher import fisher_information
 from kerasft.continual.methods.old_answers import OldAnswers
+from kerasft.continual.methods.orthogonal import Orthogonal
 from kerasft.continual.methods.penalty import Anchored, grown, uniform
 from kerasft.continual.methods.stored_logits import StoredLogits
 from kerasft.data.prepared.beside import PREFIX
@@ -124,12 +125,12 @@ def test_l2sp_leaves_the_columns_of_new_classes_free():
     assert weights["classifier/bias"].tolist() == [1, 1, 0]
 
 
-def test_fisher_information_of_a_new_class_is_zero(tmp_path):
+def test_fisher_information_of_a_new_class_is_zero():
     old = {"classifier/kernel": np.ones((2, 2)), "classifier/bias": np.ones(2)}
-    values = grown(tmp_path / "fisher.npz", old, one_layer())
+    values = grown("fisher.npz", old, one_layer())
     assert values["classifier/kernel"].tolist() == [[1, 1, 0], [1, 1, 0]]
     with pytest.raises(UserError, match="classifier/kernel is of another model"):
-        grown(tmp_path / "fisher.npz", {"classifier/kernel": np.ones((3, 2))}, one_layer())
+        grown("fisher.npz", {"classifier/kernel": np.ones((3, 2))}, one_layer())
 
 
 def test_the_fisher_information_of_a_softmax_is_the_closed_form():
@@ -197,3 +198,24 @@ def test_the_factor_is_the_one_of_the_smallest_log_loss():
         return -log_softmax(factor * scores)[np.arange(400), targets].mean()
 
     assert log_loss(best) <= min(log_loss(best * 1.05), log_loss(best / 1.05))
+
+
+def test_o_lora_is_the_papers_penalty_and_zero_for_orthogonal_directions():
+    class WithPair(keras.layers.Dense):
+        def build(self, shape):
+            self.a = self.add_weight(shape=(2, 1), name="lora_A")
+            super().build(shape)
+
+    inputs = {"vector": keras.Input((2,), name="vector")}
+    layer = WithPair(3, name="classifier")
+    model = keras.Model(inputs, layer(inputs["vector"]))
+    a = layer.a
+    earlier = {"lora_A": np.array([[1.0, 0.0], [0.0, 2.0]])}
+    objective = Orthogonal(model, task_of(), strength=0.5, earlier=earlier, seed=[0, 1])
+    assert np.abs(keras.ops.convert_to_numpy(a)).max() <= 1 / np.sqrt(2)
+    a.assign([[0.3], [-0.4]])
+    assert float(objective.penalty()) == pytest.approx(0.5 * (0.3 + 0.8))
+    np.testing.assert_allclose(objective.directions()["lora_A"], [[1.0, 0.0, 0.3], [0.0, 2.0, -0.4]], rtol=1e-6)
+    objective = Orthogonal(model, task_of(), strength=0.5, earlier={"lora_A": np.array([[0.0], [1.0]])}, seed=[0, 1])
+    a.assign([[0.7], [0.0]])
+    assert float(objective.penalty()) == 0.0

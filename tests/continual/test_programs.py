@@ -125,13 +125,12 @@ def test_a_stage_reads_no_row_of_a_later_one(here):
 
 def test_a_killed_sequence_goes_on_with_the_same_bits(here):
     before = json.loads(Path("runs/stages/metrics.json").read_text())["training"]["sha256"]
-    for folder in ("runs/stages", "runs/stages-stages/stage-2"):
-        shutil.rmtree(folder)
+    shutil.rmtree("runs/stages")
     Path("runs/stages-stages/sequential-3/finished.json").unlink()  # killed behind its last write
     config = load_config("stages.yaml", ["export.enabled=false"])
     outcome = run_sequence(config, "resume")
     assert outcome.metrics["training"]["sha256"] == before
-    assert not (Path("runs/stages-stages/stage-2") / "checkpoints").is_symlink()
+    assert outcome.metrics["continual"]["sequential"]["matrix"][-1][0] < 0.5
 
 
 def test_a_run_goes_on_forgets_exactly_and_says_what_it_comes_from(here, capsys):
@@ -202,7 +201,6 @@ def test_a_watched_folder_loses_no_file_and_learns_none_twice(here):
         (["runs/plain", "renamed.jsonl"], "the label 'Sport' is new, and runs/plain knows 'sport'"),
         (["runs/plain", "first.jsonl", "continual.classes=2"], "are for a whole sequence"),
         (["runs/plain", "first.jsonl", "training.early_stopping={metric: accuracy}"], "keeps the weights of its last"),
-        (["runs/plain", "first.jsonl", "continual.method=ewc"], "has no Fisher information"),
         (
             ["runs/plain", "first.jsonl", "continual.method=analytic", "training.class_weights=balanced"],
             "training.class_weights: balanced does not go with method analytic",

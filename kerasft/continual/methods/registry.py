@@ -10,6 +10,7 @@ from kerasft.continual.methods.anchored import Ewc, L2Sp
 from kerasft.continual.methods.base import Method, Situation
 from kerasft.continual.methods.dark_experience import DarkExperience
 from kerasft.continual.methods.lwf import Lwf
+from kerasft.continual.methods.o_lora import OLora
 from kerasft.continual.methods.plain import Joint, Sequential
 from kerasft.continual.methods.replay import Replay
 from kerasft.errors import UserError
@@ -21,6 +22,7 @@ METHODS: dict[str, type[Method[Any]]] = {
     "lwf": Lwf,
     "ewc": Ewc,
     "l2sp": L2Sp,
+    "o_lora": OLora,
     "none": Sequential,
     "joint": Joint,
 }
