@@ -82,8 +82,8 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def build(self, backbone: keras.Model) -> keras.Model:
         from kerasft.models.heads.text_classifier import RandomFeatures, build_classifier
 
-        features = self.section.random_features and RandomFeatures(self.section.random_features, self.config.seed)
-        dropout = self.config.model.dropout
+        count, dropout = self.section.random_features, self.config.model.dropout
+        features = None if count is None else RandomFeatures(count, self.config.seed)
         return build_classifier(backbone, self.problem.outputs(), self.section.pooling, dropout, features)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
