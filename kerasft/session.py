@@ -78,6 +78,8 @@ def train_run(
         UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
+    if config.continual and tables is None:
+        raise UserError("continual: its stages are trained by kerasft.train; set it to null here")
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
     view = terminal if cluster is None or cluster.chief else Silent()
@@ -113,10 +115,9 @@ def train_run(
 
 def _complete(run: Run, trained: Trained | None, terminal: Terminal, actions: Sequence[Action] = ()) -> list[Path]:
     """What is left once a run is trained and measured; the export, where the config wants one and no action forbids."""
-    exports = []
-    if run.config.export.enabled and all(action.may_export() for action in actions):
-        exports = [export_run(run, terminal, trained=trained, once=True)]
-    else:
+    allowed = run.config.export.enabled and all(action.may_export() for action in actions)
+    exports = [export_run(run, terminal, trained=trained, once=True)] if allowed else []
+    if not exports:
         terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
     return exports
@@ -153,10 +154,9 @@ def export_run(
     identity = run.identity()
     version = find_export(target, identity) if once else None
     if version is None:
-        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+        own = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE), "run": identity}
         with terminal.progress("export", 1, unit="servable") as line:
-            parts = trained.task, trained.preprocessor, trained.model
-            version = export_model(*parts, target, {**metadata, "run": identity})
+            version = export_model(trained.task, trained.preprocessor, trained.model, target, own)
             line.update(1)
     terminal.result(f"export: {version}")
     for file in write_bundle(target, name, int(version.name), trained.task.sample()):

@@ -116,6 +116,12 @@ class OLoraConfig(_MethodConfig):
     strength: float = Field(0.5, ge=0, description="Weight of the products of an adapter's A with the earlier ones.")
 
 
+class AdaptersConfig(_MethodConfig):
+    """Each task has an adapter and a head of its own on one frozen base (arXiv:1902.00751); with model.peft."""
+
+    method: Literal["adapters"] = Field(description="The method.")
+
+
 class NoneConfig(_MethodConfig):
     """Nothing keeps what was learnt: the sequential baseline."""
 
@@ -138,6 +144,7 @@ ContinualConfig = Annotated[
         EwcConfig,
         L2SpConfig,
         OLoraConfig,
+        AdaptersConfig,
         NoneConfig,
         JointConfig,
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasft.config.load import load_config, read_config
 from kerasft.config.schema import Config
+from kerasft.continual.new_tasks import METHOD, check_base
 from kerasft.continual.stage_run import changed
 from kerasft.errors import UserError
 from kerasft.runs import Run
@@ -56,18 +57,20 @@ def _method_of(parent: Run) -> dict[str, Any]:
 
 
 def _checked(parent: Run, config: Config) -> Config:
-    before = parent.config
+    before, section = parent.config, config.continual
+    if section is not None and section.method == METHOD:
+        check_base(parent, config)
+        return config
     if type(before.task) is not type(config.task):
         raise UserError(
-            f"task.name: {config.task.name}, and {parent.folder} is of {before.task.name}; train a new task by itself, "
-            f"with model.preset=run:{parent.folder} and model.peft"
+            f"task.name: {config.task.name}, and {parent.folder} is of {before.task.name}; a task beside it takes "
+            "continual.method=adapters"
         )
     if config.model.preset not in (before.model.preset, f"run:{parent.folder}", f"run:{parent.folder}/model"):
         raise UserError(
             f"model.preset: {config.model.preset}, and {parent.folder} has {before.model.preset}: a run goes on with "
             f"its own weights and tokenizer; set model.preset=run:{parent.folder}"
         )
-    section = config.continual
     if section is not None and (section.stages is not None or section.classes is not None or section.baselines):
         raise UserError(
             "continual: stages, classes and baselines are for a whole sequence, which kerasft train begins; a run goes "

@@ -14,6 +14,7 @@ from kerasft.continual.lineage import ancestors, is_sequence, lineage_of
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.analytic import Unlearning
 from kerasft.continual.methods.registry import check_method
+from kerasft.continual.new_tasks import METHOD, is_of_adapters, task_job
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import plan_stages
 from kerasft.data.tables.splits import read_split, stage_splits
@@ -68,13 +69,15 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
     check_method(config)
     task = create_task(config)
     task.check_config()
+    if not asked.forget and config.continual is not None and config.continual.method == METHOD:
+        return task_job(parent, config, dict(stage_splits(config, task, terminal.line).tables), asked.gate)
     if asked.forget:
         new = {"train": read_split(config, task, asked.source, "train", terminal.line)}
         labels = list(parent.load_state()["labels"])
     else:
         new = dict(stage_splits(config, task, terminal.line).tables)
         labels = _grown_labels(parent, task, new["train"])
-    tested = [run for run in ancestors(parent) if not lineage_of(run).get("forgets")]
+    tested = [run for run in _of_one_task(parent) if not lineage_of(run).get("forgets")]
     parts = [own_tables(run, terminal) for run in tested] + ([] if asked.forget else [new])
     splits = ["validation", *(["test"] if all("test" in part for part in parts) else [])]
     return StageJob(
@@ -90,6 +93,13 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
         gate=asked.gate,
         kind=Unlearning if asked.forget else None,
     )
+
+
+def _of_one_task(parent: Run) -> list[Run]:
+    """A run and those before it whose model it went on with, the first one first."""
+    line = ancestors(parent)
+    first = max((place for place, run in enumerate(line) if is_of_adapters(run)), default=0)
+    return line[first:]
 
 
 def _grown_labels(parent: Run, task: Task, train: Table) -> list[str]:
@@ -159,9 +169,9 @@ def _matrix(parent: Run, split: str) -> list[list[float]]:
     """The scores after each stage of before. A run that was trained at once, or as a sequence, is one stage."""
     metrics = parent.load_json("metrics.json")
     section = metrics.get("continual")
-    if section is not None and not is_sequence(parent):
+    if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
         return [list(row) for row in section["matrix"]]
-    if section is not None:
+    if is_sequence(parent):
         return [[float(section["final"])]]
     return [[float(metrics.get(split, metrics["validation"])[create_task(parent.config).headline])]]
 

@@ -42,6 +42,7 @@ class Record(Action):
         row = scores_of(measured, job)
         matrix = [*map(list, job.matrix), row]
         sizes = np.bincount(job.groups, minlength=len(job.stages)).tolist()
+        sizes[: len(job.untouched)] = [rows for _, rows in job.untouched]
         if job.gate is not None:
             losses = zip(job.stages, lost(matrix), row, matrix[-2] if len(matrix) > 1 else ())
             self.losers = [
@@ -94,6 +95,9 @@ class Record(Action):
 def scores_of(measured: Measured, job: StageJob) -> list[float]:
     """The headline of the rows of each group of the measured split."""
     task, answers = measured.trained.task, measured.answers
+    if job.untouched:
+        own = measured.metrics[job.measured_split][task.headline]
+        return [*(score for score, _ in job.untouched), float(own)]
     if task.headline == "accuracy" and answers and {"label", "truth"} <= answers[0].keys():
         right = np.array([answer["label"] == answer["truth"] for answer in answers], float)
         return [float(right[job.groups == group].mean()) for group in range(len(job.stages))]
