@@ -15,6 +15,7 @@ from kerasft.versions import version
 # Command -> its module, with a main(argv) -> exit code, and what it does. Loaded only when it is run: --help is quick.
 COMMANDS = {
     "train": ("kerasft.train", "fine-tune a model, evaluate it and export it: kerasft train CONFIG [key=value ...]"),
+    "continue": ("kerasft.continue", "a run learns more rows or classes: kerasft continue RUN CONFIG_OR_DATA"),
     "launch": ("kerasft.launch", "train with several processes on this machine: kerasft launch --workers N CONFIG"),
     "evaluate": ("kerasft.evaluate", "measure a run again, or a preset untrained: kerasft evaluate RUN_OR_CONFIG"),
     "predict": ("kerasft.predict", "answer texts: kerasft predict RUN_OR_SAVED_MODEL --input FILE|-"),

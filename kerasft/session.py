@@ -78,6 +78,8 @@ def train_run(
         UserError: for a mistake that the user can fix; nothing has been written then, as a rule.
         Stop: for another end, see `kerasft.errors`.
     """
+    if config.continual and tables is None:
+        raise UserError("continual: its stages are trained by kerasft.train; set it to null here")
     terminal = terminal or Terminal()
     cluster = find_cluster(config, os.environ)
     view = terminal if cluster is None or cluster.chief else Silent()
@@ -114,10 +116,9 @@ def train_run(
 
 def _complete(run: Run, trained: Trained | None, terminal: Terminal, actions: Sequence[Action] = ()) -> list[Path]:
     """What is left once a run is trained and measured; the export, where the config wants one and no action forbids."""
-    exports = []
-    if run.config.export.enabled and all(action.may_export() for action in actions):
-        exports = [export_run(run, terminal, trained=trained, once=True)]
-    else:
+    allowed = run.config.export.enabled and all(action.may_export() for action in actions)
+    exports = [export_run(run, terminal, trained=trained, once=True)] if allowed else []
+    if not exports:
         terminal.result(f"to ask it: {command('predict', run.folder, '--input', 'texts.txt')}")
     run.end()
     return exports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kerasft.callable_module import make_callable
@@ -13,6 +14,7 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.errors import UserError
+from kerasft.run_folder import is_run
 from kerasft.session import Existing, Outcome
 from kerasft.training_modes import train_config
 
@@ -39,7 +41,12 @@ def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool,
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        train_config(load_config(config, overrides), existing=existing, terminal=Terminal(verbose))
+        resolved = load_config(config, overrides)
+        if resolved.continual is not None and Path(config).name == "config.yaml" and is_run(Path(config).parent):
+            raise UserError(
+                f"{config}: is of a stage of continual learning; give the command that began it, with --resume"
+            )
+        train_config(resolved, existing=existing, terminal=Terminal(verbose))
     return 0
 
 

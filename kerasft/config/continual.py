@@ -109,6 +109,19 @@ class L2SpConfig(_MethodConfig):
     strength: float = Field(0.01, ge=0, description="Weight of the squared distance from the start.")
 
 
+class OLoraConfig(_MethodConfig):
+    """A LoRA adapter a stage, orthogonal to those before (O-LoRA, arXiv:2310.14152); with model.peft.method lora."""
+
+    method: Literal["o_lora"] = Field(description="The method.")
+    strength: float = Field(0.5, ge=0, description="Weight of the products of an adapter's A with the earlier ones.")
+
+
+class AdaptersConfig(_MethodConfig):
+    """Each task has an adapter and a head of its own on one frozen base (arXiv:1902.00751); with model.peft."""
+
+    method: Literal["adapters"] = Field(description="The method.")
+
+
 class NoneConfig(_MethodConfig):
     """Nothing keeps what was learnt: the sequential baseline."""
 
@@ -130,6 +143,8 @@ ContinualConfig = Annotated[
         LwfConfig,
         EwcConfig,
         L2SpConfig,
+        OLoraConfig,
+        AdaptersConfig,
         NoneConfig,
         JointConfig,
     ],

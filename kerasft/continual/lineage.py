@@ -23,6 +23,12 @@ def lineage_of(run: Run) -> Mapping[str, Any]:
     return run.load_json(LINEAGE) or {}
 
 
+def is_sequence(run: Run) -> bool:
+    """Whether a run is of a sequence of stages that one config plans."""
+    section = run.config.continual
+    return section is not None and (section.stages is not None or section.classes is not None)
+
+
 def parent_of(run: Run) -> Run | None:
     """The run that a run goes on from; None where it is the first.
 
@@ -30,12 +36,12 @@ def parent_of(run: Run) -> Run | None:
         UserError: it is gone, or another run is at its place now.
     """
     entries = lineage_of(run).get("parents") or []
-    if not entries or lineage_of(run).get("root"):
+    if not entries or is_sequence(run):
         return None
     folder = Path(os.path.normpath(run.folder / entries[0]["run"]))
     if not (folder / "config.yaml").is_file():
         raise UserError(
-            f"{run.folder / LINEAGE}: its parent {folder} is gone; bring it back: what it learnt is measured on its tests"
+            f"{run.folder / LINEAGE}: its parent {folder} is gone; bring it back: what it learnt is measured too"
         )
     parent = Run.open(folder)
     if "id" in entries[0] and (parent.identity() or {}).get("id") != entries[0]["id"]:

@@ -12,12 +12,11 @@ from kerasft.atomic import write_atomically
 from kerasft.console.terminal import Terminal
 from kerasft.continual.figures import figures, lost
 from kerasft.continual.lineage import parent_entry
-from kerasft.continual.methods.base import MEMORY, Method
+from kerasft.continual.methods.analytic import Unlearning
+from kerasft.continual.methods.base import MEMORY, ROWS, Method
 from kerasft.continual.stage_run import StageJob
 from kerasft.runs import LINEAGE, fingerprints
 from kerasft.training.actions import Action, Measured
-
-ROWS = "rows.json"  # digests of the rows that a stage learnt
 
 
 class Record(Action):
@@ -33,11 +32,17 @@ class Record(Action):
         self.job, self.method, self.terminal = job, method, terminal
         self.losers: list[str] = []
 
+    @property
+    def forgets(self) -> bool:
+        """Whether the stage's rows were forgotten instead of learnt."""
+        return isinstance(self.method, Unlearning)
+
     def measured(self, measured: Measured) -> dict[str, Any]:
         job, folder = self.job, measured.run.folder
         row = scores_of(measured, job)
         matrix = [*map(list, job.matrix), row]
         sizes = np.bincount(job.groups, minlength=len(job.stages)).tolist()
+        sizes[: len(job.untouched)] = [rows for _, rows in job.untouched]
         if job.gate is not None:
             losses = zip(job.stages, lost(matrix), row, matrix[-2] if len(matrix) > 1 else ())
             self.losers = [
@@ -48,7 +53,7 @@ class Record(Action):
         self.method.keep(measured, memory)
         situation = self.method.situation
         digests = sorted(situation.digests(situation.train))
-        write_atomically(memory / ROWS, json.dumps({"rows": digests}))
+        write_atomically(memory / ROWS, json.dumps({"rows": [] if self.forgets else digests}))
         lineage = self._lineage(measured, digests)
         measured.run.write_json(LINEAGE, lineage)
         stages = [{"stage": name, "test_rows": size} for name, size in zip(job.stages, sizes)]
@@ -58,9 +63,8 @@ class Record(Action):
 
     def may_export(self) -> bool:
         if self.losers:
-            self.terminal.line(
-                f"gate {self.job.gate:g}: not exported, because of what was lost on the tests of {', '.join(self.losers)}"
-            )
+            losers = ", ".join(self.losers)
+            self.terminal.line(f"gate {self.job.gate:g}: not exported: lost on the tests of {losers}")
         return not self.losers
 
     def _lineage(self, measured: Measured, digests: Sequence[str]) -> dict[str, Any]:
@@ -68,14 +72,18 @@ class Record(Action):
         config = job.config.continual
         assert config is not None
         old = set(self.method.situation.old_labels)
-        return {
-            "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
-            "stage": len(job.stages),
-            "parents": [parent_entry(folder, job.parent)] if job.parent else [],
-            "data": dict(job.own) or fingerprints(job.tables),
-            "rows": len(digests),
-            "new_labels": [label for label in job.labels if label not in old],
-        }
+        return (
+            {
+                "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
+                "stage": len(job.stages),
+                "parents": [parent_entry(folder, job.parent)] if job.parent else [],
+                "data": dict(job.own) or fingerprints(job.tables),
+                "rows": len(digests),
+                "new_labels": [label for label in job.labels if label not in old],
+            }
+            | ({"root": True} if job.root else {})
+            | ({"forgets": len(digests)} if self.forgets else {})
+        )
 
     def _say(self, section: Mapping[str, Any], matrix: Sequence[Sequence[float | None]]) -> None:
         latest = ", ".join(f"{name} {score:.4f}" for name, score in zip(self.job.stages, matrix[-1]))
@@ -87,6 +95,9 @@ class Record(Action):
 def scores_of(measured: Measured, job: StageJob) -> list[float]:
     """The headline of the rows of each group of the measured split."""
     task, answers = measured.trained.task, measured.answers
+    if job.untouched:
+        own = measured.metrics[job.measured_split][task.headline]
+        return [*(score for score, _ in job.untouched), float(own)]
     if task.headline == "accuracy" and answers and {"label", "truth"} <= answers[0].keys():
         right = np.array([answer["label"] == answer["truth"] for answer in answers], float)
         return [float(right[job.groups == group].mean()) for group in range(len(job.stages))]

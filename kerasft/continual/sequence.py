@@ -1,4 +1,4 @@
-"""A whole sequence from one config: `continual` plans its stages, and each is a run that goes on from the one before."""
+"""A whole sequence from one config: `continual` plans its stages, and each is a run that goes on from the last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.continual.methods.registry import check_method
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import StagePlan, plan_stages
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import UserError
 from kerasft.runs import Run, check_same_config, fingerprints
 from kerasft.session import Existing, Outcome
 from kerasft.tasks.registry import create_task
@@ -80,6 +80,8 @@ class _Runner:
             parent=parent,
             parent_train=plan.rows("train", range(number)) if number else None,
             sections=sections,
+            root=config.name == self.config.name,
+            own=fingerprints(plan.tables) if config.name == self.config.name else {},
         )
 
     def joint(self) -> dict[str, Any]:
@@ -142,17 +144,12 @@ def run_sequence(config: Config, existing: Existing = "refuse", terminal: Termin
         f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}"
     )
     own = section.model_dump(mode="json")
-    try:
-        sections: dict[str, Any] = {}
-        if section.baselines:
-            sections["joint"] = runner.joint()
-            if section.method != "none":  # which is that baseline itself
-                sections["sequential"] = _scores(runner.stages_of({"method": "none"}, "sequential", None).metrics)
-        outcome = runner.stages_of(own, "stage", sections)
-    except Interrupted as error:
-        word = str(error).split(";")[0]
-        raise type(error)(f"{word}; to go on with the sequence, give the same command with --resume") from None
-    return outcome
+    sections: dict[str, Any] = {}
+    if section.baselines:
+        sections["joint"] = runner.joint()
+        if section.method != "none":  # which is that baseline itself
+            sections["sequential"] = _scores(runner.stages_of({"method": "none"}, "sequential", None).metrics)
+    return runner.stages_of(own, "stage", sections)
 
 
 def _check_same(run: Run, job: StageJob) -> None:

@@ -12,8 +12,9 @@ from kerasft.config.load import read_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.continual.methods.base import Method, Situation
-from kerasft.continual.methods.registry import method_of
+from kerasft.continual.methods.registry import METHODS, method_of
 from kerasft.data.tables.table import Table
+from kerasft.errors import Interrupted
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, train_run
 from kerasft.tasks.registry import create_task
@@ -36,6 +37,9 @@ class StageJob:
         own: digests of the splits that the config names, where the run is measured on others, too.
         gate: what the tests of a stage before may lose at most for an export; None: anything.
         kind: the class of the method; None: the config names it.
+        root: the last stage of a sequence, which is one stage to a run that goes on from it.
+        untouched: score and test rows of each stage before whose model is another one, which this stage leaves alone;
+            `groups` then has rows of this stage only.
     """
 
     config: Config
@@ -50,6 +54,8 @@ class StageJob:
     own: Mapping[str, str] = field(default_factory=dict)
     gate: float | None = None
     kind: type[Method[Any]] | None = None
+    root: bool = False
+    untouched: Sequence[tuple[float, int]] = ()
 
     @property
     def measured_split(self) -> str:
@@ -79,7 +85,7 @@ def run_stage(job: StageJob, existing: Existing, terminal: Terminal) -> Outcome:
     parent = job.parent
     section = job.config.continual
     assert section is not None  # a stage has a method
-    if parent is not None and section.method != "joint":
+    if parent is not None and METHODS[section.method].goes_on:
         changes |= {"model.preset": f"run:{parent.folder}", "model.architecture": None}
     config = changed(job.config, changes)
     situation = Situation(config, create_task(config), job.labels, parent, job.tables["train"], job.parent_train)
@@ -89,13 +95,16 @@ def run_stage(job: StageJob, existing: Existing, terminal: Terminal) -> Outcome:
 
     from kerasft.continual.record import Record  # TensorFlow is loaded by it
 
-    record = Record(job, method, terminal)
-    return train_run(
-        config,
-        tables=tables,
-        start=method.start(),
-        actions=(record,),
-        objective=method.objective(),
-        existing=existing,
-        terminal=terminal,
-    )
+    try:
+        return train_run(
+            config,
+            tables=tables,
+            start=method.start(),
+            actions=(Record(job, method, terminal),),
+            objective=method.objective(),
+            existing=existing,
+            terminal=terminal,
+        )
+    except Interrupted as error:
+        word = str(error).split(";")[0]
+        raise type(error)(f"{word}; to go on, give the same command with --resume") from None

@@ -9,12 +9,11 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.stage_run import changed
-from kerasft.continual.tables import joined
 from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.tasks.problems.names import distinct, identity
 from kerasft.tasks.registry import create_task
 
 
@@ -56,8 +55,8 @@ class StagePlan:
             if not counts.all():
                 stage = int(np.flatnonzero(counts == 0)[0]) + 1
                 raise UserError(
-                    f"data.{split}: no row belongs to stage {stage}: its classes have none there; set data.{split} to a "
-                    "share such as 0.1, or add rows"
+                    f"data.{split}: no row belongs to stage {stage}: its classes have none there; set data.{split} to "
+                    "a share such as 0.1, or add rows"
                 )
         return self
 
@@ -85,17 +84,17 @@ def _by_classes(config: Config, terminal: Terminal) -> StagePlan:
     task = create_task(config)
     tables = stage_splits(config, task, terminal.line).tables
     task.fit(tables)
-    names = {identity(label) for label in tables["train"].column("label")}
-    labels = [label for label in task.state["labels"] if identity(label) in names]
-    parts = _parts(config, len(labels))
+    classes = np.unique(task.targets(tables["train"]))  # task.labels may name others
+    parts = _parts(config, len(classes))
     assert config.continual is not None
-    drawn = [labels[i] for i in np.random.default_rng(config.continual.order).permutation(len(labels))]
-    ends = np.cumsum(parts)
-    stages = {identity(label): int(np.searchsorted(ends, place, "right")) for place, label in enumerate(drawn)}
+    drawn = np.random.default_rng(config.continual.order).permutation(classes)
+    stage_of_class = np.full(len(task.state["labels"]), len(parts) - 1)
+    stage_of_class[drawn] = np.repeat(np.arange(len(parts)), parts)
+    labels = [task.state["labels"][index] for index in drawn]
     return StagePlan(
         tables,
-        {split: _stages_of(table, stages) for split, table in tables.items()},
-        [drawn[:end] for end in ends],
+        {split: stage_of_class[task.targets(table)] for split, table in tables.items()},
+        [labels[:end] for end in np.cumsum(parts)],
     )
 
 
@@ -114,8 +113,8 @@ def _parts(config: Config, classes: int) -> list[int]:
         raise UserError(f"continual.stages: {count}, and data.train has {classes} classes; use at most as many")
     if size is not None and not (count - 1) * size < classes <= count * size:
         raise UserError(
-            f"continual.stages and classes: {count} stages of {size} classes, and data.train has {classes}; keep one of "
-            "the two keys"
+            f"continual.stages and classes: {count} stages of {size} classes, and data.train has {classes}; keep one "
+            "of the two keys"
         )
     if size is not None:
         return [size] * (count - 1) + [classes - size * (count - 1)]
@@ -129,29 +128,23 @@ def _by_sources(config: Config, terminal: Terminal) -> StagePlan:
     for source in [config.data.train, *section.stages]:
         stage = changed(config, {"data.train": source})
         parts.append(stage_splits(stage, create_task(stage), terminal.line).tables)
-    labels: list[list[str]] = []
-    stages: dict[str, int] = {}
-    for number, tables in enumerate(parts):
-        known = labels[-1] if labels else []
-        new = [name for name in distinct(set(tables["train"].column("label"))) if identity(name) not in stages]
-        stages |= {identity(name): number for name in new}
-        labels.append([*known, *new])
     shared = {split for split in parts[0] if split != "train" and not isinstance(getattr(config.data, split), float)}
     tables = {
         split: parts[0][split] if split in shared else joined([part[split] for part in parts]) for split in parts[0]
     }
+    task = create_task(config)
+    task.fit(tables)  # says which row of a shared split has a label that no stage learns
+    names, order = task.state["labels"], []
+    stage_of_class, labels = np.full(len(names), len(parts) - 1), []
+    for number, part in enumerate(parts):
+        new = [index for index in np.unique(task.targets(part["train"])).tolist() if index not in order]
+        stage_of_class[new] = number
+        order += new
+        labels.append([names[index] for index in order])
     stage_of = {
-        split: _stages_of(table, stages)
+        split: stage_of_class[task.targets(table)]
         if split in shared
         else np.repeat(np.arange(len(parts)), [len(part[split]) for part in parts])
         for split, table in tables.items()
     }
-    task = create_task(changed(config, {"task.labels": labels[-1]}))
-    task.fit(tables)  # says which row of a shared split has a label that no stage learns
     return StagePlan(tables, stage_of, labels)
-
-
-def _stages_of(table: Table, stages: Mapping[str, int]) -> np.ndarray:
-    """(rows,) the stage of each row's label; a label that no stage has, which the task refuses, is of the last."""
-    last = max(stages.values())
-    return np.array([stages.get(identity(label), last) for label in table.column("label")], np.int64)

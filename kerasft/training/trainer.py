@@ -69,8 +69,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
     def _create_optimizer(self, replicas: int) -> keras.optimizers.Optimizer:
         training, model = self.config.training, self.model
-        whole = self.static or self.objective.reads_weights
-        rows = [] if whole else deferrable_layers(training, model, self.forms, replicas)
+        dense = self.static or self.objective.reads_weights
+        rows = [] if dense else deferrable_layers(training, model, self.forms, replicas)
         kernels = KERNELS in self.forms and replicas == 1
         rates = self.plan.method.rates if self.plan.method else {}
         return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels, rates)
@@ -146,8 +146,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                     self._run(controller)
                 except StopEvaluation as ended:
                     ended.stop()
-        if self.input_wait is not None:
-            self.terminal.line(f"input: steps waited for it {self.input_wait:.1%} of their time")
+        if self.run_steps.timed and (wait := self.progress.input_wait) is not None:
+            self.terminal.line(f"input: steps waited for it {wait:.1%} of their time")
         self.sha256 = self.checkpoints.sha256()
         self.workers.wait()  # the chief may still be writing the best weights
         self.checkpoints.restore_best()
@@ -186,7 +186,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         """
         return {
             **self.progress.rates(),
-            "input_wait": self.input_wait,
+            "input_wait": self.progress.input_wait if self.run_steps.timed else None,
             "steps": self.checkpoints.step,
             "best_step": self.progress.best["step"],
             "sha256": self.sha256,
@@ -245,10 +245,3 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             if self.selection.take(metrics, self.plan.validation, logits, self.checkpoints.step):
                 self.checkpoints.save_best()
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
-
-    @property
-    def input_wait(self) -> float | None:
-        """The share of the time in steps in which a step had no batch yet; None where that is not known."""
-        spent = self.progress.spent
-        timed = self.run_steps.timed and spent["step_seconds"]
-        return spent["input_seconds"] / spent["step_seconds"] if timed else None

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.atomic import write_bytes_atomically
 from kerasft.config.continual import AnalyticConfig
+from kerasft.continual.memory.ridge import RidgeSums
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import Method
-from kerasft.continual.ridge import RidgeSums
-from kerasft.continual.tables import joined
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
+    from kerasft.assembly import Start
+    from kerasft.continual.methods.analytic_objective import AnalyticObjective
     from kerasft.tasks.base import Task
     from kerasft.training.actions import Measured
     from kerasft.training.objectives.base import MakeObjective, Objective
@@ -38,6 +40,7 @@ class Analytic(Method[AnalyticConfig]):
         "training.ema": "there are no steps whose weights could be averaged; set it to null",
         "model.peft": "its encoder does not train; set it to null",
     }
+    solved: AnalyticObjective
 
     def changes(self) -> dict[str, Any]:
         return {
@@ -49,6 +52,9 @@ class Analytic(Method[AnalyticConfig]):
     def _features(self) -> int:
         file = self.situation.memory(FILE)
         return self.section.features if file is None else len(RidgeSums.read(file).gram)
+
+    def start(self) -> Start | None:
+        return super().start() if self.situation.memory(FILE) else None  # the head of another method has no features
 
     def objective(self) -> MakeObjective:
         situation, file = self.situation, self.situation.memory(FILE)
@@ -86,13 +92,15 @@ class Unlearning(Analytic):
     """The stage's rows are subtracted from the sums: the head is that of the other rows alone, up to rounding."""
 
     def objective(self) -> MakeObjective:
-        make = super().objective()
-        if self.situation.memory(FILE) is None:
+        make, file = super().objective(), self.situation.memory(FILE)
+        if file is None:
             assert self.situation.parent is not None  # there is nothing to forget without one
             raise UserError(
                 f"{self.situation.parent.folder}: --forget is exact for runs of method analytic, and it has no sums of "
                 "its rows; train again without these rows"
             )
+
+        RidgeSums.read(file).check_learnt(self.digests())  # before a run is begun
 
         def forgetting(model: keras.Model, task: Task) -> Objective:
             make(model, task)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.continual.ridge import ROWS_AT_ONCE, RidgeSums
+from kerasft.continual.memory.ridge import ROWS_AT_ONCE, RidgeSums
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator

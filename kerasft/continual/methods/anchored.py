@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasft.atomic import write_bytes_atomically
 from kerasft.config.continual import EwcConfig, L2SpConfig
 from kerasft.continual.methods.base import Method
 from kerasft.errors import UserError
@@ -14,6 +16,7 @@ from kerasft.errors import UserError
 if TYPE_CHECKING:
     import keras
 
+    from kerasft.data.prepared.prepared import Prepared
     from kerasft.tasks.base import Task
     from kerasft.training.actions import Measured
     from kerasft.training.objectives.base import MakeObjective, Objective
@@ -51,38 +54,47 @@ class Ewc(Method[EwcConfig]):
     refused = _NO_PEFT
 
     def objective(self) -> MakeObjective | None:
-        if self.situation.parent is None:
+        situation = self.situation
+        if situation.parent is None:
             return None
-        file = self.situation.memory(FILE)
-        if file is None:
+        if situation.memory(FILE) is None and situation.parent_train is None:
             raise UserError(
-                f"{self.situation.parent.folder} was not trained by method ewc, and has no Fisher information; train "
-                "it with continual.method=ewc, or name another method here"
+                f"{situation.parent.folder} was not trained by method ewc, and the rows that it learnt can't be read "
+                "again for its Fisher information: bring the files of its config.yaml back, or name another method"
             )
 
         def make(model: keras.Model, task: Task) -> Objective:
-            from kerasft.continual.methods.penalty import Anchored, grown
+            from kerasft.continual.methods.penalty import Anchored
 
-            with np.load(file, allow_pickle=False) as saved:
-                fisher = {name: saved[name] for name in saved.files}
-            return Anchored(model, task, strength=self.section.strength, weights=grown(file, fisher, model))
+            return Anchored(model, task, strength=self.section.strength, weights=self._before(model))
 
         return make
 
-    def keep(self, measured: Measured, folder: Path) -> None:
-        import io
-
-        from kerasft.atomic import write_bytes_atomically
-        from kerasft.continual.methods.fisher import fisher_information
+    def _before(self, model: keras.Model) -> dict[str, np.ndarray]:
+        """F of the parent, in the shapes of a model with more classes; of a parent without one, of its rows."""
         from kerasft.continual.methods.penalty import grown
 
-        trained, section, drawn = measured.trained, self.section, self.section.fisher == "model"
-        train, seed = measured.prepared["train"], self.situation.config.seed
-        found = fisher_information(trained.model, train, section.fisher_rows, seed, drawn=drawn)
-        if (file := self.situation.memory(FILE)) is not None:
+        situation, file = self.situation, self.situation.memory(FILE)
+        if file is not None:
             with np.load(file, allow_pickle=False) as saved:
-                before = grown(file, {name: saved[name] for name in saved.files}, trained.model)
-            found = {name: section.decay * before[name] + value for name, value in found.items()}
+                return grown(str(file), {name: saved[name] for name in saved.files}, model)
+        assert situation.parent is not None and situation.parent_train is not None  # or `objective` has refused
+        trained = situation.parent.load()
+        train = trained.task.prepare(situation.parent_train, trained.preprocessor)
+        return grown(str(situation.parent.folder), self._fisher(trained.model, train), model)
+
+    def _fisher(self, model: keras.Model, train: Prepared) -> dict[str, np.ndarray]:
+        from kerasft.continual.methods.fisher import fisher_information
+
+        section, seed = self.section, self.situation.config.seed
+        return fisher_information(model, train, section.fisher_rows, seed, drawn=section.fisher == "model")
+
+    def keep(self, measured: Measured, folder: Path) -> None:
+        model = measured.trained.model
+        found = self._fisher(model, measured.prepared["train"])
+        if self.situation.parent is not None:
+            before, decay = self._before(model), self.section.decay
+            found = {name: decay * before[name] + value for name, value in found.items()}
         content = io.BytesIO()
-        np.savez(content, **found)
+        np.savez(content, **found)  # pyright: ignore[reportArgumentType]  names of weights are no options of it
         write_bytes_atomically(folder / FILE, content.getvalue())

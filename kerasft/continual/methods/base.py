@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kerasft.config.schema import Config
 from kerasft.config.section import Section
-from kerasft.continual.ridge import row_digest
+from kerasft.continual.memory.ridge import row_digest
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SectionT = TypeVar("SectionT", bound=Section)
 MEMORY = "continual"  # folder of a run with what its method left for the next stage
+ROWS = "rows.json"  # in it: digests of the rows that the stage learnt
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,14 @@ class Situation:
 
     def digests(self, table: Table) -> list[str]:
         """By which each row of a table is known again."""
-        columns = [table.column(name) for name in self.task.inputs]
-        answers = table.column("label") if "label" in table.schema.names else [""] * len(table)
-        return [row_digest([str(text) for text in row], str(answer)) for *row, answer in zip(*columns, answers)]
+        return row_digests(self.task, table)
+
+
+def row_digests(task: Task, table: Table) -> list[str]:
+    """By which each row of a table is known again: of all that it holds but its place."""
+    names = [name for name in table.schema.names if name != "where"]
+    columns = [table.column(name) for name in names]
+    return [row_digest([str(value) for value in row]) for row in zip(*columns)]
 
 
 class Method(abc.ABC, Generic[SectionT]):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.continual import DarkExperienceConfig
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.kept_rows import FILE, KeptRows, drawn
-from kerasft.continual.tables import joined
 from kerasft.data.tables.table import Table
 
 if TYPE_CHECKING:

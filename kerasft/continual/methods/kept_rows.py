@@ -11,9 +11,9 @@ import numpy as np
 
 from kerasft.atomic import write_atomically
 from kerasft.config.continual import DarkExperienceConfig, ReplayConfig
-from kerasft.continual.buffers import balanced, herding, reservoir
+from kerasft.continual.memory.buffers import balanced, herding, reservoir
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import Method
-from kerasft.continual.tables import joined
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -40,8 +39,8 @@ class Anchored(Objective):
         for path, variable in by_path(model.trainable_variables).items():
             if path not in weights:
                 raise UserError(f"continual: {path} has no Fisher information; keep model.trainable as it was")
-            start = tf.Variable(keras.ops.convert_to_numpy(variable), trainable=False)
-            self.terms.append((variable, start, tf.Variable(weights[path].astype(np.float32), trainable=False)))
+            start = tf.Variable(tf.identity(variable.value), trainable=False)
+            self.terms.append((variable, start, tf.Variable(tf.constant(weights[path], tf.float32), trainable=False)))
 
     def penalty(self) -> tf.Tensor:
         """A scalar: lambda / 2 * sum F (w - w*)^2."""
@@ -68,8 +67,13 @@ def uniform(model: keras.Model, old: int) -> dict[str, np.ndarray]:
     return values
 
 
-def grown(file: Path, fisher: Mapping[str, np.ndarray], model: keras.Model) -> dict[str, np.ndarray]:
+def grown(source: str, fisher: Mapping[str, np.ndarray], model: keras.Model) -> dict[str, np.ndarray]:
     """The Fisher information of a model's weights, 0 of the columns of classes that it did not know.
+
+    Args:
+        source: where it is from, for the message.
+        fisher: path of a weight -> F of a model with fewer classes or as many.
+        model: that it is for.
 
     Raises:
         UserError: it is of another model.
@@ -82,7 +86,7 @@ def grown(file: Path, fisher: Mapping[str, np.ndarray], model: keras.Model) -> d
         if not fits or any(old > new or (old < new and axis not in axes) for axis, (old, new) in enumerate(
             zip(value.shape, shape or ())
         )):  # fmt: skip
-            raise UserError(f"{file}: {path} is of another model; keep model.preset and task as they were")
+            raise UserError(f"{source}: {path} is of another model; keep model.preset and task as they were")
         assert shape is not None
         values[path] = np.pad(value, [(0, new - old) for old, new in zip(value.shape, shape)])
     return values

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kerasft.config.continual import JointConfig, NoneConfig
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import Method
-from kerasft.continual.tables import joined
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from kerasft.config.schema import Config
+from kerasft.continual.methods.adapters import Adapters
 from kerasft.continual.methods.analytic import Analytic
 from kerasft.continual.methods.anchored import Ewc, L2Sp
 from kerasft.continual.methods.base import Method, Situation
 from kerasft.continual.methods.dark_experience import DarkExperience
 from kerasft.continual.methods.lwf import Lwf
+from kerasft.continual.methods.o_lora import OLora
 from kerasft.continual.methods.plain import Joint, Sequential
 from kerasft.continual.methods.replay import Replay
+from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 
 METHODS: dict[str, type[Method[Any]]] = {
@@ -21,6 +25,8 @@ METHODS: dict[str, type[Method[Any]]] = {
     "lwf": Lwf,
     "ewc": Ewc,
     "l2sp": L2Sp,
+    "o_lora": OLora,
+    "adapters": Adapters,
     "none": Sequential,
     "joint": Joint,
 }
@@ -31,6 +37,9 @@ _NO_CHOICE = {
 }
 
 
+_ANY_TASK = ("none", "joint", "adapters")  # methods that read neither labels nor logits
+
+
 def check_method(config: Config) -> None:
     """Raises UserError for what the method of a config can't go with, before any data is read."""
     assert config.continual is not None  # what calls this has looked
@@ -39,11 +48,13 @@ def check_method(config: Config) -> None:
         value = getattr(config.training, path.split(".")[1])
         if value is not None:
             raise UserError(f"{path}: set, and so is continual: {reason}")
-    if name != "none" and name != "joint" and not config.task.grows:
+    if name not in _ANY_TASK and not config.task.grows:
         raise UserError(
             f"continual.method: {name} is for text_classification with one label for each text and without "
-            f"task.out_of_scope; choose none or joint, or change the task"
+            f"task.out_of_scope; choose one of {', '.join(_ANY_TASK)}, or change the task"
         )
+    if find_cluster(config, os.environ) is not None:
+        raise UserError("continual: stages are for one process, and this is one of several workers; start it alone")
     METHODS[name].check(config)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kerasft.config.continual import ReplayConfig
+from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.kept_rows import KeptRows, drawn
-from kerasft.continual.tables import joined
 from kerasft.data.tables.table import Table
 
 

@@ -152,7 +152,7 @@ def stage_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> Markup | 
         for (name, points), (color, style) in zip(curves.items(), looks):
             axes.plot(*zip(*points), color=color, ls=style, lw=1.5, marker="o", ms=4, label=name)
         axes.set(xlabel="stage", ylabel="all tests so far")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xticks(range(1, 1 + max(len(points) for points in curves.values())))
         axes.set_ylim(bottom=0)
         _legend(axes)
 

@@ -80,6 +80,9 @@ def _truncated(report: Report) -> Iterator[str]:
 
 def _rare_classes(report: Report) -> str | None:
     classes = report.splits.get("train", {}).get("classes") or {}
+    stage = report.metrics.get("continual", {}).get("lineage")
+    if stage is not None:  # those of earlier stages were learnt there
+        classes = {label: count for label, count in classes.items() if label in stage["new_labels"]}
     rare = sorted((count, label) for label, count in classes.items() if count < FEWEST_EXAMPLES)
     if not rare:
         return None

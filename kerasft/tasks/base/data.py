@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -117,6 +117,19 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         """Raises UserError where a split has a target that `state` does not know."""
+
+    def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
+        """The labels of a model that goes on learning, for tasks whose section `grows`.
+
+        Args:
+            old: those it has, which keep their places.
+            train: new rows; their labels that are new come behind the old, sorted.
+            where: what has the old labels, for messages.
+
+        Raises:
+            UserError: `task.labels` lacks an old label, or a new one is an old one in another spelling.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no labels that grow")
 
     def data_warnings(self) -> list[str]:
         """What is odd about the names that were learnt, before training; a sentence each."""

@@ -30,6 +30,31 @@ def fit_labels(configured: Sequence[str] | None, state: dict[str, Any], names: s
     state["labels"] = list(configured) if configured is not None else distinct(names)
 
 
+def grow_labels(configured: Sequence[str] | None, old: Sequence[str], found: set[str], where: str) -> list[str]:
+    """The labels of a model that goes on learning: see `TaskData.grown_labels`.
+
+    Args:
+        configured: `task.labels`.
+        old: of the model.
+        found: those of new rows.
+        where: the model.
+    """
+    known, named = indices(old), indices(configured or ())
+    if configured is not None and (gone := [label for label in old if identity(label) not in named]):
+        raise UserError(
+            f"task.labels: lacks {listed(gone)}, which {where} knows; a class keeps its place for ever: name it, or "
+            "set task.labels: null"
+        )
+    new = [label for label in configured or distinct(found) if identity(label) not in known]
+    alike = {likeness(label): label for label in old}
+    if renamed := next((label for label in new if likeness(label) in alike), None):
+        raise UserError(
+            f"data.train: the label {quoted(renamed)} is new, and {where} knows {quoted(alike[likeness(renamed)])}: "
+            "write both alike, or give another class a name that differs more"
+        )
+    return [*old, *new]
+
+
 def check_unknown(
     labels: list[str], splits: Mapping[str, Table], names: Callable[[Any], Iterable[str]], limit: int | None = None
 ) -> None:

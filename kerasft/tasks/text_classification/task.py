@@ -13,7 +13,7 @@ from kerasft.prompting.prompting import Prompting
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems import create_problem
-from kerasft.tasks.problems.labels import classify_outputs, shortened
+from kerasft.tasks.problems.labels import classify_outputs, grow_labels, shortened
 from kerasft.tasks.problems.names import identity
 from kerasft.tasks.text_classification import rows
 from kerasft.tasks.text_classification.kind import KINDS
@@ -77,6 +77,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         self.problem.check_targets(splits)
 
+    def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
+        return grow_labels(self.section.labels, old, set(train.column("label")), where)
+
     def data_warnings(self) -> list[str]:
         return self.problem.data_warnings()
 
@@ -108,8 +111,8 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
             return self.prompting.build(backbone)
         from kerasft.models.heads.text_classifier import RandomFeatures, build_classifier
 
-        features = self.section.random_features and RandomFeatures(self.section.random_features, self.config.seed)
-        dropout = self.config.model.dropout
+        count, dropout = self.section.random_features, self.config.model.dropout
+        features = None if count is None else RandomFeatures(count, self.config.seed)
         return build_classifier(backbone, self.problem.outputs(), self.section.pooling, dropout, features)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

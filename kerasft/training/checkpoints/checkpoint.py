@@ -46,6 +46,12 @@ class Progress(tf.train.experimental.PythonState):
         self.forms: list[str] | None = None
         self.base: str | None = None
 
+    @property
+    def input_wait(self) -> float | None:
+        """The share of the time in steps in which a step had no batch yet; None where there were none."""
+        seconds = self.spent["step_seconds"]
+        return self.spent["input_seconds"] / seconds if seconds else None
+
     def rates(self) -> dict[str, float | None]:
         """Seconds of the run and of its steps, and what these did a second; None where there were none."""
         seconds = self.spent["step_seconds"]

@@ -43,7 +43,7 @@ def balanced(classes: Sequence[str], digests: Sequence[str], per_class: int, see
 
     Args:
         classes: of each row.
-        digests: of each row; see `kerasft.continual.ridge.row_digest`.
+        digests: of each row; see `kerasft.continual.memory.ridge.row_digest`.
         per_class: rows that are kept of a class.
         seed: of the draw.
 

@@ -74,14 +74,17 @@ class RidgeSums:
         Raises:
             UserError: a row was not learnt, or not as often; nothing is changed then.
         """
-        unknown = Counter(digests) - self.rows
-        if unknown:
+        self.check_learnt(digests)
+        self._sum(features, targets, -1.0)
+        self.rows -= Counter(digests)
+
+    def check_learnt(self, digests: Sequence[str]) -> None:
+        """Raises UserError where some rows were not added, or not as often."""
+        if unknown := Counter(digests) - self.rows:
             raise UserError(
                 f"{sum(unknown.values())} of {len(digests)} rows were not learnt by this run (text and label must be "
                 "as they were); remove them from the file"
             )
-        self._sum(features, targets, -1.0)
-        self.rows -= Counter(digests)
 
     def join(self, other: RidgeSums) -> RidgeSums:
         """The sums of both; classes of one name are one, new ones of the other come last.
@@ -151,10 +154,10 @@ class RidgeSums:
         return cls(str(values["encoder"]), values["labels"].tolist(), gram, values["products"], rows)
 
 
-def row_digest(texts: Sequence[str], label: str) -> str:
+def row_digest(values: Sequence[str]) -> str:
     """128 bits, hex, by which a row is known again: of its texts and its label."""
     digest = hashlib.sha256()
-    for value in (*texts, label):
+    for value in values:
         content = value.encode("utf-8", "surrogatepass")
         digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()[:32]
