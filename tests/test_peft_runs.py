@@ -165,7 +165,7 @@ def test_adapters_that_stay_are_saved_measured_served_and_started_from(staying, 
     assert [row["score"] for row in run] == pytest.approx([row["score"] for row in served], abs=1e-5)
     # As a preset it brings its adapters; nothing else may be put on top, and all of it may train.
     model = load_model(Path("runs/beside/model"), create_task(Run.open(Path("runs/beside")).config, {"labels": [1, 2]}))
-    assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["EinsumDense", "Dense"]
+    assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["Dense", "EinsumDense"]
     assert train.main(["config.yaml", "name=third", "model.preset=run:runs/beside"]) == 2
     assert "has an adapter that stays beside" in capsys.readouterr().err
     start = ["model.peft={method: adapter, width: 4, style: houlsby, start: runs/beside}", *STILL]

@@ -103,7 +103,7 @@ class Adalora(Beside[Triplets]):
         }
         return Triplets(target, variables, self.config.alpha / rank, self.dropout)
 
-    def begin(self, steps: int) -> None:
+    def begin(self, steps: int) -> Mapping[str, float]:
         config, count = self.config, len(self.adapters)
         self.budget = Budget(
             first=config.rank * count,
@@ -112,6 +112,7 @@ class Adalora(Beside[Triplets]):
             end=max(round(config.allocate_until * steps), round(config.allocate_from * steps) + 1),
             every=config.allocate_every,
         )
+        return self.rates
 
     def before_update(self, variables: Sequence[keras.Variable], gradients: list, now: tf.Tensor) -> list:
         """Learns from gradients of the loss alone what matters; the penalty is added to them afterwards."""
