@@ -19,7 +19,7 @@ from kerasft.tasks.text_classification.task import TextClassification
 
 def save(path, answer, spec=None):
     spec = spec if spec is not None else tf.TensorSpec([None], tf.string, name="text")
-    signature = tf.function(answer).get_concrete_function(spec)
+    signature = tf.function(answer, autograph=False).get_concrete_function(spec)
     tf.saved_model.save(tf.Module(), str(path), signatures={"serving_default": signature})
     return path
 

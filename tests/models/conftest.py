@@ -28,7 +28,7 @@ class Reference:
         self.tokenizer, self.keras_tokenizer = tokenizer, keras_tokenizer
         self.encoder = token_encoder(keras_tokenizer)
         self._encode = tf.function(
-            lambda text: self.encoder(clean(text)), input_signature=[tf.TensorSpec([None], tf.string)]
+            lambda text: self.encoder(clean(text)), input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )
 
     def ours(self, texts: list[str] | list[bytes]) -> list[list[int]]:

@@ -91,7 +91,7 @@ def numbers(rows, max_new_tokens=NEW, temperature=0.0, top_p=1.0, seed=0) -> dic
 def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
     task, preprocessor, model = parts
     prompts = [text.encode() for text in TEXTS]
-    features = tf.function(preprocessor)({"prompt": tf.constant(prompts)})
+    features = tf.function(preprocessor, autograph=False)({"prompt": tf.constant(prompts)})
     wanted = []
     for row, length in zip(features["token_ids"].numpy(), features["lengths"].numpy()):
         ids = row[:length].tolist()[-(LENGTH - NEW) :]
@@ -114,7 +114,7 @@ def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     task, preprocessor, model = makers[name](**decoding)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
     (column,), texts = task.inputs, [text.encode() for text in TEXTS]
-    features = tf.function(preprocessor)({column: tf.constant(texts)})
+    features = tf.function(preprocessor, autograph=False)({column: tf.constant(texts)})
     wanted = [text.decode() for text in task.answer(model, features)["text"].numpy()]
     (found,) = ask(exported, ("generate", {column: texts, "max_new_tokens": np.array([NEW, 2, 0], np.int32)}))
     assert found[0] == wanted[0] != "" and found[1] != wanted[1] and found[2] == ""
@@ -130,7 +130,7 @@ def test_sentence_pieces_are_written_in_the_served_graph(tmp_path, name):
     preprocessor, model = task.preprocessor(backbone, tokenizer), task.build(backbone)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
     texts = [*TEXTS, "", " a", "b ", "x</s>y"]
-    features = tf.function(preprocessor)({"prompt": tf.constant(texts)})
+    features = tf.function(preprocessor, autograph=False)({"prompt": tf.constant(texts)})
     wanted, known = [], preprocessor.detokenizer.ordinary | preprocessor.detokenizer.special
     for row, length in zip(features["token_ids"].numpy(), features["lengths"].numpy()):
         ids = row[:length].tolist()[-(LENGTH - NEW) :]

@@ -21,7 +21,7 @@ ROWS = len(TEXTS["text"])
 def save(path, answer, module=None, spec=None, key="serving_default"):
     """A SavedModel whose signature is `answer`, a function of a string tensor."""
     spec = spec if spec is not None else tf.TensorSpec([None], tf.string, name="text")
-    signature = tf.function(answer).get_concrete_function(spec)
+    signature = tf.function(answer, autograph=False).get_concrete_function(spec)
     tf.saved_model.save(module or tf.Module(), str(path), signatures={key: signature})
     return path
 
@@ -86,7 +86,7 @@ def xla(text):
     return {"length": written}
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def compiled(numbers):
     return numbers * 2
 
@@ -176,7 +176,7 @@ def test_classify_needs_its_method_name(tmp_path):
     module = tf.Module()
     specs = {"serving_default": "text", "classify": "inputs"}
     signatures = {
-        key: tf.function(lambda text: {"scores": lengths(text)[:, tf.newaxis]}).get_concrete_function(
+        key: tf.function(lambda text: {"scores": lengths(text)[:, tf.newaxis]}, autograph=False).get_concrete_function(
             tf.TensorSpec([None], tf.string, name=name)
         )
         for key, name in specs.items()

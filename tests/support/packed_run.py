@@ -59,7 +59,7 @@ class Run:
             self.model, self.objective, optimizer, self.strategy, parts, fused, packed, blocks, static, microbatches
         )  # fmt: skip
         step = make_train_step(plan)
-        step = step if eager else tf.function(step, jit_compile=static or None)
+        step = step if eager else tf.function(step, jit_compile=static or None, autograph=False)
         dataset = distribute(
             self.rows, lambda: batches.from_step(0), self.strategy, parts * microbatches, size if static else None, 0,
             batches.packing if packs else None,

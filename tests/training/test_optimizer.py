@@ -78,7 +78,9 @@ def test_one_pass_is_the_separate_ones(clip, kernels):
     depths = {v.path: 0 for model in (ours, reference) for v in model.variables if "top" not in v.path}
     fast, plain = (create_optimizer(config, 100, m, depths, kernels=k) for m, k in ((ours, True), (reference, False)))
     steps = [
-        tf.function(lambda gradients, own=own, to=to: own.apply_measured(gradients, to.trainable_variables))
+        tf.function(
+            lambda gradients, own=own, to=to: own.apply_measured(gradients, to.trainable_variables), autograph=False
+        )
         for own, to in ((fast, ours), (plain, reference))
     ]
     for step in range(100):

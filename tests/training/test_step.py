@@ -64,7 +64,7 @@ def trained(prepared, strategy, make_backbone, steps=5, fused=(), **training):
     accumulation, microbatches = chosen.training.gradient_accumulation, chosen.training.parallel_microbatches or 1
     objective = TaskLoss(model, task)
     plan = StepPlan(model, objective, optimizer, strategy, accumulation, fused, microbatches=microbatches)
-    step = tf.function(make_train_step(plan))
+    step = tf.function(make_train_step(plan), autograph=False)
     dataset = distribute(
         prepared,
         lambda: Epochs(prepared.lengths, 8, "bucket", 0).from_step(0),
@@ -134,7 +134,9 @@ def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
     parts, replicas = chosen.training.gradient_accumulation, strategy.num_replicas_in_sync
     rows = task.prepare(table, built.preprocessor, weighted=True)
     batches = Batches.of(chosen, built.model, rows, chosen.training.batch_size, replicas, True)
-    step = tf.function(make_train_step(StepPlan(built.model, TaskLoss(built.model, task), optimizer, strategy, parts)))
+    step = tf.function(
+        make_train_step(StepPlan(built.model, TaskLoss(built.model, task), optimizer, strategy, parts)), autograph=False
+    )
     # Of one shape, which is traced once.
     dataset = distribute(rows, lambda: batches.from_step(0), strategy, parts, chosen.training.batch_size, 0)
     return [float(step(batch)) for batch, _ in zip(dataset, range(steps))], built.model.get_weights()
@@ -162,7 +164,7 @@ def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):
     optimizer = create_optimizer(chosen.training, 5, model, {})
     before = unused.bias.numpy().copy()
 
-    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, First()), optimizer, device)))
+    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, First()), optimizer, device)), autograph=False)
     assert np.isfinite(float(step((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))))
     np.testing.assert_array_equal(unused.bias.numpy(), before)
 
@@ -197,7 +199,7 @@ def test_a_gradient_that_is_no_number_makes_the_loss_none(mirrored):
         inputs = keras.Input((2,))
         model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
         optimizer = create_optimizer(chosen.training, 5, model, {})
-    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, Root()), optimizer, mirrored)))
+    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, Root()), optimizer, mirrored)), autograph=False)
     batches = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.zeros(4), tf.ones(4)))
     (batch,) = mirrored.experimental_distribute_dataset(batches.unbatch().batch(4))
     assert np.isnan(float(step(batch)))

@@ -23,7 +23,7 @@ def rematerialized(layers: Sequence[keras.layers.Layer], xla: bool = False) -> I
     """Layers that are called inside, in training, keep their input alone for the gradient, which is taken inside, too.
 
     Args:
-        layers: each of one output.
+        layers: what each gives is tensors of floating point, as they are or in a tuple (T5's give their bias, too).
         xla: XLA compiles this, as it does for a TPU.
     """
     different = {id(layer): layer for layer in layers}.values()  # ALBERT's is one that is called again and again
@@ -47,7 +47,7 @@ class _Rematerialized(Form, keras.layers.Layer):
         # Those a gradient may go to; DeBERTa's layers share an input besides the hidden states.
         inputs = [i for i, part in enumerate(parts) if tf.is_tensor(part) and part.dtype.is_floating]
 
-        def called(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        def called(tensors: Sequence[tf.Tensor]) -> tf.Tensor | tuple[tf.Tensor, ...]:
             values = dict(zip(inputs, tensors))
             arguments = [values.get(i, part) for i, part in enumerate(parts)]
             new_args, new_kwargs = keras.tree.pack_sequence_as((args, kwargs), arguments)
@@ -59,7 +59,7 @@ class _Rematerialized(Form, keras.layers.Layer):
             states_before = [tf.identity(state) for state in states]
             outputs = called(tensors)
 
-            def gradient(upstream, variables=()):
+            def gradient(*upstream, variables=()):
                 late = _delayed([*tensors, *states_before], upstream, xla)
                 new, old = late[: len(tensors)], late[len(tensors) :]
                 now = [tf.identity(state) for state in states]
@@ -68,7 +68,7 @@ class _Rematerialized(Form, keras.layers.Layer):
                     tape.watch(new)
                     outputs_again = Training(called)(new, training=True)
                 _set(states, now)
-                gradients = tape.gradient(outputs_again, [*new, *variables], upstream)
+                gradients = tape.gradient(keras.tree.flatten(outputs_again), [*new, *variables], upstream)
                 inward, of_variables = gradients[: len(new)], gradients[len(new) :]
                 return (inward, of_variables) if variables else inward
 
@@ -77,18 +77,18 @@ class _Rematerialized(Form, keras.layers.Layer):
         return run(*(parts[i] for i in inputs))
 
 
-def _delayed(values: Sequence[tf.Tensor], upstream: tf.Tensor, xla: bool) -> list[tf.Tensor]:
+def _delayed(values: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor], xla: bool) -> list[tf.Tensor]:
     """The values, not before `upstream` is there: otherwise all would be computed twice at once, and kept."""
     if xla:  # keeps no order but that of data, and would find that the same is computed twice
-        return optimization_barrier(*values, upstream)[:-1]
-    with tf.control_dependencies([upstream]):
+        return optimization_barrier(*values, *upstream)[: len(values)]
+    with tf.control_dependencies(upstream):
         return [tf.identity(value) for value in values]
 
 
 class Training(keras.layers.Layer):
     """A function of tensors as a part of a model that trains: layers that are called in it know that they do."""
 
-    def __init__(self, function: Callable[[Sequence[tf.Tensor]], tf.Tensor]):
+    def __init__(self, function: Callable[[Sequence[tf.Tensor]], tf.Tensor | tuple[tf.Tensor, ...]]):
         super().__init__()
         self.function = function
 

@@ -38,7 +38,9 @@ class Writer:
         self.longest = POSITIONS + 1 - len(self.reader.begin)
         self.known = self.reader.detokenizer.ordinary | self.reader.detokenizer.special
         self.ways = {way: self.traced(decoding) for way, decoding in ways.items()}
-        self.read = tf.function(self.reader, input_signature=[{"input": tf.TensorSpec([None], tf.string)}])
+        self.read = tf.function(
+            self.reader, input_signature=[{"input": tf.TensorSpec([None], tf.string)}], autograph=False
+        )
 
     def features(self, texts) -> dict[str, tf.Tensor]:
         return self.read({"input": tf.constant(texts)})

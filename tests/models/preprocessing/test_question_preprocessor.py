@@ -130,7 +130,7 @@ def test_a_question_without_room_for_a_context(preprocess):
         preprocess("bert", ["a"], ["b"], longest=21)
 
 
-_targets = tf.function(answer_targets, reduce_retracing=True)
+_targets = tf.function(answer_targets, reduce_retracing=True, autograph=False)
 
 
 def spans_of(features, starts, ends):

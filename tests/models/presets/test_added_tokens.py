@@ -23,7 +23,7 @@ def make(family, spare=0):
 
 def encode(tokenizer, text):
     encoder = token_encoder(tokenizer)
-    return tf.function(lambda texts: encoder(clean(texts)))(tf.constant([text])).to_list()[0]
+    return tf.function(lambda texts: encoder(clean(texts)), autograph=False)(tf.constant([text])).to_list()[0]
 
 
 def vectors(backbone):

@@ -35,7 +35,7 @@ def change(folder: Path, how, file: str = "tokenizer.json") -> Path:
 
 def ids(folder: Path, texts=TEXTS) -> list[list[int]]:
     encoder = token_encoder(load_tokenizer(resolve_preset(str(folder))))
-    return tf.function(lambda texts: encoder(clean(texts)))(tf.constant(texts)).to_list()
+    return tf.function(lambda texts: encoder(clean(texts)), autograph=False)(tf.constant(texts)).to_list()
 
 
 def library(folder: Path, texts=TEXTS) -> list[list[int]]:

@@ -105,7 +105,7 @@ def test_batches_do_not_mix(reference):
 
 def test_byte_outside_the_vocabulary_is_left_out(reference):
     tokenizer = keras_hub.models.GPT2Tokenizer(vocabulary={"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3}, merges=["a b"])
-    encode = tf.function(token_encoder(tokenizer))
+    encode = tf.function(token_encoder(tokenizer), autograph=False)
     assert encode(tf.constant(["abxba", "x", ""])).to_list() == [[3, 2, 1], [], []]
 
 
@@ -140,7 +140,7 @@ def test_own_standins_pass_for_no_token(reference):
 @pytest.mark.parametrize("name", ["albert", "deberta_v3", "xlm_roberta"])
 def test_sentence_piece_is_that_of_the_library(tiny_tokenizer, name):
     tokenizer = tiny_tokenizer(name)
-    encode = tf.function(token_encoder(tokenizer))
+    encode = tf.function(token_encoder(tokenizer), autograph=False)
     theirs = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.proto).encode(NASTY)
     if name == "xlm_roberta":  # fairseq's ids: one more, and 3 for the unknown piece
         theirs = [[3 if token == 0 else token + 1 for token in row] for row in theirs]
@@ -149,7 +149,7 @@ def test_sentence_piece_is_that_of_the_library(tiny_tokenizer, name):
 
 def test_sentence_piece_outlives_a_new_seed(tiny_tokenizer):
     # Without `_LastingModel`: NotFoundError, Resource localhost/... does not exist.
-    encode = tf.function(token_encoder(tiny_tokenizer("albert")))
+    encode = tf.function(token_encoder(tiny_tokenizer("albert")), autograph=False)
     before = encode(tf.constant(["the fox"])).to_list()
     tf.random.set_seed(1)
     assert encode(tf.constant(["the fox"])).to_list() == before
@@ -168,7 +168,7 @@ def hugging_face_files(folder: Path, tokenizer: Tokenizer, model_type: str, **se
 def test_settings_of_a_wordpiece_folder(reference, name, tmp_path):
     tokenizer = reference(name).tokenizer
     folder = hugging_face_files(tmp_path, tokenizer, "bert", do_lower_case=name != "cased")
-    encode = tf.function(token_encoder(load_tokenizer(folder)))
+    encode = tf.function(token_encoder(load_tokenizer(folder)), autograph=False)
     assert encode(clean(tf.constant(NASTY))).to_list() == reference(name).theirs(NASTY)
 
 
@@ -187,7 +187,7 @@ def test_settings_of_a_byte_pair_folder(reference, name, tmp_path):
     loaded = load_tokenizer(folder)
     assert loaded.add_prefix_space is (name == "roberta_prefix")
     texts = [text for text in NASTY if not any(ord(c) in STANDINS for c in text)]
-    encode = tf.function(token_encoder(loaded))
+    encode = tf.function(token_encoder(loaded), autograph=False)
     assert encode(clean(tf.constant(texts))).to_list() == reference(name).theirs(texts)
 
 
@@ -197,7 +197,7 @@ def test_settings_survive_a_saved_preset(reference, make_backbone, tmp_path):
     (tmp_path / "hf").mkdir()
     folder = hugging_face_files(tmp_path / "hf", tokenizer, "bert", do_lower_case=True)
     save_preset(make_backbone("bert"), load_tokenizer(folder), str(tmp_path / "saved"))
-    encode = tf.function(token_encoder(load_tokenizer(str(tmp_path / "saved"))))
+    encode = tf.function(token_encoder(load_tokenizer(str(tmp_path / "saved"))), autograph=False)
     texts = [*NASTY, "foxes fox FOX firefox"]
     theirs = [found.ids for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
     assert encode(clean(tf.constant(texts))).to_list() == theirs
@@ -209,7 +209,7 @@ def test_minilm_on_real_texts(request):
     theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
     theirs.no_truncation()
     theirs.no_padding()
-    encode = tf.function(token_encoder(load_tokenizer(str(folder))), reduce_retracing=True)
+    encode = tf.function(token_encoder(load_tokenizer(str(folder))), reduce_retracing=True, autograph=False)
 
     def ours(texts: list[str]) -> list[list[int]]:
         return [row for i in range(0, len(texts), 512) for row in encode(tf.constant(texts[i : i + 512])).to_list()]
@@ -245,7 +245,7 @@ def reference_tokenizer(path: str) -> Tokenizer:
 def test_smollm_on_real_texts(request):
     smollm = resolve_preset(SMOLLM)
     theirs = reference_tokenizer(smollm)
-    encode = tf.function(token_encoder(load_tokenizer(smollm)), reduce_retracing=True)
+    encode = tf.function(token_encoder(load_tokenizer(smollm)), reduce_retracing=True, autograph=False)
     code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))[:8]]
     texts = [text for text in NASTY if not any(ord(char) in STANDINS for char in text)] + code
     texts += [

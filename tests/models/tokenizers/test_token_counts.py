@@ -15,7 +15,7 @@ PAIRS = ["a", "\u4e16", "", "the fox"]
 
 def counted(tokenizer, **columns):
     preprocessor = types.SimpleNamespace(encoder=token_encoder(tokenizer), inputs=tuple(columns))
-    count = tf.function(lambda given: token_counts(preprocessor, given))
+    count = tf.function(lambda given: token_counts(preprocessor, given), autograph=False)
     found = count({name: tf.constant(texts) for name, texts in columns.items()})
     return {name: values.numpy().tolist() for name, values in found.items()}
 

@@ -16,7 +16,10 @@ def test_graphs_of_other_shapes_share_one_trace():
         return tf.strings.length(text)
 
     once = traced_once(lengths)
-    graphs = [tf.function(lambda text: once(text)), tf.function(lambda text: once(tf.concat([text, text], 0)))]
+    graphs = [
+        tf.function(lambda text: once(text), autograph=False),
+        tf.function(lambda text: once(tf.concat([text, text], 0)), autograph=False),
+    ]
     for texts in (["a"], ["a", "bcd"]):
         for graph in graphs:
             assert graph(tf.constant(texts))[: len(texts)].numpy().tolist() == [len(text) for text in texts]
@@ -43,5 +46,8 @@ def test_an_encoder_is_traced_once(tiny_preset, monkeypatch):
     traces, encode = [], WordPieceEncoder._encode
     monkeypatch.setattr(WordPieceEncoder, "_encode", lambda self, text: traces.append(1) or encode(self, text))
     encoder = token_encoder(load_tokenizer(str(tiny_preset)))
-    found = [tf.function(lambda text: encoder(text))(tf.constant(texts)) for texts in (["goal"], ["goal", "a match"])]
+    found = [
+        tf.function(lambda text: encoder(text), autograph=False)(tf.constant(texts))
+        for texts in (["goal"], ["goal", "a match"])
+    ]
     assert found[0].to_list()[0] == found[1].to_list()[0] and len(traces) == 1

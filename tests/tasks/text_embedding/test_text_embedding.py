@@ -166,7 +166,9 @@ def trained(prepared: GroupedPrepared, task, strategy, tiny_preset, steps=5):
     with strategy.scope():
         model = task.build(load_backbone(str(tiny_preset), dropout=0.0))
         optimizer = create_optimizer(task.config.training, steps, model, {})
-    step = tf.function(make_train_step(StepPlan(model, TaskLoss(model, task), optimizer, strategy, accumulation)))
+    step = tf.function(
+        make_train_step(StepPlan(model, TaskLoss(model, task), optimizer, strategy, accumulation)), autograph=False
+    )
     plan = lambda: Epochs(prepared.lengths, 8, "pad", 0).from_step(0)  # noqa: E731
     dataset = distribute(prepared, plan, strategy, accumulation)
     losses = [float(step(batch)) for batch, _ in zip(dataset, range(steps))]

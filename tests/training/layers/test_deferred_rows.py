@@ -51,7 +51,7 @@ def trainer(config, model, depths=None, forms=FORMS, microbatches=1):
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     optimizer = create_optimizer(config, STEPS, model, depths or {}, deferrable_layers(config, model, forms, 1))
     plan = StepPlan(model, TaskLoss(model, Tags), optimizer, strategy, microbatches=microbatches)
-    return optimizer, tf.function(make_train_step(plan))
+    return optimizer, tf.function(make_train_step(plan), autograph=False)
 
 
 def weights(model, optimizer) -> np.ndarray:
@@ -194,4 +194,4 @@ class TestWhichLayers:
         device = tf.distribute.OneDeviceStrategy("/cpu:0")
         step = make_train_step(StepPlan(model, TaskLoss(model, AllRows), optimizer, device))
         with pytest.raises(RuntimeError, match="read as a whole"):
-            tf.function(step)(batches(1)[0])
+            tf.function(step, autograph=False)(batches(1)[0])
