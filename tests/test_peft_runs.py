@@ -163,6 +163,8 @@ def test_adapters_that_stay_are_saved_measured_served_and_started_from(staying, 
     run, served = (kerasft.load(model).answer(texts) for model in ("runs/beside", "saved_models/beside"))
     assert [row["label"] for row in run] == [row["label"] for row in served]
     assert [row["score"] for row in run] == pytest.approx([row["score"] for row in served], abs=1e-5)
+    assert merge.main(["runs/beside", "nothing"]) == 2 and not Path("nothing").exists()
+    assert "runs/beside keeps its adapter in the model" in capsys.readouterr().err
     # As a preset it brings its adapters; nothing else may be put on top, and all of it may train.
     model = load_model(Path("runs/beside/model"), create_task(Run.open(Path("runs/beside")).config, {"labels": [1, 2]}))
     assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["Dense", "EinsumDense"]
