@@ -14,7 +14,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,9 +23,9 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.extraction import extract
 from kerasft.paths import check_no_pattern
-from kerasft.peft.adapter_files import FILES, FOLDER, Adapter, read_adapter, write_adapter
-from kerasft.peft.module_names import our_names
+from kerasft.peft.adapter_files import FILES, FOLDER, read_adapter, write_adapter
 from kerasft.peft.new_folder import new_folder
+from kerasft.peft.sections import section_of
 from kerasft.peft.sums import HOWS, Sum, add_adapters
 from kerasft.runs import Run
 
@@ -141,36 +140,6 @@ def adapter_of(run: Path) -> Path:
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise UserError(f"{folder} has no {missing[0]}; train again, or copy the run again")
     return folder
-
-
-def section_of(adapter_files: Adapter) -> dict[str, Any]:
-    """The section `model.peft` that starts from an adapter.
-
-    Raises:
-        UserError: its method or its layers are not known here.
-    """
-    if adapter_files.facts.get("peft"):
-        return {**adapter_files.facts["peft"], "start": adapter_files.folder}
-    there = adapter_files.config
-    if there.get("peft_type") != "LORA":
-        raise UserError(f"{adapter_files.folder} is of {there.get('peft_type')}; adapters of LORA are read")
-    if lacks := [key for key in ("r", "lora_alpha") if not isinstance(there.get(key), (int, float))]:
-        raise UserError(f"{adapter_files.folder}: adapter_config.json has no number {lacks[0]}; copy the adapter again")
-    modules = {name.rpartition(".lora_")[0] for name in adapter_files.tensors if ".lora_" in name}
-    targets = our_names(modules)
-    if targets is None:
-        raise UserError(
-            f"{adapter_files.folder}: layers such as {min(modules, default='none')} are of no family known here"
-        )
-    return {
-        "method": "dora" if there.get("use_dora") else "lora",
-        "rank": there["r"],
-        "alpha": float(there["lora_alpha"]),
-        "dropout": float(there.get("lora_dropout", 0.0)),
-        "scaling": "sqrt" if there.get("use_rslora") else "rank",
-        "targets": targets,
-        "start": adapter_files.folder,
-    }
 
 
 def list_adapters(runs: Path, terminal: Terminal) -> None:

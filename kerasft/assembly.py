@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasft.atomic import write_atomically
 from kerasft.config.schema import Config
@@ -26,8 +27,9 @@ from kerasft.data.prepared.prepared import TEXTS_A_BATCH
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.blocks import set_trainable
-from kerasft.models.named_weights import by_path, load_variables, save_variables
-from kerasft.models.parts import PARTS, Part
+from kerasft.models.dtype_policy import dtype_policy
+from kerasft.models.named_weights import by_path, load_variables, save_values, save_variables
+from kerasft.models.parts import Part, load_parts
 from kerasft.models.presets.facts import FACTS, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
@@ -36,6 +38,8 @@ from kerasft.models.tokenizers.digest import tokenizer_digest
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import base_digest
 from kerasft.peft.new_rows import fresh_rows
+from kerasft.peft.prompt import STATE as PROMPT
+from kerasft.peft.prompt import add_prompt, prompted
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
 
@@ -102,22 +106,29 @@ def assemble(
         backbone, tokenizer, parts = _backbone_of(config, task, train, preset, policy, load_weights)
         digests = _digests(backbone, tokenizer) if config.model.peft is not None and load_weights else {}
         own = backbone
-        assembled = with_head(task, *task.adapt(backbone, tokenizer), parts)
+        adapted = add_prompt(config, task.state, *task.adapt(backbone, tokenizer))
+        assembled = with_head(task, *adapted, parts)
         if preset is not None and load_weights:
             task.load_head(assembled.model, preset)
         if start is not None:
             assembled = start(assembled)
             check_savable(assembled)
         if config.model.peft is not None:
-            head, fresh = head_of(assembled), fresh_rows(own, assembled.backbone)
-            method = put_method(
-                config, assembled.model, assembled.backbone, digests, fresh, head, task.state.get("labels")
-            )
-            assembled = replace(assembled, method=method, digests=digests)
-            if method.part is not None:
-                assembled = with_part(assembled, method.part)
+            fresh = np.union1d(fresh_rows(own, assembled.backbone), task.state.get(PROMPT, ())).astype(np.int64)
+            assembled = _with_method(assembled, config, digests, fresh)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
+
+
+def _with_method(assembled: Assembled, config: Config, digests: Mapping[str, str], fresh: np.ndarray) -> Assembled:
+    """The model with the method of `model.peft`, which is a part of it where its layers stay."""
+    task, model, backbone = assembled.task, assembled.model, assembled.backbone
+    assert task is not None  # `with_head` knows it
+    method = put_method(config, model, backbone, digests, fresh, head_of(assembled), task.state.get("labels"))
+    if task.writes and not method.generates:
+        raise UserError(f"model.peft.method: {method.name} is not for {config.task.name}, which writes; use lora")
+    assembled = replace(assembled, method=method, digests=digests)
+    return with_part(assembled, method.part) if method.part is not None else assembled
 
 
 def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Part, ...] = ()) -> Assembled:
@@ -133,6 +144,7 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
     if beside := [layer for part in parts for layer in part.beside]:
         model.beside = beside  # an attribute: their weights are the model's, and they are no layers of its graph
     preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
+    preprocessor = prompted(preprocessor, task.state.get(PROMPT), task.config.task.name)
     return Assembled(model, backbone, tokenizer, preprocessor, parts, SavableParts.of(model, backbone), task=task)
 
 
@@ -151,7 +163,7 @@ def save_model(assembled: Assembled, task: Task, folder: Path) -> None:
         save_preset(assembled.backbone, assembled.tokenizer, str(folder))
     save_variables(folder / HEAD, head_of(assembled))
     for part in assembled.parts:
-        save_variables(_file_of(part, folder), part.variables)
+        save_values(part.file_in(folder), part.stored)
     facts: dict[str, Any] = {"task": task.config.task.name, "state": task.state}
     if assembled.parts:
         facts["parts"] = [{"name": part.name, "settings": dict(part.settings)} for part in assembled.parts]
@@ -188,17 +200,6 @@ def check_savable(assembled: Assembled) -> None:
         assembled.savable.check(assembled.model, assembled.backbone, parts)
 
 
-@contextlib.contextmanager
-def dtype_policy(policy: str) -> Iterator[None]:
-    """Sets the dtype policy for the layers made inside, and puts the old one back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def with_part(assembled: Assembled, part: Part) -> Assembled:
     """The same model, to which a part was added."""
     return replace(assembled, parts=(*assembled.parts, part))
@@ -233,17 +234,7 @@ def _backbone_of(
 
 def _load_parts(folder: Path, backbone: keras.Model) -> tuple[Part, ...]:
     """Puts the parts that a model was saved with into its backbone; none where the folder is no such model."""
-    parts: list[Part] = []
-    for saved in load_facts(folder)["parts"] if facts_file(folder).is_file() else ():
-        if saved["name"] not in PARTS:
-            raise UserError(f"{facts_file(folder)}: there is no part {saved['name']!r} here; import what registers it")
-        parts.append(PARTS[saved["name"]].put_in(backbone, saved["settings"]))
-        load_variables(_file_of(parts[-1], folder), parts[-1].variables)
-    return tuple(parts)
-
-
-def _file_of(part: Part, folder: Path) -> Path:
-    return folder / f"{part.name}.weights.npz"
+    return load_parts(load_facts(folder)["parts"], folder, backbone) if facts_file(folder).is_file() else ()
 
 
 def head_of(assembled: Assembled) -> dict[str, keras.Variable]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasft import __version__
 from kerasft.errors import UserError
 from kerasft.runs import Run
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from kerasft.assembly import Assembled
+    from kerasft.peft.lora_files import Matrices
+    from kerasft.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -34,49 +44,23 @@ def extract(run: Run, rank: int, folder: Path) -> Extracted:
     Raises:
         UserError: the run has no linear layer of the preset that it changed, or a vocabulary of its own.
     """
-    import numpy as np
-    from keras import ops
-
-    from kerasft.assembly import head_of, load_model
-    from kerasft.models.blocks import transformer_blocks
-    from kerasft.models.presets.presets import load_backbone, load_tokenizer, resolve_preset
+    from kerasft.assembly import head_of
+    from kerasft.models.presets.presets import load_tokenizer, resolve_preset
     from kerasft.models.tokenizers.digest import tokenizer_digest
     from kerasft.peft.adapter_files import write_adapter
-    from kerasft.peft.base_digest import base_digest, new_pooler
+    from kerasft.peft.base_digest import base_digest
     from kerasft.peft.head_tensors import head_tensors
-    from kerasft.peft.lora_files import Matrices, lora_tensors
-    from kerasft.peft.module_names import family_of, known_names
-    from kerasft.peft.sums import config_of, cut
-    from kerasft.peft.targets import linear_layers
+    from kerasft.peft.lora_files import lora_tensors
+    from kerasft.peft.module_names import family_of
+    from kerasft.peft.sums import config_of
     from kerasft.tasks.registry import create_task
 
     if run.config.model.preset is None:
         raise UserError(f"{run.folder} was trained from scratch, so that there is no base for an adapter")
     preset = str(resolve_preset(run.config.model.preset))
     task = create_task(run.config, run.load_state())
-    trained, base = load_model(run.folder / "model", task), load_backbone(preset, dropout=None, dtype="float32")
-    before = {weight.path: ops.convert_to_numpy(weight) for weight in base.weights}
-    after = {weight.path: ops.convert_to_numpy(weight) for weight in trained.backbone.weights}
-    if other := [path for path, value in after.items() if path not in before or before[path].shape != value.shape]:
-        raise UserError(f"{run.folder}: {other[0]} is not as in {run.config.model.preset}; it has tokens of its own")
-    if trained.parts:
-        raise UserError(f"{run.folder} has an adapter that stays in the model; export that: kerasft adapter export")
-    moved = {path: float(((value - before[path]) ** 2).sum()) for path, value in after.items()}
-    fresh = {weight.path for weight in new_pooler(base)}  # drawn anew by each run
-    own = {target.path: target for target in linear_layers(base) if target.depth <= len(transformer_blocks(base))}
-    pairs, kept, whole = {}, 0.0, 0.0
-    for target in (own[path] for path in known_names(base, list(own))):
-        path = target.layer.kernel.path
-        delta = (after[path] - before[path]).reshape(target.inner, target.outer)
-        if path in fresh or not delta.any():
-            continue
-        a, b = cut(delta, min(rank, target.inner, target.outer))
-        pairs[target.path] = Matrices(a, b, 1.0)
-        kept, whole = kept + float(((a @ b) ** 2).sum()), whole + moved[path]
-    if not pairs:
-        raise UserError(
-            f"{run.folder} has changed no linear layer of {run.config.model.preset}; there is no difference"
-        )
+    trained, base, moved = _both(run, task, preset)
+    pairs, found = _pairs(run, base, moved, rank)
     tensors = lora_tensors(base, pairs)
     ranks = {name.removesuffix(".lora_A.weight"): len(value) for name, value in tensors.items() if "lora_A" in name}
     head, modules = head_tensors(trained.model, trained.backbone, head_of(trained))
@@ -96,5 +80,51 @@ def extract(run: Run, rank: int, folder: Path) -> Extracted:
         "max_length": run.config.model.max_length,
     }
     write_adapter(folder, config_of(ranks, like), {**tensors, **head}, facts)
-    every = sum(value for path, value in moved.items() if path not in fresh)
-    return Extracted(kept / whole, float(np.clip(1.0 - whole / every, 0.0, 1.0)))
+    return found
+
+
+def _both(run: Run, task: Task, preset: str) -> tuple[Assembled, keras.Model, dict[str, np.ndarray]]:
+    """The trained model, the backbone that it began with, and how far each weight has moved, by its path."""
+    from keras import ops
+
+    from kerasft.assembly import load_model
+    from kerasft.models.presets.presets import load_backbone
+    from kerasft.peft.base_digest import new_pooler
+
+    trained, base = load_model(run.folder / "model", task), load_backbone(preset, dropout=None, dtype="float32")
+    before = {weight.path: ops.convert_to_numpy(weight) for weight in base.weights}
+    after = {weight.path: ops.convert_to_numpy(weight) for weight in trained.backbone.weights}
+    if other := [path for path, value in after.items() if path not in before or before[path].shape != value.shape]:
+        raise UserError(f"{run.folder}: {other[0]} is not as in {run.config.model.preset}; it has tokens of its own")
+    if trained.parts:
+        raise UserError(f"{run.folder} has an adapter that stays in the model; export that: kerasft adapter export")
+    drawn = {weight.path for weight in new_pooler(base)}  # anew by each run
+    return trained, base, {path: value - before[path] for path, value in after.items() if path not in drawn}
+
+
+def _pairs(
+    run: Run, base: keras.Model, moved: Mapping[str, np.ndarray], rank: int
+) -> tuple[dict[str, Matrices], Extracted]:
+    """A pair for each linear layer that has moved and has a name in files, by its path."""
+    from kerasft.models.blocks import transformer_blocks
+    from kerasft.peft.lora_files import Matrices
+    from kerasft.peft.module_names import known_names
+    from kerasft.peft.sums import cut
+    from kerasft.peft.targets import linear_layers
+
+    targets = {target.path: target for target in linear_layers(base) if target.depth <= len(transformer_blocks(base))}
+    pairs, kept, whole = {}, 0.0, 0.0
+    for target in (targets[path] for path in known_names(base, list(targets))):
+        delta = moved.get(target.layer.kernel.path)
+        if delta is None or not delta.any():
+            continue
+        delta = delta.reshape(target.inner, target.outer)
+        a, b = cut(delta, min(rank, target.inner, target.outer))
+        pairs[target.path] = Matrices(a, b, 1.0)
+        kept, whole = kept + float(((a @ b) ** 2).sum()), whole + float((delta**2).sum())
+    if not pairs:
+        raise UserError(
+            f"{run.folder} has changed no linear layer of {run.config.model.preset}; there is no difference"
+        )
+    every = sum(float((value**2).sum()) for value in moved.values())
+    return pairs, Extracted(kept / whole, max(0.0, 1.0 - whole / every))

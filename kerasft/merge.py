@@ -10,6 +10,7 @@ from pathlib import Path
 from kerasft.adapter import adapter_of
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.errors import UserError
 from kerasft.peft.new_folder import new_folder
 
 
@@ -25,9 +26,13 @@ def merge(run: Path, folder: Path) -> int:
     """Copies the merged model of a run to a new folder, whole or not at all; the exit code.
 
     Raises:
-        UserError: the run has no adapter, or the folder is there.
+        UserError: the run has no adapter, or one that stays in the model, or the folder is there.
     """
     adapter_of(run)
+    if (run / "model" / "peft.weights.npz").is_file():
+        raise UserError(
+            f"{run} keeps its adapter in the model, and no weights could replace it; use model.preset=run:{run}"
+        )
     with new_folder(folder, "DIR") as draft:
         shutil.copytree(run / "model", draft, dirs_exist_ok=True)  # a run keeps its model merged
     Terminal().result(f"merged: {folder}; to start from it: model.preset={folder}")

@@ -12,7 +12,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
 from kerasft.invocation import command, install_command
-from kerasft.serving.adapters.facts import INPUT, samples_of
+from kerasft.serving.adapter_facts import INPUT, samples_of
 from kerasft.serving.adapters.serving_model import find_sources
 
 

@@ -163,9 +163,11 @@ def test_adapters_that_stay_are_saved_measured_served_and_started_from(staying, 
     run, served = (kerasft.load(model).answer(texts) for model in ("runs/beside", "saved_models/beside"))
     assert [row["label"] for row in run] == [row["label"] for row in served]
     assert [row["score"] for row in run] == pytest.approx([row["score"] for row in served], abs=1e-5)
+    assert merge.main(["runs/beside", "nothing"]) == 2 and not Path("nothing").exists()
+    assert "runs/beside keeps its adapter in the model" in capsys.readouterr().err
     # As a preset it brings its adapters; nothing else may be put on top, and all of it may train.
     model = load_model(Path("runs/beside/model"), create_task(Run.open(Path("runs/beside")).config, {"labels": [1, 2]}))
-    assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["EinsumDense", "Dense"]
+    assert [type(layer).__name__ for layer in staying_layers(model.backbone)] == ["Dense", "EinsumDense"]
     assert train.main(["config.yaml", "name=third", "model.preset=run:runs/beside"]) == 2
     assert "has an adapter that stays beside" in capsys.readouterr().err
     start = ["model.peft={method: adapter, width: 4, style: houlsby, start: runs/beside}", *STILL]
@@ -173,6 +175,38 @@ def test_adapters_that_stay_are_saved_measured_served_and_started_from(staying, 
     for name, value in adapters.items():
         np.testing.assert_allclose(tensors("again")[name], value, atol=1e-6)
     assert metrics("again")["test"]["accuracy"] == metrics("beside")["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["{method: p_tuning, tokens: 3, hidden: 8}", "{method: prefix, tokens: 3, reparameterize: true, hidden: 8}"],
+    ids=["p_tuning", "prefix"],
+)
+def test_what_is_put_before_texts_is_saved_and_started_from(section, trained, capsys):
+    name = section.split(",")[0].removeprefix("{method: ")
+    peft = [f"model.peft={section}", "model.dropout=0"]
+    assert train.main(["config.yaml", f"name={name}", *peft]) == 0, capsys.readouterr().err
+    config = Run.open(Path("runs", name)).config
+    state = json.loads(Path("runs", name, "model/kerasft_task.json").read_text())["state"]
+    assembled = load_model(Path("runs", name, "model"), create_task(config, state))
+    assert not any("network" in weight.path for weight in assembled.model.weights)
+    ids = assembled.preprocessor({"text": ["goal"]})["token_ids"].numpy()[0]
+    if name == "p_tuning":  # an ordinary preset, whose vocabulary is longer by the prompt; [CLS] comes first
+        assert assembled.tokenizer.id_to_token(int(ids[0])) == "[CLS]" and ids[1:4].tolist() == state["prompt_ids"]
+        assert not assembled.parts and len(ids) == 6
+    else:
+        assert len(ids) == 3 and [part.name for part in assembled.parts] == ["peft"]
+    start = [f"model.peft={section[:-1]}, start: runs/{name}}}", "model.dropout=0", *STILL]
+    assert train.main(["config.yaml", f"name={name}2", *start]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    for key, value in tensors(name).items():
+        np.testing.assert_allclose(tensors(f"{name}2")[key], value, atol=1e-6)
+    assert metrics(f"{name}2")["test"]["accuracy"] == metrics(name)["test"]["accuracy"]
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(capsys):
+    assert train.main(["config.yaml", "name=third", "model.peft={method: prompt, tokens: 30}"]) == 2
+    assert "model.peft.tokens: 30 leave no room for a text in model.max_length, 12; use 8" in capsys.readouterr().err
 
 
 def test_a_full_run_becomes_an_adapter_and_adapters_are_added(tiny_preset, capsys):

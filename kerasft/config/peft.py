@@ -121,6 +121,40 @@ class AdapterConfig(_MethodConfig):
     scale: float = Field(1.0, gt=0, description="What an adapter's output is multiplied by; for parallel, 4 is usual.")
 
 
+class PrefixConfig(_MethodConfig):
+    """Keys and values that every token attends to (Li & Liang 2021, arXiv:2101.00190)."""
+
+    method: Literal["prefix"] = Field(description="The method.")
+    tokens: int = Field(20, ge=1, le=1000, description="Keys, and values, before those of each self-attention.")
+    reparameterize: bool = Field(
+        False, description="A network makes them while they train, which steadies training; it is not saved."
+    )
+    hidden: int = Field(256, ge=1, description="Width of that network.")
+
+
+class RowsConfig(Section):
+    """Keys of methods that put rows of the vocabulary before every text."""
+
+    method: Any  # of each class its own Literal
+    tokens: int = Field(20, ge=1, le=1000, description="Rows; they count in model.max_length.")
+    start: Optional[Folder] = Field(
+        None, min_length=1, description="A folder with an adapter to start from, of this preset; null: a new one."
+    )
+
+
+class PromptConfig(RowsConfig):
+    """Rows of the vocabulary before every text (Lester et al. 2021, arXiv:2104.08691)."""
+
+    method: Literal["prompt"] = Field(description="The method.")
+
+
+class PTuningConfig(RowsConfig):
+    """The same, made by a network while they train (Liu et al. 2021, arXiv:2103.10385)."""
+
+    method: Literal["p_tuning"] = Field(description="The method.")
+    hidden: int = Field(128, ge=1, description="Width of that network.")
+
+
 class VeraConfig(_TargetsConfig):
     """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
 
@@ -160,6 +194,9 @@ PeftConfig = Annotated[
         AdaloraConfig,
         VeraConfig,
         PissaConfig,
+        PrefixConfig,
+        PromptConfig,
+        PTuningConfig,
     ],
     Field(discriminator="method", description="The method."),
 ]

@@ -11,7 +11,7 @@ from kerasft.inference.export import Servable
 from kerasft.inference.local import LocalPredictor
 from kerasft.inference.texts import Row, Texts, rows_of
 from kerasft.quoting import quoted
-from kerasft.serving.adapters.facts import INPUT
+from kerasft.serving.adapter_facts import INPUT
 
 
 class AdaptersPredictor:

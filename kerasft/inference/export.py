@@ -12,9 +12,9 @@ from kerasft.config.schema import Config
 from kerasft.drafts import remove_abandoned
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
-from kerasft.serving.adapters.facts import DEFAULT, KEY
-from kerasft.serving.exporter import DRAFT, SERVABLE
+from kerasft.serving.adapter_facts import DEFAULT, KEY
 from kerasft.serving.outside_ops import check_trusted
+from kerasft.serving.version_folder import DRAFT, SERVABLE
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 

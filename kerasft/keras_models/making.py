@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kerasft.assembly import Assembled, assemble, dtype_policy, load_facts, load_model, with_head
+from kerasft.assembly import Assembled, assemble, load_facts, load_model, with_head
 from kerasft.keras_models.settings import HERE, Settings, saved_settings
 from kerasft.models.blocks import set_trainable
+from kerasft.models.dtype_policy import dtype_policy
 from kerasft.models.preprocessing.preprocessor import fitting_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.base import Task

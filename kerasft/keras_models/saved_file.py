@@ -14,10 +14,11 @@ from typing import Any
 
 import keras
 
-from kerasft.assembly import Assembled, check_savable, dtype_policy, save_model, with_head
+from kerasft.assembly import Assembled, check_savable, save_model, with_head
 from kerasft.atomic import write_folder
 from kerasft.errors import UserError
 from kerasft.keras_models.settings import Settings, save_settings
+from kerasft.models.dtype_policy import dtype_policy
 from kerasft.models.presets.facts import facts_file
 from kerasft.models.presets.keras_presets import (
     backbone_config,

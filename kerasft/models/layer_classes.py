@@ -23,10 +23,12 @@ class Form:
 
     Attributes:
         adapted: it gives something else than the layer's own class: no other form may read its weights instead.
+        beside_product: all that it adds is at the layer's product, which other forms may ask for, see `kerasft.peft`.
         outside: layers of elsewhere that it calls, such as one that draws numbers.
     """
 
     adapted = False
+    beside_product = False
     outside: tuple[keras.layers.Layer, ...] = ()
 
 
@@ -45,7 +47,7 @@ def as_made(layer: keras.layers.Layer, adapters: bool = False) -> bool:
         layer: of any class.
         adapters: the caller honours forms that adapt a layer, see `kerasft.peft.forms`.
     """
-    if isinstance(layer, Form) and layer.adapted and not adapters:
+    if isinstance(layer, Form) and layer.adapted and not (adapters and layer.beside_product):
         return False
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None) or "call" in vars(layer):
         return False

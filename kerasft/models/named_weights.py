@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,7 +28,12 @@ def by_path(variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
 
 def save_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
     """Writes the values to a `.npz` file."""
-    np.savez(file, **{name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()})
+    save_values(file, {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()})
+
+
+def save_values(file: Path, values: Mapping[str, np.ndarray]) -> None:
+    """Writes values to a `.npz` file, as `save_variables` does."""
+    np.savez(file, **dict[str, Any](values))
 
 
 def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:

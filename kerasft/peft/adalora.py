@@ -27,6 +27,7 @@ P, E, Q = "lora_A", "lora_E", "lora_B"  # as PEFT's files call them; what is rea
 # Thirds of a joint layer are not PEFT's, which has one set of values for all three.
 THIRDS = "KERASFT_ADALORA"
 _STD = 0.02  # of P and Q
+_TINY = 1e-5  # that PEFT adds to a rank which it divides by
 _ONCE = "only_first_replica"  # replicas assign the same numbers
 
 
@@ -37,7 +38,7 @@ class Triplets(LayerAdapter):
         target: the layer.
         variables: P (inner, rank) and Q (rank, outer), normal with a deviation of 0.02 at first; e (rank,), zeros at
             first and wherever the budget has no place.
-        scale: alpha / rank.
+        scale: alpha / rank, as PEFT has it.
         dropout: of what P reads; None: there is none.
     """
 
@@ -101,9 +102,9 @@ class Adalora(Beside[Triplets]):
             name: self.bank.add(f"{target.path}/{name}", value.astype(np.float32), aggregation=_ONCE)
             for name, value in values.items()
         }
-        return Triplets(target, variables, self.config.alpha / rank, self.dropout)
+        return Triplets(target, variables, self.config.alpha / (rank + _TINY), self.dropout)
 
-    def begin(self, steps: int) -> None:
+    def begin(self, steps: int) -> Mapping[str, float]:
         config, count = self.config, len(self.adapters)
         self.budget = Budget(
             first=config.rank * count,
@@ -112,6 +113,7 @@ class Adalora(Beside[Triplets]):
             end=max(round(config.allocate_until * steps), round(config.allocate_from * steps) + 1),
             every=config.allocate_every,
         )
+        return self.rates
 
     def before_update(self, variables: Sequence[keras.Variable], gradients: list, now: tf.Tensor) -> list:
         """Learns from gradients of the loss alone what matters; the penalty is added to them afterwards."""

@@ -69,11 +69,13 @@ class Method(abc.ABC):
 
     Attributes:
         name: value of `model.peft.method`.
+        generates: whether models that write texts can have it: their decoders run in forms of their own.
         bank: its weights outside the backbone.
         notes: what a user is told before training; a line each.
     """
 
     name: ClassVar[str]
+    generates: ClassVar[bool] = True
 
     def __init__(self, config: Any, model: keras.Model, backbone: keras.Model, seed: int, start: Adapter | None = None):
         self.config, self.model, self.backbone, self.seed, self.start = config, model, backbone, seed, start
@@ -140,8 +142,9 @@ class Method(abc.ABC):
         """What `metrics.json` says of the weights as they are now, section `model.peft`."""
         return {}
 
-    def begin(self, steps: int) -> None:
-        """Told once before the first step of a process, or before going on: how many steps the run has."""
+    def begin(self, steps: int) -> Mapping[str, float]:
+        """Told once before the first step of a process how many steps the run has; gives `rates`."""
+        return self.rates
 
     def before_update(self, variables: Sequence[keras.Variable], gradients: list, now: tf.Tensor) -> list:
         """In the graph of a step, before the optimizer: the gradients that it gets, a replica's share of each.

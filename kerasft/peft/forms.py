@@ -59,7 +59,7 @@ class LayerAdapter(abc.ABC):
 class AdaptedLinear(Form, keras.layers.Layer):
     """Before the class of a Dense or EinsumDense."""
 
-    adapted = True
+    adapted = beside_product = True
     adapter: LayerAdapter
 
     def call(self, inputs, training=None):

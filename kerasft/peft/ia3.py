@@ -114,7 +114,12 @@ class Ia3(Beside):
         module, _, third = module_names(self.backbone, [target.path])[target.path].partition("[")
         value = values.get(f"{module}.{SCALE}", values.get(f"{module.removeprefix(family.prefix)}.{SCALE}"))
         if value is not None and third:
-            value = value[int(third[:-1]) * ones.size :][: ones.size]
+            parts = [value[i * ones.size :][: ones.size] for i in range(family.thirds)]
+            value = parts[int(third[:-1])]
+            if third == "1]" and len(parts[0]) == len(
+                value
+            ):  # PEFT scales the joint layer's queries, too: q'k alone counts
+                value = value * parts[0]
         if value is None or value.shape != ones.shape:
             what = "nothing" if value is None else f"{value.size} numbers"
             raise UserError(

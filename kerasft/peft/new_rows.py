@@ -27,13 +27,17 @@ class NewRows:
     def __init__(self, layer: keras.layers.Layer, ids: np.ndarray, moved: keras.Variable):
         self.layer, self.ids, self.moved = layer, ids, moved
 
+    def now(self) -> tf.Tensor:
+        """(ids, width), what is added now."""
+        return tf.convert_to_tensor(self.moved)
+
     def changes(self) -> Changes:
         kind = type(self.layer)
         return [(self.layer, type(kind.__name__, (_WithNewRows, kind), {"rows": self}))]
 
     def merged_values(self) -> Iterator[tuple[keras.Variable, np.ndarray]]:
         table = np.array(keras.ops.convert_to_numpy(self.layer.embeddings))
-        table[self.ids] += keras.ops.convert_to_numpy(self.moved)
+        table[self.ids] += keras.ops.convert_to_numpy(self.now())
         yield self.layer.embeddings, table
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -60,7 +64,7 @@ class _WithNewRows(Form, keras.layers.Layer):
             raise RuntimeError(f"{self.name} is an output layer, too; new rows are read alone")
         vectors = super().call(inputs)  # (..., width)
         chosen = tf.equal(tf.cast(inputs, tf.int32)[..., None], tf.constant(self.rows.ids, tf.int32))  # (..., ids)
-        moved = tf.cast(tf.convert_to_tensor(self.rows.moved), vectors.dtype)
+        moved = tf.cast(self.rows.now(), vectors.dtype)
         return vectors + tf.cast(chosen, vectors.dtype) @ moved
 
 

@@ -24,11 +24,13 @@ from kerasft.peft.lora import Lora
 from kerasft.peft.module_names import known_prefix
 from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
+from kerasft.peft.prefix import PrefixTuning
+from kerasft.peft.prompt import Prompt, PTuning
 from kerasft.peft.staying import staying_layers
 from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
-_KINDS = (Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa)
+_KINDS = (Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa, PrefixTuning, Prompt, PTuning)
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
 
 

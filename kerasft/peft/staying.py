@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from pydantic import TypeAdapter
 
 from kerasft.config.peft import PeftConfig
@@ -52,6 +53,13 @@ class Staying(Method):
             yield
 
     @property
+    def stored(self) -> Mapping[str, np.ndarray]:
+        """What is saved of the method's own, by `PATH_OF_LAYER/NAME`; what is made from it when it is loaded."""
+        bank = {id(weight) for weight in self.bank.weights}
+        own = {name: weight for name, weight in self.weights.items() if id(weight) in bank}
+        return {name: np.array(keras.ops.convert_to_numpy(weight)) for name, weight in own.items()}
+
+    @property
     def part(self) -> StayingPart:
         return StayingPart(self)
 
@@ -67,7 +75,8 @@ class StayingPart(Part):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        return self.method.config.model_copy(update={"start": None}).model_dump(mode="json")
+        settings = self.method.config.model_copy(update={"start": None}).model_dump(mode="json")
+        return settings | ({"reparameterize": False} if "reparameterize" in settings else {})
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -81,6 +90,10 @@ class StayingPart(Part):
     def variables(self) -> Mapping[str, keras.Variable]:
         bank = {id(weight) for weight in self.method.bank.weights}
         return {name: weight for name, weight in self.method.weights.items() if id(weight) in bank}
+
+    @property
+    def stored(self) -> Mapping[str, np.ndarray]:
+        return self.method.stored
 
     def taken_out(self) -> contextlib.AbstractContextManager[None]:
         return self.method.taken_out()

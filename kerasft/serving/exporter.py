@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
-from kerasft.drafts import make_draft
-from kerasft.errors import UserError
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
+from kerasft.serving.version_folder import write_version
 from kerasft.serving.warm_up import warm_up
 from kerasft.versions import version
 
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from kerasft.models.preprocessing.preprocessor import StringPreprocessor
     from kerasft.tasks.base import Number, Task
 
-DRAFT, SERVABLE = "export", "servable"  # saved_models/NAME/.export-xxxxxxxx/servable
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
@@ -72,22 +68,6 @@ def export(
         write_facts(draft, {**metadata, "measured": measured.as_dict(), **facts})
 
     return write_version(directory, write)
-
-
-def write_version(directory: Path, write: Callable[[Path], None]) -> Path:
-    """`directory`/VERSION, the next integer: what `write` leaves in the folder that it is given, or nothing."""
-    folders = _make_directory(directory)
-    try:
-        with make_draft(directory, DRAFT) as hidden:
-            # One level down: the hidden folder itself is private to this user, the servable must not be.
-            draft = hidden / SERVABLE
-            write(draft)
-            return _publish(draft, directory)
-    finally:
-        # Only folders that are still empty go: after a success, or beside another export, none is.
-        with contextlib.suppress(OSError):
-            for folder in folders:
-                folder.rmdir()
 
 
 def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path: Path) -> None:
@@ -242,28 +222,3 @@ def _describe_signatures(path: Path) -> dict[str, Any]:
         for key, signature in sorted(read_meta_graph(path).signature_def.items())
         if not key.startswith("__")
     }
-
-
-def _make_directory(directory: Path) -> list[Path]:
-    """Makes `directory` writable or raises UserError; returns the folders it had to make, innermost first."""
-    missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fix = "choose a folder you can write to"
-        raise UserError(f"export.dir: cannot make {directory}: {error.strerror}; {fix}") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise UserError(f"export.dir: cannot write to {directory}; choose a folder you can write to")
-    return missing
-
-
-def _publish(draft: Path, directory: Path) -> Path:
-    while True:
-        numbers = [int(entry.name) for entry in directory.iterdir() if re.fullmatch(r"[0-9]+", entry.name)]
-        target = directory / str(max(numbers, default=0) + 1)
-        try:
-            os.rename(draft, target)
-            return target
-        except OSError:
-            if not target.exists():  # else another export took this number between the listing and the rename
-                raise

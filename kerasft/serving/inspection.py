@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ServableError
 from kerasft.serving import warm_up
-from kerasft.serving.adapters.facts import DEFAULT, KEY, probes_of
+from kerasft.serving.adapter_facts import DEFAULT, KEY, probes_of
 from kerasft.serving.capi_process import run_capi
 from kerasft.serving.outside_ops import outside_faults
 from kerasft.serving.servable_check import (

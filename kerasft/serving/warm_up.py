@@ -17,6 +17,7 @@ import numpy as np
 from kerasft.errors import ServableError
 from kerasft.serving import capi
 from kerasft.serving.capi_process import run_capi
+from kerasft.serving.sample_requests import requests, rows_of_requests
 from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, probe_numbers, rows_of
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
 
@@ -29,7 +30,6 @@ FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
 # Rows of the largest batch that the bundle's batching.config lets the server form.
 LARGEST_BATCH = 32
-ADAPTER = "adapter"  # the input that names one, see `serving/adapters`
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def warm_up(
     """
     meta_graph = read_meta_graph(saved_model)
     usual = requests(sample, max_length) if sample else ({}, {})
-    pairs = {key: _requests(texts, max_length) for key, texts in (own or {}).items()}
+    pairs = {key: rows_of_requests(texts, max_length) for key, texts in (own or {}).items()}
 
     def batches(key: str) -> list[dict[str, list[bytes]]]:
         short, long = pairs.get(key, usual)
@@ -110,24 +110,6 @@ def warm_up(
         loaded_bytes=reply["loaded_peak_bytes"],
         peak_bytes=largest["peak_bytes"],
     )
-
-
-def requests(sample: Mapping[str, str], max_length: int) -> tuple[dict[str, list[bytes]], dict[str, list[bytes]]]:
-    """{column: (1,) byte strings}, a short one and one that fills the model: padding makes no other shapes.
-
-    Only the last column is made long: the context of a question, the second text of a pair.
-    """
-    return _requests({column: [text] for column, text in sample.items()}, max_length)
-
-
-def _requests(
-    sample: Mapping[str, Sequence[str]], max_length: int
-) -> tuple[dict[str, list[bytes]], dict[str, list[bytes]]]:
-    """The same with some rows; names of adapters stay as they are."""
-    short = {column: [text.encode("utf-8", "replace") for text in texts] for column, texts in sample.items()}
-    column = [column for column in short if column != ADAPTER][-1]
-    long = [b" ".join([text] * (max_length // max(1, len(text.split())) + 1)) for text in short[column]]
-    return short, {**short, column: long}
 
 
 def request(name: str, key: str, columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> PredictionLog:

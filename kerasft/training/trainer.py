@@ -47,8 +47,6 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         replicas, hosts = plan.strategy.num_replicas_in_sync, remote_hosts(plan.strategy)
         self.batches = Batches.of(plan.config, plan.model, plan.train, training.batch_size, replicas, self.static)
         self.steps = self.batches.steps
-        if plan.method:
-            plan.method.begin(self.steps)
         self.forms = chosen_forms(training.fused, plan.terminal.line, here=not hosts)
         with plan.strategy.scope():
             self.optimizer = self._create_optimizer(replicas)
@@ -72,7 +70,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
         dense = self.static or self.objective.reads_weights
         rows = [] if dense else deferrable_layers(training, model, self.forms, replicas)
         kernels = KERNELS in self.forms and replicas == 1
-        rates = self.plan.method.rates if self.plan.method else {}
+        rates = self.plan.method.begin(self.steps) if self.plan.method else {}
         return create_optimizer(training, self.steps, model, self.plan.depths, rows, kernels, rates)
 
     def _create_evaluator(self) -> Evaluator:

@@ -8,7 +8,6 @@ from support.families import BACKBONES
 from support.tiny_bart import make_bart
 from support.tiny_t5 import make_t5
 
-from kerasft.adapter import section_of
 from kerasft.config.model import ModelConfig
 from kerasft.config.peft import LoraConfig
 from kerasft.errors import UserError
@@ -17,6 +16,7 @@ from kerasft.models.blocks import transformer_blocks
 from kerasft.peft.adapter_files import Adapter, read_adapter, write_adapter
 from kerasft.peft.lora import Lora
 from kerasft.peft.registry import METHODS
+from kerasft.peft.sections import section_of
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
 from kerasft.training.layers.kernel_layers import kernels_ready
 from kerasft.training.layers.precision import bfloat16_products

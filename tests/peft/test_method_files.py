@@ -16,12 +16,17 @@ from kerasft.training.checkpoints.checkpoint import Checkpoints
 from kerasft.training.optimizer import create_optimizer
 
 KEYS = {"lora": {"rank": 2}, "dora": {"rank": 2, "targets": "query_value"}, "vera": {"rank": 3}, "pissa": {"rank": 2}}
+KEYS |= {name: {"tokens": 2} for name in ("prefix", "prompt", "p_tuning")}
 KEYS |= {"adalora": {"rank": 3, "target_rank": 2}, "adapter": {"width": 3, "style": "houlsby"}}
 
 
 def make(name: str, backbone: keras.Model, start=None) -> Method:
     section = ModelConfig(preset="x", peft={"method": name, **KEYS.get(name, {})}).peft
-    return METHODS[name](section, backbone, backbone, 3, start)
+    method = METHODS[name](section, backbone, backbone, 3, start)
+    if name in ("prompt", "p_tuning"):
+        method.add_rows(np.array([7, 8]))
+        method.tensors()
+    return method
 
 
 def outputs(method: Method) -> list[np.ndarray]:

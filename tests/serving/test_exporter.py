@@ -13,7 +13,7 @@ from tiny_export import LABELS, MAX_LENGTH, make_config, make_parts
 from kerasft.drafts import make_draft
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
-from kerasft.serving import exporter
+from kerasft.serving import version_folder
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import ServableError, to_examples
 from kerasft.serving.servable_graph import METHODS, read_meta_graph
@@ -165,8 +165,8 @@ def test_a_version_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
             rename(draft(tmp_path, "other"), target)
         rename(source, target)
 
-    monkeypatch.setattr(exporter.os, "rename", late)
-    assert exporter._publish(draft(tmp_path, "mine"), tmp_path) == tmp_path / "2"
+    monkeypatch.setattr(version_folder.os, "rename", late)
+    assert version_folder._publish(draft(tmp_path, "mine"), tmp_path) == tmp_path / "2"
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "other"
     assert (tmp_path / "2" / "saved_model.pb").read_text() == "mine"
 
@@ -195,7 +195,7 @@ def test_the_export_of_a_model_is_found_again(tmp_path):
 
 def test_exports_at_once_get_versions_of_their_own(tmp_path):
     drafts = [draft(tmp_path, number) for number in range(8)]
-    threads = [threading.Thread(target=exporter._publish, args=(path, tmp_path)) for path in drafts]
+    threads = [threading.Thread(target=version_folder._publish, args=(path, tmp_path)) for path in drafts]
     for thread in threads:
         thread.start()
     for thread in threads:

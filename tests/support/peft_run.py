@@ -53,7 +53,8 @@ class PeftRun:
         self.base = [weight.numpy() for weight in backbone.weights]
         self.features, self.targets, self.weights = rows.batch(np.arange(8))
         self.before = self.logits()
-        self.method = put_method(self.config, self.model, backbone)
+        rows = np.unique(self.features["token_ids"])[-3:] if "tokens" in peft and peft["method"] != "prefix" else ()
+        self.method = put_method(self.config, self.model, backbone, fresh=rows)
         self.method.begin(8)
         self.start = [variable.numpy() for variable in self.model.variables]
 

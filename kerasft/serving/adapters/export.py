@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasft.serving.adapters.facts import DEFAULT, INPUT, KEY, all_inputs, probes_of, samples_of
+from kerasft.serving.adapter_facts import DEFAULT, INPUT, KEY, all_inputs, probes_of, samples_of
 from kerasft.serving.adapters.serving_model import ServedAdapter, Source, load_adapters
-from kerasft.serving.exporter import expected_answers, write_facts, write_labels, write_version
+from kerasft.serving.exporter import expected_answers, write_facts, write_labels
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check
+from kerasft.serving.version_folder import write_version
 from kerasft.serving.warm_up import warm_up
 
 if TYPE_CHECKING:

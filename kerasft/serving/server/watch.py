@@ -12,7 +12,7 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.evaluation.answer_measures import Watched
-from kerasft.serving.adapters.facts import KEY as ADAPTERS
+from kerasft.serving.adapter_facts import KEY as ADAPTERS
 from kerasft.serving.drift.index import Distribution, Drift, Window, look
 from kerasft.serving.drift.measures import Bins, plain_bins, text_rows
 from kerasft.serving.drift.reference import KEY, SIGNATURE, read_reference

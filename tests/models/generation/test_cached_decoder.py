@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 from support.decoders import MAKERS, strengthened
 
+from kerasft.config.model import ModelConfig
 from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
 from kerasft.models.generation.cached_decoder import next_token_logits, read_prompt, read_token
 from kerasft.models.heads.causal_lm import CausalLM
+from kerasft.peft.registry import METHODS
 
 
 @pytest.fixture(params=MAKERS)
@@ -17,6 +19,24 @@ def backbone(request):
 
 
 def test_token_by_token_is_the_whole_row(backbone):
+    check_token_by_token(backbone)
+
+
+@pytest.mark.parametrize(("name", "style"), [("gpt2", "houlsby"), ("llama", "parallel"), ("mistral", "pfeiffer")])
+def test_adapters_that_stay_in_a_decoder_are_in_what_it_writes(name, style):
+    backbone = strengthened(MAKERS[name]())
+    config = ModelConfig(preset="x", peft={"method": "adapter", "style": style, "width": 3}).peft
+    method = METHODS["adapter"](config, backbone, backbone, 0)
+    ids = np.arange(1, 9, dtype=np.int32)[None]
+    before = backbone({"token_ids": ids, "padding_mask": np.ones_like(ids)}).numpy()
+    for variable in method.bank.weights:
+        variable.assign(np.random.default_rng(2).normal(0, 0.4, variable.shape))
+    after = backbone({"token_ids": ids, "padding_mask": np.ones_like(ids)}).numpy()
+    assert np.abs(after - before).max() > 0.05
+    check_token_by_token(backbone)
+
+
+def check_token_by_token(backbone) -> None:
     ids = np.random.default_rng(1).integers(0, 50, (3, 11)).astype(np.int32)
     lengths = np.array([4, 7, 1], np.int32)
     wanted = CausalLM(backbone)({"token_ids": ids, "padding_mask": np.ones_like(ids)}).numpy()

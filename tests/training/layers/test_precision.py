@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.assembly import dtype_policy
+from kerasft.models.dtype_policy import dtype_policy
 from kerasft.training.layers.precision import bfloat16_products, layer_policy, rewrites
 
 HAS_BFLOAT16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
