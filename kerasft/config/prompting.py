@@ -62,12 +62,13 @@ def prompting_problem(config: "Config") -> Optional[str]:
     """What keeps a model from answering without labelled examples, or from learning with none; None: nothing."""
     prompting, data = config.prompting, config.data
     if prompting is None:
-        return None if data.train else "data.train: missing; add it: Training examples: a source or a list of them."
+        missing = "data.train: missing; add it: Training examples: a source or a list of them."
+        return missing if data.train == [] else None
     if not config.task.fits_head:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
-    if data.train:
+    if data.train != []:
         if prompting.method in ("causal_lm",):
             return (
                 f"prompting.method: {prompting.method} answers without training; leave data.train out, or train with "

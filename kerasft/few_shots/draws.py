@@ -39,7 +39,7 @@ def train_draws(
     Raises:
         UserError: see `train_run`.
     """
-    if not config.data.train:
+    if config.data.train == []:
         return zero_shot_run(config, existing=existing, terminal=terminal, **options)
     if config.data.draws == 1:
         return train_run(config, existing=existing, terminal=terminal, **options)
