@@ -14,18 +14,17 @@ if TYPE_CHECKING:
 class PromptingConfig(Section):
     """Labels are told by their texts; no labelled example is needed."""
 
-    method: Literal["auto", "embedding", "masked_lm", "causal_lm", "entailment"] = Field(
+    method: Literal["auto", "embedding", "masked_lm", "causal_lm"] = Field(
         "auto",
         description="embedding: the label text nearest to the text; masked_lm: which label text fits at {mask}; "
-        "causal_lm: which label text a decoder would go on with; entailment: which label text follows from the text, "
-        "by a run of text pairs; auto: what model.preset was made for.",
+        "causal_lm: which label text a decoder would go on with; auto: what model.preset was made for.",
     )
     template: Union[None, str, list[str]] = Field(
         None,
         min_length=1,
         description="For masked_lm with {text} (and {text_pair}) and {mask}; for causal_lm with {text} and {label}; "
-        "for embedding and entailment with {label} alone, for embedding also several, whose vectors are averaged. Or a "
-        "file of it, such as configs/prompts/topic-cloze.txt. null: a plain one of the method's own.",
+        "for embedding one with {label} alone, or several, whose vectors are averaged. Or a file of it, such as "
+        "configs/prompts/topic-cloze.txt. null: a plain one of the method's own.",
     )
     calibration: Literal["content_free", "prior", "none"] = Field(
         "none",
@@ -63,13 +62,14 @@ def prompting_problem(config: "Config") -> Optional[str]:
     """What keeps a model from answering without labelled examples, or from learning with none; None: nothing."""
     prompting, data = config.prompting, config.data
     if prompting is None:
-        return None if data.train else "data.train: missing; add it: Training examples: a source or a list of them."
+        missing = "data.train: missing; add it: Training examples: a source or a list of them."
+        return missing if data.train == [] else None
     if not config.task.fits_head:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
-    if data.train:
-        if prompting.method in ("causal_lm", "entailment"):
+    if data.train != []:
+        if prompting.method in ("causal_lm",):
             return (
                 f"prompting.method: {prompting.method} answers without training; leave data.train out, or train with "
                 "embedding or masked_lm"

@@ -39,7 +39,7 @@ def train_draws(
     Raises:
         UserError: see `train_run`.
     """
-    if not config.data.train:
+    if config.data.train == []:
         return zero_shot_run(config, existing=existing, terminal=terminal, **options)
     if config.data.draws == 1:
         return train_run(config, existing=existing, terminal=terminal, **options)
@@ -91,7 +91,7 @@ def with_means(metrics: Mapping[str, Any], draws: Sequence[Mapping[str, Any]]) -
         metrics: of the first draw; what is no number of a split, such as figures of each label, stays.
         draws: metrics of every draw, the first among them.
     """
-    means = dict(metrics) | {"draws": len(draws)}
+    means: dict[str, Any] = {**metrics, "draws": len(draws)}
     for split in SPLITS:
         if split not in metrics:
             continue

@@ -12,7 +12,6 @@ from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, export_run
-from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 
@@ -32,11 +31,10 @@ def zero_shot_run(config: Config, *, existing: Existing = "refuse", terminal: Te
         UserError: see `kerasft.session.train_run`.
     """
     terminal, resume, overwrite = terminal or Terminal(), existing == "resume", existing == "overwrite"
+    tables = read_test(config, terminal)
     config = fit_max_length(config)
     run = Run.plan(config, overwrite, resume)
     task = create_task(config)
-    task.check_config()
-    tables = read_test(config, task, terminal)
     preset = resolve_preset(str(config.model.preset))
     quiet_tensorflow(terminal.verbose)
     from kerasft.assembly import assemble
@@ -56,12 +54,14 @@ def zero_shot_run(config: Config, *, existing: Existing = "refuse", terminal: Te
     return Outcome(run, metrics, run.folder / "model", export)
 
 
-def read_test(config: Config, task: Task, terminal: Terminal) -> dict[str, Table]:
+def read_test(config: Config, terminal: Terminal) -> dict[str, Table]:
     """The test split alone, or nothing where the config names no source.
 
     Raises:
         UserError: a share of train is asked for, or a row has a label that the config does not name.
     """
+    task = create_task(config)
+    task.check_config()
     if isinstance(config.data.test, float):
         raise UserError(f"data.test: a share of {config.data.test} is one of data.train, which is missing; name a file")
     if not sources_of(config):

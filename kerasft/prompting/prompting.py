@@ -43,7 +43,7 @@ class Prompting:
     """
 
     def __init__(self, config: Config, inputs: Sequence[str], state: dict[str, Any]):
-        self.config, self.inputs, self.state = config, tuple(inputs), state
+        self.config, self.inputs, self.state = config, list(inputs), state
         self.section = cast(LabelTexts, config.task)  # of a task that fits a head: no other has prompting
         if self.section.labels is not None:
             state.setdefault("labels", list(self.section.labels))
@@ -105,7 +105,7 @@ class Prompting:
         assert section is not None and section.unlabelled is not None  # calibration prior has some
         if len(self.inputs) > 1:
             raise UserError("prompting.calibration: prior is for one text a row; take content_free")
-        name = self.inputs[0]
+        (name,) = self.inputs
         column = data.columns.get(name, name)
         records = itertools.islice(read_records(section.unlabelled, data.format, Reading.of(data)), MOST_UNLABELLED)
         texts = [str(record.get(column if column in record.values else name, name)) for record in records]

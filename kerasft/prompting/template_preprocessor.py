@@ -72,7 +72,8 @@ class TemplatePreprocessor(TextPreprocessor):
         segments = [self.encoder(text) for text in self._texts(columns)]
         if self.mask_id is None:
             return segments
-        unknown = self.layout.pad if self.encoder.unknown_id is None else self.encoder.unknown_id
+        known = getattr(self.encoder, "unknown_id", None)
+        unknown = self.layout.pad if known is None else known
         return [
             each.with_flat_values(tf.where(each.flat_values == self.mask_id, unknown, each.flat_values))
             for each in segments
@@ -121,7 +122,7 @@ def template_preprocessor(
         if name == MASK:  # takes the space in front, as in the models that have learnt with it
             mask_id = int(tokenizer.mask_token_id)
             parts.append((mask_id,))
-        elif name in inputs:
+        elif name is not None and name in inputs:
             parts.append(name)
             spaced += [name] if space else []
     return TemplatePreprocessor(plain, parts, spaced, room, mask_id)
