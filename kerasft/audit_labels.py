@@ -32,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(lambda: _audit(**vars(args)))
 
 
-def _audit(
-    config: str, overrides: Sequence[str], output: Path, resume: bool, overwrite: bool, verbose: bool
-) -> int:
+def _audit(config: str, overrides: Sequence[str], output: Path, resume: bool, overwrite: bool, verbose: bool) -> int:
     """The exit code."""
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")

@@ -12,6 +12,7 @@ from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.cross_validation.comparison import compare as compare_runs
 from kerasft.cross_validation.training import cross_validate
 from kerasft.errors import UserError
 from kerasft.session import Existing, Outcome, train_run
@@ -20,8 +21,13 @@ from kerasft.session import Existing, Outcome, train_run
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("train", __doc__, "my.yaml training.epochs=1", suggest_key)
     add_arguments(parser)
+    parser.add_argument(
+        "--compare",
+        metavar="KEY=VALUE",
+        help="train a second run of the same seed with this key, and give the difference with an interval",
+    )
     args = parser.parse_intermixed_args(argv)
-    return run_program(lambda: _train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))
+    return run_program(lambda: _train(**vars(args)))
 
 
 def add_arguments(parser: Parser) -> None:
@@ -33,14 +39,18 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
 
 
-def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool) -> int:
+def _train(
+    config: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool, compare: str | None
+) -> int:
     """The exit code."""
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     resolved, terminal = load_config(config, overrides), Terminal(verbose)
     with name_data_source(config):
-        if resolved.data.folds is None:
+        if compare is not None:
+            compare_runs(resolved, compare, existing=existing, terminal=terminal)
+        elif resolved.data.folds is None:
             train_run(resolved, existing=existing, terminal=terminal)
         else:
             cross_validate(resolved, existing=existing, terminal=terminal)

@@ -29,7 +29,6 @@ RANKS = (
         "preflight",
         "inspect",
         "audit_labels",
-        "init",
         "merge",
     ),
     ("adapter",),

@@ -14,7 +14,6 @@ from kerasft.tasks.base import Task
 FOLDS = "folds"  # the folder of their runs
 
 
-
 @dataclass(frozen=True)
 class Folded:
     """Rows that are dealt out to folds.

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Resamples(NamedTuple):
+    """The statistics that an interval is made of.
+
+    Attributes:
+        rows: how many rows were drawn from, by the seed: of two statistics of as many rows the same are drawn.
+        values: (resamples,) the statistic of each; NaN where it has none.
+    """
+
+    rows: int
+    values: np.ndarray
+
+
+_records: list[list[Resamples]] = []
+
+
+@contextlib.contextmanager
+def recorded_resamples() -> Iterator[list[Resamples]]:
+    """A list that gets the resamples of every interval that is computed inside, for differences of two of them."""
+    record: list[Resamples] = []
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)
 
 
 def bootstrap_interval(
@@ -41,6 +68,8 @@ def bootstrap_interval(
     for index in range(resamples):
         sample = random.integers(0, rows, rows)
         values[index] = statistic(*(array[sample] for array in arrays))
+    for record in _records:
+        record.append(Resamples(rows, values))
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
     return {

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import text_key
@@ -152,9 +152,7 @@ class _Rows:
         )
 
 
-def _corrected(
-    table: Table, corrections: dict[int, Correction], split: str, task: Task
-) -> tuple[Table, list[Change]]:
+def _corrected(table: Table, corrections: dict[int, Correction], split: str, task: Task) -> tuple[Table, list[Change]]:
     """The table with its corrected rows in place, and what was changed."""
     rows, changes = {}, []
     for number, row in zip(corrections, table.rows(list(corrections))):

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.token_windows import PreparedWindows
 
 
-def judge_entities(
-    split: PreparedWindows, logits: np.ndarray, predicted: Spans, labels: Sequence[str]
-) -> Judgement:
+def judge_entities(split: PreparedWindows, logits: np.ndarray, predicted: Spans, labels: Sequence[str]) -> Judgement:
     """A text is doubted as much as its least believed unit (Wang and Mueller 2022, arXiv:2210.03920).
 
     Args:
