@@ -121,7 +121,7 @@ def measured_gain(run: Run, plain: Run, tables: Mapping[str, Table] | None, term
 def _figures(run: Run, tests: Mapping[str, Table], terminal: Terminal) -> dict[str, tuple[float, np.ndarray]]:
     """Of each test the headline, and what it is for each resample of the rows."""
     from kerasft.distribution.strategy import create_strategy
-    from kerasft.evaluation.intervals import resampled_values
+    from kerasft.evaluation.intervals import recorded_resamples
     from kerasft.results import evaluate_split, evaluator_of
     from kerasft.training.microbatches import requested_microbatches
 
@@ -131,9 +131,9 @@ def _figures(run: Run, tests: Mapping[str, Table], terminal: Terminal) -> dict[s
     evaluator, found = evaluator_of(trained, strategy), {}
     for test, table in tests.items():
         prepared = trained.task.prepare(table, trained.preprocessor)
-        with resampled_values() as values:
+        with recorded_resamples() as records:
             _, metrics = evaluate_split(trained, prepared, evaluator, terminal, f"{test} test")
-        found[test] = metrics[metrics["interval"]["metric"]], values[-1]
+        found[test] = metrics[metrics["interval"]["metric"]], records[-1].values
     return found
 
 

@@ -13,17 +13,23 @@ from kerasft.config.load import ConfigLike, load_config, read_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.cross_validation.comparison import compare as compare_runs
 from kerasft.errors import UserError
 from kerasft.run_folder import is_run
 from kerasft.session import Existing, Outcome
-from kerasft.training_modes import train_config
+from kerasft.training_modes import check_one_run, train_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("train", __doc__, "my.yaml training.epochs=1", suggest_key)
     add_arguments(parser)
+    parser.add_argument(
+        "--compare",
+        metavar="KEY=VALUE",
+        help="train a second run of the same seed with this key, and give the difference with an interval",
+    )
     args = parser.parse_intermixed_args(argv)
-    return run_program(lambda: _train(args.config, args.overrides, args.resume, args.overwrite, args.verbose))
+    return run_program(lambda: _train(**vars(args)))
 
 
 def add_arguments(parser: Parser) -> None:
@@ -35,18 +41,24 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
 
 
-def _train(config: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool) -> int:
+def _train(
+    config: str, overrides: Sequence[str], resume: bool, overwrite: bool, verbose: bool, compare: str | None
+) -> int:
     """The exit code."""
     if resume and overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     with name_data_source(config):
-        resolved = load_config(config, overrides)
+        resolved, terminal = load_config(config, overrides), Terminal(verbose)
         if resolved.continual is not None and Path(config).name == "config.yaml" and is_run(Path(config).parent):
             raise UserError(
                 f"{config}: is of a stage of continual learning; give the command that began it, with --resume"
             )
-        train_config(resolved, existing=existing, terminal=Terminal(verbose))
+        if compare is None:
+            train_config(resolved, existing=existing, terminal=terminal)
+        else:
+            check_one_run(resolved, "--compare")
+            compare_runs(resolved, compare, existing=existing, terminal=terminal)
     return 0
 
 

@@ -80,3 +80,10 @@ def train_config(config: Config, **options: Any) -> Any:
     if refused:
         raise UserError(f"{mode.key}: its runs take no {', '.join(refused)}; set {mode.key} to null, or leave them out")
     return mode.train(config, **options)
+
+
+def check_one_run(config: Config, by: str) -> None:
+    """Raises UserError where a config asks for several runs, and `by`, an option, needs one."""
+    for mode in MODES:
+        if mode.is_on(config):
+            raise UserError(f"{by}: needs a config that trains one run, and {mode.key} asks for several; leave it out")

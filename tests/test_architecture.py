@@ -30,7 +30,6 @@ RANKS = (
         "inspect",
         "augment",
         "audit_labels",
-        "init",
         "merge",
         "continue",
     ),

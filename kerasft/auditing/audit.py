@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ def audit_labels(
     if frozen is not None and config.audit.neighbours:
         neighbours = _neighbours(folded, frozen.vectors, config.audit.neighbours)
     audit = combine(folded, judgement, neighbours)
-    write_audit(output, audit, terminal)
+    write_audit(output, audit, judgement, terminal)
     return audit
 
 
@@ -122,7 +122,8 @@ def check_auditable(config: Config, task: Task) -> None:
         )
     if is_quick(config) and config.model.preset is None:
         raise UserError(
-            "model.preset: null; a head alone needs a preset, random vectors say nothing; set audit.frozen: false and train all"
+            "model.preset: null; the vectors of random weights say nothing: name a preset, or train all and set "
+            "audit.frozen: false"
         )
 
 
@@ -157,6 +158,7 @@ def _merged(judged: Iterable[tuple[Fold, Judgement]], folded: Folded) -> Judgeme
     count = len(folded.table)
     doubt, suggested, wrong = np.empty(count), [""] * count, np.zeros(count, bool)
     parts: list[tuple[Units, ...]] = []
+    classes: Sequence[str] = ()
     flagged = False
     for fold, judgement in judged:
         doubt[fold.rows] = judgement.doubt
@@ -164,12 +166,13 @@ def _merged(judged: Iterable[tuple[Fold, Judgement]], folded: Folded) -> Judgeme
             suggested[row] = label
         if judgement.wrong is not None:
             wrong[fold.rows], flagged = judgement.wrong, True
+        classes = judgement.classes
         parts.append(tuple(Units(fold.rows[each.rows], each.given, each.probabilities) for each in judgement.units))
     units = tuple(
         Units(*(np.concatenate([getattr(each, name) for each in same]) for name in ("rows", "given", "probabilities")))
         for same in zip(*parts)
     )
-    return Judgement(doubt, suggested, units, wrong if flagged else None)
+    return Judgement(doubt, suggested, units, classes, wrong if flagged else None)
 
 
 def _neighbours(folded: Folded, vectors: np.ndarray, count: int) -> np.ndarray | None:
@@ -200,28 +203,30 @@ def combine(folded: Folded, judgement: Judgement, shares: np.ndarray | None) -> 
         issue[units.rows[found]] = True
     if judgement.wrong is not None:
         issue |= judgement.wrong
-    believed = 1.0 - judgement.doubt
+    believed, suggested = 1.0 - judgement.doubt, list(judgement.suggested)
     neighbours = None if shares is None else _of_given(judgement.units, shares, rows)
-    if len(judgement.units) == 1 and len(judgement.units[0].rows) == rows == len(np.unique(judgement.units[0].rows)):
-        believed = _of_one_class(judgement.units[0], shares)
+    if judgement.classes and len(judgement.units[0].rows) == rows:
+        believed, likeliest = _of_one_class(judgement.units[0], shares)
+        suggested = np.array(judgement.classes, object)[likeliest].tolist()
     elif neighbours is not None:
         believed = MODEL_SHARE * believed + (1 - MODEL_SHARE) * neighbours
     figures = {"rows": rows, "issues": int(issue.sum()), "folds": folded.folds, "neighbours": shares is not None}
     if judgement.units:
         count = sum(len(units.rows) for units in judgement.units)
         figures |= {"units": count, "unit_issues": units_wrong}
-    return Audit(folded, 1.0 - believed, list(judgement.suggested), 1.0 - judgement.doubt, neighbours, issue, figures)
+    return Audit(folded, 1.0 - believed, suggested, 1.0 - judgement.doubt, neighbours, issue, figures)
 
 
-def _of_one_class(units: Units, shares: np.ndarray | None) -> np.ndarray:
-    """(rows,) the probability that the one class of each row is true."""
+def _of_one_class(units: Units, shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) the probability that the one class of each row is true, and the class that is most likely so."""
     probabilities = np.empty_like(units.probabilities)
     probabilities[units.rows] = units.probabilities
     given = np.empty_like(units.given)
     given[units.rows] = units.given
     if shares is not None:
         probabilities = MODEL_SHARE * probabilities + (1 - MODEL_SHARE) * shares
-    return true_probabilities(given, probabilities)[np.arange(len(given)), given]
+    true = true_probabilities(given, probabilities)
+    return true[np.arange(len(given)), given], true.argmax(1)
 
 
 def _of_given(units: tuple[Units, ...], shares: np.ndarray, rows: int) -> np.ndarray:

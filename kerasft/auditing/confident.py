@@ -43,7 +43,7 @@ def thresholds_of(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def confident_joint(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(classes, classes) int, the estimated number of rows with each given class (first axis) and each true one, summing to all rows."""
+    """(classes, classes) int, estimated rows by given class (first axis) and true one; they sum to all rows."""
     classes = probabilities.shape[1]
     confident = probabilities >= thresholds_of(given, probabilities) - _ALMOST
     several = confident.sum(1) > 1

@@ -22,8 +22,10 @@ from kerasft.session import Existing
 
 if TYPE_CHECKING:
     from kerasft.auditing.audit import Audit
+    from kerasft.tasks.base.auditable import Judgement
 
 REVIEW, FIGURES, DETAILS, CONFIG = "labels-review.csv", "audit.json", "audit.jsonl", "config.yaml"
+MATRIX = "probabilities.npz"
 COLUMNS = ("where", "text", "label", "suggested", "score")
 SHOWN = 5  # rows on the terminal
 
@@ -55,8 +57,21 @@ def begin_output(folder: Path, config: Config) -> None:
     write_atomically(folder / CONFIG, dump_config(config))
 
 
-def write_audit(folder: Path, audit: Audit, terminal: Terminal) -> None:
-    """Writes labels-review.csv (every row, worst first), audit.jsonl (why, in the order of the data) and audit.json."""
+def write_audit(folder: Path, audit: Audit, judgement: Judgement, terminal: Terminal) -> None:
+    """Writes labels-review.csv (every row, worst first), audit.jsonl (why, in the order of the data) and audit.json.
+
+    Where a row has one class, probabilities.npz has the out-of-fold matrix that confident learning read: `given`
+    (rows,), `probabilities` (rows, classes) and `classes`, in the order of the data.
+    """
+    if judgement.classes:
+        units = judgement.units[0]
+        order = np.argsort(units.rows, kind="stable")
+        np.savez_compressed(
+            folder / MATRIX,
+            given=units.given[order],
+            probabilities=units.probabilities[order].astype(np.float64),
+            classes=np.array(judgement.classes, str),
+        )
     order = np.lexsort((np.arange(len(audit.score)), -audit.score))
     write_atomically(folder / DETAILS, "".join(_details(audit)))
     write_atomically(folder / REVIEW, _table(audit, order))

@@ -78,7 +78,7 @@ def train_folds(config: Config, folded: Folded, folder: Path, existing: Existing
             terminal.line(f"{run.folder}: finished before")
         else:
             tables = _tables(config, folded, rows)
-            _forget_graphs()
+            forget_graphs()
             train_run(own, tables=tables, existing=existing, terminal=terminal)
         yield Fold(run, run.load_json("metrics.json"), rows, table)
 
@@ -111,7 +111,7 @@ def _tables(config: Config, folded: Folded, held: np.ndarray) -> dict[str, Table
     return {"train": train, "validation": validation, "test": folded.table.select(held)}
 
 
-def _forget_graphs() -> None:
+def forget_graphs() -> None:
     """Frees what the run before left in Keras."""
     import keras
 

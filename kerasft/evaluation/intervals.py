@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-_kept: ContextVar[list[np.ndarray] | None] = ContextVar("kept", default=None)
+
+class Resamples(NamedTuple):
+    """The statistics that an interval is made of.
+
+    Attributes:
+        rows: how many rows were drawn from, by the seed: of two statistics of as many rows the same are drawn.
+        values: (resamples,) the statistic of each; NaN where it has none.
+    """
+
+    rows: int
+    values: np.ndarray
+
+
+_records: list[list[Resamples]] = []
 
 
 @contextlib.contextmanager
-def resampled_values() -> Iterator[list[np.ndarray]]:
-    """Within it, a list of what `bootstrap_interval` drew: (resamples,) of each call, NaN where a figure is undefined.
-
-    Intervals of two models on the same rows with the same seed draw the same resamples: the differences of their values
-    are the paired bootstrap of the difference.
-    """
-    values: list[np.ndarray] = []
-    token = _kept.set(values)
+def recorded_resamples() -> Iterator[list[Resamples]]:
+    """A list that gets the resamples of every interval that is computed inside, for differences of two of them."""
+    record: list[Resamples] = []
+    _records.append(record)
     try:
-        yield values
+        yield record
     finally:
-        _kept.reset(token)
+        _records.remove(record)
 
 
 def bootstrap_interval(
@@ -60,8 +68,8 @@ def bootstrap_interval(
     for index in range(resamples):
         sample = random.integers(0, rows, rows)
         values[index] = statistic(*(array[sample] for array in arrays))
-    if (kept := _kept.get()) is not None:
-        kept.append(values)
+    for record in _records:
+        record.append(Resamples(rows, values))
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
     return {

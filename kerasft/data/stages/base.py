@@ -62,7 +62,7 @@ class Staged:
         )
 
     def record(self) -> dict[str, Any] | None:
-        """`cleaning.json`: what was counted, and each row that was taken out or changed; None where nothing was asked for."""
+        """`cleaning.json`: what was counted, and each row that was taken out or changed; None: nothing was asked."""
         if not self.counts:
             return None
         return {"counts": dict(self.counts), "rows": [dataclasses.asdict(change) for change in self.changes]}

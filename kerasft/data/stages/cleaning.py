@@ -85,7 +85,8 @@ class Cleaning(Stage):
         action = self.action(config)
         if action in self.rewrites and task.places_in_texts:
             raise UserError(
-                f"data.clean.{self.name}: {action} changes texts, in which {config.task.name} has places; set it to drop"
+                f"data.clean.{self.name}: {action} changes texts, in which {config.task.name} has places; "
+                "set it to drop"
             )
 
     def _others(self) -> str:

@@ -35,12 +35,14 @@ class Judgement:
         doubt: (rows,) float64 from 0 to 1, how little it believes in the answer that the data give.
         suggested: (rows,) its own answer, as `Auditable.write_answer` writes one.
         units: what confident learning is done with, each by itself; () where answers are no classes.
+        classes: the answer that each class of the one unit of a row is, where a row is one unit.
         wrong: (rows,) bool, the answers that it takes for wrong, where there are no units.
     """
 
     doubt: np.ndarray
     suggested: Sequence[str]
     units: tuple[Units, ...] = ()
+    classes: Sequence[str] = ()
     wrong: np.ndarray | None = None
 
 
@@ -75,5 +77,5 @@ class Auditable:
         raise NotImplementedError(f"{type(self).__name__} has no answers to audit")
 
     def answer_sets(self, table: Table) -> np.ndarray | None:
-        """(rows, classes) 1 where a row has a class, so that it can be compared with its neighbours; None: no classes."""
+        """(rows, classes) 1 where a row has a class, to compare it with its neighbours; None: no classes."""
         return None

@@ -136,7 +136,7 @@ class Regression:
         return f"{label:.12g}"
 
     def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
-        """The doubt grows with the residual, in units of the numbers' deviation; 3 robust deviations are taken as wrong.
+        """The doubt grows with the residual, in units of the numbers' deviation; beyond 3 robust ones it is wrong.
 
         The scale of residuals is 1.4826 times the median of their distances from their median, which wrong numbers
         do not move.

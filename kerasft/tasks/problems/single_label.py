@@ -220,7 +220,7 @@ class SingleLabel:
         doubt = np.ones(len(targets))
         doubt[known] = 1.0 - probabilities[rows[known], targets[known]]
         units = Units(rows[known], targets[known].astype(np.int64), probabilities[known])
-        return Judgement(doubt, names[probabilities.argmax(-1)].tolist(), (units,))
+        return Judgement(doubt, names[probabilities.argmax(-1)].tolist(), (units,), self.names())
 
     def answer_sets(self, targets: np.ndarray) -> np.ndarray:
         return np.eye(len(self.names()), dtype=np.float32)[targets]

@@ -223,9 +223,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def check_audit(self) -> None:
         if self.section.crf:
-            raise UserError(
-                "task.crf: true gives paths of tags and no probability of a token; audit with task.crf=false"
-            )
+            raise UserError("task.crf: true gives no probability of a token's tag; audit with task.crf=false")
 
     def write_answer(self, row: Mapping[str, Any]) -> str:
         return rows.write_spans(zip(row["starts"], row["ends"], row["label"]))
