@@ -1,5 +1,7 @@
 """The sections `output` and `export`: where what a run makes lands."""
 
+from typing import Literal, Optional
+
 from pydantic import Field
 
 from kerasft.config.section import Folder, Section
@@ -16,3 +18,8 @@ class ExportConfig(Section):
 
     dir: Folder = Field("saved_models", description="The folder of exported models; ~ is the home folder.")
     enabled: bool = Field(True, description="Whether training ends with an export.")
+    explain: Optional[Literal["gradient_times_input", "integrated_gradients"]] = Field(
+        None,
+        description="A signature `explain` in the export: what each token adds to the logit of the label; for "
+        "text_classification with one label. null: none.",
+    )
