@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.attribution.base import Attributed, Attribution, Question
+from kerasft.attribution.served import described
 from kerasft.attribution.vectors import VectorModel, baseline_id
 from kerasft.attribution.words import Word, words_of, words_of_tokens
 
@@ -115,25 +116,5 @@ def as_json(asked: Asked, result: Attributed, method: str, inputs: Sequence[str]
         `text`, `start`, `end` (code points of the text as it was given) and `score`, None where the model does not
         read the word; with several texts also `input`, the name of the word's.
     """
-    read = asked.question.read()
-    words = [
-        {
-            **({"input": inputs[word.column]} if len(inputs) > 1 else {}),
-            "text": asked.texts[word.column][word.start : word.end],
-            "start": word.start,
-            "end": word.end,
-            "score": float(score) if seen else None,
-        }
-        for word, score, seen in zip(asked.words, result.words, read)
-    ]
-    return {
-        "label": asked.explained.label,
-        **asked.explained.facts,
-        "method": method,
-        "completeness_gap": result.gap,
-        "value": result.value,
-        "baseline": result.baseline,
-        "remainder": result.remainder,
-        "points": result.points,
-        "words": words,
-    }
+    figures = described(result, asked.question.read(), asked.words, asked.texts, inputs)
+    return {"label": asked.explained.label, **asked.explained.facts, "method": method} | figures

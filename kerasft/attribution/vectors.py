@@ -45,8 +45,8 @@ class VectorModel:
         graph = lambda function, *specs: tf.function(function, input_signature=specs, autograph=False)  # noqa: E731
         self._logits = graph(lambda features: self.model(dict(features), training=False), features)
         self._scores = graph(self._score, features, index, weights)
-        self._along = graph(self._integrate, features, base, index, weights, numbers, numbers)
-        self._at_input = graph(self._gradient_times_input, features, index, weights)
+        self._along = graph(self.integrate, features, base, index, weights, numbers, numbers)
+        self._at_input = graph(self.gradient_at_input, features, index, weights)
 
     def scores(self, questions: Sequence[Question], token_ids: Sequence[np.ndarray]) -> np.ndarray:
         """(n,) the number of each question where its row had these tokens instead."""
@@ -155,7 +155,7 @@ class VectorModel:
                 scores = self._score(features, index, weights)
         return scores, tf.convert_to_tensor(tape.gradient(scores, change))
 
-    def _integrate(
+    def integrate(
         self,
         features: Batch,
         base: tf.Tensor,
@@ -177,7 +177,7 @@ class VectorModel:
         mean = tf.einsum("nplw,p->nlw", gradients, weights)
         return tf.reduce_sum(mean * difference, -1), tf.reshape(scores, [shape[0], count])
 
-    def _gradient_times_input(self, features: Batch, index: tf.Tensor, weights: tf.Tensor) -> Any:
+    def gradient_at_input(self, features: Batch, index: tf.Tensor, weights: tf.Tensor) -> Any:
         vectors = self._vectors(features["token_ids"])
         scores, gradients = self._gradients(features, tf.zeros_like(vectors), index, weights)
         with self.embeddings.installed(), added(-vectors):

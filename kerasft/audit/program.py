@@ -6,12 +6,14 @@ It leaves audit.html, audit.json and MODEL_CARD.md in RUN/audit/; what an audit 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasft.audit.groups import check_group
+from kerasft.audit.sets import check_sets
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
@@ -37,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--group", metavar="COLUMN", help="of the data, with a group of people; the model never sees it"
     )
+    parser.add_argument("--pairs", metavar="FILE", help="sentences about two groups (CrowS-Pairs, StereoSet)")
+    parser.add_argument("--questions", metavar="FILE", help="questions about people in BBQ's form")
     parser.add_argument("--split", choices=("validation", "test"), help="default: test, validation where there is none")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the draws")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
@@ -47,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _audit(args: argparse.Namespace) -> int:
     if is_address(args.run):
         raise UserError(f"{args.run}: an audit takes the run itself, such as runs/NAME")
-    settings = AuditSettings(args.rows, args.explained, args.group, args.split or "test", args.seed)
+    sets = {"pairs": args.pairs, "questions": args.questions}
+    settings = AuditSettings(args.rows, args.explained, args.group, **sets, split=args.split or "test", seed=args.seed)
     audit_run(Path(args.run), settings, Terminal(args.verbose), chosen=args.split is not None)
     return 0
 
@@ -71,10 +76,11 @@ def audit_run(
     if not isinstance(run, Run):
         raise UserError(f"{folder}: an audit takes a run, with its data and gradients, such as runs/NAME")
     if run.config.data.test is None and settings.split == "test" and not chosen:
-        settings = AuditSettings(settings.rows, settings.explained, settings.group, "validation", settings.seed)
+        settings = dataclasses.replace(settings, split="validation")
         terminal.line(f"{folder} has no test data: validation is looked at, on which its weights were chosen")
     task = create_task(run.config, run.load_state())
     table = read_own_split(run, folder, task, settings.split, terminal)
+    check_sets(task, settings.pairs, settings.questions)
     if settings.group is not None:
         check_group(run.config, settings.group, settings.split)
     store = PartStore(folder / AUDIT, settings.digest(run=run.identity()))

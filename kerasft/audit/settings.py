@@ -19,6 +19,8 @@ class AuditSettings:
         rows: of the split, at most; a sample by the seed.
         explained: rows whose explanations are measured; hundreds of passes of the model each.
         group: a column of the data with a group of people; None: texts are grouped by word lists alone.
+        pairs: a file of sentences about two groups, in CrowS-Pairs' or StereoSet's form, for language models.
+        questions: a file of questions about people in BBQ's form, for question_answering.
         split: `test`, or `validation`.
         seed: of all draws.
     """
@@ -26,6 +28,8 @@ class AuditSettings:
     rows: int = 1000
     explained: int = 48
     group: str | None = None
+    pairs: str | None = None
+    questions: str | None = None
     split: str = "test"
     seed: int = 0
 

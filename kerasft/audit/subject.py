@@ -86,4 +86,4 @@ class Subject:
     @property
     def one_label(self) -> bool:
         """Whether an answer is one of several labels, with a probability for each."""
-        return bool(self.task.one_of_many and self.answers and "probabilities" in self.answers[0])
+        return bool(self.task.judges and self.task.one_of_many and self.answers and "probabilities" in self.answers[0])

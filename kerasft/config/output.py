@@ -41,6 +41,12 @@ class ExportConfig(Section):
         "llama.cpp), a folder of that name each.",
     )
 
+    explain: Optional[Literal["gradient_times_input", "integrated_gradients"]] = Field(
+        None,
+        description="A signature `explain` in the export: what each token adds to the logit of the label; for "
+        "text_classification with one label. null: none.",
+    )
+
     @field_validator("formats")
     @classmethod
     def _with_saved_model(cls, value: list[str]) -> list[str]:
@@ -52,6 +58,8 @@ class ExportConfig(Section):
     def _adapters_as_saved_model(self) -> "ExportConfig":
         if self.adapters and self.formats != [SAVED_MODEL]:
             raise ValueError(f"formats: {self.formats}, but export.adapters are one SavedModel; leave formats out")
+        if self.adapters and self.explain:
+            raise ValueError(f"explain: {self.explain}, but export.adapters have no such signature; leave it out")
         return self
 
 

@@ -227,6 +227,14 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _explained_export(self) -> "Config":
+        if self.export.explain is not None and not self.task.fits_head:
+            raise ValueError(
+                f"export.explain: {self.export.explain} is for text_classification with one label; leave it null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _calibrated_labels(self) -> "Config":
         if self.evaluation.calibrate is not None and not self.task.calibrates:
             raise ValueError(

@@ -21,7 +21,7 @@ from kerasft.explain.unknown_texts import Vectors
 from kerasft.models.heads.text_classifier import HEAD
 from kerasft.runs import Run, Trained
 
-MOST_CHECKPOINTS = 6  # of those that are kept, evenly over the run
+MOST_CHECKPOINTS = 4  # of those that are kept, evenly over the run
 
 
 class Read(NamedTuple):
@@ -123,9 +123,9 @@ class TrainingRows:
             )
             found.append(
                 {
-                    "helped": [self.described(i, influence[i, column]) for i in order[:count]],
-                    "harmed": [self.described(i, influence[i, column]) for i in order[::-1][:count]],
-                    "nearest": [self.described(i, cosines[i, column]) for i in near[:count]],
+                    "helped": [self.described(int(i), float(influence[i, column])) for i in order[:count]],
+                    "harmed": [self.described(int(i), float(influence[i, column])) for i in order[::-1][:count]],
+                    "nearest": [self.described(int(i), float(cosines[i, column])) for i in near[:count]],
                 }
             )
         return found
@@ -143,7 +143,7 @@ class TrainingRows:
         mean, own = self.mean_influence(texts, targets[known]), self.self_influence()
         found = []
         for number in np.argsort(-own, kind="stable")[:count]:
-            row = self.described(number, mean[number])
+            row = self.described(int(number), float(mean[number]))
             row["influence"] = row.pop("score")
             found.append(row | {"self_influence": float(own[number])})
         return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.attribution.integrated_gradients import POINTS
 from kerasft.attribution.registry import DEFAULT, check_explains, create
+from kerasft.attribution.served import SIGNATURE, explanations
 from kerasft.data.batching.batching import MEGA_BATCH
 from kerasft.errors import UserError
 from kerasft.inference.batches import Lengths, sorted_answers, token_lengths
@@ -65,18 +66,24 @@ class LocalPredictor:
         points: int = POINTS,
     ) -> list[dict[str, Any]]:
         """See `Predictor.explain`."""
-        rows = rows_of(texts, self.inputs)
-        return list(self.explainer.explain(rows, create(method, points), label, contrast))
+        rows, chosen = rows_of(texts, self.inputs), create(method, points)
+        if isinstance(self.answerer, Trained):
+            return list(self.explainer.explain(rows, chosen, label, contrast))
+        served = self.task.config.export.explain
+        if served is None or label is not None or contrast is not None:
+            raise UserError(
+                f"{self.task.config.name}: an export gives its own signature's explanations alone (export.explain: "
+                f"{served or 'null'}); explain its run, such as runs/NAME"
+            )
+        outputs = self.answerer.ask(SIGNATURE, self.columns(rows))
+        return explanations(outputs, rows, self.inputs)
 
     @functools.cached_property
     def explainer(self) -> Explainer:
-        """What explains; made at the first call. Raises UserError: the model can't be explained."""
+        """What explains a run; made at the first call. Raises UserError: the model can't be explained."""
         from kerasft.attribution.explainer import Explainer
 
-        if not isinstance(self.answerer, Trained):
-            raise UserError(
-                f"{self.task.config.name}: an export has no gradients of its words; explain its run, such as runs/NAME"
-            )
+        assert isinstance(self.answerer, Trained)  # exports have none
         check_explains(self.task)
         return Explainer(self.answerer)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.attribution.registry import DEFAULT
+from kerasft.attribution.served import SIGNATURE, explanations
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.texts import Texts, rows_of
@@ -74,6 +75,7 @@ class Remote:
             "adapter" not in signatures["serving_default"]["inputs"] or adapter not in signatures
         ):
             raise UserError(f"--adapter: {address} has no adapter {adapter!r}; it has {', '.join(sorted(signatures))}")
+        self._signatures = signatures
         self.inputs = sorted(signatures[self._signature]["inputs"])
 
     def answer(self, texts: Texts) -> list[dict[str, Any]]:
@@ -82,11 +84,23 @@ class Remote:
         return list(self.answers((Record(dict(row), f"text {i}") for i, row in enumerate(rows)), BATCH))
 
     def explain(self, texts: Texts, method: str = DEFAULT) -> list[dict[str, Any]]:
-        """See `kerasft.inference.predictor.Predictor`. Raises UserError: a server's export has no gradients."""
-        raise UserError(
-            f"{self._address}: {method} takes the model itself; explain its run on a machine that has it, such as "
-            "runs/NAME"
-        )
+        """See `kerasft.inference.predictor.Predictor`; what the export's signature `explain` gives, by its own method.
+
+        Raises:
+            UserError: the export was made without one (`export.explain`), or the server refuses what it is asked.
+        """
+        if SIGNATURE not in self._signatures:
+            raise UserError(
+                f"{self._address}: the export has no signature explain; export it with export.explain, or explain its "
+                "run, such as runs/NAME"
+            )
+        rows = rows_of(texts, self.inputs)
+        columns = {name: [row[name] for row in rows] for name in self.inputs}
+        try:
+            outputs = self._client.predict(self._which, columns, SIGNATURE)
+        except ServingError as error:
+            raise UserError(f"{self._address}: {error.code.name}: {error.message}") from error
+        return explanations(outputs, rows, self.inputs)
 
     def answers(self, records: Iterable[Record], batch_size: int) -> Iterator[dict[str, Any]]:
         """One answer a record, in order; a few batches are under way at a time.

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerasft
+from kerasft.attribution import served
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
-from kerasft.serving.servable_graph import METHODS, read_meta_graph
+from kerasft.serving.servable_graph import METHODS, describe_signatures
 from kerasft.serving.version_folder import write_version
 from kerasft.serving.warm_up import warm_up
 from kerasft.versions import version
@@ -75,6 +76,7 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
     import tensorflow as tf
 
     from kerasft.models.tokenizers.token_counts import token_counts
+    from kerasft.serving.explain_signature import explain_signature
 
     module: Any = tf.Module(name="servable")  # saves what it is given as attributes
     module.preprocessor = preprocessor
@@ -98,6 +100,10 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
     signatures[reference.SIGNATURE] = tf.function(
         lambda **texts: token_counts(preprocessor, texts), autograph=False
     ).get_concrete_function(**specs)
+    if explain := explain_signature(task, preprocessor, model):
+        signatures[served.SIGNATURE] = tf.function(
+            lambda **texts: explain(texts), autograph=False
+        ).get_concrete_function(**specs)
     tf.saved_model.save(module, str(path), signatures=signatures)
     set_method_names(path)
 
@@ -109,6 +115,7 @@ def expected_answers(
     import tensorflow as tf
 
     from kerasft.models.tokenizers.token_counts import token_counts
+    from kerasft.serving.explain_signature import explain_signature
 
     # Preprocessing is made for graphs, as in tf.data: KerasHub's tokenizers return Python lists when run eagerly.
     texts = {name: tf.constant(list(rows)) for name, rows in inputs.items()}
@@ -119,6 +126,8 @@ def expected_answers(
         answers = _answers(task, model, features)
         counts = tf.function(lambda columns: token_counts(preprocessor, columns), autograph=False)(texts)
         answers[reference.SIGNATURE] = counts
+        if explain := explain_signature(task, preprocessor, model):
+            answers[served.SIGNATURE] = tf.function(explain, autograph=False)(texts)
         for key, values in numbers.items():
             answers[key] = task.answer_with(model, features, tf.nest.map_structure(tf.constant, values))
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
@@ -189,7 +198,7 @@ def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     whole = {
         **facts,
-        "signatures": _describe_signatures(path),
+        "signatures": describe_signatures(path),
         "versions": {
             "kerasft": kerasft.__version__,
             "python": platform.python_version(),
@@ -198,27 +207,3 @@ def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     }
     text = json.dumps(whole, ensure_ascii=False, indent=2)
     (folder / "kerasft.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _describe_signatures(path: Path) -> dict[str, Any]:
-    """{signature: {method, inputs, outputs}}; a tensor is its dtype and shape, -1 where any size goes."""
-    import tensorflow as tf
-
-    def describe(tensors):
-        return {
-            key: {
-                "dtype": tf.dtypes.as_dtype(tensors[key].dtype).name,
-                "shape": [dim.size for dim in tensors[key].tensor_shape.dim],
-            }
-            for key in sorted(tensors)
-        }
-
-    return {
-        key: {
-            "method": signature.method_name,
-            "inputs": describe(signature.inputs),
-            "outputs": describe(signature.outputs),
-        }
-        for key, signature in sorted(read_meta_graph(path).signature_def.items())
-        if not key.startswith("__")
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import ServableError, UserError
 from kerasft.serving import capi
@@ -200,3 +200,27 @@ def batching_remarks(meta_graph: MetaGraphDef) -> Iterator[str]:
                 shape = info.tensor_shape
                 if not shape.unknown_rank and (not shape.dim or shape.dim[0].size != -1):
                     yield f"{key}: {kind} '{name}' has no batch as first dimension; serve it without --enable_batching"
+
+
+def describe_signatures(path: Path) -> dict[str, Any]:
+    """{signature: {method, inputs, outputs}}; a tensor is its dtype and shape, -1 where any size goes."""
+    import tensorflow as tf
+
+    def describe(tensors):
+        return {
+            key: {
+                "dtype": tf.dtypes.as_dtype(tensors[key].dtype).name,
+                "shape": [dim.size for dim in tensors[key].tensor_shape.dim],
+            }
+            for key in sorted(tensors)
+        }
+
+    return {
+        key: {
+            "method": signature.method_name,
+            "inputs": describe(signature.inputs),
+            "outputs": describe(signature.outputs),
+        }
+        for key, signature in sorted(read_meta_graph(path).signature_def.items())
+        if not key.startswith("__")
+    }

@@ -58,6 +58,24 @@ def test_of_a_bag_of_words_each_word_has_its_weight_times_its_count(name):
     assert first.remainder == pytest.approx(rest, abs=1e-6) and first.gap < 1e-4
 
 
+def test_integrated_gradients_are_the_papers_where_the_integral_has_a_closed_form():
+    """Of tanh of a linear model, words share the change as they share the way."""
+    ids, mask = (keras.Input([None], dtype="int32", name=name) for name in ("token_ids", "padding_mask"))
+    vectors = keras.layers.Embedding(9, 4, name="token_embedding", embeddings_initializer="normal")(ids)
+    total = 9.0 * keras.ops.sum(vectors, 1)
+    model = keras.Model({"token_ids": ids, "padding_mask": mask}, keras.layers.Dense(1, "tanh")(total))
+    kernel, bias = model.layers[-1].get_weights()
+    weight = 9.0 * (model.get_layer("token_embedding").get_weights()[0] @ kernel[:, 0])
+    tokens = np.array([4, 5, 6])
+    way = weight[tokens] - weight[MASK]
+    start, end = np.tanh(3 * weight[MASK] + bias[0]), np.tanh(weight[tokens].sum() + bias[0])
+    method = create("integrated_gradients")
+    vectors = VectorModel(model, {"token_ids": 0, "padding_mask": 0}, MASK)
+    (found,) = method.attribute(vectors, [question(tokens, [0, 1, 2], 0)])
+    np.testing.assert_allclose(found.words, way / way.sum() * (end - start), atol=1e-5)
+    assert (found.baseline, found.value) == pytest.approx((start, end), abs=1e-6)
+
+
 @pytest.fixture(scope="module")
 def models(tiny_preset) -> dict:
     names = ("single_label", "multi_label", "regression", "token_classification", "question_answering")
@@ -172,5 +190,5 @@ def test_a_run_explains_by_the_program_and_in_python(trained_project, capsys):
         assert line in capsys.readouterr().err
     assert program.main(["saved_models/tiny", "--input", "texts.txt"]) == 2
     assert "explaining takes the gradients of a run" in capsys.readouterr().err
-    with pytest.raises(UserError, match="an export has no gradients"):
+    with pytest.raises(UserError, match="signature's explanations alone"):
         load("saved_models/tiny").explain(["goal"])

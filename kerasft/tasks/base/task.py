@@ -44,6 +44,7 @@ class Task(TaskData[SectionT, SplitT]):
         fills_masks: whether a text's mask tokens, `mask_token`, are what is answered.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         pipeline: what Hugging Face calls models of this kind, its `pipeline_tag`; None: it has no name for it.
+        likelihood: how it says how likely a text is: `masked`, hiding tokens, or `causal`, from left to right.
         explains: whether `explained` has numbers behind its answers.
         judges: whether `verdict` says of one answer whether it is right.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
@@ -60,6 +61,7 @@ class Task(TaskData[SectionT, SplitT]):
     writes = False
     peft_type: str | None = None
     pipeline: str | None = None
+    likelihood: str | None = None
     explains = False
     judges = False
 

@@ -30,6 +30,7 @@ AROUND = 12  # tokens on either side of a hidden one that a sample shows
 class MaskedLM(Task[MaskedLMConfig, "MaskedRows"]):
     """The task by the contract: rows of the model are full of texts, rows of the data are texts."""
 
+    likelihood = "masked"
     pipeline = "fill-mask"
     section_class = MaskedLMConfig
     kind = KIND

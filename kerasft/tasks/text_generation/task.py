@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
     """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
 
+    likelihood = "causal"
     pipeline = "text-generation"
     section_class = TextGenerationConfig
     one_of_many = True
