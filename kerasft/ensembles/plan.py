@@ -112,6 +112,7 @@ def train_members(
     """
     rows = {split: tables[split] for split in ("train", "validation")}
     train, runs = tables["train"], []
+    numbers = None
     if settings.folds:
         numbers = fold_numbers(len(train), task.stratify(train), settings.members, config.seed)
     shared: dict[str, object] = {}
@@ -119,7 +120,7 @@ def train_members(
         shared["task.labels"] = task.state["labels"]  # a fold may lack one
     for place in range(settings.members):
         mine, seed = rows, config.seed + place
-        if settings.folds:
+        if numbers is not None:
             chosen = numbers == place
             mine = {"train": train.select(np.flatnonzero(~chosen)), "validation": train.select(np.flatnonzero(chosen))}
         name = f"fold-{place}" if settings.folds else f"seed-{seed}"

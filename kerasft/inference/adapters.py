@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasft.attribution.registry import DEFAULT
 from kerasft.data.sources.sources import Record
 from kerasft.errors import UserError
 from kerasft.inference.export import Servable
@@ -47,6 +48,12 @@ class AdaptersPredictor:
         chosen = [self._named(record.values.get(INPUT), record.where) for record in records]
         rows = [self.adapters[name].task.parse_inputs(record) for name, record in zip(chosen, records)]
         return self._answers(rows, chosen)
+
+    def explain(self, texts: Texts, method: str = DEFAULT) -> list[dict[str, Any]]:
+        """Raises UserError: an export of adapters has no explanations."""
+        raise UserError(
+            f"{method}: an export of adapters has no explanations; explain the run of each, such as runs/NAME"
+        )
 
     def _answers(self, rows: Sequence[Row], chosen: Sequence[str]) -> list[dict[str, Any]]:
         answers: dict[int, dict[str, Any]] = {}

@@ -75,6 +75,8 @@ class LocalPredictor:
                 f"{self.task.config.name}: an export gives its own signature's explanations alone (export.explain: "
                 f"{served or 'null'}); explain its run, such as runs/NAME"
             )
+        if not isinstance(self.answerer, Servable):
+            raise UserError(f"{self.task.config.name}: this form of export has no explanations; explain its run")
         outputs = self.answerer.ask(SIGNATURE, self.columns(rows))
         return explanations(outputs, rows, self.inputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.data.prepared.prepared import Prepared
@@ -13,7 +14,7 @@ from kerasft.tasks.base import Task
 
 def run_digest(config: Config, task: Task, prepared: Mapping[str, Prepared]) -> str:
     """Of all that decides what a step does and which weights are best."""
-    parts = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
+    parts: list[Any] = [config.model_dump_json(), json.dumps(task.state, sort_keys=True)]
     for split, rows in prepared.items():
         parts += [] if rows.epochs is None else rows.epochs
         for side in rows.sides:

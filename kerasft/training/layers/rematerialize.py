@@ -68,7 +68,7 @@ class _Rematerialized(Form, keras.layers.Layer):
                     tape.watch(new)
                     outputs_again = Training(called)(new, training=True)
                 _set(states, now)
-                gradients = tape.gradient(keras.tree.flatten(outputs_again), [*new, *variables], upstream)
+                gradients = tape.gradient(keras.tree.flatten(outputs_again), [*new, *variables], list(upstream))
                 inward, of_variables = gradients[: len(new)], gradients[len(new) :]
                 return (inward, of_variables) if variables else inward
 
