@@ -54,7 +54,7 @@ class Mixup(Objective):
 
     def _drawn(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A share, and how many rows further a text's other is: from 1 to one less than there are."""
-        first, second = tf.unstack((self.draws.evenly((2,)) + 1) / 2)
+        first, second = tf.unstack((self.draws.evenly(tf.constant([2])) + 1) / 2)
         place = first * (QUANTILES - 1)
         below = tf.minimum(tf.cast(place, tf.int32), QUANTILES - 2)
         low, high = tf.unstack(tf.gather(self.shares, tf.stack([below, below + 1])))
