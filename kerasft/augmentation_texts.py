@@ -168,8 +168,8 @@ def _masked(section: Any, task: Task) -> Any:
             pairs = zip(words, answer["masks"])
             edits = [edit for bounds, filled in pairs for edit in _filled(source[2], bounds, filled, protected, random)]
             if edits:
-                row, name, text = source
-                yield Source(row, name, text, edits)
+                row, name, marked = source
+                yield Source(row, name, marked, edits)
 
     return make
 

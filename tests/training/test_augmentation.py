@@ -129,7 +129,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(configured, tmp_path, mo
     assert plain["training"]["sha256"] == weak["training"]["sha256"] != whole["training"]["sha256"]
 
 
-@pytest.mark.parametrize("name", ["tags", "answers", "pairs among others"])
+@pytest.mark.parametrize("name", ["tags", "pairs among others"])
 def test_an_epoch_has_the_tokens_of_its_rows(settings, name, tiny_preset):  # noqa: F811
     """A changed text may have more windows than the text that it was: epochs have more or fewer rows."""
     config = with_augment(settings(*TASKS[name]), rows=0.7, variants=3, typos={"words": 1.0})
