@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasft.console.terminal import Terminal
 from kerasft.continual.child_config import child_config
+from kerasft.continual.figures import losers
 from kerasft.continual.lineage import ancestors, is_sequence, lineage_of
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.analytic import Unlearning
@@ -177,7 +178,5 @@ def _matrix(parent: Run, split: str) -> list[list[float]]:
 
 
 def passed(matrix: Sequence[Sequence[float]], gate: float | None) -> bool:
-    """Whether no stage before lost more by the last stage than the gate lets it."""
-    if gate is None or len(matrix) < 2:
-        return True
-    return all(before - after <= gate for before, after in zip(matrix[-2], matrix[-1]))
+    """Whether the tests of no stage before lost more than the gate lets them."""
+    return gate is None or not losers(matrix, gate)

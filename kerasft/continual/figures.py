@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+_ROUNDING = 1e-9  # 0.9 - 0.89 is a little more than 0.01
 Matrix = Sequence[Sequence[float | None]]  # row j, after stage j: the score on the tests of stages 0 to j
 
 
@@ -37,7 +38,7 @@ def figures(matrix: Matrix, sizes: Sequence[int]) -> dict[str, Any]:
     return {
         "final": means[-1],
         "average_incremental": float(np.mean([mean for mean in means if mean is not None])) if whole else None,
-        "forgetting": _forgetting(matrix) if whole and stages > 1 else None,
+        "forgetting": float(np.mean(lost(matrix))) if whole and stages > 1 else None,
         "backward_transfer": (
             float(np.mean([_number(last[i]) - _number(matrix[i][i]) for i in range(stages - 1)]))
             if whole and stages > 1
@@ -53,19 +54,24 @@ def _mean(row: Sequence[float | None], sizes: Sequence[int]) -> float | None:
     return float(np.average([_number(score) for score in row], weights=sizes[: len(row)]))
 
 
-def _forgetting(matrix: Matrix) -> float:
-    last = matrix[-1]
-    best = [max(_number(row[i]) for row in matrix[i:-1]) for i in range(len(matrix) - 1)]
-    return float(np.mean([before - _number(after) for before, after in zip(best, last)]))
-
-
 def _number(score: float | None) -> float:
     assert score is not None  # the rows that are read here were found to be whole
     return score
 
 
+def best_before(matrix: Matrix) -> list[float]:
+    """The best score that the tests of each earlier stage had before the last stage."""
+    return [max(_number(row[i]) for row in matrix[i:-1]) for i in range(len(matrix) - 1)]
+
+
 def lost(matrix: Matrix) -> list[float]:
-    """How much the tests of each earlier stage lost by the last stage, against the stage before it; above 0: a loss."""
-    if len(matrix) < 2:
-        return []
-    return [_number(before) - _number(after) for before, after in zip(matrix[-2], matrix[-1])]
+    """How much the tests of each earlier stage lost by the last stage, against their best score; above 0: a loss.
+
+    Against the best, and not the stage before, so that many small losses are not let through one by one.
+    """
+    return [before - _number(after) for before, after in zip(best_before(matrix), matrix[-1])]
+
+
+def losers(matrix: Matrix, gate: float) -> list[int]:
+    """The earlier stages, from 0, whose tests lost more than `gate`."""
+    return [stage for stage, loss in enumerate(lost(matrix)) if loss > gate + _ROUNDING]

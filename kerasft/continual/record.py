@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasft.atomic import write_atomically
 from kerasft.console.terminal import Terminal
-from kerasft.continual.figures import figures, lost
+from kerasft.continual.figures import best_before, figures, losers
 from kerasft.continual.lineage import parent_entry
 from kerasft.continual.methods.analytic import Unlearning
 from kerasft.continual.methods.base import MEMORY, ROWS, Method
@@ -44,10 +44,9 @@ class Record(Action):
         sizes = np.bincount(job.groups, minlength=len(job.stages)).tolist()
         sizes[: len(job.untouched)] = [rows for _, rows in job.untouched]
         if job.gate is not None:
-            losses = zip(job.stages, lost(matrix), row, matrix[-2] if len(matrix) > 1 else ())
-            self.losers = [
-                f"{stage} {before:.4f} -> {after:.4f}" for stage, loss, after, before in losses if loss > job.gate
-            ]
+            best = best_before(matrix)
+            over = losers(matrix, job.gate)
+            self.losers = [f"{job.stages[stage]} {best[stage]:.4f} -> {row[stage]:.4f}" for stage in over]
         memory = folder / MEMORY
         memory.mkdir(exist_ok=True)
         self.method.keep(measured, memory)
@@ -63,8 +62,8 @@ class Record(Action):
 
     def may_export(self) -> bool:
         if self.losers:
-            losers = ", ".join(self.losers)
-            self.terminal.line(f"gate {self.job.gate:g}: not exported: lost on the tests of {losers}")
+            names = ", ".join(self.losers)
+            self.terminal.line(f"gate {self.job.gate:g}: not exported: lost on the tests of {names}")
         return not self.losers
 
     def _lineage(self, measured: Measured, digests: Sequence[str]) -> dict[str, Any]:

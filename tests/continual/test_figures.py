@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasft.continual.figures import figures, lost
+from kerasft.continual.figures import figures, losers, lost
 
 MATRIX = [[0.9], [0.7, 0.8], [0.8, 0.5, 0.6]]
 SIZES = [10, 10, 20]
@@ -30,8 +30,11 @@ def test_one_stage_forgets_nothing():
     assert lost([[0.5]]) == []
 
 
-def test_what_the_last_stage_lost_is_against_the_stage_before_it():
-    assert lost(MATRIX) == pytest.approx([-0.1, 0.3])
+def test_what_was_lost_is_against_the_best_score_so_that_small_losses_add_up():
+    assert lost(MATRIX) == pytest.approx([0.1, 0.3])
+    slowly = [[0.9], [0.895, 0.8], [0.89, 0.8, 0.7]]
+    assert lost(slowly) == pytest.approx([0.01, 0.0])
+    assert losers(slowly, 0.01) == [] and losers(slowly, 0.009) == [0]
 
 
 def test_a_last_row_that_is_not_whole_is_refused():
