@@ -14,10 +14,8 @@ from kerasft.peft.staying import staying_layers
 
 ALL = {**BACKBONES, "bart": lambda _: make_bart()[0], "t5": lambda _: make_t5()[0]}
 SECTIONS = {
-    "pfeiffer": {"method": "adapter", "width": 3},
     "houlsby": {"method": "adapter", "width": 3, "style": "houlsby"},
     "parallel": {"method": "adapter", "width": 3, "style": "parallel"},
-    "adalora": {"method": "adalora", "rank": 2, "target_rank": 1},
     "prefix": {"method": "prefix", "tokens": 2},
 }
 # Whose attention is of another form.
