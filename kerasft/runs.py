@@ -241,7 +241,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, where: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.", "data.cache", "inspect.", "search")):
+        if not path.startswith(("output.", "export.", "data.cache", "inspect.", "search", "training.tracking")):
             raise UserError(f"{path}: {new!r}, but {where} began with {old!r}; resume with the same config")
 
 

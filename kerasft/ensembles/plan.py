@@ -112,6 +112,7 @@ def train_members(
     """
     rows = {split: tables[split] for split in ("train", "validation")}
     train, runs = tables["train"], []
+    numbers = np.zeros(len(train), np.int64)
     if settings.folds:
         numbers = fold_numbers(len(train), task.stratify(train), settings.members, config.seed)
     shared: dict[str, object] = {}
