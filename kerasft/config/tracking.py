@@ -24,7 +24,7 @@ class WandbConfig(Section):
     project: str = Field("kerasft", min_length=1, description="The project that the run joins.")
     mode: Literal["offline", "online"] = Field(
         "offline",
-        description="offline: to files in the run's folder, for wandb sync; online: to the server as it goes.",
+        description="offline: to files in the run's folder, for `wandb sync`; online: to the server.",
     )
 
 

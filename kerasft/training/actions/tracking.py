@@ -1,4 +1,4 @@
-"""What a run does, told to a program that compares runs: MLflow or Weights & Biases, each imported when it is asked for.
+"""What a run does, told to a program that compares runs: MLflow or Weights & Biases, imported when it is asked for.
 
 What is told: every key of the config, the loss and the learning rate at most 200 times, the figures of each validation.
 No texts, no weights. A run that goes on is the same run there.
