@@ -17,8 +17,8 @@ from kerasft.locks import LOCK, FolderLock, Held, NoLocks, held_by
 # What a run puts into its folder: one that holds anything else is not removed as the remains of a run.
 DRAFT = {"config.yaml", "data.json", "cleaning.json", "run.json", LOCK}
 PARTS = DRAFT | {
-    "checkpoints", "tensorboard", "model", "adapter", "predictions", "metrics.json", "reference.json", "report.html",
-    "finished.json", "lineage.json", "continual", "audit",
+    "checkpoints", "tensorboard", "wandb", "model", "adapter", "predictions", "metrics.json", "reference.json",
+    "report.html", "finished.json", "lineage.json", "continual", "audit",
 }  # fmt: skip
 # The moment between the two renames of an --overwrite is short: where there are no locks, older ones are nobody's.
 BETWEEN_RENAMES = 60.0

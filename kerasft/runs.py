@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 IDENTITY = "run.json"
 LINEAGE = "lineage.json"  # of a stage of continual learning: what it comes from
 AUDIT = "audit"  # the folder that `kerasft audit` leaves in a run
+# Keys that decide nothing of what is learnt.
+MAY_CHANGE = ("output.", "export.", "data.cache", "inspect.", "audit.", "search", "serving.", "training.tracking")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -249,7 +251,7 @@ def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
 def check_same_config(before: Mapping[str, Any], config: Config, where: Any) -> None:
     """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
     for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(("output.", "export.", "data.cache", "inspect.", "audit.", "search", "serving.")):
+        if not path.startswith(MAY_CHANGE):
             raise UserError(f"{path}: {new!r}, but {where} began with {old!r}; resume with the same config")
 
 

@@ -22,6 +22,7 @@ from kerasft.config.search import SearchConfig
 from kerasft.config.section import Section
 from kerasft.config.serving import ServingConfig
 from kerasft.config.tasks import Task
+from kerasft.config.tracking import Tracker
 
 
 class TrainingConfig(Section):
@@ -117,6 +118,9 @@ class TrainingConfig(Section):
     early_stopping: Optional[EarlyStoppingConfig] = None
     evaluate_every: Optional[int] = Field(None, ge=1, description="Steps between validations; null: after each epoch.")
     checkpoint: CheckpointConfig = CheckpointConfig.defaults()
+    tracking: Optional[list[Tracker]] = Field(
+        None, min_length=1, description="Programs that are told what the run does; null: TensorBoard's files alone."
+    )
     deterministic: bool = Field(
         False,
         description="Use only kernels that give the same bits each time. A GPU needs this to resume exactly; "

@@ -33,6 +33,7 @@ from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
+from kerasft.training.actions.tracking import trackers
 from kerasft.training.augmentation import augmented
 from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
@@ -138,7 +139,6 @@ def prepare(job: TrainingJob) -> PreparedRun:
         job.terminal.line(line)
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
-    soup = check_runs(config, job.tables)  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
     prepared, train, figures = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
@@ -160,9 +160,9 @@ def prepare(job: TrainingJob) -> PreparedRun:
         workers=workers,
         recomputed=recomputed_layers(config, assembled.backbone),
         objective=objective,
-        actions=job.actions,
+        actions=(*trackers(config), *job.actions),
         method=assembled.method,
-        soup=soup,
+        soup=check_runs(config, job.tables),
     )
     return PreparedRun(Trainer(plan), prepared, assembled, cache, figures)
 

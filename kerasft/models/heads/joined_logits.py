@@ -6,7 +6,7 @@ the rest. Of equal models the result is the logits of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -63,6 +63,25 @@ def disagreement(members: Sequence[tf.Tensor], weights: Sequence[float], one_of_
     apart = _entropy(mean) - tf.add_n([weight * _entropy(p) for p, weight in zip(each, weights)])
     apart = tf.maximum(apart, 0.0)  # (batch,), (batch, length) or (batch, labels)
     return tf.reduce_max(tf.reshape(apart, [tf.shape(apart)[0], -1]), -1)
+
+
+def of_answers(members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """(windows, length, 2) each -> (windows, length, 2): of the first token and of the last."""
+    return of_classes(_real(members, features), weights, axis=1)
+
+
+def disagreement_of_answers(
+    members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+) -> tf.Tensor:
+    """(windows, length, 2) each -> (windows,): the larger of the first token's and the last one's."""
+    turned = [tf.transpose(each, [0, 2, 1]) for each in _real(members, features)]  # (windows, 2, length)
+    return disagreement(turned, weights, one_of_many=True)
+
+
+def _real(members: Sequence[tf.Tensor], features: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
+    """Logits of each member in which padding has no share of the probabilities."""
+    real = tf.cast(features["padding_mask"], tf.bool)[..., tf.newaxis]
+    return [tf.where(real, _float(logits), OUTSIDE) for logits in members]
 
 
 def spread(members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:

@@ -131,20 +131,16 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     def joined_logits(
         self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        from kerasft.models.heads.joined_logits import of_classes
+        from kerasft.models.heads.joined_logits import of_answers
 
-        return of_classes(_of_tokens(members, features), weights, axis=1)
+        return of_answers(members, weights, features)
 
     def disagreement(
         self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        import tensorflow as tf
+        from kerasft.models.heads.joined_logits import disagreement_of_answers
 
-        from kerasft.models.heads.joined_logits import disagreement
-
-        # (windows, length, 2) -> (windows, 2, length): the probability of each token to be the first, and the last.
-        turned = [tf.transpose(each, [0, 2, 1]) for each in _of_tokens(members, features)]
-        return disagreement(turned, weights, one_of_many=True)
+        return disagreement_of_answers(members, weights, features)
 
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.decode(model({name: features[name] for name in model.input}, training=False), features)
@@ -267,16 +263,6 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return wrong_answers(answers)
-
-
-def _of_tokens(members: Sequence[tf.Tensor], features: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
-    """Logits of each member in which padding has no share of the probabilities."""
-    import tensorflow as tf
-
-    from kerasft.models.heads.joined_logits import OUTSIDE
-
-    real = tf.cast(features["padding_mask"], tf.bool)[..., tf.newaxis]
-    return [tf.where(real, logits, OUTSIDE) for logits in members]
 
 
 def _cut(context: str, start: int, end: int) -> str:
