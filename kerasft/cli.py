@@ -26,6 +26,7 @@ COMMANDS = {
     "merge": ("kerasft.merge", "a preset with its adapter merged into it: kerasft merge RUN DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
+    "init": ("kerasft.init", "write a config for a data file: kerasft init FILE [--task NAME]"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "audit-labels": ("kerasft.audit_labels", "which labels may be wrong? kerasft audit-labels CONFIG --output DIR"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),

@@ -29,6 +29,7 @@ RANKS = (
         "preflight",
         "inspect",
         "audit_labels",
+        "init",
         "merge",
     ),
     ("adapter",),
