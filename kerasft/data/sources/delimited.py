@@ -154,12 +154,12 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
     if header is None:
         return
     names = header[1]
-    if spare_columns := len(names) - len(_without_empty_end(names)):
-        rows.reading.remark(f"{rows.name}: {spare_columns} columns at the end have no name and are left out; they are empty")
     names = with_index(_without_empty_end(names))
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
     spare = len(header[1]) - width
+    if spare:
+        rows.reading.remark(f"{rows.name}: the last {spare} columns have no name and are left out, as they are empty")
     for number, fields, lines in source:
         if width > 1 and not any(fields):
             continue  # separators alone are an empty line too; reuters-r52 has one

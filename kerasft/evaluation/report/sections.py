@@ -39,7 +39,9 @@ def data_findings(report: Report) -> Section | None:
     ]  # fmt: skip
     names = ("Level", "Split", "Kind", "What", "First places", "Fix")
     table = Table([(name, "text") for name in names], rows, visible=20)
-    note = "What kerasft inspect finds in the rows of this run, after data.clean. kerasft inspect --html shows them all."
+    note = (
+        "What kerasft inspect finds in the rows of this run, after data.clean. kerasft inspect --html shows them all."
+    )
     return Section("Data before training", [table] if rows else [], note if rows else f"Nothing is wrong. {note}")
 
 
