@@ -164,7 +164,7 @@ def _pairs(rows: Sequence[Mapping[str, Any]], names: list[str]) -> Guess | None:
         return None
     if source and output and _is_text(rows, source) and _is_text(rows, output):
         why = f"columns {source} and {output}: a text is written for a text"
-        return Guess({"name": "seq2seq"}, {"input": source, "output": output}, [why], "encoder_decoder")
+        return Guess({"name": "seq2seq"}, {"input": source, "output": output}, [why], "encoder_decoder", False)
     return None
 
 
