@@ -91,7 +91,8 @@ def main(folder: Path) -> None:
         corrected[seen] = true[seen]
         noisy, mended, clean = (accuracy(labels) for labels in (given, corrected, true))
         print(
-            f"{name}: AUROC {roc_auc_score(wrong, score):.4f}, precision in the first 500 {wrong[first[:500]].mean():.3f}, "
+            f"{name}: AUROC {roc_auc_score(wrong, score):.4f}, precision in the first 500 "
+            f"{wrong[first[:500]].mean():.3f}, "
             f"test accuracy {noisy:.4f} noisy, {mended:.4f} with {len(seen)} rows corrected, {clean:.4f} clean: "
             f"{(mended - noisy) / (clean - noisy):.0%} of the way"
         )

@@ -35,6 +35,7 @@ COMMANDS = {
     "search": ("kerasft.search.command", "try values of some keys, keep the best: kerasft search CONFIG --trials N"),
     "ensemble": ("kerasft.ensembles.command", "several models as one: kerasft ensemble CONFIG --members 5"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
+    "init": ("kerasft.init", "write a config for a data file: kerasft init FILE [--task NAME]"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "audit-labels": ("kerasft.audit_labels", "which labels may be wrong? kerasft audit-labels CONFIG --output DIR"),
     "augment": (

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.quality.inspection import inspect_tables
 from kerasft.data.tables.table import Table
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.data_summary import data_summary
@@ -19,6 +20,7 @@ from kerasft.evaluation.report.warnings import warnings_of
 from kerasft.runs import Run, Trained
 from kerasft.serving.drift import reference
 from kerasft.tasks.base import Task
+from kerasft.tasks.registry import create_task
 from kerasft.training.actions import Action, Measured
 from kerasft.training.fit import TrainResult
 from kerasft.training.microbatches import chosen_microbatches
@@ -132,6 +134,7 @@ def _report(
         mistakes=task.mistakes(answers)[:WORST],
         points=task.points(answers),
         falling=task.falling,
+        inspection=inspect_tables(run.config, create_task(run.config), tables),
     )
 
 

@@ -30,6 +30,7 @@ RANKS = (
         "inspect",
         "augment",
         "audit_labels",
+        "init",
         "merge",
         "continue",
     ),

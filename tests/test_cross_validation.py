@@ -91,6 +91,9 @@ def test_two_runs_of_one_seed_are_compared(project, capsys):
     assert result["runs"] == {"tiny": metrics[0]["accuracy"], "tiny-compared": metrics[1]["accuracy"]}
     assert result["difference"] == pytest.approx(metrics[0]["accuracy"] - metrics[1]["accuracy"])
     assert result["low"] <= result["difference"] <= result["high"] and result["rows"] == 33
+    report = Path("runs/tiny/report.html").read_text()
+    assert "Data before training" in report and "few rows" in report and "empty texts" not in report
+    assert report.index("Data before training") < report.index("Learning curves")
     assert "the first less the second (data.clean=null)" in capsys.readouterr().out
 
 

@@ -155,3 +155,13 @@ def test_leaks_of_known_data_are_as_the_docs_have_them(name, capsys, tmp_path, m
         alike["count"],
         alike["other_answer"],
     )
+
+
+def test_what_was_assumed_of_a_file_is_a_finding(project, capsys):
+    config = project(CLEAN, other(CLEAN))
+    lines = "".join(f"{row['text']};{row['label']}\n" for row in CLEAN)
+    Path("train.csv").write_text("text;label\n" + lines, encoding="utf-16")
+    inspect.main([config, "--json", "data.train=train.csv"])
+    assumed = [each for each in json.loads(capsys.readouterr().out) if each["kind"] == "assumed"]
+    assert {each["split"] for each in assumed} == {"train"}
+    assert any("utf-16" in each["what"].lower() for each in assumed) and any("';'" in each["what"] for each in assumed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import types
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -144,10 +145,18 @@ class Inspected:
         task: that parsed the rows.
         tables: the splits.
         broken: rows that are not in them.
+        assumed: split -> a line for each thing that was guessed while it was read, such as the encoding.
     """
 
-    def __init__(self, config: Config, task: Task, tables: Mapping[str, Table], broken: Sequence[BrokenRow] = ()):
-        self.config, self.task, self.broken = config, task, broken
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        tables: Mapping[str, Table],
+        broken: Sequence[BrokenRow] = (),
+        assumed: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+    ):
+        self.config, self.task, self.broken, self.assumed = config, task, broken, assumed
         self.splits = {name: SplitRows(name, table, task) for name, table in tables.items()}
 
     def __iter__(self) -> Iterator[SplitRows]:

@@ -20,3 +20,14 @@ class BrokenRows(Check):
             what = f"{len(rows):,} {'row has' if len(rows) == 1 else 'rows have'} {kind}: {rows[0].text}"
             examples = tuple(rows[:MOST_ROWS])
             yield Finding("broken_rows", split, len(rows), "error", what, "fix these rows", examples, {"mistake": kind})
+
+
+class Assumed(Check):
+    """What was guessed while files were read: encodings, separators, forms of JSON, columns that are left out."""
+
+    kinds = {"assumed": "info"}
+
+    def find(self, data: Inspected) -> Iterator[Finding]:
+        for split, lines in data.assumed.items():
+            for line in lines:
+                yield Finding("assumed", split, 1, "info", line)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from kerasft.config.schema import Config
 from kerasft.data.quality.base import LEVELS, Check, Finding, Inspected
 from kerasft.data.quality.registry import CHECKS
 from kerasft.errors import UserError
+
+if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here; tables call this folder
+    from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Task
+
+MOST_IN_PASSING = 10_000_000  # characters, which take about ten seconds
 
 
 def checks_of(own: Sequence[type[Check]]) -> list[Check]:
@@ -29,3 +37,20 @@ def at_or_above(results: Sequence[Finding], level: str) -> list[Finding]:
     """The findings of a level or one above it; `never` is above all."""
     least = LEVELS.index(level) if level in LEVELS else len(LEVELS)
     return [finding for finding in results if LEVELS.index(finding.level) >= least]
+
+
+def inspect_tables(config: Config, task: Task, tables: Mapping[str, Table]) -> list[Finding]:
+    """What an inspection finds in the rows of a run, for its report; [] where they are too many to look at in passing.
+
+    Args:
+        config: of the run.
+        task: a new one, which learns labels here.
+        tables: the splits.
+    """
+    texts = (column for table in tables.values() for name in task.texts for column in table.batches(4096, [name]))
+    size = 0
+    for batch in texts:
+        size += sum(len(text) for values in batch.values() for text in values)
+        if size > MOST_IN_PASSING:
+            return []
+    return findings(Inspected(config, task, tables), checks_of(task.checks))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kerasft.data.quality.base import Check
 from kerasft.data.quality.blanks import Blanks
-from kerasft.data.quality.broken import BrokenRows
+from kerasft.data.quality.broken import Assumed, BrokenRows
 from kerasft.data.quality.characters import Characters
 from kerasft.data.quality.labels import Labels
 from kerasft.data.quality.languages import LanguagesOfTexts
@@ -16,6 +16,7 @@ from kerasft.data.quality.sizes import Sizes
 
 CHECKS: tuple[type[Check], ...] = (
     Sizes,
+    Assumed,
     BrokenRows,
     Blanks,
     Characters,

@@ -158,6 +158,8 @@ def _records(rows: Rows, head: list[Line] | None = None) -> Iterator[Row]:
     _check_header(names, f"{rows.name}:{header[0]}")
     width, several, first = len(names), 0, 0
     spare = len(header[1]) - width
+    if spare:
+        rows.reading.remark(f"{rows.name}: the last {spare} columns have no name and are left out, as they are empty")
     for number, fields, lines in source:
         if width > 1 and not any(fields):
             continue  # separators alone are an empty line too; reuters-r52 has one

@@ -33,15 +33,21 @@ def read_inspected(config: Config, task: Task, checks: Sequence[Check], remark: 
     check_columns(config, task)
     check_stages(config, task)
     broken: list[BrokenRow] = []
-    tables = {}
+    tables, assumed = {}, {}
     for split, source in sources_of(config).items():
-        records = read_records(source, config.data.format, Reading.of(config.data, remark))
+        lines = assumed[split] = []
+
+        def also_keep(line: str, lines: list[str] = lines) -> None:
+            lines.append(line)
+            remark(line)
+
+        records = read_records(source, config.data.format, Reading.of(config.data, also_keep))
         rows = _readable(_until_broken(records, split, broken), split, config, task, checks, broken)
         tables[split] = Table.from_rows(rows, task.schema())
         if not len(tables[split]):
             raise UserError(f"data.{split}: no row can be read; the first: {_first(broken, split)}")
     counted = _counting(config)
-    return Inspected(config, task, apply_stages(tables, counted, task, remark).tables, broken)
+    return Inspected(config, task, apply_stages(tables, counted, task, remark).tables, broken, assumed)
 
 
 def _readable(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 from markupsafe import Markup
 
 if TYPE_CHECKING:
+    from kerasft.data.quality.base import Finding
     from kerasft.evaluation.report.kind import Kind
 
 MOST_ROWS = 200  # classes of a table: a browser shows thousands slowly, and nobody reads them
@@ -40,6 +41,7 @@ class Report:
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
         points: (truth, prediction) of test rows, where both are numbers.
         falling: metrics of which less is better.
+        inspection: what was found in the rows before training.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Report:
     mistakes: Sequence[Mapping[str, Any]] = ()
     points: Sequence[tuple[float, float]] = ()
     falling: Sequence[str] = ()
+    inspection: Sequence[Finding] = ()
 
     @property
     def split(self) -> str:

@@ -133,7 +133,7 @@ class Regression:
         return {"prediction": row["value"], "score": abs(row["value"] - row["truth"])}
 
     def write(self, label: float) -> str:
-        return f"{label:.12g}"
+        return repr(float(label))
 
     def judge(self, targets: np.ndarray, logits: np.ndarray) -> Judgement:
         """The doubt grows with the residual, in units of the numbers' deviation; beyond 3 robust ones it is wrong.
@@ -145,7 +145,7 @@ class Regression:
         distances = np.abs(residuals - np.median(residuals))
         scale = 1.4826 * float(np.median(distances))
         doubt = 1.0 - np.exp(-np.abs(residuals).astype(np.float64) / self.state["deviation"])
-        return Judgement(doubt, [self.write(value) for value in self._values(logits)], wrong=distances > 3.0 * scale)
+        return Judgement(doubt, [f"{value:.6g}" for value in self._values(logits)], wrong=distances > 3.0 * scale)
 
     def answer_sets(self, targets: np.ndarray) -> None:
         return None
