@@ -26,6 +26,7 @@ COMMANDS = {
     "merge": ("kerasft.merge", "a preset with its adapter merged into it: kerasft merge RUN DIR"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
+    "label": ("kerasft.label", "which texts to label next: kerasft label CONFIG --input texts.csv --output next.csv"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "config": ("kerasft.config.commands", "show a config with every default: kerasft config CONFIG [key=value ...]"),
 }

@@ -28,6 +28,7 @@ RANKS = (
         "verify",
         "preflight",
         "inspect",
+        "label",
         "merge",
     ),
     ("adapter",),
