@@ -16,6 +16,7 @@ from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.few_shots.labelling import choose, new_texts, probability_matrix, sheet
+from kerasft.inference.export import Export, Servable
 from kerasft.inference.predictor import open_model
 from kerasft.inference.untrained import is_config
 from kerasft.runs import Run
@@ -60,7 +61,7 @@ def label(model: Path, source: tuple[str, str], output: Path, count: int, by: st
     if output.exists():
         raise UserError(f"--output: {output} exists, and may have labels in it; name another file")
     opened = open_model(model_of(model))
-    task = create_task(opened.config, opened.load_state())
+    task = opened.task if isinstance(opened, Export) else create_task(opened.config, opened.load_state())
     if not opened.config.task.fits_head:
         raise UserError(f"{model}: label is for text_classification with problem single_label")
     rows = unlabelled_rows(task, source, terminal)
@@ -119,8 +120,8 @@ def answers_and_vectors(
     answers = LocalPredictor(trained).answer(texts)
     if by == "uncertainty":
         return answers, None
-    if HEAD not in [layer.name for layer in trained.model.layers]:
-        raise UserError(f"--by: {by} compares vectors of texts, which this model does not have; use uncertainty")
+    if isinstance(trained, Servable) or HEAD not in [layer.name for layer in trained.model.layers]:
+        raise UserError(f"--by: {by} compares vectors of texts, which this model does not give; use uncertainty")
     encoder = keras.Model(trained.model.input, trained.model.get_layer(HEAD).input)
     return answers, outputs_of(encoder, trained.preprocessor, columns)
 
