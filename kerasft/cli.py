@@ -36,6 +36,7 @@ COMMANDS = {
     "ensemble": ("kerasft.ensembles.command", "several models as one: kerasft ensemble CONFIG --members 5"),
     "preflight": ("kerasft.preflight", "would it fit on a TPU? kerasft preflight CONFIG --accelerator v5e-8"),
     "init": ("kerasft.init", "write a config for a data file: kerasft init FILE [--task NAME]"),
+    "label": ("kerasft.label", "which texts to label next: kerasft label CONFIG --input texts.csv --output next.csv"),
     "inspect": ("kerasft.inspect", "what is wrong with the data? kerasft inspect CONFIG [key=value ...]"),
     "audit-labels": ("kerasft.audit_labels", "which labels may be wrong? kerasft audit-labels CONFIG --output DIR"),
     "augment": (

@@ -31,6 +31,7 @@ RANKS = (
         "augment",
         "audit_labels",
         "init",
+        "label",
         "merge",
         "continue",
     ),

@@ -40,7 +40,21 @@ class PromptingConfig(Section):
     score: Literal["sum", "mean"] = Field(
         "sum", description="Of a label text of several tokens: the sum of log-probabilities, or their mean."
     )
+    demonstrations: int = Field(
+        0, ge=0, description="How many rows of data.train stand in the prompt as examples, of method causal_lm."
+    )
+    choose: Literal["balance", "chance"] = Field(
+        "balance", description="Which rows these are: of each label in turn, or any; both by the seed."
+    )
     temperature: float = Field(0.05, gt=0, description="Cosines are divided by it, of method embedding.")
+
+    @model_validator(mode="after")
+    def _examples_of_a_decoder(self) -> "PromptingConfig":
+        if self.demonstrations and self.method != "causal_lm":
+            raise ValueError(
+                f"demonstrations: {self.demonstrations} are for method causal_lm, not {self.method}; set that, or 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_template(self) -> "PromptingConfig":
@@ -68,16 +82,25 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
-    if data.train != []:
-        if prompting.method in ("causal_lm",):
+    if data.train == [] and prompting.demonstrations:
+        return f"prompting.demonstrations: {prompting.demonstrations} are rows of data.train, which is missing; name it"
+    if not answers_untrained(config):
+        if prompting.method == "causal_lm":
             return (
-                f"prompting.method: {prompting.method} answers without training; leave data.train out, or train with "
-                "embedding or masked_lm"
+                "prompting.method: causal_lm answers without training; leave data.train out, set demonstrations, or "
+                "train with embedding or masked_lm"
             )
         return None
     if getattr(config.task, "labels", None) is None:
-        return "task.labels: missing; without data.train nothing else names the labels"
-    return None if data.shots is None else f"data.shots: {data.shots} are drawn from data.train, which is missing"
+        return "task.labels: missing; where nothing is trained nothing else names the labels"
+    if data.shots is not None:
+        return f"data.shots: {data.shots} are rows to train on, and nothing is trained; leave it null"
+    return None
+
+
+def answers_untrained(config: "Config") -> bool:
+    """Whether a run of this config trains nothing: its model answers by label texts, and perhaps by examples."""
+    return config.prompting is not None and (config.data.train == [] or config.prompting.demonstrations > 0)
 
 
 def shots_problem(config: "Config") -> Optional[str]:

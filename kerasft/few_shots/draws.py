@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.few_shots.zero_shot import zero_shot_run
@@ -39,7 +40,7 @@ def train_draws(
     Raises:
         UserError: see `train_run`.
     """
-    if config.data.train == []:
+    if answers_untrained(config):
         return zero_shot_run(config, existing=existing, terminal=terminal, **options)
     if config.data.draws == 1:
         return train_run(config, existing=existing, terminal=terminal, **options)

@@ -10,14 +10,15 @@ from kerasft.errors import UserError
 from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.prompting.prompting import KEY
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, export_run
 from kerasft.tasks.registry import create_task
 
 
 def zero_shot_run(config: Config, *, existing: Existing = "refuse", terminal: Terminal | None = None) -> Outcome:
-    """Writes `runs/NAME` of a config with `prompting` and without `data.train`: the same files, but for what a training
-    alone has.
+    """Writes `runs/NAME` of a config for which nothing is trained, see `answers_untrained`: what others have, too, but
+    for a report and checkpoints.
 
     Args:
         config: its labels are those of `task.labels`.
@@ -42,6 +43,10 @@ def zero_shot_run(config: Config, *, existing: Existing = "refuse", terminal: Te
 
     with run.interruptible():
         assembled = assemble(config, task, preset=preset)
+        section = config.prompting
+        if section is not None and section.demonstrations:
+            fitting = len(task.state[KEY]["examples"])
+            terminal.line(f"prompting: {fitting} of {section.demonstrations} examples fit into half of a row")
         run.begin(tables, resume, overwrite)
         run.save_model(assembled, task)
         training = {"steps": 0, "sha256": weights_digest(assembled.model.variables)}

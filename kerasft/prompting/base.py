@@ -49,6 +49,7 @@ class PromptingMethod(abc.ABC):
 
     def __init__(self, config: Config, inputs: Sequence[str], state: dict[str, Any]):
         assert config.prompting is not None  # who makes a method has seen that there is one
+        self.config = config
         self.section, self.model, self.inputs, self.state = config.prompting, config.model, tuple(inputs), state
 
     def adapt(self, backbone: keras.Model, tokenizer: Any, labels: Labels) -> None:

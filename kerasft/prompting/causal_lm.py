@@ -19,7 +19,8 @@ from kerasft.models.generation.masked_reading import read_masked
 from kerasft.models.tokenizers.encoder import token_encoder
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.calibration import BIAS, LabelBias
-from kerasft.prompting.template_preprocessor import check_tokenizer, template_preprocessor
+from kerasft.prompting.demonstrations import demonstrations
+from kerasft.prompting.template_preprocessor import check_tokenizer, template_preprocessor, token_ids
 from kerasft.prompting.templates import KEY, LABEL, Template
 from kerasft.prompting.verbalizers import label_ids
 
@@ -34,13 +35,36 @@ class Continuation(PromptingMethod):
         check_decoder(backbone)
         encoder = token_encoder(check_tokenizer(tokenizer))
         self.state["label_ids"] = label_ids(labels, encoder, tokenizer, self._template(), LABEL)
+        self.state["examples"] = self._fitting_examples(encoder, labels)
 
     def build(self, backbone: keras.Model, labels: int) -> keras.Model:
         return LabelLikelihoods(backbone, self.state["label_ids"], self.section.score == "mean")
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         room = max(len(tokens) for texts in self.state["label_ids"] for tokens in texts)
-        return template_preprocessor(backbone, tokenizer, self._template(), self.inputs, self.model.max_length, room)
+        template, examples = self._template(), "".join(self.state["examples"])
+        (words, name), *others = template.parts
+        whole = Template(((examples + words, name), *others))
+        return template_preprocessor(backbone, tokenizer, whole, self.inputs, self.model.max_length, room)
+
+    def _fitting_examples(self, encoder: Any, labels: Labels) -> list[str]:
+        """The examples that stand before a prompt: whole ones alone, as many as take half of a row."""
+        if not self.section.demonstrations:
+            return []
+        template, texts = self._template(), dict(zip(labels.names, labels.texts))
+        examples = demonstrations(self.config, self.inputs, labels.names)
+        filled = [
+            template.fill({**dict(zip(self.inputs, each.texts)), LABEL: texts[each.label][0]}) + "\n\n"
+            for each in examples
+        ]
+        counts = np.cumsum([len(ids) for ids in token_ids(encoder, filled)])
+        fitting = int((counts <= self.model.max_length // 2).sum())
+        if not fitting:
+            raise UserError(
+                f"prompting.demonstrations: the first of them has {counts[0]} tokens, more than half of "
+                f"model.max_length, {self.model.max_length}; raise it"
+            )
+        return filled[:fitting]
 
     def load(self, model: keras.Model, preset: str, preprocessor: Any, labels: Labels) -> None:
         """A decoder has its output layer in its backbone."""

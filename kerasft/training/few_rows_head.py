@@ -151,7 +151,7 @@ def left_out_logits(
         kernel, bias: (width, classes) and (classes,) at the minimum.
         penalty: that they were fitted with.
     """
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg import cholesky, solve_triangular
 
     logits = (vectors @ kernel + bias).astype(np.float64)
     used = weights > 0
@@ -164,8 +164,9 @@ def left_out_logits(
     classes, moved = odds.shape[1], np.empty_like(odds)
     for index, p in enumerate(odds.T):
         bend = share * p * (1 - p) * classes / (classes - 1)  # (used,) curvature of each row's loss
-        whole = cho_factor((rows * bend[:, None]).T @ rows + held)
-        lean = np.einsum("rw,wr->r", rows, cho_solve(whole, rows.T))  # how far a unit of gradient moves a row's logit
+        root = cholesky((rows * bend[:, None]).T @ rows + held, lower=True)
+        # How far a unit of a row's gradient moves its logit: rows times the inverse curvature times rows.
+        lean = (solve_triangular(root, rows.T, lower=True) ** 2).sum(0)
         moved[:, index] = lean * share * (p - (truth == index)) / (1 - lean * bend)
     logits[used] += moved
     return logits.astype(np.float32)

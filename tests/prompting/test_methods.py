@@ -1,5 +1,6 @@
 """Scores of each method against what they are by hand, on tiny models."""
 
+import json
 import types
 
 import keras
@@ -19,6 +20,7 @@ from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.prompting.base import Labels
 from kerasft.prompting.calibration import LabelBias, calibrate
 from kerasft.prompting.causal_lm import Continuation, LabelLikelihoods
+from kerasft.prompting.demonstrations import Example, demonstrations
 from kerasft.prompting.embedding import Embedding
 from kerasft.prompting.masked_lm import Cloze
 from kerasft.prompting.scoring import outputs_of
@@ -155,3 +157,26 @@ def test_a_prompt_of_a_decoder_has_the_tokens_of_the_whole_text(small_presets): 
     assert one.method.state["label_ids"] == [
         encode(tf.constant([f" {text}"])).to_list() for text in ("goal match", "bank")
     ]
+
+
+def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(small_presets, tmp_path):  # noqa: F811
+    rows = [{"text": f"{word} fox", "label": label} for word in "ab" for label in LABELS.names]
+    for split, part in (("train", rows), ("test", rows[:1])):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}", demonstrations=2)
+    values = config.model_dump(mode="python")
+    values["data"] |= {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+    values["data"]["columns"] = {"text": "text", "label": "label"}
+    values["model"]["max_length"] = 48
+    keras.utils.set_random_seed(1)
+    backbone, tokenizer = (load(str(small_presets / "decoder")) for load in (load_backbone, load_tokenizer))
+    method = Continuation(read_config(values), ("text",), {})
+    method.adapt(backbone, tokenizer, LABELS)
+    chosen = [each for each in demonstrations(read_config(values), ("text",), LABELS.names)]
+    texts = dict(zip(LABELS.names, [own[0] for own in LABELS.texts]))
+    filled = [f"{each.texts[0]} is {texts[each.label]}\n\n" for each in chosen]
+    assert (
+        1 <= len(method.state["examples"]) <= 2 and method.state["examples"] == filled[: len(method.state["examples"])]
+    )
+    assert Example(("a fox",), "sport") not in chosen  # it stands in test
+    assert {each.label for each in chosen} == set(LABELS.names)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.data import LEAVE_ONE_OUT, Sources
+from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
@@ -58,8 +59,9 @@ def stage_splits(config: Config, task: Task, remark: Remark | None = None, share
 
 def sources_of(config: Config) -> dict[str, Sources]:
     """The splits that have sources of their own, and those."""
-    settings = {split: getattr(config.data, split) for split in ("train", "test", "validation")}
-    drawn = (None, LEAVE_ONE_OUT, [])
+    splits = ("test",) if answers_untrained(config) else ("train", "test", "validation")
+    settings = {split: getattr(config.data, split) for split in splits}
+    drawn = (None, LEAVE_ONE_OUT)
     return {name: source for name, source in settings.items() if source not in drawn and not isinstance(source, float)}
 
 
