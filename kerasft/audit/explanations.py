@@ -21,6 +21,8 @@ def faithfulness(subject: Subject) -> Figures:
     """Whether each method's explanations are true of this model."""
     if not subject.task.explains:
         return without(f"answers of a {subject.task.config.task.name} are not explained word by word")
+    if subject.task.writes:
+        return without("what it writes is explained token by token, by kerasft explain")
     model = subject.predictor.explainer.model
     questions = [asked.question for asked in subject.explained]
     if not questions:

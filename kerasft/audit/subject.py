@@ -49,7 +49,8 @@ class Subject:
         count = min(len(table), settings.rows)
         self.numbers = np.sort(np.random.default_rng(settings.seed).permutation(len(table))[:count])
         self.whole = table.rows(self.numbers)
-        self.rows: list[Row] = [{name: row[name] for name in self.task.inputs} for row in self.whole]
+        known = set(self.task.inputs) <= set(table.schema.names)  # a corpus has no prompts
+        self.rows: list[Row] = [{name: row[name] for name in self.task.inputs} for row in self.whole] if known else []
 
     @functools.cached_property
     def answers(self) -> list[dict[str, Any]]:

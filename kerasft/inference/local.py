@@ -84,10 +84,11 @@ class LocalPredictor:
     def explainer(self) -> Explainer:
         """What explains a run; made at the first call. Raises UserError: the model can't be explained."""
         from kerasft.attribution.explainer import Explainer
+        from kerasft.attribution.written import WrittenExplainer
 
         assert isinstance(self.answerer, Trained)  # exports have none
         check_explains(self.task)
-        return Explainer(self.answerer)
+        return (WrittenExplainer if self.task.writes else Explainer)(self.answerer)
 
     def stream(self, text: str) -> Iterator[str]:
         """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""

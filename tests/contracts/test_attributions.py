@@ -6,17 +6,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.task_rows import configured, settings  # noqa: F401
 from support.tiny_models import make_tiny
 
 from kerasft import load
+from kerasft.assembly import assemble
 from kerasft.attribution.base import Question
 from kerasft.attribution.explainer import Explainer
 from kerasft.attribution.registry import ATTRIBUTIONS, create
 from kerasft.attribution.shap import TreeShap
 from kerasft.attribution.vectors import VectorModel
+from kerasft.attribution.written import WrittenExplainer
+from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.explain import program
 from kerasft.runs import Trained
+from kerasft.tasks.registry import create_task
 
 # On a linear model: the baseline that the parts are measured from.
 EXACT = {"integrated_gradients": "mask", "gradient_times_input": "zero", "occlusion": "mask", "shap": "mask"}
@@ -167,6 +172,24 @@ def test_every_part_of_an_answer_is_explained(models):
     assert [found["label"] for found in labels] == (answer["labels"] or [answer["label"]])
     (relation,) = explained("relation_extraction", text="<e1>goal</e1> of the <e2>team</e2>")
     assert relation["label"] in models["relation_extraction"].task.state["labels"]
+
+
+def test_each_written_token_is_explained_by_what_stands_before_it(configured):  # noqa: F811
+    config = configured("answers to prompts")
+    task = create_task(config)
+    made = assemble(config, task, preset=None, train=load_splits(config, task)["train"])
+    explainer = WrittenExplainer(Trained(task, made.preprocessor, made.model))
+    lines = list(explainer.explain([{"input": "goal of the team"}], create("integrated_gradients")))
+    assert lines[0]["written"] == "".join(line["label"] for line in lines) and len(lines) > 1
+    for line in lines:
+        assert line["written"][line["start"] : line["end"]] == line["label"] and line["completeness_gap"] < 0.01
+        for word in line["words"]:
+            assert word["input"] == "prompt" or (word["score"] is None) == (word["start"] >= line["start"])
+    second = explainer.ask([{"input": "goal of the team"}])[0][1].question
+    logits, token = made.model({name: value[None] for name, value in second.features.items()}), second.index[0, 1]
+    assert lines[1]["value"] == pytest.approx(float(logits[0, -1, token]), abs=1e-5)
+    with pytest.raises(UserError, match="this model writes texts"):
+        explainer.ask([{"input": "goal"}], label="x")
 
 
 def test_a_run_explains_by_the_program_and_in_python(trained_project, capsys):

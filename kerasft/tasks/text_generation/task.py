@@ -28,6 +28,7 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
     """The task by the contract; a row of the data is a text, a prompt with its answer, or a dialogue."""
 
     likelihood = "causal"
+    explains = True
     pipeline = "text-generation"
     section_class = TextGenerationConfig
     one_of_many = True
