@@ -18,8 +18,8 @@ from kerasft.data.stages.shots import Shots
 
 # Shares are drawn before train is cleaned, so that a run with `data.clean` and one without are measured on the same
 # rows; test comes first, so that it is the same whatever is validated on. Shots are all that there is to learn from, so
-# a share of validation is one of them. Corrections come next, as they are about rows as they were read; then what changes
-# texts, so that those are compared as they will be learnt. Conflicts are counted before copies go.
+# a share of validation is one of them. Corrections come next, as they are about rows as they were read; then what
+# changes texts, so that those are compared as they will be learnt. Conflicts are counted before copies go.
 STAGES: tuple[Stage, ...] = (
     Sample(),
     HeldOut("test"),
