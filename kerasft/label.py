@@ -16,10 +16,11 @@ from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.few_shots.labelling import choose, new_texts, probability_matrix, sheet
-from kerasft.inference.export import Export, Servable
+from kerasft.inference.export import AdaptersExport, Export, Servable
 from kerasft.inference.predictor import open_model
 from kerasft.inference.untrained import is_config
 from kerasft.runs import Run
+from kerasft.serving.formats.converted import ConvertedExport
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
@@ -61,6 +62,8 @@ def label(model: Path, source: tuple[str, str], output: Path, count: int, by: st
     if output.exists():
         raise UserError(f"--output: {output} exists, and may have labels in it; name another file")
     opened = open_model(model_of(model))
+    if isinstance(opened, (AdaptersExport, ConvertedExport)):
+        raise UserError(f"{model}: is an export of another form; label takes a run or saved_models/NAME of one model")
     task = opened.task if isinstance(opened, Export) else create_task(opened.config, opened.load_state())
     if not opened.config.task.fits_head:
         raise UserError(f"{model}: label is for text_classification with problem single_label")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasft.atomic import write_atomically, write_folder
+from kerasft.config.differences import check_same_config
 from kerasft.config.folders import check_folders
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 IDENTITY = "run.json"
 LINEAGE = "lineage.json"  # of a stage of continual learning: what it comes from
 AUDIT = "audit"  # the folder that `kerasft audit` leaves in a run
-# Keys that decide nothing of what is learnt.
-MAY_CHANGE = ("output.", "export.", "data.cache", "inspect.", "audit.", "search", "serving.", "training.tracking")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
@@ -246,18 +245,3 @@ class Trained:
 def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
     """Split -> digest of its rows."""
     return {split: table.fingerprint() for split, table in tables.items()}
-
-
-def check_same_config(before: Mapping[str, Any], config: Config, where: Any) -> None:
-    """Raises UserError where a run would go on with another config than it began with; where it lies may change."""
-    for path, old, new in _differences(before, config.model_dump(mode="json")):
-        if not path.startswith(MAY_CHANGE):
-            raise UserError(f"{path}: {new!r}, but {where} began with {old!r}; resume with the same config")
-
-
-def _differences(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-    elif old != new:
-        yield path, old, new

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.atomic import write_atomically
+from kerasft.config.differences import check_same_config
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.errors import UserError
-from kerasft.runs import check_same_config
 from kerasft.session import Existing
 
 if TYPE_CHECKING:

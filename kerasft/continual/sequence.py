@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasft.config.differences import check_same_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.continual.methods.registry import check_method
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import StagePlan, plan_stages
 from kerasft.errors import UserError
-from kerasft.runs import Run, check_same_config, fingerprints
+from kerasft.runs import Run, fingerprints
 from kerasft.session import Existing, Outcome
 from kerasft.tasks.registry import create_task
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.atomic import write_atomically
+from kerasft.config.differences import check_same_config
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
@@ -25,7 +26,7 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import Interrupted, UserError
 from kerasft.invocation import training_command
 from kerasft.run_folder import check_free, is_run
-from kerasft.runs import Run, check_same_config
+from kerasft.runs import Run
 from kerasft.session import Existing, train_run
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task

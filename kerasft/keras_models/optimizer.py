@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasft.config.schema import OptimizerConfig
+from kerasft.config.optimizer import OptimizerConfig
 from kerasft.training.weight_decay import decayed
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.atomic import write_atomically
+from kerasft.config.differences import check_same_config
 from kerasft.config.load import dump_config
 from kerasft.config.ranges import with_values
 from kerasft.config.schema import Config
 from kerasft.config.search import SearchConfig, space_of
 from kerasft.errors import UserError
 from kerasft.invocation import command
-from kerasft.runs import check_same_config
 
 IDENTITY = "search.json"
 # Keys of the section that may be others when a search goes on.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,6 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.data.cache.cache import FeatureCache
-from kerasft.data.prepared.beside import with_beside
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import Cluster
@@ -26,15 +24,12 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.warnings import unreachable_warnings
 from kerasft.models.blocks import layer_depths, transformer_blocks
 from kerasft.models.parameter_counts import trained_share
-from kerasft.models.tokenizers.digest import reader_digest
-from kerasft.models.tokenizers.traced import graph_seconds
 from kerasft.run_adapter import save_adapter
 from kerasft.run_folder import hold
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.actions import Action
 from kerasft.training.actions.tracking import trackers
-from kerasft.training.augmentation import augmented
 from kerasft.training.batches import check_batch
 from kerasft.training.checkpoints.checkpoint_folder import CheckpointDir, checkpoint_folder
 from kerasft.training.digest import run_digest
@@ -46,6 +41,7 @@ from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.soup import check_runs, make_soup
+from kerasft.training.tokenized import tokenized
 from kerasft.training.trainer import Trainer
 
 
@@ -140,7 +136,9 @@ def prepare(job: TrainingJob) -> PreparedRun:
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
-    prepared, train, figures = workers.run_on_all(lambda: _tokenized(job, assembled, cache, objective))
+    prepared, train, figures = workers.run_on_all(
+        lambda: tokenized(config, task, job.tables, assembled, cache, objective, job.terminal)
+    )
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
@@ -190,33 +188,6 @@ def _check_fit_head(config: Config, workers: Workers) -> None:
 def recomputed_layers(config: Config, backbone: keras.Model) -> list[keras.layers.Layer]:
     """The layers that `training.rematerialize` is about."""
     return transformer_blocks(backbone) if config.training.rematerialize else []
-
-
-def _tokenized(
-    job: TrainingJob, assembled: Assembled, cache: FeatureCache | None, objective: Objective
-) -> tuple[dict[str, Prepared], Prepared, dict[str, Any]]:
-    """Every split as the model reads it; what a training learns from, with what the objective reads beside; figures."""
-    prepared, task = {}, job.task
-    reader = reader_digest(assembled.backbone, assembled.tokenizer) if cache else None
-
-    def tokenize(split: str, table: Table) -> Prepared:
-        weighted = split == "train"
-        make = functools.partial(task.prepare, table, assembled.preprocessor, weighted=weighted)
-        settings = {**task.features_made_from(weighted), "reader": reader}
-        return make() if cache is None else cache.prepared(split, table, settings, make)
-
-    with job.terminal.progress("tokenize", sum(map(len, job.tables.values())), unit="examples") as line:
-        count, before = 0, graph_seconds()
-        for split, table in job.tables.items():
-            prepared[split] = tokenize(split, table)
-            count += len(table)
-            line.graph_seconds = graph_seconds() - before
-            line.update(count)
-    train, figures, lines = augmented(job.run.config, task, job.tables["train"], prepared["train"], tokenize)
-    for message in (*lines, *(cache.lines() if cache else ())):
-        job.terminal.line(message)
-    objective.read_rows(job.tables["train"])
-    return prepared, with_beside(train, objective.beside_targets(train)), figures
 
 
 def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> TrainResult:

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasft.config import schema
+from kerasft.config.optimizer import OptimizerConfig
+from kerasft.config.training import TrainingConfig
 from kerasft.errors import UserError
 from kerasft.kernels import operations
 from kerasft.training.layers.deferred_rows import DeferredRows
@@ -24,7 +25,7 @@ _traced = threading.local()
 
 
 def create_optimizer(
-    config: schema.TrainingConfig,
+    config: TrainingConfig,
     steps: int,
     model: keras.Model,
     depths: Mapping[str, int],
@@ -74,7 +75,7 @@ def create_optimizer(
     return optimizer
 
 
-def _factors(config: schema.OptimizerConfig, variables: Sequence, depths: Mapping[str, int]) -> Iterator[float]:
+def _factors(config: OptimizerConfig, variables: Sequence, depths: Mapping[str, int]) -> Iterator[float]:
     """What the learning rate of each variable is multiplied by."""
     top = max(depths.values(), default=0) + 1
     head = (config.head_learning_rate or config.learning_rate) / config.learning_rate
@@ -230,7 +231,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         steps: number of the run's last step, at which the decay ends.
     """
 
-    def __init__(self, config: schema.OptimizerConfig, steps: int):
+    def __init__(self, config: OptimizerConfig, steps: int):
         self.config, self.steps = config, steps
         warmup = config.warmup * steps if config.warmup < 1 else config.warmup
         self.warmup_steps = min(math.ceil(warmup), steps)

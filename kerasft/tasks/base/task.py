@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.errors import UserError
 from kerasft.tasks.base.data import SectionT, SplitT, TaskData
 from kerasft.tasks.base.declarations import Dialogue, Explained
+from kerasft.tasks.base.outcomes import TaskOutcomes
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(TaskData[SectionT, SplitT]):
+class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,
@@ -208,18 +209,6 @@ class Task(TaskData[SectionT, SplitT]):
         """
         raise UserError(f"{self.config.task.name}: its answers are not explained word by word")
 
-    # Evaluation: NumPy.
-    def tune(self, split: SplitT, logits: np.ndarray) -> None:
-        """Chooses decision thresholds on the validation split and keeps them in `state`."""
-
-    @abc.abstractmethod
-    def metrics(self, split: SplitT, logits: np.ndarray) -> dict[str, Any]:
-        """A whole split and its logits -> JSON-able metrics, `headline` among them."""
-
-    @abc.abstractmethod
-    def interval(self, split: SplitT, logits: np.ndarray) -> dict[str, Any]:
-        """The headline figure's confidence interval: {metric, low, high, level, ...}."""
-
     def predictions(self, table: Table, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, Any]]:
         """One JSON-able row an example: its texts, the truth, the answer."""
         for indices, targets, outputs in self._decoded_rows(split, logits):
@@ -237,44 +226,3 @@ class Task(TaskData[SectionT, SplitT]):
             features, targets, _ = split.batch(indices)
             outputs = self.decode(tf.constant(logits[indices]), tf.nest.map_structure(tf.constant, features))
             yield indices, targets, {name: value.numpy() for name, value in outputs.items()}
-
-    def watched(self, split: SplitT, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """Answers to a split by the names of the served model's outputs, those whose distribution a server watches.
-
-        None where answers are vectors or free text: of these tasks only the texts are watched.
-        """
-        yield from ()
-
-    def answer_metrics(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
-        """Rows of `predictions` -> JSON-able metrics of answers that took long to make, of a finished model alone."""
-        return {}
-
-    @abc.abstractmethod
-    def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        """What `decode` gave, as NumPy arrays -> one JSON-able answer a row, for `predict` and predictions/."""
-
-    @abc.abstractmethod
-    def truth(self, target: np.ndarray) -> Any:
-        """One row of `targets` -> what stands beside its answer in predictions/."""
-
-    def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
-        """An answer in a form in which equal ones are equal, and how right it is, 0 to 1; where the task `judges`.
-
-        Args:
-            answer: one of `rows`.
-            row: of `schema`, with the truth.
-        """
-        raise NotImplementedError(f"{type(self).__name__} does not judge single answers")
-
-    # The report.
-    def class_counts(self, split: SplitT) -> dict[str, int]:
-        """Rows of each class, where the task has classes."""
-        return {}
-
-    def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows of predictions/ -> {text, text_pair?, truth, prediction, score}, the most confidently wrong first."""
-        return []
-
-    def points(self, answers: list[dict[str, Any]]) -> list[tuple[float, float]]:
-        """Rows of predictions/ -> (truth, prediction), where both are numbers."""
-        return []

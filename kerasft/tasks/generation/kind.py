@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from kerasft.evaluation.report.kind import Kind
 from kerasft.evaluation.report.labels import WRITTEN
-from kerasft.evaluation.report.sections import (
-    beside_copies,
-    data,
-    learning_curves,
-    scores_by_split,
-    setup,
-    written_texts,
-)
+from kerasft.evaluation.report.sections import data, learning_curves, scores_by_split, setup
+from kerasft.evaluation.report.text_sections import beside_copies, written_texts
 
 TOKENS = ("perplexity", "log_loss", "bits_per_byte", "accuracy")  # figures of each token that follows
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from kerasft.evaluation.answer_measures import Watched
 from kerasft.evaluation.report.kind import Kind
-from kerasft.evaluation.report.sections import data, learning_curves, masked_texts, scores_by_split, setup
+from kerasft.evaluation.report.sections import data, learning_curves, scores_by_split, setup
+from kerasft.evaluation.report.text_sections import masked_texts
 
 KIND = Kind(
     name="masked lm",

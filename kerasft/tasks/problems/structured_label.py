@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasft.config.schema import Config
-from kerasft.config.tasks import OutOfScopeConfig, TextClassificationConfig
+from kerasft.config.text_classification import OutOfScopeConfig, TextClassificationConfig
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.problems.single_label import SingleLabel

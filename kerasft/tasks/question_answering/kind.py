@@ -17,7 +17,8 @@ from kerasft.evaluation.answer_measures import (
 )
 from kerasft.evaluation.report.console import answers_table
 from kerasft.evaluation.report.kind import Kind
-from kerasft.evaluation.report.sections import data, learning_curves, mistakes, scores_by_split, setup
+from kerasft.evaluation.report.sections import data, learning_curves, scores_by_split, setup
+from kerasft.evaluation.report.text_sections import mistakes
 
 KIND = Kind(
     name="question answering",

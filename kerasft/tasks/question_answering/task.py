@@ -11,9 +11,10 @@ from kerasft.config.tasks import QuestionAnsweringConfig
 from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.quality.folding import folded
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
+from kerasft.tasks.base import Explained, Task, Unreachable
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.question_answering import rows
+from kerasft.tasks.question_answering.answers import json_answer, predicted_answers
 from kerasft.tasks.question_answering.audit import judge_answers
 from kerasft.tasks.question_answering.checks import AnswerBorders
 from kerasft.tasks.question_answering.kind import KIND, wrong_answers
@@ -218,26 +219,10 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
         decoded = self._decoded(split, logits).answers
         exact, f1, _ = split_scores(split, decoded["start"], decoded["end"])
-        batches = table.batches(DECODED_AT_ONCE)
-        questions = (dict(zip(batch, values)) for batch in batches for values in zip(*batch.values()))
-        for number, row in enumerate(questions):
-            context, spans = row["context"], {name: values[number] for name, values in decoded.items()}
-            texts = {
-                "answer": _cut(context, spans["start"], spans["end"]),
-                "answers": [_cut(context, start, end) for start, end in zip(spans["starts"], spans["ends"])],
-            }
-            yield {
-                **({"id": row["id"]} if row["id"] is not None else {}),
-                "question": row["question"],
-                "context": context,
-                "truth": [context[start:end] for start, end in zip(row["starts"], row["ends"])],
-                **_answer(spans | texts),
-                "exact_match": bool(exact[number]),
-                "f1": float(f1[number]),
-            }
+        yield from predicted_answers(table, decoded, exact, f1)
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        return [_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
+        return [json_answer(dict(zip(outputs, row))) for row in zip(*outputs.values())]
 
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
         given = folded(answer["answer"])
@@ -263,27 +248,3 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return wrong_answers(answers)
-
-
-def _cut(context: str, start: int, end: int) -> str:
-    return context[start:end] if start >= 0 else ""
-
-
-def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of `decode`'s outputs, without the batch -> JSON-able."""
-    columns = [row[name] for name in ("answers", "starts", "ends", "scores")]
-    return {
-        "answer": _text(row["answer"]),
-        "start": int(row["start"]),
-        "end": int(row["end"]),
-        "score": float(row["score"]),
-        "n_best": [
-            {"text": _text(text), "start": int(start), "end": int(end), "score": float(score)}
-            for text, start, end, score in zip(*columns)
-            if start >= 0
-        ],
-    }
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else value

@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasft.evaluation.answer_measures import Watched
 from kerasft.evaluation.report.kind import Kind
-from kerasft.evaluation.report.sections import NUMBERS, data, learning_curves, mistakes, scores_by_split, setup
+from kerasft.evaluation.report.sections import NUMBERS, data, learning_curves, scores_by_split, setup
+from kerasft.evaluation.report.text_sections import mistakes
 
 SCORED_PAIRS = Kind(
     name="scored pairs",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kerasft.evaluation.answer_measures import Watched
 from kerasft.evaluation.report.kind import Kind
-from kerasft.evaluation.report.sections import data, learning_curves, scores_by_split, setup, written_texts
+from kerasft.evaluation.report.sections import data, learning_curves, scores_by_split, setup
+from kerasft.evaluation.report.text_sections import written_texts
 from kerasft.tasks.generation.kind import TOKENS, WRITTEN_ANSWERS
 
 CORPUS = Kind(

@@ -17,6 +17,7 @@ from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import check_unknown, fit_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
+from kerasft.tasks.token_classification.answers import entity_rows, entity_verdict, padded_entities
 from kerasft.tasks.token_classification.audit import judge_entities
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
@@ -212,14 +213,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
             }
 
     def watched(self, split: PreparedWindows, logits: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        predicted, scores = self._decode_split(split, logits)
-        names = np.array(self.state["labels"], object)[predicted.types]
-        rows_of_text = predicted.by_text(split.texts)
-        counts = np.array([len(at) for at in rows_of_text])
-        padded = {name: np.zeros((len(rows_of_text), max(counts, default=0)), object) for name in ("types", "scores")}
-        for number, at in enumerate(rows_of_text):
-            padded["types"][number, : len(at)], padded["scores"][number, : len(at)] = names[at], scores[at]
-        yield padded | {"count": counts}
+        yield padded_entities(*self._decode_split(split, logits), split.texts, self.state["labels"])
 
     def check_audit(self) -> None:
         if self.section.crf:
@@ -239,20 +233,10 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         return {"text": text[start:end], "type": self.state["labels"][kind], "start": start, "end": end}
 
     def rows(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        names = {"text": "entities", "type": "types", "start": "starts", "end": "ends", "score": "scores"}
-        columns = [outputs[name].tolist() for name in names.values()]
-        return [
-            {"entities": [dict(zip(names, map(_plain, entity))) for entity in list(zip(*row))[:count]]}
-            for *row, count in zip(*columns, outputs["count"].tolist())
-        ]
+        return entity_rows(outputs)
 
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
-        """Entities are their words and types, wherever they stand; right as F1 counts them, 1 where there are none."""
-        spans = zip(row["starts"], row["ends"], row["label"])
-        true = {(row["text"][start:end].casefold(), kind) for start, end, kind in spans}
-        given = {(entity["text"].casefold(), entity["type"]) for entity in answer["entities"]}
-        size = len(true) + len(given)
-        return tuple(sorted(given)), 2 * len(true & given) / size if size else 1.0
+        return entity_verdict(answer, row)
 
     def truth(self, target: np.ndarray) -> list[str]:
         """Tags of one window's tokens -> their names, without those that have none."""
@@ -264,7 +248,3 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def mistakes(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return wrong_texts(answers)
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8") if isinstance(value, bytes) else value

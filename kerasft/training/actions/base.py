@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasft.config import schema
+from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.runs import Run, Trained
@@ -36,7 +36,7 @@ class Training:
     checkpoints: Checkpoints
     steps: int
     metric: str
-    saving: schema.CheckpointConfig
+    saving: CheckpointConfig
     folder: Path
     terminal: Terminal
     model: keras.Model | None = None

@@ -96,8 +96,8 @@ class TrackMlflow(Tracking):
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report how it is used
-        import mlflow
-        from mlflow.entities import Param
+        import mlflow  # pyright: ignore[reportMissingImports]: an extra
+        from mlflow.entities import Param  # pyright: ignore[reportMissingImports]: an extra
 
         self.client = mlflow.MlflowClient(tracking_uri=self.section.uri)
         experiment = self.client.get_experiment_by_name(self.section.experiment)
@@ -129,7 +129,7 @@ class TrackWandb(Tracking):
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would send its own errors home
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]: an extra
 
         self.run = wandb.init(
             project=self.section.project,
