@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasft.config.header import header_line, name_data_source
 from kerasft.config.load import ConfigLike, read_config
@@ -15,12 +15,15 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.signals import ENDS, terminable
 from kerasft.console.terminal import Terminal, run_program
-from kerasft.data.tables.splits import check_columns
+from kerasft.data.tables.splits import check_columns, stage_splits
 from kerasft.errors import Interrupted, UserError
 from kerasft.invocation import command, install_command
 from kerasft.locks import FolderLock, Held, NoLocks
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.registry import create_task
+
+if TYPE_CHECKING:
+    from kerasft.search.folder import SearchFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,7 +86,7 @@ def run_search(
     if hours is not None and hours <= 0:
         raise UserError(f"--hours {hours:g}: write a number above 0")
     search = SearchFolder.of(loaded)
-    _check(loaded)
+    _check(loaded, search)
     search.begin(resume)
     # A comment at the head of a file, which a dict and a Config do not have.
     source = header_line(config, "data") if isinstance(config, (str, os.PathLike)) else ""
@@ -141,8 +144,8 @@ def _worked(search: Any, most: int, until: float | None, runner: Any, terminal: 
                 lock.release(ending)
 
 
-def _check(config: Config) -> None:
-    """Raises UserError for what each trial would fail by, before anything is written."""
+def _check(config: Config, search: SearchFolder) -> None:
+    """Raises UserError for what each trial would fail by, its rows among that, before anything is written."""
     if config.training.strategy in ("multi_worker", "tpu"):
         raise UserError(
             f"training.strategy: {config.training.strategy} is not for a search, whose trials are processes of one "
@@ -152,6 +155,8 @@ def _check(config: Config) -> None:
     task.check_config()
     check_columns(config, task)
     resolve_preset(config.model.preset)
+    rows = search.trial(0, {})  # without test
+    task.fit(stage_splits(rows, task, lambda line: None).tables)
 
 
 def _check_installed() -> None:

@@ -103,10 +103,10 @@ def _figures(job: Job, metrics: dict[str, Any]) -> dict[str, Any]:
         "size": 4 * metrics["model"]["parameters"],
         "data": json.loads((job.folder / "data.json").read_text(encoding="utf-8")),
     }
-    return figures | ({"latency": _latency(job.folder)} if job.latency else {})
+    return figures | ({"latency": latency_of(job.folder)} if job.latency else {})
 
 
-def _latency(folder: Path) -> float:
+def latency_of(folder: Path) -> float:
     """Milliseconds of an answer to one text: the median of 20, of the model as it is served by `kerasft.load`."""
     run, predictor, times = Run.open(folder), load(folder), []
     sample = create_task(run.config, run.load_state()).sample()

@@ -8,7 +8,7 @@ import pytest
 from kerasft import train
 from kerasft.console.terminal import Silent
 from kerasft.search import command
-from kerasft.search.trial import run_job
+from kerasft.search.trial import latency_of, run_job
 
 
 class Killed(BaseException):
@@ -74,3 +74,7 @@ def test_a_rate_at_which_training_diverges_is_a_trial_that_failed(project, capsy
         patch.setattr("kerasft.search.process.TrialProcess", Process)
         assert command.main([str(config), "--trials", "1"]) == 2
     assert "no trial came to its end, so nothing won; trial 0: diverged: the loss" in capsys.readouterr().err
+
+
+def test_the_latency_of_a_run_is_that_of_one_answer(trained_project):
+    assert 0 < latency_of(trained_project / "runs" / "tiny") < 10_000  # milliseconds

@@ -55,13 +55,15 @@ class FakeRunner:
 
 
 def write_config(folder: Path, preset: Path, **search) -> Path:
+    rows = str(folder / "rows.jsonl")
+    Path(rows).write_text('{"t": "one", "l": "a"}\n{"t": "two", "l": "b"}\n', encoding="utf-8")
     values = {
         "name": "fake",
         "task": {"name": "text_classification"},
         "model": {"preset": str(preset)},
         "data": {
-            "train": "t.jsonl",
-            "validation": "v.jsonl",
+            "train": rows,
+            "validation": rows,
             "test": "x.jsonl",
             "columns": {"text": "t", "label": "l"},
         },

@@ -7,6 +7,7 @@ No texts, no weights. A run that goes on is the same run there.
 from __future__ import annotations
 
 import abc
+import importlib
 import importlib.util
 import json
 import os
@@ -96,8 +97,9 @@ class TrackMlflow(Tracking):
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report how it is used
-        import mlflow  # pyright: ignore[reportMissingImports]: an extra
-        from mlflow.entities import Param  # pyright: ignore[reportMissingImports]: an extra
+        # By name: a type checker need not have what few users have.
+        mlflow: Any = importlib.import_module("mlflow")
+        entities: Any = importlib.import_module("mlflow.entities")
 
         self.client = mlflow.MlflowClient(tracking_uri=self.section.uri)
         experiment = self.client.get_experiment_by_name(self.section.experiment)
@@ -108,7 +110,7 @@ class TrackMlflow(Tracking):
             self.client.update_run(self.run, status="RUNNING")
             return
         self.run = self.client.create_run(at, run_name=self.config.name, tags={self.TAG: identity}).info.run_id
-        rows = [Param(key, value[:_LONGEST]) for key, value in values.items()]
+        rows = [entities.Param(key, value[:_LONGEST]) for key, value in values.items()]
         for start in range(0, len(rows), 100):  # its limit
             self.client.log_batch(self.run, params=rows[start : start + 100])
 
@@ -129,7 +131,7 @@ class TrackWandb(Tracking):
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would send its own errors home
-        import wandb  # pyright: ignore[reportMissingImports]: an extra
+        wandb: Any = importlib.import_module("wandb")
 
         self.run = wandb.init(
             project=self.section.project,
