@@ -64,7 +64,8 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     """
     resolved = read_config(config, overrides)
     if find_cluster(resolved, os.environ) is None:  # several workers would make them several times
-        make_texts(resolved, options.get("tables"), options.get("terminal") or Terminal())
+        terminal, keep = options.get("terminal") or Terminal(), options.get("existing") == "resume"
+        make_texts(resolved, options.get("tables"), terminal, keep)
     if resolved.augment is not None and resolved.augment.measure:
         return train_and_measure(resolved, **options)
     return train_run(resolved, **options)
