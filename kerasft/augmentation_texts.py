@@ -49,13 +49,14 @@ class Source:
             yield {name: row[name] for name in inputs}
 
 
-def make_texts(config: Config, tables: Mapping[str, Table] | None, terminal: Terminal) -> None:
+def make_texts(config: Config, tables: Mapping[str, Table] | None, terminal: Terminal, keep: bool = False) -> None:
     """Makes the texts of every method that takes models, where they are not there or other models would make them.
 
     Args:
         config: with `augment`.
         tables: train among them; None: they are read.
         terminal: shows progress.
+        keep: what is there stays, whichever models made it: a run that goes on has to see the same rows.
 
     Raises:
         UserError: there is no such model, or it does something else.
@@ -74,7 +75,7 @@ def make_texts(config: Config, tables: Mapping[str, Table] | None, terminal: Ter
         task.fit(tables)
     for name, section in methods.items():
         file = texts_file(config.augment, name, section, tables["train"])
-        if file.is_file() and read_texts(file)[0]["models"] == digests[name]:
+        if file.is_file() and (keep or read_texts(file)[0]["models"] == digests[name]):
             continue
         texts, kept, alternatives = _made(name, section, tables["train"], task, terminal)
         header = {"method": name, "models": digests[name], "texts": texts, "kept": kept}

@@ -68,7 +68,8 @@ def train_config(config: Config, **options: Any) -> Any:
         UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.
     """
     if find_cluster(config, os.environ) is None:  # several workers would make them several times
-        make_texts(config, options.get("tables"), options.get("terminal") or Terminal())
+        terminal, keep = options.get("terminal") or Terminal(), options.get("existing") == "resume"
+        make_texts(config, options.get("tables"), terminal, keep)
     modes = [mode for mode in MODES if mode.is_on(config)]
     if not modes:
         return train_run(config, **options)
