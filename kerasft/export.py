@@ -34,7 +34,11 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     check_no_pattern(target, key)
     check_folder(f"{target}/{run.config.name}", key)
     quiet_tensorflow(verbose)
-    export_run(run, Terminal(verbose), target)
+    terminal = Terminal(verbose)
+    version = export_run(run, terminal, target)
+    from kerasft.serving.formats.registry import write_formats
+
+    write_formats(run, version.parent, terminal.result)
     return 0
 
 

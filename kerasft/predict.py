@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
-        help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, or http://HOST:8501/v1/models/NAME",
+        help="a run, saved_models/NAME[/VERSION or /litert], a config: its preset untrained, or "
+        "http://HOST:8501/v1/models/NAME",
     )
     parser.add_argument("--input", required=True, help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")

@@ -98,6 +98,7 @@ def train_run(
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
     from kerasft.results import exportable, finish
+    from kerasft.serving.formats.registry import write_formats
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
@@ -107,6 +108,8 @@ def train_run(
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
         fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, view)))
+        for version in exports:  # the run is whole by now, also where it has no such form
+            write_formats(run, version.parent, view.result)
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
@@ -141,7 +144,6 @@ def export_run(
     from kerasft.serving.bundle import FOLDER, write_bundle
     from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
-    from kerasft.serving.formats.registry import write_formats
     from kerasft.serving.tf_serving import ask_command, serve_commands
 
     config = run.config
@@ -152,13 +154,11 @@ def export_run(
     identity = run.identity()
     version = find_export(target, identity) if once else None
     if version is None:
-        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
+        facts = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE), "run": identity}
         with terminal.progress("export", 1, unit="servable") as line:
-            parts = trained.task, trained.preprocessor, trained.model
-            version = export_model(*parts, target, {**metadata, "run": identity})
+            version = export_model(trained.task, trained.preprocessor, trained.model, target, facts)
             line.update(1)
     terminal.result(f"export: {version}")
-    write_formats(run, config.export.formats, target, terminal.result)
     for file in write_bundle(target, config.name, int(version.name), trained.task.sample()):
         terminal.line(f"{target / FOLDER / file}: changed by hand, so it stays; see {file}.new beside it")
     terminal.result(f"to ask it: {command('predict', target, '--input', 'texts.txt')}")
