@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import kerasft
-from kerasft.assembly import Assembled, load_model
+from kerasft.assembly import Assembled, head_of, load_model
 from kerasft.atomic import write_folder
 from kerasft.errors import ServableError, UserError
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
@@ -77,7 +77,7 @@ def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str
             f"export.formats: litert: a {run.config.task.name} writes its answers token by token, which is not "
             "converted; leave litert out"
         )
-    if getattr(task, "chain", None) is not None:
+    if "chain/transitions" in head_of(assembled):
         raise UserError("export.formats: litert: task.crf is a chain of tags, which is not converted; leave it out")
     write_litert(assembled.model, draft)
     return _converted(run, task, assembled, draft)
