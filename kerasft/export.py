@@ -50,10 +50,14 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     if section.adapters:
         find_sources(section.adapters)  # what is wrong with them is said before TensorFlow loads
     quiet_tensorflow(verbose)
+    terminal = Terminal(verbose)
     if run is None:
-        publish_adapters(name, section, Terminal(verbose), target)
-    else:
-        export_run(run, Terminal(verbose), target)
+        publish_adapters(name, section, terminal, target)
+        return 0
+    version = export_run(run, terminal, target)
+    from kerasft.serving.formats.registry import write_formats
+
+    write_formats(run, version.parent, terminal.result)
     return 0
 
 

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("predict", __doc__, "runs/NAME --input texts.txt")
     parser.add_argument(
         "model",
-        help="a run, saved_models/NAME[/VERSION], a config: its preset untrained, http://HOST:8501/v1/models/NAME, or "
-        "with --labels a preset",
+        help="a run, saved_models/NAME[/VERSION or /litert], a config: its preset untrained, "
+        "http://HOST:8501/v1/models/NAME, or with --labels a preset",
     )
     parser.add_argument("--labels", metavar="A,B", help="classify by these labels, with a preset as it is")
     parser.add_argument("--template", help="with --labels: see prompting.template")

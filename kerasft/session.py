@@ -101,6 +101,7 @@ def train_run(
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
     from kerasft.results import exportable, finish
+    from kerasft.serving.formats.registry import write_formats
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
@@ -110,6 +111,8 @@ def train_run(
         trained = exportable(trained, fitted.strategy)
         exports: list[Path] = []
         fitted.workers.run_on_chief(lambda: exports.extend(_complete(run, trained, view, job.actions)))
+        for version in exports:  # the run is whole by now, also where it has no such form
+            write_formats(run, version.parent, view.result)
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
 
@@ -144,7 +147,6 @@ def export_run(
     """
     from kerasft.serving.drift.reference import FILE, KEY
     from kerasft.serving.exporter import export as export_model
-    from kerasft.serving.formats.registry import write_formats
 
     config, identity = run.config, run.identity()
     if config.export.adapters:
@@ -158,7 +160,6 @@ def export_run(
 
     target = Path(directory or config.export.dir) / config.served_name
     version = published(target, write, terminal, identity if once else None)
-    write_formats(run, config.export.formats, target, terminal.result)
     terminal.file("card", write_card(run, target))
     tell_how_to_serve(version, trained.task.sample(), terminal)
     return version

@@ -75,6 +75,10 @@ def compress_run(
         metrics = add_comparison(parent, run, task, tables, metrics, {**facts, **smaller.facts}, terminal)
         export = export_run(run, terminal, once=True) if run.config.export.enabled else None
         run.end()
+        if export is not None:
+            from kerasft.serving.formats.registry import write_formats
+
+            write_formats(run, export.parent, terminal.result)
     return Outcome(run, metrics, run.folder / "model", export)
 
 
@@ -98,23 +102,16 @@ def _made(
     parent: Run, method: Method[Any], task: Task, tables: Mapping[str, Table], terminal: Terminal
 ) -> tuple[Smaller, Assembled]:
     """What the method makes of the run's model, and that as a model with its head."""
-    import keras
-
-    from kerasft.assembly import head_of, load_model, with_head
+    from kerasft.assembly import load_model
     from kerasft.compress.base import Source
-    from kerasft.models.named_weights import read_variables
+    from kerasft.compress.candidates import as_model, head_values
 
     loaded = load_model(parent.folder / "model", task)
     if loaded.parts:
         raise UserError(f"{parent.folder}: its model has the part {loaded.parts[0].name}, which would be lost")
     prepared = task.prepare(tables["train"], loaded.preprocessor)
     smaller = method.apply(Source(parent, loaded, tables, prepared, terminal.line))
-    assembled = with_head(task, smaller.backbone, smaller.tokenizer)
-    variables = head_of(assembled)
-    values = read_variables(parent.folder / "model" / "head.weights.npz", list(variables)) | dict(smaller.head)
-    for path, variable in variables.items():
-        variable.assign(keras.ops.convert_to_tensor(values[path], variable.dtype))
-    return smaller, assembled
+    return smaller, as_model(task, smaller, head_values(loaded))
 
 
 def _measured(

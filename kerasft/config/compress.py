@@ -74,12 +74,25 @@ class DistilConfig(CompressConfig):
     )
 
 
+class AutoConfig(CompressConfig):
+    """Take the steps that cost least, one after the other, as long as no more than max_loss is lost."""
+
+    method: Literal["auto"] = Field(description="How the run becomes smaller.")
+    max_loss: float = Field(
+        0.5,
+        ge=0,
+        description="Points (of 100) of the headline score on validation that may be lost in all; percent, where a "
+        "lower score is better.",
+    )
+
+
 METHODS: dict[str, type[CompressConfig]] = {
     "vocabulary": VocabularyConfig,
     "distil": DistilConfig,
     "quantize": QuantizeConfig,
     "feedforward": FeedForwardConfig,
     "drop_layers": DropLayersConfig,
+    "auto": AutoConfig,
 }
 TRAINS = ("distil",)  # methods that take keys of the config, since they train
 
@@ -102,6 +115,8 @@ def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:
             overrides.append(word)
         else:
             values[key.strip()] = read_yaml(text, COMMAND_LINE).values
+    if "max_loss" in values:  # which no other method has
+        values.setdefault("method", "auto")
     method = values.get("method")
     if method not in METHODS:
         what = "missing" if method is None else f"{method!r} is none"

@@ -110,6 +110,15 @@ def test_halved_feed_forward_layers_are_smaller_matrices(here):
     assert compression("thin")["agreement"] >= 0.9
 
 
+def test_steps_are_taken_as_long_as_no_more_is_lost_than_allowed(here, capsys):
+    assert compress("max_loss=30", "name=small") == 0
+    walk = compression("small")["walk"]
+    assert [step["step"] for step in walk[:3]] == ["vocabulary", "quantize float16", "quantize int8"]
+    assert all(step["kept"] == (step["loss"] <= 30) for step in walk)
+    assert json.loads(Path("runs/small/model/config.json").read_text())["kerasft_storage"] == "int8"
+    assert compression("small")["bytes"] < compression("small")["parent_bytes"]
+
+
 def test_layers_that_matter_least_go(here, capsys):
     assert compress("method=drop_layers", "layers=1", "name=low", "rows=16") == 0
     kept = compression("low")["kept_layers"]

@@ -32,6 +32,12 @@ def randomised(backbone: keras.Model) -> keras.Model:
     return backbone
 
 
+def with_formats(*names: str) -> Run:
+    run = Run.open(Path("runs/tiny"))
+    export = run.config.export.model_copy(update={"formats": ["saved_model", *names]})
+    return Run(run.folder, run.config.model_copy(update={"export": export}))
+
+
 def first(outputs) -> np.ndarray:
     return np.asarray(outputs["sequence_output"] if isinstance(outputs, dict) else outputs)
 
@@ -55,10 +61,9 @@ def test_a_backbone_in_hugging_face_form_is_read_as_the_same(tmp_path, family):
 
 
 def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, capsys):
-    run = Run.open(Path("runs/tiny"))
     folder = Path("saved_models/tiny")
     said = []
-    write_formats(run, ["saved_model", "litert", "huggingface"], folder, said.append)
+    write_formats(with_formats("litert", "huggingface"), folder, said.append)
     assert [line.split(":")[0] for line in said] == ["litert", "huggingface"]
     check = json.loads((folder / "litert" / "kerasft.json").read_text())["check"]
     assert check["texts"] == 33 and check["agreement"] >= 0.9
@@ -90,7 +95,7 @@ def test_a_form_that_answers_otherwise_does_not_appear(trained_project, monkeypa
 
     monkeypatch.setattr(registry, "write_litert", broken)
     with pytest.raises(ServableError, match="have Keras' answer, fewer than 90%"):
-        write_formats(Run.open(Path("runs/tiny")), ["litert"], Path("saved_models/tiny"), print)
+        write_formats(with_formats("litert"), Path("saved_models/tiny"), print)
     assert [path.name for path in Path("saved_models/tiny").glob("*litert*")] == []
 
 

@@ -65,7 +65,7 @@ def huggingface_config(backbone: keras.Model) -> dict[str, Any]:
     if family.epsilon is not None:
         values[family.epsilon[0]] = settings.get("epsilon", family.epsilon[1])
     rates: dict[str, float] = settings.get("rates", {})
-    values |= {key: float(rates.get(name, config["dropout"]) or 0.0) for name, key in family.rates.items()}
+    values |= {key: float(rates[name] if name in rates else config["dropout"]) for name, key in family.rates.items()}
     if roberta:
         values |= {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     read_config(values, "config.json")  # what is not understood here would not be there either

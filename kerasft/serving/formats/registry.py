@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import kerasft
-from kerasft.assembly import Assembled, load_model
+from kerasft.assembly import Assembled, head_of, load_model
 from kerasft.atomic import write_folder
 from kerasft.errors import ServableError, UserError
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
@@ -27,12 +27,11 @@ LEAST_AGREEMENT = 0.9  # share of real texts that get the same answer; fewer: so
 Write = Callable[[Run, Task, Assembled, Path], dict[str, Any]]
 
 
-def write_formats(run: Run, names: Sequence[str], directory: Path, say: Callable[[str], None]) -> list[Path]:
-    """Writes the forms of a run's model beside its versions.
+def write_formats(run: Run, directory: Path, say: Callable[[str], None]) -> list[Path]:
+    """Writes the forms of a run's model that `export.formats` names beside its versions.
 
     Args:
         run: trained.
-        names: of `export.formats`; the SavedModel is written elsewhere.
         directory: saved_models/NAME, which is there.
         say: told of each.
 
@@ -44,8 +43,8 @@ def write_formats(run: Run, names: Sequence[str], directory: Path, say: Callable
         ServableError: a form does not answer as Keras does; what was there before stays.
     """
     folders = []
-    for name in names:
-        if name not in FORMATS:
+    for name in run.config.export.formats:
+        if name not in FORMATS:  # the SavedModel is written elsewhere
             continue
         task = create_task(run.config, run.load_state())
         assembled = load_model(run.folder / "model", task)
@@ -78,6 +77,8 @@ def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str
             f"export.formats: litert: a {run.config.task.name} writes its answers token by token, which is not "
             "converted; leave litert out"
         )
+    if "chain/transitions" in head_of(assembled):
+        raise UserError("export.formats: litert: task.crf is a chain of tags, which is not converted; leave it out")
     write_litert(assembled.model, draft)
     return _converted(run, task, assembled, draft)
 
