@@ -15,6 +15,7 @@ from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import MOST_ROWS, Code, Facts, Figure, Report, Section, Table
 from kerasft.evaluation.report.class_sections import confusion, per_class
 from kerasft.evaluation.report.continual_section import continual
+from kerasft.evaluation.report.data_sections import data_findings
 from kerasft.evaluation.report.label_sections import levels, out_of_scope
 from kerasft.evaluation.report.labels import duration, magnitude, megabytes, score, title
 from kerasft.evaluation.report.text_sections import mistakes
@@ -24,24 +25,6 @@ def sections(report: Report) -> list[Section]:
     """The sections that this report has something for."""
     built = [build(report) for build in (data_findings, continual, *report.kind.sections, adapter_ranks)]
     return [section for section in built if section is not None]
-
-
-def data_findings(report: Report) -> Section | None:
-    """What `kerasft inspect` finds in the data that the run had, after cleaning: what is more than information."""
-    shown = [each for each in report.inspection if each.level != "info"]
-    if not report.inspection:
-        return None
-    rows = [
-        (each.level, each.split, each.kind.replace("_", " "), each.what, ", ".join(row.where for row in each.rows[:2]),
-         each.fix)
-        for each in shown
-    ]  # fmt: skip
-    names = ("Level", "Split", "Kind", "What", "First places", "Fix")
-    table = Table([(name, "text") for name in names], rows, visible=20)
-    note = (
-        "What kerasft inspect finds in the rows of this run, after data.clean. kerasft inspect --html shows them all."
-    )
-    return Section("Data before training", [table] if rows else [], note if rows else f"Nothing is wrong. {note}")
 
 
 def best_step(report: Report) -> int | None:

@@ -1,0 +1,23 @@
+"""The section of a report's page that says what was found in the data."""
+
+from __future__ import annotations
+
+from kerasft.evaluation.report.blocks import Report, Section, Table
+
+
+def data_findings(report: Report) -> Section | None:
+    """What `kerasft inspect` finds in the data that the run had, after cleaning: what is more than information."""
+    shown = [each for each in report.inspection if each.level != "info"]
+    if not report.inspection:
+        return None
+    rows = [
+        (each.level, each.split, each.kind.replace("_", " "), each.what, ", ".join(row.where for row in each.rows[:2]),
+         each.fix)
+        for each in shown
+    ]  # fmt: skip
+    names = ("Level", "Split", "Kind", "What", "First places", "Fix")
+    table = Table([(name, "text") for name in names], rows, visible=20)
+    note = (
+        "What kerasft inspect finds in the rows of this run, after data.clean. kerasft inspect --html shows them all."
+    )
+    return Section("Data before training", [table] if rows else [], note if rows else f"Nothing is wrong. {note}")
