@@ -58,6 +58,8 @@ class Run:
             UserError: the run exists, can't be resumed or replaced, or a folder can't be written.
         """
         check_home()
+        if config.data.draws > 1:
+            raise UserError(f"data.draws: {config.data.draws} are as many runs, of kerasft train; here set it to 1")
         check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         put_right(run.folder)

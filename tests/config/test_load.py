@@ -234,7 +234,10 @@ CONFIGS = SECTION(
         ),
         "model": SECTION({"preset": TEXTS}, optional={"dropout": st.none() | st.floats(0, 0.99)}),
         "data": SECTION(
-            {"train": TEXTS | st.lists(TEXTS, min_size=1, max_size=3), "columns": st.dictionaries(TEXTS, TEXTS, max_size=3)},
+            {
+                "train": TEXTS | st.lists(TEXTS, min_size=1, max_size=3),
+                "columns": st.dictionaries(TEXTS, TEXTS, max_size=3),
+            },
             optional={"validation": st.floats(0.01, 0.99) | TEXTS},
         ),
     },
