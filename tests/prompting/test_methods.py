@@ -168,8 +168,9 @@ def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(smal
     rows = [{"text": f"{word} fox", "label": label} for word in "ab" for label in LABELS.names]
     for split, part in (("train", rows), ("test", rows[:1])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
-    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}", demonstrations=2)
+    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}")
     values = config.model_dump(mode="python")
+    values["prompting"]["demonstrations"] = 2
     values["data"] |= {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
     values["data"]["columns"] = {"text": "text", "label": "label"}
     values["model"]["max_length"] = 48
@@ -180,9 +181,8 @@ def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(smal
     chosen = [each for each in demonstrations(read_config(values), ("text",), LABELS.names)]
     texts = dict(zip(LABELS.names, [own[0] for own in LABELS.texts]))
     filled = [f"{each.texts[0]} is {texts[each.label]}\n\n" for each in chosen]
-    assert (
-        1 <= len(method.state["examples"]) <= 2 and method.state["examples"] == filled[: len(method.state["examples"])]
-    )
+    fitting = method.state["examples"]
+    assert 1 <= len(fitting) <= 2 and fitting == filled[: len(fitting)]
     assert Example(("a fox",), "sport") not in chosen  # it stands in test
     assert {each.label for each in chosen} == set(LABELS.names)
 
