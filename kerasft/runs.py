@@ -63,6 +63,8 @@ class Run:
         check_home()
         if config.data.folds is not None:
             raise UserError(f"data.folds: {config.data.folds} runs; kerasft train alone trains them; or set it to null")
+        if config.data.draws > 1:
+            raise UserError(f"data.draws: {config.data.draws} are as many runs, of kerasft train; here set it to 1")
         check_folders(config)
         run = cls(Path(config.output.dir) / config.name, config)
         put_right(run.folder)

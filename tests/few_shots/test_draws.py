@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.projects import train_in
 
-from kerasft import evaluate, predict, session
+from kerasft import evaluate, inspect, predict, session
 from kerasft.config.load import load_config
 from kerasft.data.tables.splits import stage_splits
 from kerasft.errors import UserError, UserErrors
@@ -61,6 +61,14 @@ def test_what_few_rows_cant_do_is_refused_with_what_to_write(project):
     Path("train.jsonl").write_text(eight)
     with pytest.raises(UserError, match="0.1 of 8 rows is less than one row; name a file, or write leave_one_out"):
         drawn(path, "data.shots=null", "data.validation=0.1")
+
+
+def test_few_shots_are_inspected_without_their_copies(project, capsys):
+    project(**FEW)
+    assert inspect.main(["config.yaml"]) in (0, 1)
+    captured = capsys.readouterr()
+    assert "8 train" in captured.out + captured.err or "train" in captured.out
+    assert "validation" not in captured.out
 
 
 def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):

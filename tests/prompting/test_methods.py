@@ -1,6 +1,7 @@
 """Scores of each method against what they are by hand, on tiny models."""
 
 import json
+import shutil
 import types
 
 import keras
@@ -12,9 +13,12 @@ from support.small_presets import small_presets  # noqa: F401
 from support.tiny_bert import WORDS
 
 from kerasft.config.load import read_config
+from kerasft.errors import UserError
 from kerasft.models.heads.causal_lm import CausalLM
 from kerasft.models.heads.masked_lm import MaskedLM
 from kerasft.models.heads.text_embedder import TextEmbedder
+from kerasft.models.named_weights import by_path, save_variables
+from kerasft.models.presets.facts import FACTS
 from kerasft.models.presets.masked_lm_weights import HEAD
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.prompting.base import Labels
@@ -23,6 +27,7 @@ from kerasft.prompting.causal_lm import Continuation, LabelLikelihoods
 from kerasft.prompting.demonstrations import Example, demonstrations
 from kerasft.prompting.embedding import Embedding
 from kerasft.prompting.masked_lm import Cloze
+from kerasft.prompting.registry import suitable_method
 from kerasft.prompting.scoring import outputs_of
 
 LABELS = Labels(["sport", "money"], [["goal match"], ["bank"]])  # texts of two tokens and of one
@@ -163,8 +168,9 @@ def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(smal
     rows = [{"text": f"{word} fox", "label": label} for word in "ab" for label in LABELS.names]
     for split, part in (("train", rows), ("test", rows[:1])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
-    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}", demonstrations=2)
+    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}")
     values = config.model_dump(mode="python")
+    values["prompting"]["demonstrations"] = 2
     values["data"] |= {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
     values["data"]["columns"] = {"text": "text", "label": "label"}
     values["model"]["max_length"] = 48
@@ -175,8 +181,27 @@ def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(smal
     chosen = [each for each in demonstrations(read_config(values), ("text",), LABELS.names)]
     texts = dict(zip(LABELS.names, [own[0] for own in LABELS.texts]))
     filled = [f"{each.texts[0]} is {texts[each.label]}\n\n" for each in chosen]
-    assert (
-        1 <= len(method.state["examples"]) <= 2 and method.state["examples"] == filled[: len(method.state["examples"])]
-    )
+    fitting = method.state["examples"]
+    assert 1 <= len(fitting) <= 2 and fitting == filled[: len(fitting)]
     assert Example(("a fox",), "sport") not in chosen  # it stands in test
     assert {each.label for each in chosen} == set(LABELS.names)
+
+
+def test_a_cloze_takes_the_head_of_a_masked_lm_run(tiny_preset, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_preset, folder)
+    own = MaskedLM(load_backbone(str(folder)))
+    tied = {id(variable) for variable in own.get_layer(HEAD).token_embedding.variables}
+    head = [variable for variable in own.get_layer(HEAD).weights if id(variable) not in tied]
+    for variable in head:
+        variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+    save_variables(folder / "head.weights.npz", by_path(head))
+    (folder / FACTS).write_text(json.dumps({"task": "masked_lm", "state": {}}))
+    one = made(Cloze, folder)
+    one.method.load(one.model, str(folder), one.prep, LABELS)
+    others = [variable for variable in one.model.get_layer(HEAD).weights if "embedding" not in variable.path]
+    for mine, saved in zip(others, head):
+        np.testing.assert_array_equal(mine, saved)
+    assert suitable_method(config_of(folder), one.backbone, str(folder)) == "masked_lm"
+    with pytest.raises(UserError, match="has no head of a masked language model"):
+        one.method.load(one.model, str(tiny_preset), one.prep, LABELS)

@@ -33,12 +33,6 @@ class Shots(Stage):
     def applies(self, config: Config) -> bool:
         return config.data.shots is not None
 
-    def check(self, config: Config, task: Task) -> None:
-        if config.data.draws > 1:
-            raise UserError(
-                f"data.draws: {config.data.draws} are as many runs, which kerasft train makes; set it to 1 here"
-            )
-
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
         train, shots = tables["train"], config.data.shots
         assert shots is not None  # applies

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.clean import CleanConfig
+from kerasft.config.data import LEAVE_ONE_OUT
+from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.quality.base import BrokenRow, Check, Inspected
 from kerasft.data.sources.reading import Reading
@@ -30,6 +32,8 @@ def read_inspected(config: Config, task: Task, checks: Sequence[Check], remark: 
     Raises:
         UserError: a source is missing, a column is not there, or no row of a split can be read.
     """
+    if answers_untrained(config):
+        raise UserError("data.train: nothing is trained by this config, so there is nothing to inspect")
     check_columns(config, task)
     check_stages(config, task)
     broken: list[BrokenRow] = []
@@ -47,7 +51,10 @@ def read_inspected(config: Config, task: Task, checks: Sequence[Check], remark: 
         if not len(tables[split]):
             raise UserError(f"data.{split}: no row can be read; the first: {_first(broken, split)}")
     counted = _counting(config)
-    return Inspected(config, task, apply_stages(tables, counted, task, remark).tables, broken, assumed)
+    staged = dict(apply_stages(tables, counted, task, remark).tables)
+    if config.data.validation == LEAVE_ONE_OUT:
+        del staged["validation"]  # the rows of train
+    return Inspected(config, task, staged, broken, assumed)
 
 
 def _readable(
