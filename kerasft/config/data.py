@@ -1,6 +1,6 @@
 """The keys of `data`: where examples come from, and how they are read."""
 
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, field_validator
 
@@ -26,6 +26,11 @@ Format = Literal[
     "folder",
     "tfds",
 ]
+
+
+def _or_a_path(schema: dict[str, Any]) -> None:
+    """A path stands for a section of its `file` alone; editors should know."""
+    schema["anyOf"] = [{"type": "string"}, *schema["anyOf"]]
 
 
 class DataConfig(Section):
@@ -70,6 +75,7 @@ class DataConfig(Section):
         None,
         description="A file of corrected labels, as kerasft audit-labels writes it, or a section; null: nothing is "
         "corrected. Rows of test stay as they are.",
+        json_schema_extra=_or_a_path,
     )
     folds: Optional[int] = Field(
         None,
