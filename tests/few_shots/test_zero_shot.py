@@ -76,7 +76,7 @@ def test_what_can_not_be_is_refused(project):
     for override, fault in (
         ("prompting=null", "data.train: missing"),
         ("task.labels=null", "task.labels: missing"),
-        ("data.shots=20", "data.shots: 20 are drawn from data.train, which is missing"),
+        ("data.shots=20", "data.shots: 20 are rows to train on"),
         ("prompting.calibration=prior", "calibration: prior and unlabelled belong together"),
         ("task.label_texts={rain: wet}", "'rain' is none of task.labels"),
     ):
