@@ -172,7 +172,7 @@ def _matrix(parent: Run, split: str) -> list[list[float]]:
     section = metrics.get("continual")
     if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
         return [list(row) for row in section["matrix"]]
-    if is_sequence(parent):
+    if section is not None and is_sequence(parent):
         return [[float(section["final"])]]
     return [[float(metrics.get(split, metrics["validation"])[create_task(parent.config).headline])]]
 
