@@ -203,19 +203,21 @@ def test_the_factor_is_the_one_of_the_smallest_log_loss():
 def test_o_lora_is_the_papers_penalty_and_zero_for_orthogonal_directions():
     class WithPair(keras.layers.Dense):
         def build(self, shape):
-            self.a = self.add_weight(shape=(2, 1), name="lora_A")
+            self.a = self.add_weight(shape=(2, 1), name="layer.lora_A")
             super().build(shape)
 
     inputs = {"vector": keras.Input((2,), name="vector")}
     layer = WithPair(3, name="classifier")
     model = keras.Model(inputs, layer(inputs["vector"]))
     a = layer.a
-    earlier = {"lora_A": np.array([[1.0, 0.0], [0.0, 2.0]])}
+    earlier = {"layer.lora_A": np.array([[1.0, 0.0], [0.0, 2.0]])}
     objective = Orthogonal(model, task_of(), strength=0.5, earlier=earlier, seed=[0, 1])
     assert np.abs(keras.ops.convert_to_numpy(a)).max() <= 1 / np.sqrt(2)
     a.assign([[0.3], [-0.4]])
     assert float(objective.penalty()) == pytest.approx(0.5 * (0.3 + 0.8))
-    np.testing.assert_allclose(objective.directions()["lora_A"], [[1.0, 0.0, 0.3], [0.0, 2.0, -0.4]], rtol=1e-6)
-    objective = Orthogonal(model, task_of(), strength=0.5, earlier={"lora_A": np.array([[0.0], [1.0]])}, seed=[0, 1])
+    np.testing.assert_allclose(objective.directions()["layer.lora_A"], [[1.0, 0.0, 0.3], [0.0, 2.0, -0.4]], rtol=1e-6)
+    objective = Orthogonal(
+        model, task_of(), strength=0.5, earlier={"layer.lora_A": np.array([[0.0], [1.0]])}, seed=[0, 1]
+    )
     a.assign([[0.7], [0.0]])
     assert float(objective.penalty()) == 0.0

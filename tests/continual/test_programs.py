@@ -187,26 +187,39 @@ def test_a_watched_folder_loses_no_file_and_learns_none_twice(here):
     assert not Path("runs/plain-3").exists()
 
 
-def test_a_task_of_its_own_leaves_the_tasks_before_as_they_are(here, tiny_preset):
+def test_a_task_of_its_own_leaves_the_tasks_before_as_they_are(tmp_path, tiny_preset, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write("first.jsonl", ["sport", "team"], 50, 3)
     lora = {"model": {"preset": str(tiny_preset), "max_length": 12, "peft": {"method": "lora", "rank": 2}}}
     write("other.jsonl", ["coach", "money"], 40, 6)
     short = {"training": {"steps": 2, "batch_size": 8}, **lora}
     first = {**DATA, "train": "first.jsonl", "validation": 0.2, "test": 0.2}
     assert train.main([write_config(tiny_preset, "intents", first, **short)]) == 0
-    before = {file: file.read_bytes() for file in Path("runs/intents/model").iterdir()}
+    before = {file: file.read_bytes() for file in Path("runs/intents").rglob("*") if file.is_file()}
     words = [json.loads(line)["text"].split() for line in Path("other.jsonl").read_text().splitlines()]
     rows = [{"tokens": text, "tags": ["B-x" if word == "bank" else "O" for word in text]} for text in words]
     Path("tags.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = {"train": "tags.jsonl", "validation": 0.2, "columns": {"tokens": "tokens", "tags": "tags"}}
-    tags = write_config(tiny_preset, "tags", data, **short, task={"name": "token_classification"})
+    tags = write_config(tiny_preset, "tags", data, **short, task={"name": "token_classification", "stride": 6})
     assert program.main(["runs/intents", tags]) == 2  # another task, and the method is not for it
     assert program.main(["runs/intents", tags, "continual.method=adapters"]) == 0
     found = continual_of("tags")
     intents = json.loads(Path("runs/intents/metrics.json").read_text())["test"]["accuracy"]
     assert found["matrix"][0] == [intents] and found["matrix"][1][0] == intents and len(found["matrix"][1]) == 2
     assert found["forgetting"] == 0.0 and found["stages"][0] == {"stage": "intents", "test_rows": 10}
-    assert {file: file.read_bytes() for file in Path("runs/intents/model").iterdir()} == before
-    assert program.main(["runs/plain", tags, "continual.method=adapters", "name=no"]) == 2
+    assert {file: file.read_bytes() for file in before} == before
+    assert program.main(["runs/intents", tags, "continual.method=adapters", "name=no", "model.preset=other"]) == 2
+    assert "tasks share one base; name the same preset" in capsys.readouterr().err
+
+    write("more.jsonl", ["coach"], 30, 7)
+    method = ["continual.method=o_lora", "data.test=null"]
+    assert program.main(["runs/intents", "more.jsonl", *method, "name=second"]) == 0
+    assert program.main(["runs/second", "more.jsonl", "name=third"]) == 0
+    sizes = []
+    for run in ("second", "third"):
+        with np.load(f"runs/{run}/continual/o_lora.npz") as saved:
+            sizes.append({saved[name].shape[1] for name in saved.files})
+    assert sizes == [{2}, {4}]  # the directions of both stages, of rank 2 each
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ class Orthogonal(Objective):
         model: with LoRA's pairs, before the first step and before a checkpoint is restored.
         task: of the run.
         strength: of the penalty.
-        earlier: path of each A -> (inner, ranks) the columns of all earlier stages.
+        earlier: name of each A -> (inner, ranks) the columns of all earlier stages.
         seed: of the numbers that A begins with.
 
     Raises:
@@ -36,7 +36,9 @@ class Orthogonal(Objective):
     ):
         super().__init__(model, task)
         self.strength, self.earlier = strength, earlier
-        self.pairs = {v.path.split("/", 1)[1]: v for v in model.trainable_variables if v.path.endswith(f"/{A}")}
+        self.pairs = {v.name: v for v in model.trainable_variables if v.name.endswith(f".{A}")}  # names of `Bank`
+        if not self.pairs:
+            raise ValueError("the model has no pairs of LoRA that train")
         if earlier and (others := sorted(self.pairs.keys() ^ earlier.keys())):
             raise UserError(f"model.peft: {others[0]} has no pair in one of the stages; keep its targets as before")
         random = np.random.default_rng(list(seed))
