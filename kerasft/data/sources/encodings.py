@@ -42,7 +42,8 @@ def _utf16(start: bytes) -> str | None:
     halves = start[0::2], start[1::2]  # the high bytes, in big and in little endian
     # Bytes that are UTF-8 but for stray zeros are a damaged file. In UTF-16 such bytes would be those of alphabets:
     # Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, whose high bytes are control characters in UTF-8.
-    least = 0.6 if _decodes(start, "utf-8") else 0.0
+    # Of a few bytes three stray zeros are most of one half, so there all must be of alphabets.
+    least = (1.0 if len(start) < 16 else 0.6) if _decodes(start, "utf-8") else 0.0
     for encoding, high, low in (("utf-16-be", *halves), ("utf-16-le", *halves[::-1])):
         zeros = high.count(0)
         letters = len(high) - len(high.translate(None, _ALPHABETS))
