@@ -1,4 +1,4 @@
-"""configs/quickstart.yaml beside the Hugging Face Trainer: same weights, data, epochs, rate and batch, run in turn.
+"""configs/reuters-r8.yaml beside the Hugging Face Trainer: same weights, data, epochs, rate and batch, run in turn.
 
     python -m benchmarks.quickstart [--seeds 3] [--first-seed 0] [--peer-python PATH]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.sides import ROOT, make_peer, peer_files, peer_settings, run_kerasft, run_peer
 from kerasft.config.load import load_config
 
-CONFIG = ROOT / "configs" / "quickstart.yaml"
+CONFIG = ROOT / "configs" / "reuters-r8.yaml"
 FIGURES = ("accuracy", "macro_f1", "seconds", "examples_per_second", "real_tokens_per_second")
 
 

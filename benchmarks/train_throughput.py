@@ -96,7 +96,7 @@ class Job:
 
 
 DATA = {
-    "r8": Dataset("quickstart.yaml", "hf_text_classification.py"),
+    "r8": Dataset("reuters-r8.yaml", "hf_text_classification.py"),
     "banking77": Dataset("banking77.yaml", "hf_text_classification.py"),
     "wnut17": Dataset("wnut17.yaml", "hf_token_classification.py", classifies_texts=False),
     "squad_small": Dataset("squad.yaml", "hf_question_answering.py", classifies_texts=False),
