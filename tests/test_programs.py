@@ -65,7 +65,12 @@ def test_one_command_from_text_to_servable_model(trained_project, capsys):
     session._complete(Run.open(run_folder), None, Terminal())
     assert "export: saved_models/tiny/1" in capsys.readouterr().out
     assert (run_folder / "finished.json").exists() and Path("saved_models/tiny/serving/README.md").exists()
-    assert sorted(path.name for path in Path("saved_models/tiny").iterdir()) == ["1", "serving"]
+    assert sorted(path.name for path in Path("saved_models/tiny").iterdir()) == [
+        "1",
+        "MODEL_CARD.md",
+        "model_card.json",
+        "serving",
+    ]
     assert [path.name for path in Path().rglob(".*")] == [".generated.json"]
 
 
