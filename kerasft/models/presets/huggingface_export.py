@@ -88,12 +88,15 @@ def huggingface_tensors(backbone: keras.Model) -> dict[str, np.ndarray]:
         raise RuntimeError(f"KerasHub's converter of a {kind} does not name {missing[0]}")
     prefix = FAMILIES[kind].prefix
     tensors = {
-        name.removeprefix(prefix): _turned_back(value, hook, name.endswith("position_embeddings.weight"))
+        name.removeprefix(prefix): _turned_back(name, value, hook)
         for name, value, hook in notes.named()
     }
     if "roberta" in kind:  # its tokens are of one type, which KerasHub adds to the positions
         tensors[_TOKEN_TYPES] = np.zeros((1, int(backbone.hidden_dim)), np.float32)
     return {f"{prefix}{name}": value for name, value in tensors.items()}
+
+
+_BEHIND_ATTENTION = ("attention.output.dense.weight", "attention.out_lin.weight")
 
 
 class _Notes:
@@ -117,11 +120,11 @@ class _Notes:
             yield name, np.asarray(keras.ops.convert_to_numpy(variable), np.float32), hook
 
 
-def _turned_back(value: np.ndarray, hook: Hook | None, positions: bool) -> np.ndarray:
+def _turned_back(name: str, value: np.ndarray, hook: Hook | None) -> np.ndarray:
     """The tensor that a hook makes `value` of. Where its places go is seen from numbers that name them."""
     if hook is None:
         return value
-    for shape in _shapes(value.shape, positions):
+    for shape in _shapes(name, value.shape):
         probe = np.arange(int(np.prod(shape))).reshape(shape)
         try:
             turned = np.asarray(hook(probe, list(value.shape)))
@@ -131,15 +134,21 @@ def _turned_back(value: np.ndarray, hook: Hook | None, positions: bool) -> np.nd
             whole = np.zeros(probe.size, np.float32)
             whole[turned.reshape(-1)] = value.reshape(-1)
             return whole.reshape(shape)
-    raise RuntimeError(f"KerasHub's converter turns a tensor into {value.shape} in a way that is not known here")
+    raise RuntimeError(f"KerasHub's converter turns {name} into {value.shape} in a way that is not known here")
 
 
-def _shapes(shape: tuple[int, ...], positions: bool) -> list[tuple[int, ...]]:
-    """Shapes that a tensor of transformers can have, the likeliest first: PyTorch's kernels are (outputs, inputs)."""
-    if positions:
+def _shapes(name: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes that a tensor of transformers can have. A hook that reshapes takes many, so the name says which is right.
+
+    PyTorch's kernels are (outputs, inputs). KerasHub's of attention have heads: (inputs, heads, width) for queries,
+    keys and values, (heads, width, outputs) behind it.
+    """
+    if name.endswith("position_embeddings.weight"):
         return [(shape[0] + _OFFSET, shape[1]), shape]
-    if len(shape) == 1:
-        return [shape]
-    if len(shape) == 2:  # a kernel, or the bias of heads
-        return [shape[::-1], (shape[0] * shape[1],), shape]
-    return [(shape[1] * shape[2], shape[0]), (shape[2], shape[0] * shape[1])]
+    if name.endswith(".bias"):
+        return [(int(np.prod(shape)),)]
+    if len(shape) == 3 and name.endswith(_BEHIND_ATTENTION):
+        return [(shape[2], shape[0] * shape[1])]
+    if len(shape) == 3:
+        return [(shape[1] * shape[2], shape[0])]
+    return [shape[::-1]]
