@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
@@ -55,7 +56,7 @@ def key_tables() -> str:
         if sum(other == path for other, _ in all_sections) > 1:
             key = discriminator(model)
             title += f" with `{key}: {get_args(model.model_fields[key].annotation)[0]}`"
-        parts.append("\n".join([title, "", model.__doc__ or "", "", *_rows(model)]))
+        parts.append("\n".join([title, "", inspect.cleandoc(model.__doc__ or ""), "", *_rows(model)]))
     return "\n\n".join(parts)
 
 
