@@ -168,8 +168,11 @@ def reason(error: Exception) -> str:
     """Why a JSON text was refused, in a few words."""
     if isinstance(error, json.JSONDecodeError):
         before = error.doc[: error.pos].rstrip()
-        if before.endswith(",") and error.doc[error.pos : error.pos + 1] in ("]", "}"):
-            return f"a comma stands before {error.doc[error.pos]} at character {error.colno}"
+        # Python 3.13 names the place of the comma, others that of the bracket.
+        comma = error.pos if error.doc[error.pos : error.pos + 1] == "," else len(before) - 1
+        end = len(error.doc) - len(error.doc[comma + 1 :].lstrip())
+        if error.doc[comma : comma + 1] == "," and error.doc[end : end + 1] in ("]", "}"):
+            return f"a comma stands before {error.doc[end]} at character {end - error.doc.rfind(chr(10), 0, end)}"
         ended = error.pos >= len(error.doc)  # the end of a line is a place in that line, not the first of the next
         column = len(before) - before.rfind("\n") if ended else error.colno
         return f"{error.msg} at character {column}"
