@@ -201,7 +201,15 @@ def certificates(folder):
         )
         alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        made = builder.sign(authority_key, hashes.SHA256())
+        # Python 3.13 asks for what RFC 5280 asks for.
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+        builder = builder.add_extension(signer, critical=False)
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(own, critical=False)
+        names = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        usage = dict.fromkeys((*names, "encipher_only", "decipher_only"), False)
+        usage |= {"digital_signature": True, "key_cert_sign": is_authority, "crl_sign": is_authority}
+        made = builder.add_extension(x509.KeyUsage(**usage), critical=True).sign(authority_key, hashes.SHA256())
         (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
