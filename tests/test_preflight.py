@@ -47,7 +47,7 @@ class Sizes(Programs):
     reduced_bytes, state_bytes = 4, 2 * GIB
 
     def __init__(self, config, task, tables, preset, chips):
-        self.config, self.chips, self.train_data, self.validation = config, chips, tables["train"], tables["validation"]
+        self.config, self.chips, self.rows, self.validation = config, chips, len(tables["train"]), tables["validation"]
 
     def training(self, batch_size):
         return str(batch_size // self.chips).encode()

@@ -62,6 +62,7 @@ class Programs:
         self.train_data, _, _ = augmented(
             config, task, train, plain, lambda _, rows: task.prepare(rows, preprocessor, weighted=True)
         )
+        self.rows = len(self.train_data.epochs[0] if self.train_data.epochs else self.train_data)  # of an epoch
         self.validation = task.prepare(tables["validation"], assembled.preprocessor)
         with strategy.scope():
             steps = self.length(config.training.batch_size).steps
@@ -77,8 +78,7 @@ class Programs:
     def length(self, batch_size: int) -> Length:
         """How long the run is with this global batch."""
         training = self.config.training
-        rows = self.train_data.epochs[0] if self.train_data.epochs else self.train_data
-        epoch = steps_per_epoch(len(rows), batch_size)
+        epoch = steps_per_epoch(self.rows, batch_size)
         steps = count_steps(training, lambda epochs: math.ceil(epochs * epoch))
         interval = training.evaluate_every or epoch
         evaluation_steps = math.ceil(len(self.validation) / (self.evaluation_share * self.chips))

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from kerasft.config import schema
+from kerasft.config.checkpoint import CheckpointConfig
 from kerasft.console.terminal import Terminal
 from kerasft.distribution.workers import Workers
 from kerasft.errors import HungUp, Interrupted, Terminated
@@ -38,7 +38,7 @@ class Watched(Running):
 @pytest.fixture
 def watch(tmp_path):
     def make(steps=10, **saving):
-        often, terminal = schema.CheckpointConfig(**saving), Terminal(stream=io.StringIO())
+        often, terminal = CheckpointConfig(**saving), Terminal(stream=io.StringIO())
         training = Training(Kept(), steps, "accuracy", often, tmp_path / "run", terminal)
         return Watched(with_usual_actions(), training)
 

@@ -3,16 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.config import schema
+from kerasft.config.optimizer import OptimizerConfig
+from kerasft.config.training import TrainingConfig
 from kerasft.errors import UserError
 from kerasft.training.exported_weights import exported_weights
 from kerasft.training.optimizer import WarmupSchedule, create_optimizer
 
 
-def training(**keys) -> schema.TrainingConfig:
+def training(**keys) -> TrainingConfig:
     ema = keys.pop("ema", None)
     base = {"learning_rate": 0.1, "warmup": 0, "schedule": "constant", "weight_decay": 0.0, "clip_norm": None}
-    return schema.TrainingConfig(optimizer=base | keys, ema=ema)
+    return TrainingConfig(optimizer=base | keys, ema=ema)
 
 
 def layer_model() -> keras.Model:
@@ -200,7 +201,7 @@ def test_moving_average_follows_its_formula_and_swaps_in_and_out(replicas, mirro
 
 def test_schedules_have_their_shapes():
     def rates(**keys):
-        schedule = WarmupSchedule(schema.OptimizerConfig(learning_rate=1.0, **keys), 100)
+        schedule = WarmupSchedule(OptimizerConfig(learning_rate=1.0, **keys), 100)
         return np.asarray([float(schedule(step)) for step in range(100)])
 
     linear = rates(schedule="linear", warmup=0.1)

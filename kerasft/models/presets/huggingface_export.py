@@ -87,10 +87,7 @@ def huggingface_tensors(backbone: keras.Model) -> dict[str, np.ndarray]:
     if missing:
         raise RuntimeError(f"KerasHub's converter of a {kind} does not name {missing[0]}")
     prefix = FAMILIES[kind].prefix
-    tensors = {
-        name.removeprefix(prefix): _turned_back(name, value, hook)
-        for name, value, hook in notes.named()
-    }
+    tensors = {name.removeprefix(prefix): _turned_back(name, value, hook) for name, value, hook in notes.named()}
     if "roberta" in kind:  # its tokens are of one type, which KerasHub adds to the positions
         tensors[_TOKEN_TYPES] = np.zeros((1, int(backbone.hidden_dim)), np.float32)
     return {f"{prefix}{name}": value for name, value in tensors.items()}
