@@ -66,7 +66,7 @@ def test_steps_that_have_no_batch_yet_count_as_waiting(prepared, tiny_bert, tmp_
     waiting = trained(prepared, tiny_bert, tmp_path / "slow", steps_per_loop=3)[0]
     # Eleven batches take 1.1 s at least; some are made while steps run or before the first.
     assert 0.2 < waiting.progress.spent["input_seconds"] < waiting.progress.spent["step_seconds"]
-    assert waiting.figures()["input_wait"] == waiting.input_wait > quick.input_wait
+    assert waiting.figures()["input_wait"] == waiting.progress.input_wait > quick.progress.input_wait
 
 
 def traced_shapes(prepared, strategy) -> list[tuple]:
