@@ -6,6 +6,7 @@ because of --gate, 2 a mistake to fix.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,7 @@ def _program(args, terminal: Terminal) -> int:
     asked = Continuation(args.run, wanted, overrides, args.gate, forget=args.forget is not None)
     with name_data_source(asked.source):
         _, passed = continue_run(asked, existing, terminal)
+        gc.collect()  # TensorFlow complains of an iterator that is still there when the process ends
     return 0 if passed else 1
 
 
