@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasft.config.compress import CompressConfig
@@ -41,25 +41,30 @@ def smaller_config(parent: Run, settings: CompressConfig) -> Config:
 
 
 def compress_run(
-    parent: Run, settings: CompressConfig, method: Method[Any], existing: Existing, terminal: Terminal
+    parent: Run,
+    settings: CompressConfig,
+    make_method: Callable[[], Method[Any]],
+    existing: Existing,
+    terminal: Terminal,
 ) -> Outcome:
     """Makes the smaller run, whole and measured; what it says of itself is in metrics.json, `compression`.
 
     Args:
         parent: has a trained model.
         settings: of the command line.
-        method: that they name.
+        make_method: gives the method that they name, and loads TensorFlow.
         existing: what becomes of a run of this name: nothing, it is finished, or it is replaced.
         terminal: shows progress and results.
 
     Raises:
         UserError: for what can't be made smaller in this way; nothing has been written then.
     """
-    method.check(parent)
     run = Run.plan(smaller_config(parent, settings), existing == "overwrite", existing == "resume")
+    quiet_tensorflow(terminal.verbose)
+    method = make_method()
+    method.check(parent)
     tables = read_tables(parent, terminal)
     task = create_task(run.config, parent.load_state())
-    quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.strategy import create_strategy
     from kerasft.training.microbatches import requested_microbatches
 

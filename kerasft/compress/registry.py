@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,4 +52,4 @@ def compress(
     parent = Run.open(folder)
     if isinstance(settings, DistilConfig):
         return distil_run(parent, settings, overrides, existing, terminal)
-    return compress_run(parent, settings, method_of(settings), existing, terminal)
+    return compress_run(parent, settings, functools.partial(method_of, settings), existing, terminal)
