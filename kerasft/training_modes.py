@@ -67,20 +67,20 @@ def train_config(config: Config, **options: Any) -> Any:
     Raises:
         UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.
     """
-    if find_cluster(config, os.environ) is None:  # several workers would make them several times
-        terminal, keep = options.get("terminal") or Terminal(), options.get("existing") == "resume"
-        make_texts(config, options.get("tables"), terminal, keep)
     modes = [mode for mode in MODES if mode.is_on(config)]
-    if not modes:
-        return train_run(config, **options)
     if len(modes) > 1:
         keys = " and ".join(mode.key for mode in modes)
         raise UserError(f"{keys}: each trains several runs, and they can't be had at once; set all but one to null")
-    mode = modes[0]
-    refused = sorted(options.keys() - mode.options) if mode.options is not None else []
-    if refused:
+    mode = modes[0] if modes else None
+    refused = sorted(options.keys() - mode.options) if mode is not None and mode.options is not None else []
+    if mode is not None and refused:
         raise UserError(f"{mode.key}: its runs take no {', '.join(refused)}; set {mode.key} to null, or leave them out")
-    return mode.train(config, **options)
+    if (
+        find_cluster(config, os.environ) is None and config.data.folds is None
+    ):  # several workers make them several times
+        terminal, keep = options.get("terminal") or Terminal(), options.get("existing") == "resume"
+        make_texts(config, options.get("tables"), terminal, keep)
+    return (train_run if mode is None else mode.train)(config, **options)
 
 
 def check_one_run(config: Config, by: str) -> None:
