@@ -6,6 +6,7 @@ because of --gate, 2 a mistake to fix.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from kerasft.continual.continuing import Continuation, continue_run
 from kerasft.continual.forgetting import clear_buffers, is_exact
 from kerasft.continual.watching import watch
 from kerasft.errors import UserError
+from kerasft.inference.untrained import is_config
 from kerasft.paths import check_no_pattern
 from kerasft.session import Existing
 
@@ -67,7 +69,8 @@ def _program(args, terminal: Terminal) -> int:
         return 0
     wanted = args.forget if args.forget is not None else str(source)
     asked = Continuation(args.run, wanted, overrides, args.gate, forget=args.forget is not None)
-    with name_data_source(asked.source):
+    # A config says at its head where its data come from; a file of rows does not.
+    with name_data_source(asked.source) if is_config(Path(asked.source)) else contextlib.nullcontext():
         _, passed = continue_run(asked, existing, terminal)
         gc.collect()  # TensorFlow complains of an iterator that is still there when the process ends
     return 0 if passed else 1

@@ -21,6 +21,7 @@ from kerasft.inference.untrained import Untrained, is_config
 from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.named_runs import check_named_runs
 from kerasft.publish import check_adapters, publish_adapters, published, tell_how_to_serve
 from kerasft.run_card import write_card
 from kerasft.runs import Run, Trained, fingerprints
@@ -88,6 +89,7 @@ def train_run(
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
         check_adapters(config, run.folder)
+        check_named_runs(config)
         task = create_task(config)
         task.check_config()
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)

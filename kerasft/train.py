@@ -10,6 +10,7 @@ from typing import Any
 from kerasft.callable_module import make_callable
 from kerasft.config.header import name_data_source
 from kerasft.config.load import ConfigLike, load_config, read_config
+from kerasft.config.several_runs import check_one_run
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
@@ -18,7 +19,7 @@ from kerasft.cross_validation.comparison import compare as compare_runs
 from kerasft.errors import UserError
 from kerasft.run_folder import is_run
 from kerasft.session import Existing, Outcome
-from kerasft.training_modes import check_one_run, train_config
+from kerasft.training_modes import train_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,48 +10,40 @@ from typing import Any
 from kerasft.augmentation_gain import train_and_measure
 from kerasft.augmentation_texts import make_texts
 from kerasft.config.schema import Config
+from kerasft.config.several_runs import keys_of_several_runs
 from kerasft.console.terminal import Terminal
 from kerasft.continual.sequence import run_sequence
 from kerasft.cross_validation.training import cross_validate
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.few_shots.draws import train_draws
+from kerasft.runs import Run
 from kerasft.session import train_run
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to train a config in several runs.
+    """A way to train a config in several runs, or in none.
 
     Attributes:
-        key: of the config, that asks for it.
-        is_on: whether a config does.
         train: as `train_run`: gives the Outcome of the run that has the config's name; `data.folds`, which leaves no
             such run, gives what cross_validation.json holds.
         options: of `train_run`, those that `train` takes, too; None: all.
     """
 
-    key: str
-    is_on: Callable[[Config], bool]
     train: Callable[..., Any]
     options: frozenset[str] | None = None
 
 
-MODES = (
-    Mode("data.draws", lambda config: config.data.draws > 1 or not config.data.train, train_draws),
-    Mode(
-        "data.folds",
-        lambda config: config.data.folds is not None,
-        cross_validate,
-        frozenset({"existing", "terminal"}),
-    ),
-    Mode(
-        "augment.measure",
-        lambda config: config.augment is not None and config.augment.measure,
-        train_and_measure,
-    ),
-    Mode("continual", lambda config: config.continual is not None, run_sequence, frozenset({"existing", "terminal"})),
-)
+_NO_TABLES = frozenset({"existing", "terminal"})
+# Key of the config -> what it asks for.
+MODES = {
+    "prompting": Mode(train_draws),
+    "data.draws": Mode(train_draws),
+    "data.folds": Mode(cross_validate, _NO_TABLES),
+    "augment.measure": Mode(train_and_measure),
+    "continual": Mode(run_sequence, _NO_TABLES),
+}
 
 
 def train_config(config: Config, **options: Any) -> Any:
@@ -65,26 +57,22 @@ def train_config(config: Config, **options: Any) -> Any:
         The Outcome of the run; with `data.folds`, what cross_validation.json holds.
 
     Raises:
-        UserError: two keys ask for several runs; an option that a mode does not take; see `train_run`.
+        UserError: two keys ask for several runs, or one with several workers; an option that a mode does not take; see
+            `train_run`.
     """
-    modes = [mode for mode in MODES if mode.is_on(config)]
-    if len(modes) > 1:
-        keys = " and ".join(mode.key for mode in modes)
-        raise UserError(f"{keys}: each trains several runs, and they can't be had at once; set all but one to null")
-    mode = modes[0] if modes else None
-    refused = sorted(options.keys() - mode.options) if mode is not None and mode.options is not None else []
-    if mode is not None and refused:
-        raise UserError(f"{mode.key}: its runs take no {', '.join(refused)}; set {mode.key} to null, or leave them out")
-    if (
-        find_cluster(config, os.environ) is None and config.data.folds is None
-    ):  # several workers make them several times
-        terminal, keep = options.get("terminal") or Terminal(), options.get("existing") == "resume"
-        make_texts(config, options.get("tables"), terminal, keep)
-    return (train_run if mode is None else mode.train)(config, **options)
-
-
-def check_one_run(config: Config, by: str) -> None:
-    """Raises UserError where a config asks for several runs, and `by`, an option, needs one."""
-    for mode in MODES:
-        if mode.is_on(config):
-            raise UserError(f"{by}: needs a config that trains one run, and {mode.key} asks for several; leave it out")
+    keys, alone = keys_of_several_runs(config), find_cluster(config, os.environ) is None
+    if len(keys) > 1:
+        raise UserError(f"{' and '.join(keys)}: can't be had at once, as each trains in a way of its own; keep one")
+    if keys and not alone:
+        raise UserError(f"{keys[0]}: is for one process, and there are several workers; leave it out, or use one")
+    mode = MODES[keys[0]] if keys else Mode(train_run)
+    refused = sorted(options.keys() - mode.options) if mode.options is not None else []
+    if refused:
+        raise UserError(f"{keys[0]}: its runs take no {', '.join(refused)}; leave that out, or the key")
+    # Several workers would make texts several times, and runs of the other modes learn from other rows.
+    if config.augment is not None and alone and mode.train in (train_run, train_and_measure):
+        existing, terminal = options.get("existing"), options.get("terminal") or Terminal()
+        if existing != "resume":
+            Run.plan(config, existing == "overwrite")  # refused before texts take an hour
+        make_texts(config, options.get("tables"), terminal, keep=existing == "resume")
+    return mode.train(config, **options)

@@ -46,7 +46,7 @@ RANKS = (
     ("accelerators",),
     ("keras_models",),
     ("results",),
-    ("publish", "run_card"),
+    ("publish", "run_card", "named_runs"),
     ("inference",),
     ("serving",),
     ("attribution",),

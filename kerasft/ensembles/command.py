@@ -15,6 +15,7 @@ from kerasft.config.folders import check_folders
 from kerasft.config.header import name_data_source
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
+from kerasft.config.several_runs import check_one_run
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
@@ -112,6 +113,8 @@ def run_ensemble(
     """
     terminal = terminal or Terminal()
     check_settings(config, settings)
+    if runs is None:
+        check_one_run(config, "kerasft ensemble")
     config = ensemble_config(config)
     check_folders(config)
     folder = folder_of(config)

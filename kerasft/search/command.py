@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kerasft.config.header import header_line, name_data_source
 from kerasft.config.load import ConfigLike, read_config
 from kerasft.config.schema import Config
+from kerasft.config.several_runs import check_one_run
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.signals import ENDS, terminable
@@ -85,6 +86,7 @@ def run_search(
         raise UserError(f"--trials {trials}: write 1 or more")
     if hours is not None and hours <= 0:
         raise UserError(f"--hours {hours:g}: write a number above 0")
+    check_one_run(loaded, "kerasft search")
     search = SearchFolder.of(loaded)
     _check(loaded, search)
     search.begin(resume)

@@ -1,0 +1,29 @@
+"""Runs that a config learns from: that they are there is seen before any row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kerasft.config.averaging import SoupConfig
+from kerasft.config.objective import DistillationConfig
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
+from kerasft.runs import Run
+
+
+def check_named_runs(config: Config) -> None:
+    """Raises UserError, with the key, where a teacher or a run of a soup is no run."""
+    for key, folder in _named(config):
+        try:
+            Run.open(Path(folder))
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from error
+
+
+def _named(config: Config) -> Iterator[tuple[str, str]]:
+    objective, averaging = config.training.objective, config.training.averaging
+    if isinstance(objective, DistillationConfig):
+        yield "training.objective.teacher", objective.teacher
+    for folder in averaging.runs if isinstance(averaging, SoupConfig) else ():
+        yield "training.averaging.runs", folder
