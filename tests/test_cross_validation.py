@@ -103,7 +103,7 @@ def test_a_comparison_that_could_not_end_is_refused_before_it_begins(project, ca
     assert train.main([project, "--compare", "data.clean={}"]) == 2
     assert "runs/tiny-compared" in capsys.readouterr().err and not Path("runs/tiny").exists()
     assert train.main([project, "data.shots=8", "--compare", "data.draws=2"]) == 2
-    assert "data.draws asks for several" in capsys.readouterr().err
+    assert "data.draws: --compare data.draws=2 needs a config that trains one run" in capsys.readouterr().err
     left_out = ["data.validation=leave_one_out", "data.test=null", "training.fit_head=true", "training.epochs=null",
                 "training.steps=0"]  # fmt: skip
     assert train.main([project, *left_out, "--compare", "data.clean={}"]) == 2
