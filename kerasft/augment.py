@@ -21,7 +21,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.data.augmentation.registry import create_augmenters
-from kerasft.data.augmentation.variants import RowAugmenter
+from kerasft.data.augmentation.variants import RowAugmenter, count_variants
 from kerasft.data.tables.splits import load_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
@@ -53,13 +53,14 @@ def augment(config: str, overrides: Sequence[str], show: int, epoch: int, as_jso
     task = create_task(resolved)
     task.check_config()
     with name_data_source(config):
-        train = load_splits(resolved, task, terminal.line)["train"]
-    make_texts(resolved, None, terminal)
+        tables = load_splits(resolved, task, terminal.line)
+    train = tables["train"]
+    make_texts(resolved, tables, terminal)
     augmenters = create_augmenters(resolved.augment, task)
     for line in (line for method in augmenters for line in method.learn(train, task)):
         terminal.line(line)
     rows = RowAugmenter(augmenters, task, resolved.seed)
-    pairs = changed_rows(train, resolved, rows, task, epoch - 1)
+    pairs = changed_rows(train, resolved, rows, task, (epoch - 1) % count_variants(resolved, len(train)))
     shown = 0
     for pair in pairs:
         terminal.result(json.dumps(pair, ensure_ascii=False) if as_json else text_of(pair))
@@ -79,7 +80,7 @@ def changed_rows(train: Table, config: Config, rows: RowAugmenter, task: Task, e
         config: `augment` and the seed are read.
         rows: changes them.
         task: says which texts they have.
-        epoch: of the training, from 0.
+        epoch: the form of train, from 0: that of the epoch, until the first comes again.
     """
     assert config.augment is not None
     for index in np.random.default_rng(config.seed).permutation(len(train)).tolist():

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.augmentation.noise import with_typos
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.tables.splits import check_measured_rows, load_splits
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
+from kerasft.evaluation.intervals import Resamples, paired_interval, recorded_resamples
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, train_run
 from kerasft.tasks.registry import create_task
@@ -24,7 +23,6 @@ from kerasft.tasks.registry import create_task
 FILE = "augmentation.json"
 WITHOUT = "-without-augment"  # behind the name of the run without
 TYPOS = 0.1  # of the words of the noisy test
-LEVEL = 0.95
 
 
 def train_and_measure(
@@ -51,6 +49,7 @@ def train_and_measure(
     terminal = terminal or Terminal()
     if find_cluster(config, os.environ) is not None:
         raise UserError("augment.measure: trains a second run, for which one process is needed; set it to false here")
+    check_measured_rows(config, "augment.measure")
     plain = without_augment(config)
     resume, overwrite = existing == "resume", existing == "overwrite"
     plain_done = resume and _is_finished(plain)
@@ -105,8 +104,10 @@ def measured_gain(run: Run, plain: Run, tables: Mapping[str, Table] | None, term
     figures = {name: {test: value for test, (value, _) in each.items()} for name, each in measured.items()}
     lost = figures["without"]["clean"] - figures["without"]["noisy"]
     won = figures["with"]["noisy"] - figures["without"]["noisy"]
+    intervals = {test: paired_interval(measured["with"][test][1], measured["without"][test][1]) for test in tests}
     difference = {
-        test: _difference(*(measured[name][test] for name in ("with", "without"))) for test in ("clean", "noisy")
+        test: {"value": figures["with"][test] - figures["without"][test], "low": each["low"], "high": each["high"]}
+        for test, each in intervals.items()
     }
     return {
         "metric": task.headline,
@@ -118,10 +119,9 @@ def measured_gain(run: Run, plain: Run, tables: Mapping[str, Table] | None, term
     }
 
 
-def _figures(run: Run, tests: Mapping[str, Table], terminal: Terminal) -> dict[str, tuple[float, np.ndarray]]:
+def _figures(run: Run, tests: Mapping[str, Table], terminal: Terminal) -> dict[str, tuple[float, Resamples]]:
     """Of each test the headline, and what it is for each resample of the rows."""
     from kerasft.distribution.strategy import create_strategy
-    from kerasft.evaluation.intervals import recorded_resamples
     from kerasft.results import evaluate_split, evaluator_of
     from kerasft.training.microbatches import requested_microbatches
 
@@ -133,16 +133,8 @@ def _figures(run: Run, tests: Mapping[str, Table], terminal: Terminal) -> dict[s
         prepared = trained.task.prepare(table, trained.preprocessor)
         with recorded_resamples() as records:
             _, metrics = evaluate_split(trained, prepared, evaluator, terminal, f"{test} test")
-        found[test] = metrics[metrics["interval"]["metric"]], records[-1].values
+        found[test] = metrics[metrics["interval"]["metric"]], records[-1]
     return found
-
-
-def _difference(one: tuple[float, np.ndarray], other: tuple[float, np.ndarray]) -> dict[str, float | None]:
-    """Of two runs on the same rows, which drew the same resamples."""
-    apart = one[1] - other[1]
-    apart = apart[np.isfinite(apart)]
-    low, high = np.quantile(apart, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist() if len(apart) else (None, None)
-    return {"value": one[0] - other[0], "low": low, "high": high}
 
 
 def lines(gain: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from kerasft.config.several_runs import check_one_run
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
+from kerasft.cross_validation.comparison import changed_config
 from kerasft.cross_validation.comparison import compare as compare_runs
 from kerasft.errors import UserError
 from kerasft.run_folder import is_run
@@ -59,6 +60,7 @@ def _train(
             train_config(resolved, existing=existing, terminal=terminal)
         else:
             check_one_run(resolved, "--compare")
+            check_one_run(changed_config(resolved, compare), f"--compare {compare}")
             compare_runs(resolved, compare, existing=existing, terminal=terminal)
     return 0
 

@@ -129,6 +129,43 @@ def test_a_correction_that_fits_no_row_or_contradicts_another_is_refused(audited
         stage_splits(resolved, create_task(resolved), lambda line: None)
 
 
+def staged_with(config, *overrides):
+    resolved = load_config(config, overrides)
+    return stage_splits(resolved, create_task(resolved), lambda line: None)
+
+
+def test_a_review_fits_rows_that_cleaning_changes_and_shots_leave_out(audited):
+    config, _ = audited
+    lines = Path("train.jsonl").read_text().splitlines()
+    row = json.loads(lines[0])
+    lines[0] = json.dumps(row | {"text": f"{row['text']} me@example.com"})
+    Path("train.jsonl").write_text("\n".join(lines) + "\n")
+    clean = "data.clean={redact: mask}"
+    assert audit_labels.main([config, "audit.frozen=true", clean, "--output", "masked"]) == 0
+    rows = review("masked")
+    first = next(each for each in rows if each["where"] == "train.jsonl:1")
+    assert first["text"].endswith("[EMAIL]")
+    first["label"] = OTHER[first["label"]]
+    write_review("mine.csv", rows)
+
+    def corrected(*overrides):
+        changes = staged_with(config, "data.corrections=mine.csv", clean, *overrides).changes
+        return [each.where for each in changes if each.why == "corrections"]
+
+    assert corrected() == ["train.jsonl:1"]
+    assert corrected("data.shots=8") in ([], ["train.jsonl:1"])  # rows that were not drawn are no mistake
+
+
+def test_an_audit_is_replaced_once_the_data_are_read_and_never_with_the_corrections(audited, capsys):
+    config, _ = audited
+    again = [config, "audit.frozen=true", "--output", "audit", "--overwrite"]
+    before = Path("audit/labels-review.csv").read_bytes()
+    assert audit_labels.main([*again, "data.train=none.jsonl"]) == 2
+    assert audit_labels.main([*again, "data.corrections=audit/labels-review.csv"]) == 2
+    assert "audit holds audit/labels-review.csv, which data.corrections reads" in capsys.readouterr().err
+    assert Path("audit/labels-review.csv").read_bytes() == before
+
+
 SECTIONS = {
     "several labels": ({"name": "text_classification", "problem": "multi_label"}, {"text": "text", "label": "labels"}),
     "a number": ({"name": "text_classification", "problem": "regression"}, {"text": "text", "label": "score"}),

@@ -43,7 +43,7 @@ def test_resamples_of_two_statistics_are_of_the_same_rows():
         bootstrap_interval(np.mean, one + 1.0, seed=3)
     assert np.allclose(records[1].values - records[0].values, 1.0)
     run = type("Run", (), {"config": type("Config", (), {"name": "x"})})()
-    sides = [Side(run, float(np.mean(one) + at), "mean", records[at].values, records[at].rows) for at in (1, 0)]
+    sides = [Side(run, float(np.mean(one) + at), "mean", records[at]) for at in (1, 0)]
     result = difference(*sides)
     assert (result["low"], result["difference"], result["high"]) == pytest.approx((1.0, 1.0, 1.0))
 
@@ -95,6 +95,26 @@ def test_two_runs_of_one_seed_are_compared(project, capsys):
     assert "Data before training" in report and "few rows" in report and "empty texts" not in report
     assert report.index("Data before training") < report.index("Learning curves")
     assert "the first less the second (data.clean=null)" in capsys.readouterr().out
+
+
+def test_a_comparison_that_could_not_end_is_refused_before_it_begins(project, capsys):
+    Path("runs/tiny-compared").mkdir(parents=True)
+    Path("runs/tiny-compared/mine.txt").write_text("x")
+    assert train.main([project, "--compare", "data.clean={}"]) == 2
+    assert "runs/tiny-compared" in capsys.readouterr().err and not Path("runs/tiny").exists()
+    assert train.main([project, "data.shots=8", "--compare", "data.draws=2"]) == 2
+    assert "data.draws: --compare data.draws=2 needs a config that trains one run" in capsys.readouterr().err
+    left_out = ["data.validation=leave_one_out", "data.test=null", "training.fit_head=true", "training.epochs=null",
+                "training.steps=0"]  # fmt: skip
+    assert train.main([project, *left_out, "--compare", "data.clean={}"]) == 2
+    assert "leaves no rows that the model has not seen; name data.test" in capsys.readouterr().err
+
+
+def test_folds_are_validated_by_leaving_out_one_of_their_own_rows(project):
+    left_out = ["data.validation=leave_one_out", "training.fit_head=true", "training.epochs=null", "training.steps=0"]
+    assert train.main([project, "data.folds=2", *left_out]) == 0
+    summary = json.loads(Path("runs/tiny/cross_validation.json").read_text())
+    assert sum(summary["rows_of_folds"]) == 50
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def audit_labels(
     config = config.model_copy(update={"data": config.data.model_copy(update={"folds": None})})
     config = fit_max_length(config)
     folded = read_folded(config, config.audit.folds, terminal, "audit.folds")
-    begin_output(output, config)
+    begin_output(output, config, existing)
     quiet_tensorflow(terminal.verbose)
     from kerasft.auditing.frozen import out_of_fold_logits, read_frozen
 
@@ -114,7 +114,7 @@ def check_auditable(config: Config, task: Task) -> None:
             "token_classification, relation_extraction and question_answering have"
         )
     task.check_audit()
-    check_foldable(config)
+    check_foldable(config, "audit.folds")
     if config.audit.frozen and not config.task.fits_head:
         raise UserError(
             "audit.frozen: true is for text_classification with problem single_label; leave it false, and each fold "

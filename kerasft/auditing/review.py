@@ -31,10 +31,11 @@ SHOWN = 5  # rows on the terminal
 
 
 def check_output(folder: Path, config: Config, existing: Existing) -> None:
-    """Makes the folder of an audit, or checks one that is there.
+    """Checks that an audit may be written to a folder; nothing is written or removed yet.
 
     Raises:
-        UserError: it holds an audit that is not to be replaced, something else, or one of another config.
+        UserError: it holds an audit that is not to be replaced, something else, one of another config, or the
+            corrections that the config reads.
     """
     if folder.is_dir() and any(folder.iterdir()):
         is_audit = (folder / CONFIG).is_file()
@@ -43,7 +44,7 @@ def check_output(folder: Path, config: Config, existing: Existing) -> None:
         if existing == "refuse":
             raise UserError(f"--output: {folder} holds an audit; name another folder, or add --resume or --overwrite")
         if existing == "overwrite":
-            shutil.rmtree(folder)
+            _check_corrections_stay(folder, config)
         elif (folder / REVIEW).is_file():
             raise UserError(f"--output: the audit in {folder} is finished; there is nothing to resume")
         else:
@@ -52,8 +53,19 @@ def check_output(folder: Path, config: Config, existing: Existing) -> None:
         raise UserError(f"--output: {folder} is a file; name a folder")
 
 
-def begin_output(folder: Path, config: Config) -> None:
-    """Marks a folder as that of an audit of this config."""
+def _check_corrections_stay(folder: Path, config: Config) -> None:
+    """Raises UserError where the labels that a person has corrected would be removed with an audit."""
+    corrections = config.data.corrections
+    if corrections is not None and folder.resolve() in Path(corrections.file).resolve().parents:
+        raise UserError(
+            f"--overwrite: {folder} holds {corrections.file}, which data.corrections reads; name another folder"
+        )
+
+
+def begin_output(folder: Path, config: Config, existing: Existing) -> None:
+    """Marks a folder as that of an audit of this config, and removes the audit that `overwrite` replaces."""
+    if existing == "overwrite" and folder.is_dir():
+        shutil.rmtree(folder)
     write_atomically(folder / CONFIG, dump_config(config))
 
 
@@ -74,8 +86,8 @@ def write_audit(folder: Path, audit: Audit, judgement: Judgement, terminal: Term
         )
     order = np.lexsort((np.arange(len(audit.score)), -audit.score))
     write_atomically(folder / DETAILS, "".join(_details(audit)))
-    write_atomically(folder / REVIEW, _table(audit, order))
     write_atomically(folder / FIGURES, json.dumps(audit.figures, indent=2, ensure_ascii=False))
+    write_atomically(folder / REVIEW, _table(audit, order))  # the last: an audit that has it is finished
     rows, issues = audit.figures["rows"], audit.figures["issues"]
     terminal.result(f"{issues:,} of {rows:,} labels are probably wrong; the worst:")
     task = audit.folded.task

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasft.atomic import write_atomically
+from kerasft.augmentation_texts import make_texts
 from kerasft.config.load import override_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.cross_validation.training import forget_graphs
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.tables.splits import check_measured_rows, stage_splits
 from kerasft.errors import UserError
+from kerasft.evaluation.intervals import Resamples, paired_interval, recorded_resamples
 from kerasft.runs import Run
 from kerasft.session import Existing, train_run
 from kerasft.tasks.registry import create_task
 
-LEVEL = 0.95
 FILE, SECOND = "comparison.json", "-compared"
 
 
@@ -32,15 +31,13 @@ class Side:
         run: on disk.
         value: of the metric that the interval is about.
         metric: its name.
-        resampled: (resamples,) the metric of samples of the rows, drawn by the seed.
-        rows: how many were drawn from.
+        resamples: the metric of samples of the rows, drawn by the seed.
     """
 
     run: Run
     value: float
     metric: str
-    resampled: np.ndarray
-    rows: int
+    resamples: Resamples
 
 
 def compare(
@@ -66,7 +63,13 @@ def compare(
     """
     terminal = terminal or Terminal()
     other = changed_config(config, change)
+    for each in (config, other):
+        check_measured_rows(each, "--compare")
+        if not _is_finished(each, existing):  # refused before the first is trained
+            Run.plan(each, existing == "overwrite", existing == "resume")
     split = check_same_rows(config, other, change)
+    for each in (config, other):
+        make_texts(each, None, terminal, keep=existing == "resume")
     sides = [_side(each, split, existing, terminal) for each in (config, other)]
     result = difference(sides[0], sides[1]) | {"change": change, "split": split, "seed": config.seed}
     write_atomically(sides[0].run.folder / FILE, json.dumps(result, indent=2, ensure_ascii=False))
@@ -104,16 +107,19 @@ def check_same_rows(config: Config, other: Config, change: str) -> str:
     return split
 
 
+def _is_finished(config: Config, existing: Existing) -> bool:
+    return existing == "resume" and (Path(config.output.dir) / config.name / "finished.json").is_file()
+
+
 def _side(config: Config, split: str, existing: Existing, terminal: Terminal) -> Side:
     """Trains one of the runs, unless it is finished, and measures it."""
     run = Run(Path(config.output.dir) / config.name, config)
-    if existing == "resume" and (run.folder / "finished.json").is_file():
+    if _is_finished(config, existing):
         terminal.line(f"{run.folder}: finished before")
     else:
         forget_graphs()
         train_run(config, existing=existing, terminal=terminal)
     from kerasft.distribution.strategy import create_strategy
-    from kerasft.evaluation.intervals import recorded_resamples
     from kerasft.results import evaluate_split, evaluator_of
     from kerasft.training.microbatches import requested_microbatches
 
@@ -128,7 +134,7 @@ def _side(config: Config, split: str, existing: Existing, terminal: Terminal) ->
         _, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
     (record,) = records
     name = metrics["interval"]["metric"]
-    return Side(run, float(metrics[name]), name, record.values, record.rows)
+    return Side(run, float(metrics[name]), name, record)
 
 
 def difference(first: Side, second: Side) -> dict[str, Any]:
@@ -137,22 +143,15 @@ def difference(first: Side, second: Side) -> dict[str, Any]:
     Raises:
         UserError: the runs see the rows in another form, so that they can't be drawn together.
     """
-    if first.rows != second.rows:
-        raise UserError(f"--compare: one run is measured on {first.rows} rows and the other on {second.rows}")
-    apart = first.resampled - second.resampled
-    apart = apart[np.isfinite(apart)]
-    low, high = np.quantile(apart, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(apart) else (None, None)
+    rows = first.resamples.rows
+    if rows != second.resamples.rows:
+        raise UserError(f"--compare: one run is measured on {rows} rows and the other on {second.resamples.rows}")
     return {
         "metric": first.metric,
         "runs": {each.run.config.name: each.value for each in (first, second)},
         "difference": first.value - second.value,
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "level": LEVEL,
-        "resamples": len(apart),
-        "rows": first.rows,
-        "method": "paired percentile bootstrap",
-    }
+        "rows": rows,
+    } | paired_interval(first.resamples, second.resamples)
 
 
 def _show(result: dict[str, Any], folder: Path, terminal: Terminal) -> None:

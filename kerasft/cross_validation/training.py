@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from kerasft.atomic import write_atomically
+from kerasft.augmentation_texts import make_texts
+from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.differences import check_same_config
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
@@ -40,18 +42,20 @@ def read_folded(config: Config, folds: int, terminal: Terminal, key: str = "data
     task.check_config()
     staged = stage_splits(config, task, terminal.line, shares=False)
     table, validation = staged.tables["train"], staged.tables.get("validation")
+    if config.data.validation == LEAVE_ONE_OUT:
+        validation = None  # of each fold its own rows of train
     task.fit({"train": table, "validation": table if validation is None else validation})
     keys = row_keys(table, task.source_texts, plain=task.without_marks)
     fold_of = assign_folds(keys, task.stratify(table), folds, config.seed, key)
     return Folded(task, table, validation, fold_of, folds, staged.record())
 
 
-def check_foldable(config: Config) -> None:
-    """Raises UserError where a config can't be trained in folds."""
+def check_foldable(config: Config, key: str = "data.folds") -> None:
+    """Raises UserError where a config can't be trained in folds; `key` asks for them."""
     if config.training.strategy == "multi_worker":
-        raise UserError("data.folds: not with several workers; set training.strategy: auto, or leave data.folds out")
+        raise UserError(f"{key}: not with several workers; set training.strategy: auto")
     if config.training.checkpoint.dir is not None:
-        raise UserError("data.folds: the folds would share training.checkpoint.dir; leave that out")
+        raise UserError(f"{key}: the folds would share training.checkpoint.dir; leave that out")
 
 
 def train_folds(config: Config, folded: Folded, folder: Path, existing: Existing, terminal: Terminal) -> Iterator[Fold]:
@@ -71,14 +75,14 @@ def train_folds(config: Config, folded: Folded, folder: Path, existing: Existing
         rows = np.flatnonzero(folded.fold_of == number)
         table = folded.table.select(rows)
         own = fold_config(config, folded.task, folder, number)
+        tables = _tables(config, folded, rows)
         run = Run(Path(own.output.dir) / own.name, own)
         terminal.line(f"fold {number + 1} of {folded.folds}: measured on {len(rows):,} rows")
         if existing == "resume" and (run.folder / FINISHED).is_file():
-            tables = _tables(config, folded, rows)
             run.check_data(tables)
             terminal.line(f"{run.folder}: finished before")
         else:
-            tables = _tables(config, folded, rows)
+            make_texts(own, tables, terminal, keep=existing == "resume")  # other rows, so a file of its own
             forget_graphs()
             train_run(own, tables=tables, existing=existing, terminal=terminal)
         yield Fold(run, run.load_json("metrics.json"), rows, table)
@@ -106,6 +110,8 @@ def _tables(config: Config, folded: Folded, held: np.ndarray) -> dict[str, Table
     train, validation = folded.table.select(rest), folded.validation
     if validation is None:
         share = config.data.validation
+        if share == LEAVE_ONE_OUT:
+            return {"train": train, "validation": train, "test": folded.table.select(held)}
         assert isinstance(share, float)  # a source is a table of its own
         learn, measure = held_out_share(len(train), share, folded.task.stratify(train), config.seed)
         train, validation = train.select(learn), train.select(measure)

@@ -35,6 +35,28 @@ def recorded_resamples() -> Iterator[list[Resamples]]:
         _records.remove(record)
 
 
+def paired_interval(first: Resamples, second: Resamples, level: float = 0.95) -> dict[str, Any]:
+    """Percentile interval of the first statistic less the second, of two models on the same rows: in each resample both
+    are measured on the same draws (paired bootstrap, Efron and Tibshirani 1993).
+
+    Returns:
+        As `bootstrap_interval`.
+
+    Raises:
+        ValueError: the resamples are of different numbers of rows, so they are not paired.
+    """
+    if first.rows != second.rows:
+        raise ValueError(f"resamples of {first.rows} rows and of {second.rows} are not paired")
+    return _percentiles(first.values - second.values, level) | {"method": "paired percentile bootstrap"}
+
+
+def _percentiles(values: np.ndarray, level: float) -> dict[str, Any]:
+    """low and high (None where no value is finite), level, and resamples: how many values are finite."""
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).tolist() if len(values) else (None, None)
+    return {"low": low, "high": high, "level": level, "resamples": len(values)}
+
+
 def bootstrap_interval(
     statistic: Callable[..., float], *arrays: np.ndarray, seed: int, resamples: int = 1000, level: float = 0.95
 ) -> dict[str, Any]:
@@ -70,12 +92,4 @@ def bootstrap_interval(
         values[index] = statistic(*(array[sample] for array in arrays))
     for record in _records:
         record.append(Resamples(rows, values))
-    values = values[np.isfinite(values)]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (None, None)
-    return {
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "level": level,
-        "resamples": len(values),
-        "method": "percentile bootstrap",
-    }
+    return _percentiles(values, level) | {"method": "percentile bootstrap"}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kerasft.augmentation_texts import make_texts
 from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
@@ -49,6 +50,7 @@ def train_draws(
     Run.plan(main, overwrite=existing == "overwrite", resume=existing == "resume")  # refused before others are trained
     others = [trained_draw(config, draw, existing, terminal, options) for draw in range(1, draws)]
     terminal.line(f"data.draws: draw 0 of {draws}")
+    make_texts(main, options.get("tables"), terminal, keep=existing == "resume")
     outcome = train_run(main, existing=existing, terminal=terminal, **options)
     metrics = with_means(outcome.metrics, [outcome.metrics, *others])
     outcome.run.write_json("metrics.json", metrics)
@@ -74,6 +76,7 @@ def trained_draw(
     done = folder / child.name / "finished.json"
     if existing == "resume" and done.is_file():
         return Run(folder / child.name, child).load_json("metrics.json")
+    make_texts(child, options.get("tables"), terminal, keep=existing == "resume")  # other rows, so a file of its own
     return train_run(child, existing=existing, terminal=terminal, **options).metrics
 
 

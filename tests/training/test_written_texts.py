@@ -107,9 +107,12 @@ def test_a_model_that_does_something_else_is_refused(models, capsys):
 
 def test_a_text_whose_span_would_go_is_not_replaced(tmp_path):
     file = tmp_path / "texts.jsonl"
-    write_texts(file, {"method": "paraphrase", "texts": 1, "kept": 1, "models": {}}, {"a mill": [[Edit(0, 6, "x")]]})
+    header = {"method": "paraphrase", "texts": 2, "kept": 2, "models": {}}
+    lines = {"two\u2028lines\u0085": [[Edit(0, 3, "2")]]}  # separators of lines that JSON leaves as they are
+    write_texts(file, header, {"a mill": [[Edit(0, 6, "x")]], **lines})
     method = Paraphrase(None)
     _, method.alternatives = read_texts(file)
+    assert method.alternatives.keys() == {"a mill", *lines}
     assert method.edits(MarkedText("a mill"), np.random.default_rng(0)) == [Edit(0, 6, "x")]
     assert method.edits(MarkedText("a mill", (Span(2, 6),)), np.random.default_rng(0)) == []
     assert method.edits(MarkedText("another"), np.random.default_rng(0)) == []

@@ -113,7 +113,8 @@ def write_texts(file: Path, header: dict[str, Any], alternatives: Alternatives) 
 def read_texts(file: Path) -> tuple[dict[str, Any], Alternatives]:
     """Header and texts of a file of `write_texts`. Raises UserError: it is none."""
     try:
-        header, *lines = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        # Not splitlines: a text may have separators of lines that JSON leaves as they are, such as U+2028.
+        header, *lines = map(json.loads, file.read_text(encoding="utf-8").rstrip("\n").split("\n"))
         alternatives = {line["text"]: [[Edit(*edit) for edit in edits] for edits in line["edits"]] for line in lines}
         return {**header, "kept": header["kept"], "texts": header["texts"]}, alternatives
     except (OSError, ValueError, KeyError, TypeError) as error:

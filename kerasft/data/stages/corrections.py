@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import text_key
 from kerasft.data.stages.base import Change, Stage, Staged, Tables
+from kerasft.data.stages.cleaning import Cleaning
+from kerasft.data.stages.normalise import Normalise
+from kerasft.data.stages.redact import Redact
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 
@@ -61,11 +65,12 @@ class Corrections(Stage):
         corrections = read_corrections(Path(settings.file), settings.column)
         splits = ["train", *(["validation"] if isinstance(config.data.validation, float) else [])]
         splits = [split for split in splits if split in tables]
-        found = _Rows({split: tables[split] for split in tables}, task)
+        found = _Rows(tables, task, _rewriting(config))
+        missing_is_fine = config.data.limit is not None or config.data.shots is not None
         wanted: dict[str, dict[int, Correction]] = {split: {} for split in splits}
         left = Counter()
         for correction in corrections:
-            place = found.find(correction, missing_is_fine=config.data.limit is not None)
+            place = found.find(correction, missing_is_fine)
             if place is None or place[0] not in wanted:
                 left["not in the sample" if place is None else f"of {place[0]}"] += 1
                 continue
@@ -125,18 +130,31 @@ def _key(text: str) -> bytes:
     return text_key([" ".join(text.split())], str)
 
 
-class _Rows:
-    """Rows of all splits by their places and by their texts."""
+def _rewriting(config: Config) -> list[Cleaning]:
+    """The keys of `data.clean` that change texts, in their order: an audit of the same config shows what they wrote."""
+    stages = [stage for stage in (Normalise(), Redact()) if stage.applies(config)]
+    return [stage for stage in stages if stage.action(config) in stage.rewrites]
 
-    def __init__(self, tables: Tables, task: Task):
+
+def _rewritten(texts: Sequence[str], stages: Sequence[Cleaning]) -> list[str]:
+    result = list(texts)
+    for stage in stages:
+        result = [stage.rewrite(text)[0] for text in result]
+    return result
+
+
+class _Rows:
+    """Rows of all splits by their places and by their texts, as they are and as `data.clean` writes them."""
+
+    def __init__(self, tables: Tables, task: Task, rewriting: Sequence[Cleaning]):
         self.by_where: dict[tuple[str, bytes], list[tuple[str, int]]] = {}
         self.by_text: dict[bytes, list[tuple[str, int]]] = {}
         for split, table in tables.items():
             texts = zip(*map(table.column, task.source_texts))
             for row, (where, each) in enumerate(zip(table.column("where"), texts)):
-                key = _key("\n".join(each))
-                self.by_where.setdefault((where, key), []).append((split, row))
-                self.by_text.setdefault(key, []).append((split, row))
+                for key in {_key("\n".join(form)) for form in (each, _rewritten(each, rewriting))}:
+                    self.by_where.setdefault((where, key), []).append((split, row))
+                    self.by_text.setdefault(key, []).append((split, row))
 
     def find(self, correction: Correction, missing_is_fine: bool) -> tuple[str, int] | None:
         """The split and number of the row that a correction is about; None: it is not there, which may be."""

@@ -74,6 +74,14 @@ def check_own_split(config: Config, split: str) -> None:
         )
 
 
+def check_measured_rows(config: Config, by: str) -> None:
+    """Raises UserError where `by`, a key or an option that measures trained models, would do so on rows of train."""
+    if config.data.test is None and config.data.validation == LEAVE_ONE_OUT:
+        raise UserError(
+            f"{by}: data.validation: {LEAVE_ONE_OUT} leaves no rows that the model has not seen; name data.test"
+        )
+
+
 def check_stages(config: Config, task: Task) -> None:
     """Raises UserError where a stage is asked for that this task's rows have no use for."""
     for stage in STAGES:

@@ -41,7 +41,7 @@ class Report:
         mistakes: {text, text_pair?, truth, prediction, score}, the most confidently wrong first.
         points: (truth, prediction) of test rows, where both are numbers.
         falling: metrics of which less is better.
-        inspection: what was found in the rows before training.
+        inspection: what was found in the rows before training; None: they were too many to look at.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Report:
     mistakes: Sequence[Mapping[str, Any]] = ()
     points: Sequence[tuple[float, float]] = ()
     falling: Sequence[str] = ()
-    inspection: Sequence[Finding] = ()
+    inspection: Sequence[Finding] | None = ()
 
     @property
     def split(self) -> str:

@@ -193,6 +193,13 @@ def test_sections_without_data_are_left_out():
     assert "nan" not in "".join(page.text).lower()
 
 
+def test_rows_that_were_not_inspected_are_told():
+    report = Report(name="x", created="now", kind=KINDS["single_label"], headline="accuracy", inspection=None)
+    page = Page(report_page(report))
+    assert page.headings == ["Data before training"]
+    assert "The rows were not inspected: their texts have more than 10,000,000 characters" in "".join(page.text)
+
+
 @pytest.mark.parametrize(
     "payload", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</style></title><b>"]
 )
