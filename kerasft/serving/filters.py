@@ -11,7 +11,8 @@ from kerasft.config.serving import FilterConfig
 from kerasft.data.sources.scripts import unspaced
 from kerasft.serving.personal_data import Span, spans
 
-_UNSEEN = "[\u200b-\u200f\u2060\ufeff\u00ad]*"  # may stand between letters so that nobody finds the word
+# Characters that nobody sees: they may stand between letters so that a word is not found.
+_UNSEEN = "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]*"
 # Texts -> of each, the label and its score.
 Classify = Callable[[Sequence[str]], Sequence[tuple[str, float]]]
 

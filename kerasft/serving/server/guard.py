@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from tensorflow.core.example.example_pb2 import Example
 
@@ -20,7 +21,7 @@ from kerasft.serving.server.loaded_model import Arrays, LoadedModel
 from kerasft.serving.server.redaction import redact
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, INPUTS
 from kerasft.serving.server.versions import find_versions
-from kerasft.serving.status import ServingError
+from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from kerasft.serving.server.metrics import Metrics
@@ -121,7 +122,10 @@ class Guard:
         filters = [each for each in self.filters if each.on("input")]
         if not filters:
             return array
-        examples = [Example.FromString(each) for each in array]
+        try:
+            examples = [Example.FromString(each) for each in array]
+        except DecodeError:
+            raise invalid(f"input '{INPUTS}' has a string that is no serialized tf.Example") from None
         values = [value for each in examples for _, value in sorted(each.features.feature.items())]
         places = [(value, place) for value in values for place in range(len(value.bytes_list.value))]
         texts = [value.bytes_list.value[place].decode("utf-8", "replace") for value, place in places]
@@ -155,12 +159,17 @@ def load_guard(
     """The filters that a version came with, their models loaded; None: it has none.
 
     Raises:
-        ServableError: a filter's model is not there or can't be loaded: without it the version may not answer.
+        ServableError: kerasft.json can't be read, or a filter's model can't be loaded: without its filters the version
+            may not answer.
     """
     try:
         config = json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, KeyError, TypeError):  # not one of ours
+    except (FileNotFoundError, NotADirectoryError, KeyError, TypeError):  # not one of ours
         return None
+    except (OSError, ValueError) as error:
+        raise ServableError(
+            f"{folder / FACTS} can't be read, so nobody knows the filters of this version; export it again"
+        ) from error
     filters, models = [], []
     try:
         for each in filters_of(config):
