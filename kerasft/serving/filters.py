@@ -91,15 +91,25 @@ def _pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 def masked(text: str, name: str, places: Sequence[Span]) -> str:
     """The text with [NAME] where something was found; places that overlap are one."""
-    merged: list[list[int]] = []
-    for start, end in sorted(places):
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([start, end])
-    for start, end in reversed(merged):
-        text = f"{text[:start]}[{name}]{text[end:]}"
+    for start, end in reversed(merged(places)):
+        text = f"{text[:start]}{mask_of(name)}{text[end:]}"
     return text
+
+
+def mask_of(name: str) -> str:
+    """What stands where the filter of this name found something."""
+    return f"[{name}]"
+
+
+def merged(places: Sequence[Span]) -> list[Span]:
+    """Places in order; those that overlap or touch are one."""
+    found: list[Span] = []
+    for start, end in sorted(places):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def filters_of(config: Mapping[str, Any]) -> list[FilterConfig]:

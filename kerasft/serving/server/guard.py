@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from grpc import StatusCode
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.errors import ServableError, UserError
-from kerasft.serving.filters import Classify, Hit, TextFilter, filters_of, masked
+from kerasft.serving.filters import Classify, Hit, TextFilter, filters_of, mask_of, masked
+from kerasft.serving.personal_data import Span
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
+from kerasft.serving.server.moved_places import MovedPlaces
 from kerasft.serving.server.redaction import redact
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, INPUTS
 from kerasft.serving.server.versions import find_versions
@@ -86,11 +89,19 @@ class Guard:
         self.name, self.number, self.filters, self.models = name, number, filters, models
         self._metrics, self._review = metrics, review
 
-    def inputs(self, inputs: Arrays) -> Arrays:
-        """Texts of a request as the model may read them. Raises ServingError where one is blocked."""
+    def inputs(self, inputs: Arrays, places: MovedPlaces | None = None) -> Arrays:
+        """Texts of a request as the model may read them.
+
+        Args:
+            inputs: of a signature.
+            places: is told of what is masked, so that places in the answer can be moved back.
+
+        Raises:
+            ServingError: a text is blocked.
+        """
         if set(inputs) == {INPUTS}:
             return {INPUTS: self._examples(inputs[INPUTS])}
-        return self._columns(inputs, "input", list(inputs))
+        return self._columns(inputs, "input", list(inputs), places)
 
     def outputs(self, outputs: Arrays) -> Arrays:
         """What a model wrote, as it may be told. Raises ServingError where it is blocked."""
@@ -101,7 +112,7 @@ class Guard:
         for model in self.models:
             model.close()
 
-    def _columns(self, arrays: Arrays, side: str, names: Sequence[str]) -> Arrays:
+    def _columns(self, arrays: Arrays, side: str, names: Sequence[str], places: MovedPlaces | None = None) -> Arrays:
         filters = [each for each in self.filters if each.on(side)]
         changed = dict(arrays)
         for name in names if filters else ():
@@ -109,7 +120,8 @@ class Guard:
             if array is None or array.dtype != object or array.ndim != 1:
                 continue
             texts = [text.decode("utf-8", "replace") for text in array]
-            filtered = self._filtered(filters, texts, side)
+            tell = functools.partial(places.add, name) if places is not None else None
+            filtered = self._filtered(filters, texts, side, tell)
             if filtered != texts:
                 changed[name] = np.empty(len(array), object)
                 changed[name][:] = [
@@ -136,7 +148,13 @@ class Guard:
         found[:] = [each.SerializeToString() for each in examples]
         return found
 
-    def _filtered(self, filters: Sequence[TextFilter], texts: list[str], side: str) -> list[str]:
+    def _filtered(
+        self,
+        filters: Sequence[TextFilter],
+        texts: list[str],
+        side: str,
+        tell: Callable[[int, str, str, Sequence[Span]], None] | None = None,
+    ) -> list[str]:
         texts = list(texts)
         for each in filters:
             hits = each.hits(texts)
@@ -149,6 +167,8 @@ class Guard:
                 raise ServingError(StatusCode.PERMISSION_DENIED, f"{what} was stopped by the filter {each.config.name}")
             if each.config.action == "mask":
                 for hit in hits:
+                    if tell is not None:
+                        tell(hit.row, texts[hit.row], mask_of(each.config.name), hit.spans)
                     texts[hit.row] = masked(texts[hit.row], each.config.name, hit.spans)
         return texts
 
