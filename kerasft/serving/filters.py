@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from kerasft.config.serving import FilterConfig
 from kerasft.data.sources.scripts import unspaced
+from kerasft.serving.adapter_facts import KEY as ADAPTERS
 from kerasft.serving.personal_data import Span, spans
 
 # Characters that nobody sees: they may stand between letters so that a word is not found.
@@ -112,6 +113,17 @@ def merged(places: Sequence[Span]) -> list[Span]:
     return found
 
 
-def filters_of(config: Mapping[str, Any]) -> list[FilterConfig]:
-    """The config in an export's kerasft.json -> its filters; none in exports of before there were any."""
-    return [FilterConfig.model_validate(each) for each in config.get("serving", {}).get("filters", ())]
+def filters_of(facts: Mapping[str, Any]) -> list[FilterConfig]:
+    """What kerasft.json of an export holds -> its filters, each once; none in exports of before there were any.
+
+    With several adapters they are those of the config that exports them, and of each adapter's run: all of them look
+    at every row.
+    """
+    configs = [facts, facts.get("config", {}), *(each["config"] for each in facts.get(ADAPTERS, {}).values())]
+    found: list[FilterConfig] = []
+    for config in configs:
+        for each in config.get("serving", {}).get("filters", ()):
+            filter_ = FilterConfig.model_validate(each)
+            if filter_ not in found:
+                found.append(filter_)
+    return found

@@ -10,7 +10,7 @@ from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.config.serving import FilterConfig, ServingConfig
 from kerasft.errors import ServableError
-from kerasft.serving.filters import TextFilter, masked
+from kerasft.serving.filters import TextFilter, filters_of, masked
 from kerasft.serving.personal_data import KINDS, spans
 from kerasft.serving.server.guard import Guard, ReviewFile, load_guard
 from kerasft.serving.server.metrics import Metrics
@@ -126,6 +126,22 @@ def test_a_version_whose_filters_can_not_be_read_is_not_served(tmp_path):
     file.write_text('{"config": {"serving"')
     with pytest.raises(ServableError, match="nobody knows the filters of this version"):
         load_guard(tmp_path, "m", 1, Metrics(), None, False)
+
+
+def test_filters_of_adapters_hold_for_all_of_them(tmp_path):
+    mail, rude = {"name": "mail", "patterns": ["email"], "action": "mask"}, {"name": "rude", "words": ["idiot"]}
+    own = {
+        name: {"config": {"serving": {"filters": filters}}} for name, filters in (("a", [mail]), ("b", [mail, rude]))
+    }
+    assert [each.name for each in filters_of({"adapters": own})] == ["mail", "rude"]
+    assert [each.name for each in filters_of({"adapters": own, "serving": {"filters": [rude]}})] == ["rude", "mail"]
+    file = tmp_path / "assets.extra" / "kerasft.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"adapters": own}))
+    guard = load_guard(tmp_path, "m", 1, Metrics(), None, False)
+    assert guard is not None
+    with pytest.raises(ServingError, match="filter rude"):
+        guard.inputs({"text": strings("idiot"), "adapter": strings("a")})
 
 
 def test_a_model_stops_labels_above_a_score():

@@ -183,8 +183,8 @@ def load_guard(
             may not answer.
     """
     try:
-        config = json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"]
-    except (FileNotFoundError, NotADirectoryError, KeyError, TypeError):  # not one of ours
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):  # not one of ours
         return None
     except (OSError, ValueError) as error:
         raise ServableError(
@@ -192,7 +192,7 @@ def load_guard(
         ) from error
     filters, models = [], []
     try:
-        for each in filters_of(config):
+        for each in filters_of(facts):
             classify = None
             if each.model is not None:
                 models.append(_load_model(each.name, Path(each.model), trust))
