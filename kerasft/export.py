@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from kerasft.config.load import load_config
 from kerasft.config.output import AdaptersFile, ExportConfig
+from kerasft.config.serving import ServingConfig
 from kerasft.config.yaml_text import read_yaml
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
@@ -39,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def export(folder: Path, directory: str | None, verbose: bool) -> int:
     """Exports, where the folder can be written to; the exit code."""
     run = None if is_config(folder) else Run.open(folder)
-    name, section = adapters_of(folder) if run is None else (run.config.served_name, run.config.export)
+    if run is None:
+        name, section, serving = adapters_of(folder)
+    else:
+        name, section, serving = run.config.served_name, run.config.export, run.config.serving
     key = "export.dir" if directory is None else "--dir"
     try:
         target = expand_home(directory or section.dir)
@@ -52,7 +56,7 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     quiet_tensorflow(verbose)
     terminal = Terminal(verbose)
     if run is None:
-        publish_adapters(name, section, terminal, target)
+        publish_adapters(name, section, terminal, target, serving=serving)
         return 0
     version = export_run(run, terminal, target)
     from kerasft.serving.formats.registry import write_formats
@@ -61,8 +65,8 @@ def export(folder: Path, directory: str | None, verbose: bool) -> int:
     return 0
 
 
-def adapters_of(file: Path) -> tuple[str, ExportConfig]:
-    """`name` and `export` of a YAML file: of a whole config, or of one that has these two alone.
+def adapters_of(file: Path) -> tuple[str, ExportConfig, ServingConfig | None]:
+    """`name`, `export` and `serving` of a YAML file: of a whole config, or of one that has the first two alone.
 
     Raises:
         UserError: it has no `export.adapters`, or can't be read.
@@ -77,13 +81,13 @@ def adapters_of(file: Path) -> tuple[str, ExportConfig]:
         except ValidationError as error:
             first = error.errors()[0]
             raise UserError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-        section, name = alone.export, alone.name
+        section, name, serving = alone.export, alone.name, None
     else:
         config = load_config(file)
-        section, name = config.export, config.served_name
+        section, name, serving = config.export, config.served_name, config.serving
     if not section.adapters:
         raise UserError(f"{file}: it has no export.adapters; give a run, or name runs there: {{a: run:runs/a}}")
-    return name, section
+    return name, section, serving
 
 
 if __name__ == "__main__":

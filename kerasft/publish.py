@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kerasft.config.output import ExportConfig
 from kerasft.config.schema import Config
+from kerasft.config.serving import ServingConfig
 from kerasft.console.terminal import Terminal
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
@@ -38,6 +39,7 @@ def publish_adapters(
     directory: str | None = None,
     identity: Mapping[str, str] | None = None,
     once: bool = False,
+    serving: ServingConfig | None = None,
 ) -> Path:
     """Exports the adapters of `export.adapters`, checked, and says how to serve them.
 
@@ -48,6 +50,7 @@ def publish_adapters(
         directory: instead of `export.dir`.
         identity: of the run that this is the export of; None: of none.
         once: an export of this run that is there is enough.
+        serving: the section of the same config; its filters hold beside those of the adapters' runs.
 
     Returns:
         DIR/NAME/VERSION.
@@ -63,9 +66,10 @@ def publish_adapters(
     for line in left_out(sources):
         terminal.line(line)
     target = Path(directory or export.dir) / name
+    metadata = {"run": identity} | ({"serving": serving.model_dump(mode="json")} if serving else {})
     version = published(
         target,
-        lambda folder: export_adapters(sources, name, folder, {"run": identity}),
+        lambda folder: export_adapters(sources, name, folder, metadata),
         terminal,
         identity if once else None,
     )

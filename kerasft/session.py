@@ -152,7 +152,9 @@ def export_run(
 
     config, identity = run.config, run.identity()
     if config.export.adapters:
-        return publish_adapters(config.served_name, config.export, terminal, directory, identity, once)
+        return publish_adapters(
+            config.served_name, config.export, terminal, directory, identity, once, serving=config.serving
+        )
     trained = trained or run.load()
 
     def write(target: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from kerasft.explain.edits import BUDGET, fewest_edits, misspellings
 from kerasft.explain.neighbours import WordNeighbours
 from kerasft.explain.questions import asker
 from kerasft.explain.unknown_texts import unknown_texts
+from kerasft.tasks.base import Task
 
 MOST_EXAMPLES = 3  # of a change of texts
 MOST_PAIRS = 6  # of a search
@@ -38,7 +40,11 @@ def robustness(subject: Subject) -> Figures:
 def _perturbed(subject: Subject, perturbation: Perturbation) -> Figures:
     seed = subject.settings.seed
     rows = [{name: changed(perturbation, text, seed) for name, text in row.items()} for row in subject.rows]
-    numbers = [number for number, row in enumerate(rows) if row != subject.rows[number]]
+    numbers = [
+        number
+        for number, row in enumerate(rows)
+        if row != subject.rows[number] and answerable(subject.task, subject.whole[number], row)
+    ]
     facts = {"what": perturbation.what, "expected": perturbation.expected}
     if not numbers:
         return facts | {"rows": 0}
@@ -57,6 +63,26 @@ def _perturbed(subject: Subject, perturbation: Perturbation) -> Figures:
         if old != new
     ]
     return facts | figures | {"examples": examples[:MOST_EXAMPLES]}
+
+
+def answerable(task: Task, row: Mapping[str, Any], changed_row: Mapping[str, str]) -> bool:
+    """Whether changed texts still hold what the truth of a row is about, so that an answer to them can be judged.
+
+    Args:
+        task: where its answers are about places in texts: marks in them, and the words of spans, must be there.
+        row: with the truth.
+        changed_row: {input: text}.
+    """
+    if not task.places_in_texts:
+        return True
+    for name, marked in task.marked_texts(row).items():
+        text, now = row[name], changed_row[name]
+        if len(text) - len(task.without_marks((text,))[0]) != len(now) - len(task.without_marks((now,))[0]):
+            return False
+        words = [marked.mention(span).casefold() for span in marked.spans]
+        if "starts" in row and any(each not in now.casefold() for each in words):
+            return False
+    return True
 
 
 def slices(subject: Subject) -> Figures:

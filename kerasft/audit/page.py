@@ -30,7 +30,8 @@ def write_audit(path: Path, run: Run, found: dict[str, Any]) -> None:
     """
     sections = [section for build in SECTIONS for section in build(found)]
     rows = found["settings"]["rows"]
-    summary = f"Audit on at most {rows:,} rows of {found['split']} · {run.config.task.name} · {run.config.model.preset}"
+    start = run.config.model.preset or "from scratch"
+    summary = f"Audit on at most {rows:,} rows of {found['split']} · {run.config.task.name} · {start}"
     values = {"title": run.config.name, "summary": summary, "findings": found["findings"], "sections": sections}
     write_page(path, render("audit.html.j2", **values))
 
@@ -77,7 +78,7 @@ def _trust(found: dict[str, Any]) -> Iterator[str]:
     for name, row in methods.items():
         own = row.get("comprehensiveness")
         if name != "random" and own and chance and own["low"] <= chance["high"]:
-            yield f"Explanations by {name.replace('_', ' ')} are no better than a random order of words here."
+            yield f"Explanations by {name.replace('_', ' ')} are not measurably better than a random order here."
 
 
 def _bias(part: dict[str, Any]) -> Iterator[str]:

@@ -80,16 +80,17 @@ def audit_run(
         terminal.line(f"{folder} has no test data: validation is looked at, on which its weights were chosen")
     task = create_task(run.config, run.load_state())
     table = read_own_split(run, folder, task, settings.split, terminal)
-    check_sets(task, settings.pairs, settings.questions)
+    sets = [dataclasses.asdict(row) for row in check_sets(task, settings.pairs, settings.questions)]
     if settings.group is not None:
         check_group(run.config, settings.group, settings.split)
-    store = PartStore(folder / AUDIT, settings.digest(run=run.identity()))
+    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets))
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject
 
     subject: Subject | None = None
-    found: dict[str, Any] = {"name": run.config.name, "split": settings.split, "settings": vars(settings)}
+    found: dict[str, Any] = {"name": run.config.name, "run": run.identity(), "split": settings.split}
+    found["settings"] = vars(settings)
     for name, part in PARTS.items():
         figures = store.load(name)
         if figures is None:

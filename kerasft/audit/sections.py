@@ -35,7 +35,8 @@ def robustness(found: Figures) -> Iterator[Section]:
     ]
     shown = [("change", "text"), ("text", "text"), ("changed", "text"), ("answer", "text")]
     note = (
-        "Only rows whose text changes are counted. Where answers must stay, each one that changes is a fault. p is "
+        "Only rows whose text changes are counted, and where answers are words of a text, rows whose answers are "
+        "still in it. Where answers must stay, each one that changes is a fault. p is "
         "McNemar's, exact, for one change alone. An uncased tokenizer passes every change of case."
     )
     blocks = [Table(columns, rows)]

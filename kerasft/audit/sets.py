@@ -19,16 +19,20 @@ def read_questions(source: str) -> list[Question]:
     return [read_question(record.values, record.where) for record in read_records(source)]
 
 
-def check_sets(task: Task, pairs: str | None, questions: str | None) -> None:
-    """Raises UserError where a set is not for the task, or can't be read; before a model is loaded."""
+def check_sets(task: Task, pairs: str | None, questions: str | None) -> list[Pair | Question]:
+    """What stands in the sets. Raises UserError where one is not for the task, or can't be read."""
     name = task.config.task.name
+    found: list[Pair | Question] = []
     if pairs is not None:
         if task.likelihood is None:
             raise UserError(f"--pairs: for runs of masked_lm and text_generation, not of {name}; leave it out")
-        if not read_pairs(pairs):
+        found += read_pairs(pairs)
+        if not found:
             raise UserError(f"--pairs: {pairs} has no rows")
     if questions is not None:
         if task.inputs != ("question", "context"):
             raise UserError(f"--questions: for runs of question_answering, not of {name}; leave it out")
-        if not read_questions(questions):
+        found += read_questions(questions)
+        if not found:
             raise UserError(f"--questions: {questions} has no rows")
+    return found

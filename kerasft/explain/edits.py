@@ -53,7 +53,7 @@ class _Search:
     """One text, its words, and what stands at each of them."""
 
     def __init__(self, text: str, ask: Ask, budget: int):
-        self.text, self.words, self.queries, self._budget = text, split_words(text), 0, budget
+        self.text, self.words, self.queries, self.budget = text, split_words(text), 0, budget
         self._ask = ask
         ((self.label, self.score),) = ask([text], "")
         self.queries = 1
@@ -70,7 +70,7 @@ class _Search:
 
     def tried(self, several: Sequence[dict[int, str]]) -> list[tuple[bool, float, str]]:
         """For each set of changes: whether the answer is another, the first label's score, the answer."""
-        if self.queries + len(several) > self._budget:
+        if self.queries + len(several) > self.budget:
             raise _Budget
         self.queries += len(several)
         answers = self._ask([self.written(changes) for changes in several], self.label)
@@ -81,7 +81,8 @@ def fewest_edits(text: str, ask: Ask, candidates: Candidates, budget: int = BUDG
     """A changed text with another answer, of which no single change can be taken back; None: none was found.
 
     Words are tried in the order of what the score loses without them. At each the change that costs the score most
-    stays, until the answer changes; then changes that are not needed are taken back.
+    stays, until the answer changes; of a long text the first words alone, half as many as the budget.
+    Then changes that are not needed are taken back.
 
     Args:
         text: whose answer is to change.
@@ -113,6 +114,7 @@ def _found(search: _Search, candidates: Candidates) -> tuple[dict[int, str] | No
     ]
     if not open_words:
         return None, search.label
+    open_words = open_words[: max(1, search.budget // 2)]  # the rest of the queries is for the changes
     without = search.tried([{number: ""} for number in open_words])
     order = [number for _, number in sorted(zip([score for _, score, _ in without], open_words))]
     changes: dict[int, str] = {}

@@ -29,7 +29,8 @@ class WordNeighbours:
         counts = Counter(
             word for text in texts for start, end in split_words(text) if (word := text[start:end].lower()).isalpha()
         )
-        self._explainer = explainer
+        self._layer = explainer.model.embeddings.layer
+        self._encode = tf.function(explainer.preprocessor.encoder, autograph=False)
         self.words = [word for word, _ in counts.most_common(MOST_WORDS)]
         self._vectors = self._of(self.words) if self.words else np.zeros((0, 1), np.float32)
 
@@ -45,8 +46,6 @@ class WordNeighbours:
 
     def _of(self, words: list[str]) -> np.ndarray:
         """(words, width) unit vectors, the mean of their tokens'."""
-        encode = tf.function(self._explainer.preprocessor.encoder, autograph=False)
-        ids = encode(tf.constant(words))
-        layer = self._explainer.model.embeddings.layer
-        vectors = tf.reduce_mean(ids.with_flat_values(tf.cast(layer(ids.flat_values), tf.float32)), axis=1)
+        ids = self._encode(tf.constant(words))
+        vectors = tf.reduce_mean(ids.with_flat_values(tf.cast(self._layer(ids.flat_values), tf.float32)), axis=1)
         return tf.math.l2_normalize(vectors, axis=1).numpy()

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from kerasft.config.serving import FilterConfig
 from kerasft.data.sources.scripts import unspaced
+from kerasft.serving.adapter_facts import KEY as ADAPTERS
 from kerasft.serving.personal_data import Span, spans
 
-_UNSEEN = "[\u200b-\u200f\u2060\ufeff\u00ad]*"  # may stand between letters so that nobody finds the word
+# Characters that nobody sees: they may stand between letters so that a word is not found.
+_UNSEEN = "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]*"
 # Texts -> of each, the label and its score.
 Classify = Callable[[Sequence[str]], Sequence[tuple[str, float]]]
 
@@ -90,17 +92,38 @@ def _pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 def masked(text: str, name: str, places: Sequence[Span]) -> str:
     """The text with [NAME] where something was found; places that overlap are one."""
-    merged: list[list[int]] = []
-    for start, end in sorted(places):
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([start, end])
-    for start, end in reversed(merged):
-        text = f"{text[:start]}[{name}]{text[end:]}"
+    for start, end in reversed(merged(places)):
+        text = f"{text[:start]}{mask_of(name)}{text[end:]}"
     return text
 
 
-def filters_of(config: Mapping[str, Any]) -> list[FilterConfig]:
-    """The config in an export's kerasft.json -> its filters; none in exports of before there were any."""
-    return [FilterConfig.model_validate(each) for each in config.get("serving", {}).get("filters", ())]
+def mask_of(name: str) -> str:
+    """What stands where the filter of this name found something."""
+    return f"[{name}]"
+
+
+def merged(places: Sequence[Span]) -> list[Span]:
+    """Places in order; those that overlap or touch are one."""
+    found: list[Span] = []
+    for start, end in sorted(places):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def filters_of(facts: Mapping[str, Any]) -> list[FilterConfig]:
+    """What kerasft.json of an export holds -> its filters, each once; none in exports of before there were any.
+
+    With several adapters they are those of the config that exports them, and of each adapter's run: all of them look
+    at every row.
+    """
+    configs = [facts, facts.get("config", {}), *(each["config"] for each in facts.get(ADAPTERS, {}).values())]
+    found: list[FilterConfig] = []
+    for config in configs:
+        for each in config.get("serving", {}).get("filters", ()):
+            filter_ = FilterConfig.model_validate(each)
+            if filter_ not in found:
+                found.append(filter_)
+    return found

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from kerasft.audit import parts, program
+from kerasft.audit.answers import answerable
 from kerasft.config.schema import Config
 from kerasft.evaluation.report.card import card_facts, model_card
+from kerasft.run_card import write_card
 from kerasft.runs import Run
+from kerasft.tasks.registry import create_task
 
 GROUPS = ("x", "y")
 
@@ -76,6 +79,32 @@ def test_a_card_has_no_figure_that_its_files_lack():
     assert "| test | accuracy | 0.8750 | 0.5000 to 1.0000 (95%) |" in card
     assert "Not measured; `kerasft audit` does." in card
     assert card.count("To be written by the provider") == 3
+
+
+def test_a_card_has_no_audit_of_other_weights(project_folder, tmp_path):
+    run = Run.open(Path("runs/tiny"))
+    write_card(run, tmp_path)
+    assert "| typos |" in (tmp_path / "MODEL_CARD.md").read_text()
+    audit = run.load_json("audit/audit.json")
+    write_card(run, tmp_path, audit | {"run": {"id": "another", "sha256": "0"}})
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "Not measured; `kerasft audit` does." in card and "| typos |" not in card
+
+
+def test_answers_in_a_text_are_judged_where_they_are_still_in_it():
+    config = Config.model_validate(
+        {
+            "name": "t",
+            "task": {"name": "token_classification"},
+            "model": {"preset": "x"},
+            "data": {"train": "x", "columns": {"tokens": "tokens", "tags": "tags"}},
+        }
+    )
+    row = {"text": "Ann lives in Rome", "starts": [0, 13], "ends": [3, 17], "label": ["PER", "LOC"]}
+    row |= {"word_starts": [], "word_ends": []}
+    task = create_task(config)
+    assert answerable(task, row, {"text": "ANN LIVES IN ROME"}) and answerable(task, row, {"text": "Ann livs in Rome"})
+    assert not answerable(task, row, {"text": "Ann lives in Paris"})
 
 
 def test_an_export_has_its_card(project_folder):

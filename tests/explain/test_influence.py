@@ -59,5 +59,6 @@ def test_the_fewest_edits_are_found_and_none_is_needless():
     found = fewest_edits("x a y b z", ask, left_out)
     assert found.text == "x y z" and found.label == "good" and [edit["text"] for edit in found.edits] == ["a", "b"]
     assert fewest_edits("x a y b z", ask, left_out, budget=3) is None
+    assert fewest_edits("a " + "y " * 250, ask, left_out).text.startswith("y")  # more words than the budget
     assert fewest_edits("a not", ask, lambda word: ["c"]).text == "c not"  # a negation stays
     assert misspellings("card") == misspellings("card") != [] and misspellings("no1") == []

@@ -14,6 +14,7 @@ import kerasft
 from kerasft import check_servable, export, predict
 from kerasft.errors import UserError
 from kerasft.serving import warm_up
+from kerasft.serving.filters import filters_of
 from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.server.loaded_model import LoadedModel
 from kerasft.serving.status import ServingError
@@ -32,7 +33,8 @@ def project(tmp_path_factory, tiny_preset) -> Path:
     train_in(folder, "name=a")
     model = {"peft": {"method": "adapter", "width": 4}, "max_length": 8}
     together = {"adapters": ADAPTERS}
-    make_project(folder, tiny_preset, "multi_label", training=training, export=together, model=model)
+    serving = {"filters": [{"name": "rude", "words": ["idiot"]}]}
+    make_project(folder, tiny_preset, "multi_label", training=training, export=together, model=model, serving=serving)
     train_in(folder, "name=b")
     return folder
 
@@ -53,6 +55,7 @@ def test_a_training_ends_with_the_export_of_all_adapters():
         "finance": ["dull", "money", "sport"],
     }
     assert (version() / "assets.extra/labels-support.txt").read_text() == "money\nsport\n"
+    assert [each.name for each in filters_of(facts)] == ["rude"] and facts["serving"]["filters"]
     assert sorted(facts["signatures"]) == ["finance", "serving_default", "support"]
     assert sorted(facts["signatures"]["serving_default"]["inputs"]) == ["adapter", "text"]
     logs = warm_up.read(version())

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.config.serving import FilterConfig, ServingConfig
-from kerasft.serving.filters import TextFilter, masked
+from kerasft.errors import ServableError
+from kerasft.serving.filters import TextFilter, filters_of, masked
 from kerasft.serving.personal_data import KINDS, spans
-from kerasft.serving.server.guard import Guard, ReviewFile
+from kerasft.serving.server.guard import Guard, ReviewFile, load_guard
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.requests import INPUTS
 from kerasft.serving.status import ServingError
@@ -28,6 +29,7 @@ def test_words_are_found_whole_in_any_case_width_and_disguise():
     assert found("你是坏蛋吗", words=words) == ["坏蛋"] and found("ａ ｂａｄ　ｗｏｒｄ", words=words) == [
         "ｂａｄ　ｗｏｒｄ"
     ]
+    assert found("i\u2063di\ufe0fot", words=words) == ["i\u2063di\ufe0fot"]
     assert (
         found("😀 i\u200bdi\u200bot", words=words) == ["i\u200bdi\u200bot"] and found("bad\n word", words=words) != []
     )
@@ -108,6 +110,38 @@ def test_texts_in_examples_are_masked_too(tmp_path):
     array[:] = [example.SerializeToString()]
     changed = Example.FromString(stub.guard.inputs({INPUTS: array})[INPUTS][0])
     assert changed.features.feature["text"].bytes_list.value[0] == b"write to [mail]"
+
+
+def test_what_is_no_example_is_the_clients_mistake(tmp_path):
+    stub = Stub(tmp_path, {"name": "mail", "patterns": ["email"], "action": "mask"})
+    with pytest.raises(ServingError, match="no serialized tf.Example") as error:
+        stub.guard.inputs({INPUTS: strings("\n\x7f no example")})
+    assert error.value.code is StatusCode.INVALID_ARGUMENT
+
+
+def test_a_version_whose_filters_can_not_be_read_is_not_served(tmp_path):
+    file = tmp_path / "assets.extra" / "kerasft.json"
+    assert load_guard(tmp_path, "m", 1, Metrics(), None, False) is None
+    file.parent.mkdir()
+    file.write_text('{"config": {"serving"')
+    with pytest.raises(ServableError, match="nobody knows the filters of this version"):
+        load_guard(tmp_path, "m", 1, Metrics(), None, False)
+
+
+def test_filters_of_adapters_hold_for_all_of_them(tmp_path):
+    mail, rude = {"name": "mail", "patterns": ["email"], "action": "mask"}, {"name": "rude", "words": ["idiot"]}
+    own = {
+        name: {"config": {"serving": {"filters": filters}}} for name, filters in (("a", [mail]), ("b", [mail, rude]))
+    }
+    assert [each.name for each in filters_of({"adapters": own})] == ["mail", "rude"]
+    assert [each.name for each in filters_of({"adapters": own, "serving": {"filters": [rude]}})] == ["rude", "mail"]
+    file = tmp_path / "assets.extra" / "kerasft.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"adapters": own}))
+    guard = load_guard(tmp_path, "m", 1, Metrics(), None, False)
+    assert guard is not None
+    with pytest.raises(ServingError, match="filter rude"):
+        guard.inputs({"text": strings("idiot"), "adapter": strings("a")})
 
 
 def test_a_model_stops_labels_above_a_score():

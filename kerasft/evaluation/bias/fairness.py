@@ -11,6 +11,7 @@ from kerasft.evaluation.intervals import bootstrap_interval
 from kerasft.evaluation.statistics import share
 
 FEWEST_ROWS = 50  # of a group: of fewer no difference is told
+FEWEST_COUNTED = 10  # rows of a group that have a label, or have not: of fewer no rate is compared
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 Rates = dict[str, float | None]
 
@@ -73,8 +74,9 @@ def fairness(
         seed: of the intervals.
 
     Returns:
-        groups: {name: {rows, accuracy, told}}; gaps: {name: {label, value, low, high, rates {group: rates}}}, empty
-        where fewer than two groups have 50 rows; small: the groups that have not.
+        groups: {name: {rows, accuracy}}; gaps: {name: {label, value, low, high, rates {group: rates}}}, empty where
+        fewer than two groups have 50 rows, and without the gaps of true and false positives where no label has
+        FEWEST_COUNTED rows and as many others in two groups; small: the groups of fewer than 50.
     """
     names = np.asarray(groups, object)
     every = [name for name in dict.fromkeys(names.tolist()) if name]
@@ -95,20 +97,31 @@ def fairness(
     kept = np.isin(names, large)
     index = np.array([number[name] for name in names[kept]])
     true, given = truth[kept], answered[kept]
-    each = {label: gaps(true == label, given == label, index) for label in range(len(labels))}
     for gap in GAPS:
-        values = {label: value for label, row in each.items() if (value := row[gap]) is not None}
+        values, counted = {}, {}
+        for label in range(len(labels)):
+            inside = np.ones(len(true), bool) if gap == "demographic_parity" else _counted(true == label, index)
+            value = gaps(true[inside] == label, given[inside] == label, index[inside])[gap]
+            if value is not None:
+                values[label], counted[label] = value, inside
         if values:
             worst = max(values, key=lambda label: values[label])
-            found["gaps"][gap] = _told(gap, worst, values[worst], (true, given, index), large, labels, seed)
+            arrays = tuple(each[counted[worst]] for each in (true, given, index))
+            found["gaps"][gap] = _told(gap, worst, values[worst], arrays, large, labels, seed)
     return found
+
+
+def _counted(truth: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(rows,) bool, those of groups in which enough rows have the label and enough have not."""
+    sides = [np.bincount(groups[side], minlength=groups.max() + 1) for side in (truth, ~truth)]
+    return np.minimum(*sides)[groups] >= FEWEST_COUNTED
 
 
 def _told(
     gap: str,
     label: int,
     value: float,
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
+    arrays: tuple[np.ndarray, ...],
     groups: Sequence[str],
     labels: Sequence[str],
     seed: int,
@@ -126,5 +139,9 @@ def _told(
         "value": value,
         "low": interval["low"],
         "high": interval["high"],
-        "rates": {name: rates(true[index == number], given[index == number]) for number, name in enumerate(groups)},
+        "rates": {
+            name: rates(true[index == number], given[index == number])
+            for number, name in enumerate(groups)
+            if number in index
+        },
     }

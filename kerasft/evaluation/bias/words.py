@@ -1,6 +1,6 @@
 """Words for groups of people in English and Chinese, and texts in which they are exchanged.
 
-The lists are short and plain, and no more than a beginning: a project gives its own (`evaluation.groups`).
+The lists are short and plain, and no more than a beginning.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "women": tuple(
             "she her hers herself woman women girl girls mother mothers daughter daughters sister sisters wife wives "
             "lady ladies mum mom aunt grandmother queen "
-            "她 女人 女孩 女性 母亲 妈妈 女儿 姐姐 妻子 奶奶 女士".split()
+            "她 女人 女孩 女性 母亲 妈妈 女儿 姐姐 妻子 奶奶 女士 her".split()
         ),
         "men": tuple(
             "he his his himself man men boy boys father fathers son sons brother brothers husband husbands "
             "gentleman gentlemen dad dad uncle grandfather king "
-            "他 男人 男孩 男性 父亲 爸爸 儿子 哥哥 丈夫 爷爷 先生".split()
+            "他 男人 男孩 男性 父亲 爸爸 儿子 哥哥 丈夫 爷爷 先生 him".split()
         ),
     },
     "religion": {
@@ -84,6 +84,8 @@ class GroupWords:
 
 
 def _bounded(word: str) -> str:
+    if word == "他":
+        return "(?<!其)他"  # 其他 is "other", and speaks of nobody
     left, right = (r"(?<!\w)", r"(?!\w)") if word.isascii() else ("", "")
     return f"{left}{re.escape(word)}{right}"
 

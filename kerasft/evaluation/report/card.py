@@ -140,7 +140,7 @@ def _about(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _data(facts: Mapping[str, Any]) -> Iterator[str]:
-    rows = [f"- {split}: `{source}`" for split, source in facts["data"].items()]
+    rows = [f"- {split}: `{source}`" for split, source in facts["data"].items() if source is not None]
     rows += [f"- SHA-256 of {split}: `{digest}`" for split, digest in facts["data_sha256"].items()]
     if facts["cleaning"]:
         rows.append("- rows were taken out before training: cleaning.json of the run")

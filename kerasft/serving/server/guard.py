@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.errors import ServableError, UserError
-from kerasft.serving.filters import Classify, Hit, TextFilter, filters_of, masked
+from kerasft.serving.filters import Classify, Hit, TextFilter, filters_of, mask_of, masked
+from kerasft.serving.personal_data import Span
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
+from kerasft.serving.server.moved_places import MovedPlaces
 from kerasft.serving.server.redaction import redact
 from kerasft.serving.server.requests import DEFAULT_SIGNATURE, INPUTS
 from kerasft.serving.server.versions import find_versions
-from kerasft.serving.status import ServingError
+from kerasft.serving.status import ServingError, invalid
 
 if TYPE_CHECKING:
     from kerasft.serving.server.metrics import Metrics
@@ -85,11 +89,19 @@ class Guard:
         self.name, self.number, self.filters, self.models = name, number, filters, models
         self._metrics, self._review = metrics, review
 
-    def inputs(self, inputs: Arrays) -> Arrays:
-        """Texts of a request as the model may read them. Raises ServingError where one is blocked."""
+    def inputs(self, inputs: Arrays, places: MovedPlaces | None = None) -> Arrays:
+        """Texts of a request as the model may read them.
+
+        Args:
+            inputs: of a signature.
+            places: is told of what is masked, so that places in the answer can be moved back.
+
+        Raises:
+            ServingError: a text is blocked.
+        """
         if set(inputs) == {INPUTS}:
             return {INPUTS: self._examples(inputs[INPUTS])}
-        return self._columns(inputs, "input", list(inputs))
+        return self._columns(inputs, "input", list(inputs), places)
 
     def outputs(self, outputs: Arrays) -> Arrays:
         """What a model wrote, as it may be told. Raises ServingError where it is blocked."""
@@ -100,7 +112,7 @@ class Guard:
         for model in self.models:
             model.close()
 
-    def _columns(self, arrays: Arrays, side: str, names: Sequence[str]) -> Arrays:
+    def _columns(self, arrays: Arrays, side: str, names: Sequence[str], places: MovedPlaces | None = None) -> Arrays:
         filters = [each for each in self.filters if each.on(side)]
         changed = dict(arrays)
         for name in names if filters else ():
@@ -108,7 +120,8 @@ class Guard:
             if array is None or array.dtype != object or array.ndim != 1:
                 continue
             texts = [text.decode("utf-8", "replace") for text in array]
-            filtered = self._filtered(filters, texts, side)
+            tell = functools.partial(places.add, name) if places is not None else None
+            filtered = self._filtered(filters, texts, side, tell)
             if filtered != texts:
                 changed[name] = np.empty(len(array), object)
                 changed[name][:] = [
@@ -121,7 +134,10 @@ class Guard:
         filters = [each for each in self.filters if each.on("input")]
         if not filters:
             return array
-        examples = [Example.FromString(each) for each in array]
+        try:
+            examples = [Example.FromString(each) for each in array]
+        except DecodeError:
+            raise invalid(f"input '{INPUTS}' has a string that is no serialized tf.Example") from None
         values = [value for each in examples for _, value in sorted(each.features.feature.items())]
         places = [(value, place) for value in values for place in range(len(value.bytes_list.value))]
         texts = [value.bytes_list.value[place].decode("utf-8", "replace") for value, place in places]
@@ -132,7 +148,13 @@ class Guard:
         found[:] = [each.SerializeToString() for each in examples]
         return found
 
-    def _filtered(self, filters: Sequence[TextFilter], texts: list[str], side: str) -> list[str]:
+    def _filtered(
+        self,
+        filters: Sequence[TextFilter],
+        texts: list[str],
+        side: str,
+        tell: Callable[[int, str, str, Sequence[Span]], None] | None = None,
+    ) -> list[str]:
         texts = list(texts)
         for each in filters:
             hits = each.hits(texts)
@@ -145,6 +167,8 @@ class Guard:
                 raise ServingError(StatusCode.PERMISSION_DENIED, f"{what} was stopped by the filter {each.config.name}")
             if each.config.action == "mask":
                 for hit in hits:
+                    if tell is not None:
+                        tell(hit.row, texts[hit.row], mask_of(each.config.name), hit.spans)
                     texts[hit.row] = masked(texts[hit.row], each.config.name, hit.spans)
         return texts
 
@@ -155,15 +179,20 @@ def load_guard(
     """The filters that a version came with, their models loaded; None: it has none.
 
     Raises:
-        ServableError: a filter's model is not there or can't be loaded: without it the version may not answer.
+        ServableError: kerasft.json can't be read, or a filter's model can't be loaded: without its filters the version
+            may not answer.
     """
     try:
-        config = json.loads((folder / FACTS).read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, KeyError, TypeError):  # not one of ours
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):  # not one of ours
         return None
+    except (OSError, ValueError) as error:
+        raise ServableError(
+            f"{folder / FACTS} can't be read, so nobody knows the filters of this version; export it again"
+        ) from error
     filters, models = [], []
     try:
-        for each in filters_of(config):
+        for each in filters_of(facts):
             classify = None
             if each.model is not None:
                 models.append(_load_model(each.name, Path(each.model), trust))

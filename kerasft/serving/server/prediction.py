@@ -13,6 +13,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from kerasft.serving.server.loaded_model import Arrays, bytes_of
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
+from kerasft.serving.server.moved_places import MovedPlaces
 from kerasft.serving.server.offload import Offload
 from kerasft.serving.server.redaction import redacted_texts
 from kerasft.serving.server.requests import RequestLimits
@@ -76,14 +77,14 @@ class Prediction:
         """All inputs of a signature, checked -> its outputs. Raises ServingError."""
         if self._log_texts:
             self._log("asked", model=version.name, version=version.number, signature=key, texts=redacted_texts(inputs))
-        guard = version.guard
+        guard, places = version.guard, MovedPlaces()
         if guard is not None:
-            inputs = await self.offload.run(guard_work(inputs), deadline, guard.inputs, inputs)
+            inputs = await self.offload.run(guard_work(inputs), deadline, guard.inputs, inputs, places)
         outputs = await version.answer(key, inputs, deadline)
         self._monitor.observe(version, key, inputs, outputs)
         if guard is not None:
             outputs = await self.offload.run(guard_work(outputs), deadline, guard.outputs, outputs)
-        return outputs
+        return places.moved(outputs, [name for name, array in inputs.items() if array.dtype == object])
 
     def status(self, spec: ModelSpec) -> GetModelStatusResponse:
         """Versions of a model and their states. Raises ServingError."""

@@ -38,6 +38,18 @@ def test_the_worst_label_is_told_and_small_groups_are_not():
     assert fairness(truth[:40], given[:40], groups[:40], ["x", "y", "z"], seed=0)["gaps"] == {}
 
 
+def test_a_label_with_a_row_or_two_in_a_group_is_no_difference():
+    """Of one label in a hundred each group has one row, of which one answer is wrong: that says nothing of groups."""
+    groups = ["a"] * 100 + ["b"] * 100
+    truth = np.tile(np.r_[np.zeros(50, int), np.ones(49, int), 2], 2)
+    given = truth.copy()
+    given[199] = 0
+    found = fairness(truth, given, groups, ["x", "y", "rare"], seed=0)["gaps"]
+    assert found["equal_opportunity"]["value"] == 0.0 and found["equalized_odds"]["value"] < 0.05
+    assert found["demographic_parity"]["value"] == pytest.approx(0.01)
+    assert "equal_opportunity" not in fairness(truth[99:], given[99:], groups[99:], ["x", "y", "rare"], seed=0)["gaps"]
+
+
 def test_words_of_a_group_are_exchanged_in_english_and_chinese():
     gender = GroupWords(WORDS["gender"])
     assert gender.group("She saw her mother") == "women" and gender.group("他和她") == ""
@@ -46,6 +58,8 @@ def test_words_of_a_group_are_exchanged_in_english_and_chinese():
         "He told his brother, HIS only one. I saw him."
     )
     assert gender.exchanged("妈妈爱她", "men") == "爸爸爱他" and gender.exchanged("nobody", "men") == "nobody"
+    assert gender.exchanged("I saw him", "women") == "I saw her" and gender.group("ask him") == "men"
+    assert gender.group("还有其他问题") == "" and gender.group("他们") == "men"
     origin = GroupWords(WORDS["origin"])
     assert origin.exchanged("Chinese food", "mexican") == "Mexican food"
 
