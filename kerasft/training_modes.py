@@ -1,4 +1,4 @@
-"""A config's training as one run or as several: the keys that ask for several, and who does them."""
+"""A config's training as one run, as several or as none: the keys that ask for another way, and who does it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasft.augmentation_gain import train_and_measure
 from kerasft.augmentation_texts import make_texts
+from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.continual.sequence import run_sequence
@@ -16,12 +17,13 @@ from kerasft.cross_validation.training import cross_validate
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.few_shots.draws import train_draws
+from kerasft.few_shots.zero_shot import zero_shot_run
 from kerasft.session import train_run
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to train a config in several runs.
+    """A way to train a config in several runs, or to make its run without training.
 
     Attributes:
         key: of the config, that asks for it.
@@ -38,7 +40,13 @@ class Mode:
 
 
 MODES = (
-    Mode("data.draws", lambda config: config.data.draws > 1 or not config.data.train, train_draws),
+    Mode("prompting", answers_untrained, zero_shot_run, frozenset({"existing", "terminal"})),
+    Mode(
+        "data.draws",
+        lambda config: config.data.draws > 1,
+        train_draws,
+        frozenset({"start", "actions", "objective", "existing", "terminal"}),  # tables would be the same in each draw
+    ),
     Mode(
         "data.folds",
         lambda config: config.data.folds is not None,
@@ -75,7 +83,9 @@ def train_config(config: Config, **options: Any) -> Any:
         return train_run(config, **options)
     if len(modes) > 1:
         keys = " and ".join(mode.key for mode in modes)
-        raise UserError(f"{keys}: each trains several runs, and they can't be had at once; set all but one to null")
+        raise UserError(
+            f"{keys}: each is another way to make runs, and they can't be had at once; set all but one to null"
+        )
     mode = modes[0]
     refused = sorted(options.keys() - mode.options) if mode.options is not None else []
     if refused:
@@ -87,4 +97,6 @@ def check_one_run(config: Config, by: str) -> None:
     """Raises UserError where a config asks for several runs, and `by`, an option, needs one."""
     for mode in MODES:
         if mode.is_on(config):
-            raise UserError(f"{by}: needs a config that trains one run, and {mode.key} asks for several; leave it out")
+            raise UserError(
+                f"{by}: needs a config that trains one run, and {mode.key} asks for another way; leave it out"
+            )
