@@ -55,7 +55,7 @@ def curve(vectors: dict[str, np.ndarray], labels: dict[str, np.ndarray], classes
 
     order = np.random.default_rng(seed).permutation(len(labels["train"]))
     chosen = order[:FIRST]
-    while len(chosen) <= LAST:
+    while len(chosen) <= min(LAST, len(order) - STEP):
         weights = np.ones(len(chosen), np.float32)
         kernel, bias = logistic_regression(vectors["train"][chosen], labels["train"][chosen], weights, classes, PENALTY)
         accuracy = ((vectors["test"] @ kernel + bias).argmax(1) == labels["test"]).mean()

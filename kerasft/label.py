@@ -120,11 +120,11 @@ def answers_and_vectors(
     names = trained.task.inputs
     columns = {name: [row[name] for row in rows] for name in names}
     texts = columns[names[0]] if len(names) == 1 else columns
-    answers = LocalPredictor(trained).answer(texts)
     if by == "uncertainty":
-        return answers, None
+        return LocalPredictor(trained).answer(texts), None
     if isinstance(trained, Servable) or HEAD not in [layer.name for layer in trained.model.layers]:
         raise UserError(f"--by: {by} compares vectors of texts, which this model does not give; use uncertainty")
+    answers = LocalPredictor(trained).answer(texts)
     encoder = keras.Model(trained.model.input, trained.model.get_layer(HEAD).input)
     return answers, outputs_of(encoder, trained.preprocessor, columns)
 

@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--index: for a model on this machine, not for one on a server")
         if args.precision != PRECISIONS[0]:
             parser.error("--precision: for a model on this machine, not for one on a server")
+        if args.labels is not None or args.template is not None:
+            parser.error("--labels and --template: for a preset on this machine, not for a model on a server")
         request = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
         request += (args.adapter,)
         return run_program(lambda: predict_remote(*request))
@@ -63,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--template: goes with --labels")
     if args.adapter is not None and args.labels is not None:
         parser.error("--adapter: of an export, and --labels are for a preset as it is")
+    if args.index is not None and args.labels is not None:
+        parser.error("--index: of a text_embedding model, and --labels make a classifier of a preset")
     ask = (args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
     ask += (args.precision, args.trust, args.adapter)
     if args.labels is not None:

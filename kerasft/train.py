@@ -76,8 +76,8 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
     Args:
         config: a YAML file, the same as a dict, or a Config.
         overrides: `key=value` as on the command line.
-        options: those of `kerasft.session.train_run`, such as `tables`, `actions` and `existing`; they are for each of
-            `data.draws`.
+        options: those of `kerasft.session.train_run`, such as `tables`, `actions` and `existing`; with `data.draws`
+            they are for each draw, which reads its own `tables`.
 
     Raises:
         UserError: see `train_run`.

@@ -1,4 +1,4 @@
-"""A config's training as one run or as several: the keys that ask for several, and who does them."""
+"""A config's training as one run, as several or as none: the keys that ask for another way, and who does it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from kerasft.cross_validation.training import cross_validate
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.few_shots.draws import train_draws
+from kerasft.few_shots.zero_shot import zero_shot_run
 from kerasft.runs import Run
 from kerasft.session import train_run
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to train a config in several runs, or in none.
+    """A way to train a config in several runs, or to make its run without training.
 
     Attributes:
         train: as `train_run`: gives the Outcome of the run that has the config's name; `data.folds`, which leaves no
@@ -38,8 +39,8 @@ class Mode:
 _NO_TABLES = frozenset({"existing", "terminal"})
 # Key of the config -> what it asks for.
 MODES = {
-    "prompting": Mode(train_draws),
-    "data.draws": Mode(train_draws),
+    "prompting": Mode(zero_shot_run, _NO_TABLES),
+    "data.draws": Mode(train_draws, _NO_TABLES | {"start", "actions", "objective"}),  # tables would be the same in each
     "data.folds": Mode(cross_validate, _NO_TABLES),
     "augment.measure": Mode(train_and_measure),
     "continual": Mode(run_sequence, _NO_TABLES),

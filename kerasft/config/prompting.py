@@ -82,6 +82,16 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
+    if config.training.fit_head:
+        return (
+            "training.fit_head: true puts a fitted head where label texts would be; set it to false, or prompting to "
+            "null"
+        )
+    for key, own in (("pooling", ("auto", "unit")), ("random_features", (None,))):
+        if (value := getattr(config.task, key, own[0])) not in own:
+            return (
+                f"task.{key}: {value} is for a model without prompting, which has its own; leave it {own[0] or 'null'}"
+            )
     if data.train == [] and prompting.demonstrations:
         return f"prompting.demonstrations: {prompting.demonstrations} are rows of data.train, which is missing; name it"
     if not answers_untrained(config):

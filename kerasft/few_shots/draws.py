@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.augmentation_texts import make_texts
-from kerasft.config.prompting import answers_untrained
+from kerasft.config.differences import check_same_config
+from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
-from kerasft.few_shots.zero_shot import zero_shot_run
+from kerasft.models.presets.positions import fit_max_length
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, train_run
 
@@ -26,13 +27,13 @@ SPLITS = ("validation", "test")
 def train_draws(
     config: Config, *, existing: Existing = "refuse", terminal: Terminal | None = None, **options: Any
 ) -> Outcome:
-    """`train_run` of each draw of a config; of one draw it is the same as `train_run`, of no examples `zero_shot_run`.
+    """`train_run` of each draw of a config.
 
     Args:
         config: `data.draws` says how many there are.
         existing: what becomes of runs of these names.
         terminal: shows progress and results; None: stderr and stdout.
-        options: the others of `train_run`.
+        options: `start`, `actions` and `objective` of `train_run`; each draw reads its own tables.
 
     Returns:
         The run of the first draw, whose metrics.json has the means over all draws: each figure of validation and test
@@ -41,10 +42,6 @@ def train_draws(
     Raises:
         UserError: see `train_run`.
     """
-    if answers_untrained(config):
-        return zero_shot_run(config, existing=existing, terminal=terminal, **options)
-    if config.data.draws == 1:
-        return train_run(config, existing=existing, terminal=terminal, **options)
     terminal, draws = terminal or Terminal(), config.data.draws
     main = with_sections(config, data={"draws": 1, "draw": 0})
     Run.plan(main, overwrite=existing == "overwrite", resume=existing == "resume")  # refused before others are trained
@@ -73,9 +70,11 @@ def trained_draw(
         export={"enabled": False},
     )
     terminal.line(f"data.draws: draw {draw} of {config.data.draws}, {folder / child.name}")
-    done = folder / child.name / "finished.json"
-    if existing == "resume" and done.is_file():
-        return Run(folder / child.name, child).load_json("metrics.json")
+    run = Run(folder / child.name, fit_max_length(child))
+    if existing == "resume" and (run.folder / "finished.json").is_file():
+        begun = load_config(run.folder / "config.yaml", []).model_dump(mode="json")
+        check_same_config(begun, run.config, run.folder)
+        return run.load_json("metrics.json")
     make_texts(child, options.get("tables"), terminal, keep=existing == "resume")  # other rows, so a file of its own
     return train_run(child, existing=existing, terminal=terminal, **options).metrics
 

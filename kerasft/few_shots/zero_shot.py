@@ -68,7 +68,9 @@ def read_test(config: Config, terminal: Terminal) -> dict[str, Table]:
     task = create_task(config)
     task.check_config()
     if isinstance(config.data.test, float):
-        raise UserError(f"data.test: a share of {config.data.test} is one of data.train, which is missing; name a file")
+        raise UserError(
+            f"data.test: {config.data.test} is a share of data.train, which is not trained on here; name a file"
+        )
     if not sources_of(config):
         return {}
     tables = dict(stage_splits(config, task, terminal.line).tables)

@@ -1,7 +1,7 @@
 """The label whose text is nearest to the text: both are vectors of one encoder (Yin et al. 2019, arXiv:1909.00161).
 
-The vectors of label texts are the last layer's kernel, so the model is an ordinary classifier: it trains on, has its
-head fitted, and is exported as any other.
+The vectors of label texts are the last layer's kernel, so the model is an ordinary classifier: it trains on and is
+exported as any other.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
@@ -69,6 +70,11 @@ class Prompting:
         """Chooses the method for a preset, and lets it look at the tokenizer."""
         assert self.config.model.preset is not None  # checked before
         name = suitable_method(self.config, backbone, resolve_preset(self.config.model.preset))
+        if name == "causal_lm" and not answers_untrained(self.config):
+            raise UserError(
+                "prompting.method: auto takes causal_lm for this decoder, which answers without training; leave "
+                "data.train out, set method to causal_lm and demonstrations, or set prompting to null"
+            )
         self.state[KEY] = {"method": name}
         self.method().adapt(backbone, tokenizer, self.labels())
 

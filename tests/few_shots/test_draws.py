@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.projects import train_in
 
-from kerasft import evaluate, inspect, predict, session
+from kerasft import evaluate, inspect, predict, session, train
 from kerasft.config.load import load_config
 from kerasft.data.tables.splits import stage_splits
 from kerasft.errors import UserError, UserErrors
@@ -55,6 +55,8 @@ def test_what_few_rows_cant_do_is_refused_with_what_to_write(project):
         load_config(path, ["task.problem=multi_label", "training.fit_head=false", "training.steps=1"])
     with pytest.raises(UserError, match="data.shots: 90 different rows of each label, but 'money' has .*lower it to"):
         drawn(path, "data.shots=90")
+    with pytest.raises(UserError, match="data.draws: its runs take no tables"):
+        train(path, tables={})
     with pytest.raises(UserError, match="data.draws: 3 are as many runs"):
         session.train_run(load_config(path))
     eight = "".join(Path("train.jsonl").read_text().splitlines(keepends=True)[:8])
@@ -93,6 +95,11 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert evaluate.main(["runs/tiny", "--split", "validation"]) == 2
     assert "leave_one_out answered each row" in capsys.readouterr().err
     assert not Path("saved_models/draw-1").exists()
+    Path("runs/tiny").rename("runs/other")  # as if the command had been stopped before draw 0
+    assert train.main(["config.yaml", "--resume", "data.shots=5"]) == 2  # its figures are not those of draw 1
+    assert "data.shots: 5, but runs/tiny.draws/draw-1 began with 4" in capsys.readouterr().err
+    train_in(folder, "--resume")
+    assert json.loads(Path("runs/tiny/metrics.json").read_text())["test"]["accuracy_by_draw"] == every
 
 
 def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project):

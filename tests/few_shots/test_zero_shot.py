@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.projects import train_in
+from support.projects import make_project, train_in
 from support.small_presets import small_presets  # noqa: F401
 
-from kerasft import evaluate, predict
+from kerasft import evaluate, predict, train
 from kerasft.config.load import load_config
-from kerasft.errors import UserErrors
+from kerasft.errors import UserError, UserErrors
 
 ZERO = {
     "task": {
@@ -84,3 +84,46 @@ def test_what_can_not_be_is_refused(project):
             load_config(path, [override])
     with pytest.raises(UserErrors, match="causal_lm answers without training"):
         load_config(path, ["data.train=train.jsonl", "prompting.method=causal_lm"])
+    for override, fault in (
+        ("training.fit_head=true", "training.fit_head: true puts a fitted head where label texts would be"),
+        ("task.pooling=cls", "task.pooling: cls is for a model without prompting"),
+        ("task.random_features=8", "task.random_features: 8 is for a model without prompting"),
+    ):
+        with pytest.raises(UserErrors, match=fault):
+            load_config(path, ["data.train=train.jsonl", override])
+    with pytest.raises(UserError, match="prompting: its runs take no tables"):
+        train(path, tables={})
+
+
+def test_a_decoder_answers_with_examples_of_train(tmp_path, small_presets, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    prompting = {"method": "causal_lm", "demonstrations": 2, "template": "{text} {label}"}
+    task = {"labels": ["sport", "money"], "label_texts": {"sport": "fox", "money": "dog"}}
+    make_project(tmp_path, small_presets / "decoder", task=task, prompting=prompting, model={"max_length": 24})
+    rows = [{"text": text, "label": label} for text in ("the", "a") for label in ("sport", "money")]
+    Path("train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    train_in(tmp_path)
+    metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert metrics["training"]["steps"] == 0 and 0 <= metrics["test"]["accuracy"] <= 1
+    assert Path("saved_models/tiny").is_dir()
+
+
+def test_a_decoder_is_not_trained_by_label_texts(tmp_path, small_presets, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    path = make_project(tmp_path, small_presets / "decoder", prompting={"method": "auto"})
+    with pytest.raises(UserError, match="prompting.method: auto takes causal_lm for this decoder"):
+        train(path)
+
+
+def test_labels_that_only_training_would_tell_are_asked_for(project, capsys):
+    project(prompting={"method": "embedding"})
+    Path("texts.txt").write_text("goal match\n")
+    assert predict.main(["config.yaml", "--input", "texts.txt"]) == 2
+    assert "text_classification has to be trained first" in capsys.readouterr().err
+
+
+def test_labels_are_for_a_preset_not_for_a_server_or_an_index(capsys):
+    for model, option in (("http://localhost:8501/v1/models/tiny", []), ("preset", ["--index", "corpus.txt"])):
+        with pytest.raises(SystemExit):
+            predict.main([model, "--labels", "a,b", "--input", "texts.txt", *option])
+        assert "--labels" in capsys.readouterr().err.splitlines()[-1]

@@ -50,7 +50,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self.rising, self.falling = self.problem.rising, self.problem.falling
         self.one_of_many = self.has_classes = self.problem.one_of_many
         self.prompting = Prompting.of(config, self.inputs, self.state)
-        self.needs_training = self.prompting is None
+        self.needs_training = self.prompting is None or "labels" not in self.state
 
     @property
     def fixed_labels(self) -> tuple[str, ...]:
