@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def continue_run(
     terminal = terminal or Terminal()
     job = plan_job(asked, existing, terminal)
     outcome = run_stage(job, existing, terminal)
-    return outcome, passed(outcome.metrics["continual"]["matrix"], asked.gate)
+    return outcome, passed(outcome.run, outcome.metrics, asked.gate)
 
 
 def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> StageJob:
@@ -171,12 +172,16 @@ def _matrix(parent: Run, split: str) -> list[list[float]]:
     metrics = parent.load_json("metrics.json")
     section = metrics.get("continual")
     if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
+        if "test" in metrics and split != "test":
+            raise UserError(
+                f"data.test: null, and the scores of {parent.folder} are of test rows; scores of validation rows can't "
+                "be compared with them: set data.test, such as data.test=0.1"
+            )
         return [list(row) for row in section["matrix"]]
-    if section is not None and is_sequence(parent):
-        return [[float(section["final"])]]
-    return [[float(metrics.get(split, metrics["validation"])[create_task(parent.config).headline])]]
+    return [[float(metrics[split][create_task(parent.config).headline])]]
 
 
-def passed(matrix: Sequence[Sequence[float]], gate: float | None) -> bool:
-    """Whether the tests of no stage before lost more than the gate lets them."""
-    return gate is None or not losers(matrix, gate)
+def passed(run: Run, metrics: Mapping[str, Any], gate: float | None) -> bool:
+    """Whether in a run, with what its metrics.json holds, the tests of no stage before lost more than the gate lets."""
+    task = create_task(run.config)
+    return gate is None or not losers(metrics["continual"]["matrix"], gate, task.headline in task.falling)

@@ -89,8 +89,8 @@ def _learn(
     terminal.line(f"{file}: learnt as {run}")
     try:
         if (run / "finished.json").is_file():  # a crash between the run's end and the ledger
-            matrix = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["continual"]["matrix"]
-            good = passed(matrix, gate)
+            before = Run.open(run)
+            good = passed(before, before.load_json("metrics.json"), gate)
         else:
             asked = Continuation(parent.folder, str(file), [*overrides, f"name={current['name']}"], gate)
             _, good = continue_run(asked, "resume", terminal)
