@@ -174,8 +174,8 @@ def _matrix(parent: Run, split: str, gate: float | None) -> list[list[float]]:
     if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
         if gate is not None and "test" in metrics and split != "test":
             raise UserError(
-                f"--gate: data.test is null, and the scores of {parent.folder} are of test rows; scores of validation rows can't "
-                "be compared with them: set data.test, such as data.test=0.1"
+                f"--gate: data.test is null, and the scores of {parent.folder} are of test rows; scores of validation "
+                "rows can't be compared with them: set data.test, such as data.test=0.1"
             )
         return [list(row) for row in section["matrix"]]
     return [[float(metrics[split][create_task(parent.config).headline])]]
