@@ -59,12 +59,20 @@ def _program(args, terminal: Terminal) -> int:
         raise UserError(f"--gate: {args.gate} is negative; use 0 or more, such as 0.01")
     if args.once and args.watch is None:
         raise UserError("--once: is for --watch DIR; leave it out")
+    if args.overwrite and args.watch is not None:
+        raise UserError("--overwrite: --watch makes a new run of each file; leave it out")
     if args.resume and args.overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if args.resume else "overwrite" if args.overwrite else "refuse"
     if args.watch is not None:
         return watch(args.run, args.watch, overrides, args.gate, args.once, terminal)
     if args.forget is not None and not is_exact(args.run):
+        options = {"--gate": args.gate is not None, "--overwrite": args.overwrite, "key=value": bool(overrides)}
+        if without := [name for name, given in options.items() if given]:
+            raise UserError(
+                f"{without[0]}: --forget makes a new run only after method analytic, and {args.run} has another; leave "
+                "it out"
+            )
         clear_buffers(args.run, args.forget, terminal)
         return 0
     wanted = args.forget if args.forget is not None else str(source)

@@ -168,6 +168,4 @@ def space_of(config: Any) -> dict[str, RangeConfig]:
     if config.search is not None and config.search.space is not None:
         return dict(config.search.space)
     ranges = DEFAULT_SPACES[config.task.name] if config.model.peft is None else _PEFT
-    if config.search is not None and config.search.sampler == "cmaes":
-        ranges = {key: value for key, value in ranges.items() if "choice" not in value}
     return {key: RangeConfig.model_validate(value) for key, value in ranges.items()}

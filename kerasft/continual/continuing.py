@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def continue_run(
     terminal = terminal or Terminal()
     job = plan_job(asked, existing, terminal)
     outcome = run_stage(job, existing, terminal)
-    return outcome, passed(outcome.metrics["continual"]["matrix"], asked.gate)
+    return outcome, passed(outcome.run, outcome.metrics, asked.gate)
 
 
 def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> StageJob:
@@ -87,7 +88,7 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
         tables={"train": new["train"], **{split: joined([part[split] for part in parts]) for split in splits}},
         stages=[run.config.name for run in tested] + ([] if asked.forget else [config.name]),
         groups=np.repeat(np.arange(len(parts)), [len(part[splits[-1]]) for part in parts]),
-        matrix=_matrix(parent, splits[-1])[: len(tested) - asked.forget],
+        matrix=_matrix(parent, splits[-1], asked.gate)[: len(tested) - asked.forget],
         parent=parent,
         parent_train=learnt_rows(tested, terminal),
         own=fingerprints(new),
@@ -166,17 +167,21 @@ def _read(run: Run, terminal: Terminal) -> dict[str, Table]:
     return dict(stage_splits(run.config, create_task(run.config), terminal.line).tables)
 
 
-def _matrix(parent: Run, split: str) -> list[list[float]]:
+def _matrix(parent: Run, split: str, gate: float | None) -> list[list[float]]:
     """The scores after each stage of before. A run that was trained at once, or as a sequence, is one stage."""
     metrics = parent.load_json("metrics.json")
     section = metrics.get("continual")
     if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
+        if gate is not None and "test" in metrics and split != "test":
+            raise UserError(
+                f"--gate: data.test is null, and the scores of {parent.folder} are of test rows; scores of validation "
+                "rows can't be compared with them: set data.test, such as data.test=0.1"
+            )
         return [list(row) for row in section["matrix"]]
-    if section is not None and is_sequence(parent):
-        return [[float(section["final"])]]
-    return [[float(metrics.get(split, metrics["validation"])[create_task(parent.config).headline])]]
+    return [[float(metrics[split][create_task(parent.config).headline])]]
 
 
-def passed(matrix: Sequence[Sequence[float]], gate: float | None) -> bool:
-    """Whether the tests of no stage before lost more than the gate lets them."""
-    return gate is None or not losers(matrix, gate)
+def passed(run: Run, metrics: Mapping[str, Any], gate: float | None) -> bool:
+    """Whether in a run, with what its metrics.json holds, the tests of no stage before lost more than the gate lets."""
+    task = create_task(run.config)
+    return gate is None or not losers(metrics["continual"]["matrix"], gate, task.headline in task.falling)

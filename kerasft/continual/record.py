@@ -43,9 +43,10 @@ class Record(Action):
         matrix = [*map(list, job.matrix), row]
         sizes = np.bincount(job.groups, minlength=len(job.stages)).tolist()
         sizes[: len(job.untouched)] = [rows for _, rows in job.untouched]
+        falls = measured.trained.task.headline in measured.trained.task.falling
         if job.gate is not None:
-            best = best_before(matrix)
-            over = losers(matrix, job.gate)
+            best = best_before(matrix, falls)
+            over = losers(matrix, job.gate, falls)
             self.losers = [f"{job.stages[stage]} {best[stage]:.4f} -> {row[stage]:.4f}" for stage in over]
         memory = folder / MEMORY
         memory.mkdir(exist_ok=True)
@@ -56,7 +57,7 @@ class Record(Action):
         lineage = self._lineage(measured, digests)
         measured.run.write_json(LINEAGE, lineage)
         stages = [{"stage": name, "test_rows": size} for name, size in zip(job.stages, sizes)]
-        section = figures(matrix, sizes) | {"method": lineage["method"], "stages": stages, "lineage": lineage}
+        section = figures(matrix, sizes, falls) | {"method": lineage["method"], "stages": stages, "lineage": lineage}
         self._say(section, matrix)
         return {"continual": {**section, **job.sections}}
 

@@ -6,6 +6,7 @@ there: after a crash the same run goes on. A file whose content was learnt under
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -44,7 +45,8 @@ def watch(
         The exit code: 1, where a file could not be used or its run did not pass the gate.
 
     Raises:
-        UserError: there is no such folder, another process watches it, or `name` is among the overrides.
+        UserError: there is no such folder, another process watches it, it was begun with another run, or `name` is
+            among the overrides.
     """
     if not directory.is_dir():
         raise UserError(f"--watch: {directory} is no folder; make it, or name another")
@@ -59,7 +61,7 @@ def watch(
                 ledger = _read_ledger(directory, folder)
                 before, sizes = sizes, {file: _stamp(file) for file in _files(directory)}
                 whole = [file for file, stamp in sizes.items() if once or before.get(file) == stamp]
-                file = next((file for file in whole if _is_new(file, ledger)), None)
+                file = next((file for file in whole if _is_new(file, sizes[file], ledger)), None)
                 if file is not None:
                     _learn(file, directory, ledger, overrides, gate, terminal)
                 elif once:
@@ -79,7 +81,7 @@ def _learn(
     terminal: Terminal,
 ) -> None:
     """One file: a run that goes on from the newest, and its entry in the ledger."""
-    digest, parent = _digest(file), Run.open(Path(ledger["run"]))
+    digest, parent = _digest(file, _stamp(file)), Run.open(Path(ledger["run"]))
     current = ledger.get("current")
     if current is None or current["sha256"] != digest:
         current = {"file": file.name, "sha256": digest, "name": next_name(parent, again=False)}
@@ -89,8 +91,8 @@ def _learn(
     terminal.line(f"{file}: learnt as {run}")
     try:
         if (run / "finished.json").is_file():  # a crash between the run's end and the ledger
-            matrix = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["continual"]["matrix"]
-            good = passed(matrix, gate)
+            before = Run.open(run)
+            good = passed(before, before.load_json("metrics.json"), gate)
         else:
             asked = Continuation(parent.folder, str(file), [*overrides, f"name={current['name']}"], gate)
             _, good = continue_run(asked, "resume", terminal)
@@ -99,7 +101,8 @@ def _learn(
         entry["error"] = str(error)
         terminal.line(f"{file}: left out: {error}")
     newest = entry["run"] if entry.get("passed") else ledger["run"]
-    _write_ledger(directory, {"run": newest, "done": [*ledger["done"], entry]})
+    ledger = {key: value for key, value in ledger.items() if key != "current"}
+    _write_ledger(directory, {**ledger, "run": newest, "done": [*ledger["done"], entry]})
 
 
 def _files(directory: Path) -> list[Path]:
@@ -111,11 +114,13 @@ def _stamp(file: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def _is_new(file: Path, ledger: dict[str, Any]) -> bool:
-    return _digest(file) not in {entry["sha256"] for entry in ledger["done"]}
+def _is_new(file: Path, stamp: tuple[int, int], ledger: dict[str, Any]) -> bool:
+    return _digest(file, stamp) not in {entry["sha256"] for entry in ledger["done"]}
 
 
-def _digest(file: Path) -> str:
+@functools.lru_cache(maxsize=10_000)
+def _digest(file: Path, stamp: tuple[int, int]) -> str:
+    """Of a file's content; a file that has not changed since `stamp` is not read again at each look."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -123,8 +128,16 @@ def _digest(file: Path) -> str:
 def _read_ledger(directory: Path, folder: Path) -> dict[str, Any]:
     file = directory / LEDGER
     if not file.is_file():
-        return {"run": str(folder), "done": []}
-    return json.loads(file.read_text(encoding="utf-8"))
+        return {"begun": str(folder), "run": str(folder), "done": []}
+    ledger = json.loads(file.read_text(encoding="utf-8"))
+    runs = [ledger["run"], *(entry["run"] for entry in ledger["done"] if "run" in entry)]
+    begun = ledger.get("begun", folder)
+    if folder.resolve() not in {Path(run).resolve() for run in [begun, *runs]}:
+        raise UserError(
+            f"{file}: {directory} was begun with {begun}, and {folder} does not come from it; name that run, or use "
+            "another folder"
+        )
+    return ledger
 
 
 def _write_ledger(directory: Path, ledger: dict[str, Any]) -> None:

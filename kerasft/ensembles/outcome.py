@@ -20,7 +20,6 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.ensembles.combined import Ensemble, Members, as_of, exported_task, load_members, mixture_weights
 from kerasft.ensembles.plan import MEAN, STACKING, VOTE, Settings, folder_of
-from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.evaluation.report.page import Report, write_report
 from kerasft.runs import Run
@@ -182,8 +181,6 @@ class Outcome:
         def teacher(train: Prepared) -> np.ndarray:
             return self._logits(self.model, train, "teacher")
 
-        if config.training.objective is not None:
-            raise UserError("--distil: training.objective is distillation then; set it to null")
         make = functools.partial(Distillation, teacher=teacher, alpha=alpha, temperature=temperature)
         outcome = train_run(config, tables=self.tables, objective=make, existing="resume", terminal=self.terminal)
         return outcome.run

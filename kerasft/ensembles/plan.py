@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasft.config.averaging import SoupConfig
+from kerasft.config.differences import check_same_config
+from kerasft.config.output import SAVED_MODEL
 from kerasft.config.ranges import with_values
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
@@ -69,6 +72,18 @@ def check_settings(config: Config, settings: Settings) -> None:
         )
     if settings.distil and not task.one_of_many:
         raise UserError(f"--distil is for one label of several, and this {name} has other logits; leave it out")
+    if settings.distil and config.training.objective is not None:
+        raise UserError("--distil: training.objective is distillation then; set it to null")
+    if config.export.enabled and config.export.formats != [SAVED_MODEL]:
+        raise UserError(
+            f"export.formats: {config.export.formats}, and an ensemble is one SavedModel; leave formats out"
+        )
+    if settings.members and config.continual is not None:
+        raise UserError("continual: members are not trained in stages; set it to null")
+    if settings.members and isinstance(config.training.averaging, SoupConfig):
+        raise UserError(
+            "training.averaging: a soup is of runs with one seed and the same rows, and members have others; set null"
+        )
 
 
 def joins(task: Task) -> bool:
@@ -109,6 +124,9 @@ def train_members(
         settings: seeds or folds.
         folder: of the ensemble.
         terminal: shows progress.
+
+    Raises:
+        UserError: a finished member was trained by another config, or on other rows.
     """
     rows = {split: tables[split] for split in ("train", "validation")}
     train, runs = tables["train"], []
@@ -136,6 +154,9 @@ def train_members(
         )
         run = Run(folder / "members" / name, member)
         if (run.folder / "finished.json").is_file():
+            before = Run.open(run.folder)
+            check_same_config(before.config.model_dump(mode="json"), fit_max_length(member), run.folder)
+            before.check_data(mine)
             terminal.line(f"member {place + 1} of {settings.members}: {run.folder} is there")
         else:
             terminal.line(f"member {place + 1} of {settings.members}: {name}")

@@ -14,7 +14,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from kerasft.config.search import SearchConfig
-from kerasft.errors import UserError
 from kerasft.search.ranges import Direction, Space, distributions, grid, rounded, share_of, value_at
 
 GENERATION = "generation"  # attribute of a trial of CMA-ES
@@ -80,8 +79,6 @@ def _cmaes(
     from cmaes import CMA
 
     keys, sign = list(space), -1.0 if direction == "maximize" else 1.0
-    if len(keys) < 2:
-        raise UserError("search.sampler: cmaes needs two ranges or more in search.space; take tpe")
     bounds = np.tile([0.0, 1.0], (len(keys), 1))
     optimizer = CMA(mean=np.full(len(keys), 0.5), sigma=_SIGMA, bounds=bounds, seed=_seed(seed, 0))
     generation = 0

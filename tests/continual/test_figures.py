@@ -37,6 +37,14 @@ def test_what_was_lost_is_against_the_best_score_so_that_small_losses_add_up():
     assert losers(slowly, 0.01) == [] and losers(slowly, 0.009) == [0]
 
 
+def test_of_a_figure_that_falls_more_is_lost():
+    perplexities = [[20.0], [15.0, 30.0], [18.0, 25.0, 9.0]]
+    assert lost(perplexities, falls=True) == pytest.approx([3.0, -5.0])
+    assert losers(perplexities, 1.0, falls=True) == [0]
+    found = figures(perplexities, SIZES, falls=True)
+    assert found["forgetting"] == pytest.approx(-1.0) and found["backward_transfer"] == pytest.approx(3.5)
+
+
 def test_a_last_row_that_is_not_whole_is_refused():
     with pytest.raises(ValueError, match="the last of 2 rows has 1 scores"):
         figures([[0.9], [0.7]], [1, 1])

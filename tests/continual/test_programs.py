@@ -148,6 +148,8 @@ def test_a_run_goes_on_forgets_exactly_and_says_what_it_comes_from(here, capsys)
     assert program.main(["runs/plain-2", "--forget", "bad.jsonl"]) == 2
     assert "4 of 4 rows were not learnt" in capsys.readouterr().err and not Path("runs/plain-3").exists()
     write("extra.jsonl", ["money"], 30, 9)
+    assert program.main(["runs/plain-2", "extra.jsonl", "data.test=null", "--gate", "0.1"]) == 2
+    assert "rows can't be compared with them: set data.test" in capsys.readouterr().err
     assert program.main(["runs/plain-2", "extra.jsonl", "data.test=null"]) == 0
     capsys.readouterr()
     assert program.main(["runs/plain-2", "more.jsonl", "--resume", "name=plain-3"]) == 2
@@ -181,10 +183,15 @@ def test_a_watched_folder_loses_no_file_and_learns_none_twice(here):
     assert ledger["run"] == "runs/plain-2" and Path("runs/plain-2/finished.json").exists()
 
     current = {"file": "1.jsonl", "sha256": ledger["done"][0]["sha256"], "name": "plain-2"}  # killed before the ledger
-    Path("inbox/.kerasft.json").write_text(json.dumps({"run": "runs/plain", "done": [], "current": current}))
+    Path("inbox/.kerasft.json").write_text(
+        json.dumps({"begun": "runs/plain", "run": "runs/plain", "done": [], "current": current})
+    )
     assert program.main(options) == 1
     assert json.loads(Path("inbox/.kerasft.json").read_text())["done"][0]["run"] == "runs/plain-2"
     assert not Path("runs/plain-3").exists()
+    shutil.copytree("runs/plain", "runs/another")
+    assert program.main(["runs/another", *options[1:]]) == 2  # the folder goes on from runs/plain
+    assert program.main(["runs/plain-2", *options[1:]]) == 1  # which comes from it
 
 
 def test_a_task_of_its_own_leaves_the_tasks_before_as_they_are(tmp_path, tiny_preset, monkeypatch, capsys):
@@ -228,6 +235,8 @@ def test_a_task_of_its_own_leaves_the_tasks_before_as_they_are(tmp_path, tiny_pr
         (["runs/plain"], "nothing to learn from; give one of CONFIG_OR_DATA"),
         (["runs/plain", "first.jsonl", "--watch", "."], "CONFIG_OR_DATA and --watch to learn from"),
         (["runs/plain", "first.jsonl", "--gate", "-1"], "--gate: -1.0 is negative"),
+        (["runs/plain", "--watch", ".", "--overwrite"], "--overwrite: --watch makes a new run of each file"),
+        (["runs/plain", "--forget", "first.jsonl", "--gate", "0.1"], "--gate: --forget makes a new run only after"),
         (["runs/plain", "first.jsonl", "--once"], "--once: is for --watch DIR"),
         (["saved_models/stages", "first.jsonl"], "an export alone can't go on"),
         (["runs/stages-stages/stage-1", "first.jsonl"], "is a stage within a sequence"),

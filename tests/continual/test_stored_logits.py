@@ -1,4 +1,4 @@
-"""DER++ reads the logits that were stored, and never makes them anew."""
+"""DER++ reads the logits that were stored, and never makes them anew; what a method with a buffer starts from."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from kerasft.config.continual import DarkExperienceConfig
+from kerasft.config.continual import DarkExperienceConfig, ReplayConfig
+from kerasft.continual.memory.buffers import reservoir
 from kerasft.continual.methods.base import Situation
 from kerasft.continual.methods.dark_experience import DarkExperience
+from kerasft.continual.methods.replay import Replay
 from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
 
 SCHEMA = pa.schema([("text", pa.large_string()), ("label", pa.string()), ("where", pa.string())])
 
@@ -49,3 +53,18 @@ def test_the_two_draws_are_independent_and_repeat(tmp_path):
     assert sorted(texts[40:80]) == sorted(texts[80:]) and texts[40:80] != texts[80:]
     assert [each["text"] for each in der.train().rows(range(120))] == texts
     np.testing.assert_array_equal(der.terms()["stored"], der.terms()["stored"])
+
+
+def test_the_reservoir_of_a_parent_without_one_is_drawn_as_if_it_had_kept_it(tmp_path):
+    parent = SimpleNamespace(folder=tmp_path)
+    table = Table.from_rows([row(number, "a") for number in range(30)], SCHEMA)
+    section = ReplayConfig(method="replay", buffer="reservoir", rows=4)
+    replay = Replay(section, Situation(SimpleNamespace(seed=3), None, ["a"], parent, table, table))
+    assert [each["text"] for each in replay.kept().rows(range(4))] == [f"row {i}" for i in reservoir(4, 30, 3)]
+
+
+def test_a_buffer_whose_rows_are_all_forgotten_is_refused(tmp_path):
+    der = method(tmp_path, new=4)
+    (tmp_path / "continual" / "buffer.jsonl").write_text("")
+    with pytest.raises(UserError, match="keeps no row any more"):
+        der.train()

@@ -80,6 +80,13 @@ def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
     distilled = json.loads(Path("runs/tiny-distilled/metrics.json").read_text(encoding="utf-8"))
     assert distilled["test"]["rows"] == 33
     capsys.readouterr()
+    again = [config, "--members", "2", "--folds", "--resume", "export.enabled=false"]
+    assert command.main(again) == 0
+    assert capsys.readouterr().err.count("is there") == 2
+    assert command.main([*again, "training.epochs=2"]) == 2  # finished members are of another config
+    assert "training.epochs: 2.0, but runs/tiny-ensemble/members/fold-0 began with 1.0" in capsys.readouterr().err
+    assert command.main([config, "--members", "3", "--folds", "--resume", "export.enabled=false"]) == 2  # other folds
+    assert "the data is not what runs/tiny-ensemble/members/fold-0 began with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -90,6 +97,10 @@ def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
         (["config.yaml", "--members", "2", "--combine", "stacking"], "add --folds, or take mean"),
         (["config.yaml", "--members", "2", "task.problem=regression", "--combine", "vote"], "vote is for one label"),
         (["config.yaml", "--members", "2", "task.problem=multi_label", "--distil"], "--distil is for one label"),
+        (["config.yaml", "--members", "2", "--distil", "training.objective={name: rdrop}"], "set it to null"),
+        (["config.yaml", "--members", "2", "training.averaging={name: soup, runs: [runs/tiny]}"], "have others"),
+        (["config.yaml", "--members", "2", "continual={method: replay, stages: 2}"], "continual: members are not"),
+        (["config.yaml", "--members", "2", "export.formats=[saved_model, litert]"], "an ensemble is one SavedModel"),
         (["runs/tiny"], "one run is no ensemble"),
         (["runs/tiny", "runs/tiny"], "a run is named twice"),
         (["runs/tiny", "runs/none"], "is not a run"),

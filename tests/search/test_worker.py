@@ -258,6 +258,11 @@ def test_values_that_the_schema_refuses_together_fail_alone(config):
         ("search.space={seed: {whole: [0, 9]}}", "is the same for all trials"),
         ("search.objectives=[headline, size]", None),
         ("search.objectives=[size]", "write headline first"),
+        (
+            "search={sampler: cmaes, space: {training.optimizer.learning_rate: {log: [1e-5, 1e-3]}}}",
+            "cmaes needs two ranges or more",
+        ),
+        ("continual={method: replay, stages: 2}", "trials are not trained in stages"),
         ("search.store=sqlite:////proc/x/y.db", "search.store"),
         ("data.columns={text: t}", "data.columns.label: missing"),
         ("data.train=none.jsonl", "none.jsonl"),

@@ -28,10 +28,12 @@ def config(**tracker) -> Config:
     )
 
 
-def play(config: Config, folder: Path, steps: range, ends: type | None = None, chief: bool = True) -> None:
+def play(
+    config: Config, folder: Path, steps: range, ends: type | None = None, chief: bool = True, terminal=None
+) -> None:
     """The moments of a run of 1,000 steps, one validation every 100."""
     checkpoints = SimpleNamespace(step=0, workers=SimpleNamespace(chief=chief))
-    training = Training(checkpoints, 1000, "accuracy", None, folder, None)
+    training = Training(checkpoints, 1000, "accuracy", None, folder, terminal)
     (folder / "run.json").write_text(json.dumps({"id": "0123456789abcdef" * 2}))
     (action,) = trackers(config)
     action.begin(training)
@@ -107,6 +109,25 @@ def test_mlflow_is_told_the_config_the_curve_and_the_validations(tmp_path, monke
     before = len(run["metrics"])
     play(settings, tmp_path, range(1, 100), ValueError, chief=False)
     assert len(run["metrics"]) == before and run["status"] == "FINISHED"
+
+
+def test_a_server_that_is_gone_later_does_not_end_a_run(tmp_path, monkeypatch):
+    def log(figures, step):
+        raise ConnectionError("no route to host\nand more")
+
+    run, lines = SimpleNamespace(log=log), []
+    in_place(monkeypatch, "wandb", init=lambda **keys: run, Settings=lambda **keys: keys)
+    play(config(name="wandb"), tmp_path, range(1, 201), terminal=SimpleNamespace(line=lines.append))
+    assert lines == ["warning: training.tracking: wandb: no route to host; it gets no more of this run"]
+
+
+def test_a_server_that_can_not_be_reached_at_first_is_a_mistake(tmp_path, monkeypatch):
+    def init(**keys):
+        raise ConnectionError("no route to host")
+
+    in_place(monkeypatch, "wandb", init=init, Settings=lambda **keys: keys)
+    with pytest.raises(UserError, match="training.tracking: wandb: no route to host"):
+        play(config(name="wandb"), tmp_path, range(1, 2))
 
 
 def test_wandb_is_told_the_same_and_stays_offline(tmp_path, monkeypatch):

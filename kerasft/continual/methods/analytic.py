@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,27 +45,28 @@ class Analytic(Method[AnalyticConfig]):
 
     def changes(self) -> dict[str, Any]:
         return {
-            "task.random_features": self._features(),
+            "task.random_features": self.section.features if self.earlier is None else len(self.earlier.gram),
             "model.trainable": "head",
             "training.precision": "float32",  # the features must be those that the exported model computes
         }
 
-    def _features(self) -> int:
+    @functools.cached_property
+    def earlier(self) -> RidgeSums | None:
+        """The sums that the parent left, read once; None: it has none."""
         file = self.situation.memory(FILE)
-        return self.section.features if file is None else len(RidgeSums.read(file).gram)
+        return None if file is None else RidgeSums.read(file)
 
     def start(self) -> Start | None:
         return super().start() if self.situation.memory(FILE) else None  # the head of another method has no features
 
     def objective(self) -> MakeObjective:
-        situation, file = self.situation, self.situation.memory(FILE)
-        if situation.parent is not None and file is None:
+        situation, sums = self.situation, self.earlier
+        if situation.parent is not None and sums is None:
             if situation.parent_train is None:
                 raise UserError(
                     f"{situation.parent.folder} was not trained by method analytic, and the rows that it learnt can't "
                     "be read again: bring the files of its config.yaml back, or name another continual.method"
                 )
-        sums = None if file is None else RidgeSums.read(file)
 
         def make(model: keras.Model, task: Task) -> Objective:
             from kerasft.continual.methods.analytic_objective import AnalyticObjective
@@ -92,15 +94,14 @@ class Unlearning(Analytic):
     """The stage's rows are subtracted from the sums: the head is that of the other rows alone, up to rounding."""
 
     def objective(self) -> MakeObjective:
-        make, file = super().objective(), self.situation.memory(FILE)
-        if file is None:
+        make, sums = super().objective(), self.earlier
+        if sums is None:
             assert self.situation.parent is not None  # there is nothing to forget without one
             raise UserError(
                 f"{self.situation.parent.folder}: --forget is exact for runs of method analytic, and it has no sums of "
                 "its rows; train again without these rows"
             )
-
-        RidgeSums.read(file).check_learnt(self.digests())  # before a run is begun
+        sums.check_learnt(self.digests())  # before a run is begun
 
         def forgetting(model: keras.Model, task: Task) -> Objective:
             make(model, task)

@@ -36,6 +36,10 @@ class KeptRows(Method[BufferT]):
         situation, file = self.situation, self.situation.memory(FILE)
         if file is not None:
             rows = [json.loads(line)["row"] for line in file.read_text(encoding="utf-8").splitlines()]
+            if not rows:
+                raise UserError(
+                    f"{file}: keeps no row any more: all were forgotten; name another continual.method, such as none"
+                )
             return Table.from_rows(rows, situation.train.schema)
         assert situation.parent is not None  # a first stage has no use for kept rows
         table = situation.parent_train
@@ -49,7 +53,7 @@ class KeptRows(Method[BufferT]):
                 f"continual.buffer: herding needs the vectors of the rows, and {situation.parent.folder} was trained "
                 "without it; set balanced or reservoir"
             )
-        return table.select(self._chosen(table, 0, None))
+        return table.select(self._chosen(table, 0, 0, None))
 
     def keep(self, measured: Measured, folder: Path) -> None:
         table, before = self.situation.train, 0
@@ -59,7 +63,7 @@ class KeptRows(Method[BufferT]):
             before, table = len(earlier), joined([earlier, table])
             seen += self._seen()
         vectors = self._vectors(measured, table) if self.section.buffer == "herding" else None
-        chosen = self._chosen(table, before, vectors)
+        chosen = self._chosen(table, before, seen - len(self.situation.train), vectors)
         lines = [{"row": row} | more for row, more in zip(table.rows(chosen), self.beside(measured, table, chosen))]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_atomically(folder / FILE, text)
@@ -69,8 +73,15 @@ class KeptRows(Method[BufferT]):
         """What is kept of each chosen row beside it, JSON-able."""
         return [{}] * len(chosen)
 
-    def _chosen(self, table: Table, before: int, vectors: np.ndarray | None) -> list[int]:
-        """Indices of the rows that are kept of a table that begins with `before` rows that were kept already."""
+    def _chosen(self, table: Table, before: int, seen: int, vectors: np.ndarray | None) -> list[int]:
+        """Indices of the rows that are kept of a table.
+
+        Args:
+            table: begins with `before` rows that were kept already.
+            before: how many these are.
+            seen: rows of the stream that they were kept of.
+            vectors: (rows, hidden) of the table, for herding.
+        """
         section, seed = self.section, self.situation.config.seed
         classes = [str(label) for label in table.column("label")]
         if section.buffer == "balanced":
@@ -78,7 +89,7 @@ class KeptRows(Method[BufferT]):
         if section.buffer == "herding":
             assert vectors is not None
             return herding(vectors, section.rows_per_class, classes)
-        return reservoir(section.rows, len(table) - before, seed, kept=before, seen=self._seen())
+        return reservoir(section.rows, len(table) - before, seed, kept=before, seen=seen)
 
     def _seen(self) -> int:
         """Rows of the stream before this stage."""

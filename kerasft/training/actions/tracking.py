@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasft.config.schema import Config
@@ -42,36 +42,54 @@ def trackers(config: Config) -> list[Action]:
 class Tracking(Action, abc.ABC):
     """The moments of a run as a program is told them, by the chief alone.
 
+    A program that can't be reached when the run begins ends it; later the run goes on and is no longer told.
+
     Args:
         config: of the run.
+        section: of the program.
     """
 
-    def __init__(self, config: Config):
-        self.config, self.open = config, False
+    def __init__(self, config: Config, section: MlflowConfig | WandbConfig):
+        self.config, self.section, self.open = config, section, False
 
     def begin(self, training: Training) -> None:
         super().begin(training)
         self.every = max(1, training.steps // CURVE_POINTS)
         if training.checkpoints.workers.chief:
             identity = json.loads((training.folder / "run.json").read_text(encoding="utf-8"))["id"]
-            self.start(identity, flat(self.config.model_dump(mode="json")))
+            try:
+                self.start(identity, flat(self.config.model_dump(mode="json")))
+            except Exception as error:  # of its client: each has classes of its own
+                raise UserError(
+                    f"training.tracking: {self.section.name}: {_first_line(error)}; mend that, or set it to null"
+                ) from error
             self.open = True
 
     def after_steps(self, output: dict[str, Any]) -> None:
         step = self.training.checkpoints.step
         if self.open and (step % self.every == 0 or step == self.training.steps):
-            self.log({"loss": float(output["loss"]), "learning_rate": float(output["learning_rate"])}, step)
+            figures = {name: float(output[name]) for name in ("loss", "learning_rate")}
+            self._tell(lambda: self.log(figures, step))
 
     def after_evaluation(self, metrics: dict[str, Any]) -> None:
         if self.open:
             figures = {f"validation/{name}": float(value) for name, value in metrics.items()}
-            self.log(figures, self.training.checkpoints.step)
+            self._tell(lambda: self.log(figures, self.training.checkpoints.step))
 
     def end(self, *failed: Any) -> None:
         if self.open:
             error = failed[0] if failed else None
             stopped = isinstance(error, type) and issubclass(error, Interrupted)
-            self.finish(_FINISHED if error is None else _KILLED if stopped else _FAILED)
+            self._tell(lambda: self.finish(_FINISHED if error is None else _KILLED if stopped else _FAILED))
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  of its client: each has classes of its own
+            self.open = False
+            self.training.terminal.line(
+                f"warning: training.tracking: {self.section.name}: {_first_line(error)}; it gets no more of this run"
+            )
 
     @abc.abstractmethod
     def start(self, identity: str, values: Mapping[str, str]) -> None:
@@ -90,10 +108,7 @@ class TrackMlflow(Tracking):
     """MLflow's own client, without a run that is active for the whole process."""
 
     TAG = "kerasft.id"
-
-    def __init__(self, config: Config, section: MlflowConfig):
-        super().__init__(config)
-        self.section = section
+    section: MlflowConfig
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report how it is used
@@ -125,9 +140,7 @@ class TrackMlflow(Tracking):
 class TrackWandb(Tracking):
     """Weights & Biases; offline it writes `wandb/` in the run's folder."""
 
-    def __init__(self, config: Config, section: WandbConfig):
-        super().__init__(config)
-        self.section = section
+    section: WandbConfig
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would send its own errors home
@@ -149,6 +162,10 @@ class TrackWandb(Tracking):
 
     def finish(self, status: str) -> None:
         self.run.finish(exit_code=0 if status == _FINISHED else 1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().split("\n")[0]
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
