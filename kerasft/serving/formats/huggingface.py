@@ -37,11 +37,6 @@ _ROBERTAS = {
 }
 _SPANS = {"answer/kernel": "qa_outputs.weight", "answer/bias": "qa_outputs.bias"}
 _BEGINNINGS = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "distilbert": "DistilBert"}
-_PROBLEMS = {  # what transformers' pipelines make of logits
-    "single_label": "single_label_classification",
-    "multi_label": "multi_label_classification",
-    "regression": "regression",
-}
 _LINEAR = {"classifier/kernel": "linear.weight", "classifier/bias": "linear.bias"}
 
 
@@ -72,7 +67,7 @@ def write_huggingface(assembled: Assembled, task: Task, folder: Path) -> None:
     kind = config["model_type"]
     head = head_form(assembled, kind)
     values = {path: np.asarray(keras.ops.convert_to_numpy(variable)) for path, variable in head_of(assembled).items()}
-    values = _in_units(values, *_units(task))
+    values = _in_units(values, *task.units)
     of_head = {name: np.ascontiguousarray(values[path].T, np.float32) for path, name in head.names.items()}
     config |= _names_of_logits(assembled, task, head)
     config |= {"architectures": [f"{_BEGINNINGS[kind]}{head.architecture}"], "torch_dtype": "float32"}
@@ -121,7 +116,7 @@ def head_form(assembled: Assembled, kind: str) -> Head:
 def _names_of_logits(assembled: Assembled, task: Task, head: Head) -> dict[str, Any]:
     """What config.json says of the logits: how many, their names, and what a pipeline makes of them."""
     facts: dict[str, Any] = {}
-    labels, problem = task.state.get("labels"), getattr(task.config.task, "problem", None)
+    labels = task.state.get("labels")
     if labels is not None:
         names = task.logit_names(labels)
     else:  # transformers takes two, where there are no names
@@ -129,15 +124,9 @@ def _names_of_logits(assembled: Assembled, task: Task, head: Head) -> dict[str, 
     if names:
         facts["id2label"] = {str(i): name for i, name in enumerate(names)}
         facts["label2id"] = {name: i for i, name in enumerate(names)}
-    if problem is not None and head.names:
-        facts["problem_type"] = _PROBLEMS[problem]
+    if task.problem_type is not None and head.names:
+        facts["problem_type"] = task.problem_type
     return facts
-
-
-def _units(task: Task) -> tuple[float, float]:
-    """The deviation and the mean that make a logit a number in the units of the data; 1 and 0 of any other task."""
-    state = task.state if getattr(task.config.task, "problem", None) == "regression" else {}
-    return float(state.get("deviation", 1.0)), float(state.get("mean", 0.0))
 
 
 def _in_units(head: Mapping[str, np.ndarray], deviation: float, mean: float) -> dict[str, np.ndarray]:
@@ -197,7 +186,7 @@ def check_huggingface(assembled: Assembled, task: Task, folder: Path, texts: Map
     saved, variables = load_file(file), head_of(again)
     for path, name in head.names.items():
         variables[path].assign(saved[name].T)
-    deviation, mean = _units(task)
+    deviation, mean = task.units
     one, other = _logits(assembled, texts) * deviation + mean, _logits(again, texts)
     if one.shape != other.shape:
         raise ServableError(f"huggingface: texts become {other.shape} logits, and {one.shape} in Keras")
