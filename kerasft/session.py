@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,11 +104,14 @@ def train_run(
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
     from kerasft.results import exportable, finish
-    from kerasft.serving.formats.registry import write_formats
+    from kerasft.serving.formats.registry import check_formats, write_formats
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
-        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, staged.record())
+        record, forms = staged.record(), functools.partial(check_formats, config, task)
+        job = TrainingJob(
+            run, task, tables, preset, view, cluster, start, tuple(actions), objective, cleaning=record, check=forms
+        )
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, view, job.actions)
         trained = exportable(trained, fitted.strategy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +104,7 @@ class TrainingJob:
         actions: what happens beside the usual actions of a training.
         objective: makes what is minimised; None: what the config names.
         cleaning: the record of what stages did to the rows; None: nothing was asked of them.
+        check: raises UserError for a model that could not be exported as the config asks; None: nothing is checked.
     """
 
     run: Run
@@ -116,6 +117,7 @@ class TrainingJob:
     actions: tuple[Action, ...] = ()
     objective: MakeObjective | None = None
     cleaning: Mapping[str, Any] | None = None
+    check: Callable[[Assembled], None] | None = None
 
 
 def prepare(job: TrainingJob) -> PreparedRun:
@@ -129,6 +131,8 @@ def prepare(job: TrainingJob) -> PreparedRun:
     workers.run_on_all(lambda: check_batch(config, strategy.num_replicas_in_sync, wants_one_shape(strategy)))
     workers.run_on_all(lambda: _check_fit_head(config, workers))
     assembled, objective = _assembled(job, strategy)
+    if (check := job.check) is not None:
+        workers.run_on_all(lambda: check(assembled))
     method = assembled.method
     share = trained_share(assembled.model, method.bookkeeping if method else ())
     for line in (share, *(method.notes if method else ())):

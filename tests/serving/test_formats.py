@@ -1,6 +1,7 @@
 """Forms of an export beside the SavedModel: what is written is what Keras computes."""
 
 import json
+import math
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from gguf import GGUFReader
 from support.families import BACKBONES
 
 from kerasft.cli import main
@@ -17,11 +19,13 @@ from kerasft.models.presets.from_scratch import train_byte_pairs
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
 from kerasft.models.presets.gguf_llama import gguf_backbone, gguf_tokenizer
 from kerasft.models.presets.huggingface_export import huggingface_config, huggingface_tensors
+from kerasft.models.presets.huggingface_tokenizer_export import write_tokenizer
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.serving.formats import registry
 from kerasft.serving.formats.registry import write_formats
 
+FOLDERS = Path(__file__).parents[1] / "fixtures" / "hugging_face"
 TEXTS = ["the goal", "bank stock price", "a match of the team, and the 7"]
 
 
@@ -58,9 +62,99 @@ def test_a_backbone_in_hugging_face_form_is_read_as_the_same(tmp_path, family):
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, tmp_path / "model.safetensors")
     again = load_huggingface_backbone(str(tmp_path), config, None, True)
     random = np.random.default_rng(1)
-    inputs = {tensor.name: np.ones((2, 9), np.int32) for tensor in backbone.inputs}
+    inputs: dict[str, np.ndarray] = {tensor.name: np.ones((2, 9), np.int32) for tensor in backbone.inputs}
     inputs["token_ids"] = random.integers(0, 40, (2, 9))
     np.testing.assert_allclose(first(again(inputs)), first(backbone(inputs)), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "xlm-roberta"])
+def test_the_files_of_transformers_come_out_as_they_were(tmp_path, family):
+    """Files that transformers wrote, read and written again: names, shapes, values and tokens are its own."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    def bare(tensors):
+        beginnings = ("classifier.", "pooler.") if "roberta" in family else ()  # a head, which no backbone has
+        prefix = "roberta." if "roberta" in family else f"{family}."
+        return {n.removeprefix(prefix): value for n, value in tensors.items() if not n.startswith(beginnings)}
+
+    folder = FOLDERS / family
+    backbone, tokenizer = load_backbone(str(folder)), load_tokenizer(str(folder))
+    theirs, ours = bare(load_file(folder / "model.safetensors")), bare(huggingface_tensors(backbone))
+    if "roberta" in family:  # KerasHub adds the one type of tokens to the positions, and has no rows before the first
+        kind, places = "embeddings.token_type_embeddings.weight", "embeddings.position_embeddings.weight"
+        theirs |= {kind: np.zeros_like(theirs[kind][:1]), places: theirs[places] + theirs[kind][0]}
+        theirs[places][:2] = 0.0
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, name)
+    of_file = json.loads((folder / "config.json").read_text())
+    config = huggingface_config(backbone)
+    config.pop("type_vocab_size", None)  # a RoBERTa that KerasHub read has one
+    assert config == {key: of_file[key] for key in config}
+    write_tokenizer(tmp_path, tokenizer, family, 32)
+    if family == "xlm-roberta":
+        assert (tmp_path / "sentencepiece.bpe.model").read_bytes() == tokenizer.proto
+        return
+    one, other = (Tokenizer.from_file(str(each / "tokenizer.json")) for each in (folder, tmp_path))
+    for text in [*TEXTS, "Good  film\tCAFÉ!", "don't\u00a0x <mask> [MASK] <s>", "", "film\n\nfilm 가 \U0001f600"]:
+        for second in (None, "a film"):
+            wanted, written = (each.encode(text, second) for each in (one, other))
+            assert (written.ids, written.type_ids) == (wanted.ids, wanted.type_ids)
+
+
+def written_head(project, problem: str, **task) -> tuple[Path, dict]:
+    """A run whose model is written in Hugging Face form, and the config.json of that."""
+    project(problem=problem, task={"problem": problem, **task}, export={"formats": ["saved_model", "huggingface"]})
+    assert main(["train", "config.yaml"]) == 0
+    folder = Path("saved_models/tiny/huggingface")
+    return folder, json.loads((folder / "config.json").read_text())
+
+
+def test_a_number_is_written_in_the_units_of_the_data(project):
+    from safetensors.numpy import load_file
+
+    folder, config = written_head(project, "regression")
+    assert config["problem_type"] == "regression" and config["id2label"] == {"0": "LABEL_0"}
+    tensors = load_file(folder / "model.safetensors")
+    answers = [row["value"] for row in load("runs/tiny").answer(TEXTS)]
+    preprocessor, backbone = parts()
+    features = tf.function(preprocessor, autograph=False)({"text": tf.constant(TEXTS)})
+    pooled = np.asarray(backbone({name: features[name] for name in backbone.input})["pooled_output"])
+    numbers = pooled @ tensors["classifier.weight"].T + tensors["classifier.bias"]
+    np.testing.assert_allclose(numbers[:, 0], answers, atol=1e-4)
+
+
+def parts():
+    """The preprocessor and the backbone of the run."""
+    from kerasft.assembly import load_model
+    from kerasft.tasks.registry import create_task
+
+    run = Run.open(Path("runs/tiny"))
+    assembled = load_model(run.folder / "model", create_task(run.config, run.load_state()))
+    return assembled.preprocessor, assembled.backbone
+
+
+def test_several_labels_are_told_as_such(project):
+    config = written_head(project, "multi_label")[1]
+    assert config["problem_type"] == "multi_label_classification"
+    assert config["label2id"] == {"dull": 0, "money": 1, "sport": 2}
+
+
+def test_a_unit_vector_has_a_module_before_the_dense_one(project):
+    folder, config = written_head(project, "single_label", pooling="unit")
+    assert config["architectures"] == ["BertModel"]
+    modules = json.loads((folder / "modules.json").read_text())
+    kinds = [(each["path"], each["type"].rsplit(".", 1)[1]) for each in modules]
+    assert kinds[1:] == [("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"), ("3_Dense", "Dense")]
+    assert all((folder / path).is_dir() for path, _ in kinds)
+
+
+def test_numbers_are_near_where_they_tell_rows_apart():
+    vectors = np.eye(4)[:, :3]
+    assert registry.near({"embedding": vectors}, {"embedding": vectors + 0.1}) == [True] * 4
+    assert registry.near({"embedding": vectors}, {"embedding": vectors[::-1]}).count(True) < 2
+    assert registry.near({"value": np.full(3, 2.0)}, {"value": np.array([2.5, 4.0, math.nan])}) == [True, False, False]
 
 
 def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, capsys):
@@ -114,16 +208,32 @@ def test_a_head_that_transformers_has_not_is_refused(trained_project):
         head_form(assembled, "distilbert")
 
 
+@pytest.mark.parametrize(
+    ("form", "pooling", "message"),
+    [("huggingface", "cls", "transformers has no head such as this model's"), ("gguf", "auto", "is no Llama")],
+)
+def test_a_form_that_a_model_has_not_is_refused_before_it_trains(project, capsys, form, pooling, message):
+    project(task={"pooling": pooling}, export={"formats": ["saved_model", form]})
+    assert main(["train", "config.yaml"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("runs/tiny").exists()
+
+
 def test_a_llama_in_gguf_is_read_as_the_same(tmp_path):
     tokenizer = train_byte_pairs(lambda: TEXTS * 3, 300)
+    rows = tokenizer.vocabulary_size() + 3  # a table is often longer, and llama.cpp takes a row for each token
     backbone = keras_hub.models.Llama3Backbone(
-        vocabulary_size=tokenizer.vocabulary_size(), num_layers=2, num_query_heads=4, num_key_value_heads=2,
+        vocabulary_size=rows, num_layers=2, num_query_heads=4, num_key_value_heads=2,
         hidden_dim=64, intermediate_dim=96, rope_max_wavelength=5000, layer_norm_epsilon=1e-3, tie_word_embeddings=True,
     )  # fmt: skip
     check_llama(randomised(backbone), tokenizer)
     file = tmp_path / "llama.gguf"
     write_gguf(file, backbone, tokenizer, "llama", 32)
     assert file.stat().st_size < 0.5 * sum(4 * np.prod(weight.shape) for weight in backbone.weights)
+    field = GGUFReader(file).get_field("tokenizer.ggml.tokens")
+    assert field is not None
+    tokens = field.contents()
+    assert len(tokens) == len(set(tokens)) == rows and tokens[-1] == f"[PAD{rows - 1}]"
     again = gguf_backbone(str(file), None, True)
     inputs = {"token_ids": np.arange(10)[None] + 60, "padding_mask": np.ones((1, 10), np.int32)}
     one, other = np.asarray(backbone(inputs)), np.asarray(again(inputs))

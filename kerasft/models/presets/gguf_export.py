@@ -55,7 +55,7 @@ def write_gguf(file: Path, backbone: keras.Model, tokenizer: Any, name: str, pos
     writer.add_head_count_kv(backbone.num_key_value_heads)
     writer.add_rope_freq_base(float(backbone.rope_max_wavelength))
     writer.add_layer_norm_rms_eps(float(backbone.layer_norm_epsilon))
-    _add_tokenizer(writer, tokenizer)
+    _add_tokenizer(writer, tokenizer, int(backbone.vocabulary_size))
     for tensor, values in gguf_variables(backbone):
         kind = _kind(values)
         data = values if kind == GGMLQuantizationType.F32 else quants.quantize(values, kind)
@@ -72,14 +72,15 @@ def _kind(values: np.ndarray) -> GGMLQuantizationType:
     return GGMLQuantizationType.F16 if values.shape[-1] % _BLOCK else GGMLQuantizationType.Q8_0
 
 
-def _add_tokenizer(writer: GGUFWriter, tokenizer: Any) -> None:
+def _add_tokenizer(writer: GGUFWriter, tokenizer: Any, rows: int) -> None:
+    """Writes a token for each row of the table: llama.cpp takes their number for the number of rows."""
     ids = dict(tokenizer.vocabulary)
     special = {*tokenizer.special_tokens, *(tokenizer.unsplittable_tokens or [])}
-    tokens = [""] * (max(ids.values()) + 1)
+    tokens = [f"[PAD{number}]" for number in range(rows)]  # as llama.cpp's converter calls a row without a token
+    kinds = [TokenType.UNUSED] * rows
     for token, number in ids.items():
         tokens[number] = token
-    kinds = [TokenType.CONTROL if token in special else TokenType.NORMAL for token in tokens]
-    kinds = [kind if token else TokenType.UNUSED for kind, token in zip(kinds, tokens)]
+        kinds[number] = TokenType.CONTROL if token in special else TokenType.NORMAL
     splits = bool(getattr(tokenizer, "split_digits", False))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(next(name for name, digits in SPLITTERS.items() if digits == splits))

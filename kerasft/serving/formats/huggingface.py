@@ -2,7 +2,8 @@
 
 A head that transformers has is written under its names: BERT's and RoBERTa's classifiers, tags, answer spans. A
 classifier on the mean or the first token, and an embedder, are written as modules of sentence-transformers, whose
-`encode` gives the logits, or the vectors. The folder is read again by this package before it appears.
+`encode` gives the logits, or the vectors. A head that tells a number gives it in the units of the data. The folder is
+read again by this package before it appears.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from safetensors.numpy import save_file
 from kerasft.assembly import Assembled, head_of, with_head
 from kerasft.errors import ServableError, UserError
 from kerasft.models.heads.pooling import Pooling
-from kerasft.models.presets.huggingface_export import huggingface_config, huggingface_tensors
+from kerasft.models.presets.huggingface_export import huggingface_config, huggingface_tensors, model_type_of
 from kerasft.models.presets.huggingface_tokenizer_export import write_tokenizer
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.tasks.base import Task
@@ -46,11 +47,13 @@ class Head(NamedTuple):
         architecture: transformers' class without its family, such as `ForTokenClassification`; "Model": none.
         names: path -> name in model.safetensors, or of the dense module.
         modules: whether it is modules of sentence-transformers.
+        unit: whether one of them makes the vector of a text of length 1.
     """
 
     architecture: str
     names: Mapping[str, str]
     modules: bool = False
+    unit: bool = False
 
 
 def write_huggingface(assembled: Assembled, task: Task, folder: Path) -> None:
@@ -59,23 +62,31 @@ def write_huggingface(assembled: Assembled, task: Task, folder: Path) -> None:
     Raises:
         UserError: family, tokenizer or head have no form there.
     """
+    has_form(task, assembled)
     config, tensors = huggingface_config(assembled.backbone), huggingface_tensors(assembled.backbone)
     kind = config["model_type"]
     head = head_form(assembled, kind)
     values = {path: np.asarray(keras.ops.convert_to_numpy(variable)) for path, variable in head_of(assembled).items()}
+    values = _in_units(values, *task.units)
     of_head = {name: np.ascontiguousarray(values[path].T, np.float32) for path, name in head.names.items()}
-    labels = task.state.get("labels")
-    if labels is not None:
-        names = task.logit_names(labels)
-        config |= {"id2label": {str(i): name for i, name in enumerate(names)}}
-        config |= {"label2id": {name: i for i, name in enumerate(names)}}
+    config |= _names_of_logits(assembled, task, head)
     config |= {"architectures": [f"{_BEGINNINGS[kind]}{head.architecture}"], "torch_dtype": "float32"}
     in_one = tensors if head.modules else {**tensors, **of_head}
     save_file({name: np.ascontiguousarray(value) for name, value in in_one.items()}, folder / WEIGHTS, {"format": "pt"})
     _write(folder / CONFIG, config)
     write_tokenizer(folder, assembled.tokenizer, kind, task.config.model.max_length)
     if head.modules:
-        _write_modules(assembled, task, of_head, folder)
+        _write_modules(assembled, task, of_head, head.unit, folder)
+
+
+def has_form(task: Task, assembled: Assembled) -> None:
+    """Raises UserError where a model such as this has no form there."""
+    head_form(assembled, model_type_of(assembled.backbone))
+    if assembled.parts:
+        raise UserError(
+            f"export.formats: huggingface: the model has the part {assembled.parts[0].name}, which would be lost; "
+            "leave huggingface out"
+        )
 
 
 def head_form(assembled: Assembled, kind: str) -> Head:
@@ -83,14 +94,15 @@ def head_form(assembled: Assembled, kind: str) -> Head:
     paths = set(head_of(assembled))
     pools = any(isinstance(layer, Pooling) for layer in assembled.model._flatten_layers())
     rank = len(assembled.model.output_shape) if paths else 0
+    unit = any(isinstance(layer, keras.layers.UnitNormalization) for layer in assembled.model._flatten_layers())
     if not paths and pools:
-        return Head("Model", {}, True)
+        return Head("Model", {}, True, unit)
     if paths == set(_SPANS):
         return Head("ForQuestionAnswering", _SPANS)
     if paths == set(_CLASSIFIER) and rank == 3:
         return Head("ForTokenClassification", _CLASSIFIER)
     if paths == set(_CLASSIFIER) and pools:
-        return Head("Model", _LINEAR, True)
+        return Head("Model", _LINEAR, True, unit)
     if paths == set(_CLASSIFIER) and kind == "bert":
         return Head("ForSequenceClassification", _CLASSIFIER)
     if paths == set(_ROBERTAS) and "roberta" in kind:
@@ -101,14 +113,39 @@ def head_form(assembled: Assembled, kind: str) -> Head:
     )
 
 
-def _write_modules(assembled: Assembled, task: Task, head: Mapping[str, np.ndarray], folder: Path) -> None:
-    """The modules of sentence-transformers behind the backbone: pooling, and a dense layer or unit length."""
+def _names_of_logits(assembled: Assembled, task: Task, head: Head) -> dict[str, Any]:
+    """What config.json says of the logits: how many, their names, and what a pipeline makes of them."""
+    facts: dict[str, Any] = {}
+    labels = task.state.get("labels")
+    if labels is not None:
+        names = task.logit_names(labels)
+    else:  # transformers takes two, where there are no names
+        names = [f"LABEL_{i}" for i in range(assembled.model.output_shape[-1] if head.names else 0)]
+    if names:
+        facts["id2label"] = {str(i): name for i, name in enumerate(names)}
+        facts["label2id"] = {name: i for i, name in enumerate(names)}
+    if task.problem_type is not None and head.names:
+        facts["problem_type"] = task.problem_type
+    return facts
+
+
+def _in_units(head: Mapping[str, np.ndarray], deviation: float, mean: float) -> dict[str, np.ndarray]:
+    """The last layer of a head, whose logits are multiplied and moved so."""
+    moved = dict(head)
+    if (deviation, mean) != (1.0, 0.0):
+        moved["classifier/kernel"] = head["classifier/kernel"] * deviation
+        moved["classifier/bias"] = head["classifier/bias"] * deviation + mean
+    return moved
+
+
+def _write_modules(assembled: Assembled, task: Task, head: Mapping[str, np.ndarray], unit: bool, folder: Path) -> None:
+    """The modules of sentence-transformers behind the backbone: pooling, unit length, and a dense layer."""
     width = int(assembled.backbone.hidden_dim)
     method = next(layer for layer in assembled.model._flatten_layers() if isinstance(layer, Pooling)).method
     if method not in ("mean", "cls"):
         raise UserError(f"export.formats: huggingface: pooling {method} has no module there; leave huggingface out")
-    kinds = ["Transformer", "Pooling", "Dense" if head else "Normalize"]
-    names = ["", "1_Pooling", f"2_{kinds[2]}"]
+    kinds = ["Transformer", "Pooling", *(["Normalize"] if unit else []), *(["Dense"] if head else [])]
+    names = ["", *(f"{i}_{kind}" for i, kind in enumerate(kinds) if i)]
     modules = [
         {"idx": i, "name": str(i), "path": name, "type": f"sentence_transformers.models.{kind}"}
         for i, (name, kind) in enumerate(zip(names, kinds))
@@ -123,8 +160,8 @@ def _write_modules(assembled: Assembled, task: Task, head: Mapping[str, np.ndarr
         outputs = head["linear.bias"].shape[0]
         activation = "torch.nn.modules.linear.Identity"
         dense = {"in_features": width, "out_features": outputs, "bias": True, "activation_function": activation}
-        _write(folder / names[2] / CONFIG, dense)
-        save_file(dict(head), folder / names[2] / WEIGHTS, {"format": "pt"})
+        _write(folder / names[-1] / CONFIG, dense)
+        save_file(dict(head), folder / names[-1] / WEIGHTS, {"format": "pt"})
 
 
 def _write(path: Path, content: Any) -> None:
@@ -138,22 +175,26 @@ def check_huggingface(assembled: Assembled, task: Task, folder: Path, texts: Map
         How many texts there were, and the largest difference.
 
     Raises:
-        ServableError: the logits differ by more than 1e-4.
+        ServableError: the logits differ by more than 1e-4, or numbers by more than that share of their deviation.
     """
     from safetensors.numpy import load_file
 
     again = with_head(task, load_backbone(str(folder)), load_tokenizer(str(folder)))
     head = head_form(assembled, json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_type"])
-    file = folder / "2_Dense" / WEIGHTS if head.modules and head.names else folder / WEIGHTS
+    dense = f"{3 if head.unit else 2}_Dense"
+    file = folder / dense / WEIGHTS if head.modules and head.names else folder / WEIGHTS
     saved, variables = load_file(file), head_of(again)
     for path, name in head.names.items():
         variables[path].assign(saved[name].T)
-    one, other = (_logits(each, texts) for each in (assembled, again))
+    deviation, mean = task.units
+    one, other = _logits(assembled, texts) * deviation + mean, _logits(again, texts)
     if one.shape != other.shape:
         raise ServableError(f"huggingface: texts become {other.shape} logits, and {one.shape} in Keras")
     largest = float(np.abs(one - other).max(initial=0.0))
-    if not largest <= TOLERANCE:
-        raise ServableError(f"huggingface: logits differ by {largest:.2g} from Keras', more than {TOLERANCE:g}")
+    if not largest <= TOLERANCE * deviation:
+        raise ServableError(
+            f"huggingface: logits differ by {largest:.2g} from Keras', more than {TOLERANCE * deviation:g}"
+        )
     return {"texts": len(next(iter(texts.values()))), "largest_difference": largest}
 
 

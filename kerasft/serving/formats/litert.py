@@ -44,9 +44,7 @@ def open_file(file: Path) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(file), num_threads=THREADS)
-    inputs = {
-        each["name"].split(":")[0].removeprefix("serving_default_"): each for each in interpreter.get_input_details()
-    }
+    inputs = {_name(details): details for details in interpreter.get_input_details()}
     output = interpreter.get_output_details()[0]["index"]
 
     def logits(features: Mapping[str, np.ndarray]) -> np.ndarray:

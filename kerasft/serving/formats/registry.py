@@ -12,12 +12,13 @@ import numpy as np
 import kerasft
 from kerasft.assembly import Assembled, head_of, load_model
 from kerasft.atomic import write_folder
+from kerasft.config.schema import Config
 from kerasft.errors import ServableError, UserError
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
 from kerasft.runs import Run, Trained
 from kerasft.serving.formats.converted import FACTS, PREPROCESSOR, ConvertedExport
 from kerasft.serving.formats.gguf import check_gguf
-from kerasft.serving.formats.huggingface import check_huggingface, write_huggingface
+from kerasft.serving.formats.huggingface import check_huggingface, has_form, write_huggingface
 from kerasft.serving.formats.litert import write_litert
 from kerasft.serving.formats.real_texts import real_texts
 from kerasft.tasks.base import Task
@@ -59,6 +60,23 @@ def write_formats(run: Run, directory: Path, say: Callable[[str], None]) -> list
     return folders
 
 
+def check_formats(config: Config, task: Task, assembled: Assembled) -> None:
+    """Before a training: whether a model such as this has the forms that `export.formats` names.
+
+    Args:
+        config: of the run.
+        task: with its state.
+        assembled: the model that is to be trained.
+
+    Raises:
+        UserError: it has not.
+    """
+    if config.export.enabled:
+        for name in config.export.formats:
+            if name in _CHECKS:
+                _CHECKS[name](task, assembled)
+
+
 def _words(check: Mapping[str, Any]) -> str:
     parts = [f"compared with Keras on {check['texts']} texts"]
     if "agreement" in check:
@@ -72,15 +90,19 @@ def _huggingface(run: Run, task: Task, assembled: Assembled, draft: Path) -> dic
 
 
 def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    _check_litert(task, assembled)
+    write_litert(assembled.model, draft)
+    return _converted(run, task, assembled, draft)
+
+
+def _check_litert(task: Task, assembled: Assembled) -> None:
     if task.writes:
         raise UserError(
-            f"export.formats: litert: a {run.config.task.name} writes its answers token by token, which is not "
+            f"export.formats: litert: a {task.config.task.name} writes its answers token by token, which is not "
             "converted; leave litert out"
         )
     if "chain/transitions" in head_of(assembled):
         raise UserError("export.formats: litert: task.crf is a chain of tags, which is not converted; leave it out")
-    write_litert(assembled.model, draft)
-    return _converted(run, task, assembled, draft)
 
 
 def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
@@ -92,9 +114,12 @@ def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[
     expected = Trained(task, assembled.preprocessor, assembled.model).answer(texts)
     answers = ConvertedExport.open(draft).load().answer(texts)
     rows = [task.rows(each) for each in (expected, answers)]
-    same = [without_scores(one) == without_scores(other) for one, other in zip(*rows)]
-    agreement = float(np.mean(same)) if any(map(without_scores, rows[0])) else 1.0
-    largest = max((_largest(expected[name], answers[name]) for name in expected), default=0.0)
+    if any(map(without_scores, rows[0])):
+        same = [without_scores(one) == without_scores(other) for one, other in zip(*rows)]
+    else:  # numbers alone
+        same = near(expected, answers)
+    agreement = float(np.mean(same))
+    largest = float(np.max([_largest(expected[name], answers[name]) for name in expected], initial=0.0))  # NaN stays
     if agreement < LEAST_AGREEMENT or not np.isfinite(largest):
         raise ServableError(
             f"{draft.name}: {agreement:.0%} of {len(same)} texts have Keras' answer, fewer than {LEAST_AGREEMENT:.0%}"
@@ -110,6 +135,25 @@ def without_scores(value: Any) -> Any:
     if isinstance(value, list):
         return [without_scores(inner) for inner in value if not isinstance(inner, float)]
     return value
+
+
+def near(expected: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> list[bool]:
+    """Whether each row's numbers are nearer to those that were expected than half of how far rows lie apart.
+
+    Args:
+        expected: output -> (rows, ...), floats.
+        answers: the same of another model.
+    """
+    same: Any = True
+    for name, values in expected.items():
+        one, other = (np.asarray(each, np.float64).reshape(len(values), -1) for each in (values, answers[name]))
+        if one.shape != other.shape:
+            return [False] * len(values)
+        apart = np.linalg.norm(one - one.mean(0), axis=1)
+        # Rows that are all alike do not lie apart; then the size of the numbers is what there is.
+        scale = np.sqrt(np.mean(np.square(apart))) or np.sqrt(np.mean(np.square(np.linalg.norm(one, axis=1))))
+        same = same & (np.linalg.norm(one - other, axis=1) <= scale / 2)
+    return list(same)
 
 
 def _largest(one: np.ndarray, other: np.ndarray) -> float:
@@ -129,10 +173,25 @@ def _save_preprocessor(preprocessor: Any, folder: Path) -> None:
 
 
 def _gguf(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
-    check_llama(assembled.backbone, assembled.tokenizer)
+    _check_gguf(task, assembled)
     file = draft / f"{run.config.name}.gguf"
     write_gguf(file, assembled.backbone, assembled.tokenizer, run.config.name, run.config.model.max_length)
     return check_gguf(assembled, task, file, real_texts(run.folder, task))
 
 
+def _check_gguf(task: Task, assembled: Assembled) -> None:
+    check_llama(assembled.backbone, assembled.tokenizer)
+    if not task.writes:
+        raise UserError(
+            f"export.formats: gguf: a {task.config.task.name} does not write texts, which is what llama.cpp does; "
+            "leave gguf out"
+        )
+
+
+# What a model must be for a form, as far as it is known before a training.
+_CHECKS: dict[str, Callable[[Task, Assembled], None]] = {
+    "huggingface": has_form,
+    "litert": _check_litert,
+    "gguf": _check_gguf,
+}
 FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "gguf": _gguf}

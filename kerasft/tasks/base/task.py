@@ -45,6 +45,7 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         fills_masks: whether a text's mask tokens, `mask_token`, are what is answered.
         writes: whether an answer takes many calls of the model: then no text waits for the answers to others.
         pipeline: what Hugging Face calls models of this kind, its `pipeline_tag`; None: it has no name for it.
+        problem_type: what Hugging Face's pipelines make of the logits of a text; None: it is no such task.
         likelihood: how it says how likely a text is: `masked`, hiding tokens, or `causal`, from left to right.
         explains: whether `explained` has numbers behind its answers.
         judges: whether `verdict` says of one answer whether it is right.
@@ -62,6 +63,7 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
     writes = False
     peft_type: str | None = None
     pipeline: str | None = None
+    problem_type: str | None = None
     likelihood: str | None = None
     explains = False
     judges = False
@@ -109,6 +111,11 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         For heads that grow (`kerasft.models.growing_heads`).
         """
         return list(labels)
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """What a logit is multiplied by, and what is added then, so that it has the units of the data."""
+        return 1.0, 0.0
 
     def load_head(self, model: keras.Model, preset: str) -> None:
         """Gives the head of a new model the weights that its preset has for it, where a task knows of such.

@@ -44,6 +44,8 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
         self.problem = create_problem(config, self.section, self.state)
+        several = self.section.problem in ("single_label", "multi_label")
+        self.problem_type = f"{self.section.problem}_classification" if several else self.section.problem
         self.kind = KINDS[self.section.problem]
         self.inputs = rows.inputs_of(config.data.columns)
         self.headline = self.problem.headline
@@ -55,6 +57,11 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     @property
     def fixed_labels(self) -> tuple[str, ...]:
         return tuple(self.section.labels or ())
+
+    @property
+    def units(self) -> tuple[float, float]:
+        number = self.section.problem == "regression"
+        return (self.state["deviation"], self.state["mean"]) if number else (1.0, 0.0)
 
     def schema(self) -> pa.Schema:
         return rows.schema(self.inputs, self.problem.arrow)
