@@ -9,14 +9,21 @@ from kerasft.config.averaging import SoupConfig
 from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.publish import check_adapters
 from kerasft.runs import Run
 
 
-def check_named_runs(config: Config) -> None:
-    """Raises UserError, with the key, where a teacher or a run of a soup is no run."""
-    for key, folder in _named(config):
+def check_named_runs(config: Config, folder: Path) -> None:
+    """Raises UserError, with the key, where a teacher, a run of a soup or an adapter to export is none.
+
+    Args:
+        config: of the run.
+        folder: of the run, which may be an adapter of its own export.
+    """
+    check_adapters(config, folder)
+    for key, named in _named(config):
         try:
-            Run.open(Path(folder))
+            Run.open(Path(named))
         except UserError as error:
             raise UserError(f"{key}: {error}") from error
 

@@ -23,7 +23,7 @@ from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.named_runs import check_named_runs
-from kerasft.publish import check_adapters, publish_adapters, published, tell_how_to_serve
+from kerasft.publish import publish_adapters, published, tell_how_to_serve
 from kerasft.run_card import write_card
 from kerasft.runs import Run, Trained, fingerprints
 from kerasft.tasks.base import Task
@@ -89,8 +89,7 @@ def train_run(
     with speaking(cluster), rendezvous(cluster):
         config = fit_max_length(config)
         run = Run.plan(config, overwrite, resume)
-        check_adapters(config, run.folder)
-        check_named_runs(config)
+        check_named_runs(config, run.folder)
         task = create_task(config)
         task.check_config()
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
@@ -109,9 +108,7 @@ def train_run(
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
         record, forms = staged.record(), functools.partial(check_formats, config, task)
-        job = TrainingJob(
-            run, task, tables, preset, view, cluster, start, tuple(actions), objective, cleaning=record, check=forms
-        )
+        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, record, forms)
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, view, job.actions)
         trained = exportable(trained, fitted.strategy)
@@ -162,9 +159,8 @@ def export_run(
     trained = trained or run.load()
 
     def write(target: Path) -> Path:
-        metadata = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE)}
-        parts = trained.task, trained.preprocessor, trained.model
-        return export_model(*parts, target, {**metadata, "run": identity})
+        facts = {"config": config.model_dump(), "state": trained.task.state, KEY: run.load_json(FILE), "run": identity}
+        return export_model(trained.task, trained.preprocessor, trained.model, target, facts)
 
     target = Path(directory or config.export.dir) / config.served_name
     version = published(target, write, terminal, identity if once else None)

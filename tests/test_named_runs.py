@@ -24,8 +24,8 @@ PLAIN = {
 def test_it_is_told_by_its_key(training, key, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"{key}: .*runs/none.* is not a run"):
-        check_named_runs(read_config(PLAIN | {"training": training}))
+        check_named_runs(read_config(PLAIN | {"training": training}), tmp_path / "runs/tiny")
 
 
-def test_a_config_that_names_none_has_none_to_miss():
-    check_named_runs(read_config(PLAIN))
+def test_a_config_that_names_none_has_none_to_miss(tmp_path):
+    check_named_runs(read_config(PLAIN), tmp_path / "runs/tiny")

@@ -78,8 +78,6 @@ def check_settings(config: Config, settings: Settings) -> None:
         raise UserError(
             f"export.formats: {config.export.formats}, and an ensemble is one SavedModel; leave formats out"
         )
-    if settings.members and config.continual is not None:
-        raise UserError("continual: members are not trained in stages; set it to null")
     if settings.members and isinstance(config.training.averaging, SoupConfig):
         raise UserError(
             "training.averaging: a soup is of runs with one seed and the same rows, and members have others; set null"

@@ -153,8 +153,6 @@ def _check(config: Config, search: SearchFolder) -> None:
             f"training.strategy: {config.training.strategy} is not for a search, whose trials are processes of one "
             "machine; start several workers of the search instead"
         )
-    if config.continual is not None:
-        raise UserError("continual: trials are not trained in stages; set it to null")
     if search.settings.sampler == "cmaes" and len(search.settings.space or {}) < 2:
         raise UserError("search.sampler: cmaes needs two ranges or more in search.space; take tpe")
     task = create_task(config)

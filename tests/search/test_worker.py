@@ -262,7 +262,7 @@ def test_values_that_the_schema_refuses_together_fail_alone(config):
             "search={sampler: cmaes, space: {training.optimizer.learning_rate: {log: [1e-5, 1e-3]}}}",
             "cmaes needs two ranges or more",
         ),
-        ("continual={method: replay, stages: 2}", "trials are not trained in stages"),
+        ("continual={method: replay, stages: 2}", "continual: kerasft search needs a config that trains one run"),
         ("search.store=sqlite:////proc/x/y.db", "search.store"),
         ("data.columns={text: t}", "data.columns.label: missing"),
         ("data.train=none.jsonl", "none.jsonl"),
