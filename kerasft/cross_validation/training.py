@@ -162,7 +162,7 @@ def cross_validate(config: Config, existing: Existing = "refuse", terminal: Term
                 write_atomically(folder / "config.yaml", dump_config(config))
             trained.append(fold)
     except Interrupted as error:
-        how = training_command(folder / "config.yaml", "--resume") if trained else "start again"
+        how = training_command(folder / "config.yaml", "--resume") if trained else "give the same command with --resume"
         raise type(error)(f"stopped in fold {len(trained) + 1}; to go on: {how}") from None
     summary = summarize(folded, trained)
     write_atomically(folder / "cross_validation.json", json.dumps(summary, indent=2, ensure_ascii=False))
