@@ -99,7 +99,7 @@ def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
         (["config.yaml", "--members", "2", "task.problem=multi_label", "--distil"], "--distil is for one label"),
         (["config.yaml", "--members", "2", "--distil", "training.objective={name: rdrop}"], "set it to null"),
         (["config.yaml", "--members", "2", "training.averaging={name: soup, runs: [runs/tiny]}"], "have others"),
-        (["config.yaml", "--members", "2", "continual={method: replay, stages: 2}"], "continual: members are not"),
+        (["config.yaml", "--members", "2", "continual={method: replay, stages: 2}"], "kerasft ensemble needs"),
         (["config.yaml", "--members", "2", "export.formats=[saved_model, litert]"], "an ensemble is one SavedModel"),
         (["runs/tiny"], "one run is no ensemble"),
         (["runs/tiny", "runs/tiny"], "a run is named twice"),
