@@ -31,7 +31,6 @@ data:
   validation: 0.01
   test: test.jsonl
   columns: {text: text, label: label}
-  clean: {near_duplicates: keep}
 """
 
 
