@@ -89,7 +89,6 @@ MANY_PARAMETERS: dict[str, int] = {
     "kerasft/kernels/operations.py:attention": 8,
     "kerasft/kernels/operations.py:residual_norm": 8,
     "kerasft/predict.py:predict": 10,
-    "kerasft/predict.py:predict_remote": 8,
     "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
 }
 

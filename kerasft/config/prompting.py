@@ -75,6 +75,9 @@ class PromptingConfig(Section):
 def prompting_problem(config: "Config") -> Optional[str]:
     """What keeps a model from answering without labelled examples, or from learning with none; None: nothing."""
     prompting, data = config.prompting, config.data
+    if config.export.labels and (prompting is None or prompting.method not in ("auto", "embedding")):
+        method = "no prompting" if prompting is None else f"prompting.method {prompting.method}"
+        return f"export.labels: true is for prompting.method embedding, not for {method}; set that, or labels to false"
     if prompting is None:
         missing = "data.train: missing; add it: Training examples: a source or a list of them."
         return missing if data.train == [] else None

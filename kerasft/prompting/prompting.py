@@ -75,12 +75,23 @@ class Prompting:
                 "prompting.method: auto takes causal_lm for this decoder, which answers without training; leave "
                 "data.train out, set method to causal_lm and demonstrations, or set prompting to null"
             )
+        if self.config.export.labels and name != "embedding":
+            raise UserError(
+                f"export.labels: true is for prompting.method embedding, and auto takes {name} for this preset; set "
+                "it to false"
+            )
         self.state[KEY] = {"method": name}
         self.method().adapt(backbone, tokenizer, self.labels())
 
     def build(self, backbone: keras.Model) -> keras.Model:
         """The classifier."""
         return self.method().build(backbone, len(self.state["labels"]))
+
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        """In graph: what an export answers by labels of a request; see `LabelsSignature`."""
+        from kerasft.prompting.served_labels import LabelsSignature
+
+        return LabelsSignature(cast(Any, self.method()), model, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         """Strings -> features; it is kept for `load`, which follows."""

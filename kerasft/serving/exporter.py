@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasft
 from kerasft.attribution import served
+from kerasft.prompting import label_requests
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
@@ -57,7 +58,8 @@ def export(
         inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
         numbers = probe_numbers(task.numbers, rows_of(inputs))
         check_trusted(draft)
-        check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
+        expected = expected_answers(task, preprocessor, model, inputs)
+        check(draft, inputs, expected, numbers=numbers, own=_inputs_of_labels(task, inputs))
         measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
         write_labels(draft, task.state.get("labels"))
         facts = {
@@ -104,6 +106,12 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
         signatures[served.SIGNATURE] = tf.function(
             lambda **texts: explain(texts), autograph=False
         ).get_concrete_function(**specs)
+    if task.config.export.labels:
+        specs[label_requests.SIGNATURE] = tf.TensorSpec([None], tf.string, name=label_requests.SIGNATURE)
+        by_labels = task.labels_signature(model, preprocessor)
+        signatures[label_requests.SIGNATURE] = tf.function(
+            lambda **columns: by_labels(columns), autograph=False
+        ).get_concrete_function(**specs)
     tf.saved_model.save(module, str(path), signatures=signatures)
     set_method_names(path)
 
@@ -128,9 +136,21 @@ def expected_answers(
         answers[reference.SIGNATURE] = counts
         if explain := explain_signature(task, preprocessor, model):
             answers[served.SIGNATURE] = tf.function(explain, autograph=False)(texts)
+        for key, columns in _inputs_of_labels(task, inputs).items():
+            by_labels = tf.function(task.labels_signature(model, preprocessor), autograph=False)
+            answers[key] = by_labels({name: tf.constant(list(rows)) for name, rows in columns.items()})
         for key, values in numbers.items():
             answers[key] = task.answer_with(model, features, tf.nest.map_structure(tf.constant, values))
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
+
+
+def _inputs_of_labels(task: Task, inputs: Mapping[str, Sequence[bytes]]) -> dict[str, dict[str, Sequence[bytes]]]:
+    """{signature: inputs} of `export.labels`, each row with the labels of the config or of others."""
+    if not task.config.export.labels:
+        return {}
+    rows = ["\n".join(task.state["labels"]).encode("utf-8"), b"one\ntwo words", b"", b" one \n\n\xff\n"]
+    labels = [rows[row % len(rows)] for row in range(rows_of(inputs))]
+    return {label_requests.SIGNATURE: {**inputs, label_requests.SIGNATURE: labels}}
 
 
 def _answers(task, model, features):

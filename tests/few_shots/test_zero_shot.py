@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.projects import make_project, train_in
 from support.small_presets import small_presets  # noqa: F401
 
@@ -23,7 +24,7 @@ NOTHING = {"data": {"train": [], "validation": 0.1}}
 
 
 def test_a_config_without_training_data_is_measured_exported_and_asked(project, capsys):
-    project(**ZERO, **NOTHING)
+    project(**ZERO, **NOTHING, export={"labels": True})
     train_in(Path.cwd())
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
     assert metrics["training"]["steps"] == 0 and 0 <= metrics["test"]["accuracy"] <= 1
@@ -40,8 +41,37 @@ def test_a_config_without_training_data_is_measured_exported_and_asked(project, 
             np.testing.assert_allclose(
                 list(one["probabilities"].values()), list(two["probabilities"].values()), atol=1e-4
             )
+    # Labels of a request: what the preset says by the same texts, whatever labels the export has.
+    said = []
+    preset = load_config(Path("config.yaml"), []).model.preset
+    for model in ("saved_models/tiny", str(preset)):
+        capsys.readouterr()
+        assert predict.main([model, "--labels", "bank stock,goal match,team score", "--input", "texts.txt"]) == 0
+        said.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [row["label"] for row in said[0]] == ["goal match", "bank stock"]
+    for one, two in zip(*said):
+        assert one["label"] == two["label"] and one["probabilities"].keys() == two["probabilities"].keys()
+        np.testing.assert_allclose(list(one["probabilities"].values()), list(two["probabilities"].values()), atol=1e-4)
+    served_alike("saved_models/tiny/1")
     assert evaluate.main(["config.yaml"]) == 0
     assert f"{metrics['test']['accuracy']:.3f}" in capsys.readouterr().out
+
+
+def served_alike(version: str) -> None:
+    """A row with labels of its own is answered alike beside rows with more, fewer or none."""
+    loaded = tf.saved_model.load(version)
+    texts = ["goal match", "bank stock", "team", "x"]
+    labels = ["bank stock\ngoal match", "sport\n money \n\nteam score\nother", "", "one"]
+    ask = loaded.signatures["labels"]
+    together = {name: value.numpy() for name, value in ask(text=tf.constant(texts), labels=tf.constant(labels)).items()}
+    assert together["label"].tolist()[::2] == [b"goal match", b""] and together["probabilities"].shape == (4, 4)
+    assert together["score"].tolist()[2:] == [0.0, 1.0]
+    for row in range(4):
+        alone = ask(text=tf.constant(texts[row : row + 1]), labels=tf.constant(labels[row : row + 1]))
+        width = alone["probabilities"].shape[1]
+        assert alone["label"].numpy()[0] == together["label"][row]
+        np.testing.assert_allclose(alone["probabilities"][0], together["probabilities"][row, :width], atol=1e-6)
+        assert not together["probabilities"][row, width:].any()
 
 
 def test_a_preset_answers_by_labels_of_a_command(tmp_path, tiny_preset, small_presets, monkeypatch, capsys):  # noqa: F811
@@ -76,6 +106,7 @@ def test_what_can_not_be_is_refused(project):
     for override, fault in (
         ("prompting=null", "data.train: missing"),
         ("task.labels=null", "task.labels: missing"),
+        ("prompting.method=masked_lm export.labels=true", "export.labels: true is for prompting.method embedding"),
         ("data.shots=20", "data.shots: 20 are rows to train on"),
         ("prompting.calibration=prior", "calibration: prior and unlabelled belong together"),
         ("task.label_texts={rain: wet}", "'rain' is none of task.labels"),
