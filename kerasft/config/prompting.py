@@ -85,11 +85,8 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
-    if config.training.fit_head:
-        return (
-            "training.fit_head: true puts a fitted head where label texts would be; set it to false, or prompting to "
-            "null"
-        )
+    if config.training.fit_head and (problem := _held_head_problem(config)):
+        return problem
     for key, own in (("pooling", ("auto", "unit")), ("random_features", (None,))):
         if (value := getattr(config.task, key, own[0])) not in own:
             return (
@@ -108,6 +105,24 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "task.labels: missing; where nothing is trained nothing else names the labels"
     if data.shots is not None:
         return f"data.shots: {data.shots} are rows to train on, and nothing is trained; leave it null"
+    return None
+
+
+def _held_head_problem(config: "Config") -> Optional[str]:
+    """Why a head can't be fitted that is held to what label texts say; None: it can."""
+    prompting, data = config.prompting, config.data
+    if prompting is not None and prompting.method not in ("auto", "embedding"):
+        return (
+            f"training.fit_head: true fits the head of prompting.method embedding, not of {prompting.method}; set "
+            "it to false"
+        )
+    if config.training.contrastive is not None:
+        return "training.contrastive: moves the vectors that label texts stand for; set it, or prompting, to null"
+    if data.shots is None and data.validation != LEAVE_ONE_OUT:
+        return (
+            "training.fit_head: true with prompting is for few rows, whose head is held to the label texts; set "
+            "data.shots, or fit_head to false"
+        )
     return None
 
 
@@ -133,6 +148,12 @@ def shots_problem(config: "Config") -> Optional[str]:
         )
     if problem := contrastive_problem(config):
         return problem
+    few = data.shots is not None or data.validation == LEAVE_ONE_OUT
+    if training.self_training is not None and not (few and training.fit_head and training.steps == 0):
+        return (
+            "training.self_training: is for the fitted head of few rows; set data.shots, training.fit_head: true and "
+            "training.steps: 0, or set it to null"
+        )
     fitted_last = training.fit_head and (training.steps == 0 or training.contrastive is not None)
     if data.validation == LEAVE_ONE_OUT and not fitted_last:
         return (

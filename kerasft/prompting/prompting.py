@@ -80,6 +80,11 @@ class Prompting:
                 f"export.labels: true is for prompting.method embedding, and auto takes {name} for this preset; set "
                 "it to false"
             )
+        if self.config.training.fit_head and name != "embedding":
+            raise UserError(
+                f"training.fit_head: true fits the head of prompting.method embedding, and auto takes {name} for this "
+                "preset; set it to false"
+            )
         self.state[KEY] = {"method": name}
         self.method().adapt(backbone, tokenizer, self.labels())
 

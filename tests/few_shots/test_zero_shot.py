@@ -106,17 +106,18 @@ def test_what_can_not_be_is_refused(project):
     for override, fault in (
         ("prompting=null", "data.train: missing"),
         ("task.labels=null", "task.labels: missing"),
-        ("prompting.method=masked_lm export.labels=true", "export.labels: true is for prompting.method embedding"),
         ("data.shots=20", "data.shots: 20 are rows to train on"),
         ("prompting.calibration=prior", "calibration: prior and unlabelled belong together"),
         ("task.label_texts={rain: wet}", "'rain' is none of task.labels"),
     ):
         with pytest.raises(UserErrors, match=fault):
             load_config(path, [override])
+    with pytest.raises(UserErrors, match="export.labels: true is for prompting.method embedding, not for .*masked_lm"):
+        load_config(path, ["prompting.method=masked_lm", "export.labels=true"])
     with pytest.raises(UserErrors, match="causal_lm answers without training"):
         load_config(path, ["data.train=train.jsonl", "prompting.method=causal_lm"])
     for override, fault in (
-        ("training.fit_head=true", "training.fit_head: true puts a fitted head where label texts would be"),
+        ("training.fit_head=true", "training.fit_head: true with prompting is for few rows"),
         ("task.pooling=cls", "task.pooling: cls is for a model without prompting"),
         ("task.random_features=8", "task.random_features: 8 is for a model without prompting"),
     ):
