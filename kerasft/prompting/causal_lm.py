@@ -20,9 +20,12 @@ from kerasft.models.tokenizers.encoder import token_encoder
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.calibration import BIAS, LabelBias
 from kerasft.prompting.demonstrations import demonstrations
+from kerasft.prompting.similar_examples import SimilarExamples
 from kerasft.prompting.template_preprocessor import check_tokenizer, template_preprocessor, token_ids
 from kerasft.prompting.templates import KEY, LABEL, Template
 from kerasft.prompting.verbalizers import label_ids
+
+BETWEEN = "\n\n"  # examples, and the last of them and the prompt
 
 
 class Continuation(PromptingMethod):
@@ -35,28 +38,59 @@ class Continuation(PromptingMethod):
         check_decoder(backbone)
         encoder = token_encoder(check_tokenizer(tokenizer))
         self.state["label_ids"] = label_ids(labels, encoder, tokenizer, self._template(), LABEL)
-        self.state["examples"] = self._fitting_examples(encoder, labels)
+        if self.section.choose == "similarity":
+            self.state["candidates"] = self._candidates(encoder, labels)
+        else:
+            self.state["examples"] = self._fitting_examples(encoder, labels)
 
     def build(self, backbone: keras.Model, labels: int) -> keras.Model:
         return LabelLikelihoods(backbone, self.state["label_ids"], self.section.score == "mean")
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         room = max(len(tokens) for texts in self.state["label_ids"] for tokens in texts)
-        template, examples = self._template(), "".join(self.state["examples"])
+        template, candidates, similar = self._template(), self.state.get("candidates"), None
+        examples = BETWEEN if candidates else "".join(self.state["examples"])
+        if candidates:
+            half = self.model.max_length // 2
+            similar, room = SimilarExamples(*candidates, self.section.demonstrations, half), room + half
         (words, name), *others = template.parts
         whole = Template(((examples + words, name), *others))
-        return template_preprocessor(backbone, tokenizer, whole, self.inputs, self.model.max_length, room)
+        return template_preprocessor(backbone, tokenizer, whole, self.inputs, self.model.max_length, room, similar)
+
+    def _filled(self, labels: Labels) -> list[tuple[str, str]]:
+        """Texts of each example, and the example, without what stands behind it."""
+        template, texts = self._template(), dict(zip(labels.names, labels.texts))
+        return [
+            (
+                " ".join(each.texts),
+                template.fill({**dict(zip(self.inputs, each.texts)), LABEL: texts[each.label][0]}),
+            )
+            for each in demonstrations(self.config, self.inputs, labels.names)
+        ]
+
+    def _candidates(self, encoder: Any, labels: Labels) -> list[list[list[int]]]:
+        """Token ids of what similarity chooses among: of their texts, of each as a prompt's start, and behind one."""
+        filled = self._filled(labels)
+        space = " " if self._template().parts[0][0].endswith(" ") else ""  # as a text is read in a prompt
+        ways = (
+            [space + text for text, _ in filled],
+            [each for _, each in filled],
+            [BETWEEN + each for _, each in filled],
+        )
+        candidates = [token_ids(encoder, way) for way in ways]
+        shortest = min(map(len, candidates[2]))
+        if shortest > self.model.max_length // 2:
+            raise UserError(
+                f"prompting.demonstrations: the shortest row of data.train has {shortest} tokens in the template, more "
+                f"than half of model.max_length, {self.model.max_length}; raise it"
+            )
+        return candidates
 
     def _fitting_examples(self, encoder: Any, labels: Labels) -> list[str]:
         """The examples that stand before a prompt: whole ones alone, as many as take half of a row."""
         if not self.section.demonstrations:
             return []
-        template, texts = self._template(), dict(zip(labels.names, labels.texts))
-        examples = demonstrations(self.config, self.inputs, labels.names)
-        filled = [
-            template.fill({**dict(zip(self.inputs, each.texts)), LABEL: texts[each.label][0]}) + "\n\n"
-            for each in examples
-        ]
+        filled = [each + BETWEEN for _, each in self._filled(labels)]
         counts = np.cumsum([len(ids) for ids in token_ids(encoder, filled)])
         fitting = int((counts <= self.model.max_length // 2).sum())
         if not fitting:

@@ -70,10 +70,15 @@ class Prompting:
         """Chooses the method for a preset, and lets it look at the tokenizer."""
         assert self.config.model.preset is not None  # checked before
         name = suitable_method(self.config, backbone, resolve_preset(self.config.model.preset))
-        if name == "causal_lm" and not answers_untrained(self.config):
+        if name in ("causal_lm", "entailment") and not answers_untrained(self.config):
             raise UserError(
-                "prompting.method: auto takes causal_lm for this decoder, which answers without training; leave "
-                "data.train out, set method to causal_lm and demonstrations, or set prompting to null"
+                f"prompting.method: auto takes {name} for this "
+                + (
+                    "decoder, which answers without training; leave data.train out, set method to causal_lm and "
+                    "demonstrations, or set prompting to null"
+                    if name == "causal_lm"
+                    else "run of pairs, which answers without training; leave data.train out, or set prompting to null"
+                )
             )
         if self.config.export.labels and name != "embedding":
             raise UserError(

@@ -60,7 +60,9 @@ def export(
         check_trusted(draft)
         expected = expected_answers(task, preprocessor, model, inputs)
         check(draft, inputs, expected, numbers=numbers, own=_inputs_of_labels(task, inputs))
-        measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
+        limit, sample = task.config.model.max_length, task.sample()
+        own = _inputs_of_labels(task, {name: [text] for name, text in sample.items()})
+        measured = warm_up(draft, task.config.served_name, sample, limit, task.numbers, own)
         write_labels(draft, task.state.get("labels"))
         facts = {
             "task": task.config.task.model_dump(mode="json"),
@@ -144,13 +146,16 @@ def expected_answers(
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
 
 
-def _inputs_of_labels(task: Task, inputs: Mapping[str, Sequence[bytes]]) -> dict[str, dict[str, Sequence[bytes]]]:
-    """{signature: inputs} of `export.labels`, each row with the labels of the config or of others."""
+def _inputs_of_labels(task: Task, inputs: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    """{signature: inputs} of `export.labels`, each row with the labels of the config or with others."""
     if not task.config.export.labels:
         return {}
-    rows = ["\n".join(task.state["labels"]).encode("utf-8"), b"one\ntwo words", b"", b" one \n\n\xff\n"]
-    labels = [rows[row % len(rows)] for row in range(rows_of(inputs))]
-    return {label_requests.SIGNATURE: {**inputs, label_requests.SIGNATURE: labels}}
+    own = label_requests.BETWEEN.join(task.state["labels"])
+    every = [own, "one\ntwo words", "", " one \n\n\u00e9\n"]
+    labels = [every[row % len(every)] for row in range(rows_of(inputs))]
+    if isinstance(next(iter(inputs.values()))[0], bytes):
+        return {label_requests.SIGNATURE: {label_requests.SIGNATURE: [each.encode() for each in labels], **inputs}}
+    return {label_requests.SIGNATURE: {label_requests.SIGNATURE: labels, **inputs}}
 
 
 def _answers(task, model, features):

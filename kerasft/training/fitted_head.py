@@ -145,6 +145,7 @@ def logistic_regression(
         return loss, np.concatenate([moves.ravel(), errors.sum(0)]).astype(np.float64)
 
     start = np.zeros(size + classes)
-    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations or ITERATIONS}).x
+    options = {"maxiter": iterations or ITERATIONS}
+    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
     kernel = (solution[:size].reshape(width, classes) + shift) / scale
     return kernel, solution[size:] - middle @ kernel

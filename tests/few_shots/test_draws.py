@@ -83,10 +83,12 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     for override, fault in (
         ("training.steps=3", "training.self_training: is for the fitted head of few rows"),
         ("prompting.method=masked_lm", "fits the head of prompting.method embedding, not of masked_lm"),
-        ("training.contrastive={}", "training.contrastive: moves the vectors that label texts stand for"),
     ):
         with pytest.raises(UserErrors, match=fault):
             load_config(path, [override])
+    steps = ["training.contrastive={}", "training.steps=4", "training.batch_size=8", "training.self_training=null"]
+    with pytest.raises(UserErrors, match="training.contrastive: moves the vectors that label texts stand for"):
+        load_config(path, steps)
     folder = Path.cwd()
     said = train_in(folder)
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
