@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -50,20 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
     if is_address(args.model):
-        if args.index is not None:
-            parser.error("--index: for a model on this machine, not for one on a server")
-        if args.precision != PRECISIONS[0]:
-            parser.error("--precision: for a model on this machine, not for one on a server")
-        if args.template is not None:
-            parser.error("--template: for a preset on this machine, not for a model on a server")
-        if args.labels is not None and args.adapter is not None:
-            parser.error("--adapter: of an export with several, and --labels are for one with export.labels")
-
-        def connect() -> Remote:
-            token, labels = args.token_file and read_token(args.token_file), args.labels and label_list(args.labels)
-            return Remote(args.model, token, args.ca, args.adapter, labels or ())
-
-        return run_program(lambda: predict_remote(connect, args.input, args.format, args.batch_size, args.verbose))
+        return run_program(asked_server(parser, args))
     for option in ("token_file", "ca"):
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
@@ -78,6 +66,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.labels is not None:
         return run_program(lambda: predict(labelled(args.model, args.labels, args.template), *ask))
     return run_program(lambda: predict(Path(args.model), *ask))
+
+
+def asked_server(parser: Parser, args: argparse.Namespace) -> Callable[[], int]:
+    """What asks a server; an option that is for a model on this machine ends the program."""
+    if args.index is not None:
+        parser.error("--index: for a model on this machine, not for one on a server")
+    if args.precision != PRECISIONS[0]:
+        parser.error("--precision: for a model on this machine, not for one on a server")
+    if args.template is not None:
+        parser.error("--template: for a preset on this machine, not for a model on a server")
+    if args.labels is not None and args.adapter is not None:
+        parser.error("--adapter: of an export with several, and --labels are for one with export.labels")
+
+    def connect() -> Remote:
+        token, labels = args.token_file and read_token(args.token_file), args.labels and label_list(args.labels)
+        return Remote(args.model, token, args.ca, args.adapter, labels or ())
+
+    return lambda: predict_remote(connect, args.input, args.format, args.batch_size, args.verbose)
 
 
 def labelled(model: str, labels: str, template: str | None) -> Untrained | Export:

@@ -101,6 +101,7 @@ KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
     "kerasft/compress/distil.py": "whether a student starts from a run of its own task",
     "kerasft/training/objectives/run_teacher.py": "whether a teacher is of the student's task",
+    "kerasft/prompting/entailment.py": "whether a preset is a run that classifies pairs",
     "kerasft/prompting/registry.py": "which task a preset was trained for; a method of prompting has its name",
     "kerasft/training/starts.py": "which task a saved head is of",
 }

@@ -19,7 +19,9 @@ class ConstraintConfig(Section):
         None, min_length=1, description="A regular expression that the whole answer matches, such as (yes|no), .*"
     )
     json_schema: Optional[dict[str, Any]] = Field(
-        None, min_length=1, description="A JSON schema that the answer is valid by; which keywords: docs/tasks/text_generation.md."
+        None,
+        min_length=1,
+        description="A JSON schema that the answer is valid by; which keywords: docs/tasks/text_generation.md.",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Answers without training, from a config or a command to a served model."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,11 @@ def test_labels_that_only_training_would_tell_are_asked_for(project, capsys):
 
 
 def test_labels_are_for_a_preset_not_for_a_server_or_an_index(capsys):
-    for model, option in (("http://localhost:8501/v1/models/tiny", []), ("preset", ["--index", "corpus.txt"])):
+    for model, option in (
+        ("http://localhost:8501/v1/models/tiny", ["--adapter", "one"]),
+        ("http://localhost:8501/v1/models/tiny", ["--template", "{label}"]),
+        ("preset", ["--index", "corpus.txt"]),
+    ):
         with pytest.raises(SystemExit):
             predict.main([model, "--labels", "a,b", "--input", "texts.txt", *option])
-        assert "--labels" in capsys.readouterr().err.splitlines()[-1]
+        assert re.search("--labels|--template: for a preset", capsys.readouterr().err.splitlines()[-1])

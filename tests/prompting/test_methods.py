@@ -242,16 +242,16 @@ def test_a_classifier_of_pairs_says_what_follows_from_a_text(tiny_preset, tmp_pa
     save_variables(folder / HEAD_FILE, own)
     assert suitable_method(config_of(folder), backbone, str(folder)) == "entailment"
     one = made(Entailment, folder, method="entailment", template="the {label}")
-    one.method.load(one.model, str(folder), one.preprocessor, LABELS)
+    one.method.load(one.model, str(folder), one.prep, LABELS)
     one.backbone.set_weights(backbone.get_weights())
     texts = ["the match", "", "a price of stock in the market and trade"]
-    found = outputs_of(one.model, one.preprocessor, {"text": texts})
+    found = outputs_of(one.model, one.prep, {"text": texts})
     plain = text_preprocessor(backbone, one.tokenizer, 64, ("text", "text_pair"))
     for column, label in enumerate(["goal match", "bank"]):
         features = plain({"text": tf.constant(texts), "text_pair": tf.constant([f"the {label}"] * 3)})
         by_hand = tf.nn.log_softmax(pairs(features))[:, 2]
         np.testing.assert_allclose(found[:, column], by_hand, atol=1e-4)
-    np.testing.assert_allclose(found[:1], outputs_of(one.model, one.preprocessor, {"text": texts[:1]}), atol=1e-5)
+    np.testing.assert_allclose(found[:1], outputs_of(one.model, one.prep, {"text": texts[:1]}), atol=1e-5)
     with pytest.raises(UserError, match="prompting.entails: 'yes' is no label of .* which has 'contradiction'"):
         made(Entailment, folder, method="entailment", entails="yes")
     with pytest.raises(UserError, match="asks a run of ours that classifies pairs"):

@@ -12,25 +12,26 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kerasft.models.constraints.automaton import (
-    Language,
-    Parts,
-    Ranges,
-    characters,
-    either,
-    literal,
-    repeated,
-    sequence,
+from kerasft.models.constraints.automaton import Language, Parts, either, literal, sequence
+from kerasft.models.constraints.json_values import (
+    BOUNDS,
+    SchemaError,
+    array,
+    check_keys,
+    counts,
+    fixed_values,
+    integer,
+    number,
+    some,
+    string,
 )
-from kerasft.models.constraints.numbers import DIGIT, LARGEST, MOST_DIGITS, integers
-from kerasft.models.constraints.patterns import TOP, Pattern, PatternError
 
 NOTES = frozenset(
     "title description default examples deprecated readOnly writeOnly $schema $id $comment $defs definitions".split()
 )
 _KEYS = {
     "string": ("minLength", "maxLength", "pattern"),
-    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    "integer": BOUNDS,
     "number": ("minimum", "maximum"),
     "boolean": (),
     "null": (),
@@ -38,12 +39,6 @@ _KEYS = {
     "object": ("properties", "required", "additionalProperties"),
 }
 MOST_DEEP = 32
-_FRACTION = sequence(literal("."), repeated(DIGIT, 1, MOST_DIGITS))
-_ESCAPES = ('\\"', "\\\\", "\\b", "\\f", "\\n", "\\r", "\\t")
-
-
-class SchemaError(ValueError):
-    """A schema is wrong, or has what is not taken."""
 
 
 def schema_language(schema: Any) -> Language:
@@ -56,6 +51,7 @@ class _Schema:
 
     def __init__(self, whole: Any):
         self._whole = whole
+        self._known: dict[str, Language] = {}  # reference -> what it means, looked up once
 
     def language(self, schema: Any, place: str, depth: int) -> Language:
         if not isinstance(schema, Mapping):
@@ -64,24 +60,25 @@ class _Schema:
             raise SchemaError(f"{place}: is more than {MOST_DEEP} deep, or holds itself, which is not taken")
         keys = set(schema) - NOTES
         if "$ref" in keys:
-            _check_keys(keys, ("$ref",), place)
-            return self.language(self._target(schema["$ref"], place), place, depth + 1)
+            check_keys(keys, ("$ref",), place)
+            return self._referred(schema["$ref"], place, depth)
         if "anyOf" in keys:
-            _check_keys(keys, ("anyOf",), place)
-            options = _some(schema["anyOf"], f"{place}/anyOf")
+            check_keys(keys, ("anyOf",), place)
+            options = some(schema["anyOf"], f"{place}/anyOf")
             return either(
                 self.language(each, f"{place}/anyOf/{index}", depth + 1) for index, each in enumerate(options)
             )
         for key in ("const", "enum"):
             if key in keys:
-                return _values([schema[key]] if key == "const" else schema[key], keys, schema, f"{place}/{key}", key)
+                listed = [schema[key]] if key == "const" else schema[key]
+                return fixed_values(listed, keys, schema, f"{place}/{key}", key)
         if "type" not in keys:
             raise SchemaError(f"{place}: has no type (nor enum, const, anyOf or $ref); name one of {', '.join(_KEYS)}")
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         if unknown := [each for each in types if each not in _KEYS]:
             raise SchemaError(f"{place}/type: {json.dumps(unknown[0])} is none of {', '.join(_KEYS)}")
-        _check_keys(keys, ("type", *(key for each in types for key in _KEYS[each])), place)
-        return either(self._of_type(each, schema, place, depth) for each in _some(types, f"{place}/type"))
+        check_keys(keys, ("type", *(key for each in types for key in _KEYS[each])), place)
+        return either(self._of_type(each, schema, place, depth) for each in some(types, f"{place}/type"))
 
     def _of_type(self, name: str, schema: Mapping[str, Any], place: str, depth: int) -> Language:
         if name == "object":
@@ -90,11 +87,11 @@ class _Schema:
             if "items" not in schema:
                 raise SchemaError(f"{place}: an array without items; say what they are")
             item = self.language(schema["items"], f"{place}/items", depth + 1)
-            return _array(item, *_counts(schema, "minItems", "maxItems", place))
+            return array(item, *counts(schema, "minItems", "maxItems", place))
         plain: dict[str, Callable[[Mapping[str, Any], str], Language]] = {
-            "string": _string,
-            "integer": _integer,
-            "number": _number,
+            "string": string,
+            "integer": integer,
+            "number": number,
         }
         if name in plain:
             return plain[name](schema, place)
@@ -120,6 +117,12 @@ class _Schema:
         ]
         return sequence(literal("{"), _members(members), literal("}"))
 
+    def _referred(self, reference: Any, place: str, depth: int) -> Language:
+        target = self._target(reference, place)
+        if reference not in self._known:
+            self._known[reference] = self.language(target, reference, depth + 1)
+        return self._known[reference]
+
     def _target(self, reference: Any, place: str) -> Any:
         target = self._whole
         if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -130,119 +133,6 @@ class _Schema:
                 raise SchemaError(f"{place}/$ref: {json.dumps(reference)} leads nowhere")
             target = target[step]
         return target
-
-
-def _check_keys(keys: set[str], taken: Sequence[str], place: str) -> None:
-    if unknown := sorted(keys - set(taken)):
-        raise SchemaError(f"{place}: {unknown[0]} is not taken here; leave it out")
-
-
-def _some(options: Any, place: str) -> Sequence[Any]:
-    if not isinstance(options, list) or not options:
-        raise SchemaError(f"{place}: is a list of one or more")
-    return options
-
-
-def _values(values: Any, keys: set[str], schema: Mapping[str, Any], place: str, key: str) -> Language:
-    """JSON values as they are; `type` beside them has to hold for each."""
-    _check_keys(keys, (key, "type"), place)
-    types = schema.get("type")
-    for value in _some(values, place):
-        if types is not None and not any(_is(value, each) for each in ([types] if isinstance(types, str) else types)):
-            raise SchemaError(f"{place}: {json.dumps(value)} is not of the type beside it, {json.dumps(types)}")
-    return either(literal(json.dumps(value, ensure_ascii=False)) for value in values)
-
-
-def _is(value: Any, name: str) -> bool:
-    if isinstance(value, bool):
-        return name == "boolean"
-    kinds = {"string": str, "integer": int, "number": (int, float), "array": list, "object": dict, "null": type(None)}
-    return name in kinds and isinstance(value, kinds[name])
-
-
-def _counts(schema: Mapping[str, Any], low: str, high: str, place: str) -> tuple[int, int | None]:
-    least, most = schema.get(low, 0), schema.get(high)
-    for key, count in ((low, least), (high, most)):
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-            raise SchemaError(f"{place}/{key}: {json.dumps(count)} is no count")
-    if most is not None and most < least:
-        raise SchemaError(f"{place}: {low} is {least} and {high} {most}: nothing is allowed")
-    return least, most
-
-
-def _bounds(schema: Mapping[str, Any], place: str) -> tuple[int, int]:
-    """The least and the most, as whole numbers."""
-    least, most = -LARGEST, LARGEST
-    for key in _KEYS["integer"]:
-        bound = schema.get(key)
-        if bound is None:
-            continue
-        if isinstance(bound, bool) or not isinstance(bound, (int, float)) or bound != int(bound):
-            raise SchemaError(f"{place}/{key}: {json.dumps(bound)}; only whole numbers are taken")
-        shift = int(key.startswith("exclusive"))
-        if key.endswith("inimum"):
-            least = max(least, int(bound) + shift)
-        else:
-            most = min(most, int(bound) - shift)
-    if least > most:
-        raise SchemaError(f"{place}: there is no number from its minimum to its maximum")
-    return least, most
-
-
-def _integer(schema: Mapping[str, Any], place: str) -> Language:
-    return integers(*_bounds(schema, place))
-
-
-def _number(schema: Mapping[str, Any], place: str) -> Language:
-    """Whole numbers within the bounds; and, one smaller, those with a fraction: 2.5 lies between 2 and 3."""
-    least, most = _bounds(schema, place)
-    parts = [integers(least, most)]
-    if most > max(least, 0):  # 0.5 to most
-        parts.append(sequence(integers(max(least, 0), most - 1), _FRACTION))
-    if least < min(most, 0):  # -0.5 to least
-        low, high = max(0, -most), -least - 1
-        parts.append(sequence(literal("-"), integers(low, high), _FRACTION))
-    return either(parts)
-
-
-def _string(schema: Mapping[str, Any], place: str) -> Language:
-    least, most = _counts(schema, "minLength", "maxLength", place)
-    if "pattern" not in schema:
-        inside = repeated(_in_string([(0, TOP)]), least, most)
-        return sequence(literal('"'), inside, literal('"'))
-    if "minLength" in schema or "maxLength" in schema:
-        raise SchemaError(f"{place}: has a length beside its pattern; say it in the pattern, such as ^[a-z]{{1,9}}$")
-    try:
-        pattern = Pattern(str(schema["pattern"]), _in_string)
-    except PatternError as error:
-        raise SchemaError(f"{place}/pattern: {error}") from error
-    anything = repeated(_in_string([(0, TOP)]), 0, None)
-    before, behind = (literal("") if bound else anything for bound in (pattern.from_start, pattern.to_end))
-    return sequence(literal('"'), before, pattern.language, behind, literal('"'))
-
-
-def _in_string(ranges: Ranges) -> Language:
-    """A character of some ranges as it stands in a string of JSON."""
-    plain, escaped = [], []
-    for first, last in ranges:
-        for code in range(first, min(last, 0x1F) + 1):
-            escaped.append(json.dumps(chr(code))[1:-1])
-        for low, high in ((0x20, 0x21), (0x23, 0x5B), (0x5D, TOP)):  # what lies between is " and \
-            if max(first, low) <= min(last, high):
-                plain.append((max(first, low), min(last, high)))
-        escaped += [escape for code, escape in ((0x22, '\\"'), (0x5C, "\\\\")) if first <= code <= last]
-    if (0, TOP) in ranges:
-        escaped = list(_ESCAPES)  # of the characters that need one those that have a short one
-    parts = [characters(plain)] if plain else []
-    return either([*parts, *map(literal, escaped)])
-
-
-def _array(item: Language, least: int, most: int | None) -> Language:
-    if most == 0:
-        return literal("[]")
-    rest = repeated(sequence(literal(", "), item), max(least - 1, 0), None if most is None else most - 1)
-    full = sequence(literal("["), item, rest, literal("]"))
-    return full if least else either([literal("[]"), full])
 
 
 def _members(members: Sequence[tuple[Language, bool]]) -> Language:
