@@ -125,6 +125,14 @@ def template_preprocessor(
         UserError: the tokenizer is of another kind, or the template leaves no room.
     """
     plain = text_preprocessor(backbone, check_tokenizer(tokenizer), max_length, inputs)
+    parts, spaced, mask_id = template_parts(plain.encoder, tokenizer, template, inputs)
+    return TemplatePreprocessor(plain, parts, spaced, room, mask_id, examples)
+
+
+def template_parts(
+    encoder: Any, tokenizer: Any, template: Template, inputs: Sequence[str]
+) -> tuple[list[tuple[int, ...] | str], list[str], int | None]:
+    """A template as `TemplatePreprocessor` has it: parts, columns with a space in front, the id of its mask."""
     byte_level = isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer)
     parts: list[tuple[int, ...] | str] = []
     spaced: list[str] = []
@@ -132,14 +140,14 @@ def template_preprocessor(
     for words, name in template.parts:
         space = byte_level and words.endswith(" ") and name is not None
         if words := words[:-1] if space else words:
-            parts.append(tuple(token_ids(plain.encoder, [words])[0]))
+            parts.append(tuple(token_ids(encoder, [words])[0]))
         if name == MASK:  # takes the space in front, as in the models that have learnt with it
             mask_id = int(tokenizer.mask_token_id)
             parts.append((mask_id,))
         elif name is not None and name in inputs:
             parts.append(name)
             spaced += [name] if space else []
-    return TemplatePreprocessor(plain, parts, spaced, room, mask_id, examples)
+    return parts, spaced, mask_id
 
 
 def check_tokenizer(tokenizer: Any) -> Any:

@@ -5,6 +5,7 @@ import shutil
 import types
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -113,7 +114,7 @@ def test_label_texts_behind_one_prompt_are_scored_as_each_by_itself(family):
     random = np.random.default_rng(0)
     labels = [[[3, 4, 5]], [[3, 4], [6]], [[7]]]
     model, plain = LabelLikelihoods(backbone, labels, mean=False), CausalLM(backbone)
-    prompts = [random.integers(0, 50, size) for size in (2, 7, 5)]
+    prompts = [np.array([9, 4, *random.integers(0, 50, size)]) for size in (0, 5, 3)]
     rows = np.zeros((3, 7), np.int32)
     for row, prompt in zip(rows, prompts):
         row[: len(prompt)] = prompt
@@ -129,6 +130,9 @@ def test_label_texts_behind_one_prompt_are_scored_as_each_by_itself(family):
     for prompt, row in zip(prompts, given):
         by_hand = [np.mean([score(prompt, text) for text in own]) for own in labels]
         np.testing.assert_allclose(row, by_hand, atol=1e-3)
+    once = LabelLikelihoods(backbone, labels, mean=False, shared=[9, 4])  # what all prompts begin with, read once
+    again = once({"token_ids": tf.constant(rows), "padding_mask": tf.constant(mask)}).numpy()
+    np.testing.assert_allclose(again, given, atol=1e-3)
 
 
 def test_calibrated_scores_of_a_text_that_says_nothing_are_uniform():
@@ -195,14 +199,17 @@ def test_examples_that_are_like_the_text_stand_before_it_the_most_alike_last(sma
     rows = [{"text": text, "label": LABELS.names[row % 2]} for row, text in enumerate(texts)]
     for split, part in (("train", rows), ("test", rows[3:])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
-    values = config_of(
-        small_presets / "decoder", method="causal_lm", template="{text} is {label}", demonstrations=2,
-        choose="similarity",
-    ).model_dump(mode="python")  # fmt: skip
+    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}")
+    values = config.model_dump(mode="python")
+    values["prompting"] |= {"demonstrations": 2, "choose": "similarity"}
     values["data"] |= {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
     values["data"]["columns"] = {"text": "text", "label": "label"}
     values["model"]["max_length"] = 96
-    backbone, tokenizer = (load(str(small_presets / "decoder")) for load in (load_backbone, load_tokenizer))
+    tokenizer = load_tokenizer(str(small_presets / "decoder"))
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=tokenizer.vocabulary_size(), num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8,
+        max_sequence_length=96,
+    )  # fmt: skip
     method = Continuation(read_config(values), ("text",), {})
     method.adapt(backbone, tokenizer, LABELS)
     preprocessor = Continuation(read_config(values), ("text",), method.state).preprocessor(backbone, tokenizer)

@@ -117,7 +117,7 @@ def _distances(jumps: np.ndarray, accepting: np.ndarray) -> np.ndarray:
 
 def fewest_tokens(text: bytes, token_bytes: Sequence[bytes], ordinary: np.ndarray) -> int:
     """How many tokens a text takes at least; NEVER: the vocabulary can't write it."""
-    known = {token_bytes[token] for token in np.flatnonzero(ordinary)} - {b""}
+    known = {token_bytes[token] for token in np.flatnonzero(ordinary).tolist()} - {b""}
     longest = max(map(len, known), default=0)
     fewest = [0] + [NEVER] * len(text)
     for end in range(1, len(text) + 1):

@@ -166,7 +166,7 @@ class Pattern:
             self._at += len(digits)
             return [(code, code)]
         if character in _CONTROLS:
-            return [(_CONTROLS[character],) * 2]
+            return [(_CONTROLS[character], _CONTROLS[character])]
         if character.isalnum():
             raise self._error(f"has \\{character}, which is not taken")
         return [(ord(character), ord(character))]
