@@ -1,16 +1,17 @@
 """The section `task.decoding.constraint` of a config: what an answer may be."""
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import Field, model_validator
 
 from kerasft.config.section import Section
 
-FORMS = ("labels", "regex", "json_schema")
+FORMS = ("labels", "regex", "json_schema", "choices")
 
 
 class ConstraintConfig(Section):
-    """Every answer is one of some texts, matches a regular expression, or is JSON by a schema; one of the three."""
+    """Every answer is one of some texts, matches a regular expression, is JSON by a schema, or names one of the options
+    in its prompt; one of the four."""
 
     labels: Optional[list[Annotated[str, Field(min_length=1)]]] = Field(
         None, min_length=1, description="The texts that an answer may be, as they stand here."
@@ -22,6 +23,12 @@ class ConstraintConfig(Section):
         None,
         min_length=1,
         description="A JSON schema that the answer is valid by; which keywords: docs/tasks/text_generation.md.",
+    )
+
+    choices: Optional[Literal[True]] = Field(
+        None,
+        description="true: the letter of an option in the prompt; options are lines such as A. text, A) text or (A) "
+        "text. For text_generation.",
     )
 
     @model_validator(mode="after")

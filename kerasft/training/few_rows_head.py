@@ -85,7 +85,7 @@ class FittedHead:
         self.left_out_only = plan.config.data.validation == LEAVE_ONE_OUT
         # What label texts say, before any row: the kernel of a new model by `prompting`.
         prompted = plan.config.prompting is not None and self.training.fit_head
-        self._toward = np.array(plan.model.get_layer(HEAD).kernel) if prompted else None
+        self._toward = keras.ops.convert_to_numpy(plan.model.get_layer(HEAD).kernel) if prompted else None
         self._reading = (plan.strategy, self.training.evaluation_batch_size, microbatches, forms, plan.terminal)
         self._left_out: np.ndarray | None = None
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kerasft.models.generation.choices import Choices
 from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.stopping import StoppingCriteria
@@ -65,7 +66,7 @@ class BeamSearch:
         rules: StoppingCriteria,
         beams: int,
         length_penalty: float,
-        constraint: Constraint | None = None,
+        constraint: Constraint | Choices | None = None,
     ):
         self._constraint = constraint
         self._decoder, self._stopping, self._width, self._length_penalty = decoder, rules, beams, length_penalty
@@ -95,7 +96,7 @@ class BeamSearch:
         present = tf.gather(self._stopping.seen_tokens(None, prompt_ids), each)
         held, ended = tf.zeros([rows, self._width], tf.int32), limits < 1
         if self._constraint is not None:
-            first = self._constraint.start(self._stopping.opens(prompt_ids))  # (batch,)
+            first = self._constraint.start(prompt_ids)  # (batch,)
             held, ended = held + first[:, tf.newaxis], ended | self._constraint.impossible(first, limits)
         cache = _gathered(state_of_prompt.cache, each)
         start = _Beams(tf.constant(0), scores, nothing, present, held, cache, none, nothing, ended)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from kerasft.models.constraints.held_tokens import HeldTokens
+from kerasft.models.tokenizers.detokenizer import Detokenizer
 
 
 class Constraint:
@@ -16,15 +17,15 @@ class Constraint:
 
     Args:
         held: of the language and the vocabulary, as arrays or tensors.
-        special: (vocabulary,) bool, tokens that end an answer.
+        detokenizer: of the vocabulary; its special tokens end an answer.
     """
 
-    def __init__(self, held: HeldTokens, special):
-        self._held, self._special = held, special
+    def __init__(self, held: HeldTokens, detokenizer: Detokenizer):
+        self._held, self._detokenizer = held, detokenizer
 
-    def start(self, opens: tf.Tensor) -> tf.Tensor:
-        """(batch,) bool, whether an answer opens a text -> (batch,) int32 states."""
-        return tf.gather(self._held.starts, tf.cast(opens, tf.int32))
+    def start(self, prompt_ids: tf.Tensor) -> tf.Tensor:
+        """(batch, tokens) ids, or NO_TOKEN, that an answer follows -> (batch,) int32 states."""
+        return tf.gather(self._held.starts, tf.cast(self._detokenizer.opens(prompt_ids), tf.int32))
 
     def impossible(self, states: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
         """(batch,) bool, whether no answer ends within (batch,) tokens."""
@@ -41,7 +42,7 @@ class Constraint:
         near = tf.gather(self._held.distances, following) < left[:, tf.newaxis]
         taken = tf.gather(near, self._held.columns, axis=1)  # (batch, vocabulary)
         may_end = tf.gather(self._held.distances, states) == 0  # (batch,)
-        taken |= may_end[:, tf.newaxis] & self._special
+        taken |= may_end[:, tf.newaxis] & self._detokenizer.special
         return tf.where(taken, scores, scores.dtype.min)
 
     def step(self, states: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.beam_search import BeamSearch
 from kerasft.models.generation.bfloat16_weights import held_weights
+from kerasft.models.generation.choices import Choices
 from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.sampling import choose, seeds_of_prompts
@@ -87,7 +88,7 @@ class Generator:
         decoder: Decoder,
         detokenizer: Detokenizer,
         decoding: DecodingConfig,
-        constraint: Constraint | None = None,
+        constraint: Constraint | Choices | None = None,
     ):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
         self._stopping, self._constraint = StoppingCriteria(detokenizer, decoding), constraint
@@ -202,7 +203,7 @@ class Generator:
         )
         ended, held = limits < 1, tf.zeros_like(limits)
         if self._constraint is not None:
-            held = self._constraint.start(self._stopping.opens(_prompt_ids(state_of_prompt)))
+            held = self._constraint.start(_prompt_ids(state_of_prompt))
             ended |= self._constraint.impossible(held, limits)
         start = _State(tf.constant(0), nothing[0], ended, present, nothing, held, state_of_prompt.cache)
         return request, self._write(request, start, state_of_prompt.hidden, state_of_prompt.cache)

@@ -50,10 +50,6 @@ class StoppingCriteria:
         added = tf.scatter_nd(at, tf.ones_like(ids), [tf.shape(ids)[0], width + 1])[:, :width] > 0
         return added if present is None else present | added
 
-    def opens(self, prompt_ids: tf.Tensor) -> tf.Tensor:
-        """(batch, tokens) ids, or NO_TOKEN, that an answer follows -> (batch,) bool, whether it opens a text."""
-        return self._detokenizer.opens(prompt_ids)
-
     def recent(self, count: tf.Tensor) -> tf.Tensor:
         """Of how many tokens -> the first that may belong to a stop text which has just been completed."""
         return tf.maximum(count - self._longest_stop, 0)

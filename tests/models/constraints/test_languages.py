@@ -169,5 +169,5 @@ def test_what_a_vocabulary_can_not_write_is_said():
         tokens(9, labels=["refund", "x"])
     with pytest.raises(UserError, match="the shortest answer"):
         tokens(2, regex="(re){3,}")
-    with pytest.raises(ValueError, match="give one of labels, regex, json_schema"):
+    with pytest.raises(ValueError, match="give one of labels, regex, json_schema, choices"):
         ConstraintConfig(labels=["a"], regex="a")

@@ -16,6 +16,7 @@ from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.constraints.held_tokens import HeldTokens
 from kerasft.models.constraints.language import constraint_tokens
 from kerasft.models.generation.cached_decoder import CausalDecoder
+from kerasft.models.generation.choices import LETTERS, Choices
 from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.generator import Generator, SamplingParams
 
@@ -64,7 +65,7 @@ class Writer:
 
     def _write(self, tables, features, params):
         decoder = CausalDecoder(self.backbone, LENGTH)
-        return Generator(decoder, self.bytes, self.decoding, Constraint(tables, self.bytes.special))(features, params)
+        return Generator(decoder, self.bytes, self.decoding, Constraint(tables, self.bytes))(features, params)
 
     def __call__(self, constraint: dict, prompts=PROMPTS, **params) -> list[bytes]:
         """What is written for each prompt."""
@@ -149,6 +150,22 @@ def random_schema(draw: random.Random, depth: int = 0) -> dict:
         properties = {name: random_schema(draw, depth + 1) for name in names}
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"type": kind}
+
+
+def test_the_letter_of_an_option_in_the_prompt(writer):
+    prompts = ["Which?\nA. one\nB) two\n(D) three A: x\nEnd. C.f\n", "A: 1", "no options. a. b", "A. x\n B. y"]
+    ids = tf.ragged.constant([list(prompt.encode()) for prompt in prompts], tf.int32).to_tensor(-1)
+    choices = Choices(writer.bytes)
+    states = choices.start(ids).numpy()
+    letters = [{letter for place, letter in enumerate(LETTERS) if state >> place & 1} for state in states]
+    assert letters == [{"A", "B", "D"}, {"A"}, set(), {"A", "B"}]
+    scores = tf.constant(np.random.default_rng(0).normal(size=(4, 259)), tf.float32)
+    scores = tf.where(tf.range(259) == ord("C"), 9.0, scores)  # the likeliest is no option
+    best = tf.argmax(choices.allowed(scores, tf.constant(states), tf.ones(4, tf.int32)), 1, tf.int32)
+    assert chr(best[0]) in "ABD" and chr(best[1]) == "A" and chr(best[3]) in "AB"
+    none = choices.impossible(tf.constant(states), tf.constant([1, 0, 1, 1])).numpy().tolist()
+    assert none == [False, True, True, False]
+    assert choices.complete(choices.step(tf.constant(states), best)).numpy().all()
 
 
 @pytest.mark.parametrize(
