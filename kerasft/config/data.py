@@ -21,6 +21,7 @@ Format = Literal[
     "conll",
     "xlsx",
     "parquet",
+    "arrow",
     "txt",
     "document",
     "folder",
