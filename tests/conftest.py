@@ -13,8 +13,10 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.graph_optimizer import leave_graphs_as_they_are
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
+from support.shared_encoders import share_encoders
 from support.tiny_bert import make_tiny_preset
 from tensorflow.python.eager import context
 
@@ -40,6 +42,11 @@ gc.callbacks.append(_keep_survivors)
 # The shortened tracebacks of Keras and TensorFlow cost a tenth of the time that a graph takes.
 tf.debugging.disable_traceback_filtering()
 keras.config.disable_traceback_filtering()
+
+
+share_encoders()
+
+leave_graphs_as_they_are()
 
 
 # The files that take longest come first: whichever worker began one of them last would work on alone.
