@@ -53,14 +53,20 @@ leave_graphs_as_they_are()
 TESTS = Path(__file__).parent
 LONGEST = (
     "distributed/test_agreement.py",
-    "training/test_chaos.py",
-    "test_programs.py",
-    "distributed/test_losses.py",
+    "contracts/test_keras_classes.py",
     "serving/test_generation_export.py",
+    "distributed/test_losses.py",
+    "test_programs.py",
     "tasks/text_generation/test_text_generation.py",
+    "training/checkpoints/test_checkpoint_folder.py",
+    "continual/test_programs.py",
+    "contracts/test_objectives.py",
+    "training/test_step.py",
+    "training/test_packed_step.py",
+    "tasks/token_classification/test_token_classification.py",
     "tasks/seq2seq/test_seq2seq.py",
     "training/test_resume.py",
-    "training/checkpoints/test_checkpoint_folder.py",
+    "training/test_chaos.py",
     "models/tokenizers/test_encoder.py",
 )
 
