@@ -70,8 +70,8 @@ def _program(args, terminal: Terminal) -> int:
         options = {"--gate": args.gate is not None, "--overwrite": args.overwrite, "key=value": bool(overrides)}
         if without := [name for name, given in options.items() if given]:
             raise UserError(
-                f"{without[0]}: --forget makes a new run only after method analytic, and {args.run} has another; leave "
-                "it out"
+                f"{without[0]}: --forget makes a new run only after method analytic or prototypes, and {args.run} has "
+                "another; leave it out"
             )
         clear_buffers(args.run, args.forget, terminal)
         return 0

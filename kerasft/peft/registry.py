@@ -26,11 +26,15 @@ from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
 from kerasft.peft.prefix import PrefixTuning
 from kerasft.peft.prompt import Prompt, PTuning
+from kerasft.peft.prompt_pool import PromptPool
 from kerasft.peft.staying import staying_layers
 from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
-_KINDS = (Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa, PrefixTuning, Prompt, PTuning)
+_KINDS = (
+    Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa, PrefixTuning, Prompt, PTuning,
+    PromptPool,
+)  # fmt: skip
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
 
 

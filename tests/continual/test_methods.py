@@ -168,7 +168,7 @@ def test_the_analytic_head_gives_what_numpy_gives(monkeypatch):
             self.targets = targets
 
     model = analytic_model()
-    objective = AnalyticObjective(model, task_of(), None, 1e-3)
+    objective = AnalyticObjective(model, task_of(), None, ridge=1e-3)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     class Vectors:
