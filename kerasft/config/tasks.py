@@ -83,7 +83,7 @@ class TokenClassificationConfig(TaskSection):
 
     @property
     def grows_types(self) -> bool:
-        return True
+        return not self.crf
 
 
 class QuestionAnsweringConfig(TaskSection):

@@ -10,6 +10,7 @@ from kerasft.continual.methods import partial_types
 from kerasft.continual.methods.partial_types import PartialTypes
 from kerasft.continual.record import without_types
 from kerasft.data.prepared.beside import PREFIX
+from kerasft.data.prepared.token_windows import PreparedWindows
 from kerasft.tasks.registry import create_task
 
 # One row of four tokens; tags O, B-a, I-a and, new in the stage, B-b, I-b. The last token has none.
@@ -53,17 +54,17 @@ def test_a_token_without_a_type_has_the_old_answer_and_leaves_new_types_open(new
 
 
 def test_old_answers_count_for_types_that_a_row_was_not_labelled_for(monkeypatch):
-    class Split:
-        """A text of one window and one of two; the second was labelled for type a, and not for the new one."""
-
-        texts, windows, offsets = 2, np.array([1, 2]), np.array([0, 1, 2, 3])
+    # A text of one window and one of two; the second was labelled for type a, and not for the new one.
+    split = object.__new__(PreparedWindows)
+    for name, value in {"texts": 2, "windows": np.array([1, 2]), "offsets": np.array([0, 1, 2, 3])}.items():
+        object.__setattr__(split, name, value)
 
     class Logits:
         def __init__(self, model, strategy, size):
             self.logits = lambda split: np.log(np.array([[0.2, 0.5, 0.3, 1.0, 1.0]] * 3, np.float32))
 
     monkeypatch.setattr(partial_types, "Evaluator", Logits)
-    found = tagger().beside_targets(Split())
+    found = tagger().beside_targets(split)
     np.testing.assert_allclose(found["answers"], [[0.2, 0.5, 0.3], [1, 0, 0], [1, 0, 0]], atol=1e-6)
     assert found["open"].tolist() == [False, True, True]
 

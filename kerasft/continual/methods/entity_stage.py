@@ -7,26 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasft.config.schema import Config
 from kerasft.continual.methods.base import Situation
 from kerasft.data.tables.table import Table
-from kerasft.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
     from kerasft.tasks.base import Task
     from kerasft.training.objectives.base import MakeObjective, Objective
-
-
-def check_types(config: Config) -> None:
-    """Raises UserError for a tagger that the objective of a stage can't train."""
-    if config.task.grows_types and getattr(config.task, "crf", False):
-        name = config.continual and config.continual.method
-        raise UserError(
-            f"task.crf: true does not go with method {name}: it compares single tags with those of before; set it to "
-            "false, or continual.method=joint"
-        )
 
 
 def types_in(table: Table) -> set[str]:

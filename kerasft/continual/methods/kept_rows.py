@@ -15,7 +15,7 @@ from kerasft.config.schema import Config
 from kerasft.continual.memory.buffers import balanced, herding, reservoir
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import Method
-from kerasft.continual.methods.entity_stage import check_types, types_in
+from kerasft.continual.methods.entity_stage import types_in
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
@@ -36,7 +36,6 @@ class KeptRows(Method[BufferT]):
     @classmethod
     def check(cls, config: Config) -> None:
         super().check(config)
-        check_types(config)
         section, task = config.continual, config.task
         assert isinstance(section, (ReplayConfig, DarkExperienceConfig))
         if section.buffer == "herding" and not task.grows:

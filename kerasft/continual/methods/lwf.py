@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kerasft.config.continual import LwfConfig
-from kerasft.config.schema import Config
 from kerasft.continual.methods.base import Method
-from kerasft.continual.methods.entity_stage import check_types, stage_objective
+from kerasft.continual.methods.entity_stage import stage_objective
 
 if TYPE_CHECKING:
     import keras
@@ -21,11 +20,6 @@ class Lwf(Method[LwfConfig]):
 
     Of a tagger, tokens without a type shall have the old answers; see `PartialTypes`.
     """
-
-    @classmethod
-    def check(cls, config: Config) -> None:
-        super().check(config)
-        check_types(config)
 
     def objective(self) -> MakeObjective | None:
         if self.situation.parent is None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.peft.prompt_pool import pool_of
 from kerasft.tasks.base import Task
-from kerasft.tasks.problems.names import identity
 from kerasft.training.objectives.base import Objective
 
 _ABSENT = -1e9  # added to the logit of a class that the stage does not have
@@ -21,17 +21,20 @@ class NearestPrompts(Objective):
 
     Args:
         model: with a pool of prompts.
-        task: of the run; its labels are those of the model.
-        present: labels of the stage's rows.
+        task: of the run.
         strength: of the second term.
     """
 
-    def __init__(self, model: keras.Model, task: Task, *, present: Collection[str], strength: float):
+    def __init__(self, model: keras.Model, task: Task, *, strength: float):
         super().__init__(model, task)
-        own = {identity(label) for label in present}
-        absent = np.array([identity(label) not in own for label in task.state["labels"]])
-        self.mask = tf.constant(np.where(absent, _ABSENT, 0.0), tf.float32)
         self.strength, self.pool = strength, pool_of(model)
+        self.mask = tf.zeros([])
+
+    def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
+        mask = np.full(len(self.task.state["labels"]), _ABSENT, np.float32)
+        mask[np.unique(train.targets)] = 0.0
+        self.mask = tf.constant(mask)
+        return {}
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         logits = self.logits(inputs)

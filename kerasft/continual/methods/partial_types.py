@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.prepared.token_windows import PreparedWindows
 from kerasft.evaluation.evaluate import Evaluator
 from kerasft.tasks.base import Task
@@ -47,7 +48,8 @@ class PartialTypes(Objective):
         self.labelled, self.own, self.strength, self.temperature = labelled, own, strength, temperature
         self.old = 1 + 2 * labelled.shape[1]  # tags: none, then two of each type
 
-    def beside_targets(self, train: PreparedWindows) -> Mapping[str, np.ndarray]:
+    def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
+        assert isinstance(train, PreparedWindows)  # of a tagger
         size = self.task.config.training.evaluation_batch_size
         logits = Evaluator(self.model, tf.distribute.get_strategy(), size).logits(train)[:, : self.old]
         shifted = np.exp((logits - logits.max(-1, keepdims=True)) / self.temperature)

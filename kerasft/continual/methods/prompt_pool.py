@@ -64,11 +64,11 @@ class PromptPool(Method[PromptPoolConfig]):
         return grown_from(self.situation.parent.folder / "model")
 
     def objective(self) -> MakeObjective:
-        strength, present = self.section.strength, set(map(str, self.situation.train.column("label")))
+        strength = self.section.strength
 
         def make(model: keras.Model, task: Task) -> Objective:
             from kerasft.continual.methods.nearest_prompts import NearestPrompts
 
-            return NearestPrompts(model, task, present=present, strength=strength)
+            return NearestPrompts(model, task, strength=strength)
 
         return make
