@@ -92,7 +92,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
-        names = {label for table in learnt for labels in table.column("label") for label in labels}
+        names = rows.types_in(*learnt)
         if not names:
             raise UserError("data.train: no row has an entity; check data.columns and the tags")
         fit_labels(self.section.labels, self.state, names)
@@ -102,9 +102,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
 
     def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
-        return grow_labels(
-            self.section.labels, old, {label for labels in train.column("label") for label in labels}, where
-        )
+        return grow_labels(self.section.labels, old, rows.types_in(train), where)
 
     def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
         return {"text": rows.marked_text(row)}
