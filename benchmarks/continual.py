@@ -2,12 +2,12 @@
 
     python -m benchmarks.continual configs/banking77.yaml continual.stages=7 [--orders 3] [key=value ...]
 
-`continual.method` is analytic (the default), prototypes, replay or none. Vectors of the frozen encoder are made once,
-and kept in --vectors FILE where one is named. Each order then goes through what the stages of a run go through: the
-sums and the solve, or the steps of a head (`model.trainable: head`) with the config's optimizer, and the buffer. What
-differs from a run: rows are in another order, and dropout draws other numbers. `task.out_of_scope` is taken off, and
-its rows with it. With analytic, the last line is also measured for all classes at once, and by plain ridge regression
-on the vectors themselves. Nothing else is written.
+`continual.method` is analytic (the default), prototypes, replay, der++, lwf, ewc, l2sp or none. Vectors of the frozen
+encoder are made once, and kept in --vectors FILE where one is named. Each order then goes through what the stages of a
+run go through: the sums and the solve, or the steps of a head (`model.trainable: head`) with the config's optimizer,
+and the buffer. What differs from a run: rows are in another order, and dropout draws other numbers.
+`task.out_of_scope` is taken off, and its rows with it. With analytic, the last line is also measured for all classes
+at once, and by plain ridge regression on the vectors themselves. Nothing else is written.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasft.config.continual import AnalyticConfig, ReplayConfig
+from kerasft.config.continual import AnalyticConfig
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.continual.figures import figures
-from kerasft.continual.memory.buffers import balanced, herding
 from kerasft.continual.memory.ridge import RidgeSums
-from kerasft.continual.methods.kept_rows import drawn
 from kerasft.continual.stage_run import changed
 from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.registry import create_task
-from kerasft.training.optimizer import create_optimizer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,6 +85,9 @@ def _read(path: str, overrides: Sequence[str]) -> tuple[Config, dict[str, Table]
     return config, tables
 
 
+if TYPE_CHECKING:
+    from benchmarks.continual_heads import Stepped
+
 Arrays = dict[str, np.ndarray]  # split -> rows
 
 
@@ -128,12 +129,21 @@ def _kept(
     return arrays, targets, kernel
 
 
+def _learner(config: Config, width: int) -> Summed | Stepped:
+    if config.continual is not None and config.continual.method in ("analytic", "prototypes"):
+        return Summed(config, width)
+    quiet_tensorflow(False)
+    from benchmarks.continual_heads import Stepped
+
+    return Stepped(config, width)
+
+
 def _sequence(config: Config, order: int, features: Arrays, targets: Arrays, measured: str) -> dict:
     section = config.continual
     assert section is not None and isinstance(section.stages, int)
     classes = np.random.default_rng(order).permutation(targets["train"].max() + 1)  # as the stages of a run have them
     parts, matrix = np.array_split(classes, section.stages), []
-    learner = (Summed if section.method in ("analytic", "prototypes") else Stepped)(config, features["train"].shape[1])
+    learner = _learner(config, features["train"].shape[1])
     for stage, part in enumerate(parts):
         known = np.concatenate(parts[: stage + 1])
         place = np.full(len(classes), -1)
@@ -163,64 +173,6 @@ class Summed:
         else:
             weights = self.sums.products / np.maximum(np.linalg.norm(self.sums.products, axis=0), 1e-12)
         return lambda rows: rows @ weights
-
-
-class Stepped:
-    """Methods replay and none, with a head that trains by steps."""
-
-    def __init__(self, config: Config, width: int):
-        self.config, self.width, self.kept = config, width, (np.zeros((0, width), np.float32), np.zeros(0, int))
-        self.weights = np.zeros((width, 0), np.float32), np.zeros(0, np.float32)
-
-    def learn(self, features: np.ndarray, targets: np.ndarray, classes: int, stage: int) -> Scores:
-        section, seed = self.config.continual, self.config.seed
-        rows, labels = features, targets
-        if isinstance(section, ReplayConfig) and stage:
-            count = round(len(rows) * section.share / (1 - section.share))
-            again = drawn(len(self.kept[0]), count, seed)
-            rows, labels = (np.concatenate([own, kept[again]]) for own, kept in zip((rows, labels), self.kept))
-        self._train(rows, labels, classes, np.random.default_rng([seed, stage]))
-        if isinstance(section, ReplayConfig):
-            rows, labels = (np.concatenate(pair) for pair in zip(self.kept, (features, targets)))
-            names = [str(label) for label in labels]
-            if section.buffer == "herding":
-                chosen = herding(rows, section.rows_per_class, names)
-            else:
-                digests = [f"{row.tobytes().hex()}" for row in rows]
-                chosen = balanced([{name} for name in names], digests, section.rows_per_class, seed)
-            self.kept = rows[chosen], labels[chosen]
-        kernel, bias = self.weights
-        return lambda vectors: vectors @ kernel + bias
-
-    def _train(self, rows: np.ndarray, labels: np.ndarray, classes: int, random: np.random.Generator) -> None:
-        import keras
-        import tensorflow as tf
-
-        training, size = self.config.training, self.config.training.batch_size
-        assert training.epochs is not None
-        head = keras.layers.Dense(classes, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02, seed=1))
-        model = keras.Sequential([keras.Input((self.width,)), keras.layers.Dropout(0.1, seed=classes), head])
-        new = [keras.ops.convert_to_numpy(variable).copy() for variable in head.weights]
-        for value, old in zip(new, self.weights):
-            value[..., : old.shape[-1]] = old
-        head.set_weights(new)
-        optimizer = create_optimizer(training, training.epochs * -(-len(rows) // size), model, {})
-
-        @tf.function(reduce_retracing=True)
-        def step(x, y):
-            with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x, training=True))
-                loss = tf.reduce_mean(losses)
-            variables = model.trainable_variables
-            optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
-
-        for _ in range(int(training.epochs)):
-            order = random.permutation(len(rows))
-            for start in range(0, len(rows), size):
-                batch = order[start : start + size]
-                step(tf.constant(rows[batch], tf.float32), tf.constant(labels[batch], tf.int32))
-        kernel, bias = (keras.ops.convert_to_numpy(variable) for variable in head.weights)
-        self.weights = kernel, bias
 
 
 def _at_once(config: Config, features: Arrays, targets: Arrays) -> float:
