@@ -29,7 +29,7 @@ def robustness(subject: Subject) -> Figures:
     """What each kind of change does to the answers."""
     if not subject.task.judges:
         return without(f"single answers of a {subject.task.config.task.name} are not compared")
-    found: Figures = {"rows": len(subject.rows), "changes": {}}
+    found: Figures = {"rows": len(subject.rows), "measure": subject.task.judged, "changes": {}}
     with subject.terminal.progress("robustness", len(PERTURBATIONS), unit="changes") as line:
         for number, perturbation in enumerate(PERTURBATIONS):
             found["changes"][perturbation.name] = _perturbed(subject, perturbation)
@@ -100,7 +100,8 @@ def slices(subject: Subject) -> Figures:
     sources = [str(row.get("where", "")).rpartition(":")[0] for row in subject.whole]
     if len(set(sources)) > 1:
         parts["source"] = sources
-    return worst_slices(subject.verdicts[1] >= 0.5, parts)
+    counted = f"{subject.task.judged} of at least 0.5" if subject.task.judged_in_parts else subject.task.judged
+    return {"measure": counted} | worst_slices(subject.verdicts[1] >= 0.5, parts)
 
 
 def calibration(subject: Subject) -> Figures:

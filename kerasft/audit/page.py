@@ -11,7 +11,7 @@ from kerasft.evaluation.report.labels import percent, score
 from kerasft.evaluation.report.rendering import render, write_page
 from kerasft.runs import Run
 
-COSTLY = 0.02  # accuracy: a change that costs more is told
+COSTLY = 0.02  # how right answers are: a change that costs more is told
 FLIPPING = 0.05  # share of answers: groups that change more are told
 MISCALIBRATED = 0.10
 HALF = 0.5
@@ -49,7 +49,7 @@ def _robustness(part: dict[str, Any]) -> Iterator[str]:
         # Sure enough where the whole interval says that it costs something.
         if change["high"] < 0 and change["value"] < -COSTLY:
             yield (
-                f"{name.replace('_', ' ').capitalize()} ({row['what']}): accuracy falls by "
+                f"{name.replace('_', ' ').capitalize()} ({row['what']}): {part['measure']} falls by "
                 f"{-change['value']:.3f} ({-change['high']:.3f} to {-change['low']:.3f}), and "
                 f"{percent(row['flipped']['value'])} of the answers change."
             )
@@ -59,8 +59,8 @@ def _slices(part: dict[str, Any]) -> Iterator[str]:
     sure = [row for row in part.get("slices", ()) if row["p_adjusted"] < 0.05]
     for row in sure[:3]:
         yield (
-            f"Rows with {row['kind']} {row['name']}: accuracy {score(row['accuracy']['value'])} on "
-            f"{row['accuracy']['rows']} rows, {score(row['rest'])} on the rest."
+            f"Rows with {row['kind']} {row['name']}: {part['measure']} {score(row['right']['value'])} on "
+            f"{row['right']['rows']} rows, {score(row['rest'])} on the rest."
         )
 
 

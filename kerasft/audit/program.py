@@ -19,7 +19,7 @@ from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
-from kerasft.evaluation.report.card import CARD
+from kerasft.evaluation.report.card import AUDIT_FORM, CARD
 from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import is_address
 from kerasft.run_card import write_card
@@ -83,13 +83,14 @@ def audit_run(
     sets = [dataclasses.asdict(row) for row in check_sets(task, settings.pairs, settings.questions)]
     if settings.group is not None:
         check_group(run.config, settings.group, settings.split)
-    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets))
+    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets, form=AUDIT_FORM))
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject
 
     subject: Subject | None = None
     found: dict[str, Any] = {"name": run.config.name, "run": run.identity(), "split": settings.split}
+    found["form"] = AUDIT_FORM
     found["settings"] = vars(settings)
     for name, part in PARTS.items():
         figures = store.load(name)

@@ -19,11 +19,11 @@ def robustness(found: Figures) -> Iterator[Section]:
         yield from skipped("Robustness", part)
         return
     columns = [("change", "text"), ("what", "text"), ("must", "text"), ("rows", "count"), ("answers changed", "text")]
-    columns += [("accuracy before", "score"), ("after", "score"), ("difference", "text"), ("p", "text")]
+    columns += [(f"{part['measure']} before", "score"), ("after", "score"), ("difference", "text"), ("p", "text")]
     rows = [
         (
             named(name), row["what"], row["expected"] if row["expected"] == "stay" else "–", row["rows"],
-            figure_range(row.get("flipped"), percent), row.get("accuracy_before"), row.get("accuracy_after"),
+            figure_range(row.get("flipped"), percent), row.get("right_before"), row.get("right_after"),
             figure_range(row.get("change")), f"{row['p']:.2g}" if "p" in row else "–",
         )
         for name, row in part["changes"].items()
@@ -48,18 +48,18 @@ def slices(found: Figures) -> Iterator[Section]:
     if "skipped" in part:
         yield from skipped("Worst slices", part)
         return
-    columns = [("by", "text"), ("slice", "text"), ("rows", "count"), ("accuracy", "text"), ("rest", "score")]
+    columns = [("by", "text"), ("slice", "text"), ("rows", "count"), (part["measure"], "text"), ("rest", "score")]
     columns += [("p", "text"), ("p, corrected", "text")]
     rows = [
         (
-            row["kind"], row["name"], row["accuracy"]["rows"], figure_range(row["accuracy"]), row["rest"],
+            row["kind"], row["name"], row["right"]["rows"], figure_range(row["right"]), row["rest"],
             f"{row['p']:.2g}", f"{row['p_adjusted']:.2g}",
         )
         for row in part["slices"]
     ]  # fmt: skip
     note = (
-        f"Accuracy {figure_range(part['accuracy'])}. {part['compared']} slices were compared with the rest (Fisher's "
-        f"exact test, Holm's correction); {part['worse']} are worse with all comparisons in view."
+        f"{part['measure'].capitalize()}: {figure_range(part['right'])}. {part['compared']} slices were compared with "
+        f"the rest (Fisher's exact test, Holm's correction); {part['worse']} are worse with all comparisons in view."
     )
     yield Section("Worst slices", [Table(columns, rows, visible=10)], note)
 

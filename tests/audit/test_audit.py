@@ -78,7 +78,7 @@ def test_a_card_has_no_figure_that_its_files_lack():
     card = model_card(facts)
     assert "| test | accuracy | 0.8750 | 0.5000 to 1.0000 (95%) |" in card
     assert "Not measured; `kerasft audit` does." in card
-    assert card.count("To be written by the provider") == 3
+    assert card.count("To be written by the provider") == 4
 
 
 def test_a_card_has_no_audit_of_other_weights(project_folder, tmp_path):

@@ -26,8 +26,8 @@ def compared(
         seed: of the interval.
 
     Returns:
-        rows; flipped: the share of answers that changed, with Wilson's interval; where truth is known accuracy_before,
-        accuracy_after, change (their difference with a paired bootstrap interval) and p (McNemar's, exact).
+        rows; flipped: the share of answers that changed, with Wilson's interval; where truth is known right_before and
+        right_after (means), change (their difference with a paired bootstrap interval) and p (McNemar's, exact).
     """
     flips = sum(one != other for one, other in zip(before, after, strict=True))
     found: dict[str, Any] = {"rows": len(before), "flipped": share(flips, len(before))}
@@ -37,8 +37,8 @@ def compared(
     interval = bootstrap_interval(lambda values: float(values.mean()), difference, seed=seed)
     lost, won = int((difference < 0).sum()), int((difference > 0).sum())
     return found | {
-        "accuracy_before": float(right_before.mean()),
-        "accuracy_after": float(right_after.mean()),
+        "right_before": float(right_before.mean()),
+        "right_after": float(right_after.mean()),
         "change": {"value": float(difference.mean()), "low": interval["low"], "high": interval["high"]},
         "p": mcnemar(lost, won),
     }

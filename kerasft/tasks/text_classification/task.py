@@ -173,6 +173,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def judges(self) -> bool:
         return self.section.problem != "regression"
 
+    @property
+    def judged(self) -> str:
+        return "exact match" if self.section.problem == "multi_label" else "accuracy"
+
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
         if self.section.problem == "multi_label":
             return tuple(sorted(answer["labels"])), float(set(answer["labels"]) == set(row["label"]))
