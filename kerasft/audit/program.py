@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasft.audit.groups import check_group
+from kerasft.audit.mitigated_run import check_mitigation
 from kerasft.audit.sets import check_sets
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.quality.group_words import group_words
+from kerasft.data.tables.group_column import check_column
 from kerasft.errors import UserError
 from kerasft.evaluation.report.card import AUDIT_FORM, CARD
 from kerasft.inference.predictor import open_model
@@ -41,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pairs", metavar="FILE", help="sentences about two groups (CrowS-Pairs, StereoSet)")
     parser.add_argument("--questions", metavar="FILE", help="questions about people in BBQ's form")
+    parser.add_argument("--words", metavar="FILE", help="word lists of groups of your own, in YAML")
+    parser.add_argument(
+        "--mitigate",
+        nargs="+",
+        metavar="METHOD",
+        default=(),
+        help="train once more with counterfactual rows, or with reweigh, and show both beside each other",
+    )
     parser.add_argument("--split", choices=("validation", "test"), help="default: test, validation where there is none")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the draws")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
@@ -51,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _audit(args: argparse.Namespace) -> int:
     if is_address(args.run):
         raise UserError(f"{args.run}: an audit takes the run itself, such as runs/NAME")
-    sets = {"pairs": args.pairs, "questions": args.questions}
+    sets = {name: getattr(args, name) for name in ("pairs", "questions", "words", "mitigate")}
     settings = AuditSettings(args.rows, args.explained, args.group, **sets, split=args.split or "test", seed=args.seed)
     audit_run(Path(args.run), settings, Terminal(args.verbose), chosen=args.split is not None)
     return 0
@@ -82,8 +92,11 @@ def audit_run(
     table = read_own_split(run, folder, task, settings.split, terminal)
     sets = [dataclasses.asdict(row) for row in check_sets(task, settings.pairs, settings.questions)]
     if settings.group is not None:
-        check_group(run.config, settings.group, settings.split)
-    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets, form=AUDIT_FORM))
+        check_column(run.config, settings.split, settings.group, "--group")
+    words = {name: each.groups for name, each in group_words(settings.words, None, "--words").items()}
+    if settings.mitigate:
+        check_mitigation(run.config, settings, task)
+    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets, lists=words, form=AUDIT_FORM))
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject

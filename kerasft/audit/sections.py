@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kerasft.audit.figures import Figures
-from kerasft.audit.people_sections import bias, language
+from kerasft.audit.people_sections import bias, language, mitigation
 from kerasft.audit.shown import figure_range, named, skipped
 from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import Facts, Figure, Section, Table, Words
@@ -175,5 +175,6 @@ SECTIONS: tuple[Callable[[Figures], Iterator[Section]], ...] = (
     shortcuts,
     attacks,
     bias,
+    mitigation,
     language,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.evaluation.bias.words import GroupWords
+from kerasft.data.quality.group_words import GroupWords
 from kerasft.evaluation.statistics import clustered_share
 
 MOST_EXAMPLES = 10
@@ -18,17 +18,11 @@ Ask = Callable[[Sequence[dict[str, str]]], tuple[Sequence[Hashable], Sequence[fl
 
 def exchanged_rows(rows: Sequence[Row], words: GroupWords) -> list[tuple[int, str, str, dict[str, str]]]:
     """(row's number, its group, other group, changed row) for every row that speaks of one group, and every other."""
-    found = []
-    for number, row in enumerate(rows):
-        groups = {group for text in row.values() if (group := words.group(text))}
-        if len(groups) != 1:
-            continue
-        (source,) = groups
-        for other in words.groups:
-            changed = {name: words.exchanged(text, other) for name, text in row.items()}
-            if other != source and changed != dict(row):
-                found.append((number, source, other, changed))
-    return found
+    return [
+        (number, words.group(" ".join(row.values())), other, changed)
+        for number, row in enumerate(rows)
+        for other, changed in words.others(row)
+    ]
 
 
 def exchange(rows: Sequence[Row], words: GroupWords, ask: Ask) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fairlearn.metrics import demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference
 
+from kerasft.data.quality.group_words import WORDS, GroupWords
 from kerasft.evaluation.bias.exchange import exchange
 from kerasft.evaluation.bias.fairness import fairness, gaps
-from kerasft.evaluation.bias.words import WORDS, GroupWords
 from kerasft.evaluation.statistics import clustered_share, share
 
 
