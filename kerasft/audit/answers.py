@@ -119,7 +119,10 @@ def calibration(subject: Subject) -> Figures:
         "temperature": subject.task.state.get("temperature"),
         "reliability": bins,
     }
-    return found | {"unknown_texts": unknown_texts(subject.trained, subject.rows, subject.whole, subject.train)}
+    if subject.vectors is None:
+        return found | {"unknown_texts": None}
+    unknown = unknown_texts(subject.trained, subject.vectors, subject.rows, subject.whole, subject.train_vectors)
+    return found | {"unknown_texts": unknown}
 
 
 def attacks(subject: Subject) -> Figures:

@@ -99,11 +99,13 @@ def faithfulness(found: Figures) -> Iterator[Section]:
         return
     mosaics = part["mosaics"] or {"pairs": 0, "methods": {}}
     columns = [("method", "text"), ("comprehensiveness", "text"), ("sufficiency", "text"), ("mosaics", "text")]
+    columns += [("stability", "text")]
     columns += [("gap, median", "percent"), ("gap, 95 %", "percent"), ("seconds a text", "score")]
     rows = [
         (
             named(name), figure_range(row.get("comprehensiveness")), figure_range(row.get("sufficiency")),
-            figure_range(mosaics["methods"].get(name)), row.get("gap_median"), row.get("gap_95"), row.get("seconds"),
+            figure_range(mosaics["methods"].get(name)), figure_range(row.get("stability")), row.get("gap_median"),
+            row.get("gap_95"), row.get("seconds"),
         )
         for name, row in part["methods"].items()
     ]  # fmt: skip
@@ -111,7 +113,8 @@ def faithfulness(found: Figures) -> Iterator[Section]:
         "Comprehensiveness: what the answer's logit loses as words are hidden in a method's order, 0 to 1 between the "
         "worst and the best order that a beam search finds; more is better. Sufficiency: what it lacks where only the "
         f"first words are left; less is better. On {part['measured']} texts. Mosaics: the share of positive "
-        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5."
+        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5. "
+        + _head(part["new_head"])
     )
     texts = [
         (
@@ -123,6 +126,16 @@ def faithfulness(found: Figures) -> Iterator[Section]:
     ]
     blocks = [Table(columns, rows), Words(texts, "What each word adds to the logit, by integrated gradients")]
     yield Section("Explanations, and whether they are true", blocks, note)
+
+
+def _head(part: Figures) -> str:
+    if "skipped" in part:
+        return f"Stability: not measured, {part['skipped']}."
+    return (
+        "Stability: the rank correlation of a text's words under the model's head and under a new one, fitted to "
+        f"another sample of {part['train_rows']:,} training rows; 1 is the same order, 0 is chance. Of the answers "
+        f"{percent(part['same_answers']['value'])} stay under the new head."
+    )
 
 
 def shortcuts(found: Figures) -> Iterator[Section]:

@@ -12,7 +12,9 @@ from kerasft.attribution.explainer import Asked
 from kerasft.audit.settings import AuditSettings
 from kerasft.console.terminal import Terminal
 from kerasft.data.tables.splits import load_splits
+from kerasft.explain.unknown_texts import Vectors
 from kerasft.inference.local import LocalPredictor
+from kerasft.models.heads.text_classifier import HEAD
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
@@ -71,18 +73,35 @@ class Subject:
 
     @functools.cached_property
     def explained(self) -> list[Asked]:
-        """The first number behind the answer to each of a sample of rows."""
+        """A number behind the answer to each of a sample of rows: the first, or of a written text one in its middle."""
         draw = np.random.default_rng(self.settings.seed + 1).permutation(len(self.rows))[: self.settings.explained]
         asked = self.predictor.explainer.ask([self.rows[number] for number in np.sort(draw)])
-        return [each[0] for each in asked if each]
+        return [each[len(each) // 2 if self.task.writes else 0] for each in asked if each]
 
     @functools.cached_property
-    def train(self) -> list[Row]:
+    def train_table(self) -> Table:
         """Rows that the model has learnt from, a sample by the seed."""
         table = load_splits(self.run.config, create_task(self.run.config), lambda line: None)["train"]
         order = np.random.default_rng(self.settings.seed + 2).permutation(len(table))[:MOST_TRAIN]
-        rows = table.rows(np.sort(order))
+        return table.select(np.sort(order))
+
+    @functools.cached_property
+    def train(self) -> list[Row]:
+        """The texts of `train_table`."""
+        rows = self.train_table.rows(np.arange(len(self.train_table)))
         return [{name: row[name] for name in self.task.inputs} for row in rows]
+
+    @functools.cached_property
+    def vectors(self) -> Vectors | None:
+        """Reads what the last layer reads; None: the model has no last layer of one label a text."""
+        known = any(layer.name == HEAD for layer in self.trained.model.layers)
+        return Vectors(self.trained) if self.one_label and known else None
+
+    @functools.cached_property
+    def train_vectors(self) -> np.ndarray:
+        """(rows, width) of `train`; where there are `vectors`."""
+        assert self.vectors is not None  # the caller asked
+        return self.vectors(self.train)[1]
 
     @property
     def one_label(self) -> bool:
