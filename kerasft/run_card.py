@@ -10,6 +10,7 @@ from typing import Any
 from kerasft.atomic import write_atomically
 from kerasft.evaluation.report.card import AUDIT_FORM, CARD, CARD_JSON, card_facts, card_of_adapters, model_card
 from kerasft.runs import AUDIT, Run
+from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 
@@ -24,6 +25,13 @@ def write_card(run: Run, folder: Path, audit: Mapping[str, Any] | None = None) -
     facts = facts_of(run, audit)
     _write(folder / CARD_JSON, facts)
     return write_atomically(folder / CARD, model_card(facts))
+
+
+def write_card_of_export(task: Task, folder: Path, audit: Mapping[str, Any]) -> None:
+    """Writes the card of an export whose run nobody has: its config and its audit. Arguments as of `write_card`."""
+    facts = card_facts(task.config, task.pipeline, {}, audit)
+    _write(folder / CARD_JSON, facts)
+    write_atomically(folder / CARD, model_card(facts))
 
 
 def write_card_of_adapters(name: str, runs: Mapping[str, Run], folder: Path) -> Path:

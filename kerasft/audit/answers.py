@@ -119,7 +119,7 @@ def calibration(subject: Subject) -> Figures:
         "temperature": subject.task.state.get("temperature"),
         "reliability": bins,
     }
-    if subject.vectors is None:
+    if subject.vectors is None or subject.trained is None:
         return found | {"unknown_texts": None}
     unknown = unknown_texts(subject.trained, subject.vectors, subject.rows, subject.whole, subject.train_vectors)
     return found | {"unknown_texts": unknown}
@@ -129,8 +129,11 @@ def attacks(subject: Subject) -> Figures:
     """How few changes of a text change its answer, where somebody searches for them."""
     if not subject.one_label or not subject.task.judges or subject.task.inputs != ("text",):
         return without("its answers are not one label of one text")
-    near = WordNeighbours(subject.predictor.explainer, (row["text"] for row in subject.train))
-    return {"kinds": {"characters": attacked(subject, misspellings), "words": attacked(subject, near)}}
+    kinds = {"characters": attacked(subject, misspellings)}
+    if subject.trained is not None:  # near words are those of its vectors
+        near = WordNeighbours(subject.predictor.explainer, (row["text"] for row in subject.train))
+        kinds["words"] = attacked(subject, near)
+    return {"kinds": kinds}
 
 
 def attacked(subject: Subject, candidates: Callable[[str], Sequence[str]]) -> Figures:

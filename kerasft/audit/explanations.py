@@ -10,7 +10,7 @@ import numpy as np
 from kerasft.attribution.base import Attributed, Question
 from kerasft.attribution.explainer import as_json
 from kerasft.attribution.registry import ATTRIBUTIONS, DEFAULT, create
-from kerasft.audit.figures import Figures, without
+from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.subject import Subject
 from kerasft.evaluation.intervals import bootstrap_interval
 from kerasft.evaluation.statistics import share
@@ -27,6 +27,8 @@ def faithfulness(subject: Subject) -> Figures:
     """Whether each method's explanations are true of this model."""
     if not subject.task.explains:
         return without(f"answers of a {subject.task.config.task.name} are not explained word by word")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
     if not subject.rows:
         return without("the rows of its data have no prompts to answer")
     model = subject.predictor.explainer.model
@@ -65,13 +67,14 @@ def _stability(
     subject: Subject, questions: Sequence[Question], results: Mapping[str, Sequence[Attributed]]
 ) -> dict[str, Any]:
     """How alike explanations are under a new head, and how many of the answers it gives are the same."""
-    if subject.vectors is None or subject.trained.model is not subject.predictor.explainer.model.model:
+    trained = subject.trained
+    if trained is None or subject.vectors is None or trained.model is not subject.predictor.explainer.model.model:
         return without("for one label a text alone, a new last layer is fitted")
     targets = np.asarray(subject.task.targets(subject.train_table))
     known = targets < len(subject.task.state["labels"])
     vectors, seed = subject.train_vectors[known], subject.settings.seed
     before, _ = subject.vectors(subject.rows)
-    with new_head(subject.trained.model, vectors, targets[known], seed):
+    with new_head(trained.model, vectors, targets[known], seed):
         after, _ = subject.vectors(subject.rows)
         found = stability(subject.predictor.explainer.model, questions, results, seed)
     same = int((before.argmax(-1) == after.argmax(-1)).sum())
@@ -105,6 +108,8 @@ def shortcuts(subject: Subject) -> Figures:
     """What each label hangs on."""
     if not subject.one_label or not subject.task.explains:
         return without("its answers are not one label of several")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
     asked, hidden, labels = [], [], []
     explainer, size = subject.predictor.explainer, 64
     with subject.terminal.progress("shortcuts", len(subject.rows), unit="texts") as line:

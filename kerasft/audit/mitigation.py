@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasft.audit.figures import Figures, without
+from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.mitigated_run import begun_run, mitigated_config
 from kerasft.audit.people import by_groups
 from kerasft.audit.subject import Subject
@@ -26,6 +26,8 @@ def mitigation(subject: Subject) -> Figures:
         return without("no mitigation was asked for (--mitigate)")
     if not subject.one_label:
         return without("its answers are not one label of several")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
     config = mitigated_config(subject.run.config, settings)
     folder = Path(config.output.dir) / config.name
     begun = begun_run(config)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.audit.sections import SECTIONS
+from kerasft.config.schema import Config
 from kerasft.evaluation.report.labels import percent, score
 from kerasft.evaluation.report.rendering import render, write_page
-from kerasft.runs import Run
 
 COSTLY = 0.02  # how right answers are: a change that costs more is told
 FLIPPING = 0.05  # share of answers: groups that change more are told
@@ -17,12 +17,12 @@ MISCALIBRATED = 0.10
 HALF = 0.5
 
 
-def write_audit(path: Path, run: Run, found: dict[str, Any]) -> None:
+def write_audit(path: Path, config: Config, found: dict[str, Any]) -> None:
     """Writes the page.
 
     Args:
         path: of the page; its folder exists.
-        run: that was audited.
+        config: of what was audited.
         found: what audit.json holds.
 
     Raises:
@@ -30,9 +30,9 @@ def write_audit(path: Path, run: Run, found: dict[str, Any]) -> None:
     """
     sections = [section for build in SECTIONS for section in build(found)]
     rows = found["settings"]["rows"]
-    start = run.config.model.preset or "from scratch"
-    summary = f"Audit on at most {rows:,} rows of {found['split']} · {run.config.task.name} · {start}"
-    values = {"title": run.config.name, "summary": summary, "findings": found["findings"], "sections": sections}
+    start = config.model.preset or "from scratch"
+    summary = f"Audit on at most {rows:,} rows of {found['split']} · {config.task.name} · {start}"
+    values = {"title": config.name, "summary": summary, "findings": found["findings"], "sections": sections}
     write_page(path, render("audit.html.j2", **values))
 
 

@@ -13,9 +13,10 @@ from kerasft.audit.settings import AuditSettings
 from kerasft.console.terminal import Terminal
 from kerasft.data.tables.splits import load_splits
 from kerasft.explain.unknown_texts import Vectors
+from kerasft.inference.export import Export
 from kerasft.inference.local import LocalPredictor
 from kerasft.models.heads.text_classifier import HEAD
-from kerasft.runs import Run
+from kerasft.runs import Run, Trained
 from kerasft.tasks.registry import create_task
 
 if TYPE_CHECKING:
@@ -27,27 +28,29 @@ Row = dict[str, str]
 
 
 class Subject:
-    """A run under audit.
+    """A run, or an export, under audit.
 
     Args:
-        run: that has a trained model.
+        run: that has a trained model; of an export there are answers alone.
         table: the split, of which a sample is taken.
         settings: how much is looked at.
         terminal: shows progress.
 
     Attributes:
+        trained: the model; None of an export, which has no gradients.
         rows: {input: text} of each row.
         whole: the same rows with their truth.
         numbers: (rows,) of each in the split.
     """
 
-    def __init__(self, run: Run, table: Table, settings: AuditSettings, terminal: Terminal):
+    def __init__(self, run: Run | Export, table: Table, settings: AuditSettings, terminal: Terminal):
         from kerasft.inference.batches import with_fused_layers
 
         self.run, self.table, self.settings, self.terminal = run, table, settings, terminal
-        self.trained = run.load()
-        self.task = self.trained.task
-        self.predictor = LocalPredictor(with_fused_layers(self.trained))
+        loaded = run.load()
+        self.trained = loaded if isinstance(loaded, Trained) else None
+        self.task = loaded.task
+        self.predictor = LocalPredictor(with_fused_layers(loaded))
         count = min(len(table), settings.rows)
         self.numbers = np.sort(np.random.default_rng(settings.seed).permutation(len(table))[:count])
         self.whole = table.rows(self.numbers)
@@ -94,8 +97,10 @@ class Subject:
     @functools.cached_property
     def vectors(self) -> Vectors | None:
         """Reads what the last layer reads; None: the model has no last layer of one label a text."""
+        if self.trained is None or not self.one_label:
+            return None
         known = any(layer.name == HEAD for layer in self.trained.model.layers)
-        return Vectors(self.trained) if self.one_label and known else None
+        return Vectors(self.trained) if known else None
 
     @functools.cached_property
     def train_vectors(self) -> np.ndarray:
