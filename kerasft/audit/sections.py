@@ -18,6 +18,9 @@ def robustness(found: Figures) -> Iterator[Section]:
     if "skipped" in part:
         yield from skipped("Robustness", part)
         return
+    if part["numbers"]:
+        yield _moved(part)
+        return
     columns = [("change", "text"), ("what", "text"), ("must", "text"), ("rows", "count"), ("answers changed", "text")]
     columns += [(f"{part['measure']} before", "score"), ("after", "score"), ("difference", "text"), ("p", "text")]
     rows = [
@@ -41,6 +44,21 @@ def robustness(found: Figures) -> Iterator[Section]:
     )
     blocks = [Table(columns, rows)]
     yield Section("Robustness", [*blocks, Table(shown, examples, "An answer that changed, of each")], note)
+
+
+def _moved(part: Figures) -> Section:
+    """Of answers that are numbers."""
+    columns = [("change", "text"), ("what", "text"), ("rows", "count"), ("answers move by", "text")]
+    columns += [("mean error before", "score"), ("after", "score"), ("difference", "text")]
+    rows = [
+        (
+            named(name), row["what"], row["rows"], figure_range(row.get("moved")), row.get("error_before"),
+            row.get("error_after"), figure_range(row.get("change")),
+        )
+        for name, row in part["changes"].items()
+    ]  # fmt: skip
+    note = "Only rows whose text changes are counted. Moves and errors are means, in the units of the labels."
+    return Section("Robustness", [Table(columns, rows)], note)
 
 
 def slices(found: Figures) -> Iterator[Section]:

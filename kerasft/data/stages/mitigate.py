@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.mitigate import MitigateConfig
 from kerasft.config.schema import Config
 from kerasft.data.quality.group_words import GroupWords, group_words
@@ -41,6 +42,11 @@ class Mitigate(Stage):
         if not config.task.calibrates:
             raise UserError(
                 f"data.mitigate: for one label a text, not for {config.task.name} as it is set here; set it to null"
+            )
+        if config.data.validation == LEAVE_ONE_OUT:
+            raise UserError(
+                f"data.mitigate: data.validation: {LEAVE_ONE_OUT} would leave rows in that are made of the one that it "
+                "leaves out; set mitigate to null, or validation to a share"
             )
         if asked.group is not None and "reweigh" not in asked.methods:
             raise UserError("data.mitigate.group: is for the method reweigh; add it to methods, or set group to null")

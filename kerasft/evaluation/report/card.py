@@ -81,7 +81,7 @@ def _audit_of(audit: Mapping[str, Any]) -> dict[str, Any]:
         "changes": {
             change: {name: row[name] for name in names if name in row}
             for change, row in audit["robustness"].get("changes", {}).items()
-            if row["rows"]
+            if row["rows"] and "flipped" in row
         },
         "exchange": {
             aspect: {"rows": row["rows"], "flipped": row["flipped"]}

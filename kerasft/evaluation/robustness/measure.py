@@ -42,3 +42,31 @@ def compared(
         "change": {"value": float(difference.mean()), "low": interval["low"], "high": interval["high"]},
         "p": mcnemar(lost, won),
     }
+
+
+def compared_numbers(
+    before: Sequence[float], after: Sequence[float], error_before: np.ndarray, error_after: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Numbers that a model answers to the same rows, as they were and with changed texts.
+
+    Args:
+        before, after: answers, in the units of the data; only of rows whose text changed.
+        error_before, error_after: (rows,) how far each is from the truth.
+        seed: of the intervals.
+
+    Returns:
+        rows; moved: the mean distance between both answers; error_before and error_after, means; change: what is added
+        to the error. The figures have a paired bootstrap interval.
+    """
+
+    def mean(values: np.ndarray) -> dict[str, Any]:
+        interval = bootstrap_interval(lambda sample: float(sample.mean()), values, seed=seed)
+        return {"value": float(values.mean()), "low": interval["low"], "high": interval["high"]}
+
+    return {
+        "rows": len(before),
+        "moved": mean(np.abs(np.asarray(after) - np.asarray(before))),
+        "error_before": float(error_before.mean()),
+        "error_after": float(error_after.mean()),
+        "change": mean(error_after - error_before),
+    }
