@@ -200,6 +200,10 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         """In graph: `answer` by the (batch,) numbers of a request, for tasks that have some."""
         raise NotImplementedError(f"{type(self).__name__} has no numbers")
 
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        """In graph: {input: (batch,) strings, `labels` among them} -> answers by these; for `export.labels`."""
+        raise NotImplementedError(f"{type(self).__name__} has no labels of a request")
+
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""
         return {}

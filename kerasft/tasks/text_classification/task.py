@@ -122,6 +122,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         features = None if count is None else RandomFeatures(count, self.config.seed)
         return build_classifier(backbone, self.problem.outputs(), self.section.pooling, dropout, features)
 
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        assert self.prompting is not None  # export.labels is for it alone
+        return self.prompting.labels_signature(model, preprocessor)
+
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.problem.loss(targets, logits)
 
