@@ -67,7 +67,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "json_lines", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("drafts",),
     ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
