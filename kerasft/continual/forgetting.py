@@ -13,6 +13,7 @@ from kerasft.continual.lineage import children_of, lineage_of
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import MEMORY, ROWS, row_digests
 from kerasft.continual.methods.kept_rows import FILE as BUFFER
+from kerasft.continual.methods.registry import UNLEARNING
 from kerasft.data.tables.splits import read_split
 from kerasft.data.tables.table import Table
 from kerasft.json_lines import read_lines
@@ -22,7 +23,7 @@ from kerasft.tasks.registry import create_task
 
 def is_exact(folder: Path) -> bool:
     """Whether a run was trained by a method that forgets rows exactly."""
-    return lineage_of(open_parent(folder)).get("method", {}).get("method") == "analytic"
+    return lineage_of(open_parent(folder)).get("method", {}).get("method") in UNLEARNING
 
 
 def clear_buffers(folder: Path, source: str, terminal: Terminal) -> list[Path]:

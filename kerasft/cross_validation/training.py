@@ -53,6 +53,10 @@ def check_foldable(config: Config, key: str = "data.folds") -> None:
     """Raises UserError where a config can't be trained in folds; `key` asks for them."""
     if config.training.strategy == "multi_worker":
         raise UserError(f"{key}: not with several workers; set training.strategy: auto")
+    if config.data.mitigate is not None:
+        raise UserError(
+            f"{key}: rows of data.mitigate would be in other folds than those they are made of; set it to null"
+        )
     if config.training.checkpoint.dir is not None:
         raise UserError(f"{key}: the folds would share training.checkpoint.dir; leave that out")
 
