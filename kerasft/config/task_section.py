@@ -13,6 +13,9 @@ class TaskSection(Section):
     # Keys of this section whose number is at most half of `model.max_length`; defaults follow a preset's positions.
     half_at_most: ClassVar[tuple[str, ...]] = ()
 
+    # Whether answers are texts that a model writes, which `serving.filters` may look at.
+    writes: ClassVar[bool] = False
+
     @property
     def ragged(self) -> bool:
         """Whether rows of the model differ in length, so that a number of tokens is not a number of rows."""

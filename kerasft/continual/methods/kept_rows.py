@@ -18,6 +18,7 @@ from kerasft.continual.methods.base import Method
 from kerasft.continual.methods.entity_stage import types_in
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
+from kerasft.json_lines import read_json_lines
 
 if TYPE_CHECKING:
     from kerasft.training.actions import Measured
@@ -47,7 +48,7 @@ class KeptRows(Method[BufferT]):
         """The rows that the parent keeps; of a parent without a buffer, what it would have kept of its own rows."""
         situation, file = self.situation, self.situation.memory(FILE)
         if file is not None:
-            rows = [json.loads(line)["row"] for line in file.read_text(encoding="utf-8").splitlines()]
+            rows = [line["row"] for line in read_json_lines(file)]
             if not rows:
                 raise UserError(
                     f"{file}: keeps no row any more: all were forgotten; name another continual.method, such as none"

@@ -47,14 +47,14 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     section_class = TokenClassificationConfig
     peft_type = "TOKEN_CLS"
     kind = KIND
-    explains = judges = True
+    explains = judges = judged_in_parts = True
+    judged = "entity F1 of a text"
     columns = rows.COLUMNS
     honours = ("label_smoothing",)
     headline = "f1"
     cuts_texts = False
     typed_spans = True
-    audited = True
-    places_in_texts = True
+    audited = places_in_texts = True
     checks = (EntityBorders, SurfaceTypes, TagScheme)
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
