@@ -47,7 +47,8 @@ RANKS = (
     ("keras_models",),
     ("results",),
     ("named_runs",),
-    ("publish", "run_card"),
+    ("publish",),
+    ("run_card",),
     ("inference",),
     ("serving",),
     ("attribution",),
@@ -66,7 +67,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "json_lines", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("drafts",),
     ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
@@ -94,7 +95,9 @@ MANY_PARAMETERS: dict[str, int] = {
 
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
-SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "calibrates")
+SECTION = (
+    "name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "grows_types", "calibrates", "writes",
+)  # fmt: skip
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {

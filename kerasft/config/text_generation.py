@@ -95,6 +95,7 @@ class TextGenerationConfig(TaskSection):
     """Continue a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
 
     batches_of_tokens: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     name: Literal["text_generation"] = Field(description="The task.")
     mode: Literal["corpus", "prompt_completion", "chat"] = Field(

@@ -74,6 +74,7 @@ class Export:
         task: that it answers.
         trust: the user vouches for it, so that it may reach out of its graph, see `serving/outside_ops.py`.
         signature: that answers: the name of an adapter where the export has several.
+        run: which run it is of, as `Run.identity` has it; None: nobody knows.
         labels: of the requests that it is to answer; none: those of the model.
     """
 
@@ -82,6 +83,11 @@ class Export:
     trust: bool = False
     signature: str = DEFAULT
     labels: tuple[str, ...] = ()
+    run: Mapping[str, str] | None = None
+
+    def identity(self) -> Mapping[str, str] | None:
+        """Of the run that it is the export of."""
+        return self.run
 
     @property
     def config(self) -> Config:
@@ -97,7 +103,7 @@ class Export:
             if adapters := facts.get(KEY):
                 of_adapters = {name: cls(version, _task(each), trust, name) for name, each in adapters.items()}
                 return AdaptersExport(version, of_adapters)
-            return cls(version, _task(facts), trust)
+            return cls(version, _task(facts), trust, run=facts.get("run"))
         except (OSError, ValueError, KeyError, AttributeError) as error:
             reason = type(error).__name__
             raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error

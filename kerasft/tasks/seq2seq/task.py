@@ -34,7 +34,7 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     honours = ("label_smoothing",)
     measures_answers = True
     encoder_decoder = True
-    one_of_many = True
+    one_of_many = explains = True
 
     def choose_mode(self) -> Mode:
         return input_and_output(self.config, self.section)
