@@ -149,6 +149,14 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
             raise NotImplementedError(f"{type(self).__name__} can't compare two outputs")
         return between_classes(one, other) if one.shape.rank == 2 else between_tokens(targets, one, other)
 
+    def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
+        """Takes over what logits do not hold, such as a chain of tags or a decoder, from an ensemble's members.
+
+        Args:
+            members: the task of each, whose model is built.
+            weights: that sum to 1.
+        """
+
     def joined_logits(
         self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
@@ -158,7 +166,7 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         """
         from kerasft.models.heads.joined_logits import of_classes
 
-        if not self.one_of_many or self.writes:
+        if not self.one_of_many:
             raise NotImplementedError(f"{type(self).__name__} has no ensembles")
         return of_classes(members, weights)
 

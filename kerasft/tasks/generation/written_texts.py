@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -105,6 +105,17 @@ class WritesTexts(Task[WritingT, TokensT]):
     def answer(self, model: keras.Model, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """In graph: what is given -> `text` that is written, without it, and `tokens`, how many that is."""
         return self.generator(features, self.generator.sampling_params(features))
+
+    def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.generation.joined_decoder import JoinedDecoder
+
+        writing = [each for each in members if isinstance(each, WritesTexts)]
+        first, own = writing[0], self.section.decoding
+        stops = first.generator.decoding.stop[len(first.section.decoding.stop) :]  # those of the mode
+        decoder = JoinedDecoder([each.generator.decoder for each in writing], weights)
+        decoding = own.model_copy(update={"stop": [*own.stop, *stops]})
+        self._generator = Generator(decoder, first.generator.detokenizer, decoding)
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:

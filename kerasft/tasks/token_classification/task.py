@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
-    from kerasft.models.heads.crf import Chain
+    from kerasft.models.heads.crf import FixedScores, TagScores
 
 
 class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
@@ -54,7 +54,8 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
-    chain: Chain | None = None  # of a CRF, once the model is built
+    chain: TagScores | None = None  # of a CRF, once the model is built
+    chains: Sequence[FixedScores] = ()  # of an ensemble's members
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -139,6 +140,33 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def logit_names(self, labels: Sequence[str]) -> list[str]:
         return iob2_tags(super().logit_names(labels))
+
+    def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
+        from kerasft.models.heads.crf import in_order, mean_scores
+
+        if not self.section.crf:
+            return
+        names = self.logit_names(self.state["labels"])
+        orders = [[each.logit_names(each.state["labels"]).index(name) for name in names] for each in members]
+        chains = [each.chain for each in members if isinstance(each, TokenClassification)]
+        self.chains = [in_order(chain, order) for chain, order in zip(chains, orders) if chain is not None]
+        self.chain = mean_scores(self.chains, weights)
+
+    def joined_logits(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        from kerasft.models.heads.joined_logits import of_scores
+
+        return of_scores(members, weights) if self.section.crf else super().joined_logits(members, weights, features)
+
+    def disagreement(
+        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        from kerasft.models.heads.joined_tags import disagreement_of_chains
+
+        if not self.section.crf:
+            return super().disagreement(members, weights, features)
+        return disagreement_of_chains(members, self.chains, weights, features)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         from kerasft.models.heads.tag_loss import chain_loss, tag_loss
