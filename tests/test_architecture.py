@@ -47,7 +47,8 @@ RANKS = (
     ("keras_models",),
     ("results",),
     ("named_runs",),
-    ("publish", "run_card"),
+    ("publish",),
+    ("run_card",),
     ("inference",),
     ("serving",),
     ("attribution",),
@@ -66,7 +67,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "json_lines", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("drafts",),
     ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
@@ -89,19 +90,21 @@ MANY_PARAMETERS: dict[str, int] = {
     "kerasft/kernels/operations.py:attention": 8,
     "kerasft/kernels/operations.py:residual_norm": 8,
     "kerasft/predict.py:predict": 10,
-    "kerasft/predict.py:predict_remote": 8,
     "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
 }
 
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
-SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "calibrates")
+SECTION = (
+    "name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "grows_types", "calibrates", "writes",
+)  # fmt: skip
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
     "kerasft/compress/distil.py": "whether a student starts from a run of its own task",
     "kerasft/training/objectives/run_teacher.py": "whether a teacher is of the student's task",
+    "kerasft/prompting/entailment.py": "whether a preset is a run that classifies pairs",
     "kerasft/prompting/registry.py": "which task a preset was trained for; a method of prompting has its name",
     "kerasft/training/starts.py": "which task a saved head is of",
 }
@@ -155,16 +158,26 @@ def room(file_or_module: str) -> str:
     return parts[0] if parts and parts[0] != "__init__" else ""
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Modules of the package that a file imports, lazily or not; names that only a type checker reads are left out."""
-    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in parsed()}
-    unread = {id(inner) for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
+@functools.cache
+def modules() -> frozenset[str]:
+    return frozenset(file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in parsed())
+
+
+@functools.cache
+def imports() -> dict[str, tuple[str, ...]]:
+    """Modules of the package that each file imports, lazily or not; what only a type checker reads is left out."""
+    return {file: tuple(_imports(tree)) for file, tree in parsed().items()}
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    found = list(ast.walk(tree))
+    unread = {id(inner) for node in found if _for_types(node) for inner in ast.walk(node)}
+    for node in found:
         if id(node) in unread:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kerasft":
             inner = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from (module if module in modules else node.module for module in inner)
+            yield from (module if module in modules() else node.module for module in inner)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "kerasft")
 
@@ -182,8 +195,8 @@ def test_imports_point_down():
     """The package's own name and version are everybody's; what it offers is imported when it is asked for."""
     upward = [
         f"{file} imports {module}"
-        for file, tree in parsed().items()
-        for module in imports(tree)
+        for file, found in imports().items()
+        for module in found
         if room(file) and room(module) and room(file) != room(module) and RANK[room(file)] >= RANK[room(module)]
     ]
     assert upward == []
@@ -192,9 +205,9 @@ def test_imports_point_down():
 def test_no_two_folders_import_each_other():
     """Below the ranks, too: not the folders within a folder."""
     arrows: dict[str, set[str]] = {}
-    for file, tree in parsed().items():
+    for file, found in imports().items():
         folder = str(Path(file).parent)
-        for module in imports(tree):
+        for module in found:
             path = Path(*module.split("."))
             other = str(path if (ROOT / path).is_dir() else path.parent)
             if other != folder and "kerasft" not in (folder, other):  # files at the top have ranks of their own
