@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Unreachable
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, grow_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
@@ -25,6 +25,7 @@ from kerasft.tasks.token_classification.answers import (
 )
 from kerasft.tasks.token_classification.audit import judge_entities
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
+from kerasft.tasks.token_classification.joins_chains import JoinsChains
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import iob2_tags, tag_warnings
 
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
-    from kerasft.models.heads.crf import FixedScores, TagScores
 
 
-class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
+class TokenClassification(JoinsChains):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     pipeline = "token-classification"
@@ -59,8 +59,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
-    chain: TagScores | None = None  # of a CRF, once the model is built
-    chains: Sequence[FixedScores] = ()  # of an ensemble's members
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -148,33 +146,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def logit_names(self, labels: Sequence[str]) -> list[str]:
         return iob2_tags(super().logit_names(labels))
-
-    def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
-        from kerasft.models.heads.crf import in_order, mean_scores
-
-        if not self.section.crf:
-            return
-        names = self.logit_names(self.state["labels"])
-        orders = [[each.logit_names(each.state["labels"]).index(name) for name in names] for each in members]
-        chains = [each.chain for each in members if isinstance(each, TokenClassification)]
-        self.chains = [in_order(chain, order) for chain, order in zip(chains, orders) if chain is not None]
-        self.chain = mean_scores(self.chains, weights)
-
-    def joined_logits(
-        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        from kerasft.models.heads.joined_logits import of_scores
-
-        return of_scores(members, weights) if self.section.crf else super().joined_logits(members, weights, features)
-
-    def disagreement(
-        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        from kerasft.models.heads.joined_tags import disagreement_of_chains
-
-        if not self.section.crf:
-            return super().disagreement(members, weights, features)
-        return disagreement_of_chains(members, self.chains, weights, features)
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         from kerasft.models.heads.tag_loss import chain_loss, tag_loss
