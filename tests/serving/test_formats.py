@@ -1,5 +1,6 @@
 """Forms of an export beside the SavedModel: what is written is what Keras computes."""
 
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -179,6 +180,24 @@ def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, 
     config = json.loads((folder / "huggingface" / "config.json").read_text())
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert config["id2label"] == {"0": "money", "1": "sport"}
+
+
+def test_onnx_answers_as_keras_does_and_is_refused_where_its_packages_are_not(trained_project, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    folder = Path("saved_models/tiny")
+    assert write_formats(with_formats("onnx"), folder, print) == [folder / "onnx"]
+    assert json.loads((folder / "onnx" / "kerasft.json").read_text())["check"]["largest_difference"] < 1e-5
+    rows, expected = load(folder / "onnx").answer(TEXTS), load("runs/tiny").answer(TEXTS)
+    assert [row["label"] for row in rows] == [row["label"] for row in expected]
+    np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
+    with pytest.raises(UserError, match=r"model.onnx: needs the package onnxruntime.*pip install .*\[onnx\]"):
+        load(folder / "onnx").answer(TEXTS)
+    with pytest.raises(UserError, match=r"export.formats: onnx: needs the package onnxruntime"):
+        write_formats(with_formats("onnx"), folder, print)
 
 
 def test_a_form_that_answers_otherwise_does_not_appear(trained_project, monkeypatch):

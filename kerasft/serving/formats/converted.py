@@ -1,6 +1,7 @@
 """A folder with a converted model: its file, the preprocessor as a SavedModel, and the facts that answers need.
 
 litert/model.tflite  preprocessor/saved_model.pb  kerasft.json
+onnx/model.onnx      preprocessor/saved_model.pb  kerasft.json
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from pydantic import ValidationError
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.serving.formats import litert
+from kerasft.serving.formats import litert, onnx
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 FACTS, PREPROCESSOR = "kerasft.json", "preprocessor"
 Run = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # features -> logits
 # File -> what opens it: each thread has a model of its own.
-FILES: dict[str, Callable[[Path], Run]] = {litert.FILE: litert.open_file}
+FILES: dict[str, Callable[[Path], Run]] = {litert.FILE: litert.open_file, onnx.FILE: onnx.open_file}
 
 
 def is_converted(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from kerasft.serving.formats.converted import FACTS, PREPROCESSOR, ConvertedExpo
 from kerasft.serving.formats.gguf import check_gguf
 from kerasft.serving.formats.huggingface import check_huggingface, has_form, write_huggingface
 from kerasft.serving.formats.litert import write_litert
+from kerasft.serving.formats.onnx import check_installed, write_onnx
 from kerasft.serving.formats.real_texts import real_texts
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -96,13 +97,28 @@ def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str
 
 
 def _check_litert(task: Task, assembled: Assembled) -> None:
+    _check_converted("litert", task, assembled)
+
+
+def _onnx(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    _check_onnx(task, assembled)
+    write_onnx(assembled.model, draft)
+    return _converted(run, task, assembled, draft)
+
+
+def _check_onnx(task: Task, assembled: Assembled) -> None:
+    check_installed("export.formats: onnx")
+    _check_converted("onnx", task, assembled)
+
+
+def _check_converted(form: str, task: Task, assembled: Assembled) -> None:
     if task.writes:
         raise UserError(
-            f"export.formats: litert: a {task.config.task.name} writes its answers token by token, which is not "
-            "converted; leave litert out"
+            f"export.formats: {form}: a {task.config.task.name} writes its answers token by token, which is not "
+            f"converted; leave {form} out"
         )
     if "chain/transitions" in head_of(assembled):
-        raise UserError("export.formats: litert: task.crf is a chain of tags, which is not converted; leave it out")
+        raise UserError(f"export.formats: {form}: task.crf is a chain of tags, which is not converted; leave it out")
 
 
 def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
@@ -192,6 +208,7 @@ def _check_gguf(task: Task, assembled: Assembled) -> None:
 _CHECKS: dict[str, Callable[[Task, Assembled], None]] = {
     "huggingface": has_form,
     "litert": _check_litert,
+    "onnx": _check_onnx,
     "gguf": _check_gguf,
 }
-FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "gguf": _gguf}
+FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "onnx": _onnx, "gguf": _gguf}
