@@ -24,6 +24,7 @@ from kerasft.models.presets.huggingface_tokenizer_export import write_tokenizer
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.serving.formats import registry
+from kerasft.serving.formats.agreement import near
 from kerasft.serving.formats.registry import write_formats
 
 FOLDERS = Path(__file__).parents[1] / "fixtures" / "hugging_face"
@@ -153,9 +154,9 @@ def test_a_unit_vector_has_a_module_before_the_dense_one(project):
 
 def test_numbers_are_near_where_they_tell_rows_apart():
     vectors = np.eye(4)[:, :3]
-    assert registry.near({"embedding": vectors}, {"embedding": vectors + 0.1}) == [True] * 4
-    assert registry.near({"embedding": vectors}, {"embedding": vectors[::-1]}).count(True) < 2
-    assert registry.near({"value": np.full(3, 2.0)}, {"value": np.array([2.5, 4.0, math.nan])}) == [True, False, False]
+    assert near({"embedding": vectors}, {"embedding": vectors + 0.1}) == [True] * 4
+    assert near({"embedding": vectors}, {"embedding": vectors[::-1]}).count(True) < 2
+    assert near({"value": np.full(3, 2.0)}, {"value": np.array([2.5, 4.0, math.nan])}) == [True, False, False]
 
 
 def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, capsys):

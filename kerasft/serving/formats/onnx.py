@@ -6,6 +6,7 @@ SavedModel beside it.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 from collections.abc import Callable, Mapping
@@ -43,8 +44,8 @@ def write_onnx(model: Any, folder: Path) -> None:
         folder: exists.
     """
     import tensorflow as tf
-    import tf2onnx
 
+    tf2onnx: Any = importlib.import_module("tf2onnx")  # of an extra, which may not be here
     names = sorted(tensor.name for tensor in model.inputs)
 
     def logits(*features: Any) -> Any:
@@ -56,22 +57,21 @@ def write_onnx(model: Any, folder: Path) -> None:
     tf2onnx.convert.from_function(function, specs, opset=OPSET, output_path=str(folder / FILE))
 
 
-def open_file(file: Path) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """A model that gives logits for features of any batch and length.
+def open_file(file: Path) -> Callable[[], Callable[[Mapping[str, np.ndarray]], np.ndarray]]:
+    """What gives each thread a model, features of any batch and length -> logits. The file is read now.
 
     Raises:
         UserError: ONNX Runtime is not installed.
     """
     check_installed(str(file), RUNTIME)
-    import onnxruntime
-
+    onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 
     def logits(features: Mapping[str, np.ndarray]) -> np.ndarray:
         values = {name: np.asarray(features[name], np.int32) for name in names}
         return np.asarray(session.run(None, values)[0])
 
-    return logits
+    return lambda: logits  # a session takes several calls at a time

@@ -16,6 +16,7 @@ from kerasft.config.schema import Config
 from kerasft.errors import ServableError, UserError
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
 from kerasft.runs import Run, Trained
+from kerasft.serving.formats.agreement import largest_difference, same_answers
 from kerasft.serving.formats.converted import FACTS, PREPROCESSOR, ConvertedExport
 from kerasft.serving.formats.gguf import check_gguf
 from kerasft.serving.formats.huggingface import check_huggingface, has_form, write_huggingface
@@ -129,53 +130,15 @@ def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[
     texts = real_texts(run.folder, task)
     expected = Trained(task, assembled.preprocessor, assembled.model).answer(texts)
     answers = ConvertedExport.open(draft).load().answer(texts)
-    rows = [task.rows(each) for each in (expected, answers)]
-    if any(map(without_scores, rows[0])):
-        same = [without_scores(one) == without_scores(other) for one, other in zip(*rows)]
-    else:  # numbers alone
-        same = near(expected, answers)
+    same = same_answers(task, expected, answers)
     agreement = float(np.mean(same))
-    largest = float(np.max([_largest(expected[name], answers[name]) for name in expected], initial=0.0))  # NaN stays
+    differences = [largest_difference(expected[name], answers[name]) for name in expected]
+    largest = float(np.max(differences, initial=0.0))  # NaN stays
     if agreement < LEAST_AGREEMENT or not np.isfinite(largest):
         raise ServableError(
             f"{draft.name}: {agreement:.0%} of {len(same)} texts have Keras' answer, fewer than {LEAST_AGREEMENT:.0%}"
         )
     return {"texts": len(same), "agreement": agreement, "largest_difference": largest}
-
-
-def without_scores(value: Any) -> Any:
-    """An answer without its floating-point numbers."""
-    if isinstance(value, dict):
-        rest = {key: without_scores(inner) for key, inner in value.items() if not isinstance(inner, float)}
-        return {key: inner for key, inner in rest.items() if inner not in ({}, [])}
-    if isinstance(value, list):
-        return [without_scores(inner) for inner in value if not isinstance(inner, float)]
-    return value
-
-
-def near(expected: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> list[bool]:
-    """Whether each row's numbers are nearer to those that were expected than half of how far rows lie apart.
-
-    Args:
-        expected: output -> (rows, ...), floats.
-        answers: the same of another model.
-    """
-    same: Any = True
-    for name, values in expected.items():
-        one, other = (np.asarray(each, np.float64).reshape(len(values), -1) for each in (values, answers[name]))
-        if one.shape != other.shape:
-            return [False] * len(values)
-        apart = np.linalg.norm(one - one.mean(0), axis=1)
-        # Rows that are all alike do not lie apart; then the size of the numbers is what there is.
-        scale = np.sqrt(np.mean(np.square(apart))) or np.sqrt(np.mean(np.square(np.linalg.norm(one, axis=1))))
-        same = same & (np.linalg.norm(one - other, axis=1) <= scale / 2)
-    return list(same)
-
-
-def _largest(one: np.ndarray, other: np.ndarray) -> float:
-    if one.dtype.kind != "f" or one.shape != other.shape:
-        return 0.0
-    return float(np.abs(one - other).max(initial=0.0))
 
 
 def _save_preprocessor(preprocessor: Any, folder: Path) -> None:
