@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Union
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from kerasft.config.mistakes import COMMAND_LINE, explain
 from kerasft.config.section import Section
@@ -53,9 +53,24 @@ class QuantizeConfig(CompressConfig):
     """Store weights in fewer bits; they are widened to float32 when the model is loaded."""
 
     method: Literal["quantize"] = Field(description="How the run becomes smaller.")
-    storage: Literal["float16", "int8"] = Field(
-        "float16", description="float16: half the bytes; int8: about a quarter, a scale for each 32 numbers."
+    storage: Literal["float16", "int8", "int4"] = Field(
+        "float16",
+        description="float16: half the bytes; int8: about a quarter, a scale for each 32 numbers; int4: matrices of "
+        "transformer layers in about a seventh, tables of tokens in int8.",
     )
+    rounding: Literal["gptq", "awq", "nearest"] = Field(
+        "gptq",
+        description="Of int4: gptq moves weights to make up for those that were rounded, awq makes important ones "
+        "larger first (Llama types), nearest rounds.",
+    )
+    rows: int = Field(128, ge=8, description="Of int4: training rows that gptq and awq look at.")
+
+    @model_validator(mode="after")
+    def _rounding_of_int4(self) -> "QuantizeConfig":
+        for key in ("rounding", "rows"):
+            if self.storage != "int4" and key in self.model_fields_set:
+                raise ValueError(f"{key} is of storage=int4, and storage is {self.storage}; leave {key} out")
+        return self
 
 
 class DistilConfig(CompressConfig):

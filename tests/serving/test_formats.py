@@ -253,6 +253,8 @@ def test_a_llama_in_gguf_is_read_as_the_same(tmp_path):
     field = GGUFReader(file).get_field("tokenizer.ggml.tokens")
     assert field is not None
     tokens = field.contents()
+    begins = GGUFReader(file).get_field("tokenizer.ggml.add_bos_token")
+    assert begins is not None and begins.contents() == (tokenizer.start_token_id != tokenizer.end_token_id)
     assert len(tokens) == len(set(tokens)) == rows and tokens[-1] == f"[PAD{rows - 1}]"
     again = gguf_backbone(str(file), None, True)
     inputs = {"token_ids": np.arange(10)[None] + 60, "padding_mask": np.ones((1, 10), np.int32)}

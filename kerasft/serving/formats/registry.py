@@ -45,12 +45,13 @@ def write_formats(run: Run, directory: Path, say: Callable[[str], None]) -> list
         UserError: the model has no such form.
         ServableError: a form does not answer as Keras does; what was there before stays.
     """
-    folders = []
-    for name in run.config.export.formats:
-        if name not in FORMATS:  # the SavedModel is written elsewhere
-            continue
-        task = create_task(run.config, run.load_state())
-        assembled = load_model(run.folder / "model", task)
+    folders: list[Path] = []
+    names = [name for name in run.config.export.formats if name in FORMATS]  # the SavedModel is written elsewhere
+    if not names:
+        return folders
+    task = create_task(run.config, run.load_state())
+    assembled = load_model(run.folder / "model", task)  # which no form changes
+    for name in names:
         with write_folder(directory / name) as draft:
             check = FORMATS[name](run, task, assembled, draft)
             facts = {"config": run.config.model_dump(mode="json"), "state": task.state, "run": run.identity()}
