@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasft.config.schema import Config
 from kerasft.models.blocks import layer_depths
 from kerasft.models.presets.presets import load_backbone, resolve_preset
+from kerasft.peft.registry import put_method
 from kerasft.tasks.registry import create_task
 from kerasft.training.fit import recomputed_layers
 from kerasft.training.layers.deferred_rows import deferrable_layers
@@ -35,8 +36,10 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
     with strategy.scope():
         backbone = load_backbone(resolve_preset(config.model.preset), dtype="float32")
         model = task.build(backbone)
+        method = put_method(config, model, backbone) if config.model.peft else None
+        rates = method.begin(1000) if method else {}
         deferred = deferrable_layers(training, model, forms, 1)
-        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone), deferred, KERNELS in forms)
+        optimizer = create_optimizer(training, 1000, model, layer_depths(backbone), deferred, KERNELS in forms, rates)
     random = np.random.default_rng(0)
     known = {
         "token_ids": random.integers(1, backbone.vocabulary_size, (rows, length)),
@@ -56,6 +59,7 @@ def random_step(config: Config, rows: int, length: int) -> Callable[[], float]:
         fused=forms,
         recomputed=layers,
         microbatches=training.parallel_microbatches or 1,
+        method=method,
     )
     compiled = tf.function(make_train_step(plan))
     return lambda: float(compiled(batch))

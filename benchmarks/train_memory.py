@@ -1,9 +1,10 @@
-"""Memory that a training step takes besides weights and optimizer: a batch whole, in parts, and rematerialized.
+"""Memory that a training step takes: a batch whole, in parts, and rematerialized; or by methods of model.peft.
 
-    python -m benchmarks.train_memory [--config CONFIG] [--rows 32] [--length 128] [--rounds 3]
+    python -m benchmarks.train_memory [--config CONFIG] [--rows 32] [--length 128] [--rounds 3] [--methods]
 
-Each variant is the trainer's step on random tokens in a process of its own. Memory is the highest resident size while
-steps run less the size before the first; time is the median of the processor seconds of all threads. Linux.
+Each variant is the trainer's step on random tokens in a process of its own. "Step" is the highest resident size while
+steps run less the size before the first; "all" is less the size before the model was loaded, so that weights and
+optimizer are in it, but not what loading alone takes. Time is the median of processor seconds of all threads. Linux.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ VARIANTS = {
     "training.rematerialize": ["training.rematerialize=true"],
     "both": ["training.gradient_accumulation=4", "training.rematerialize=true"],
 }
+METHODS = {
+    "all weights": [],
+    "lora": ["model.peft.method=lora"],
+    "qlora, int8": ["model.peft.method=qlora", "model.peft.quantization=int8"],
+    "qlora, nf4": ["model.peft.method=qlora"],
+    "lora, rematerialized": ["model.peft.method=lora", *VARIANTS["training.rematerialize"]],
+    "qlora, nf4, rematerialized": ["model.peft.method=qlora", *VARIANTS["training.rematerialize"]],
+}
+EVERY = VARIANTS | METHODS
 
 
 def main() -> None:
@@ -33,17 +43,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--variant", choices=VARIANTS, help="of a process that measures this one alone")
+    parser.add_argument("--variant", choices=EVERY, help="of a process that measures this one alone")
+    parser.add_argument("--methods", action="store_true", help="compare methods of model.peft")
     args = parser.parse_args()
     if args.variant:
-        print(json.dumps(measured(args.config, args.rows, args.length, args.rounds, VARIANTS[args.variant])))
+        print(json.dumps(measured(args.config, args.rows, args.length, args.rounds, EVERY[args.variant])))
         return
-    print(f"| {args.rows} x {args.length} | memory of a step | processor time of a step |\n| --- | --- | --- |")
-    for name in VARIANTS:
+    print(f"| {args.rows} x {args.length} | step | all | processor time of a step |\n| --- | --- | --- | --- |")
+    for name in METHODS if args.methods else VARIANTS:
         command = [sys.executable, "-m", "benchmarks.train_memory", *sys.argv[1:], "--variant", name]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        print(f"| {name} | {found['bytes'] / 2**20:.0f} MiB | {found['seconds']:.2f} s |", flush=True)
+        step, held = (f"{found[key] / 2**20:.0f} MiB" for key in ("bytes", "held"))
+        print(f"| {name} | {step} | {held} | {found['seconds']:.2f} s |", flush=True)
 
 
 def measured(path: str, rows: int, length: int, rounds: int, overrides: list[str]) -> dict[str, float]:
@@ -51,7 +63,7 @@ def measured(path: str, rows: int, length: int, rounds: int, overrides: list[str
     from kerasft.config.load import load_config
     from kerasft.training.layers.precision import bfloat16_products
 
-    config = load_config(path, overrides)
+    config, empty = load_config(path, overrides), _resident("VmRSS")  # TensorFlow is imported
     step = random_step(config, rows, length)
     with bfloat16_products(True):
         before = _resident("VmRSS")
@@ -61,7 +73,8 @@ def measured(path: str, rows: int, length: int, rounds: int, overrides: list[str
             begun = time.process_time()
             step()
             taken.append(time.process_time() - begun)
-    return {"bytes": _resident("VmHWM") - before, "seconds": statistics.median(taken[1:])}  # the first one is traced
+    highest, seconds = _resident("VmHWM"), statistics.median(taken[1:])  # the first one is traced
+    return {"bytes": highest - before, "held": highest - empty, "seconds": seconds}
 
 
 def _resident(name: str) -> int:

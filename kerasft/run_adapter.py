@@ -7,7 +7,7 @@ from pathlib import Path
 from kerasft import __version__
 from kerasft.assembly import Assembled, head_of
 from kerasft.atomic import write_folder
-from kerasft.peft.adapter_files import FOLDER, write_adapter
+from kerasft.peft.adapter_files import FOLDER, packing_of, write_adapter
 from kerasft.peft.head_tensors import head_tensors
 from kerasft.tasks.base import Task
 
@@ -38,10 +38,12 @@ def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
         "task_type": task.peft_type,
         "modules_to_save": modules or None,
     }
+    packing = packing_of(section)
+    packed = {"packing": packing} if packing else {}
     facts = {
         "kerasft": __version__,
         "peft": section.model_dump(mode="json"),
-        "base": {"preset": config.model.preset, "sha256": assembled.digests.get("base")},
+        "base": {"preset": config.model.preset, "sha256": assembled.digests.get("base")} | packed,
         "tokenizer": {"sha256": assembled.digests.get("tokenizer")},
         "task": config.task.model_dump(mode="json"),
         "state": task.state,

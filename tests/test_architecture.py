@@ -124,6 +124,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/models/tokenizers/sentence_piece.py": "the model in TensorFlow Text's tokenizer",
     "kerasft/peft/bottleneck.py": "all layers within a layer",
     "kerasft/peft/layernorm.py": "all layers within a model",
+    "kerasft/peft/packed_kernels.py": "what a Keras variable holds",
     "kerasft/peft/prefix.py": "parts of Keras' and KerasHub's attention",
     "kerasft/peft/staying.py": "all layers within a model",
     "kerasft/peft/targets.py": "all layers within a model",

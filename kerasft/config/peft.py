@@ -79,6 +79,24 @@ class PissaConfig(PairsConfig):
     method: Literal["pissa"] = Field(description="The method.")
 
 
+class QloraConfig(PairsConfig):
+    """Pairs beside kernels that are kept in few bits (Dettmers et al. 2023, arXiv:2305.14314)."""
+
+    method: Literal["qlora"] = Field(description="The method.")
+    quantization: Literal["nf4", "int8"] = Field(
+        "nf4",
+        description="How the frozen linear layers of the transformer layers are kept: nf4, 4 bits a number in blocks "
+        "of 64; int8, 8 bits a number with a scale for each output.",
+    )
+    double_quantization: bool = Field(True, description="Of nf4: the scales of its blocks are kept in 8 bits, too.")
+
+    @property
+    def packing(self) -> str:
+        """How the base is kept: adapters of another one are not of the same base."""
+        plain = self.quantization == "nf4" and not self.double_quantization
+        return f"{self.quantization} (double_quantization: false)" if plain else self.quantization
+
+
 class AdaloraConfig(_TargetsConfig):
     """Pairs whose ranks a budget settles while they train (Zhang et al. 2023, arXiv:2303.10512)."""
 
@@ -194,6 +212,7 @@ PeftConfig = Annotated[
         AdaloraConfig,
         VeraConfig,
         PissaConfig,
+        QloraConfig,
         PrefixConfig,
         PromptConfig,
         PTuningConfig,

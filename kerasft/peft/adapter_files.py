@@ -54,6 +54,16 @@ class Adapter:
         """SHA-256 of the tokenizer that it was trained with; None: nothing says so."""
         return self.facts.get("tokenizer", {}).get("sha256")
 
+    @property
+    def packing(self) -> str | None:
+        """How the weights were kept that it was trained beside; None: whole."""
+        return self.facts.get("base", {}).get("packing")
+
+
+def packing_of(section: Any) -> str | None:
+    """The same of a section `model.peft`."""
+    return getattr(section, "packing", None)
+
 
 def read_adapter(folder: str | Path) -> Adapter:
     """What `write_adapter`, or PEFT's own `save_pretrained`, wrote.

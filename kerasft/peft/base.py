@@ -191,6 +191,10 @@ class Method(abc.ABC):
         with swapped_in(self._all_merged()):
             yield
 
+    def validated(self) -> contextlib.AbstractContextManager[None]:
+        """The model computes what would be exported inside; by default its backbone is `merged`."""
+        return self.merged()
+
     def merge(self) -> None:
         """The backbone's weights hold base and adapter from here on: for a model that does not train."""
         for variable, value in self._all_merged():

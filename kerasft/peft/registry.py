@@ -11,7 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.savable import lora_layers
 from kerasft.peft.adalora import Adalora
-from kerasft.peft.adapter_files import Adapter, read_adapter
+from kerasft.peft.adapter_files import Adapter, packing_of, read_adapter
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import new_pooler
 from kerasft.peft.bitfit import Bitfit
@@ -26,12 +26,14 @@ from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
 from kerasft.peft.prefix import PrefixTuning
 from kerasft.peft.prompt import Prompt, PTuning
+from kerasft.peft.qlora import Qlora
 from kerasft.peft.staying import staying_layers
 from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
-_KINDS = (Lora, Bitfit, Layernorm, Ia3, BottleneckAdapters, Dora, Adalora, Vera, Pissa, PrefixTuning, Prompt, PTuning)
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
+_OF_PAIRS = (Lora, Dora, Adalora, Vera, Pissa, Qlora)
+_OTHERS = (Bitfit, Layernorm, Ia3, BottleneckAdapters, PrefixTuning, Prompt, PTuning)
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (*_OF_PAIRS, *_OTHERS)}
 
 
 def put_method(
@@ -101,6 +103,11 @@ def _check_plain(config: Config, model: keras.Model, backbone: keras.Model) -> N
 def _adapter_of(folder: str, config: Config, digests: Mapping[str, str] | None) -> Adapter:
     """An adapter to start from, which was trained beside this preset. Raises UserError."""
     start, preset = read_adapter(folder), config.model.preset
+    if start.facts and start.packing != (ours := packing_of(config.model.peft)):
+        raise UserError(
+            f"model.peft.start: {start.folder} was trained beside {start.packing or 'whole'} weights, and model.peft "
+            f"has {ours or 'whole'} ones, which are another base; set model.peft to what it was trained with"
+        )
     for part, its, ours in (
         ("beside other weights than those", start.base, (digests or {}).get("base")),
         ("with another tokenizer than that", start.tokenizer, (digests or {}).get("tokenizer")),

@@ -132,7 +132,11 @@ def _check_alike(adapters: Sequence[Adapter]) -> None:
             raise UserError(f"{each.folder} has biases, which are not added; train it with bias: none")
         if NEW_ROWS in each.tensors:
             raise UserError(f"{each.folder} has tokens of its own, which can't be added")
-        for what, one, other in (("base", first.base, each.base), ("tokenizer", first.tokenizer, each.tokenizer)):
+        for what, one, other in (
+            ("base", first.base, each.base),
+            ("base (quantization)", first.packing, each.packing),
+            ("tokenizer", first.tokenizer, each.tokenizer),
+        ):
             if one != other:
                 raise UserError(f"{each.folder} is of another {what} than {first.folder}; they can't be added")
 

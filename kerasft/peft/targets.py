@@ -60,7 +60,7 @@ def find_targets(
     every = [target for target in linear_layers(backbone) if id(target.layer.kernel) in read]
     last = first_depth(backbone, layers)
     if which == "all_linear":
-        found = [target for target in every if _in_blocks(target, backbone)]
+        found = [target for target in every if in_blocks(target, backbone)]
     elif which == "attention":
         found = [target for target in every if _attends(target)]
     elif which == "query_value":
@@ -137,7 +137,8 @@ def first_depth(backbone: keras.Model, layers: str) -> int:
     return blocks - count + 1
 
 
-def _in_blocks(target: Target, backbone: keras.Model) -> bool:
+def in_blocks(target: Target, backbone: keras.Model) -> bool:
+    """Whether a layer is one of the transformer layers'."""
     return 1 <= target.depth <= len(transformer_blocks(backbone)) and "/" in target.path
 
 

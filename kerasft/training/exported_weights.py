@@ -27,5 +27,5 @@ def exported_weights(optimizer: keras.optimizers.Optimizer, method: Method | Non
         for _, table in optimizer.deferred:
             inside.enter_context(table.up_to_date(optimizer.iterations.value))
         if method is not None:
-            inside.enter_context(method.merged())
+            inside.enter_context(method.validated())
         yield

@@ -107,7 +107,7 @@ class FittedHead:
     def _fit(self) -> None:
         plan, merged = self.plan, contextlib.nullcontext()
         if plan.method is not None:
-            merged = plan.method.merged()
+            merged = plan.method.validated()
         with bfloat16_products(rewrites(self.training.precision)), merged:
             if not self.few and not self.left_out_only:
                 fit_head(plan.model, plan.train, *self._reading)

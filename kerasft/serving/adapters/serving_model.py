@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
-from kerasft.peft.adapter_files import Adapter, read_adapter
+from kerasft.peft.adapter_files import Adapter, packing_of, read_adapter
 from kerasft.runs import Run
 from kerasft.serving.drift.reference import SIGNATURE
 from kerasft.serving.servable_graph import METHODS
@@ -113,6 +113,11 @@ def _source(name: str, place: str) -> Source:
         raise UserError(
             f"{key}: {folder} is of {what}, which changes weights of the base itself, so that others can't share it; "
             "export it by itself, or train with lora"
+        )
+    if packing := packing_of(section):
+        raise UserError(
+            f"{key}: {folder} was trained beside weights in {packing}, which others' base has not; export it by "
+            "itself, or train with lora"
         )
     task = create_task(run.config, run.load_state())
     if task.writes:

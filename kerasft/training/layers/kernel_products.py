@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasft.kernels import operations
 from kerasft.models.shapes import static_size
 from kerasft.peft.forms import adapter_of
+from kerasft.peft.packed_kernels import PackedKernel
 from kerasft.training.layers.precision import product_type
 
 # `ready`: kernels in the form of products, by the variable's id; `together`: what their gradients are made of; replicas
@@ -84,7 +85,8 @@ def by_cast(x: tf.Tensor, kernel: tf.Tensor, cast: tf.Tensor) -> tf.Tensor:
 def in_form_of_products(layers: Sequence[keras.layers.Layer]) -> Iterator[None]:
     """Kernels of Dense and EinsumDense layers are in the form that products inside read."""
     if product_type() == tf.bfloat16:
-        kernels = {id(dense.kernel): as_matrix(dense) for dense in layers}
+        own = [dense for dense in layers if not isinstance(dense.kernel, PackedKernel)]
+        kernels = {id(dense.kernel): as_matrix(dense) for dense in own}
         _traced.ready = {
             key: operations.pack(kernel) if multiplies(kernel) else tf.cast(kernel, tf.bfloat16)
             for key, kernel in kernels.items()
