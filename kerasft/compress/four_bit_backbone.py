@@ -18,6 +18,7 @@ from kerasft.models.blocks import dense_layers, transformer_blocks
 from kerasft.models.layer_classes import Form, as_classes
 from kerasft.models.presets.four_bits import FourBits, nearest
 from kerasft.models.presets.narrow_weights import digest
+from kerasft.peft.targets import contracted_axes
 
 BATCH = 8  # rows
 # A normalisation, and the layers that alone read what it gives (KerasHub's Llama and its kin).
@@ -103,14 +104,9 @@ def four_bit_backbone(source: Source, rounding: str, rows: int) -> tuple[keras.M
 
 def matrix_of(layer: Any) -> np.ndarray:
     """(inputs, outputs) of a dense layer. Raises UserError: its inputs are not the first axes of its kernel."""
-    kernel = keras.ops.convert_to_numpy(layer.kernel)
-    axes = 1
-    if isinstance(layer, keras.layers.EinsumDense):
-        inputs, weights, outputs = layer.equation.replace("->", ",").split(",")
-        summed = [axis for axis in weights if axis in inputs and axis not in outputs]
-        axes = len(summed)
-        if list(weights[:axes]) != summed or not inputs.endswith("".join(summed)):
-            raise UserError(f"storage=int4: {layer.path} ({layer.equation}) is not known here; use storage=int8")
+    kernel, axes = keras.ops.convert_to_numpy(layer.kernel), contracted_axes(layer)
+    if not axes:
+        raise UserError(f"storage=int4: {layer.path} ({layer.equation}) is not known here; use storage=int8")
     return kernel.reshape(int(np.prod(kernel.shape[:axes])), -1)
 
 

@@ -89,6 +89,19 @@ class DistilConfig(CompressConfig):
     )
 
 
+class PruneWeightsConfig(CompressConfig):
+    """Train on while a share of the weights becomes zero; keys of the config, such as training.epochs=5, change it."""
+
+    method: Literal["prune_weights"] = Field(description="How the run becomes smaller.")
+    sparsity: float = Field(0.5, gt=0, lt=1, description="Share of zeros in each matrix at the end.")
+    by: Literal["magnitude", "movement"] = Field(
+        "magnitude",
+        description="What becomes zero: magnitude, the smallest weights; movement, those that training moves to zero.",
+    )
+    prune_from: float = Field(0.1, ge=0, lt=1, description="Share of the steps before the first zeros.")
+    prune_until: float = Field(0.7, gt=0, le=1, description="Share of the steps after which masks stay.")
+
+
 class AutoConfig(CompressConfig):
     """Take the steps that cost least, one after the other, as long as no more than max_loss is lost."""
 
@@ -107,9 +120,10 @@ METHODS: dict[str, type[CompressConfig]] = {
     "quantize": QuantizeConfig,
     "feedforward": FeedForwardConfig,
     "drop_layers": DropLayersConfig,
+    "prune_weights": PruneWeightsConfig,
     "auto": AutoConfig,
 }
-TRAINS = ("distil",)  # methods that take keys of the config, since they train
+TRAINS = ("distil", "prune_weights")  # methods that take keys of the config, since they train
 
 
 def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:

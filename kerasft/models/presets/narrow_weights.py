@@ -70,6 +70,18 @@ def narrow_preset(folder: Path, storage: str, known: Mapping[str, FourBits] | No
         path.write_text(json.dumps({**config, STORAGE: storage}, indent=4), encoding="utf-8")
 
 
+def packed_preset(folder: Path) -> None:
+    """Packs the weights of a preset in KerasHub's form as they are, which makes files with many zeros smaller.
+
+    Raises:
+        UserError: the weights are in several files.
+    """
+    file = folder / "model.weights.h5"
+    if not file.is_file():
+        raise UserError(f"method=prune_weights: {folder} has its weights in several files, and one is packed; leave it")
+    _rewrite(file, lambda group, arrays: arrays)
+
+
 def storage_of(folder: Path) -> str | None:
     """How the weights of a preset in KerasHub's form are stored: `float16`, `int8` or `int4`; None: as Keras does."""
     import h5py
