@@ -124,6 +124,18 @@ def test_halved_feed_forward_layers_are_smaller_matrices_as_a_profile_says(here,
     assert compression("thin")["agreement"] >= 0.9
 
 
+def test_a_pruned_run_has_its_zeros_on_disk_and_a_smaller_file(here):
+    words = ("sparsity=0.7", "name=sparse", "training.epochs=1", "model.peft.every=1")
+    assert compress("method=prune_weights", *words) == 0
+    assert compression("sparse")["settings"]["sparsity"] == 0.7
+    figures = json.loads(Path("runs/sparse/metrics.json").read_text())
+    assert figures["model"]["peft"]["sparsity"] == pytest.approx(0.7, abs=0.01)
+    assert not Path("runs/sparse/adapter").exists()
+    model = Run.open(Path("runs/sparse")).load().model
+    kernels = [weight for weight in model.weights if "query/kernel" in weight.path]
+    assert [np.mean(kernel.numpy() == 0) for kernel in kernels] == pytest.approx([0.7] * 2, abs=0.01)
+
+
 def test_steps_are_taken_as_long_as_no_more_is_lost_than_allowed(here, capsys):
     assert compress("max_loss=30", "name=small") == 0
     walk = compression("small")["walk"]
