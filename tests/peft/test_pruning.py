@@ -28,10 +28,10 @@ def test_zeros_stay_zero_through_training_and_a_resume(tiny_bert, prepared, by):
     state = [variable.numpy() for variable in [*run.model.variables, *run.optimizer.variables]]
     run.go_on(4, 8)
     kernels = [kernel.numpy() for kernel in method.kernels]
-    assert [np.mean(kernel == 0) for kernel in kernels] == pytest.approx([0.6] * len(kernels), abs=0.01)
+    assert [np.mean(mask.numpy() == 0) for mask in method.masks] == pytest.approx([0.6] * len(kernels), abs=0.01)
     assert method.figures["sparsity"] == pytest.approx(0.6, abs=0.01)
     for kernel, mask in zip(kernels, method.masks):
-        np.testing.assert_array_equal(kernel == 0, mask.numpy() == 0)
+        assert (kernel[mask.numpy() == 0] == 0).all()
     # What a checkpoint has is enough to come to the same bits.
     assert {id(mask) for mask in (*method.masks, *method.movements)} == {id(each) for each in method.untrained}
     for variable, value in zip([*run.model.variables, *run.optimizer.variables], state):
