@@ -155,16 +155,26 @@ def room(file_or_module: str) -> str:
     return parts[0] if parts and parts[0] != "__init__" else ""
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Modules of the package that a file imports, lazily or not; names that only a type checker reads are left out."""
-    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in parsed()}
-    unread = {id(inner) for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
+@functools.cache
+def modules() -> frozenset[str]:
+    return frozenset(file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in parsed())
+
+
+@functools.cache
+def imports() -> dict[str, tuple[str, ...]]:
+    """Modules of the package that each file imports, lazily or not; what only a type checker reads is left out."""
+    return {file: tuple(_imports(tree)) for file, tree in parsed().items()}
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    found = list(ast.walk(tree))
+    unread = {id(inner) for node in found if _for_types(node) for inner in ast.walk(node)}
+    for node in found:
         if id(node) in unread:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kerasft":
             inner = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from (module if module in modules else node.module for module in inner)
+            yield from (module if module in modules() else node.module for module in inner)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "kerasft")
 
@@ -182,8 +192,8 @@ def test_imports_point_down():
     """The package's own name and version are everybody's; what it offers is imported when it is asked for."""
     upward = [
         f"{file} imports {module}"
-        for file, tree in parsed().items()
-        for module in imports(tree)
+        for file, found in imports().items()
+        for module in found
         if room(file) and room(module) and room(file) != room(module) and RANK[room(file)] >= RANK[room(module)]
     ]
     assert upward == []
@@ -192,9 +202,9 @@ def test_imports_point_down():
 def test_no_two_folders_import_each_other():
     """Below the ranks, too: not the folders within a folder."""
     arrows: dict[str, set[str]] = {}
-    for file, tree in parsed().items():
+    for file, found in imports().items():
         folder = str(Path(file).parent)
-        for module in imports(tree):
+        for module in found:
             path = Path(*module.split("."))
             other = str(path if (ROOT / path).is_dir() else path.parent)
             if other != folder and "kerasft" not in (folder, other):  # files at the top have ranks of their own
