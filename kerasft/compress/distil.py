@@ -43,7 +43,7 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     values["training"]["objective"] = {
         "name": "distillation",
         "teacher": str(parent.folder),
-        **settings.model_dump(include={"alpha", "temperature", "hidden"}),
+        **settings.model_dump(include={"alpha", "temperature", "hidden", "relations"}),
     }
     values["training"]["fit_head"] = False
     return override_config(Config.model_validate(values), overrides)

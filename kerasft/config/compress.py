@@ -87,6 +87,9 @@ class DistilConfig(CompressConfig):
     hidden: float = Field(
         0.0, ge=0, description="Weight of how far the hidden states of a text are from the teacher's; 0: not compared."
     )
+    relations: float = Field(
+        0.0, ge=0, description="Weight of how far attention relations are from the teacher's (MiniLM); 0: not compared."
+    )
 
 
 class PruneWeightsConfig(CompressConfig):

@@ -155,7 +155,15 @@ def test_layers_that_matter_least_go(here, capsys):
 
 
 def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here, monkeypatch, capsys):
-    words = ("method=distil", "layers=1", "hidden=0.5", "name=student", "training.steps=4", "training.epochs=null")
+    words = (
+        "method=distil",
+        "layers=1",
+        "hidden=0.5",
+        "relations=0.5",
+        "name=student",
+        "training.steps=4",
+        "training.epochs=null",
+    )
     from kerasft.compress import distil
 
     def killed(*arguments, **options):
