@@ -89,7 +89,8 @@ def relations_of(teacher: keras.Model, student: keras.Model) -> tuple[float, flo
     vectors = keras.Model(student.inputs, relations.vectors)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(Teacher(teacher).distance(relations, vectors(inputs), inputs))
-    gradients = tape.gradient(loss, student.trainable_variables, unconnected_gradients="zero")
+    # What lies above the highest layer's attention has none.
+    gradients = [each for each in tape.gradient(loss, student.trainable_variables) if each is not None]
     # What stands behind a text is of no matter.
     inputs["token_ids"] = tf.where(inputs["padding_mask"] == 1, inputs["token_ids"], 3)
     again = tf.reduce_sum(Teacher(teacher).distance(relations, vectors(inputs), inputs))

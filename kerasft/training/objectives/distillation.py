@@ -56,8 +56,7 @@ class Distillation(Objective):
         alpha: share of the teacher, 0 to 1; 0 is the task's loss.
         temperature: above 0; the higher, the more the unlikely classes count.
         hidden: weight of the vectors' distance; 0: they are not compared.
-        relations: weight of the relations' distance; 0: they are not compared.
-        relation_teacher: the teacher as a model of the same tokens; needed for `relations`.
+        relations: the teacher's attention relations with their weight; None: they are not compared.
 
     Raises:
         UserError: a number is out of its range, or the task's outputs can't be compared.
@@ -72,8 +71,7 @@ class Distillation(Objective):
         alpha: float = 0.5,
         temperature: float = 2.0,
         hidden: float = 0.0,
-        relations: float = 0.0,
-        relation_teacher: keras.Model | None = None,
+        relations: RelationTeacher | None = None,
     ):
         super().__init__(model, task)
         if not 0 <= alpha <= 1:
@@ -86,14 +84,10 @@ class Distillation(Objective):
                 "for texts or tokens with labels, for numbers, spans and embeddings"
             )
         self.teacher, self.alpha, self.temperature, self.hidden = teacher, alpha, temperature, hidden
-        self.relations = relations
-        self._relations = self._relation_teacher = None
+        self._relation_teacher, self._relations = relations, None if relations is None else Relations(model)
         more = [head_vectors(model)] if hidden else []
-        if relations:
-            if relation_teacher is None:
-                raise UserError("distillation: relations needs relation_teacher, the teacher as a model")
-            self._relations, self._relation_teacher = Relations(model), RelationTeacher(relation_teacher)
-            self._relation_teacher.shared_heads(self._relations)
+        if relations is not None and self._relations is not None:
+            relations.shared_heads(self._relations)
             more.append(self._relations.vectors)
         self._with_more = keras.Model(model.inputs, [model.output, *more]) if more else None
 
@@ -129,7 +123,7 @@ class Distillation(Objective):
             loss += self.hidden * tf.reduce_sum(apart * weights)
         if self._relations is not None and self._relation_teacher is not None:
             apart = self._relation_teacher.distance(self._relations, more[-1], inputs)
-            loss += self.relations * tf.reduce_sum(apart * weights)
+            loss += self._relation_teacher.weight * tf.reduce_sum(apart * weights)
         return loss
 
     def _soft(self, teacher: tf.Tensor, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,7 @@ class Relations:
                 "none; set it to 0"
             )
         self._attention = layers[-1]._self_attention_layer
-        self.vectors = layers[-1].input
+        self.vectors = keras.tree.flatten(layers[-1].input)[0]  # beside it, the mask of padding
         self.width, self.heads = int(self.vectors.shape[-1]), int(layers[-1].num_heads)
 
     def logits(self, vectors: tf.Tensor, heads: int) -> list[tf.Tensor]:
@@ -68,10 +68,11 @@ class Teacher:
 
     Args:
         model: the teacher; it reads the tokens that the student does.
+        weight: of their distance in a loss.
     """
 
-    def __init__(self, model: keras.Model):
-        self.relations = Relations(model)
+    def __init__(self, model: keras.Model, weight: float = 1.0):
+        self.relations, self.weight = Relations(model), weight
         self._vectors = keras.Model(model.inputs, self.relations.vectors)
         self._vectors.trainable = False
 

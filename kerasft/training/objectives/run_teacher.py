@@ -18,6 +18,7 @@ from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.distillation import Distillation, head_vectors
+from kerasft.training.objectives.relations import Teacher as RelationTeacher
 
 BATCH = 64  # rows a call of the teacher
 
@@ -84,8 +85,10 @@ def taught_by_run(section: DistillationConfig) -> MakeObjective:
                 "relations are those of one text; set data.batching to pad, or relations to 0"
             )
         teacher = RunTeacher(Path(section.teacher), task, section.hidden > 0, section.relations > 0)
-        settings = section.model_dump(include={"alpha", "temperature", "hidden", "relations"})
-        beside = Run.open(Path(section.teacher)).load().model if section.relations else None
-        return Distillation(model, task, teacher=teacher, relation_teacher=beside, **settings)
+        settings = section.model_dump(include={"alpha", "temperature", "hidden"})
+        relations = None
+        if section.relations:
+            relations = RelationTeacher(Run.open(Path(section.teacher)).load().model, section.relations)
+        return Distillation(model, task, teacher=teacher, relations=relations, **settings)
 
     return make
