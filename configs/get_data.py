@@ -54,6 +54,16 @@ def clinc150(fetch: Fetch) -> Splits:
     return {"train": rows("train"), "validation": rows("val"), "test": rows("test")}
 
 
+def davidson(fetch: Fetch) -> Splits:
+    """The source has no splits: a tenth of the tweets, chosen by their digest, is for test, another for validation."""
+    splits: dict[str, Rows] = {"train": [], "validation": [], "test": []}
+    for row in csv.DictReader(io.StringIO(fetch("data/labeled_data.csv"), newline="")):
+        tenth = hashlib.sha256(row["tweet"].encode()).digest()[0] % 10
+        label = ("hate", "offensive", "neither")[int(row["class"])]
+        splits[("test", "validation")[tenth] if tenth < 2 else "train"].append({"text": row["tweet"], "label": label})
+    return dict(splits)
+
+
 def go_emotions(fetch: Fetch) -> Splits:
     names = fetch("data/original/labels.txt").split()
 
@@ -213,6 +223,12 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
         "6e7ecf54c9f169215b4b8c18995c7aac74117127",
         dailydialog,
         {"train": 951, "validation": 995, "test": 996},
+    ),
+    "davidson": (  # was measured on another draw of the same shares
+        "t-davidson/hate-speech-and-offensive-language",
+        "6a1e3f02522963d820e302c3ad48b189552c143b",
+        davidson,
+        {"train": 19826, "validation": 2479, "test": 2478},
     ),
     "go_emotions": (
         "monologg/GoEmotions-pytorch",

@@ -30,7 +30,7 @@ from kerasft.models.blocks import set_trainable
 from kerasft.models.dtype_policy import dtype_policy
 from kerasft.models.named_weights import by_path, load_variables, save_values, save_variables
 from kerasft.models.parts import Part, load_parts
-from kerasft.models.presets.facts import FACTS, facts_file
+from kerasft.models.presets.facts import FACTS, HEAD_FILE, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
 from kerasft.models.savable import SavableParts, variables_of
@@ -43,7 +43,7 @@ from kerasft.peft.prompt import add_prompt, prompted
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
 
-HEAD = "head.weights.npz"
+HEAD = HEAD_FILE
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ def _with_method(assembled: Assembled, config: Config, digests: Mapping[str, str
     task, model, backbone = assembled.task, assembled.model, assembled.backbone
     assert task is not None  # `with_head` knows it
     method = put_method(config, model, backbone, digests, fresh, head_of(assembled), task.state.get("labels"))
+    if assembled.tokenizer is not None:
+        method.read_tokenizer(assembled.tokenizer)
     if task.writes and not method.generates:
         raise UserError(f"model.peft.method: {method.name} is not for {config.task.name}, which writes; use lora")
     assembled = replace(assembled, method=method, digests=digests)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
-from kerasft.inference.export import AdaptersExport
+from kerasft.inference.export import AdaptersExport, Export, is_export
 from kerasft.inference.predictor import one_adapter, open_model
 from kerasft.inference.remote import Remote, is_address, read_token
 from kerasft.inference.untrained import Untrained, by_labels
+from kerasft.prompting.label_requests import label_list
 from kerasft.tasks.registry import create_task
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="a run, saved_models/NAME[/VERSION or /litert], a config: its preset untrained, "
         "http://HOST:8501/v1/models/NAME, or with --labels a preset",
     )
-    parser.add_argument("--labels", metavar="A,B", help="classify by these labels, with a preset as it is")
+    parser.add_argument("--labels", metavar="A,B", help="by these labels: a preset, or an export with export.labels")
     parser.add_argument("--template", help="with --labels: see prompting.template")
     parser.add_argument("--input", required=True, help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
@@ -49,15 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
     if is_address(args.model):
-        if args.index is not None:
-            parser.error("--index: for a model on this machine, not for one on a server")
-        if args.precision != PRECISIONS[0]:
-            parser.error("--precision: for a model on this machine, not for one on a server")
-        if args.labels is not None or args.template is not None:
-            parser.error("--labels and --template: for a preset on this machine, not for a model on a server")
-        request = (args.model, args.input, args.format, args.batch_size, args.token_file, args.ca, args.verbose)
-        request += (args.adapter,)
-        return run_program(lambda: predict_remote(*request))
+        return run_program(asked_server(parser, args))
     for option in ("token_file", "ca"):
         if getattr(args, option) is not None:
             parser.error(f"--{option.replace('_', '-')}: for a model on a server, not for one on this machine")
@@ -70,12 +64,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     ask = (args.input, args.format, args.batch_size, args.index, args.top, args.verbose)
     ask += (args.precision, args.trust, args.adapter)
     if args.labels is not None:
-        return run_program(lambda: predict(by_labels(args.model, args.labels, args.template), *ask))
+        return run_program(lambda: predict(labelled(args.model, args.labels, args.template), *ask))
     return run_program(lambda: predict(Path(args.model), *ask))
 
 
+def asked_server(parser: Parser, args: argparse.Namespace) -> Callable[[], int]:
+    """What asks a server; an option that is for a model on this machine ends the program."""
+    if args.index is not None:
+        parser.error("--index: for a model on this machine, not for one on a server")
+    if args.precision != PRECISIONS[0]:
+        parser.error("--precision: for a model on this machine, not for one on a server")
+    if args.template is not None:
+        parser.error("--template: for a preset on this machine, not for a model on a server")
+    if args.labels is not None and args.adapter is not None:
+        parser.error("--adapter: of an export with several, and --labels are for one with export.labels")
+
+    def connect() -> Remote:
+        token, labels = args.token_file and read_token(args.token_file), args.labels and label_list(args.labels)
+        return Remote(args.model, token, args.ca, args.adapter, labels or ())
+
+    return lambda: predict_remote(connect, args.input, args.format, args.batch_size, args.verbose)
+
+
+def labelled(model: str, labels: str, template: str | None) -> Untrained | Export:
+    """What answers by `--labels`: an export with `export.labels`, or a preset."""
+    if not is_export(Path(model)):
+        return by_labels(model, labels, template)
+    if template is not None:
+        raise UserError(f"--template: {model} has those that it was exported with; leave it out")
+    export = Export.open(Path(model))
+    if isinstance(export, AdaptersExport):
+        raise UserError(f"--labels: {model} has adapters with labels of their own; leave it out")
+    return export.by_labels(label_list(labels))
+
+
 def predict(
-    model: Path | Untrained,
+    model: Path | Untrained | Export,
     source: str,
     format: str,
     batch_size: int,
@@ -90,7 +114,9 @@ def predict(
     for option, value in (("--batch-size", batch_size), ("--top", top)):
         if value < 1:
             raise UserError(f"{option}: {value} is too few; use 1 or more")
-    opened = model if isinstance(model, Untrained) else one_adapter(open_model(model, trust=trust), model, adapter)
+    opened = (
+        model if isinstance(model, (Untrained, Export)) else one_adapter(open_model(model, trust=trust), model, adapter)
+    )
     if isinstance(opened, AdaptersExport):
         return predict_by_row(opened, source, format, batch_size, verbose)
     task = create_task(opened.config)
@@ -135,23 +161,14 @@ def predict_by_row(export: AdaptersExport, source: str, format: str, batch_size:
     return 0
 
 
-def predict_remote(
-    address: str,
-    source: str,
-    format: str,
-    batch_size: int,
-    token_file: Path | None,
-    ca: Path | None,
-    verbose: bool,
-    adapter: str | None = None,
-) -> int:
+def predict_remote(connect: Callable[[], Remote], source: str, format: str, batch_size: int, verbose: bool) -> int:
     """Streams through a server: a few batches are under way while the next are read."""
     if batch_size < 1:
         raise UserError(f"--batch-size: {batch_size} is too few; use 1 or more")
     terminal = Terminal(verbose)
     records = read_input(source, format, Reading(remark=terminal.line))
     quiet_tensorflow(verbose)
-    with Remote(address, token_file and read_token(token_file), ca, adapter) as remote:
+    with connect() as remote:
         for answer in remote.answers(records, batch_size):
             terminal.result(json.dumps(answer, ensure_ascii=False))
     return 0

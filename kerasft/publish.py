@@ -13,6 +13,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.errors import UserError
 from kerasft.inference.export import find_export, remove_drafts
 from kerasft.invocation import command, install_command
+from kerasft.run_card import write_card_of_adapters
 from kerasft.serving.adapter_facts import INPUT, samples_of
 from kerasft.serving.adapters.serving_model import find_sources
 
@@ -75,6 +76,8 @@ def publish_adapters(
         terminal,
         identity if once else None,
     )
+    runs = {each.name: each.run for each in sources}
+    terminal.file("card", write_card_of_adapters(name, runs, target))
     tasks = {each.name: create_task(each.run.config, each.run.load_state()) for each in sources}
     rows = samples_of({adapter: task.sample() for adapter, task in tasks.items()})["serving_default"]
     tell_how_to_serve(version, {key: texts[0] for key, texts in rows.items()}, terminal)

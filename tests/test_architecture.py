@@ -47,7 +47,8 @@ RANKS = (
     ("keras_models",),
     ("results",),
     ("named_runs",),
-    ("publish", "run_card"),
+    ("publish",),
+    ("run_card",),
     ("inference",),
     ("serving",),
     ("attribution",),
@@ -66,7 +67,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "json_lines", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("drafts",),
     ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
@@ -89,19 +90,21 @@ MANY_PARAMETERS: dict[str, int] = {
     "kerasft/kernels/operations.py:attention": 8,
     "kerasft/kernels/operations.py:residual_norm": 8,
     "kerasft/predict.py:predict": 10,
-    "kerasft/predict.py:predict_remote": 8,
     "kerasft/training/layers/packed_layers.py:_Decoder.call": 12,  # KerasHub's own signature
 }
 
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
-SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "calibrates")
+SECTION = (
+    "name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "grows_types", "calibrates", "writes",
+)  # fmt: skip
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
     "kerasft/models/presets/masked_lm_weights.py": "which task a saved head is of",
     "kerasft/compress/distil.py": "whether a student starts from a run of its own task",
     "kerasft/training/objectives/run_teacher.py": "whether a teacher is of the student's task",
+    "kerasft/prompting/entailment.py": "whether a preset is a run that classifies pairs",
     "kerasft/prompting/registry.py": "which task a preset was trained for; a method of prompting has its name",
     "kerasft/training/starts.py": "which task a saved head is of",
 }

@@ -18,7 +18,8 @@ from kerasft.training.layers.perturbed_embeddings import TokenEmbeddings, added
 
 TOKENS_AT_ONCE = 1 << 11  # of one call of the model, padding included
 MASKS = ("[MASK]", "<mask>")  # how families spell the token that hides others
-_INPUTS = ("token_ids", "padding_mask", "segment_ids")
+WRITTEN = "written"  # 1 at tokens that a decoder reads, 0 at those of its encoder
+_INPUTS = ("token_ids", "padding_mask", "segment_ids", WRITTEN)
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -43,7 +44,7 @@ class VectorModel:
         index, weights = tf.TensorSpec([None, None, None], tf.int32), tf.TensorSpec([None, None], tf.float32)
         base, numbers = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)
         graph = lambda function, *specs: tf.function(function, input_signature=specs, autograph=False)  # noqa: E731
-        self._logits = graph(lambda features: self.model(dict(features), training=False), features)
+        self._logits = graph(self.call, features)
         self._scores = graph(self._score, features, index, weights)
         self._along = graph(self.integrate, features, base, index, weights, numbers, numbers)
         self._at_input = graph(self.gradient_at_input, features, index, weights)
@@ -138,8 +139,22 @@ class VectorModel:
         return features, tf.constant(index), tf.constant(weights)
 
     # Graphs.
-    def _score(self, features: Batch, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        logits = self.model(dict(features), training=False)
+    def call(self, features: Batch, change: tf.Tensor | None = None) -> tf.Tensor:
+        """Logits of features.
+
+        Args:
+            features: (rows, length) each.
+            change: (rows, length, width) is added to the vectors of tokens.
+        """
+        if change is None:
+            return self.model(dict(features), training=False)
+        with self.embeddings.installed(), added(change):
+            return self.model(dict(features), training=False)
+
+    def _score(
+        self, features: Batch, index: tf.Tensor, weights: tf.Tensor, change: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        logits = self.call(features, change)
         return tf.reduce_sum(tf.gather_nd(logits, index, batch_dims=1) * weights, 1)  # (rows, k) -> (rows,)
 
     def _vectors(self, token_ids: tf.Tensor) -> tf.Tensor:
@@ -151,8 +166,7 @@ class VectorModel:
         """(rows,) scores where `change` is added to the vectors, and their gradients, like `change`."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(change)
-            with self.embeddings.installed(), added(change):
-                scores = self._score(features, index, weights)
+            scores = self._score(features, index, weights, change)
         return scores, tf.convert_to_tensor(tape.gradient(scores, change))
 
     def integrate(
@@ -180,8 +194,7 @@ class VectorModel:
     def gradient_at_input(self, features: Batch, index: tf.Tensor, weights: tf.Tensor) -> Any:
         vectors = self._vectors(features["token_ids"])
         scores, gradients = self._gradients(features, tf.zeros_like(vectors), index, weights)
-        with self.embeddings.installed(), added(-vectors):
-            zeros = self._score(features, index, weights)
+        zeros = self._score(features, index, weights, -vectors)
         mask = tf.cast(features["padding_mask"], tf.float32)
         return tf.reduce_sum(vectors * gradients, -1) * mask, scores, zeros
 

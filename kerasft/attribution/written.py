@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from kerasft.attribution.base import Question
 from kerasft.attribution.explainer import Asked, Explainer, Row
-from kerasft.attribution.vectors import VectorModel
+from kerasft.attribution.vectors import Batch, VectorModel
 from kerasft.attribution.words import Word, split_words, words_of, words_of_tokens
 from kerasft.errors import UserError
 from kerasft.tasks.base import Explained
@@ -19,8 +19,19 @@ from kerasft.tasks.base import Explained
 if TYPE_CHECKING:
     from kerasft.runs import Trained
 
-INPUTS = ("prompt", "written")
 MOST_TOKENS = 32  # of an answer that are explained: each takes a call of the model of its own
+
+
+class Prompt(NamedTuple):
+    """What a model reads before it writes.
+
+    Attributes:
+        read: ids of the tokens of the text.
+        begin: ids that a decoder with an encoder begins with; none of a decoder alone.
+    """
+
+    read: np.ndarray
+    begin: np.ndarray
 
 
 class WrittenExplainer(Explainer):
@@ -33,14 +44,28 @@ class WrittenExplainer(Explainer):
         trained: a run's model of a task that writes with a decoder alone.
     """
 
+    names: tuple[str, str] = ("prompt", "written")
+
     def __init__(self, trained: Trained):
-        self.task, self.preprocessor, self.keras_model = trained.task, trained.preprocessor, trained.model
-        self.inputs = INPUTS
+        self._prepare(trained)
         pad_values = {"token_ids": self.preprocessor.begin, "padding_mask": 0}
         self.model = VectorModel(trained.model, pad_values, self.preprocessor.end)
-        names = self.preprocessor.inputs
-        spec = [{name: tf.TensorSpec([None], tf.string) for name in names}]
+
+    def _prepare(self, trained: Trained) -> None:
+        self.task, self.preprocessor, self.keras_model = trained.task, trained.preprocessor, trained.model
+        self.inputs = self.names
+        spec = [{name: tf.TensorSpec([None], tf.string) for name in self.preprocessor.inputs}]
         self._prompt = tf.function(self.preprocessor, input_signature=spec, autograph=False)
+
+    def _prompt_of(self, features: Batch) -> Prompt:
+        """What the model reads of the features of one row."""
+        ids = features["token_ids"].numpy()[0, : int(features["lengths"][0])]
+        return Prompt(ids, np.zeros(0, np.int32))
+
+    def _inputs(self, prompt: Prompt, written: Sequence[int]) -> tuple[dict[str, np.ndarray], int]:
+        """The inputs of one row before its next token, and at which place that is said."""
+        ids = np.concatenate([prompt.read, written]).astype(np.int32)
+        return {"token_ids": ids, "padding_mask": np.ones_like(ids)}, len(ids) - 1
 
     def ask(self, rows: Sequence[Row], label: str | None = None, contrast: str | None = None) -> list[list[Asked]]:
         """See `Explainer.ask`. Raises UserError: a label or a contrast is given."""
@@ -48,10 +73,10 @@ class WrittenExplainer(Explainer):
             raise UserError("--label and --contrast: for labels, and this model writes texts; leave them out")
         return [self._written(number, row) for number, row in enumerate(rows)]
 
-    def _written(self, number: int, row: Row) -> list[Asked]:
+    def _written(self, row_number: int, row: Row) -> list[Asked]:
         columns = {name: tf.constant([row[name]], tf.string) for name in self.preprocessor.inputs}
         features, generator = self._prompt(columns), self.task.generator
-        prompt = features["token_ids"].numpy()[0, : int(features["lengths"][0])]
+        prompt = self._prompt_of(features)
         written = []
         for token in generator.stream(features, generator.sampling_params(features)):
             written.append(int(token))
@@ -59,19 +84,20 @@ class WrittenExplainer(Explainer):
                 break
         located = self.preprocessor.token_offsets(columns)
         text, (whole, answer) = located.texts[0].numpy()[0].decode("utf-8"), self._spelt(written)
-        offsets = np.array([*located.offsets.to_list()[0], *answer], np.int64).reshape(-1, 2)
-        of_column = np.array([*located.column.to_list()[0], *([1] * len(written))], np.int64)
+        begin = [(0, 0)] * len(prompt.begin)
+        offsets = np.array([*located.offsets.to_list()[0], *begin, *answer], np.int64).reshape(-1, 2)
+        of_column = [*located.column.to_list()[0], *([-1] * len(begin)), *([1] * len(written))]
         words = [*words_of([text]), *(Word(1, *span) for span in split_words(whole))]
-        of_token = words_of_tokens(words, offsets, of_column)
-        ids = np.concatenate([prompt, written]).astype(np.int32)
+        of_token = words_of_tokens(words, offsets, np.array(of_column, np.int64))
         asked = []
-        for place, (token, (start, end)) in enumerate(zip(written, answer), len(prompt)):
-            inputs = {"token_ids": ids[:place], "padding_mask": np.ones(place, np.int32)}
-            index = np.array([[place - 1, token]])
-            question = Question(inputs, of_token[:place], len(words), index, np.ones(1))
+        for number, (token, (start, end)) in enumerate(zip(written, answer)):
+            inputs, place = self._inputs(prompt, written[:number])
+            index = np.array([[place, token]])
+            known = of_token[: len(inputs["token_ids"])]
+            question = Question(inputs, known, len(words), index, np.ones(1))
             facts = {"of": "token", "start": start, "end": end, "written": whole}
             explained = Explained(whole[start:end], 0, index, np.ones(1), facts)
-            asked.append(Asked(number, explained, question, (text, whole), words))
+            asked.append(Asked(row_number, explained, question, (text, whole), words))
         return asked
 
     def _spelt(self, tokens: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:

@@ -11,7 +11,7 @@ from kerasft.audit.figures import Figures, without
 from kerasft.audit.subject import Subject
 from kerasft.evaluation.calibration import expected_calibration_error, reliability_bins
 from kerasft.evaluation.robustness.base import Perturbation, changed
-from kerasft.evaluation.robustness.measure import compared
+from kerasft.evaluation.robustness.measure import compared, compared_numbers
 from kerasft.evaluation.robustness.registry import PERTURBATIONS
 from kerasft.evaluation.robustness.slices import clusters, length_parts, worst_slices
 from kerasft.evaluation.statistics import share
@@ -27,9 +27,11 @@ MOST_PAIRS = 6  # of a search
 
 def robustness(subject: Subject) -> Figures:
     """What each kind of change does to the answers."""
-    if not subject.task.judges:
-        return without(f"single answers of a {subject.task.config.task.name} are not compared")
-    found: Figures = {"rows": len(subject.rows), "changes": {}}
+    task = subject.task
+    if not (task.judges or task.answers_numbers):
+        return without(f"single answers of a {task.config.task.name} are not compared")
+    measure = "mean error" if task.answers_numbers else task.judged
+    found: Figures = {"rows": len(subject.rows), "measure": measure, "numbers": task.answers_numbers, "changes": {}}
     with subject.terminal.progress("robustness", len(PERTURBATIONS), unit="changes") as line:
         for number, perturbation in enumerate(PERTURBATIONS):
             found["changes"][perturbation.name] = _perturbed(subject, perturbation)
@@ -51,6 +53,9 @@ def _perturbed(subject: Subject, perturbation: Perturbation) -> Figures:
     before, right_before = subject.verdicts
     after, right_after = subject.judged(subject.predictor.answer([rows[number] for number in numbers]), numbers)
     mine = [before[number] for number in numbers]
+    if subject.task.answers_numbers:
+        numbers_before = [float(str(value)) for value in mine], [float(str(value)) for value in after]
+        return facts | compared_numbers(*numbers_before, right_before[numbers], right_after, seed)
     figures = compared(mine, after, right_before[numbers], right_after, seed)
     examples = [
         {
@@ -100,7 +105,8 @@ def slices(subject: Subject) -> Figures:
     sources = [str(row.get("where", "")).rpartition(":")[0] for row in subject.whole]
     if len(set(sources)) > 1:
         parts["source"] = sources
-    return worst_slices(subject.verdicts[1] >= 0.5, parts)
+    counted = f"{subject.task.judged} of at least 0.5" if subject.task.judged_in_parts else subject.task.judged
+    return {"measure": counted} | worst_slices(subject.verdicts[1] >= 0.5, parts)
 
 
 def calibration(subject: Subject) -> Figures:
@@ -118,15 +124,21 @@ def calibration(subject: Subject) -> Figures:
         "temperature": subject.task.state.get("temperature"),
         "reliability": bins,
     }
-    return found | {"unknown_texts": unknown_texts(subject.trained, subject.rows, subject.whole, subject.train)}
+    if subject.vectors is None or subject.trained is None:
+        return found | {"unknown_texts": None}
+    unknown = unknown_texts(subject.trained, subject.vectors, subject.rows, subject.whole, subject.train_vectors)
+    return found | {"unknown_texts": unknown}
 
 
 def attacks(subject: Subject) -> Figures:
     """How few changes of a text change its answer, where somebody searches for them."""
     if not subject.one_label or not subject.task.judges or subject.task.inputs != ("text",):
         return without("its answers are not one label of one text")
-    near = WordNeighbours(subject.predictor.explainer, (row["text"] for row in subject.train))
-    return {"kinds": {"characters": attacked(subject, misspellings), "words": attacked(subject, near)}}
+    kinds = {"characters": attacked(subject, misspellings)}
+    if subject.trained is not None:  # near words are those of its vectors
+        near = WordNeighbours(subject.predictor.explainer, (row["text"] for row in subject.train))
+        kinds["words"] = attacked(subject, near)
+    return {"kinds": kinds}
 
 
 def attacked(subject: Subject, candidates: Callable[[str], Sequence[str]]) -> Figures:

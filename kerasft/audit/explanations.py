@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from kerasft.attribution.base import Attributed, Question
 from kerasft.attribution.explainer import as_json
 from kerasft.attribution.registry import ATTRIBUTIONS, DEFAULT, create
-from kerasft.audit.figures import Figures, without
+from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.subject import Subject
 from kerasft.evaluation.intervals import bootstrap_interval
+from kerasft.evaluation.statistics import share
 from kerasft.explain import faithfulness as measure
 from kerasft.explain.mosaics import mosaics, share_inside
 from kerasft.explain.shortcuts import label_words, one_word_hidden
 from kerasft.explain.shortcuts import shortcuts as found_in
+from kerasft.explain.stability import new_head, stability
 
 SHOWN = 6  # texts whose words the page shows
 
@@ -21,8 +27,10 @@ def faithfulness(subject: Subject) -> Figures:
     """Whether each method's explanations are true of this model."""
     if not subject.task.explains:
         return without(f"answers of a {subject.task.config.task.name} are not explained word by word")
-    if subject.task.writes:
-        return without("what it writes is explained token by token, by kerasft explain")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
+    if not subject.rows:
+        return without("the rows of its data have no prompts to answer")
     model = subject.predictor.explainer.model
     questions = [asked.question for asked in subject.explained]
     if not questions:
@@ -44,12 +52,33 @@ def faithfulness(subject: Subject) -> Figures:
             line.update(len(rows))
     for name, figures in measure.faithfulness(rows, subject.settings.seed).items():
         found.setdefault(name, {}).update(figures)
+    stable = _stability(subject, questions, results)
+    for name, figure in stable.pop("methods", {}).items():
+        found[name]["stability"] = figure
+    inputs = subject.predictor.explainer.inputs
     shown = [
-        as_json(asked, result, DEFAULT, subject.task.inputs)
-        for asked, result in zip(subject.explained[:SHOWN], results[DEFAULT])
+        as_json(asked, result, DEFAULT, inputs) for asked, result in zip(subject.explained[:SHOWN], results[DEFAULT])
     ]
-    figures = {"rows": len(questions), "measured": len(rows), "methods": found}
+    figures = {"rows": len(questions), "measured": len(rows), "methods": found, "new_head": stable}
     return figures | {"mosaics": _mosaics(subject), "examples": shown}
+
+
+def _stability(
+    subject: Subject, questions: Sequence[Question], results: Mapping[str, Sequence[Attributed]]
+) -> dict[str, Any]:
+    """How alike explanations are under a new head, and how many of the answers it gives are the same."""
+    trained = subject.trained
+    if trained is None or subject.vectors is None or trained.model is not subject.predictor.explainer.model.model:
+        return without("for one label a text alone, a new last layer is fitted")
+    targets = np.asarray(subject.task.targets(subject.train_table))
+    known = targets < len(subject.task.state["labels"])
+    vectors, seed = subject.train_vectors[known], subject.settings.seed
+    before, _ = subject.vectors(subject.rows)
+    with new_head(trained.model, vectors, targets[known], seed):
+        after, _ = subject.vectors(subject.rows)
+        found = stability(subject.predictor.explainer.model, questions, results, seed)
+    same = int((before.argmax(-1) == after.argmax(-1)).sum())
+    return {"same_answers": share(same, len(before)), "train_rows": len(vectors), "methods": found}
 
 
 def _mosaics(subject: Subject) -> Figures | None:
@@ -79,6 +108,8 @@ def shortcuts(subject: Subject) -> Figures:
     """What each label hangs on."""
     if not subject.one_label or not subject.task.explains:
         return without("its answers are not one label of several")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
     asked, hidden, labels = [], [], []
     explainer, size = subject.predictor.explainer, 64
     with subject.terminal.progress("shortcuts", len(subject.rows), unit="texts") as line:

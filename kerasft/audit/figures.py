@@ -7,6 +7,9 @@ from typing import Any
 Figures = dict[str, Any]  # JSON-able
 
 
+NO_GRADIENTS = "an export has no gradients; audit the run that it is of"
+
+
 def without(reason: str) -> Figures:
     """A part that this run has nothing for."""
     return {"skipped": reason}

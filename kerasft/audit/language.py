@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasft.audit.figures import Figures, without
+from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.likelihood import CausalLikelihood, MaskedLikelihood
 from kerasft.audit.sets import read_pairs, read_questions
 from kerasft.audit.subject import Subject
@@ -17,6 +17,8 @@ def pairs(subject: Subject) -> Figures:
     source, kind = subject.settings.pairs, subject.task.likelihood
     if source is None or kind is None:
         return without("no pairs of sentences were named (--pairs)" if kind else "it is no language model")
+    if subject.trained is None:
+        return without(NO_GRADIENTS)
     model = (MaskedLikelihood if kind == "masked" else CausalLikelihood)(subject.trained)
     rows, scores = read_pairs(source), []
     with subject.terminal.progress("pairs", len(rows), unit="pairs") as line:

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.audit.sections import SECTIONS
+from kerasft.config.schema import Config
 from kerasft.evaluation.report.labels import percent, score
 from kerasft.evaluation.report.rendering import render, write_page
-from kerasft.runs import Run
 
-COSTLY = 0.02  # accuracy: a change that costs more is told
+COSTLY = 0.02  # how right answers are: a change that costs more is told
 FLIPPING = 0.05  # share of answers: groups that change more are told
 MISCALIBRATED = 0.10
 HALF = 0.5
 
 
-def write_audit(path: Path, run: Run, found: dict[str, Any]) -> None:
+def write_audit(path: Path, config: Config, found: dict[str, Any]) -> None:
     """Writes the page.
 
     Args:
         path: of the page; its folder exists.
-        run: that was audited.
+        config: of what was audited.
         found: what audit.json holds.
 
     Raises:
@@ -30,9 +30,9 @@ def write_audit(path: Path, run: Run, found: dict[str, Any]) -> None:
     """
     sections = [section for build in SECTIONS for section in build(found)]
     rows = found["settings"]["rows"]
-    start = run.config.model.preset or "from scratch"
-    summary = f"Audit on at most {rows:,} rows of {found['split']} · {run.config.task.name} · {start}"
-    values = {"title": run.config.name, "summary": summary, "findings": found["findings"], "sections": sections}
+    start = config.model.preset or "from scratch"
+    summary = f"Audit on at most {rows:,} rows of {found['split']} · {config.task.name} · {start}"
+    values = {"title": config.name, "summary": summary, "findings": found["findings"], "sections": sections}
     write_page(path, render("audit.html.j2", **values))
 
 
@@ -42,6 +42,8 @@ def findings(found: dict[str, Any]) -> list[str]:
 
 
 def _robustness(part: dict[str, Any]) -> Iterator[str]:
+    if part.get("numbers"):
+        return  # what a move of so much costs depends on what the numbers are
     for name, row in part.get("changes", {}).items():
         change = row.get("change")
         if row["expected"] != "stay" or change is None:
@@ -49,7 +51,7 @@ def _robustness(part: dict[str, Any]) -> Iterator[str]:
         # Sure enough where the whole interval says that it costs something.
         if change["high"] < 0 and change["value"] < -COSTLY:
             yield (
-                f"{name.replace('_', ' ').capitalize()} ({row['what']}): accuracy falls by "
+                f"{name.replace('_', ' ').capitalize()} ({row['what']}): {part['measure']} falls by "
                 f"{-change['value']:.3f} ({-change['high']:.3f} to {-change['low']:.3f}), and "
                 f"{percent(row['flipped']['value'])} of the answers change."
             )
@@ -59,8 +61,8 @@ def _slices(part: dict[str, Any]) -> Iterator[str]:
     sure = [row for row in part.get("slices", ()) if row["p_adjusted"] < 0.05]
     for row in sure[:3]:
         yield (
-            f"Rows with {row['kind']} {row['name']}: accuracy {score(row['accuracy']['value'])} on "
-            f"{row['accuracy']['rows']} rows, {score(row['rest'])} on the rest."
+            f"Rows with {row['kind']} {row['name']}: {part['measure']} {score(row['right']['value'])} on "
+            f"{row['right']['rows']} rows, {score(row['rest'])} on the rest."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasft.audit.figures import Figures
@@ -47,6 +47,40 @@ def bias(found: Figures) -> Iterator[Section]:
     if not blocks:
         note = "No text mentions a group of the word lists, and no column was named (--group)."
     yield Section("Groups of people", blocks, note)
+
+
+def mitigation(found: Figures) -> Iterator[Section]:
+    part = found["mitigation"]
+    if "skipped" in part:
+        return
+    answers = part["answers"]
+    facts = [
+        (f"{part['measure'].capitalize()} before", score(answers["right_before"])),
+        ("After", score(answers["right_after"])),
+        ("Difference", figure_range(answers["change"])),
+        ("Run", part["run"]),
+        *((named(name), f"{value:,.4g}") for name, value in part["rows"].items() if isinstance(value, (int, float))),
+    ]
+    rows = [
+        (f"answers that change with words of {aspect}", "", figure_range(row["before"]), figure_range(row["after"]))
+        for aspect, row in part["exchange"].items()
+    ]
+    rows += [
+        (f"{named(gap)} by {name}", _labels(row), figure_range(row["before"]), figure_range(row["after"]))
+        for name, gaps in part["gaps"].items()
+        for gap, row in gaps.items()
+    ]
+    columns = [("figure", "text"), ("label", "text"), ("before", "text"), ("after", "text")]
+    note = (
+        f"The same config and seed, trained once more with data.mitigate ({', '.join(part['methods'])}). Less is more "
+        "alike. Both runs are measured on the same rows; another seed moves figures, too."
+    )
+    yield Section("A mitigation, before and after", [Facts(facts), Table(columns, rows)], note)
+
+
+def _labels(row: Mapping[str, Any]) -> str:
+    labels = dict.fromkeys((row["before"]["label"], row["after"]["label"]))
+    return " → ".join(map(str, labels))
 
 
 def language(found: Figures) -> Iterator[Section]:

@@ -12,26 +12,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasft.audit.groups import check_group
+from kerasft.audit.mitigated_run import check_mitigation
 from kerasft.audit.sets import check_sets
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
+from kerasft.data.quality.group_words import group_words
+from kerasft.data.tables.group_column import check_column
+from kerasft.data.tables.splits import check_own_split, load_splits
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.evaluation.report.card import CARD
+from kerasft.evaluation.report.card import AUDIT_FORM, CARD
+from kerasft.inference.export import Export
 from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import is_address
-from kerasft.run_card import write_card
+from kerasft.run_card import write_card, write_card_of_export
 from kerasft.runs import AUDIT, Run
 from kerasft.session import read_own_split
+from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("audit", __doc__, "runs/NAME --group gender")
     defaults = AuditSettings()
-    parser.add_argument("run", help="a run, such as runs/NAME")
+    parser.add_argument("run", help="a run, such as runs/NAME, or an export")
     parser.add_argument("--rows", type=int, default=defaults.rows, help=f"of the split, at most ({defaults.rows})")
     parser.add_argument(
         "--explained", type=int, default=defaults.explained, help=f"rows that are explained ({defaults.explained})"
@@ -41,6 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pairs", metavar="FILE", help="sentences about two groups (CrowS-Pairs, StereoSet)")
     parser.add_argument("--questions", metavar="FILE", help="questions about people in BBQ's form")
+    parser.add_argument("--words", metavar="FILE", help="word lists of groups of your own, in YAML")
+    parser.add_argument(
+        "--mitigate",
+        nargs="+",
+        metavar="METHOD",
+        default=(),
+        help="train once more with counterfactual rows, or with reweigh, and show both beside each other",
+    )
     parser.add_argument("--split", choices=("validation", "test"), help="default: test, validation where there is none")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the draws")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
@@ -51,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _audit(args: argparse.Namespace) -> int:
     if is_address(args.run):
         raise UserError(f"{args.run}: an audit takes the run itself, such as runs/NAME")
-    sets = {"pairs": args.pairs, "questions": args.questions}
+    sets = {name: getattr(args, name) for name in ("pairs", "questions", "words", "mitigate")}
     settings = AuditSettings(args.rows, args.explained, args.group, **sets, split=args.split or "test", seed=args.seed)
     audit_run(Path(args.run), settings, Terminal(args.verbose), chosen=args.split is not None)
     return 0
@@ -73,23 +87,27 @@ def audit_run(
     """
     terminal = terminal or Terminal()
     run = open_model(folder)
-    if not isinstance(run, Run):
-        raise UserError(f"{folder}: an audit takes a run, with its data and gradients, such as runs/NAME")
+    if not isinstance(run, (Run, Export)):
+        raise UserError(f"{folder}: an audit takes a run, such as runs/NAME, or an export, such as saved_models/NAME")
     if run.config.data.test is None and settings.split == "test" and not chosen:
         settings = dataclasses.replace(settings, split="validation")
         terminal.line(f"{folder} has no test data: validation is looked at, on which its weights were chosen")
-    task = create_task(run.config, run.load_state())
-    table = read_own_split(run, folder, task, settings.split, terminal)
+    task, table = _task_and_rows(run, folder, settings, terminal)
     sets = [dataclasses.asdict(row) for row in check_sets(task, settings.pairs, settings.questions)]
     if settings.group is not None:
-        check_group(run.config, settings.group, settings.split)
-    store = PartStore(folder / AUDIT, settings.digest(run=run.identity(), sets=sets))
+        check_column(run.config, settings.split, settings.group, "--group")
+    place = run.folder if isinstance(run, Run) else run.folder.parent  # beside the versions of an export
+    words = {name: each.groups for name, each in group_words(settings.words, None, "--words").items()}
+    if settings.mitigate:
+        check_mitigation(run.config, settings, task)
+    store = PartStore(place / AUDIT, settings.digest(run=run.identity(), sets=sets, lists=words, form=AUDIT_FORM))
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject
 
     subject: Subject | None = None
     found: dict[str, Any] = {"name": run.config.name, "run": run.identity(), "split": settings.split}
+    found["form"] = AUDIT_FORM
     found["settings"] = vars(settings)
     for name, part in PARTS.items():
         figures = store.load(name)
@@ -101,16 +119,37 @@ def audit_run(
         else:
             terminal.line(f"{name}: measured before")
         found[name] = figures
-    return _write(run, found, folder / AUDIT, store, terminal)
+    return _write(run, found, place / AUDIT, store, terminal)
 
 
-def _write(run: Run, found: dict[str, Any], folder: Path, store: PartStore, terminal: Terminal) -> dict[str, Any]:
+def _task_and_rows(run: Run | Export, folder: Path, settings: AuditSettings, terminal: Terminal) -> tuple[Task, Table]:
+    """The task, and the split that is looked at. Raises UserError."""
+    if isinstance(run, Run):
+        task = create_task(run.config, run.load_state())
+        return task, read_own_split(run, folder, task, settings.split, terminal)
+    if settings.mitigate:
+        raise UserError(f"--mitigate: {folder} is an export, and a mitigation trains its run again; audit the run")
+    check_own_split(run.config, settings.split)
+    tables = load_splits(run.config, create_task(run.config), terminal.line)
+    if settings.split not in tables:
+        raise UserError(f"--split {settings.split}: the config of {folder} has none; it has {', '.join(tables)}")
+    terminal.line(f"{folder}: an export, of which answers alone are audited; whether data has changed, nobody knows")
+    run.task.check_targets({settings.split: tables[settings.split]})
+    return run.task, tables[settings.split]
+
+
+def _write(
+    run: Run | Export, found: dict[str, Any], folder: Path, store: PartStore, terminal: Terminal
+) -> dict[str, Any]:
     from kerasft.audit.page import findings, write_audit
 
     found["findings"] = findings(found)
     store.finish(found)
-    write_card(run, folder, found)
-    write_audit(folder / "audit.html", run, found)
+    if isinstance(run, Run):
+        write_card(run, folder, found)
+    else:
+        write_card_of_export(run.task, folder, found)
+    write_audit(folder / "audit.html", run.config, found)
     for sentence in found["findings"]:
         terminal.line(f"finding: {sentence}")
     for what, name in (("audit", "audit.html"), ("figures", "audit.json"), ("card", CARD)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kerasft.audit.figures import Figures
-from kerasft.audit.people_sections import bias, language
+from kerasft.audit.people_sections import bias, language, mitigation
 from kerasft.audit.shown import figure_range, named, skipped
 from kerasft.evaluation.report import plots
 from kerasft.evaluation.report.blocks import Facts, Figure, Section, Table, Words
@@ -18,12 +18,15 @@ def robustness(found: Figures) -> Iterator[Section]:
     if "skipped" in part:
         yield from skipped("Robustness", part)
         return
+    if part["numbers"]:
+        yield _moved(part)
+        return
     columns = [("change", "text"), ("what", "text"), ("must", "text"), ("rows", "count"), ("answers changed", "text")]
-    columns += [("accuracy before", "score"), ("after", "score"), ("difference", "text"), ("p", "text")]
+    columns += [(f"{part['measure']} before", "score"), ("after", "score"), ("difference", "text"), ("p", "text")]
     rows = [
         (
             named(name), row["what"], row["expected"] if row["expected"] == "stay" else "–", row["rows"],
-            figure_range(row.get("flipped"), percent), row.get("accuracy_before"), row.get("accuracy_after"),
+            figure_range(row.get("flipped"), percent), row.get("right_before"), row.get("right_after"),
             figure_range(row.get("change")), f"{row['p']:.2g}" if "p" in row else "–",
         )
         for name, row in part["changes"].items()
@@ -43,23 +46,38 @@ def robustness(found: Figures) -> Iterator[Section]:
     yield Section("Robustness", [*blocks, Table(shown, examples, "An answer that changed, of each")], note)
 
 
+def _moved(part: Figures) -> Section:
+    """Of answers that are numbers."""
+    columns = [("change", "text"), ("what", "text"), ("rows", "count"), ("answers move by", "text")]
+    columns += [("mean error before", "score"), ("after", "score"), ("difference", "text")]
+    rows = [
+        (
+            named(name), row["what"], row["rows"], figure_range(row.get("moved")), row.get("error_before"),
+            row.get("error_after"), figure_range(row.get("change")),
+        )
+        for name, row in part["changes"].items()
+    ]  # fmt: skip
+    note = "Only rows whose text changes are counted. Moves and errors are means, in the units of the labels."
+    return Section("Robustness", [Table(columns, rows)], note)
+
+
 def slices(found: Figures) -> Iterator[Section]:
     part = found["slices"]
     if "skipped" in part:
         yield from skipped("Worst slices", part)
         return
-    columns = [("by", "text"), ("slice", "text"), ("rows", "count"), ("accuracy", "text"), ("rest", "score")]
+    columns = [("by", "text"), ("slice", "text"), ("rows", "count"), (part["measure"], "text"), ("rest", "score")]
     columns += [("p", "text"), ("p, corrected", "text")]
     rows = [
         (
-            row["kind"], row["name"], row["accuracy"]["rows"], figure_range(row["accuracy"]), row["rest"],
+            row["kind"], row["name"], row["right"]["rows"], figure_range(row["right"]), row["rest"],
             f"{row['p']:.2g}", f"{row['p_adjusted']:.2g}",
         )
         for row in part["slices"]
     ]  # fmt: skip
     note = (
-        f"Accuracy {figure_range(part['accuracy'])}. {part['compared']} slices were compared with the rest (Fisher's "
-        f"exact test, Holm's correction); {part['worse']} are worse with all comparisons in view."
+        f"{part['measure'].capitalize()}: {figure_range(part['right'])}. {part['compared']} slices were compared with "
+        f"the rest (Fisher's exact test, Holm's correction); {part['worse']} are worse with all comparisons in view."
     )
     yield Section("Worst slices", [Table(columns, rows, visible=10)], note)
 
@@ -99,11 +117,13 @@ def faithfulness(found: Figures) -> Iterator[Section]:
         return
     mosaics = part["mosaics"] or {"pairs": 0, "methods": {}}
     columns = [("method", "text"), ("comprehensiveness", "text"), ("sufficiency", "text"), ("mosaics", "text")]
+    columns += [("stability", "text")]
     columns += [("gap, median", "percent"), ("gap, 95 %", "percent"), ("seconds a text", "score")]
     rows = [
         (
             named(name), figure_range(row.get("comprehensiveness")), figure_range(row.get("sufficiency")),
-            figure_range(mosaics["methods"].get(name)), row.get("gap_median"), row.get("gap_95"), row.get("seconds"),
+            figure_range(mosaics["methods"].get(name)), figure_range(row.get("stability")), row.get("gap_median"),
+            row.get("gap_95"), row.get("seconds"),
         )
         for name, row in part["methods"].items()
     ]  # fmt: skip
@@ -111,7 +131,8 @@ def faithfulness(found: Figures) -> Iterator[Section]:
         "Comprehensiveness: what the answer's logit loses as words are hidden in a method's order, 0 to 1 between the "
         "worst and the best order that a beam search finds; more is better. Sufficiency: what it lacks where only the "
         f"first words are left; less is better. On {part['measured']} texts. Mosaics: the share of positive "
-        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5."
+        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5. "
+        + _head(part["new_head"])
     )
     texts = [
         (
@@ -123,6 +144,16 @@ def faithfulness(found: Figures) -> Iterator[Section]:
     ]
     blocks = [Table(columns, rows), Words(texts, "What each word adds to the logit, by integrated gradients")]
     yield Section("Explanations, and whether they are true", blocks, note)
+
+
+def _head(part: Figures) -> str:
+    if "skipped" in part:
+        return f"Stability: not measured, {part['skipped']}."
+    return (
+        "Stability: the rank correlation of a text's words under the model's head and under a new one, fitted to "
+        f"another sample of {part['train_rows']:,} training rows; 1 is the same order, 0 is chance. Of the answers "
+        f"{percent(part['same_answers']['value'])} stay under the new head."
+    )
 
 
 def shortcuts(found: Figures) -> Iterator[Section]:
@@ -175,5 +206,6 @@ SECTIONS: tuple[Callable[[Figures], Iterator[Section]], ...] = (
     shortcuts,
     attacks,
     bias,
+    mitigation,
     language,
 )

@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from kerasft.config.mitigate import Method
 from kerasft.errors import UserError
 
 
@@ -21,6 +22,8 @@ class AuditSettings:
         group: a column of the data with a group of people; None: texts are grouped by word lists alone.
         pairs: a file of sentences about two groups, in CrowS-Pairs' or StereoSet's form, for language models.
         questions: a file of questions about people in BBQ's form, for question_answering.
+        words: a YAML file of word lists, {ASPECT: {GROUP: [WORDS]}}, instead of those that come with the program.
+        mitigate: methods of `data.mitigate`, with which the run is trained once more, to be held beside it.
         split: `test`, or `validation`.
         seed: of all draws.
     """
@@ -30,6 +33,8 @@ class AuditSettings:
     group: str | None = None
     pairs: str | None = None
     questions: str | None = None
+    words: str | None = None
+    mitigate: tuple[str, ...] = ()
     split: str = "test"
     seed: int = 0
 
@@ -37,6 +42,9 @@ class AuditSettings:
         for name in ("rows", "explained"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}: {getattr(self, name)} is too few; use 1 or more")
+        object.__setattr__(self, "mitigate", tuple(dict.fromkeys(self.mitigate)))
+        if unknown := [name for name in self.mitigate if name not in get_args(Method)]:
+            raise UserError(f"--mitigate {unknown[0]}: there are {', '.join(get_args(Method))}")
 
     def digest(self, **beside: Any) -> str:
         """Of the settings and what else the figures depend on."""

@@ -90,7 +90,8 @@ def _form(node: dict[str, Any]) -> str:
     if node["type"] == "array":
         return f"list of {_form(node['items'])}s"
     if node["type"] == "object":
-        return f"text: {_form(node['additionalProperties'])} mapping"
+        values = node["additionalProperties"]
+        return "mapping" if values is True else f"text: {_form(values)} mapping"
     kind = str(node["type"])
     words = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "null": "`null`"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

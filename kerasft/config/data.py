@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from kerasft.config.clean import CleanConfig
 from kerasft.config.corrections import CorrectionsConfig
+from kerasft.config.mitigate import MitigateConfig
 from kerasft.config.section import Folder, Section
 
 Sources = Union[str, list[str]]
@@ -76,6 +77,11 @@ class DataConfig(Section):
         description="A file of corrected labels, as kerasft audit-labels writes it, or a section; null: nothing is "
         "corrected. Rows of test stay as they are.",
         json_schema_extra=_or_a_path,
+    )
+    mitigate: Optional[MitigateConfig] = Field(
+        None,
+        description="What is done to train so that the model treats groups of people more alike, for one label a text; "
+        "kerasft audit --mitigate tries it beside the run without. null: nothing.",
     )
     folds: Optional[int] = Field(
         None,

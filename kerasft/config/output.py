@@ -47,6 +47,12 @@ class ExportConfig(Section):
         "text_classification with one label. null: none.",
     )
 
+    labels: bool = Field(
+        False,
+        description="A signature `labels` in the export: each request names the labels that it is answered by; for "
+        "prompting.method embedding.",
+    )
+
     @field_validator("formats")
     @classmethod
     def _with_saved_model(cls, value: list[str]) -> list[str]:
@@ -60,6 +66,8 @@ class ExportConfig(Section):
             raise ValueError(f"formats: {self.formats}, but export.adapters are one SavedModel; leave formats out")
         if self.adapters and self.explain:
             raise ValueError(f"explain: {self.explain}, but export.adapters have no such signature; leave it out")
+        if self.adapters and self.labels:
+            raise ValueError("labels: true, but export.adapters have no such signature; leave it out")
         return self
 
 

@@ -11,20 +11,28 @@ if TYPE_CHECKING:
     from kerasft.config.schema import Config
 
 
+KEYS = {
+    "score": ("masked_lm", "causal_lm"),
+    "temperature": ("embedding",),
+    "entails": ("entailment",),
+}  # what not every method has
+
+
 class PromptingConfig(Section):
     """Labels are told by their texts; no labelled example is needed."""
 
-    method: Literal["auto", "embedding", "masked_lm", "causal_lm"] = Field(
+    method: Literal["auto", "embedding", "masked_lm", "causal_lm", "entailment"] = Field(
         "auto",
         description="embedding: the label text nearest to the text; masked_lm: which label text fits at {mask}; "
-        "causal_lm: which label text a decoder would go on with; auto: what model.preset was made for.",
+        "causal_lm: which label text a decoder would go on with; entailment: which one a run that classifies pairs "
+        "says to follow from the text; auto: what model.preset was made for.",
     )
     template: Union[None, str, list[str]] = Field(
         None,
         min_length=1,
         description="For masked_lm with {text} (and {text_pair}) and {mask}; for causal_lm with {text} and {label}; "
-        "for embedding one with {label} alone, or several, whose vectors are averaged. Or a file of it, such as "
-        "configs/prompts/topic-cloze.txt. null: a plain one of the method's own.",
+        "for entailment with {label}; for embedding one with {label} alone, or several, whose vectors are averaged. Or "
+        "a file of it, such as configs/prompts/topic-cloze.txt. null: a plain one of the method's own.",
     )
     calibration: Literal["content_free", "prior", "none"] = Field(
         "none",
@@ -43,8 +51,15 @@ class PromptingConfig(Section):
     demonstrations: int = Field(
         0, ge=0, description="How many rows of data.train stand in the prompt as examples, of method causal_lm."
     )
-    choose: Literal["balance", "chance"] = Field(
-        "balance", description="Which rows these are: of each label in turn, or any; both by the seed."
+    choose: Literal["balance", "chance", "similarity"] = Field(
+        "balance",
+        description="Which rows these are: of each label in turn, or any, both by the seed; similarity: those whose "
+        "tokens are most like the text's, so that each text has its own.",
+    )
+    entails: str = Field(
+        "entailment",
+        min_length=1,
+        description="Of method entailment: the label of its run for what follows from a text.",
     )
     temperature: float = Field(0.05, gt=0, description="Cosines are divided by it, of method embedding.")
 
@@ -54,6 +69,21 @@ class PromptingConfig(Section):
             raise ValueError(
                 f"demonstrations: {self.demonstrations} are for method causal_lm, not {self.method}; set that, or 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_of_the_method(self) -> "PromptingConfig":
+        """A key that means nothing to the method is a mistake; auto may take any of them."""
+        for key, methods in KEYS.items():
+            value = getattr(self, key)
+            if self.method not in ("auto", *methods) and value != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key}: {value} is for method {' or '.join(methods)}, not {self.method}; leave it out"
+                )
+        if self.choose != "balance" and not self.demonstrations:
+            raise ValueError(f"choose: {self.choose} is of demonstrations, and there are none; set how many")
+        if self.calibration != "content_free" and self.content_free != type(self).model_fields["content_free"].default:
+            raise ValueError(f"content_free: is for calibration content_free, not {self.calibration}; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -75,6 +105,9 @@ class PromptingConfig(Section):
 def prompting_problem(config: "Config") -> Optional[str]:
     """What keeps a model from answering without labelled examples, or from learning with none; None: nothing."""
     prompting, data = config.prompting, config.data
+    if config.export.labels and (prompting is None or prompting.method not in ("auto", "embedding")):
+        method = "no prompting" if prompting is None else f"prompting.method {prompting.method}"
+        return f"export.labels: true is for prompting.method embedding, not for {method}; set that, or labels to false"
     if prompting is None:
         missing = "data.train: missing; add it: Training examples: a source or a list of them."
         return missing if data.train == [] else None
@@ -82,11 +115,8 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
         return "prompting: asks a pre-trained model, and model.preset is null; name one"
-    if config.training.fit_head:
-        return (
-            "training.fit_head: true puts a fitted head where label texts would be; set it to false, or prompting to "
-            "null"
-        )
+    if config.training.fit_head and (problem := _held_head_problem(config)):
+        return problem
     for key, own in (("pooling", ("auto", "unit")), ("random_features", (None,))):
         if (value := getattr(config.task, key, own[0])) not in own:
             return (
@@ -95,16 +125,34 @@ def prompting_problem(config: "Config") -> Optional[str]:
     if data.train == [] and prompting.demonstrations:
         return f"prompting.demonstrations: {prompting.demonstrations} are rows of data.train, which is missing; name it"
     if not answers_untrained(config):
-        if prompting.method == "causal_lm":
+        if prompting.method in ("causal_lm", "entailment"):
             return (
-                "prompting.method: causal_lm answers without training; leave data.train out, set demonstrations, or "
-                "train with embedding or masked_lm"
+                f"prompting.method: {prompting.method} answers without training; leave data.train out, set "
+                "demonstrations, or train with embedding or masked_lm"
             )
         return None
     if getattr(config.task, "labels", None) is None:
         return "task.labels: missing; where nothing is trained nothing else names the labels"
     if data.shots is not None:
         return f"data.shots: {data.shots} are rows to train on, and nothing is trained; leave it null"
+    return None
+
+
+def _held_head_problem(config: "Config") -> Optional[str]:
+    """Why a head can't be fitted that is held to what label texts say; None: it can."""
+    prompting, data = config.prompting, config.data
+    if prompting is not None and prompting.method not in ("auto", "embedding"):
+        return (
+            f"training.fit_head: true fits the head of prompting.method embedding, not of {prompting.method}; set "
+            "it to false"
+        )
+    if config.training.contrastive is not None:
+        return "training.contrastive: moves the vectors that label texts stand for; set it, or prompting, to null"
+    if data.shots is None and data.validation != LEAVE_ONE_OUT:
+        return (
+            "training.fit_head: true with prompting is for few rows, whose head is held to the label texts; set "
+            "data.shots, or fit_head to false"
+        )
     return None
 
 
@@ -130,6 +178,12 @@ def shots_problem(config: "Config") -> Optional[str]:
         )
     if problem := contrastive_problem(config):
         return problem
+    few = data.shots is not None or data.validation == LEAVE_ONE_OUT
+    if training.self_training is not None and not (few and training.fit_head and training.steps == 0):
+        return (
+            "training.self_training: is for the fitted head of few rows; set data.shots, training.fit_head: true and "
+            "training.steps: 0, or set it to null"
+        )
     fitted_last = training.fit_head and (training.steps == 0 or training.contrastive is not None)
     if data.validation == LEAVE_ONE_OUT and not fitted_last:
         return (

@@ -110,6 +110,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _filtered_texts(self) -> "Config":
+        for number, each in enumerate(self.serving.filters):
+            if each.on == "output" and not self.task.writes:
+                raise ValueError(
+                    f"serving.filters.{number}.on: output is for models that write texts, and {self.task.name} writes "
+                    "none, so that the filter would do nothing; use input"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _few_labels(self) -> "Config":
         if problem := shots_problem(self) or prompting_problem(self):
             raise ValueError(problem)

@@ -1,6 +1,6 @@
 """The section `task` of a seq2seq config."""
 
-from typing import Literal, Optional
+from typing import ClassVar, Literal, Optional
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from kerasft.config.text_generation import DecodingConfig
 
 class Seq2SeqConfig(TaskSection):
     """Write a text from another: translation, summaries, answers, with an encoder and a decoder."""
+
+    writes: ClassVar[bool] = True
 
     name: Literal["seq2seq"] = Field(description="The task.")
     template: Optional[str] = Field(

@@ -13,6 +13,9 @@ class TaskSection(Section):
     # Keys of this section whose number is at most half of `model.max_length`; defaults follow a preset's positions.
     half_at_most: ClassVar[tuple[str, ...]] = ()
 
+    # Whether answers are texts that a model writes, which `serving.filters` may look at.
+    writes: ClassVar[bool] = False
+
     @property
     def ragged(self) -> bool:
         """Whether rows of the model differ in length, so that a number of tokens is not a number of rows."""
@@ -21,6 +24,11 @@ class TaskSection(Section):
     @property
     def grows(self) -> bool:
         """Whether its rows have one label each, a class that the model has a logit for, and classes may be added."""
+        return False
+
+    @property
+    def grows_types(self) -> bool:
+        """Whether its rows have spans whose types the model has logits for, and types may be added."""
         return False
 
     @property

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Optional
 
 from pydantic import Field, model_validator
 
+from kerasft.config.constraint import ConstraintConfig
 from kerasft.config.section import Section
 from kerasft.config.task_section import TaskSection
 
@@ -37,6 +38,9 @@ class DecodingConfig(Section):
         description="For beams: answers are compared by score / length ** this; a larger value prefers longer answers.",
     )
     stop: list[Annotated[str, Field(min_length=1)]] = Field([], description="An answer ends before any of these texts.")
+    constraint: Optional[ConstraintConfig] = Field(
+        None, description="What every answer is held to, in the served model, too; null: any text."
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="For the random draws; the same request gets the same answer.")
 
     @model_validator(mode="after")
@@ -48,6 +52,12 @@ class DecodingConfig(Section):
             )
         if self.beams == 1 and self.length_penalty != 1.0:
             raise ValueError("task.decoding.length_penalty is for beams; set beams above 1, or remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _ends_by_itself(self) -> "DecodingConfig":
+        if self.constraint is not None and self.stop:
+            raise ValueError("task.decoding.stop: an answer that is held to a constraint ends with it; remove stop")
         return self
 
 
@@ -85,6 +95,7 @@ class TextGenerationConfig(TaskSection):
     """Continue a text, or answer: a decoder learns from plain text, prompts with answers, or dialogues."""
 
     batches_of_tokens: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     name: Literal["text_generation"] = Field(description="The task.")
     mode: Literal["corpus", "prompt_completion", "chat"] = Field(

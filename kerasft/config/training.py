@@ -10,6 +10,7 @@ from kerasft.config.early_stopping import EarlyStoppingConfig
 from kerasft.config.objective import ContrastiveConfig, ObjectiveConfig
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.section import Section
+from kerasft.config.self_training import SelfTrainingConfig
 from kerasft.config.tracking import Tracker
 
 
@@ -88,6 +89,10 @@ class TrainingConfig(Section):
         None,
         description="Train the backbone by comparing texts, as SetFit does, and fit the head to it at the end; with "
         "fit_head. null: the head and the backbone learn together.",
+    )
+    self_training: Optional[SelfTrainingConfig] = Field(
+        None,
+        description="The fitted head of few rows also learns from its own answers to texts without labels; null: not.",
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target that is spread evenly over all labels."

@@ -70,6 +70,10 @@ def check_settings(config: Config, settings: Settings) -> None:
             "--combine stacking learns shares on the validation split, which members without --folds were chosen by; "
             "add --folds, or take mean"
         )
+    if settings.folds and config.data.mitigate is not None:
+        raise UserError(
+            "--folds: rows of data.mitigate would be in other folds than those they are made of; leave it out"
+        )
     if settings.distil and not task.one_of_many:
         raise UserError(f"--distil is for one label of several, and this {name} has other logits; leave it out")
     if settings.distil and config.training.objective is not None:

@@ -11,7 +11,7 @@ import numpy as np
 LEVEL = 0.95
 
 
-def wilson_interval(successes: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
+def wilson_interval(successes: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
     """The score interval of a share (Wilson 1927), which holds for few rows and shares near 0 or 1; (0, 1) of none."""
     if not rows:
         return 0.0, 1.0
@@ -33,6 +33,32 @@ def share(successes: int, rows: int) -> dict[str, Any]:
     """A share with its Wilson interval: value (None of no rows), low, high, rows."""
     low, high = wilson_interval(successes, rows)
     return {"value": successes / rows if rows else None, "low": low, "high": high, "rows": rows}
+
+
+def clustered_share(successes: Sequence[int], sizes: Sequence[int]) -> dict[str, Any]:
+    """A share whose trials come in clusters, such as several changes of one text, with an interval that knows it.
+
+    Trials of one cluster tell less than as many of different ones. As Rao and Scott (1992) have it, trials and
+    successes are divided by the design effect (the variance between clusters over that of independent trials, at least
+    1), and Wilson's interval is of what is left. Where all trials end alike, clusters count as one trial each.
+
+    Args:
+        successes: (clusters,) of each.
+        sizes: (clusters,) trials of each, 1 or more.
+
+    Returns:
+        As `share`, where rows are trials, with `clusters`.
+    """
+    trials, hits, clusters = sum(sizes), sum(successes), len(sizes)
+    found = share(hits, trials) | {"clusters": clusters}
+    if not trials:
+        return found
+    value, effect = hits / trials, trials / clusters
+    if 0 < hits < trials and clusters > 1:
+        between = sum((won - value * size) ** 2 for won, size in zip(successes, sizes, strict=True))
+        effect = max(1.0, clusters / (clusters - 1) * between / (trials * value * (1 - value)))
+    low, high = wilson_interval(hits / effect, trials / effect)
+    return found | {"low": low, "high": high}
 
 
 def mcnemar(first_only: int, second_only: int) -> float:

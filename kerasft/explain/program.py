@@ -22,6 +22,7 @@ from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input
 from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
+from kerasft.inference.export import Export
 from kerasft.inference.predictor import open_model
 from kerasft.inference.remote import is_address
 from kerasft.runs import Run
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", help="a run, such as runs/NAME")
     parser.add_argument("--input", help="a file (text, CSV, JSON Lines, ...; also .gz), or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
-    parser.add_argument("--method", choices=METHODS, default=DEFAULT, help=f"default: {DEFAULT}")
+    parser.add_argument("--method", choices=METHODS, help=f"default: {DEFAULT}")
     parser.add_argument("--label", help="explain the logit of this label, not that of the answer")
     parser.add_argument(
         "--contrast",
@@ -63,13 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def explain(args: argparse.Namespace) -> int:
     """Streams: a window of texts is read, explained and written before the next is read."""
-    create(args.method, args.points)
+    method = args.method or DEFAULT
+    create(method, args.points)
     for option in ("rows", "harmful"):
         if (count := getattr(args, option)) is not None and count < 1:
             raise UserError(f"--{option}: {count} is too few; use 1 or more")
     if is_address(args.model):
         raise UserError(f"{args.model}: a server gives answers alone; explain the run of the model, such as runs/NAME")
     run = open_model(Path(args.model))
+    if isinstance(run, Export):
+        return _explain_export(run, args)
     if not isinstance(run, Run):
         raise UserError(f"{args.model}: explaining takes the gradients of a run, such as runs/NAME")
     task, terminal = create_task(run.config, run.load_state()), Terminal(args.verbose)
@@ -96,8 +100,32 @@ def explain(args: argparse.Namespace) -> int:
     for line in _lines(LocalPredictor(trained), rows, args, training_rows):
         terminal.result(json.dumps(line, ensure_ascii=False))
         worst = max(worst, line["completeness_gap"] or 0.0)
-    if create(args.method).complete and worst > LARGEST_TOLD:
+    if create(method).complete and worst > LARGEST_TOLD:
         terminal.line(f"warning: the scores of a text miss what its words change by {worst:.1%}; its line says which")
+    return 0
+
+
+def _explain_export(export: Export, args: argparse.Namespace) -> int:
+    """What the export's own signature says. Raises UserError: it has none, or something else is asked."""
+    served = export.config.export.explain
+    asked = args.rows or args.edits or args.harmful or args.label is not None or args.contrast is not None
+    if served is None or asked or args.method not in (None, served):
+        has = f"this one has {served}" if served else "this one has none"
+        raise UserError(
+            f"{args.model}: an export has no gradients beside those of export.explain, and {has}; explain its run, "
+            "such as runs/NAME, or leave the other options out"
+        )
+    terminal = Terminal(args.verbose)
+    records = read_input(args.input, args.format, Reading.of(export.config.data, terminal.line))
+    rows = (export.task.parse_inputs(record) for record in records)
+    quiet_tensorflow(args.verbose)
+    from kerasft.inference.local import LocalPredictor
+
+    predictor, done = LocalPredictor(export.load()), 0
+    while window := list(itertools.islice(rows, WINDOW)):
+        for line in predictor.explain(window):
+            terminal.result(json.dumps(line | {"row": done + line["row"]}, ensure_ascii=False))
+        done += len(window)
     return 0
 
 
@@ -105,7 +133,7 @@ def _lines(
     predictor: LocalPredictor, rows: Iterator[dict[str, str]], args: argparse.Namespace, training: TrainingRows | None
 ) -> Iterator[dict[str, Any]]:
     """One line for each thing that was answered, in the order of the rows."""
-    method, done = create(args.method, args.points), 0
+    method, done = create(args.method or DEFAULT, args.points), 0
     size = WINDOW if args.input != "-" or sys.stdin.seekable() else 1  # a pipe, whose other end may wait
     while window := list(itertools.islice(rows, size)):
         lines = list(predictor.explainer.explain(window, method, args.label, args.contrast))

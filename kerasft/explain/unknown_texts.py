@@ -52,10 +52,11 @@ class Vectors:
 
 def unknown_texts(
     trained: Trained,
+    read: Vectors,
     rows: Sequence[Mapping[str, str]],
     whole: Sequence[Mapping[str, Any]],
-    train: Sequence[Mapping[str, str]],
-) -> dict[str, Any] | None:
+    learnt: np.ndarray,
+) -> dict[str, Any]:
     """Score -> how well it tells unknown texts from the known ones of a split.
 
     Unknown are the rows whose label means out of scope, where the task has such, and otherwise a few sentences about
@@ -63,11 +64,10 @@ def unknown_texts(
 
     Args:
         trained: of one label a text.
+        read: its logits and vectors.
         rows, whole: of the split, and the same with their labels.
-        train: rows that the model has learnt from, for the distance.
+        learnt: (n, width) vectors of rows that the model has learnt from, for the distance.
     """
-    if not any(layer.name == HEAD for layer in trained.model.layers):
-        return None
     scope = getattr(trained.task.section, "out_of_scope", None)
     outside = np.array([scope is not None and row["label"] == scope.label for row in whole])
     known = [row for row, out in zip(rows, outside) if not out]
@@ -76,8 +76,7 @@ def unknown_texts(
     if not unknown:
         source = f"{len(FOREIGN)} sentences about other things"
         unknown = [dict.fromkeys(trained.task.inputs, text) for text in FOREIGN]
-    read = Vectors(trained)
-    (logits, vectors), (other_logits, other_vectors), (_, learnt) = read(known), read(unknown), read(train)
+    (logits, vectors), (other_logits, other_vectors) = read(known), read(unknown)
     temperature = trained.task.state.get("temperature") or 1.0
     scores, others = unknown_scores(logits, temperature), unknown_scores(other_logits, temperature)
     scores["distance"], others["distance"] = distances(vectors, learnt), distances(other_vectors, learnt)

@@ -45,8 +45,15 @@ def zero_shot_run(config: Config, *, existing: Existing = "refuse", terminal: Te
         assembled = assemble(config, task, preset=preset)
         section = config.prompting
         if section is not None and section.demonstrations:
-            fitting = len(task.state[KEY]["examples"])
-            terminal.line(f"prompting: {fitting} of {section.demonstrations} examples fit into half of a row")
+            kept = task.state[KEY]
+            if "candidates" in kept:
+                count = len(kept["candidates"][0])
+                terminal.line(
+                    f"prompting: {section.demonstrations} examples of {count:,} rows for each text, by likeness"
+                )
+            else:
+                fitting = len(kept["examples"])
+                terminal.line(f"prompting: {fitting} of {section.demonstrations} examples fit into half of a row")
         run.begin(tables, resume, overwrite)
         run.save_model(assembled, task)
         training = {"steps": 0, "sha256": weights_digest(assembled.model.variables)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.drafts import remove_abandoned
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
+from kerasft.prompting.label_requests import SIGNATURE, labels_text
 from kerasft.serving.adapter_facts import DEFAULT, KEY
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.version_folder import DRAFT, SERVABLE
@@ -35,6 +36,13 @@ def find_version(folder: Path) -> Path:
     if not versions:
         raise UserError(f"{folder} is neither a run (config.yaml) nor a SavedModel (VERSION/saved_model.pb)")
     return max((path.parent for path in versions), key=lambda path: int(path.name))
+
+
+def is_export(folder: Path) -> bool:
+    """Whether that is saved_models/NAME, or a version of it."""
+    return (folder / "saved_model.pb").is_file() or any(
+        path.parent.name.isdigit() for path in folder.glob("*/saved_model.pb")
+    )
 
 
 def find_export(folder: Path, run: Mapping[str, str] | None) -> Path | None:
@@ -66,12 +74,20 @@ class Export:
         task: that it answers.
         trust: the user vouches for it, so that it may reach out of its graph, see `serving/outside_ops.py`.
         signature: that answers: the name of an adapter where the export has several.
+        run: which run it is of, as `Run.identity` has it; None: nobody knows.
+        labels: of the requests that it is to answer; none: those of the model.
     """
 
     folder: Path
     task: Task
     trust: bool = False
     signature: str = DEFAULT
+    labels: tuple[str, ...] = ()
+    run: Mapping[str, str] | None = None
+
+    def identity(self) -> Mapping[str, str] | None:
+        """Of the run that it is the export of."""
+        return self.run
 
     @property
     def config(self) -> Config:
@@ -87,7 +103,7 @@ class Export:
             if adapters := facts.get(KEY):
                 of_adapters = {name: cls(version, _task(each), trust, name) for name, each in adapters.items()}
                 return AdaptersExport(version, of_adapters)
-            return cls(version, _task(facts), trust)
+            return cls(version, _task(facts), trust, run=facts.get("run"))
         except (OSError, ValueError, KeyError, AttributeError) as error:
             reason = type(error).__name__
             raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error
@@ -107,7 +123,16 @@ class Export:
 
     def of(self, loaded: Any) -> Servable:
         """The same of a SavedModel that is loaded already."""
-        return Servable(self.task, loaded.signatures[self.signature], loaded)
+        if self.signature not in loaded.signatures:
+            raise UserError(f"{self.folder}: this export has no signature {self.signature}; export the run again")
+        return Servable(self.task, loaded.signatures[self.signature], loaded, self.labels)
+
+    def by_labels(self, labels: Sequence[str]) -> Export:
+        """The same answering by other labels. Raises UserError where the export was made without `export.labels`."""
+        if not self.config.export.labels:
+            raise UserError(f"--labels: {self.folder} has labels of its own alone; export it with export.labels: true")
+        task = create_task(self.config, {**self.task.state, "labels": list(labels)})
+        return replace(self, task=task, signature=SIGNATURE, labels=tuple(labels))
 
 
 @dataclass(frozen=True)
@@ -146,17 +171,22 @@ class Servable:
         task: turns its answers into rows.
         signature: `serving_default`.
         loaded: keeps the variables alive.
+        labels: that each request names; none: its signature takes none.
     """
 
     task: Task
     signature: Any
     loaded: Any
+    labels: tuple[str, ...] = ()
 
     def answer(self, columns: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
         """String columns -> what the signature answers."""
         import tensorflow as tf
 
-        outputs = self.signature(**{name: tf.constant(columns[name], tf.string) for name in self.task.inputs})
+        texts = {name: tf.constant(columns[name], tf.string) for name in self.task.inputs}
+        if self.labels:
+            texts[SIGNATURE] = tf.fill([len(columns[self.task.inputs[0]])], labels_text(self.labels))
+        outputs = self.signature(**texts)
         return {name: value.numpy() for name, value in outputs.items()}
 
     def ask(self, key: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -83,12 +83,15 @@ class LocalPredictor:
     @functools.cached_property
     def explainer(self) -> Explainer:
         """What explains a run; made at the first call. Raises UserError: the model can't be explained."""
+        from kerasft.attribution.encoder_decoder import EncoderDecoderExplainer
         from kerasft.attribution.explainer import Explainer
         from kerasft.attribution.written import WrittenExplainer
 
         assert isinstance(self.answerer, Trained)  # exports have none
         check_explains(self.task)
-        return (WrittenExplainer if self.task.writes else Explainer)(self.answerer)
+        if self.task.writes:
+            return (EncoderDecoderExplainer if self.task.encoder_decoder else WrittenExplainer)(self.answerer)
+        return Explainer(self.answerer)
 
     def stream(self, text: str) -> Iterator[str]:
         """Pieces of an answer as it is written: of an export there is one. Raises UserError: the task writes none."""

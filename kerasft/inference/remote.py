@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from kerasft.attribution.served import SIGNATURE, explanations
 from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.texts import Texts, rows_of
+from kerasft.prompting import label_requests
+from kerasft.prompting.label_requests import labels_text
 from kerasft.quoting import quoted
 from kerasft.serving.client import SCHEMES, Client, Credentials, ModelSpec
 from kerasft.serving.status import ServingError
@@ -36,10 +38,10 @@ def is_address(model: str) -> bool:
 def read_token(file: Path) -> str:
     """The first line of a file. Raises UserError where there is none."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n", 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--token-file: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    if not lines or not lines[0].strip():
+    if not lines[0].strip():
         raise UserError(f"--token-file: {file}: its first line is empty")
     return lines[0].strip()
 
@@ -52,12 +54,21 @@ class Remote:
         token: a bearer token.
         ca: PEM file of the authority that signed the server's certificate.
         adapter: that answers, of a model with several; None: each row names its own, `adapter`.
+        labels: that texts are answered by, of a model with `export.labels`; none: its own.
 
     Raises:
-        UserError: the address has another form, or the server does not have the model or the adapter.
+        UserError: the address has another form, or the server does not have the model or the adapter, or its model
+            takes no labels.
     """
 
-    def __init__(self, address: str, token: str | None = None, ca: Path | None = None, adapter: str | None = None):
+    def __init__(
+        self,
+        address: str,
+        token: str | None = None,
+        ca: Path | None = None,
+        adapter: str | None = None,
+        labels: Sequence[str] = (),
+    ):
         match = ADDRESS.fullmatch(address)
         if match is None:
             raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
@@ -76,7 +87,12 @@ class Remote:
         ):
             raise UserError(f"--adapter: {address} has no adapter {adapter!r}; it has {', '.join(sorted(signatures))}")
         self._signatures = signatures
-        self.inputs = sorted(signatures[self._signature]["inputs"])
+        self._labels, self._added = list(labels), {}
+        if labels:
+            self._signature, self._added = label_requests.SIGNATURE, {label_requests.SIGNATURE: labels_text(labels)}
+            if self._signature not in signatures:
+                raise UserError(f"--labels: {address} has labels of its own alone; export it with export.labels: true")
+        self.inputs = sorted(set(signatures[self._signature]["inputs"]) - set(self._added))
 
     def answer(self, texts: Texts) -> list[dict[str, Any]]:
         """What the server's default signature gives for each text; see `kerasft.inference.predictor.Predictor`."""
@@ -115,6 +131,7 @@ class Remote:
             try:
                 while batch := list(islice(rows, batch_size)):
                     columns = {name: [_text(record, name) for record in batch] for name in self.inputs}
+                    columns |= {name: [text] * len(batch) for name, text in self._added.items()}
                     waiting.append(
                         (batch[0].where, threads.submit(self._client.predict, self._which, columns, self._signature))
                     )
@@ -133,6 +150,8 @@ class Remote:
             message = f"{self._address}: the batch from {where} on: {error.code.name}: {error.message}"
             raise (UserError if error.http_status < 500 else StorageError)(message) from error
         columns = {name: _plain(array) for name, array in outputs.items()}
+        if self._labels:  # a server may have answered rows with more labels in the same batch
+            columns["probabilities"] = [dict(zip(self._labels, row)) for row in columns["probabilities"]]
         return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
     def __enter__(self) -> Remote:

@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
+from kerasft.prompting.label_requests import label_list
 from kerasft.runs import Trained
 from kerasft.tasks.registry import create_task
 
@@ -71,9 +72,7 @@ def by_labels(preset: str, labels: str, template: str | None = None) -> Untraine
     Raises:
         UserError: there are fewer than two labels, or the preset can't be had.
     """
-    names = [name.strip() for name in labels.split(",")]
-    if len(set(names)) < max(2, len(names)) or not all(names):
-        raise UserError(f"--labels: {labels!r} are not two different labels or more; write for example --labels a,b")
+    names = label_list(labels)
     values = {
         "name": "labels",
         "task": {"name": "text_classification", "labels": names},

@@ -99,6 +99,9 @@ class Method(abc.ABC):
                 f"model.peft.start: {self.start.folder} has no rows for the task's own tokens; they are new"
             )
 
+    def read_tokenizer(self, tokenizer: Any) -> None:
+        """Told once the method is in a model; by default it needs nothing of it."""
+
     @property
     def layers(self) -> list[keras.layers.Layer]:
         """The layers that were put into the model."""

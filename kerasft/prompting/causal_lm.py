@@ -6,6 +6,7 @@ right behind the prompt, and sees the prompt and its own text alone: one pass gi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,15 +15,24 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.families import check_decoder
-from kerasft.models.generation.cached_decoder import next_token_logits
+from kerasft.models.generation.cached_decoder import KeysValues, next_token_logits, read_prompt
 from kerasft.models.generation.masked_reading import read_masked
+from kerasft.models.preprocessing.layout import special_token_layout
 from kerasft.models.tokenizers.encoder import token_encoder
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.calibration import BIAS, LabelBias
 from kerasft.prompting.demonstrations import demonstrations
-from kerasft.prompting.template_preprocessor import check_tokenizer, template_preprocessor, token_ids
+from kerasft.prompting.similar_examples import SimilarExamples
+from kerasft.prompting.template_preprocessor import (
+    check_tokenizer,
+    template_parts,
+    template_preprocessor,
+    token_ids,
+)
 from kerasft.prompting.templates import KEY, LABEL, Template
 from kerasft.prompting.verbalizers import label_ids
+
+BETWEEN = "\n\n"  # examples, and the last of them and the prompt
 
 
 class Continuation(PromptingMethod):
@@ -35,28 +45,75 @@ class Continuation(PromptingMethod):
         check_decoder(backbone)
         encoder = token_encoder(check_tokenizer(tokenizer))
         self.state["label_ids"] = label_ids(labels, encoder, tokenizer, self._template(), LABEL)
-        self.state["examples"] = self._fitting_examples(encoder, labels)
+        if self.section.choose == "similarity":
+            self.state["candidates"] = self._candidates(encoder, labels)
+        else:
+            self.state["examples"] = self._fitting_examples(encoder, labels)
+            self.state["shared"] = self._shared(backbone, tokenizer, encoder)
 
     def build(self, backbone: keras.Model, labels: int) -> keras.Model:
-        return LabelLikelihoods(backbone, self.state["label_ids"], self.section.score == "mean")
+        shared = self.state.get("shared", [])  # models of before have none
+        return LabelLikelihoods(backbone, self.state["label_ids"], self.section.score == "mean", shared)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         room = max(len(tokens) for texts in self.state["label_ids"] for tokens in texts)
-        template, examples = self._template(), "".join(self.state["examples"])
-        (words, name), *others = template.parts
-        whole = Template(((examples + words, name), *others))
-        return template_preprocessor(backbone, tokenizer, whole, self.inputs, self.model.max_length, room)
+        candidates, similar = self.state.get("candidates"), None
+        examples = BETWEEN if candidates else "".join(self.state["examples"])
+        if candidates:
+            half = self.model.max_length // 2
+            texts, first, following = candidates
+            similar = SimilarExamples(texts, first, following, self.section.demonstrations, half)
+            room += half
+        whole, limit = self._whole(examples), self.model.max_length
+        return template_preprocessor(backbone, tokenizer, whole, self.inputs, limit, room, similar)
+
+    def _shared(self, backbone: keras.Model, tokenizer: Any, encoder: Any) -> list[int]:
+        """The tokens that every prompt begins with, which are then read once a batch; none without examples."""
+        if not self.state["examples"]:
+            return []
+        words = template_parts(encoder, tokenizer, self._whole("".join(self.state["examples"])), self.inputs)[0][0]
+        assert isinstance(words, tuple)  # there are examples
+        return [*special_token_layout(backbone, tokenizer).start, *words]
+
+    def _whole(self, examples: str) -> Template:
+        """The template with words before it."""
+        (words, name), *others = self._template().parts
+        return Template(((examples + words, name), *others))
+
+    def _filled(self, labels: Labels) -> list[tuple[str, str]]:
+        """Texts of each example, and the example, without what stands behind it."""
+        template, texts = self._template(), dict(zip(labels.names, labels.texts))
+        return [
+            (
+                " ".join(each.texts),
+                template.fill({**dict(zip(self.inputs, each.texts)), LABEL: texts[each.label][0]}),
+            )
+            for each in demonstrations(self.config, self.inputs, labels.names)
+        ]
+
+    def _candidates(self, encoder: Any, labels: Labels) -> list[list[list[int]]]:
+        """Token ids of what similarity chooses among: of their texts, of each as a prompt's start, and behind one."""
+        filled = self._filled(labels)
+        space = " " if self._template().parts[0][0].endswith(" ") else ""  # as a text is read in a prompt
+        ways = (
+            [space + text for text, _ in filled],
+            [each for _, each in filled],
+            [BETWEEN + each for _, each in filled],
+        )
+        candidates = [token_ids(encoder, way) for way in ways]
+        shortest = min(map(len, candidates[2]))
+        if shortest > self.model.max_length // 2:
+            raise UserError(
+                f"prompting.demonstrations: the shortest row of data.train has {shortest} tokens in the template, more "
+                f"than half of model.max_length, {self.model.max_length}; raise it"
+            )
+        return candidates
 
     def _fitting_examples(self, encoder: Any, labels: Labels) -> list[str]:
         """The examples that stand before a prompt: whole ones alone, as many as take half of a row."""
         if not self.section.demonstrations:
             return []
-        template, texts = self._template(), dict(zip(labels.names, labels.texts))
-        examples = demonstrations(self.config, self.inputs, labels.names)
-        filled = [
-            template.fill({**dict(zip(self.inputs, each.texts)), LABEL: texts[each.label][0]}) + "\n\n"
-            for each in examples
-        ]
+        filled = [each + BETWEEN for _, each in self._filled(labels)]
         counts = np.cumsum([len(ids) for ids in token_ids(encoder, filled)])
         fitting = int((counts <= self.model.max_length // 2).sum())
         if not fitting:
@@ -86,12 +143,15 @@ class LabelLikelihoods(keras.Model):
         backbone: GPT-2, Llama or Mistral.
         ids: label -> its texts -> token ids; of several texts a label has the mean.
         mean: whether log-probabilities of a text's tokens are averaged rather than added up.
+        shared: tokens that every row begins with: what layers keep of them is computed once for all rows.
     """
 
-    def __init__(self, backbone: keras.Model, ids: list[list[list[int]]], mean: bool, **kwargs):
+    def __init__(
+        self, backbone: keras.Model, ids: list[list[list[int]]], mean: bool, shared: Sequence[int] = (), **kwargs
+    ):
         super().__init__(**kwargs)
         texts = [tokens for own in ids for tokens in own]
-        self.backbone, self.plan = backbone, TextTree(texts)
+        self.backbone, self.plan = backbone, TextTree(texts, shared)
         self.share = np.zeros((len(self.plan.ids), len(ids)), np.float32)  # of each token's log-probability in a label
         owners = np.repeat(np.arange(len(ids)), [len(own) for own in ids])
         for token, text in enumerate(self.plan.owners):
@@ -111,6 +171,7 @@ class TextTree:
 
     Args:
         texts: token ids of each.
+        shared: tokens that every prompt begins with.
 
     Attributes:
         ids: (tokens,) of all texts.
@@ -118,19 +179,41 @@ class TextTree:
         depths: (tokens,) its place in its text.
     """
 
-    def __init__(self, texts: list[list[int]]):
+    def __init__(self, texts: list[list[int]], shared: Sequence[int] = ()):
+        self.shared = np.asarray(shared, np.int32)
         self.ids = np.concatenate([np.asarray(tokens, np.int32) for tokens in texts])
         self.owners = np.repeat(np.arange(len(texts)), [len(tokens) for tokens in texts])
         self.depths = np.concatenate([np.arange(len(tokens), dtype=np.int32) for tokens in texts])
 
     def log_probabilities(self, backbone: keras.Model, token_ids: tf.Tensor, padding_mask: tf.Tensor) -> tf.Tensor:
         """(batch, length) prompts and which of their tokens are real -> (batch, tokens) of each text's token."""
+        count = len(self.shared)
+        token_ids, padding_mask = token_ids[:, count:], padding_mask[:, count:]  # what is not the same in all rows
         batch, length, tokens = tf.shape(token_ids)[0], tf.shape(token_ids)[1], len(self.ids)
         lengths = tf.reduce_sum(tf.cast(padding_mask, tf.int32), axis=1)  # (batch,)
         whole = tf.concat([token_ids, tf.tile(self.ids[np.newaxis], [batch, 1])], axis=1)
         prompt = tf.tile(tf.range(length)[tf.newaxis], [batch, 1])
         behind = lengths[:, tf.newaxis] + self.depths[np.newaxis]  # (batch, tokens)
-        positions = tf.concat([prompt, behind], axis=1)
+        positions = count + tf.concat([prompt, behind], axis=1)
+        mask = tf.concat([tf.ones([batch, length + tokens, count], tf.bool), self._mask(prompt, lengths)], axis=2)
+        kept: list[KeysValues] = []
+        read = None
+        if count:
+            read, kept = read_prompt(backbone, tf.constant(self.shared[np.newaxis]), tf.constant(count))
+        hidden = read_masked(backbone, whole, positions, mask, kept)
+        # What says a text's first token is the prompt's last; the others are said by the token before.
+        prompts = hidden[:, :length]
+        if read is not None:
+            prompts = tf.concat([tf.tile(read[:, -1:], [batch, 1, 1]), prompts], axis=1)
+        first = tf.gather(prompts, lengths - int(not count), batch_dims=1)[:, tf.newaxis]  # (batch, 1, hidden)
+        before = tf.concat([first, hidden[:, length:]], axis=1)
+        which = np.where(self.depths == 0, 0, np.arange(tokens))  # token i - 1 is number i, behind the prompt's
+        logits = next_token_logits(backbone, tf.gather(before, which, axis=1))  # (batch, tokens, vocabulary)
+        return tf.gather(tf.nn.log_softmax(logits), tf.tile(self.ids[np.newaxis], [batch, 1]), axis=2, batch_dims=2)
+
+    def _mask(self, prompt: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """(batch, length) places and (batch,) lengths -> (batch, to, from) bool, of a row without what all share."""
+        batch, length, tokens = tf.shape(prompt)[0], tf.shape(prompt)[1], len(self.ids)
         real = prompt < lengths[:, tf.newaxis]  # (batch, length)
         own = (self.owners[:, np.newaxis] == self.owners) & (self.depths[:, np.newaxis] >= self.depths)
         causal = tf.linalg.band_part(tf.ones([length, length], tf.bool), -1, 0)  # (to, from)
@@ -138,11 +221,4 @@ class TextTree:
         below = tf.concat(
             [tf.tile(real[:, tf.newaxis], [1, tokens, 1]), tf.tile(tf.constant(own)[tf.newaxis], [batch, 1, 1])], axis=2
         )
-        mask = tf.concat([tf.tile(above[tf.newaxis], [batch, 1, 1]), below], axis=1)  # (batch, to, from)
-        hidden = read_masked(backbone, whole, positions, mask)
-        # What says a text's first token is the prompt's last; the others are said by the token before.
-        first = tf.gather(hidden, lengths - 1, batch_dims=1)[:, tf.newaxis]  # (batch, 1, hidden)
-        before = tf.concat([first, hidden[:, length:]], axis=1)
-        which = np.where(self.depths == 0, 0, np.arange(tokens))  # token i - 1 is number i, behind the prompt's
-        logits = next_token_logits(backbone, tf.gather(before, which, axis=1))  # (batch, tokens, vocabulary)
-        return tf.gather(tf.nn.log_softmax(logits), tf.tile(self.ids[np.newaxis], [batch, 1]), axis=2, batch_dims=2)
+        return tf.concat([tf.tile(above[tf.newaxis], [batch, 1, 1]), below], axis=1)

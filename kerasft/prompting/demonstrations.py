@@ -12,6 +12,8 @@ from kerasft.data.stages.shots import row_number
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
 
+MOST_CANDIDATES = 2000  # that similarity chooses among: their tokens are in the model
+
 
 class Example(NamedTuple):
     """The texts of a row, in the order of inputs, and its label."""
@@ -21,7 +23,8 @@ class Example(NamedTuple):
 
 
 def demonstrations(config: Config, inputs: Sequence[str], labels: Sequence[str]) -> list[Example]:
-    """`prompting.demonstrations` rows of `data.train`, the same ones on every machine.
+    """`prompting.demonstrations` rows of `data.train`, the same ones on every machine; where they are chosen by
+    similarity, up to 2,000 rows to choose among.
 
     A row whose texts stand in `data.test` is none of them.
 
@@ -42,11 +45,14 @@ def demonstrations(config: Config, inputs: Sequence[str], labels: Sequence[str])
     for row in rows:
         if row.label not in labels:
             raise UserError(f"data.train: the label {quoted(row.label)} is none of task.labels; add it there")
-    return ordered(rows, section.demonstrations, section.choose == "balance", (config.seed, data.draw))
+    draw = config.seed, data.draw
+    if section.choose == "similarity":
+        return ordered(rows, section.demonstrations, False, draw, MOST_CANDIDATES)
+    return ordered(rows, section.demonstrations, section.choose == "balance", draw)
 
 
-def ordered(rows: Iterable[Example], count: int, balanced: bool, draw: tuple[int, int]) -> list[Example]:
-    """So many rows by their numbers (`row_number`); balanced: of each label in turn.
+def ordered(rows: Iterable[Example], count: int, balanced: bool, draw: tuple[int, int], most: int = 0) -> list[Example]:
+    """So many rows by their numbers (`row_number`), or `most`, where there are more; balanced: of each label in turn.
 
     Raises:
         UserError: there are too few.
@@ -57,7 +63,7 @@ def ordered(rows: Iterable[Example], count: int, balanced: bool, draw: tuple[int
             f"prompting.demonstrations: {count}, but data.train has {len(by_number)} different rows; lower it"
         )
     if not balanced:
-        return by_number[:count]
+        return by_number[: max(count, most)]
     turns: dict[str, int] = {}
     rank = []
     for place, row in enumerate(by_number):

@@ -30,7 +30,7 @@ class Embedding(PromptingMethod):
             raise UserError(
                 "prompting.method: embedding reads one text; leave data.columns.text_pair out, or take masked_lm"
             )
-        self._templates()
+        self.templates()
 
     def build(self, backbone: keras.Model, labels: int) -> keras.Model:
         return build_classifier(backbone, labels, "unit", self.model.dropout)
@@ -39,7 +39,7 @@ class Embedding(PromptingMethod):
         return text_preprocessor(backbone, tokenizer, self.model.max_length, self.inputs)
 
     def load(self, model: keras.Model, preset: str, preprocessor: Any, labels: Labels) -> None:
-        templates = self._templates()
+        templates = self.templates()
         encoder = keras.Model(model.input, model.get_layer("unit").output)
         texts = [each.fill({LABEL: text}) for own in labels.texts for text in own for each in templates]
         vectors = outputs_of(encoder, preprocessor, {self.inputs[0]: texts})
@@ -50,7 +50,8 @@ class Embedding(PromptingMethod):
         model.get_layer(HEAD).kernel.assign(means.T / self.section.temperature)
         model.get_layer(HEAD).bias.assign(np.zeros(len(labels.names), np.float32))
 
-    def _templates(self) -> list[Template]:
+    def templates(self) -> list[Template]:
+        """Those of the config, or the method's own."""
         given = self.section.template or self.template
         return [Template.parse(text, (LABEL,)) for text in ([given] if isinstance(given, str) else given)]
 

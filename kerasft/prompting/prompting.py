@@ -70,10 +70,25 @@ class Prompting:
         """Chooses the method for a preset, and lets it look at the tokenizer."""
         assert self.config.model.preset is not None  # checked before
         name = suitable_method(self.config, backbone, resolve_preset(self.config.model.preset))
-        if name == "causal_lm" and not answers_untrained(self.config):
+        if name in ("causal_lm", "entailment") and not answers_untrained(self.config):
             raise UserError(
-                "prompting.method: auto takes causal_lm for this decoder, which answers without training; leave "
-                "data.train out, set method to causal_lm and demonstrations, or set prompting to null"
+                f"prompting.method: auto takes {name} for this "
+                + (
+                    "decoder, which answers without training; leave data.train out, set method to causal_lm and "
+                    "demonstrations, or set prompting to null"
+                    if name == "causal_lm"
+                    else "run of pairs, which answers without training; leave data.train out, or set prompting to null"
+                )
+            )
+        if self.config.export.labels and name != "embedding":
+            raise UserError(
+                f"export.labels: true is for prompting.method embedding, and auto takes {name} for this preset; set "
+                "it to false"
+            )
+        if self.config.training.fit_head and name != "embedding":
+            raise UserError(
+                f"training.fit_head: true fits the head of prompting.method embedding, and auto takes {name} for this "
+                "preset; set it to false"
             )
         self.state[KEY] = {"method": name}
         self.method().adapt(backbone, tokenizer, self.labels())
@@ -81,6 +96,12 @@ class Prompting:
     def build(self, backbone: keras.Model) -> keras.Model:
         """The classifier."""
         return self.method().build(backbone, len(self.state["labels"]))
+
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        """In graph: what an export answers by labels of a request; see `LabelsSignature`."""
+        from kerasft.prompting.served_labels import LabelsSignature
+
+        return LabelsSignature(cast(Any, self.method()), model, preprocessor)
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         """Strings -> features; it is kept for `load`, which follows."""

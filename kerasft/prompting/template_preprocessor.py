@@ -15,6 +15,7 @@ from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_pre
 from kerasft.models.preprocessing.ragged_rows import repeated, side_by_side
 from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, located
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.prompting.similar_examples import SimilarExamples
 from kerasft.prompting.templates import MASK, Template
 
 LEAST = 4  # tokens that a template leaves for texts
@@ -33,6 +34,7 @@ class TemplatePreprocessor(TextPreprocessor):
         room: tokens that the model puts in beside these.
         mask_id: of the template's mask, which stands for itself alone: one that is spelt out in a text is unknown
             there. None: the row ends with its last part, for a decoder that goes on from there.
+        examples: that stand behind the row's start, by its texts; they take no room from the texts, see `room`.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class TemplatePreprocessor(TextPreprocessor):
         spaced: Sequence[str] = (),
         room: int = 0,
         mask_id: int | None = None,
+        examples: SimilarExamples | None = None,
     ):
+        self.examples = examples
         layout = plain.layout
         layout = Layout(layout.start, layout.separator, () if mask_id is None else layout.end, layout.pad)
         super().__init__(plain.encoder, layout, plain.pad_values, plain.max_length - room, plain.inputs)
@@ -54,7 +58,13 @@ class TemplatePreprocessor(TextPreprocessor):
             )
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
-        """As `TextPreprocessor.token_offsets`, of texts as the template has them."""
+        """As `TextPreprocessor.token_offsets`, of texts as the template has them.
+
+        Raises:
+            UserError: examples differ from text to text, and none of them is in the texts.
+        """
+        if self.examples is not None:
+            raise UserError("prompting.choose: similarity has other tokens before each text; explain with balance")
         texts = self._texts(self._checked(columns))
         pieces = [piece_encoder(self.encoder)(text) for text in texts]
         indices = self._fitting_tokens(pieces, self.max_length - self._special())
@@ -88,6 +98,9 @@ class TemplatePreprocessor(TextPreprocessor):
         lengths = tf.add_n([tf.cast(segment.row_lengths(), tf.int32) for segment in segments]) + self._special()
         segments, rows = self._fit(segments, self.max_length - self._special()), segments[0].nrows()
         parts = [repeated(self.layout.start, rows)]
+        if self.examples is not None:
+            parts.append(before := self.examples(segments))
+            lengths += tf.cast(before.row_lengths(), tf.int32)
         for part in self.parts:
             parts.append(repeated(part, rows) if isinstance(part, tuple) else segments[self.inputs.index(part)])
         tokens = side_by_side([*parts, repeated(self.layout.end, rows)])
@@ -104,6 +117,7 @@ def template_preprocessor(
     inputs: Sequence[str],
     max_length: int,
     room: int = 0,
+    examples: SimilarExamples | None = None,
 ) -> TemplatePreprocessor:
     """The preprocessor of a template with a `{mask}` for an encoder, or with `{label}` at its end for a decoder.
 
@@ -111,6 +125,14 @@ def template_preprocessor(
         UserError: the tokenizer is of another kind, or the template leaves no room.
     """
     plain = text_preprocessor(backbone, check_tokenizer(tokenizer), max_length, inputs)
+    parts, spaced, mask_id = template_parts(plain.encoder, tokenizer, template, inputs)
+    return TemplatePreprocessor(plain, parts, spaced, room, mask_id, examples)
+
+
+def template_parts(
+    encoder: Any, tokenizer: Any, template: Template, inputs: Sequence[str]
+) -> tuple[list[tuple[int, ...] | str], list[str], int | None]:
+    """A template as `TemplatePreprocessor` has it: parts, columns with a space in front, the id of its mask."""
     byte_level = isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer)
     parts: list[tuple[int, ...] | str] = []
     spaced: list[str] = []
@@ -118,14 +140,14 @@ def template_preprocessor(
     for words, name in template.parts:
         space = byte_level and words.endswith(" ") and name is not None
         if words := words[:-1] if space else words:
-            parts.append(tuple(token_ids(plain.encoder, [words])[0]))
+            parts.append(tuple(token_ids(encoder, [words])[0]))
         if name == MASK:  # takes the space in front, as in the models that have learnt with it
             mask_id = int(tokenizer.mask_token_id)
             parts.append((mask_id,))
         elif name is not None and name in inputs:
             parts.append(name)
             spaced += [name] if space else []
-    return TemplatePreprocessor(plain, parts, spaced, room, mask_id)
+    return parts, spaced, mask_id
 
 
 def check_tokenizer(tokenizer: Any) -> Any:

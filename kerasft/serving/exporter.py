@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import kerasft
 from kerasft.attribution import served
+from kerasft.prompting import label_requests
 from kerasft.serving.drift import reference
 from kerasft.serving.outside_ops import check_trusted
 from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
@@ -57,8 +58,11 @@ def export(
         inputs = task.probes(probe_inputs(preprocessor.inputs, task.config.model.max_length))
         numbers = probe_numbers(task.numbers, rows_of(inputs))
         check_trusted(draft)
-        check(draft, inputs, expected_answers(task, preprocessor, model, inputs), numbers=numbers)
-        measured = warm_up(draft, task.config.served_name, task.sample(), task.config.model.max_length, task.numbers)
+        expected = expected_answers(task, preprocessor, model, inputs)
+        check(draft, inputs, expected, numbers=numbers, own=_inputs_of_labels(task, inputs))
+        limit, sample = task.config.model.max_length, task.sample()
+        own = _inputs_of_labels(task, {name: [text] for name, text in sample.items()})
+        measured = warm_up(draft, task.config.served_name, sample, limit, task.numbers, own)
         write_labels(draft, task.state.get("labels"))
         facts = {
             "task": task.config.task.model_dump(mode="json"),
@@ -104,6 +108,12 @@ def save(task: Task, preprocessor: StringPreprocessor, model: keras.Model, path:
         signatures[served.SIGNATURE] = tf.function(
             lambda **texts: explain(texts), autograph=False
         ).get_concrete_function(**specs)
+    if task.config.export.labels:
+        specs[label_requests.SIGNATURE] = tf.TensorSpec([None], tf.string, name=label_requests.SIGNATURE)
+        by_labels = task.labels_signature(model, preprocessor)
+        signatures[label_requests.SIGNATURE] = tf.function(
+            lambda **columns: by_labels(columns), autograph=False
+        ).get_concrete_function(**specs)
     tf.saved_model.save(module, str(path), signatures=signatures)
     set_method_names(path)
 
@@ -128,9 +138,24 @@ def expected_answers(
         answers[reference.SIGNATURE] = counts
         if explain := explain_signature(task, preprocessor, model):
             answers[served.SIGNATURE] = tf.function(explain, autograph=False)(texts)
+        for key, columns in _inputs_of_labels(task, inputs).items():
+            by_labels = tf.function(task.labels_signature(model, preprocessor), autograph=False)
+            answers[key] = by_labels({name: tf.constant(list(rows)) for name, rows in columns.items()})
         for key, values in numbers.items():
             answers[key] = task.answer_with(model, features, tf.nest.map_structure(tf.constant, values))
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), answers)
+
+
+def _inputs_of_labels(task: Task, inputs: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    """{signature: inputs} of `export.labels`, each row with the labels of the config or with others."""
+    if not task.config.export.labels:
+        return {}
+    own = label_requests.BETWEEN.join(task.state["labels"])
+    every = [own, "one\ntwo words", "", " one \n\n\u00e9\n"]
+    labels = [every[row % len(every)] for row in range(rows_of(inputs))]
+    if isinstance(next(iter(inputs.values()))[0], bytes):
+        return {label_requests.SIGNATURE: {label_requests.SIGNATURE: [each.encode() for each in labels], **inputs}}
+    return {label_requests.SIGNATURE: {label_requests.SIGNATURE: labels, **inputs}}
 
 
 def _answers(task, model, features):

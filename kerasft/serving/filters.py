@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasft.config.serving import FilterConfig
 from kerasft.data.sources.scripts import unspaced
 from kerasft.serving.adapter_facts import KEY as ADAPTERS
+from kerasft.serving.disguises import plain
 from kerasft.serving.personal_data import Span, spans
 
-# Characters that nobody sees: they may stand between letters so that a word is not found.
-_UNSEEN = "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]*"
+_LETTERS = {" ": r"\s+", "w": "(?:w|vv)"}  # sign of a word -> what is read as it; `rn` is no m: burn is no bum
 # Texts -> of each, the label and its score.
 Classify = Callable[[Sequence[str]], Sequence[tuple[str, float]]]
 
@@ -42,7 +41,7 @@ class TextFilter:
 
     def __init__(self, config: FilterConfig, classify: Classify | None = None):
         self.config, self._classify = config, classify
-        self._words = _pattern(config.words) if config.words is not None else None
+        self._words = Words(config.words) if config.words is not None else None
         if (config.model is None) != (classify is None):
             raise ValueError(f"{config.name}: a filter by a model needs one, and no other does")
 
@@ -64,26 +63,44 @@ class TextFilter:
 
     def _spans(self, text: str) -> list[Span]:
         if self._words is not None:
-            return [match.span() for match in self._words.finditer(folded(text))]
+            return self._words.spans(text)
         return spans(text, self.config.patterns or ())
 
 
-def folded(text: str) -> str:
-    """The text in small letters of usual width, character by character, so that places stay."""
-    if text.isascii():
-        return text.lower()
-    signs = []
-    for sign in text:
-        small = unicodedata.normalize("NFKC", sign).lower()
-        signs.append(small if len(small) == 1 else sign)
-    return "".join(signs)
+class Words:
+    """Words and phrases of a filter, found whole, in any case, and in disguise (`kerasft.serving.disguises`).
+
+    Args:
+        words: accents of theirs count; where a word has none, it is found with them, too.
+    """
+
+    def __init__(self, words: Sequence[str]):
+        self._searches: list[tuple[re.Pattern[str], dict[str, bool]]] = []
+        plainly = {plain(word).text: word for word in words}
+        accented = [word for word in words if plain(word, accents=True).text != plain(word).text]
+        if bare := [text for text, word in plainly.items() if word not in accented]:
+            self._searches.append((_pattern(bare), {}))
+        if accented:
+            self._searches.append((_pattern([plain(word, accents=True).text for word in accented]), {"accents": True}))
+        if any("\u0400" <= sign <= "\u052f" for text in plainly for sign in text):
+            self._searches += [(pattern, options | {"cyrillic": True}) for pattern, options in [*self._searches]]
+
+    def spans(self, text: str) -> list[Span]:
+        """Where they stand, in code points of the text."""
+        found = []
+        for pattern, options in self._searches:
+            if options and text.isascii():
+                continue
+            read = plain(text, **options)
+            found += [read.span(*match.span()) for match in pattern.finditer(read.text)]
+        return merged(found)
 
 
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
     """Whole words, the longest first; of scripts without spaces, anywhere."""
     parts = []
-    for word in sorted({folded(word.strip()) for word in words}, key=lambda word: (-len(word), word)):
-        letters = _UNSEEN.join(re.escape(sign) if not sign.isspace() else r"\s+" for sign in re.sub(r"\s+", " ", word))
+    for word in sorted({word.strip() for word in words}, key=lambda word: (-len(word), word)):
+        letters = "".join(_LETTERS.get(sign, re.escape(sign)) for sign in re.sub(r"\s+", " ", word))
         left = "" if unspaced(word[0]) or not word[0].isalnum() else r"(?<!\w)"
         right = "" if unspaced(word[-1]) or not word[-1].isalnum() else r"(?!\w)"
         parts.append(f"{left}{letters}{right}")

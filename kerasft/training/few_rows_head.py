@@ -16,14 +16,17 @@ import keras
 import numpy as np
 
 from kerasft.config.data import LEAVE_ONE_OUT
+from kerasft.config.self_training import SelfTrainingConfig
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.models.heads.text_classifier import HEAD
 from kerasft.training.fitted_head import fit_head, head_vectors, logistic_regression, set_head
 from kerasft.training.layers.precision import bfloat16_products, rewrites
 from kerasft.training.plan import TrainingPlan
+from kerasft.training.self_training import self_trained
 
 # Of vectors with a variance of 1; a decade below and above what suits Banking77 at 8 shots and at 10,000 rows.
 PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the kernel that label texts stand for
 
 
 class FewRowsHead(NamedTuple):
@@ -33,30 +36,35 @@ class FewRowsHead(NamedTuple):
         kernel: (width, classes).
         bias: (classes,).
         penalty: that was chosen.
+        toward: (width, classes), the kernel that it is held to; None: 0.
         left_out: (rows, classes) float32 logits of each row by a head that was fitted without it.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     penalty: float
+    toward: np.ndarray | None
     left_out: np.ndarray
 
 
-def fit_few_rows_head(model: keras.Model, train: Prepared, *reading: Any) -> np.ndarray:
+def fit_few_rows_head(
+    model: keras.Model, train: Prepared, reading: Sequence[Any], toward: np.ndarray | None = None
+) -> tuple[FewRowsHead, np.ndarray]:
     """Gives the last layer of a text classifier the weights of `few_rows_head`.
 
     Args:
         model: of `build_classifier`, with the softmax of one label a text.
         train: prepared split with targets and weights.
         reading: the further arguments of `kerasft.training.fitted_head.head_vectors`.
+        toward: see `few_rows_head`.
 
     Returns:
-        `left_out` of the head.
+        The head, and the vectors that it was fitted to.
     """
     vectors = head_vectors(model, train, *reading)
-    head = few_rows_head(vectors, train.targets, train.weights, model.get_layer(HEAD).units)
+    head = few_rows_head(vectors, train.targets, train.weights, model.get_layer(HEAD).units, toward)
     set_head(model, head.kernel, head.bias)
-    return head.left_out
+    return head, vectors
 
 
 class FittedHead:
@@ -75,6 +83,9 @@ class FittedHead:
     def __init__(self, plan: TrainingPlan, microbatches: int, forms: Sequence[str]):
         self.plan, self.training, self.few = plan, plan.config.training, plan.config.data.shots is not None
         self.left_out_only = plan.config.data.validation == LEAVE_ONE_OUT
+        # What label texts say, before any row: the kernel of a new model by `prompting`.
+        prompted = plan.config.prompting is not None and self.training.fit_head
+        self._toward = keras.ops.convert_to_numpy(plan.model.get_layer(HEAD).kernel) if prompted else None
         self._reading = (plan.strategy, self.training.evaluation_batch_size, microbatches, forms, plan.terminal)
         self._left_out: np.ndarray | None = None
 
@@ -97,12 +108,15 @@ class FittedHead:
 
     def warnings(self) -> list[str]:
         """What a reader of the validation's figures should know."""
-        if not (self.left_out_only and self.training.contrastive is not None):
-            return []
-        return [
-            "validation is leave_one_out of the head alone: the backbone has learnt from these rows, so new ones will "
-            "do worse"
-        ]
+        warnings = []
+        if self.left_out_only and self.training.contrastive is not None:
+            warnings.append(
+                "validation is leave_one_out of the head alone: the backbone has learnt from these rows, so new ones "
+                "will do worse"
+            )
+        if self.left_out_only and self.training.self_training is not None:
+            warnings.append("validation is leave_one_out of the head before training.self_training")
+        return warnings
 
     def _fit(self) -> None:
         plan, merged = self.plan, contextlib.nullcontext()
@@ -112,22 +126,46 @@ class FittedHead:
             if not self.few and not self.left_out_only:
                 fit_head(plan.model, plan.train, *self._reading)
                 return
-            logits = fit_few_rows_head(plan.model, plan.train, *self._reading)
-        self._left_out = logits if self.left_out_only else None
+            head, vectors = fit_few_rows_head(plan.model, plan.train, self._reading, self._toward)
+            if self.training.self_training is not None and plan.unlabelled is not None:
+                self._learn_from_answers(head, vectors, self.training.self_training)
+        self._left_out = head.left_out if self.left_out_only else None
+
+    def _learn_from_answers(self, head: FewRowsHead, vectors: np.ndarray, section: SelfTrainingConfig) -> None:
+        plan = self.plan
+        assert plan.unlabelled is not None
+        labelled = vectors, plan.train.targets, plan.train.weights
+        unlabelled = head_vectors(plan.model, plan.unlabelled, *self._reading)
+        held = head.penalty, head.toward
+        fitted = self_trained(labelled, unlabelled, (head.kernel, head.bias), *held, section.rounds, section.power)
+        set_head(plan.model, *fitted)
 
 
-def few_rows_head(vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int) -> FewRowsHead:
+def few_rows_head(
+    vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, toward: np.ndarray | None = None
+) -> FewRowsHead:
     """(rows, width) vectors, (rows,) labels and weights -> the head whose left-out answers have the lowest loss.
 
     Rows of weight 0 teach nothing; their logits are those of the head itself.
+
+    Args:
+        vectors, labels, weights, classes: see `logistic_regression`.
+        toward: (width, classes) kernel that says something of labels before any row; the head is held to a share of it
+            that left-out rows choose, none or all of it, too.
     """
-    heads = []
-    for penalty in PENALTIES:
-        kernel, bias = logistic_regression(vectors, labels, weights, classes, penalty)
-        logits = left_out_logits(vectors, labels, weights, kernel, bias, penalty)
-        heads.append(FewRowsHead(kernel, bias, penalty, logits))
     used = weights > 0
-    return min(heads, key=lambda head: _loss(head.left_out[used], labels[used], weights[used]))
+
+    def fitted(penalty: float, held: np.ndarray | None) -> tuple[float, FewRowsHead]:
+        kernel, bias = logistic_regression(vectors, labels, weights, classes, penalty, held)
+        logits = left_out_logits(vectors, labels, weights, kernel, bias, penalty)
+        head = FewRowsHead(kernel, bias, penalty, held, logits)
+        return _loss(logits[used], labels[used], weights[used]), head
+
+    best = min((fitted(penalty, None) for penalty in PENALTIES), key=lambda each: each[0])
+    if toward is not None:
+        held = [fitted(best[1].penalty, share * toward) for share in SHARES]
+        best = min([best, *held], key=lambda each: each[0])
+    return best[1]
 
 
 def left_out_logits(

@@ -40,6 +40,7 @@ from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
+from kerasft.training.self_training import unlabelled_texts
 from kerasft.training.soup import check_runs, make_soup
 from kerasft.training.tokenized import tokenized
 from kerasft.training.trainer import Trainer
@@ -143,6 +144,9 @@ def prepare(job: TrainingJob) -> PreparedRun:
     prepared, train, figures = workers.run_on_all(
         lambda: tokenized(config, task, job.tables, assembled, cache, objective, job.terminal)
     )
+    unlabelled = workers.run_on_all(
+        lambda: unlabelled_texts(config, task, job.tables, assembled.preprocessor, job.terminal)
+    )
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
         job.terminal.line(f"warning: {warning}")
@@ -164,6 +168,7 @@ def prepare(job: TrainingJob) -> PreparedRun:
         objective=objective,
         actions=(*trackers(config), *job.actions),
         method=assembled.method,
+        unlabelled=unlabelled,
         soup=check_runs(config, job.tables),
     )
     return PreparedRun(Trainer(plan), prepared, assembled, cache, figures)

@@ -94,12 +94,27 @@ def head_inputs(
 
 
 def logistic_regression(
-    vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, penalty: float = PENALTY
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    classes: int,
+    penalty: float = PENALTY,
+    toward: np.ndarray | None = None,
+    iterations: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(rows, width) vectors, (rows,) labels and weights -> (width, classes) kernel and (classes,) bias.
 
     Minimises the weighted mean of cross-entropy plus half the penalty times the squared norm of the kernel, for
     vectors whose mean is taken off and whose variance is, in the mean over the width, made 1.
+
+    Args:
+        vectors: (rows, width).
+        labels: (rows,), or (rows, classes) how likely each is.
+        weights: (rows,); 0: a row that is not there.
+        classes: how many.
+        penalty: see above.
+        toward: (width, classes) kernel whose distance is penalised rather than that from 0.
+        iterations: most of L-BFGS; None: ITERATIONS.
     """
     from scipy.optimize import minimize  # half a second to import
 
@@ -109,22 +124,28 @@ def logistic_regression(
     scale = np.sqrt(vectors.var(0).mean()) + 1e-12
     vectors = (vectors - middle) / scale
     rows, size = np.arange(len(labels)), width * classes
+    shift = np.zeros((width, classes), np.float32) if toward is None else (toward * scale).astype(np.float32)
 
     def loss_and_gradient(packed: np.ndarray) -> tuple[float, np.ndarray]:
         kernel, bias = packed[:size].reshape(width, classes), packed[size:]
-        logits = vectors @ kernel.astype(np.float32) + bias.astype(np.float32)
+        logits = vectors @ (kernel.astype(np.float32) + shift) + bias.astype(np.float32)
         logits -= logits.max(1, keepdims=True)
         odds = np.exp(logits)
         sums = odds.sum(1, keepdims=True)
-        surprise = np.log(sums[:, 0]) - logits[rows, labels]
         errors = odds / sums
-        errors[rows, labels] -= 1.0
+        if labels.ndim == 1:
+            surprise = np.log(sums[:, 0]) - logits[rows, labels]
+            errors[rows, labels] -= 1.0
+        else:
+            surprise = np.log(sums[:, 0]) - (labels * logits).sum(1)
+            errors -= labels
         errors *= weights
         loss = float(surprise.astype(np.float64) @ weights[:, 0]) + penalty / 2 * float(packed[:size] @ packed[:size])
         moves = vectors.T @ errors + penalty * kernel
         return loss, np.concatenate([moves.ravel(), errors.sum(0)]).astype(np.float64)
 
     start = np.zeros(size + classes)
-    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}).x
-    kernel = solution[:size].reshape(width, classes) / scale
+    options = {"maxiter": iterations or ITERATIONS}
+    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+    kernel = (solution[:size].reshape(width, classes) + shift) / scale
     return kernel, solution[size:] - middle @ kernel

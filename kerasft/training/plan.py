@@ -40,6 +40,7 @@ class TrainingPlan:
         objective: what is minimised; None: the task's loss.
         actions: what happens beside the usual actions of a training.
         method: of parameter-efficient fine-tuning that the model was given; None: `model.trainable` says what trains.
+        unlabelled: texts of `training.self_training`, prepared; None: there are none.
         soup: finished runs that the best weights are averaged with at the end.
     """
 
@@ -58,4 +59,5 @@ class TrainingPlan:
     objective: Objective | None = None
     actions: tuple[Action, ...] = ()
     method: Method | None = None
+    unlabelled: Prepared | None = None
     soup: Sequence[Run] = ()

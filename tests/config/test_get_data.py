@@ -44,6 +44,17 @@ SMALL = {
         {f"data/stsb-en-{split}.csv": 'A boy.,"A boy, sitting.",2.615\n' for split in PARTS},
         dict.fromkeys(SPLITS, [{"text_a": "A boy.", "text_b": "A boy, sitting.", "label": 2.615}]),
     ),
+    "davidson": (
+        {
+            "data/labeled_data.csv": ",count,hate_speech,offensive_language,neither,class,tweet\n"
+            "0,3,0,0,0,0,tweet 0\n1,3,0,0,0,1,tweet 1\n2,3,0,0,0,2,tweet 14\n"
+        },
+        {
+            "train": [{"text": "tweet 0", "label": "hate"}],
+            "validation": [{"text": "tweet 1", "label": "offensive"}],
+            "test": [{"text": "tweet 14", "label": "neither"}],
+        },
+    ),
     "go_emotions": (
         {
             "data/original/labels.txt": "admiration\namusement\nanger\n",

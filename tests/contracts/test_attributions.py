@@ -12,6 +12,7 @@ from support.tiny_models import make_tiny
 from kerasft import load
 from kerasft.assembly import assemble
 from kerasft.attribution.base import Question
+from kerasft.attribution.encoder_decoder import EncoderDecoderExplainer
 from kerasft.attribution.explainer import Explainer
 from kerasft.attribution.registry import ATTRIBUTIONS, create
 from kerasft.attribution.shap import TreeShap
@@ -174,11 +175,14 @@ def test_every_part_of_an_answer_is_explained(models):
     assert relation["label"] in models["relation_extraction"].task.state["labels"]
 
 
-def test_each_written_token_is_explained_by_what_stands_before_it(configured):  # noqa: F811
-    config = configured("answers to prompts")
+@pytest.mark.parametrize(
+    ("kind", "explain"), [("answers to prompts", WrittenExplainer), ("outputs", EncoderDecoderExplainer)]
+)
+def test_each_written_token_is_explained_by_what_stands_before_it(configured, kind, explain):  # noqa: F811
+    config = configured(kind)
     task = create_task(config)
     made = assemble(config, task, preset=None, train=load_splits(config, task)["train"])
-    explainer = WrittenExplainer(Trained(task, made.preprocessor, made.model))
+    explainer = explain(Trained(task, made.preprocessor, made.model))
     lines = list(explainer.explain([{"input": "goal of the team"}], create("integrated_gradients")))
     assert lines[0]["written"] == "".join(line["label"] for line in lines) and len(lines) > 1
     for line in lines:
@@ -186,10 +190,19 @@ def test_each_written_token_is_explained_by_what_stands_before_it(configured):  
         for word in line["words"]:
             later = word["input"] == "written" and word["start"] >= line["end"]
             assert not later or word["score"] is None
-        assert all(word["score"] is not None for word in line["words"] if word["input"] == "prompt")
-    second = explainer.ask([{"input": "goal of the team"}])[0][1].question
-    logits, token = made.model({name: value[None] for name, value in second.features.items()}), second.index[0, 1]
+        assert all(word["score"] is not None for word in line["words"] if word["input"] == explainer.inputs[0])
+    (asked,) = explainer.ask([{"input": "goal of the team"}])
+    second, features = asked[1].question, asked[1].question.features
+    if kind == "outputs":
+        sides = {"encoder": features["written"] == 0, "decoder": features["written"] == 1}
+        features = {
+            f"{side}_{name}": features[name][mask]
+            for side, mask in sides.items()
+            for name in ("token_ids", "padding_mask")
+        }
+    logits, token = made.model({name: value[None] for name, value in features.items()}), second.index[0, 1]
     assert lines[1]["value"] == pytest.approx(float(logits[0, -1, token]), abs=1e-5)
+    assert any(abs(word["score"]) > 0 for word in lines[0]["words"] if word["score"] is not None)
     with pytest.raises(UserError, match="this model writes texts"):
         explainer.ask([{"input": "goal"}], label="x")
 
@@ -214,6 +227,6 @@ def test_a_run_explains_by_the_program_and_in_python(trained_project, capsys):
         assert program.main(["runs/tiny", "--input", "texts.txt", *arguments]) == 2
         assert line in capsys.readouterr().err
     assert program.main(["saved_models/tiny", "--input", "texts.txt"]) == 2
-    assert "explaining takes the gradients of a run" in capsys.readouterr().err
+    assert "an export has no gradients beside those of export.explain, and this one has none" in capsys.readouterr().err
     with pytest.raises(UserError, match="signature's explanations alone"):
         load("saved_models/tiny").explain(["goal"])

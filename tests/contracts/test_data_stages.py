@@ -29,8 +29,9 @@ ASKED = {
     "conflicts": {"clean": {"conflicts": "majority"}},
     "duplicates": {"clean": {"duplicates": "drop"}},
     "near_duplicates": {"clean": {"near_duplicates": "drop"}},
+    "mitigate": {"mitigate": {"methods": ["counterfactual", "reweigh"]}},  # with words.yaml
 }
-CHANGES = "corrections"  # takes no row out
+CHANGES, ADDS = "corrections", "mitigate"  # take no row out
 TRAIN = [
     ("Open it!", "a"), ("open  it", "a"), ("OPEN IT?", "b"),  # a copy, and a contradiction that most outvote
     ("２０１８", "a"), ("2018", "a"), ("2019", "a"),  # the width of digits is no difference, the year is one
@@ -77,6 +78,7 @@ def files(tmp_path):
         lines = (json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
         (tmp_path / f"{split}.jsonl").write_text("".join(lines))
     (tmp_path / "corrections.csv").write_text(f"where,text,label\n{tmp_path}/train.jsonl:1,Open it!,b\n")
+    (tmp_path / "words.yaml").write_text("who: {one: [alone], other: [nobody]}\n")
     return tmp_path
 
 
@@ -86,6 +88,8 @@ def asked(stage, folder, seed=0) -> tuple[Config, dict[str, Table]]:
     tables = dict(stage_splits(plain, create_task(plain)).tables)
     wish = ASKED[stage.name]
     wish = {key: str(folder / value) if isinstance(value, str) else value for key, value in wish.items()}
+    if stage.name == ADDS:
+        wish["mitigate"] = wish["mitigate"] | {"words": str(folder / "words.yaml")}
     config = config_of(folder, **wish).model_copy(update={"seed": seed})
     for split in HELD:
         if isinstance(getattr(config.data, split), float):
@@ -115,6 +119,9 @@ def test_some_rows_of_train_go_and_each_of_the_others_still_says_where_it_is_fro
     train = applied(stage, config, tables).tables["train"]
     if stage.name == CHANGES:
         assert said(train) == said(tables["train"]) - Counter([("Open it!", "a")]) + Counter([("Open it!", "b")])
+        return
+    if stage.name == ADDS:
+        assert said(train) - said(tables["train"]) == Counter([("nobody", "b")])
         return
     assert 0 < len(train) < len(TRAIN)
     for row in train.rows(range(len(train))):
@@ -169,6 +176,9 @@ def test_each_row_that_is_chosen_is_counted_said_and_named(stage, files):
         (change,) = staged.changes
         assert (change.where, change.what) == (str(files / "train.jsonl:1"), "a -> b") and not gone
         return
+    if stage.name == ADDS:
+        assert staged.counts[stage.name]["added"] == 1 and "1 rows with the words of another group" in staged.remarks[0]
+        return
     assert {change.where for change in staged.changes} == gone
     assert staged.counts[stage.name]["rows"] == len(gone)
     (remark,) = staged.remarks
@@ -176,7 +186,7 @@ def test_each_row_that_is_chosen_is_counted_said_and_named(stage, files):
 
 
 def test_what_is_cleaned_can_be_kept_or_refused_too(stage, files):
-    if stage.draws or stage.name == CHANGES:
+    if stage.draws or stage.name in (CHANGES, ADDS):
         return
     _, tables = asked(stage, files)
     kept = applied(stage, config_of(files, clean={stage.name: "keep"}), tables)
@@ -222,12 +232,3 @@ def test_texts_are_changed_where_the_config_says_so(files):
         assert staged.tables["train"].column("text")[row] == after
         change = next(change for change in staged.changes if change.where.endswith(f":{row + 1}"))
         assert change.what == what and "ann@" not in json.dumps(staged.record())
-
-
-def test_texts_in_which_places_are_counted_are_not_changed(files):
-    config = config_of(files, clean={"redact": "mask"}).model_dump()
-    config["task"] = {"name": "token_classification"}
-    config["data"]["columns"] = {"text": "text", "spans": "label"}
-    config = Config.model_validate(config)
-    with pytest.raises(UserError, match="data.clean.redact: mask changes texts.*set it to drop"):
-        stage_splits(config, create_task(config))

@@ -74,7 +74,21 @@ def test_few_shots_are_inspected_without_their_copies(project, capsys):
 
 
 def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
-    project(**FEW)
+    # The head is held to the names of labels, and learns from its own answers to texts without labels, too.
+    training = {**FEW["training"], "self_training": {"unlabelled": "more.txt", "rounds": 2}}
+    task = {**FEW["task"], "labels": ["money", "sport"]}
+    path = project(**{**FEW, "training": training, "task": task}, prompting={"method": "embedding"})
+    texts = [json.loads(line)["text"] for line in Path("test.jsonl").read_text().splitlines()[:3]]
+    Path("more.txt").write_text("".join(f"{text}\n" for text in ["goal now", "bank now", "goal now", *texts]))
+    for override, fault in (
+        ("training.steps=3", "training.self_training: is for the fitted head of few rows"),
+        ("prompting.method=masked_lm", "fits the head of prompting.method embedding, not of masked_lm"),
+    ):
+        with pytest.raises(UserErrors, match=fault):
+            load_config(path, [override])
+    steps = ["training.contrastive={}", "training.steps=4", "training.batch_size=8", "training.self_training=null"]
+    with pytest.raises(UserErrors, match="training.contrastive: moves the vectors that label texts stand for"):
+        load_config(path, steps)
     folder = Path.cwd()
     said = train_in(folder)
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
@@ -84,6 +98,7 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert metrics["test"]["accuracy_deviation"] == pytest.approx(statistics.pstdev(every))
     assert f"test accuracy: {metrics['test']['accuracy']:.4f}, mean of 3 draws" in said
     assert metrics["training"]["steps"] == 0
+    assert any("of the head before training.self_training" in warning for warning in metrics["warnings"])
     children = [json.loads(Path(f"runs/tiny.draws/draw-{draw}/metrics.json").read_text()) for draw in (1, 2)]
     assert [child["test"]["accuracy"] for child in children] == every[1:]
     rows = json.loads(Path("runs/tiny/cleaning.json").read_text())["counts"]["shots"]["rows"]
@@ -99,7 +114,13 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert train.main(["config.yaml", "--resume", "data.shots=5"]) == 2  # its figures are not those of draw 1
     assert "data.shots: 5, but runs/tiny.draws/draw-1 began with 4" in capsys.readouterr().err
     train_in(folder, "--resume")
-    assert json.loads(Path("runs/tiny/metrics.json").read_text())["test"]["accuracy_by_draw"] == every
+    again = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert again["test"]["accuracy_by_draw"] == every
+    del again["draws"]  # as if it had been stopped between draw 0 and the means
+    Path("runs/tiny/metrics.json").write_text(json.dumps(again | {"test": {**again["test"], "accuracy": every[0]}}))
+    train_in(folder, "--resume")
+    means = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert means["test"]["accuracy_by_draw"] == every and means["draws"] == 3
 
 
 def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project):

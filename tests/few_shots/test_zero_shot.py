@@ -1,10 +1,12 @@
 """Answers without training, from a config or a command to a served model."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.projects import make_project, train_in
 from support.small_presets import small_presets  # noqa: F401
 
@@ -23,7 +25,7 @@ NOTHING = {"data": {"train": [], "validation": 0.1}}
 
 
 def test_a_config_without_training_data_is_measured_exported_and_asked(project, capsys):
-    project(**ZERO, **NOTHING)
+    project(**ZERO, **NOTHING, export={"labels": True})
     train_in(Path.cwd())
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
     assert metrics["training"]["steps"] == 0 and 0 <= metrics["test"]["accuracy"] <= 1
@@ -40,8 +42,37 @@ def test_a_config_without_training_data_is_measured_exported_and_asked(project, 
             np.testing.assert_allclose(
                 list(one["probabilities"].values()), list(two["probabilities"].values()), atol=1e-4
             )
+    # Labels of a request: what the preset says by the same texts, whatever labels the export has.
+    said = []
+    preset = load_config(Path("config.yaml"), []).model.preset
+    for model in ("saved_models/tiny", str(preset)):
+        capsys.readouterr()
+        assert predict.main([model, "--labels", "bank stock,goal match,team score", "--input", "texts.txt"]) == 0
+        said.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [row["label"] for row in said[0]] == ["goal match", "bank stock"]
+    for one, two in zip(*said):
+        assert one["label"] == two["label"] and one["probabilities"].keys() == two["probabilities"].keys()
+        np.testing.assert_allclose(list(one["probabilities"].values()), list(two["probabilities"].values()), atol=1e-4)
+    served_alike("saved_models/tiny/1")
     assert evaluate.main(["config.yaml"]) == 0
     assert f"{metrics['test']['accuracy']:.3f}" in capsys.readouterr().out
+
+
+def served_alike(version: str) -> None:
+    """A row with labels of its own is answered alike beside rows with more, fewer or none."""
+    loaded = tf.saved_model.load(version)
+    texts = ["goal match", "bank stock", "team", "x"]
+    labels = ["bank stock\ngoal match", "sport\n money \n\nteam score\nother", "", "one"]
+    ask = loaded.signatures["labels"]
+    together = {name: value.numpy() for name, value in ask(text=tf.constant(texts), labels=tf.constant(labels)).items()}
+    assert together["label"].tolist()[::2] == [b"goal match", b""] and together["probabilities"].shape == (4, 4)
+    assert together["score"].tolist()[2:] == [0.0, 1.0]
+    for row in range(4):
+        alone = ask(text=tf.constant(texts[row : row + 1]), labels=tf.constant(labels[row : row + 1]))
+        width = alone["probabilities"].shape[1]
+        assert alone["label"].numpy()[0] == together["label"][row]
+        np.testing.assert_allclose(alone["probabilities"][0], together["probabilities"][row, :width], atol=1e-6)
+        assert not together["probabilities"][row, width:].any()
 
 
 def test_a_preset_answers_by_labels_of_a_command(tmp_path, tiny_preset, small_presets, monkeypatch, capsys):  # noqa: F811
@@ -82,10 +113,12 @@ def test_what_can_not_be_is_refused(project):
     ):
         with pytest.raises(UserErrors, match=fault):
             load_config(path, [override])
+    with pytest.raises(UserErrors, match="export.labels: true is for prompting.method embedding, not for .*masked_lm"):
+        load_config(path, ["prompting.method=masked_lm", "export.labels=true"])
     with pytest.raises(UserErrors, match="causal_lm answers without training"):
         load_config(path, ["data.train=train.jsonl", "prompting.method=causal_lm"])
     for override, fault in (
-        ("training.fit_head=true", "training.fit_head: true puts a fitted head where label texts would be"),
+        ("training.fit_head=true", "training.fit_head: true with prompting is for few rows"),
         ("task.pooling=cls", "task.pooling: cls is for a model without prompting"),
         ("task.random_features=8", "task.random_features: 8 is for a model without prompting"),
     ):
@@ -123,7 +156,11 @@ def test_labels_that_only_training_would_tell_are_asked_for(project, capsys):
 
 
 def test_labels_are_for_a_preset_not_for_a_server_or_an_index(capsys):
-    for model, option in (("http://localhost:8501/v1/models/tiny", []), ("preset", ["--index", "corpus.txt"])):
+    for model, option in (
+        ("http://localhost:8501/v1/models/tiny", ["--adapter", "one"]),
+        ("http://localhost:8501/v1/models/tiny", ["--template", "{label}"]),
+        ("preset", ["--index", "corpus.txt"]),
+    ):
         with pytest.raises(SystemExit):
             predict.main([model, "--labels", "a,b", "--input", "texts.txt", *option])
-        assert "--labels" in capsys.readouterr().err.splitlines()[-1]
+        assert re.search("--labels|--template: for a preset", capsys.readouterr().err.splitlines()[-1])

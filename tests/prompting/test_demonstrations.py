@@ -34,6 +34,8 @@ def test_examples_are_for_decoders_and_of_train():
         ("prompting", "method", "embedding", "demonstrations: 4 are for method causal_lm"),
         ("prompting", "demonstrations", 0, "causal_lm answers without training"),
         ("data", "train", [], "are rows of data.train, which is missing"),
+        ("prompting", "temperature", 0.1, "temperature: 0.1 is for method embedding, not causal_lm"),
+        ("prompting", "content_free", ["?"], "content_free: is for calibration content_free, not none"),
         ("data", "shots", 20, "are rows to train on, and nothing is trained"),
     ):
         with pytest.raises(UserErrors, match=fault):

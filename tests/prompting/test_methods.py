@@ -5,6 +5,7 @@ import shutil
 import types
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,9 +17,11 @@ from kerasft.config.load import read_config
 from kerasft.errors import UserError
 from kerasft.models.heads.causal_lm import CausalLM
 from kerasft.models.heads.masked_lm import MaskedLM
+from kerasft.models.heads.text_classifier import build_classifier
 from kerasft.models.heads.text_embedder import TextEmbedder
 from kerasft.models.named_weights import by_path, save_variables
-from kerasft.models.presets.facts import FACTS
+from kerasft.models.preprocessing.preprocessor import text_preprocessor
+from kerasft.models.presets.facts import FACTS, HEAD_FILE
 from kerasft.models.presets.masked_lm_weights import HEAD
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.prompting.base import Labels
@@ -26,6 +29,7 @@ from kerasft.prompting.calibration import LabelBias, calibrate
 from kerasft.prompting.causal_lm import Continuation, LabelLikelihoods
 from kerasft.prompting.demonstrations import Example, demonstrations
 from kerasft.prompting.embedding import Embedding
+from kerasft.prompting.entailment import OF_HEAD, Entailment
 from kerasft.prompting.masked_lm import Cloze
 from kerasft.prompting.registry import suitable_method
 from kerasft.prompting.scoring import outputs_of
@@ -110,7 +114,7 @@ def test_label_texts_behind_one_prompt_are_scored_as_each_by_itself(family):
     random = np.random.default_rng(0)
     labels = [[[3, 4, 5]], [[3, 4], [6]], [[7]]]
     model, plain = LabelLikelihoods(backbone, labels, mean=False), CausalLM(backbone)
-    prompts = [random.integers(0, 50, size) for size in (2, 7, 5)]
+    prompts = [np.array([9, 4, *random.integers(0, 50, size)]) for size in (0, 5, 3)]
     rows = np.zeros((3, 7), np.int32)
     for row, prompt in zip(rows, prompts):
         row[: len(prompt)] = prompt
@@ -126,6 +130,9 @@ def test_label_texts_behind_one_prompt_are_scored_as_each_by_itself(family):
     for prompt, row in zip(prompts, given):
         by_hand = [np.mean([score(prompt, text) for text in own]) for own in labels]
         np.testing.assert_allclose(row, by_hand, atol=1e-3)
+    once = LabelLikelihoods(backbone, labels, mean=False, shared=[9, 4])  # what all prompts begin with, read once
+    again = once({"token_ids": tf.constant(rows), "padding_mask": tf.constant(mask)}).numpy()
+    np.testing.assert_allclose(again, given, atol=1e-3)
 
 
 def test_calibrated_scores_of_a_text_that_says_nothing_are_uniform():
@@ -185,6 +192,77 @@ def test_whole_examples_stand_before_the_prompt_as_many_as_half_a_row_takes(smal
     assert 1 <= len(fitting) <= 2 and fitting == filled[: len(fitting)]
     assert Example(("a fox",), "sport") not in chosen  # it stands in test
     assert {each.label for each in chosen} == set(LABELS.names)
+
+
+def test_examples_that_are_like_the_text_stand_before_it_the_most_alike_last(small_presets, tmp_path):  # noqa: F811
+    texts = ["the quick fox", "a lazy cat", "a dog and a dog", "the brown fox"]
+    rows = [{"text": text, "label": LABELS.names[row % 2]} for row, text in enumerate(texts)]
+    for split, part in (("train", rows), ("test", rows[3:])):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    config = config_of(small_presets / "decoder", method="causal_lm", template="{text} is {label}")
+    values = config.model_dump(mode="python")
+    values["prompting"] |= {"demonstrations": 2, "choose": "similarity"}
+    values["data"] |= {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+    values["data"]["columns"] = {"text": "text", "label": "label"}
+    values["model"]["max_length"] = 96
+    tokenizer = load_tokenizer(str(small_presets / "decoder"))
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=tokenizer.vocabulary_size(), num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8,
+        max_sequence_length=96,
+    )  # fmt: skip
+    method = Continuation(read_config(values), ("text",), {})
+    method.adapt(backbone, tokenizer, LABELS)
+    preprocessor = Continuation(read_config(values), ("text",), method.state).preprocessor(backbone, tokenizer)
+    read = tf.function(lambda texts: preprocessor({"text": texts}), autograph=False)
+    asked = ["dog dog dog and the quick", "the quick quick fox", "lazy"]
+    features = read(tf.constant(asked))
+    expected = [
+        "the quick fox is goal match\n\na dog and a dog is goal match\n\ndog dog dog and the quick is",
+        "the quick fox is goal match\n\nthe quick quick fox is",
+        "a lazy cat is bank\n\nlazy is",
+    ]
+    for row, text in enumerate(asked):
+        ids, count = features["token_ids"][row].numpy(), int(features["padding_mask"][row].numpy().sum())
+        said = tokenizer.detokenize(ids[:count])
+        said = said if isinstance(said, str) else said.numpy().decode()
+        assert said.endswith(expected[row]) and "brown" not in said  # which stands in test
+        assert said.count("\n\n") == 2
+        alone = read(tf.constant([text]))["token_ids"][0, :count]
+        np.testing.assert_array_equal(alone, ids[:count])
+        whole = preprocessor.encoder(tf.constant([said])).to_list()[0]
+        np.testing.assert_array_equal(ids[count - len(whole) : count], whole)  # the tokens of the whole prompt
+    with pytest.raises(UserError, match="similarity has other tokens before each text"):
+        preprocessor.token_offsets({"text": tf.constant(asked)})
+
+
+def test_a_classifier_of_pairs_says_what_follows_from_a_text(tiny_preset, tmp_path):
+    names, folder = ["contradiction", "neutral", "entailment"], tmp_path / "run" / "model"
+    shutil.copytree(tiny_preset, folder)
+    (tmp_path / "run" / "config.yaml").write_text("task: {pooling: cls}\ndata: {columns: {text: a, text_pair: b}}\n")
+    (folder / FACTS).write_text(json.dumps({"task": "text_classification", "state": {"labels": names}}))
+    keras.utils.set_random_seed(3)
+    backbone = load_backbone(str(folder), dropout=0.0)
+    pairs = build_classifier(backbone, 3, "cls")
+    strengthened(pairs)
+    backbone.save_weights(folder / "model.weights.h5")
+    own = {path: weight for path, weight in by_path(pairs.weights).items() if path.split("/")[0] in OF_HEAD}
+    save_variables(folder / HEAD_FILE, own)
+    assert suitable_method(config_of(folder), backbone, str(folder)) == "entailment"
+    one = made(Entailment, folder, method="entailment", template="the {label}")
+    one.method.load(one.model, str(folder), one.prep, LABELS)
+    one.backbone.set_weights(backbone.get_weights())
+    texts = ["the match", "", "a price of stock in the market and trade"]
+    found = outputs_of(one.model, one.prep, {"text": texts})
+    plain = text_preprocessor(backbone, one.tokenizer, 64, ("text", "text_pair"))
+    for column, label in enumerate(["goal match", "bank"]):
+        features = plain({"text": tf.constant(texts), "text_pair": tf.constant([f"the {label}"] * 3)})
+        by_hand = tf.nn.log_softmax(pairs(features))[:, 2]
+        np.testing.assert_allclose(found[:, column], by_hand, atol=1e-4)
+    np.testing.assert_allclose(found[:1], outputs_of(one.model, one.prep, {"text": texts[:1]}), atol=1e-5)
+    with pytest.raises(UserError, match="prompting.entails: 'yes' is no label of .* which has 'contradiction'"):
+        made(Entailment, folder, method="entailment", entails="yes")
+    with pytest.raises(UserError, match="asks a run of ours that classifies pairs"):
+        made(Entailment, tiny_preset, method="entailment")
 
 
 def test_a_cloze_takes_the_head_of_a_masked_lm_run(tiny_preset, tmp_path):

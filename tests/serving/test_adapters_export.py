@@ -65,6 +65,14 @@ def test_a_training_ends_with_the_export_of_all_adapters():
     assert '"adapter": "finance"' in curl
 
 
+def test_it_has_a_card_with_a_part_for_each_adapter():
+    card = Path("saved_models/b/MODEL_CARD.md").read_text()
+    facts = json.loads(Path("saved_models/b/model_card.json").read_text())["adapters"]
+    assert facts.keys() == ADAPTERS.keys()
+    for name, each in facts.items():
+        assert f"## Adapter {name}" in card and each["training"]["sha256"] in card
+
+
 def test_the_base_is_stored_once():
     shapes = [shape for _, shape in tf.train.list_variables(str(version() / "variables/variables"))]
     assert shapes.count([64, 16]) == 1  # the table of positions

@@ -8,6 +8,7 @@ from grpc import StatusCode
 from pydantic import ValidationError
 from tensorflow.core.example.example_pb2 import Example
 
+from kerasft.config.schema import Config
 from kerasft.config.serving import FilterConfig, ServingConfig
 from kerasft.errors import ServableError
 from kerasft.serving.filters import TextFilter, filters_of, masked
@@ -151,6 +152,21 @@ def test_a_model_stops_labels_above_a_score():
     assert [(hit.row, hit.spans) for hit in hits] == [(0, [(0, 1)])]
 
 
+def test_a_filter_of_what_is_written_is_for_models_that_write():
+    config = {
+        "name": "t",
+        "task": {"name": "text_classification"},
+        "model": {"preset": "x"},
+        "data": {"train": "x", "columns": {"text": "t", "label": "l"}},
+        "serving": {"filters": [{"name": "a", "words": ["x"], "on": "output"}]},
+    }
+    with pytest.raises(ValidationError, match="serving.filters.0.on: output is for models that write texts"):
+        Config.model_validate(config)
+    config["task"] = {"name": "seq2seq"}
+    config["data"] = {"train": "x", "columns": {"input": "i", "output": "o"}}
+    assert Config.model_validate(config).serving.filters[0].on == "output"
+
+
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
@@ -164,3 +180,24 @@ def test_a_model_stops_labels_above_a_score():
 def test_a_filter_that_could_not_work_is_refused(filters, message):
     with pytest.raises(ValidationError, match=message):
         ServingConfig.model_validate({"filters": filters})
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("an ídïöt", "ídïöt"),  # accents
+        ("an і\u200bdiоt!", "і\u200bdiоt"),  # Cyrillic letters between Latin ones
+        ("🅸🅳🅸🅾🆃 𝓲𝓭𝓲𝓸𝓽", "🅸🅳🅸🅾🆃 𝓲𝓭𝓲𝓸𝓽"),
+        ("so ﬁlthy", "ﬁlthy"),  # one character, two letters
+        ("a crovvd", "crovvd"),
+        ("a cуka", "cуka"),  # of a word in Cyrillic
+        ("il pécha", None),  # whose own accents count
+        ("il a pe\u0302ché", "pe\u0302ché"),
+        ("сор", None),  # all of it is Cyrillic: another word
+        ("burn", None),
+    ],
+)
+def test_words_are_found_in_disguise_and_where_they_stand(text, hidden):
+    words = ["idiot", "idiot idiot", "filthy", "crowd", "сука", "pêché", "cop", "bum"]
+    spans_ = found(text, words=words)
+    assert spans_ == ([] if hidden is None else [hidden]) or spans_ == hidden.split()

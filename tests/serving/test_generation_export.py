@@ -1,6 +1,7 @@
 """A served model that writes: its signatures, answered in a process without TensorFlow's Python as in this one."""
 
 import json
+import re
 
 import keras
 import keras_hub
@@ -109,7 +110,9 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
 
 @pytest.mark.parametrize("name", ["text_generation", "seq2seq", "t5"])
 def test_beams_are_searched_in_the_served_graph(tmp_path, name):
-    decoding = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}
+    decoding, held = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}, re.compile("[a-z ]{2,9}")
+    if name == "t5":  # what the answer is held to is in the served graph, too
+        decoding |= {"stop": [], "constraint": {"regex": held.pattern}}
     makers = {"text_generation": made, "seq2seq": made_of_two, "t5": lambda **how: made_of_two(make_t5, **how)}
     task, preprocessor, model = makers[name](**decoding)
     exported = export(task, preprocessor, model, tmp_path / "tiny", {"config": {}, "state": {}})
@@ -117,7 +120,8 @@ def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     features = tf.function(preprocessor, autograph=False)({column: tf.constant(texts)})
     wanted = [text.decode() for text in task.answer(model, features)["text"].numpy()]
     (found,) = ask(exported, ("generate", {column: texts, "max_new_tokens": np.array([NEW, 2, 0], np.int32)}))
-    assert found[0] == wanted[0] != "" and found[1] != wanted[1] and found[2] == ""
+    assert found[0] == wanted[0] != "" and found[2] == ""
+    assert found[1] != wanted[1] if name != "t5" else all(map(held.fullmatch, [*wanted, *found[:2]]))
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
 
 

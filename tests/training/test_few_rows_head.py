@@ -6,6 +6,7 @@ import pytest
 from kerasft.training import fitted_head
 from kerasft.training.few_rows_head import PENALTIES, few_rows_head, left_out_logits
 from kerasft.training.fitted_head import logistic_regression
+from kerasft.training.self_training import self_trained
 
 
 def rows_of(classes: int, rows: int = 60, width: int = 6):
@@ -62,3 +63,34 @@ def test_rows_without_weight_teach_nothing():
     np.testing.assert_allclose(whole.kernel, part.kernel, atol=1e-5)
     np.testing.assert_allclose(whole.left_out[:48], part.left_out, atol=1e-4)
     np.testing.assert_allclose(whole.left_out[48:], vectors[48:] @ whole.kernel + whole.bias, atol=1e-4)
+
+
+def test_a_head_is_held_to_what_is_known_before_any_row_as_far_as_left_out_rows_want_it():
+    vectors, labels = rows_of(4)
+    weights = np.ones(60, np.float32)
+    far = np.stack([vectors[labels == label].mean(0) for label in range(4)], axis=1)  # (width, classes), and useful
+    held, against = (few_rows_head(vectors[:8], labels[:8], weights[:8], 4, toward) for toward in (far, -9 * far))
+    assert held.toward is not None and against.toward is None
+    rest = vectors[8:], labels[8:]
+    plain = few_rows_head(vectors[:8], labels[:8], weights[:8], 4)
+    right = [((rest[0] @ head.kernel + head.bias).argmax(1) == rest[1]).mean() for head in (held, plain)]
+    assert right[0] > right[1]
+    np.testing.assert_array_equal(against.kernel, plain.kernel)
+    kernel, _ = logistic_regression(vectors, labels, weights, 4, 1e6, far)
+    np.testing.assert_allclose(kernel, far, atol=1e-3)  # held by so much, it stays where it was
+
+
+def test_a_head_learns_from_its_own_answers():
+    vectors, labels = rows_of(4, rows=200)
+    weights = np.ones(8, np.float32)
+    head = few_rows_head(vectors[:8], labels[:8], weights, 4)
+    known = vectors[:8], labels[:8], weights
+    before, after = (
+        self_trained(known, vectors[8:], (head.kernel, head.bias), head.penalty, None, rounds, 2.0) for rounds in (0, 4)
+    )
+    right = [((vectors[8:] @ kernel + bias).argmax(1) == labels[8:]).mean() for kernel, bias in (before, after)]
+    assert right[1] > right[0]
+    # shares of 0 and 1 are labels
+    one = logistic_regression(vectors, labels, np.ones(200, np.float32), 4)
+    two = logistic_regression(vectors, np.eye(4, dtype=np.float32)[labels], np.ones(200, np.float32), 4)
+    np.testing.assert_allclose(one[0], two[0], atol=1e-4)

@@ -10,8 +10,10 @@ from kerasft.errors import UserError
 def label_batches(labels: np.ndarray, batch_size: int, group: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The batches of one epoch, whose rows come in groups of one label.
 
-    The rows of each label are shuffled and cut into groups; groups are shuffled and laid end to end. Memory is linear
-    in rows: which texts are compared follows from where they stand, and no list of pairs is made.
+    The rows of each label are shuffled and cut into groups; groups are shuffled and laid end to end, whole ones first,
+    so that these never lie across the edge of two batches where the batch size is a multiple; then batches are
+    shuffled. Memory is linear in rows: which texts are compared follows from where they stand, and no list of pairs is
+    made.
 
     Args:
         labels: (rows,) int.
@@ -41,5 +43,27 @@ def label_batches(labels: np.ndarray, batch_size: int, group: int, seed: int, ep
         if len(edges) and len(rows) - edges[-1] == 1:  # a last row would be alone
             edges = edges[:-1]
         groups += np.split(rows, edges)
-    whole = np.concatenate([groups[index] for index in random.permutation(len(groups))])
-    return [whole[start : start + batch_size] for start in range(0, len(whole), batch_size)]
+    shuffled = [groups[index] for index in random.permutation(len(groups))]
+    even = [rows for rows in shuffled if len(rows) == group]
+    odd = _fitting([rows for rows in shuffled if len(rows) != group], group * len(even) % batch_size, batch_size)
+    whole = np.concatenate([*even, *odd])
+    batches = [whole[start : start + batch_size] for start in range(0, len(whole), batch_size)]
+    full = len(whole) // batch_size  # a batch that is not stays last
+    return [batches[index] for index in random.permutation(full)] + batches[full:]
+
+
+def _fitting(groups: list[np.ndarray], filled: int, batch_size: int) -> list[np.ndarray]:
+    """Groups in an order in which they end with a batch where they can.
+
+    Args:
+        groups: of several sizes.
+        filled: rows of the batch that they begin in.
+        batch_size: rows a batch.
+    """
+    placed, waiting = [], list(groups)
+    while waiting:
+        room = batch_size - filled
+        place = next((place for place, rows in enumerate(waiting) if len(rows) <= room), 0)
+        placed.append(rows := waiting.pop(place))
+        filled = (filled + len(rows)) % batch_size
+    return placed

@@ -17,7 +17,8 @@ GRAM = 4  # characters
 BANDS, ROWS = 16, 5
 MOST_ALIKE = 64  # texts with the same value in a band that are compared each with each;
 FEW_BEHIND = 2  # where there are more, as of a template, each is compared with its neighbours
-CHUNK_GRAMS = 1 << 20
+CHUNK_GRAMS = 1 << 20  # at most 2 ** 18 texts
+HASH_BITS = 44
 CHUNK_PAIRS = 1 << 15
 SEED = 20261129  # of the hash functions: the same pairs are found in every run
 
@@ -40,7 +41,7 @@ class Grams(NamedTuple):
 
     Attributes:
         starts: (texts + 1,) where those of a text begin in `hashes`.
-        hashes: (grams,) uint64, ascending within a text.
+        hashes: (grams,) uint64 of HASH_BITS bits, ascending within a text.
     """
 
     starts: np.ndarray
@@ -100,12 +101,15 @@ def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     hashes = np.zeros(len(positions), np.uint64)
     for step in range(GRAM):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[positions + step]
-    hashes = _mixed(hashes)
-    order = np.lexsort((hashes, owners))
-    hashes, owners = hashes[order], owners[order]
-    new = np.ones(len(hashes), bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    return np.bincount(owners[new], minlength=len(padded)), hashes[new]
+    # The text in the high bits, so that one sort of plain numbers orders the grams within each; 44 bits of a hash are
+    # enough to tell the grams of two texts apart.
+    keys = (owners.astype(np.uint64) << np.uint64(HASH_BITS)) | (_mixed(hashes) >> np.uint64(64 - HASH_BITS))
+    keys.sort()
+    new = np.ones(len(keys), bool)
+    new[1:] = keys[1:] != keys[:-1]
+    keys = keys[new]
+    counts = np.bincount((keys >> np.uint64(HASH_BITS)).astype(np.int64), minlength=len(padded))
+    return counts, keys & np.uint64((1 << HASH_BITS) - 1)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

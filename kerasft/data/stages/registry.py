@@ -10,6 +10,7 @@ from kerasft.data.stages.empty import Empty
 from kerasft.data.stages.held_out import HeldOut
 from kerasft.data.stages.languages import Languages
 from kerasft.data.stages.leakage import Leakage
+from kerasft.data.stages.mitigate import Mitigate
 from kerasft.data.stages.near_duplicates import NearDuplicates
 from kerasft.data.stages.normalise import Normalise
 from kerasft.data.stages.redact import Redact
@@ -20,6 +21,7 @@ from kerasft.data.stages.shots import Shots
 # rows; test comes first, so that it is the same whatever is validated on. Shots are all that there is to learn from, so
 # a share of validation is one of them. Corrections come next, as they are about rows as they were read; then what
 # changes texts, so that those are compared as they will be learnt. Conflicts are counted before copies go.
+# What mitigates comes last: its rows are neither copies nor leaks.
 STAGES: tuple[Stage, ...] = (
     Sample(),
     HeldOut("test"),
@@ -34,4 +36,5 @@ STAGES: tuple[Stage, ...] = (
     Conflicts(),
     Duplicates(),
     NearDuplicates(),
+    Mitigate(),
 )

@@ -26,8 +26,8 @@ def compared(
         seed: of the interval.
 
     Returns:
-        rows; flipped: the share of answers that changed, with Wilson's interval; where truth is known accuracy_before,
-        accuracy_after, change (their difference with a paired bootstrap interval) and p (McNemar's, exact).
+        rows; flipped: the share of answers that changed, with Wilson's interval; where truth is known right_before and
+        right_after (means), change (their difference with a paired bootstrap interval) and p (McNemar's, exact).
     """
     flips = sum(one != other for one, other in zip(before, after, strict=True))
     found: dict[str, Any] = {"rows": len(before), "flipped": share(flips, len(before))}
@@ -37,8 +37,36 @@ def compared(
     interval = bootstrap_interval(lambda values: float(values.mean()), difference, seed=seed)
     lost, won = int((difference < 0).sum()), int((difference > 0).sum())
     return found | {
-        "accuracy_before": float(right_before.mean()),
-        "accuracy_after": float(right_after.mean()),
+        "right_before": float(right_before.mean()),
+        "right_after": float(right_after.mean()),
         "change": {"value": float(difference.mean()), "low": interval["low"], "high": interval["high"]},
         "p": mcnemar(lost, won),
+    }
+
+
+def compared_numbers(
+    before: Sequence[float], after: Sequence[float], error_before: np.ndarray, error_after: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Numbers that a model answers to the same rows, as they were and with changed texts.
+
+    Args:
+        before, after: answers, in the units of the data; only of rows whose text changed.
+        error_before, error_after: (rows,) how far each is from the truth.
+        seed: of the intervals.
+
+    Returns:
+        rows; moved: the mean distance between both answers; error_before and error_after, means; change: what is added
+        to the error. The figures have a paired bootstrap interval.
+    """
+
+    def mean(values: np.ndarray) -> dict[str, Any]:
+        interval = bootstrap_interval(lambda sample: float(sample.mean()), values, seed=seed)
+        return {"value": float(values.mean()), "low": interval["low"], "high": interval["high"]}
+
+    return {
+        "rows": len(before),
+        "moved": mean(np.abs(np.asarray(after) - np.asarray(before))),
+        "error_before": float(error_before.mean()),
+        "error_after": float(error_after.mean()),
+        "change": mean(error_after - error_before),
     }

@@ -58,17 +58,17 @@ def worst_slices(right: np.ndarray, parts: Mapping[str, Sequence[str]], most: in
                 {
                     "kind": kind,
                     "name": str(name),
-                    "accuracy": share(hits, rows),
+                    "right": share(hits, rows),
                     "rest": other_hits / others,
                     "p": fisher(hits, rows, other_hits, others),
                 }
             )
     for row, adjusted in zip(found, holm([row["p"] for row in found])):
         row["p_adjusted"] = adjusted
-    worse = [row for row in found if row["accuracy"]["value"] < row["rest"]]
-    ordered = sorted(worse, key=lambda row: (row["p_adjusted"], row["p"], row["accuracy"]["value"]))
+    worse = [row for row in found if row["right"]["value"] < row["rest"]]
+    ordered = sorted(worse, key=lambda row: (row["p_adjusted"], row["p"], row["right"]["value"]))
     return {
-        "accuracy": share(int(right.sum()), len(right)),
+        "right": share(int(right.sum()), len(right)),
         "compared": len(found),
         "worse": sum(row["p_adjusted"] < 0.05 for row in worse),
         "slices": ordered[:most],

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kerasft.models.generation.choices import Choices
+from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.stopping import StoppingCriteria
 from kerasft.models.shapes import static_size
@@ -29,6 +31,7 @@ class _Beams(NamedTuple):
         scores: (batch, beams), best first.
         generated: (batch, beams, steps) ids.
         present: (batch * beams, vocabulary), of a repetition penalty.
+        held: (batch, beams) states of a constraint.
         cache: of batch * beams rows.
         answer_scores: (batch, beams), scores of answers, best first.
         answers: (batch, beams, steps) ids.
@@ -39,6 +42,7 @@ class _Beams(NamedTuple):
     scores: tf.Tensor
     generated: tf.Tensor
     present: tf.Tensor
+    held: tf.Tensor
     cache: Any
     answer_scores: tf.Tensor
     answers: tf.Tensor
@@ -53,9 +57,18 @@ class BeamSearch:
         rules: of every answer.
         beams: how many grow beside each other, 2 or more.
         length_penalty: 0: the likeliest answer; the larger, the longer.
+        constraint: what answers are held to. An answer that nothing may follow is complete without an end token.
     """
 
-    def __init__(self, decoder: Decoder, rules: StoppingCriteria, beams: int, length_penalty: float):
+    def __init__(
+        self,
+        decoder: Decoder,
+        rules: StoppingCriteria,
+        beams: int,
+        length_penalty: float,
+        constraint: Constraint | Choices | None = None,
+    ):
+        self._constraint = constraint
         self._decoder, self._stopping, self._width, self._length_penalty = decoder, rules, beams, length_penalty
 
     def __call__(self, state_of_prompt: PrefillState, limits: tf.Tensor) -> tf.Tensor:
@@ -81,9 +94,12 @@ class BeamSearch:
             NO_TOKEN,
         )
         present = tf.gather(self._stopping.seen_tokens(None, prompt_ids), each)
-        start = _Beams(
-            tf.constant(0), scores, nothing, present, _gathered(state_of_prompt.cache, each), none, nothing, limits < 1
-        )
+        held, ended = tf.zeros([rows, self._width], tf.int32), limits < 1
+        if self._constraint is not None:
+            first = self._constraint.start(prompt_ids)  # (batch,)
+            held, ended = held + first[:, tf.newaxis], ended | self._constraint.impossible(first, limits)
+        cache = _gathered(state_of_prompt.cache, each)
+        start = _Beams(tf.constant(0), scores, nothing, present, held, cache, none, nothing, ended)
         first = self._grow(start, limits, tf.gather(state_of_prompt.hidden, each))
         (last,) = tf.while_loop(
             lambda state: ~tf.reduce_all(state.ended),
@@ -103,38 +119,52 @@ class BeamSearch:
 
     def _grow(self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor) -> _Beams:
         """One token more, from (batch * beams, hidden) of what the beams have so far."""
-        ending, scores, origin, token = self._continued(state, hidden)
+        ending, scores, origin, token = self._continued(state, limits, hidden)
         generated = tf.gather(state.generated, origin, batch_dims=1)  # (batch, candidates, steps)
         here = tf.range(tf.shape(generated)[2]) == state.step
         generated = tf.where(here, token[..., tf.newaxis], generated)
         count = state.step + 1
         newest = generated[:, :, self._stopping.recent(count) : count]  # (batch, candidates, recent)
         stopped = tf.reshape(self._stopping.stopped(tf.reshape(newest, [-1, tf.shape(newest)[2]])), tf.shape(token))
+        held = tf.gather(state.held, origin, batch_dims=1)  # (batch, candidates)
+        if self._constraint is not None:
+            held = self._constraint.step(held, token)
+            stopped |= self._constraint.complete(held)
         last = count >= limits
         answer_scores, answers = self._answered(state, ending, scores, generated, stopped | last[:, tf.newaxis])
 
         scores, best = tf.math.top_k(tf.where(stopped, _NEVER, scores), self._width)
         # (batch, candidates, ...) -> (batch, beams, ...)
-        generated, origin, token = (tf.gather(each, best, batch_dims=1) for each in (generated, origin, token))
+        generated, origin, token, held = (
+            tf.gather(each, best, batch_dims=1) for each in (generated, origin, token, held)
+        )
         flat = tf.reshape(origin + self._width * tf.range(tf.shape(origin)[0])[:, tf.newaxis], [-1])  # (batch * beams,)
         present = self._stopping.seen_tokens(tf.gather(state.present, flat), tf.reshape(token, [-1, 1]))
         ended = state.ended | last | (self._normal(scores[:, 0], count) <= answer_scores[:, -1])
-        return _Beams(count, scores, generated, present, _gathered(state.cache, flat), answer_scores, answers, ended)
+        cache = _gathered(state.cache, flat)
+        return _Beams(count, scores, generated, present, held, cache, answer_scores, answers, ended)
 
-    def _continued(self, state: _Beams, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _continued(
+        self, state: _Beams, limits: tf.Tensor, hidden: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scores of beams that end now (batch, beams); of the best that go on, and their beam and token."""
         likely = tf.nn.log_softmax(
             self._stopping.within_vocabulary(self._decoder.logits(hidden))
         )  # (batch * beams, vocabulary)
         likely = self._stopping.penalised(likely, state.present)
+        if self._constraint is not None:
+            left = tf.repeat(limits - state.step, self._width)
+            likely = self._constraint.allowed(likely, tf.reshape(state.held, [-1]), left)
+            likely = tf.where(likely > likely.dtype.min, likely, _NEVER)
         size = static_size(likely, 1)
         # (batch, beams, 1) + (batch, beams, vocabulary)
         total = state.scores[..., tf.newaxis] + tf.reshape(likely, [-1, self._width, size])
         ends = tf.constant(self._stopping.special)
         ending = tf.reduce_max(tf.where(ends, total, _NEVER), axis=2)
         going = tf.reshape(tf.where(ends, _NEVER, total), [-1, self._width * size])  # (batch, beams * vocabulary)
-        # Of those that complete a stop text none goes on; others then take their place.
-        scores, indices = tf.math.top_k(going, min(1 + self._stopping.stops, size) * self._width)
+        # Of those that complete a stop text, or an answer, none goes on; others then take their place.
+        more = self._stopping.stops or self._constraint is not None
+        scores, indices = tf.math.top_k(going, min(1 + more, size) * self._width)
         return ending, scores, indices // size, indices % size
 
     def _answered(

@@ -12,6 +12,8 @@ import tensorflow as tf
 from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.beam_search import BeamSearch
 from kerasft.models.generation.bfloat16_weights import held_weights
+from kerasft.models.generation.choices import Choices
+from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.decoder import Decoder, PrefillState
 from kerasft.models.generation.sampling import choose, seeds_of_prompts
 from kerasft.models.generation.stopping import StoppingCriteria
@@ -60,6 +62,7 @@ class _State(NamedTuple):
     ended: tf.Tensor
     present: tf.Tensor
     generated: tf.Tensor
+    held: tf.Tensor
     cache: Any
 
 
@@ -70,6 +73,8 @@ class Generator:
         decoder: how the model reads.
         detokenizer: of its tokenizer.
         decoding: what is the same for all requests, and for those that wish for nothing.
+        constraint: what answers are held to; None: any text. A request for fewer tokens than the shortest answer takes
+            gets an empty one.
 
     Attributes:
         bfloat16: whether products are in bfloat16 while an answer goes on, of weights that are cast once a call and of
@@ -78,9 +83,15 @@ class Generator:
 
     bfloat16 = False
 
-    def __init__(self, decoder: Decoder, detokenizer: Detokenizer, decoding: DecodingConfig):
+    def __init__(
+        self,
+        decoder: Decoder,
+        detokenizer: Detokenizer,
+        decoding: DecodingConfig,
+        constraint: Constraint | Choices | None = None,
+    ):
         self.decoder, self.detokenizer, self.decoding = decoder, detokenizer, decoding
-        self._stopping = StoppingCriteria(detokenizer, decoding)
+        self._stopping, self._constraint = StoppingCriteria(detokenizer, decoding), constraint
 
     def sampling_params(self, features: Mapping[str, tf.Tensor]) -> SamplingParams:
         """Those of the config, in the form of `__call__`."""
@@ -140,7 +151,8 @@ class Generator:
         limits = self._limits(sampling_params)
         state_of_prompt = self.decoder.prefill(features, limits)
         if self.decoding.beams > 1:
-            search = BeamSearch(self.decoder, self._stopping, self.decoding.beams, self.decoding.length_penalty)
+            settings = self.decoding.beams, self.decoding.length_penalty
+            search = BeamSearch(self.decoder, self._stopping, *settings, self._constraint)
             state_of_prompt = state_of_prompt._replace(
                 cache=self._in_product_type(state_of_prompt.cache), shared=self._in_product_type(state_of_prompt.shared)
             )
@@ -189,7 +201,11 @@ class Generator:
             tf.fill([steps, rows], NO_TOKEN),
             self._stopping.seen_tokens(None, _prompt_ids(state_of_prompt)),
         )
-        start = _State(tf.constant(0), nothing[0], limits < 1, present, nothing, state_of_prompt.cache)
+        ended, held = limits < 1, tf.zeros_like(limits)
+        if self._constraint is not None:
+            held = self._constraint.start(_prompt_ids(state_of_prompt))
+            ended |= self._constraint.impossible(held, limits)
+        start = _State(tf.constant(0), nothing[0], ended, present, nothing, held, state_of_prompt.cache)
         return request, self._write(request, start, state_of_prompt.hidden, state_of_prompt.cache)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
@@ -202,6 +218,8 @@ class Generator:
     def _write(self, request: _Request, state: _State, hidden: tf.Tensor, cache: Any) -> _State:
         """One token more of each row, from (batch, hidden) of what it has so far."""
         logits = self._stopping.penalised(self._stopping.within_vocabulary(self.decoder.logits(hidden)), state.present)
+        if self._constraint is not None:
+            logits = self._constraint.allowed(logits, state.held, request.limits - state.step)
         sampling = request.seed, state.step, request.temperature, request.top_p
         token = choose(logits, *sampling, self.decoding.top_k)
         ended = state.ended | tf.gather(tf.constant(self._stopping.special), token)
@@ -210,8 +228,11 @@ class Generator:
         count = state.step + 1
         stopped = self._stopping.stopped(tf.transpose(generated[self._stopping.recent(count) : count]))
         ended |= (count >= request.limits) | stopped
-        present = self._stopping.seen_tokens(state.present, token[:, tf.newaxis])
-        return _State(count, token, ended, present, generated, cache)
+        present, held = self._stopping.seen_tokens(state.present, token[:, tf.newaxis]), state.held
+        if self._constraint is not None:
+            held = self._constraint.step(held, token)
+            ended |= self._constraint.complete(held)
+        return _State(count, token, ended, present, generated, held, cache)
 
 
 def _prompt_ids(state_of_prompt: PrefillState) -> tf.Tensor:

@@ -32,7 +32,7 @@ class Seq2SeqPreprocessor(tf.Module):
         max_output_length: tokens that the decoder reads.
 
     Attributes:
-        inputs, max_output_length: as above.
+        plain, inputs, max_output_length: as above.
         max_length: tokens that the encoder reads.
         pad_values: `token_ids` and `padding_mask` -> their value at a position without a token, on either side.
         begin: (1 or 2,) ids that the decoder reads before an output's first token.
@@ -52,7 +52,7 @@ class Seq2SeqPreprocessor(tf.Module):
         max_output_length: int,
     ):
         super().__init__(name="seq2seq_preprocessor")
-        self._plain, self.inputs, self._join, self.detokenizer = plain, inputs, join, detokenizer
+        self.plain, self.inputs, self._join, self.detokenizer = plain, inputs, join, detokenizer
         self.max_length, self.max_output_length = plain.max_length, max_output_length
         self.encoder, self.pad_values = plain.encoder, plain.pad_values
         self.begin, self.end = np.array(layout.decoder_begin, np.int32), layout.encoder.end[0]
@@ -76,11 +76,11 @@ class Seq2SeqPreprocessor(tf.Module):
 
     def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Strings -> `token_ids` and `padding_mask` of inputs, and their lengths before truncation."""
-        return self._plain.measured({"text": self._join(columns)})
+        return self.plain.measured({"text": self._join(columns)})
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`, of the encoder's tokens; `texts` are the joined inputs."""
-        return self._plain.token_offsets({"text": self._join(columns)})
+        return self.plain.token_offsets({"text": self._join(columns)})
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FACTS = "kerasft_task.json"
+HEAD_FILE = "head.weights.npz"  # what a task put on the backbone, by path
 _BEFORE = "task.json"  # of older runs; KerasHub has a file of its own by this name, and can't read ours
 
 

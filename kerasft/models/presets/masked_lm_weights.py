@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasft.errors import UserError
 from kerasft.models.named_weights import by_path, load_variables
-from kerasft.models.presets.facts import facts_file
+from kerasft.models.presets.facts import HEAD_FILE, facts_file
 from kerasft.models.presets.huggingface_files import HF_PREFIX
 from kerasft.models.presets.weight_files import check_finite
 
@@ -57,7 +57,7 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     tied = {id(variable) for variable in head.token_embedding.variables}
     variables = [variable for variable in head.weights if id(variable) not in tied]
     if _is_masked_lm(Path(resolved)):
-        load_variables(Path(resolved) / "head.weights.npz", by_path(variables))
+        load_variables(Path(resolved) / HEAD_FILE, by_path(variables))
         return True
     table = keras.ops.convert_to_numpy(head.token_embedding.embeddings)
     values = _from_hugging_face(resolved, np.asarray(table))

@@ -78,10 +78,13 @@ class Detokenizer:
         """
         if self.opening is None:
             return text
-        follows = tf.reduce_any(
-            tf.gather(tf.constant(self.ordinary), tf.maximum(prompt_ids, 0)) & (prompt_ids >= 0), axis=1
-        )
-        return tf.where(follows, text, tf.strings.regex_replace(text, self.opening, "", replace_global=False))
+        bare = tf.strings.regex_replace(text, self.opening, "", replace_global=False)
+        return tf.where(self.opens(prompt_ids), bare, text)
+
+    def opens(self, prompt_ids: tf.Tensor) -> tf.Tensor:
+        """In graph: (batch, tokens) ids, or NO_TOKEN, that a text follows -> (batch,) bool, whether none is text."""
+        ordinary = tf.gather(tf.constant(self.ordinary), tf.maximum(prompt_ids, 0)) & (prompt_ids >= 0)
+        return ~tf.reduce_any(ordinary, axis=1)
 
 
 def _byte_level(tokenizer: keras_hub.tokenizers.BytePairTokenizer) -> PieceSpelling:

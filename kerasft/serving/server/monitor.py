@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kerasft.attribution.served import SIGNATURE as EXPLAIN
+from kerasft.prompting.label_requests import SIGNATURE as LABELS
 from kerasft.serving.drift.reference import SIGNATURE
 from kerasft.serving.server.event_log import EventLog
 from kerasft.serving.server.loaded_model import Arrays, bytes_of, rows_of
@@ -60,7 +61,7 @@ class Monitor:
     def observe(self, version: Version, key: str, inputs: Arrays, outputs: Arrays) -> None:
         """Takes note of an answer, or of as much of it as there is room and time for; never raises."""
         watch = self._watches.get(version)
-        if watch is None or not watch.watching or key in (SIGNATURE, EXPLAIN):
+        if watch is None or not watch.watching or key in (SIGNATURE, EXPLAIN, LABELS):
             return
         try:
             self._enqueue(watch, version, key, inputs, outputs)

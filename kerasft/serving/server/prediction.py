@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from tensorflow_serving.apis.model_pb2 import ModelSpec
 
     from kerasft.serving.server.event_log import EventLog
+    from kerasft.serving.server.guard import Guard
     from kerasft.serving.server.monitor import Monitor
 
 Answer = TypeVar("Answer")
 SIGNATURE_FIELD = "signature_def"
-GUARD_WORK = 1 << 16  # bytes: filters are never run on the event loop, where a model of theirs would keep it
+GUARD_WORK = 1 << 16  # bytes: filters are never run on the event loop, which they would keep
 
 
 def guard_work(arrays: Arrays) -> int:
@@ -79,12 +80,20 @@ class Prediction:
             self._log("asked", model=version.name, version=version.number, signature=key, texts=redacted_texts(inputs))
         guard, places = version.guard, MovedPlaces()
         if guard is not None:
-            inputs = await self.offload.run(guard_work(inputs), deadline, guard.inputs, inputs, places)
+            inputs = await self._guarded(guard, deadline, guard.inputs, inputs, places)
         outputs = await version.answer(key, inputs, deadline)
         self._monitor.observe(version, key, inputs, outputs)
         if guard is not None:
-            outputs = await self.offload.run(guard_work(outputs), deadline, guard.outputs, outputs)
+            outputs = await self._guarded(guard, deadline, guard.outputs, outputs)
         return places.moved(outputs, [name for name, array in inputs.items() if array.dtype == object])
+
+    async def _guarded(
+        self, guard: Guard, deadline: float, work: Callable[..., Arrays], arrays: Arrays, *args
+    ) -> Arrays:
+        """What filters leave of texts, in a thread; those that run models of theirs keep no other request waiting."""
+        if guard.models:
+            return await self.offload.run_models(deadline, work, arrays, *args)
+        return await self.offload.run(guard_work(arrays), deadline, work, arrays, *args)
 
     def status(self, spec: ModelSpec) -> GetModelStatusResponse:
         """Versions of a model and their states. Raises ServingError."""

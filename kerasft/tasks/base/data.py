@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config, TrainingConfig
 from kerasft.config.task_section import TaskSection
 from kerasft.data.augmentation.registry import check_augment
+from kerasft.data.tables.table import WEIGHT
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Auditable
@@ -119,7 +120,7 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
         """Raises UserError where a split has a target that `state` does not know."""
 
     def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
-        """The labels of a model that goes on learning, for tasks whose section `grows`.
+        """The labels of a model that goes on learning, for tasks whose section `grows` or `grows_types`.
 
         Args:
             old: those it has, which keep their places.
@@ -157,6 +158,8 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
 
         targets = self.targets(table)
         weights = self.weights(targets) if weighted else np.ones(len(targets), np.float32)
+        if weighted and WEIGHT in table.schema.names:
+            weights = weights * table.numpy(WEIGHT)
         return prepare(table, preprocessor, targets, weights)
 
     def features_made_from(self, weighted: bool = False) -> dict[str, Any]:

@@ -49,6 +49,9 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         likelihood: how it says how likely a text is: `masked`, hiding tokens, or `causal`, from left to right.
         explains: whether `explained` has numbers behind its answers.
         judges: whether `verdict` says of one answer whether it is right.
+        answers_numbers: whether an answer is a number, which is not right or wrong: `verdict` gives it and its error.
+        judged: what the mean of these verdicts is called.
+        judged_in_parts: whether an answer may be right in part: verdicts between 0 and 1.
         peft_type: what Hugging Face's PEFT calls models with such a head, its `task_type`; None: it has no name for it.
     """
 
@@ -67,6 +70,9 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
     likelihood: str | None = None
     explains = False
     judges = False
+    judged = "accuracy"
+    judged_in_parts = False
+    answers_numbers = False
 
     @property
     def generator(self) -> Generator:
@@ -193,6 +199,10 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
     ) -> dict[str, tf.Tensor]:
         """In graph: `answer` by the (batch,) numbers of a request, for tasks that have some."""
         raise NotImplementedError(f"{type(self).__name__} has no numbers")
+
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        """In graph: {input: (batch,) strings, `labels` among them} -> answers by these; for `export.labels`."""
+        raise NotImplementedError(f"{type(self).__name__} has no labels of a request")
 
     def tf_serving_signatures(self, answers: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
         """Answers as TensorFlow Serving's `classify` or `regress` outputs, where they have that form."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.config.seq2seq import Seq2SeqConfig
 from kerasft.config.text_generation import DecodingConfig, TextGenerationConfig
 from kerasft.data.quality.folding import folded
+from kerasft.errors import UserError
 from kerasft.tasks.base import Dialogue, Number, Task
 from kerasft.tasks.generation.mode import Mode
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.next_tokens import NextTokens
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
+    from kerasft.models.generation.decoder import Decoder
     from kerasft.models.generation.generator import Generator
+    from kerasft.models.tokenizers.detokenizer import Detokenizer
 
 WritingT = TypeVar("WritingT", bound=TextGenerationConfig | Seq2SeqConfig)
 TokensT = TypeVar("TokensT", bound="NextTokens | InputsOutputs")
@@ -79,8 +82,42 @@ class WritesTexts(Task[WritingT, TokensT]):
         return self._generator
 
     def check_config(self) -> None:
+        from kerasft.models.constraints.language import constraint_automaton
+
         super().check_config()
         self.mode.check()
+        constraint = self.section.decoding.constraint
+        if constraint is not None and constraint.choices and self.encoder_decoder:
+            raise UserError(
+                f"task.decoding.constraint.choices: options stand in a prompt, which {self.config.task.name} does not "
+                "go on from; use labels: [A, B, C, D]"
+            )
+        if constraint is not None and not constraint.choices:
+            constraint_automaton(constraint)
+
+    def make_generator(self, decoder: Decoder, detokenizer: Detokenizer, stops: Sequence[str] = ()) -> None:
+        """Makes `generator`. Raises UserError where a model's tokens can't write what answers are held to.
+
+        Args:
+            decoder: how the model reads.
+            detokenizer: of its tokenizer.
+            stops: texts that an answer ends before, beside those of the config; not where it is held to something.
+        """
+        from kerasft.models.constraints.language import constraint_tokens
+        from kerasft.models.generation.choices import Choices
+        from kerasft.models.generation.constraint import Constraint
+        from kerasft.models.generation.generator import Generator
+
+        decoding, constraint = self.section.decoding, None
+        if decoding.constraint is None:
+            decoding = decoding.model_copy(update={"stop": [*decoding.stop, *stops]})
+        elif decoding.constraint.choices:
+            constraint = Choices(detokenizer)
+        else:
+            spelling = detokenizer.token_bytes, detokenizer.ordinary, detokenizer.opening is not None
+            held = constraint_tokens(decoding.constraint, *spelling, decoding.max_new_tokens)
+            constraint = Constraint(held, detokenizer)
+        self._generator = Generator(decoder, detokenizer, decoding, constraint)
 
     def schema(self) -> pa.Schema:
         return self.mode.schema()

@@ -42,12 +42,12 @@ class QuestionAnswering(Task[QuestionAnsweringConfig, "PreparedQuestions"]):
     peft_type = "QUESTION_ANS"
     kind = KIND
     explains = judges = True
+    judged = "exact match"
     columns = rows.COLUMNS
     compares = True
     headline = "f1"
     cuts_texts = False
-    audited = True
-    places_in_texts = True
+    audited = places_in_texts = True
     checks = (AnswerBorders,)
     rising = ("f1", "exact_match")
     falling = ()

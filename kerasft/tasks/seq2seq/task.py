@@ -34,7 +34,7 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
     honours = ("label_smoothing",)
     measures_answers = True
     encoder_decoder = True
-    one_of_many = True
+    one_of_many = explains = True
 
     def choose_mode(self) -> Mode:
         return input_and_output(self.config, self.section)
@@ -84,13 +84,12 @@ class Seq2Seq(WritesTexts[Seq2SeqConfig, "InputsOutputs"]):
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.generation.cached_encoder_decoder import EncoderDecoder
-        from kerasft.models.generation.generator import Generator
         from kerasft.models.preprocessing.seq2seq_preprocessor import seq2seq_preprocessor
 
         lengths = self.config.model.max_length, self.max_output_length
         preprocessor = seq2seq_preprocessor(backbone, tokenizer, *lengths, **self.mode.joined())
         decoder = EncoderDecoder(backbone, preprocessor.begin, self.max_output_length)
-        self._generator = Generator(decoder, preprocessor.detokenizer, self.section.decoding)
+        self.make_generator(decoder, preprocessor.detokenizer)
         return preprocessor
 
     def build(self, backbone: keras.Model) -> keras.Model:

@@ -122,6 +122,10 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         features = None if count is None else RandomFeatures(count, self.config.seed)
         return build_classifier(backbone, self.problem.outputs(), self.section.pooling, dropout, features)
 
+    def labels_signature(self, model: keras.Model, preprocessor: Any) -> Any:
+        assert self.prompting is not None  # export.labels is for it alone
+        return self.prompting.labels_signature(model, preprocessor)
+
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.problem.loss(targets, logits)
 
@@ -173,9 +177,19 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
     def judges(self) -> bool:
         return self.section.problem != "regression"
 
+    @property
+    def answers_numbers(self) -> bool:
+        return self.section.problem == "regression"
+
+    @property
+    def judged(self) -> str:
+        return "exact match" if self.section.problem == "multi_label" else "accuracy"
+
     def verdict(self, answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[Hashable, float]:
         if self.section.problem == "multi_label":
             return tuple(sorted(answer["labels"])), float(set(answer["labels"]) == set(row["label"]))
+        if self.answers_numbers:
+            return float(answer["label"]), abs(float(answer["label"]) - float(row["label"]))
         return answer["label"], float(identity(answer["label"]) == identity(row["label"]))
 
     def truth(self, target: np.ndarray) -> Any:

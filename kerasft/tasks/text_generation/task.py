@@ -62,14 +62,11 @@ class TextGeneration(WritesTexts[TextGenerationConfig, "NextTokens"]):
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         from kerasft.models.generation.cached_decoder import CausalDecoder
-        from kerasft.models.generation.generator import Generator
         from kerasft.models.preprocessing.prompt_preprocessor import prompt_preprocessor
 
         preprocessor = prompt_preprocessor(backbone, tokenizer, self.config.model.max_length, **self.mode.joined())
-        decoding = self.section.decoding
-        stop = [*decoding.stop, *self.mode.stops(preprocessor.detokenizer.special_tokens)]
-        decoder = CausalDecoder(backbone, preprocessor.max_length)
-        self._generator = Generator(decoder, preprocessor.detokenizer, decoding.model_copy(update={"stop": stop}))
+        stops = self.mode.stops(preprocessor.detokenizer.special_tokens)
+        self.make_generator(CausalDecoder(backbone, preprocessor.max_length), preprocessor.detokenizer, stops)
         return preprocessor
 
     def build(self, backbone: keras.Model) -> keras.Model:

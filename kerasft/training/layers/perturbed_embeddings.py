@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import keras_hub
@@ -57,8 +57,13 @@ class TokenEmbeddings:
 
 
 @contextlib.contextmanager
-def added(vectors: tf.Tensor) -> Iterator[None]:
-    """(batch, length, width) float32 is added to the vectors of tokens inside."""
+def added(vectors: tf.Tensor | Sequence[tuple[tf.Tensor, tf.Tensor]]) -> Iterator[None]:
+    """(batch, length, width) float32 is added to the vectors of tokens inside.
+
+    Args:
+        vectors: what is added; of a model that looks up several inputs, (token ids, what is added to theirs) of each,
+            where the ids are the very tensors that the model is called with.
+    """
     before, _traced.vectors = getattr(_traced, "vectors", None), vectors
     try:
         yield
@@ -75,4 +80,6 @@ class _Perturbed(Form, keras.layers.Layer):
         found, more = super().call(inputs, *args, **kwargs), getattr(_traced, "vectors", None)
         if more is None or args or kwargs.get("reverse"):  # as an output layer it is what it was
             return found
+        if isinstance(more, Sequence):
+            more = next(vectors for ids, vectors in more if ids is inputs)  # StopIteration: Keras made a copy of them
         return found + tf.cast(more, found.dtype)

