@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import PromptPoolConfig
+from kerasft.config.peft_rows import PromptPoolConfig
 from kerasft.errors import UserError
 from kerasft.models.layer_classes import Form, as_classes, own_class
 from kerasft.peft.adapter_files import Adapter
