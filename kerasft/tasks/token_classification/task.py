@@ -12,7 +12,7 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Unreachable
 from kerasft.tasks.base.auditable import Judgement
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, grow_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
@@ -25,6 +25,7 @@ from kerasft.tasks.token_classification.answers import (
 )
 from kerasft.tasks.token_classification.audit import judge_entities
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
+from kerasft.tasks.token_classification.joins_chains import JoinsChains
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import iob2_tags, tag_warnings
 
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
-    from kerasft.models.heads.crf import Chain
 
 
-class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
+class TokenClassification(JoinsChains):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     pipeline = "token-classification"
@@ -59,7 +59,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
-    chain: Chain | None = None  # of a CRF, once the model is built
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
