@@ -141,6 +141,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/training/layers/perturbed_embeddings.py": "all layers within a model",
     "kerasft/training/layers/plain_layers.py": "parts of Keras' attention",
     "kerasft/training/layers/rematerialize.py": "XLA's optimization barrier",
+    "kerasft/training/objectives/relations.py": "all layers within a model, parts of KerasHub's encoder layers",
     "kerasft/training/optimizer.py": "Keras' optimizer",
 }
 

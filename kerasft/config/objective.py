@@ -118,6 +118,12 @@ class DistillationConfig(Section):
         ge=0,
         description="Weight of the squared distance between the vectors that both heads read; 0: not compared.",
     )
+    relations: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of how far the relations between queries, keys and values of tokens are from the teacher's "
+        "(arXiv:2012.15828); the teacher then runs in each step. 0: not compared.",
+    )
 
 
 class ContrastiveConfig(Section):

@@ -226,6 +226,26 @@ class LayernormConfig(_MethodConfig):
     method: Literal["layernorm"] = Field(description="The method.")
 
 
+class PruningConfig(_TargetsConfig):
+    """All weights train, and a share of those of linear layers becomes zero (arXiv:1710.01878, arXiv:2005.07683)."""
+
+    method: Literal["pruning"] = Field(description="The method.")
+    sparsity: float = Field(0.5, gt=0, lt=1, description="Share of zeros in each matrix at the end.")
+    by: Literal["magnitude", "movement"] = Field(
+        "magnitude",
+        description="What becomes zero: magnitude, the smallest weights; movement, those that training moves to zero.",
+    )
+    prune_from: float = Field(0.1, ge=0, lt=1, description="Share of the steps before the first zeros.")
+    prune_until: float = Field(0.7, gt=0, le=1, description="Share of the steps after which masks stay.")
+    every: int = Field(10, ge=1, description="Steps from one choice of masks to the next.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PruningConfig":
+        if self.prune_from >= self.prune_until:
+            raise ValueError(f"prune_from: {self.prune_from} is not before prune_until, {self.prune_until}")
+        return self
+
+
 # One more method is one more class here.
 PeftConfig = Annotated[
     Union[
@@ -242,6 +262,7 @@ PeftConfig = Annotated[
         PrefixConfig,
         PromptConfig,
         PTuningConfig,
+        PruningConfig,
         PromptPoolConfig,
     ],
     Field(discriminator="method", description="The method."),

@@ -26,7 +26,7 @@ from kerasft.run_folder import hold, release
 from kerasft.runs import Run
 
 LEDGER = ".kerasft.json"
-ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".conll", ".txt")
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather", ".xlsx", ".conll", ".txt")
 SECONDS = 5.0  # between two looks; a file is taken once it has not changed from one to the next
 
 

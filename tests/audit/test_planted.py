@@ -1,14 +1,12 @@
-"""What an audit finds where it is known what there is to find: a planted word, and training against typing errors."""
+"""What an audit finds where it is known what there is to find: a planted word."""
 
 import json
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support.projects import MONEY, SPORT, make_project, train_in
 
-from kerasft.audit.answers import robustness
 from kerasft.audit.explanations import shortcuts
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.subject import Subject
@@ -28,8 +26,8 @@ def subject_of(folder, rows=200) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def project_with_both(tmp_path_factory, tiny_preset):
-    """Texts of any words, where `sport` has a planted word in nine rows of ten; learnt with typing errors, too."""
+def planted(tmp_path_factory, tiny_preset):
+    """Texts of any words, where `sport` has a planted word in nine rows of ten."""
     folder = tmp_path_factory.mktemp("planted")
     config = make_project(folder, tiny_preset, export={"enabled": False}, training={"epochs": 4})
     draw = random.Random(0)
@@ -47,23 +45,9 @@ def project_with_both(tmp_path_factory, tiny_preset):
     return folder
 
 
-def test_a_planted_word_is_the_first_shortcut(project_with_both, monkeypatch):
-    monkeypatch.chdir(project_with_both)
+def test_a_planted_word_is_the_first_shortcut(planted, monkeypatch):
+    monkeypatch.chdir(planted)
     found = shortcuts(subject_of(Path("runs/tiny")))
     first = found["shortcuts"][0]
     assert (first["label"], first["word"]) == ("sport", PLANTED) and first["flips"] > 0.5
     assert found["labels"]["sport"]["words"][0]["word"] == PLANTED
-
-
-def test_training_against_typing_errors_shows(trained, tmp_path, monkeypatch, tiny_preset):
-    augment = {"rows": 0.8, "typos": {"words": 1.0}}
-    make_project(tmp_path, tiny_preset, export={"enabled": False}, training={"epochs": 6}, augment=augment)
-    train_in(tmp_path)
-    change = {}
-    for name, folder in (("plain", trained), ("robust", tmp_path)):
-        monkeypatch.chdir(folder)
-        change[name] = robustness(subject_of(Path("runs/tiny")))["changes"]["typos"]
-    print(change)
-    assert change["plain"]["right_before"] > 0.9 and change["robust"]["right_before"] > 0.9
-    assert change["robust"]["right_after"] > change["plain"]["right_after"]
-    assert np.isfinite(change["robust"]["change"]["low"])

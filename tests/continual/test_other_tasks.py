@@ -58,9 +58,11 @@ def test_a_tagger_gets_a_type_whose_rows_say_nothing_of_the_old_one(tmp_path, sm
     write_rows("firms.jsonl", tagged("firm"), 50, 1)
     task = {"name": "token_classification", "stride": 4}
     columns = {"tokens": "tokens", "tags": "tags"}
-    assert train.main(begin("places", small_presets / "encoder", task, columns, continual={"method": "replay"})) == 0
+    steps = {"steps": 40, "batch_size": 8, "optimizer": {"learning_rate": 1e-2}}
+    sections = {"continual": {"method": "replay"}, "training": steps}
+    assert train.main(begin("places", small_presets / "encoder", task, columns, **sections)) == 0
     assert len(kept("places")) == 5 and all(line["types"] == ["place"] for line in kept("places"))
-    assert program.main(["runs/places", "firms.jsonl", "training.steps=40"]) == 0
+    assert program.main(["runs/places", "firms.jsonl"]) == 0
     assert Run.open(Path("runs/places-2")).load_state()["labels"] == ["place", "firm"]
     assert sorted(line["types"][0] for line in kept("places-2")) == ["firm"] * 5 + ["place"] * 5
     matrix = continual_of("places-2")["matrix"]

@@ -28,6 +28,8 @@ SECTIONS = {
     "prefix": {"tokens": 3},
     "prefix reparameterized": {"tokens": 3, "reparameterize": True, "hidden": 4},
     "prompt": {"tokens": 3},
+    "pruning": {"sparsity": 0.6},
+    "pruning movement": {"sparsity": 0.6, "by": "movement"},
     "p_tuning": {"tokens": 3, "hidden": 5},
     "prompt_pool": {"tokens": 1, "chosen": 3, "pool": 3},
 }

@@ -7,7 +7,9 @@ Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ FEW_BEHIND = 2  # where there are more, as of a template, each is compared with 
 CHUNK_GRAMS = 1 << 20  # at most 2 ** 18 texts
 HASH_BITS = 44
 CHUNK_PAIRS = 1 << 15
+THREADS = 2  # NumPy lets others run while it computes
 SEED = 20261129  # of the hash functions: the same pairs are found in every run
 
 
@@ -77,17 +80,17 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
 
 def grams_of(texts: Sequence[str]) -> Grams:
     """The 4-grams of each text; a shorter text is one gram by itself."""
-    counts, hashes, at = [np.zeros(1, np.int64)], [], 0
-    while at < len(texts):
-        stop, size = at, 0
-        while stop < len(texts) and size < CHUNK_GRAMS:
-            size += max(GRAM, len(texts[stop]))
-            stop += 1
-        count, gram_hashes = _chunk(texts[at:stop])
-        counts.append(count)
-        hashes.append(gram_hashes)
-        at = stop
-    return Grams(np.cumsum(np.concatenate(counts)), np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
+    sizes = [max(GRAM, len(text)) for text in texts]
+    ends = np.searchsorted(np.cumsum(sizes), np.arange(CHUNK_GRAMS, sum(sizes) + CHUNK_GRAMS, CHUNK_GRAMS), "left") + 1
+    borders = np.unique(np.concatenate([[0], np.minimum(ends, len(texts))])).tolist()
+    counts = [np.zeros(1, np.int64)]
+    hashes, filled = np.empty(sum(sizes), np.uint64), 0  # more than are needed: what is not filled takes no memory
+    with ThreadPoolExecutor(THREADS) as pool:
+        for count, made in pool.map(lambda bounds: _chunk(texts[slice(*bounds)]), itertools.pairwise(borders)):
+            counts.append(count)
+            hashes[filled : filled + len(made)] = made
+            filled += len(made)
+    return Grams(np.cumsum(np.concatenate(counts)), hashes[:filled])
 
 
 def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -125,16 +128,22 @@ def _bands(grams: Grams) -> np.ndarray:
     random = np.random.default_rng(SEED)
     odd = random.integers(0, 2**63, (BANDS, ROWS), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     bands = np.zeros((BANDS, texts), np.uint64)
-    at = 0
-    while at < texts:
-        stop = max(at + 1, int(np.searchsorted(grams.starts, grams.starts[at] + CHUNK_GRAMS, "right")) - 1)
+
+    def fill(at: int, stop: int) -> None:
         hashes = grams.hashes[grams.starts[at] : grams.starts[stop]]
         starts = grams.starts[at:stop] - grams.starts[at]
         for band in range(BANDS):
             for row in range(ROWS):
                 least = np.minimum.reduceat(hashes * odd[band, row], starts)  # (texts of the chunk,)
                 bands[band, at:stop] = bands[band, at:stop] * np.uint64(0x9E3779B97F4A7C15) + _mixed(least)
-        at = stop
+
+    borders = [0]
+    while borders[-1] < texts:
+        at = borders[-1]
+        stop = int(np.searchsorted(grams.starts, grams.starts[at] + CHUNK_GRAMS, "right")) - 1
+        borders.append(max(at + 1, stop))
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(fill, borders[:-1], borders[1:]))
     return bands
 
 
