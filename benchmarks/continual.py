@@ -28,7 +28,7 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.continual.figures import figures
 from kerasft.continual.memory.ridge import RidgeSums
 from kerasft.continual.stage_run import changed
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.registry import create_task

@@ -19,7 +19,7 @@ from kerasft.continual.methods.registry import UNLEARNING, check_method
 from kerasft.continual.new_tasks import METHOD, is_of_adapters, task_job
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import plan_stages
-from kerasft.data.tables.splits import read_split, stage_splits
+from kerasft.data.splits import read_split, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run, fingerprints

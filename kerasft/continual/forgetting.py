@@ -14,7 +14,7 @@ from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import MEMORY, ROWS, row_digests
 from kerasft.continual.methods.kept_rows import FILE as BUFFER
 from kerasft.continual.methods.registry import UNLEARNING
-from kerasft.data.tables.splits import read_split
+from kerasft.data.splits import read_split
 from kerasft.data.tables.table import Table
 from kerasft.json_lines import read_lines
 from kerasft.runs import Run

@@ -11,7 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.stage_run import changed
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task

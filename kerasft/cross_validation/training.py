@@ -21,8 +21,8 @@ from kerasft.cross_validation.folds import assign_folds
 from kerasft.cross_validation.runs import FOLDS, Fold, Folded, FoldsOutcome
 from kerasft.cross_validation.summary import means, show_summary, summarize, write_out_of_fold
 from kerasft.data.quality.folding import row_keys
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.held_out import held_out_share
-from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import Interrupted, UserError
 from kerasft.invocation import training_command

@@ -14,7 +14,7 @@ from kerasft.config.output import SAVED_MODEL
 from kerasft.config.ranges import with_values
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import PTuningConfig, RowsConfig
+from kerasft.config.peft_rows import PTuningConfig, RowsConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import PromptPoolConfig
+from kerasft.config.peft_rows import PromptPoolConfig
 from kerasft.errors import UserError
 from kerasft.models.layer_classes import Form, as_classes, own_class
 from kerasft.peft.adapter_files import Adapter
@@ -46,6 +46,9 @@ class PromptPool(Staying):
         start: Adapter | None = None,
     ):
         super().__init__(config, model, backbone, seed, start)
+        hidden = backbone.output
+        sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
+        self.reader = keras.Model(backbone.input, sequence)  # without a pooler, which the task's model may not have
         self.layer, self.ids, self.pad = backbone.token_embedding, np.zeros(0, np.int64), 0
         random, table = np.random.default_rng([seed, config.pool]), keras.ops.convert_to_numpy(self.layer.embeddings)
         width = table.shape[1]
@@ -87,8 +90,7 @@ class PromptPool(Staying):
             inputs["segment_ids"] = tf.zeros_like(token_ids)
         formed = {id(layer): layer for layer in staying_layers(self.backbone)}.values()
         with as_classes([(layer, own_class(layer)) for layer in formed]):  # forms of a step count on one pass
-            hidden = self.backbone(inputs, training=False)
-        sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
+            sequence = self.reader(inputs, training=False)
         real = tf.cast(inputs["padding_mask"], tf.float32)[..., None]
         mean = tf.reduce_sum(tf.cast(sequence, tf.float32) * real, 1) / tf.maximum(tf.reduce_sum(real, 1), 1.0)
         return tf.stop_gradient(tf.math.l2_normalize(mean, axis=-1))

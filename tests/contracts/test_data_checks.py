@@ -9,7 +9,7 @@ from kerasft.config.schema import Config
 from kerasft.data.quality.base import LEVELS, MOST_ROWS, Inspected
 from kerasft.data.quality.inspection import checks_of, findings
 from kerasft.data.quality.registry import CHECKS
-from kerasft.data.tables.whole import read_inspected
+from kerasft.data.whole import read_inspected
 from kerasft.tasks.registry import TASKS, create_task
 
 TEXT, PAIR = {"text": "text", "label": "label"}, {"text": "text", "text_pair": "other", "label": "label"}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kerasft.config.schema import Config
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.base import Staged
 from kerasft.data.stages.registry import STAGES
-from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task

@@ -17,7 +17,7 @@ from kerasft.assembly import assemble
 from kerasft.config.objective import COMPARE_ROWS, TAKEN
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.kernels import library, operations
 from kerasft.tasks.registry import create_task

@@ -6,7 +6,7 @@ import tensorflow as tf
 from support.task_rows import TASKS, configured, settings  # noqa: F401
 
 from kerasft.assembly import assemble
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.ensembles.combined import Ensemble, EnsembleTask, Members
 from kerasft.ensembles.plan import Settings, check_settings
 from kerasft.errors import UserError

@@ -9,7 +9,7 @@ from support.projects import train_in
 
 from kerasft import evaluate, inspect, predict, session, train
 from kerasft.config.load import load_config
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.errors import UserError, UserErrors
 from kerasft.tasks.registry import create_task
 

@@ -18,7 +18,7 @@ from kerasft.data.augmentation.registry import create_augmenters
 from kerasft.data.augmentation.variants import RowAugmenter, copied_rows, count_variants, make_variants
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.augmentation import augmented
 from kerasft.training.trainer import Trainer

@@ -10,7 +10,7 @@ from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 from kerasft.training.layers.fused_layers import NAMES

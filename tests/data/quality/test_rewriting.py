@@ -7,9 +7,9 @@ import pytest
 
 from kerasft.config.schema import Config
 from kerasft.data.augmentation.marked_text import MarkedText, Span
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.normalise import Normalise
 from kerasft.data.stages.redact import Redact
-from kerasft.data.tables.splits import stage_splits
 from kerasft.tasks.registry import create_task
 
 # What a word is in the data, and after both stages.

@@ -13,7 +13,7 @@ from kerasft.data.quality.base import BrokenRow, Check, Inspected
 from kerasft.data.sources.decoding import Decoding
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
-from kerasft.data.tables.splits import Remark, apply_stages, check_columns, check_stages, sources_of
+from kerasft.data.splits import Remark, apply_stages, check_columns, check_stages, sources_of
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
 
