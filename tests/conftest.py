@@ -8,6 +8,7 @@ from unittest import mock
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hypothesis
 import keras
 import keras_hub
 import numpy as np
@@ -47,6 +48,11 @@ keras.config.disable_traceback_filtering()
 share_encoders()
 
 leave_graphs_as_they_are()
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 # The files that take longest come first: whichever worker began one of them last would work on alone.
