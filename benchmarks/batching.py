@@ -25,7 +25,7 @@ from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
 from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing, RowShape, rounded
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.models.blocks import layer_depths
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.tasks.base import Task

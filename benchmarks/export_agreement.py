@@ -13,7 +13,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from kerasft.data.tables.splits import read_split
+from kerasft.data.splits import read_split
 from kerasft.runs import Run
 from kerasft.serving.exporter import expected_answers, export
 from kerasft.serving.servable_check import check

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,12 @@ def main() -> None:
     splits = {split: [row for row in rows if row["label"] != "oos"] for split, rows in splits.items()}
     data = Curves(splits, args.vectors)
     for shots in map(int, args.shots.split(",")):
-        for way in args.ways.split(",") if shots else ("names",):
-            figures = [data.accuracy(way, shots, draw) for draw in range(args.draws if shots else 1)]
+        found: dict[str, list[float]] = {way: [] for way in (args.ways.split(",") if shots else ("names",))}
+        for draw in range(args.draws if shots else 1):
+            for way, figures in found.items():
+                figures.append(data.accuracy(way, shots, draw))
+            print(shots, draw, {way: figures[-1] for way, figures in found.items()}, file=sys.stderr, flush=True)
+        for way, figures in found.items():
             mean, spread = statistics.fmean(figures), statistics.pstdev(figures)
             row = {"data": args.data.name, "way": way, "shots": shots, "accuracy": round(mean, 4)}
             print(json.dumps({**row, "deviation": round(spread, 4), "draws": figures}), flush=True)

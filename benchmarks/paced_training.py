@@ -12,7 +12,7 @@ import sys
 from benchmarks.peers.pacing import Pace
 from kerasft.config.load import load_config
 from kerasft.console.terminal import Silent, quiet_tensorflow
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task

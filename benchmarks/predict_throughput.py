@@ -33,6 +33,7 @@ from benchmarks.sides import PEERS, ROOT, make_peer
 from benchmarks.train_throughput import Side, machine
 from kerasft.config.load import load_config
 from kerasft.data.sources.packages import fetch_package_path
+from kerasft.json_lines import read_lines
 
 CONFIG = ROOT / "configs" / "banking77.yaml"
 OURS = {"kerasft": "float32", "kerasft-bf16": "mixed_bfloat16"}
@@ -83,7 +84,7 @@ def arguments() -> argparse.Namespace:
 
 def varied(folder: Path, count: int) -> list[str]:
     """So many different texts, each with a word less than a text of the data."""
-    rows = [line for split in ("train", "test") for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+    rows = [line for split in ("train", "test") for line in read_lines(folder / f"{split}.jsonl")]
     words = [" ".join(json.loads(row)["text"].split()).split() for row in rows]
     found: dict[str, None] = {}
     for number in range(100 * count):

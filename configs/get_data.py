@@ -54,6 +54,12 @@ def clinc150(fetch: Fetch) -> Splits:
     return {"train": rows("train"), "validation": rows("val"), "test": rows("test")}
 
 
+def clinc150_in_scope(fetch: Fetch) -> Splits:
+    parts = json.loads(fetch("data/data_full.json"))
+    named = {"train": "train", "validation": "val", "test": "test"}
+    return {split: [{"text": text, "label": label} for text, label in parts[name]] for split, name in named.items()}
+
+
 def davidson(fetch: Fetch) -> Splits:
     """The source has no splits: a tenth of the tweets, chosen by their digest, is for test, another for validation."""
     splits: dict[str, Rows] = {"train": [], "validation": [], "test": []}
@@ -217,6 +223,12 @@ SOURCES: dict[str, tuple[str, str, Callable[[Fetch], Splits], dict[str, int]]] =
         "828f8093932c8fe6ca7936c3d2e52903b1c523de",
         clinc150,
         {"train": 15100, "validation": 3100, "test": 5500},
+    ),
+    "clinc150_in_scope": (
+        "clinc/oos-eval",
+        "828f8093932c8fe6ca7936c3d2e52903b1c523de",
+        clinc150_in_scope,
+        {"train": 15000, "validation": 3000, "test": 4500},
     ),
     "dailydialog": (
         "liuzeming01/XDailyDialog",

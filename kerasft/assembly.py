@@ -125,6 +125,8 @@ def _with_method(assembled: Assembled, config: Config, digests: Mapping[str, str
     task, model, backbone = assembled.task, assembled.model, assembled.backbone
     assert task is not None  # `with_head` knows it
     method = put_method(config, model, backbone, digests, fresh, head_of(assembled), task.state.get("labels"))
+    if assembled.tokenizer is not None:
+        method.read_tokenizer(assembled.tokenizer)
     if task.writes and not method.generates:
         raise UserError(f"model.peft.method: {method.name} is not for {config.task.name}, which writes; use lora")
     assembled = replace(assembled, method=method, digests=digests)

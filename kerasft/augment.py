@@ -22,7 +22,7 @@ from kerasft.console.terminal import Terminal, run_program
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.data.augmentation.registry import create_augmenters
 from kerasft.data.augmentation.variants import RowAugmenter, count_variants
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task

@@ -11,7 +11,7 @@ from typing import Any
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.augmentation.noise import with_typos
-from kerasft.data.tables.splits import check_measured_rows, load_splits
+from kerasft.data.splits import check_measured_rows, load_splits
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError

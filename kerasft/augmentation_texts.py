@@ -21,7 +21,7 @@ from kerasft.data.augmentation.registry import protected_words
 from kerasft.data.augmentation.synonyms import in_case_of
 from kerasft.data.augmentation.words import free_words, is_protected, word_bounds
 from kerasft.data.augmentation.written import Alternatives, distinct_rows, read_texts, texts_file, write_texts
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.inference.predictor import load

@@ -31,6 +31,7 @@ COMMANDS = {
         "kerasft.compress.program",
         "a smaller run from a run: kerasft compress RUN method=vocabulary name=NEW",
     ),
+    "profile": ("kerasft.compress.profile_program", "bytes and time of a run's model by layer: kerasft profile RUN"),
     "verify": ("kerasft.verify", "replay a run's last steps and compare the bits: kerasft verify RUN"),
     "search": ("kerasft.search.command", "try values of some keys, keep the best: kerasft search CONFIG --trials N"),
     "ensemble": ("kerasft.ensembles.command", "several models as one: kerasft ensemble CONFIG --members 5"),

@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--forget", metavar="ROWS", help="forget these rows instead of learning new ones")
     parser.add_argument("--watch", type=Path, metavar="DIR", help="learn each labelled file that comes into a folder")
     parser.add_argument("--once", action="store_true", help="with --watch: end when no file is left")
+    parser.add_argument("--on-alert", type=int, metavar="PORT", help="with --watch: learn when a server reports drift")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of this run, or begin")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of this name")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
@@ -59,19 +60,23 @@ def _program(args, terminal: Terminal) -> int:
         raise UserError(f"--gate: {args.gate} is negative; use 0 or more, such as 0.01")
     if args.once and args.watch is None:
         raise UserError("--once: is for --watch DIR; leave it out")
+    if args.on_alert is not None and (args.watch is None or args.once):
+        raise UserError("--on-alert: is for --watch DIR without --once; leave one out")
+    if args.on_alert is not None and not 0 <= args.on_alert < 2**16:
+        raise UserError(f"--on-alert: {args.on_alert} is no port; use 1 to 65535, or 0 for a free one")
     if args.overwrite and args.watch is not None:
         raise UserError("--overwrite: --watch makes a new run of each file; leave it out")
     if args.resume and args.overwrite:
         raise UserError("--resume and --overwrite contradict each other; keep one")
     existing: Existing = "resume" if args.resume else "overwrite" if args.overwrite else "refuse"
     if args.watch is not None:
-        return watch(args.run, args.watch, overrides, args.gate, args.once, terminal)
+        return watch(args.run, args.watch, overrides, args.gate, args.once, terminal, args.on_alert)
     if args.forget is not None and not is_exact(args.run):
         options = {"--gate": args.gate is not None, "--overwrite": args.overwrite, "key=value": bool(overrides)}
         if without := [name for name, given in options.items() if given]:
             raise UserError(
-                f"{without[0]}: --forget makes a new run only after method analytic, and {args.run} has another; leave "
-                "it out"
+                f"{without[0]}: --forget makes a new run only after method analytic or prototypes, and {args.run} has "
+                "another; leave it out"
             )
         clear_buffers(args.run, args.forget, terminal)
         return 0

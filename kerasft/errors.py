@@ -66,6 +66,10 @@ class Interrupted(Stop):
     exit_code = 130
 
 
+class Pruned(Stop):
+    """A trial of a search is not worth going on with."""
+
+
 class Terminated(Interrupted):
     """The machine asked to end (SIGTERM), as preemptible ones do. The message says how to go on."""
 

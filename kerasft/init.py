@@ -23,7 +23,7 @@ from kerasft.data.sources.guessing import MAKERS, Guess, guess
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.scripts import apart, unspaced
 from kerasft.data.sources.sources import read_records
-from kerasft.data.tables.splits import check_columns
+from kerasft.data.splits import check_columns
 from kerasft.errors import UserError
 from kerasft.invocation import command
 from kerasft.tasks.registry import create_task

@@ -17,7 +17,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.data.quality.base import LEVELS, Finding
 from kerasft.data.quality.inspection import at_or_above, checks_of, findings
-from kerasft.data.tables.whole import read_inspected
+from kerasft.data.whole import read_inspected
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasft.config.data import DataConfig
 from kerasft.config.load import load_config
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
@@ -32,21 +34,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="a config: its run, or before there is one its preset; or runs/NAME")
     parser.add_argument("--input", required=True, help="texts without labels: a file, or - for stdin")
     parser.add_argument("--format", default="auto", help="txt, csv, tsv, jsonl, ...; auto: by the ending, txt for -")
+    parser.add_argument("--encoding", help="of --input, such as cp1252 (default: data.encoding of the config)")
     parser.add_argument("--output", required=True, type=Path, metavar="CSV", help="gets the chosen texts")
     parser.add_argument("--count", type=int, default=50, help="how many (default: 50)")
     parser.add_argument("--by", choices=WAYS, default=WAYS[0], help="what chooses them (default: uncertainty)")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_args(argv)
-    source = (args.input, args.format)
+    source = Source(args.input, args.format, args.encoding)
     return run_program(lambda: label(args.model, source, args.output, args.count, args.by, Terminal(args.verbose)))
 
 
-def label(model: Path, source: tuple[str, str], output: Path, count: int, by: str, terminal: Terminal) -> int:
+@dataclass(frozen=True)
+class Source:
+    """Texts without labels.
+
+    Attributes:
+        path: a file, or - for stdin.
+        format: of it; auto: by the ending.
+        encoding: of it; None: that of the config.
+    """
+
+    path: str
+    format: str = "auto"
+    encoding: str | None = None
+
+    def reading(self, data: DataConfig, terminal: Terminal) -> Reading:
+        """How the file is read. Raises UserError: there is no such encoding."""
+        reading = Reading.of(data, terminal.line)
+        if self.encoding is None:
+            return reading
+        try:
+            "a".encode("utf-8" if self.encoding == "auto" else self.encoding)
+        except (LookupError, ValueError):
+            raise UserError(f"--encoding: {self.encoding!r} is no encoding; name one such as utf-8 or cp1252") from None
+        return replace(reading, encoding=self.encoding)
+
+
+def label(model: Path, source: Source, output: Path, count: int, by: str, terminal: Terminal) -> int:
     """Writes the texts that are to be labelled next; the exit code.
 
     Args:
         model: a config or a run.
-        source: a file of texts, and its format.
+        source: a file of texts.
         output: is not to be there yet: it may hold labels by hand.
         count: how many texts.
         by: one of WAYS.
@@ -55,7 +84,7 @@ def label(model: Path, source: tuple[str, str], output: Path, count: int, by: st
     Raises:
         UserError: the model has no labels, there is nothing to choose from, or `output` is there.
     """
-    from kerasft.atomic import write_atomically
+    from kerasft.atomic import write_bytes_atomically
 
     if count < 1:
         raise UserError(f"--count: {count} is too few; use 1 or more")
@@ -73,7 +102,9 @@ def label(model: Path, source: tuple[str, str], output: Path, count: int, by: st
     chosen = choose(count, by, probability_matrix(answers, task.state["labels"]), vectors)
     columns = opened.config.data.columns
     columns = columns if "label" in columns else {**columns, "label": "label"}
-    write_atomically(output, sheet([rows[row] for row in chosen], columns, [answers[row] for row in chosen]))
+    delimiter = "\t" if output.suffix.lower() in (".tsv", ".tab") else ","
+    shown, said = [rows[row] for row in chosen], [answers[row] for row in chosen]
+    write_bytes_atomically(output, sheet(shown, columns, said, opened.config.data, delimiter))
     terminal.result(f"{output}: {len(chosen)} of {len(rows):,} texts; fill in the column {columns['label']}, and add")
     terminal.result("the file to data.train")
     return 0
@@ -88,18 +119,19 @@ def model_of(path: Path) -> Path:
     return run if Run.is_at(run) and (run / "finished.json").is_file() else path
 
 
-def unlabelled_rows(task: Task, source: tuple[str, str], terminal: Terminal) -> list[dict[str, str]]:
+def unlabelled_rows(task: Task, source: Source, terminal: Terminal) -> list[dict[str, str]]:
     """{role: text} of each row of a file that stands neither in `data.train` nor before in the file."""
     data = task.config.data
     reading = Reading.of(data, terminal.line)
-    rows = [task.parse_inputs(record) for record in read_input(*source, reading)]
+    records = read_input(source.path, source.format, source.reading(data, terminal))
+    rows = [task.parse_inputs(record) for record in records]
     train = read_records(data.train, data.format, reading) if data.train else ()
     known = {tuple(row.values()) for row in map(task.parse_inputs, train)}
     new = new_texts([tuple(row.values()) for row in rows], known)
     if len(new) < len(rows):
         terminal.line(f"{len(rows) - len(new):,} of {len(rows):,} texts are in data.train or copies; they are left out")
     if not new:
-        raise UserError(f"--input: {source[0]} has no text that is new; name another file")
+        raise UserError(f"--input: {source.path} has no text that is new; name another file")
     return [rows[index] for index in new]
 
 

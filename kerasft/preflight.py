@@ -19,7 +19,7 @@ from kerasft.config.load import load_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset

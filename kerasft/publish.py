@@ -25,7 +25,9 @@ def check_adapters(config: Config, run: Path) -> None:
         UserError: it could not.
     """
     adapters = (config.export.enabled and config.export.adapters) or {}
-    others = {name: place for name, place in adapters.items() if Path(place.removeprefix("run:")) != run}
+    others = {
+        name: place for name, place in adapters.items() if Path(place.removeprefix("run:")).resolve() != run.resolve()
+    }
     if len(others) < len(adapters) and config.model.peft is None:
         name = next(name for name in adapters if name not in others)
         raise UserError(f"export.adapters.{name}: {run} has no model.peft, so that it will have no adapter; set that")

@@ -35,7 +35,8 @@ def write_files(assembled: Assembled, task: Task, folder: Path) -> None:
     head, modules = head_tensors(assembled.model, assembled.backbone, head_of(assembled))
     settings = method.peft_config() | {
         "base_model_name_or_path": config.model.preset,
-        "task_type": task.peft_type,
+        # By the type PEFT makes its own class for the task, which looks for a head by its names, or fails.
+        "task_type": task.peft_type if modules or task.writes else None,
         "modules_to_save": modules or None,
     }
     packing = packing_of(section)

@@ -22,6 +22,7 @@ from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
 if TYPE_CHECKING:
     import argparse
 
+ENGINES = ("saved_model", "litert", "onnx", "auto")
 OPEN_FILES = 65_536  # connections among them; the usual limit is 1,024
 
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--monitor-rows-per-second", type=_whole(0), metavar="N", help="rows watched for drift; 0: none (default: 50)")
     add("--drift-threshold", type=_positive, metavar="X", help="stability index that is an alert (default: 0.25)")
     add("--drift-webhook", metavar="URL", help="where alerts are posted to; no text of a user is in them")
+    add("--engine", choices=ENGINES, default=ENGINES[0], help="what answers; auto: the fastest of those that agree")
     add("--tls-cert", type=Path, metavar="PEM", help="certificate of both ports; needs --tls-key")
     add("--tls-key", type=Path, metavar="PEM", help="its key")
     add("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of this authority (mutual TLS)")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kerasft.config.header import name_data_source
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
+from kerasft.data.splits import check_own_split, load_splits, read_split, stage_splits
 from kerasft.data.stages.base import Staged
-from kerasft.data.tables.splits import check_own_split, load_splits, read_split, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import rendezvous

@@ -16,6 +16,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
 from kerasft.cross_validation.comparison import changed_config
 from kerasft.cross_validation.comparison import compare as compare_runs
+from kerasft.cross_validation.runs import FoldsOutcome
 from kerasft.errors import UserError
 from kerasft.run_folder import is_run
 from kerasft.session import Existing, Outcome
@@ -65,7 +66,7 @@ def _train(
     return 0
 
 
-def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> Outcome:
+def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> Outcome | FoldsOutcome:
     """Trains, measures and exports a model: what `kerasft.train` is as a function.
 
         import kerasft
@@ -78,6 +79,10 @@ def train(config: ConfigLike, overrides: Sequence[str] = (), **options: Any) -> 
         overrides: `key=value` as on the command line.
         options: those of `kerasft.session.train_run`, such as `tables`, `actions` and `existing`; with `data.draws`
             they are for each draw, which reads its own `tables`.
+
+    Returns:
+        The Outcome of the run. With `data.folds` there is no one run, model or export: `metrics["test"]` has the means
+        over the folds, `runs` their runs.
 
     Raises:
         UserError: see `train_run`.

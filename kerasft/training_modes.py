@@ -13,13 +13,14 @@ from kerasft.config.schema import Config
 from kerasft.config.several_runs import keys_of_several_runs
 from kerasft.console.terminal import Terminal
 from kerasft.continual.sequence import run_sequence
+from kerasft.cross_validation.runs import FoldsOutcome
 from kerasft.cross_validation.training import cross_validate
 from kerasft.distribution.cluster import find_cluster
 from kerasft.errors import UserError
 from kerasft.few_shots.draws import train_draws
 from kerasft.few_shots.zero_shot import zero_shot_run
 from kerasft.runs import Run
-from kerasft.session import train_run
+from kerasft.session import Outcome, train_run
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Mode:
 
     Attributes:
         train: as `train_run`: gives the Outcome of the run that has the config's name; `data.folds`, which leaves no
-            such run, gives what cross_validation.json holds.
+            such run, gives a FoldsOutcome.
         options: of `train_run`, those that `train` takes, too; None: all.
     """
 
@@ -47,7 +48,7 @@ MODES = {
 }
 
 
-def train_config(config: Config, **options: Any) -> Any:
+def train_config(config: Config, **options: Any) -> Outcome | FoldsOutcome:
     """Trains a config in as many runs as its keys ask for.
 
     Args:
@@ -55,7 +56,7 @@ def train_config(config: Config, **options: Any) -> Any:
         options: those of `kerasft.session.train_run`.
 
     Returns:
-        The Outcome of the run; with `data.folds`, what cross_validation.json holds.
+        The Outcome of the run; with `data.folds`, the FoldsOutcome of all.
 
     Raises:
         UserError: two keys ask for several runs, or one with several workers; an option that a mode does not take; see

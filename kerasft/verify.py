@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import Stop, UserError
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.paths import check_no_pattern

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXTRAS = ("serve", "xlsx", "quality", "search", "chinese", "test", "docs")
+EXTRAS = ("serve", "xlsx", "quality", "search", "chinese", "onnx", "test", "docs")
 
 
 def wanted() -> list[str]:

@@ -13,8 +13,10 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.graph_optimizer import leave_graphs_as_they_are
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
+from support.shared_encoders import share_encoders
 from support.tiny_bert import make_tiny_preset
 from tensorflow.python.eager import context
 
@@ -42,18 +44,29 @@ tf.debugging.disable_traceback_filtering()
 keras.config.disable_traceback_filtering()
 
 
+share_encoders()
+
+leave_graphs_as_they_are()
+
+
 # The files that take longest come first: whichever worker began one of them last would work on alone.
 TESTS = Path(__file__).parent
 LONGEST = (
     "distributed/test_agreement.py",
-    "training/test_chaos.py",
-    "test_programs.py",
-    "distributed/test_losses.py",
+    "contracts/test_keras_classes.py",
     "serving/test_generation_export.py",
+    "distributed/test_losses.py",
+    "test_programs.py",
     "tasks/text_generation/test_text_generation.py",
+    "training/checkpoints/test_checkpoint_folder.py",
+    "continual/test_programs.py",
+    "contracts/test_objectives.py",
+    "training/test_step.py",
+    "training/test_packed_step.py",
+    "tasks/token_classification/test_token_classification.py",
     "tasks/seq2seq/test_seq2seq.py",
     "training/test_resume.py",
-    "training/checkpoints/test_checkpoint_folder.py",
+    "training/test_chaos.py",
     "models/tokenizers/test_encoder.py",
 )
 

@@ -67,7 +67,7 @@ RANKS = (
     ("kernels",),
     ("config",),
     ("console",),
-    ("callable_module", "atomic", "versions", "paths", "printable", "invocation", "quoting"),
+    ("callable_module", "atomic", "json_lines", "versions", "paths", "printable", "invocation", "quoting"),
     ("callable_module", "atomic", "versions", "paths", "printable", "quoting", "invocation"),
     ("drafts",),
     ("callable_module", "atomic", "locks", "versions", "paths", "printable", "invocation"),
@@ -95,7 +95,9 @@ MANY_PARAMETERS: dict[str, int] = {
 
 # Modules of `tasks/` that are the same for all of them, and what every section `task` has.
 OF_ALL_TASKS = ("base", "registry", "watched")
-SECTION = ("name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "calibrates", "writes")
+SECTION = (
+    "name", "batches_of_tokens", "half_at_most", "ragged", "fits_head", "grows", "grows_types", "calibrates", "writes",
+)  # fmt: skip
 ONE_TASK_A_FILE = "keras_models"  # each class there is the face of one task, by its own keys
 # Files outside `tasks/` that ask which task something is of, each with the reason why they may.
 KNOWS_TASKS: dict[str, str] = {
@@ -139,6 +141,7 @@ PRIVATE: dict[str, str] = {
     "kerasft/training/layers/perturbed_embeddings.py": "all layers within a model",
     "kerasft/training/layers/plain_layers.py": "parts of Keras' attention",
     "kerasft/training/layers/rematerialize.py": "XLA's optimization barrier",
+    "kerasft/training/objectives/relations.py": "all layers within a model, parts of KerasHub's encoder layers",
     "kerasft/training/optimizer.py": "Keras' optimizer",
 }
 

@@ -14,7 +14,7 @@ from kerasft import audit_labels
 from kerasft.auditing.audit import check_auditable
 from kerasft.config.load import load_config
 from kerasft.data.prepared.spans import Spans
-from kerasft.data.tables.splits import read_split, stage_splits
+from kerasft.data.splits import read_split, stage_splits
 from kerasft.errors import BadRow, UserError
 from kerasft.tasks.registry import create_task
 from kerasft.tasks.token_classification.audit import judge_entities

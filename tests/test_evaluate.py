@@ -7,7 +7,7 @@ import pytest
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.session import read_own_split

@@ -7,7 +7,7 @@ import pytest
 
 from kerasft import init
 from kerasft.config.load import load_config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 
 

@@ -166,3 +166,21 @@ def test_what_was_assumed_of_a_file_is_a_finding(project, capsys):
     assert {each["split"] for each in assumed} == {"train"}
     said = " ".join(each["what"].lower() for each in assumed)
     assert "utf-16" in said and "semicolons" in said
+
+
+@pytest.mark.parametrize(
+    ("coded", "said"), [((4, 9), "9 with characters outside ASCII are"), (range(1, 12), "data.encoding: cp1252")]
+)
+def test_lines_in_another_encoding_than_the_rest_are_named_and_the_others_are_inspected(project, capsys, coded, said):
+    config = project(CLEAN, other(CLEAN))
+    words = ["plain", *(f"café number {i}" for i in range(1, 12))]
+    lines = [json.dumps({"text": text, "label": "ab"[i % 2]}, ensure_ascii=False) for i, text in enumerate(words)]
+    coding = ["cp1252" if i in coded else "utf-8" for i in range(12)]
+    Path("train.jsonl").write_bytes(b"".join(f"{line}\n".encode(code) for line, code in zip(lines, coding)))
+    assert inspect.main([config, "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    (mixed,) = [each for each in findings if each["kind"] == "mixed_encodings"]
+    assert mixed["where"] == [f"train.jsonl:{number + 1}" for number in coded] and mixed["level"] == "error"
+    assert said in mixed["what"] + mixed["fix"]
+    found = {each["kind"]: each for each in findings if each["split"] == "train"}
+    assert found["rows"]["count"] == 12 and found["encodings"]["encodings"] == {"utf-8": 1}

@@ -15,7 +15,7 @@ from kerasft.accelerators.chips import GIB
 from kerasft.accelerators.lowering import Programs
 from kerasft.config.load import load_config
 from kerasft.data.batching.epochs import Epochs
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 

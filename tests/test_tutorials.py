@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kerasft.config.load import load_config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 
 TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"

@@ -5,7 +5,8 @@ the versions that `expected.json` names.
 
     python benchmarks/peers/hf_peft_fixtures.py [FAMILY ...]
 
-The bases are the tiny random models of tests/fixtures/hugging_face. All weights of an adapter are drawn anew, so that
+The bases are the tiny random models of tests/fixtures/hugging_face; DeBERTa's, which kerasft reads in KerasHub's form
+alone, is made here. All weights of an adapter are drawn anew, so that
 none is zero.
 """
 
@@ -23,6 +24,7 @@ import transformers
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
 BERT = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+DEBERTA = ["query_proj", "key_proj", "value_proj", "attention.output.dense", "intermediate.dense", "output.dense"]
 BART = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 # Family -> its linear layers; those that IA3 scales the output of, and those that it scales the input of.
 LAYERS = {
@@ -32,8 +34,16 @@ LAYERS = {
     "albert": (["query", "key", "value", "attention.dense", "ffn", "ffn_output"], ["key", "value"], ["ffn_output"]),
     "gpt2": (["c_attn", "c_fc", "c_proj"], ["c_attn"], ["mlp.c_proj"]),
     "llama": (LLAMA, ["k_proj", "v_proj"], ["down_proj"]),
+    "deberta": (DEBERTA, ["key_proj", "value_proj"], [r"layer.0.output.dense", r"layer.1.output.dense"]),
     "bart": (BART, ["k_proj", "v_proj"], ["fc2"]),
 }  # fmt: skip
+# Version 3, which has no positions among its inputs, and one set of projections for contents and distances.
+DEBERTA_BASE = {
+    **{"vocab_size": 40, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12},
+    **{"max_position_embeddings": 16, "position_buckets": 4, "type_vocab_size": 0, "relative_attention": True},
+    **{"pos_att_type": ["c2p", "p2c"], "share_att_key": True, "norm_rel_ebd": "layer_norm", "layer_norm_eps": 1e-7},
+    **{"position_biased_input": False, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+}
 NO_ADALORA = ("gpt2",)  # PEFT has none for its layers
 IDS = [[2, 5, 6, 7, 8, 9, 10, 11], [2, 12, 6, 13, 5, 3, 3, 3]]
 MASK = [[1] * 8, [1] * 5 + [0] * 3]
@@ -65,10 +75,22 @@ class NoMasks(list):
         return self if isinstance(place, slice) else None
 
 
+def make_deberta(place: Path) -> None:
+    """A random base, whose weights are so large that each is seen in what it gives."""
+    torch.manual_seed(1)
+    model = transformers.DebertaV2Model(transformers.DebertaV2Config(**DEBERTA_BASE))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    model.save_pretrained(str(place))
+
+
 def make(family: str, method: str) -> None:
     folder = FIXTURES / "peft" / f"{family}-{method}"
     torch.manual_seed(0)
     place = FIXTURES / "hugging_face" / family
+    if family == "deberta" and not place.exists():
+        make_deberta(place)
     rope = json.loads((place / "config.json").read_text(encoding="utf-8")).get("rope_parameters") or {}
     more = {"rope_theta": rope["rope_theta"]} if rope else {}  # which older releases look for elsewhere
     base = transformers.AutoModel.from_pretrained(str(place), **more).eval()

@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.attribution.explainer import Asked
 from kerasft.audit.settings import AuditSettings
 from kerasft.console.terminal import Terminal
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.explain.unknown_texts import Vectors
 from kerasft.inference.export import Export
 from kerasft.inference.local import LocalPredictor

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kerasft.auditing.confident import label_issues
+from kerasft.auditing.neighbours import Neighbours, nearest_rows
 from kerasft.auditing.review import begin_output, check_output, write_audit
-from kerasft.auditing.transitions import true_probabilities
+from kerasft.auditing.transitions import shared_probabilities, true_probabilities
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.cross_validation.runs import Fold, Folded
@@ -175,25 +176,24 @@ def _merged(judged: Iterable[tuple[Fold, Judgement]], folded: Folded) -> Judgeme
     return Judgement(doubt, suggested, units, classes, wrong if flagged else None)
 
 
-def _neighbours(folded: Folded, vectors: np.ndarray, count: int) -> np.ndarray | None:
-    """(rows, classes) the share of each class among a row's nearest rows."""
-    from kerasft.auditing.neighbours import neighbour_shares
-
-    sets = folded.task.answer_sets(folded.table)
+def _neighbours(folded: Folded, vectors: np.ndarray, count: int) -> Neighbours | None:
+    task = folded.task
+    sets = task.answer_sets(folded.table)
     if sets is None:
         return None
-    keys = row_keys(folded.table, folded.task.source_texts, plain=folded.task.without_marks)
+    texts = zip(*map(folded.table.column, task.source_texts))
+    keys = row_keys(folded.table, task.source_texts, plain=task.without_marks)
     groups = np.unique(np.array([int.from_bytes(key[:8], "little", signed=True) for key in keys]), return_inverse=True)
-    return neighbour_shares(vectors, sets, groups[1], count)
+    return nearest_rows(vectors, ["\n".join(task.without_marks(each)) for each in texts], sets, groups[1], count)
 
 
-def combine(folded: Folded, judgement: Judgement, shares: np.ndarray | None) -> Audit:
+def combine(folded: Folded, judgement: Judgement, near: Neighbours | None) -> Audit:
     """One score for each row of what the model and the neighbours say.
 
     Args:
         folded: the rows.
         judgement: the model's.
-        shares: (rows, classes) of the neighbours; None: they were not asked.
+        near: the neighbours; None: they were not asked.
     """
     rows = len(folded.table)
     issue, units_wrong = np.zeros(rows, bool), 0
@@ -204,9 +204,10 @@ def combine(folded: Folded, judgement: Judgement, shares: np.ndarray | None) -> 
     if judgement.wrong is not None:
         issue |= judgement.wrong
     believed, suggested = 1.0 - judgement.doubt, list(judgement.suggested)
+    shares = None if near is None else near.shares
     neighbours = None if shares is None else _of_given(judgement.units, shares, rows)
     if judgement.classes and len(judgement.units[0].rows) == rows:
-        believed, likeliest = _of_one_class(judgement.units[0], shares)
+        believed, likeliest = _of_one_class(judgement.units[0], near)
         suggested = np.array(judgement.classes, object)[likeliest].tolist()
     elif neighbours is not None:
         believed = MODEL_SHARE * believed + (1 - MODEL_SHARE) * neighbours
@@ -217,15 +218,17 @@ def combine(folded: Folded, judgement: Judgement, shares: np.ndarray | None) -> 
     return Audit(folded, 1.0 - believed, suggested, 1.0 - judgement.doubt, neighbours, issue, figures)
 
 
-def _of_one_class(units: Units, shares: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _of_one_class(units: Units, near: Neighbours | None) -> tuple[np.ndarray, np.ndarray]:
     """(rows,) the probability that the one class of each row is true, and the class that is most likely so."""
     probabilities = np.empty_like(units.probabilities)
     probabilities[units.rows] = units.probabilities
     given = np.empty_like(units.given)
     given[units.rows] = units.given
-    if shares is not None:
-        probabilities = MODEL_SHARE * probabilities + (1 - MODEL_SHARE) * shares
+    if near is not None:
+        probabilities = MODEL_SHARE * probabilities + (1 - MODEL_SHARE) * near.shares
     true = true_probabilities(given, probabilities)
+    if near is not None:
+        true = (true + shared_probabilities(given, true, near)) / 2
     return true[np.arange(len(given)), given], true.argmax(1)
 
 

@@ -10,7 +10,7 @@ from kerasft.config.compress import CompressConfig
 from kerasft.config.schema import Config
 from kerasft.console.signals import ENDS, terminable
 from kerasft.console.terminal import Terminal, quiet_tensorflow
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.run_folder import release

@@ -7,12 +7,12 @@ student's config says all of it, so it can be resumed, replayed and trained agai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasft.compress.compression import KEY, add_comparison, ends_told, read_tables, smaller_config
-from kerasft.config.compress import DistilConfig
+from kerasft.config.compress import CompressConfig, DistilConfig
 from kerasft.config.load import override_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal, quiet_tensorflow
@@ -43,7 +43,7 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     values["training"]["objective"] = {
         "name": "distillation",
         "teacher": str(parent.folder),
-        **settings.model_dump(include={"alpha", "temperature", "hidden"}),
+        **settings.model_dump(include={"alpha", "temperature", "hidden", "relations"}),
     }
     values["training"]["fit_head"] = False
     return override_config(Config.model_validate(values), overrides)
@@ -64,7 +64,30 @@ def distil_run(
     Raises:
         UserError: see `train_run` and `student_config`.
     """
-    config = student_config(parent, settings, overrides)
+    return compared_run(parent, settings, student_config(parent, settings, overrides), existing, terminal)
+
+
+def compared_run(
+    parent: Run,
+    settings: CompressConfig,
+    config: Config,
+    existing: Existing,
+    terminal: Terminal,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> Outcome:
+    """Trains a run from a run, and compares both.
+
+    Args:
+        parent: that it comes from; its head is the start where the new backbone is the parent's.
+        settings: of the command line.
+        config: of the new run.
+        existing: what becomes of a run of this name; one that was trained and not yet compared is compared.
+        terminal: shows progress and results.
+        finish: what is done to the saved model's folder.
+
+    Raises:
+        UserError: see `train_run`.
+    """
     tables = read_tables(parent, terminal)
     run = Run(Path(config.output.dir) / config.name, config)
     metrics = run.load_json("metrics.json") if existing == "resume" else None
@@ -77,6 +100,7 @@ def distil_run(
         export = None
     facts = {"method": settings.method, "settings": settings.model_dump(exclude={"method", "name"})}
     with ends_told(run):
+        finish(run.folder / "model")
         task = create_task(config, run.load_state())
         metrics = add_comparison(parent, run, task, tables, metrics, facts, terminal)
     return Outcome(run, metrics, run.folder / "model", export)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -17,6 +16,7 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.inference.batches import with_fused_layers
 from kerasft.inference.local import LocalPredictor
+from kerasft.json_lines import read_json_lines
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 
@@ -135,5 +135,5 @@ def _answers(file: Path, given: Collection[str]) -> list[dict[str, Any]]:
     """Rows of predictions/ without what is the same in both."""
     if not file.is_file():
         raise UserError(f"{file} is missing, and the smaller model is compared with it; train again, or copy the run")
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = read_json_lines(file)
     return [{key: value for key, value in row.items() if key not in given} for row in rows]

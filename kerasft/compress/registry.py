@@ -11,13 +11,14 @@ from typing import Any
 from kerasft.compress.base import Method
 from kerasft.compress.compression import compress_run
 from kerasft.compress.distil import distil_run
-from kerasft.config.compress import CompressConfig, DistilConfig
+from kerasft.compress.prune_weights import prune_run
+from kerasft.config.compress import CompressConfig, DistilConfig, PruneWeightsConfig
 from kerasft.console.terminal import Terminal
 from kerasft.paths import check_no_pattern
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome
 
-# Loaded only once one is asked for: they import TensorFlow. Methods that train are in `distil`.
+# Loaded only once one is asked for: they import TensorFlow. Methods that train are in `distil` and `prune_weights`.
 CLASSES = {
     "vocabulary": ("kerasft.compress.vocabulary", "Vocabulary"),
     "quantize": ("kerasft.compress.quantize", "Quantize"),
@@ -52,4 +53,6 @@ def compress(
     parent = Run.open(folder)
     if isinstance(settings, DistilConfig):
         return distil_run(parent, settings, overrides, existing, terminal)
+    if isinstance(settings, PruneWeightsConfig):
+        return prune_run(parent, settings, overrides, existing, terminal)
     return compress_run(parent, settings, functools.partial(method_of, settings), existing, terminal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Union
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from kerasft.config.mistakes import COMMAND_LINE, explain
 from kerasft.config.section import Section
@@ -53,9 +53,24 @@ class QuantizeConfig(CompressConfig):
     """Store weights in fewer bits; they are widened to float32 when the model is loaded."""
 
     method: Literal["quantize"] = Field(description="How the run becomes smaller.")
-    storage: Literal["float16", "int8"] = Field(
-        "float16", description="float16: half the bytes; int8: about a quarter, a scale for each 32 numbers."
+    storage: Literal["float16", "int8", "int4"] = Field(
+        "float16",
+        description="float16: half the bytes; int8: about a quarter, a scale for each 32 numbers; int4: matrices of "
+        "transformer layers in about a seventh, tables of tokens in int8.",
     )
+    rounding: Literal["gptq", "awq", "nearest"] = Field(
+        "gptq",
+        description="Of int4: gptq moves weights to make up for those that were rounded, awq makes important ones "
+        "larger first (Llama types), nearest rounds.",
+    )
+    rows: int = Field(128, ge=8, description="Of int4: training rows that gptq and awq look at.")
+
+    @model_validator(mode="after")
+    def _rounding_of_int4(self) -> "QuantizeConfig":
+        for key in ("rounding", "rows"):
+            if self.storage != "int4" and key in self.model_fields_set:
+                raise ValueError(f"{key} is of storage=int4, and storage is {self.storage}; leave {key} out")
+        return self
 
 
 class DistilConfig(CompressConfig):
@@ -72,6 +87,22 @@ class DistilConfig(CompressConfig):
     hidden: float = Field(
         0.0, ge=0, description="Weight of how far the hidden states of a text are from the teacher's; 0: not compared."
     )
+    relations: float = Field(
+        0.0, ge=0, description="Weight of how far attention relations are from the teacher's (MiniLM); 0: not compared."
+    )
+
+
+class PruneWeightsConfig(CompressConfig):
+    """Train on while a share of the weights becomes zero; keys of the config, such as training.epochs=5, change it."""
+
+    method: Literal["prune_weights"] = Field(description="How the run becomes smaller.")
+    sparsity: float = Field(0.5, gt=0, lt=1, description="Share of zeros in each matrix at the end.")
+    by: Literal["magnitude", "movement"] = Field(
+        "magnitude",
+        description="What becomes zero: magnitude, the smallest weights; movement, those that training moves to zero.",
+    )
+    prune_from: float = Field(0.1, ge=0, lt=1, description="Share of the steps before the first zeros.")
+    prune_until: float = Field(0.7, gt=0, le=1, description="Share of the steps after which masks stay.")
 
 
 class AutoConfig(CompressConfig):
@@ -92,9 +123,10 @@ METHODS: dict[str, type[CompressConfig]] = {
     "quantize": QuantizeConfig,
     "feedforward": FeedForwardConfig,
     "drop_layers": DropLayersConfig,
+    "prune_weights": PruneWeightsConfig,
     "auto": AutoConfig,
 }
-TRAINS = ("distil",)  # methods that take keys of the config, since they train
+TRAINS = ("distil", "prune_weights")  # methods that take keys of the config, since they train
 
 
 def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:

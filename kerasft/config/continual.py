@@ -15,7 +15,8 @@ class _MethodConfig(Section):
     stages: Union[None, int, list[Sources]] = Field(
         None,
         description="A number of stages, over which the classes of data.train are spread; or the sources of the "
-        "stages that follow data.train, a source or a list of them each; null: continual.classes says how many.",
+        "stages that follow data.train, a source or a list of them each; null: continual.classes says how many, and "
+        "without it all rows are one stage, which kerasft continue goes on from.",
     )
     classes: Optional[int] = Field(
         None, ge=1, description="Classes that are new in each stage; null: continual.stages says how many."
@@ -50,17 +51,24 @@ class AnalyticConfig(_MethodConfig):
     )
 
 
+class PrototypesConfig(_MethodConfig):
+    """The nearest class mean of a frozen encoder's vectors (iCaRL's rule, arXiv:1611.07725, of all rows)."""
+
+    method: Literal["prototypes"] = Field(description="The method.")
+
+
 class _BufferConfig(_MethodConfig):
     """Keys of methods that keep rows."""
 
     rows_per_class: int = Field(5, ge=1, description="Rows of each class that the next stages learn from, too.")
-    buffer: Literal["balanced", "reservoir", "herding"] = Field(
-        "balanced",
-        description="Which rows are kept. balanced: as many of each class, drawn by the seed; reservoir: each row seen "
-        "with the same probability (Vitter 1985); herding: as many of each class, those whose mean is nearest to the "
-        "class's (iCaRL, arXiv:1611.07725).",
+    buffer: Literal["auto", "balanced", "reservoir", "herding"] = Field(
+        "auto",
+        description="Which rows are kept. balanced: as many of each class or type of entity, drawn by the seed; "
+        "reservoir: each row seen with the same probability (Vitter 1985); herding: as many of each class, those whose "
+        "mean is nearest to the class's (iCaRL, arXiv:1611.07725); auto: balanced where rows have classes or types, "
+        "otherwise reservoir.",
     )
-    rows: int = Field(500, ge=1, description="Rows that a reservoir keeps of all classes together.")
+    rows: int = Field(500, ge=1, description="Rows that a reservoir keeps of all stages together.")
 
 
 class ReplayConfig(_BufferConfig):
@@ -116,6 +124,22 @@ class OLoraConfig(_MethodConfig):
     strength: float = Field(0.5, ge=0, description="Weight of the products of an adapter's A with the earlier ones.")
 
 
+class PromptPoolConfig(_MethodConfig):
+    """A pool of prompts on a frozen base, of which each text gets the nearest (L2P, arXiv:2112.08654)."""
+
+    method: Literal["prompt_pool"] = Field(description="The method.")
+    pool: int = Field(10, ge=1, description="Prompts, for all stages together.")
+    tokens: int = Field(5, ge=1, le=1000, description="Rows of each prompt; chosen * tokens count in model.max_length.")
+    chosen: int = Field(4, ge=1, description="Prompts before each text, at most pool.")
+    strength: float = Field(0.5, ge=0, description="Weight of the distance of a text from the keys it chose.")
+
+    @model_validator(mode="after")
+    def _enough(self) -> "PromptPoolConfig":
+        if self.chosen > self.pool:
+            raise ValueError(f"chosen: {self.chosen} of {self.pool} prompts; use pool or less")
+        return self
+
+
 class AdaptersConfig(_MethodConfig):
     """Each task has an adapter and a head of its own on one frozen base (arXiv:1902.00751); with model.peft."""
 
@@ -138,12 +162,14 @@ class JointConfig(_MethodConfig):
 ContinualConfig = Annotated[
     Union[
         AnalyticConfig,
+        PrototypesConfig,
         ReplayConfig,
         DarkExperienceConfig,
         LwfConfig,
         EwcConfig,
         L2SpConfig,
         OLoraConfig,
+        PromptPoolConfig,
         AdaptersConfig,
         NoneConfig,
         JointConfig,

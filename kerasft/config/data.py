@@ -22,6 +22,7 @@ Format = Literal[
     "conll",
     "xlsx",
     "parquet",
+    "arrow",
     "txt",
     "document",
     "folder",

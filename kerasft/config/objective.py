@@ -90,6 +90,18 @@ class SupervisedContrastiveConfig(Section):
     temperature: float = Field(0.3, gt=0, description="Cosines of two texts are divided by it.")
 
 
+class MixoutConfig(Section):
+    """Units of layers go back to their first weights at random (Lee et al. 2020, arXiv:1909.11299)."""
+
+    name: Literal["mixout"] = Field(description="The objective.")
+    share: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share of what a linear layer reads that meets the first weights; 0: the task's loss.",
+    )
+
+
 class DistillationConfig(Section):
     """Learn what a trained run says, beside the truth (Hinton et al. 2015, arXiv:1503.02531)."""
 
@@ -105,6 +117,12 @@ class DistillationConfig(Section):
         0.0,
         ge=0,
         description="Weight of the squared distance between the vectors that both heads read; 0: not compared.",
+    )
+    relations: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of how far the relations between queries, keys and values of tokens are from the teacher's "
+        "(arXiv:2012.15828); the teacher then runs in each step. 0: not compared.",
     )
 
 
@@ -128,17 +146,18 @@ ObjectiveConfig = Annotated[
         SmartConfig,
         NeftuneConfig,
         SupervisedContrastiveConfig,
+        MixoutConfig,
         DistillationConfig,
     ],
     Field(discriminator="name", description="What is minimised."),
 ]
 
 _ADVERSARIAL = ("fgm", "pgd", "freelb")
-_ALL = ("focal", "rdrop", "smart", *_ADVERSARIAL, "distillation")
+_ALL = ("focal", "rdrop", "smart", "mixout", *_ADVERSARIAL, "distillation")
 _OF_A_TEXT = {
     "single_label": (*_ALL, "supervised_contrastive"),
     "multi_label": _ALL,
-    "regression": ("rdrop", "smart", *_ADVERSARIAL, "distillation"),
+    "regression": ("rdrop", "smart", "mixout", *_ADVERSARIAL, "distillation"),
 }
 
 # Task -> its section -> the objectives that it takes. A task that is not here takes none.
@@ -146,11 +165,11 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "text_classification": lambda task: _OF_A_TEXT[task.problem],
     "relation_extraction": lambda task: (*_ALL, "supervised_contrastive"),
     # The probabilities of a chain are those of whole paths, which are not compared here.
-    "token_classification": lambda task: _ADVERSARIAL if task.crf else _ALL,
-    "question_answering": lambda task: ("rdrop", "smart", *_ADVERSARIAL, "distillation"),
-    "text_embedding": lambda task: ("distillation",),
-    "text_generation": lambda task: ("rdrop", "neftune"),
-    "seq2seq": lambda task: ("rdrop",),
+    "token_classification": lambda task: ("mixout", *_ADVERSARIAL) if task.crf else _ALL,
+    "question_answering": lambda task: ("rdrop", "smart", "mixout", *_ADVERSARIAL, "distillation"),
+    "text_embedding": lambda task: ("mixout", "distillation"),
+    "text_generation": lambda task: ("rdrop", "neftune", "mixout"),
+    "seq2seq": lambda task: ("rdrop", "mixout"),
 }
 
 # Objectives that compare the rows of a batch, which parts of it would not see.
@@ -176,6 +195,16 @@ REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
             lambda precision: precision != "float32",
             "its perturbations are too small for bfloat16; set float32, or take rdrop",
         )
+    },
+    "mixout": {
+        "model.peft": (
+            lambda peft: peft is not None,
+            "it draws the backbone's weights back to where they began, and with peft they stay there; set one to null",
+        ),
+        "model.trainable": (
+            lambda which: which == "head",
+            "it is about the weights of the backbone, which do not train; set it to all",
+        ),
     },
     "supervised_contrastive": {
         "training.gradient_accumulation": (lambda parts: parts > 1, _PARTS),

@@ -33,12 +33,12 @@ class ExportConfig(Section):
         description="Names and runs of model.peft of one base, run:DIR each, which are exported as one SavedModel; "
         "null: the run itself.",
     )
-    formats: list[Literal["saved_model", "litert", "huggingface", "gguf"]] = Field(
+    formats: list[Literal["saved_model", "litert", "onnx", "huggingface", "gguf"]] = Field(
         ["saved_model"],
         min_length=1,
         description="What an export has: saved_model, a version for TensorFlow Serving, and beside the versions "
-        "litert (8 bits, fast on a CPU), huggingface (safetensors that transformers loads) and gguf (a Llama for "
-        "llama.cpp), a folder of that name each.",
+        "litert (8 bits, fast on a CPU), onnx (float32, for ONNX Runtime), huggingface (safetensors that transformers "
+        "loads) and gguf (a Llama for llama.cpp), a folder of that name each.",
     )
 
     explain: Optional[Literal["gradient_times_input", "integrated_gradients"]] = Field(

@@ -1,52 +1,14 @@
 """The section `model.peft` of a config: a class for each method; the key `method` tells them apart."""
 
-import re
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from kerasft.config.section import Folder, Section
-
-GROUPS = ("all_linear", "attention", "query_value")  # of `targets`
-_LAYERS = r"^(all|last_[1-9][0-9]*)$"
+from kerasft.config.peft_rows import PromptConfig, PromptPoolConfig, PTuningConfig
+from kerasft.config.peft_targets import MethodConfig, TargetsConfig
 
 
-class _MethodConfig(Section):
-    """Keys of every method."""
-
-    layers: str = Field(
-        "all", pattern=_LAYERS, description="Transformer layers that are changed: all, or last_N from the top."
-    )
-    start: Optional[Folder] = Field(
-        None, min_length=1, description="A folder with an adapter to start from, of this preset; null: a new one."
-    )
-
-
-class _TargetsConfig(_MethodConfig):
-    """Keys of methods that change some of the linear layers."""
-
-    targets: Union[str, list[str]] = Field(
-        "all_linear",
-        min_length=1,
-        description="Linear layers that are changed: all_linear (those of the transformer layers), attention, "
-        "query_value, a list of names of layers, or a regular expression over paths of layers.",
-    )
-
-    @field_validator("targets")
-    @classmethod
-    def _readable(cls, value: Union[str, list[str]]) -> Union[str, list[str]]:
-        if isinstance(value, str) and value not in GROUPS:
-            try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(
-                    f"{value[:60]!r} is neither {', '.join(GROUPS)} nor a regular expression ({error}); write a list "
-                    "of names, such as [query, value]"
-                ) from error
-        return value
-
-
-class PairsConfig(_TargetsConfig):
+class PairsConfig(TargetsConfig):
     """Keys of methods with pairs of thin matrices."""
 
     method: Any  # of each class its own Literal
@@ -97,7 +59,7 @@ class QloraConfig(PairsConfig):
         return f"{self.quantization} (double_quantization: false)" if plain else self.quantization
 
 
-class AdaloraConfig(_TargetsConfig):
+class AdaloraConfig(TargetsConfig):
     """Pairs whose ranks a budget settles while they train (Zhang et al. 2023, arXiv:2303.10512)."""
 
     method: Literal["adalora"] = Field(description="The method.")
@@ -125,7 +87,7 @@ class AdaloraConfig(_TargetsConfig):
         return self
 
 
-class AdapterConfig(_MethodConfig):
+class AdapterConfig(MethodConfig):
     """Small networks behind or beside layers of the backbone, which stay in the served model."""
 
     method: Literal["adapter"] = Field(description="The method.")
@@ -139,7 +101,7 @@ class AdapterConfig(_MethodConfig):
     scale: float = Field(1.0, gt=0, description="What an adapter's output is multiplied by; for parallel, 4 is usual.")
 
 
-class PrefixConfig(_MethodConfig):
+class PrefixConfig(MethodConfig):
     """Keys and values that every token attends to (Li & Liang 2021, arXiv:2101.00190)."""
 
     method: Literal["prefix"] = Field(description="The method.")
@@ -150,30 +112,7 @@ class PrefixConfig(_MethodConfig):
     hidden: int = Field(256, ge=1, description="Width of that network.")
 
 
-class RowsConfig(Section):
-    """Keys of methods that put rows of the vocabulary before every text."""
-
-    method: Any  # of each class its own Literal
-    tokens: int = Field(20, ge=1, le=1000, description="Rows; they count in model.max_length.")
-    start: Optional[Folder] = Field(
-        None, min_length=1, description="A folder with an adapter to start from, of this preset; null: a new one."
-    )
-
-
-class PromptConfig(RowsConfig):
-    """Rows of the vocabulary before every text (Lester et al. 2021, arXiv:2104.08691)."""
-
-    method: Literal["prompt"] = Field(description="The method.")
-
-
-class PTuningConfig(RowsConfig):
-    """The same, made by a network while they train (Liu et al. 2021, arXiv:2103.10385)."""
-
-    method: Literal["p_tuning"] = Field(description="The method.")
-    hidden: int = Field(128, ge=1, description="Width of that network.")
-
-
-class VeraConfig(_TargetsConfig):
+class VeraConfig(TargetsConfig):
     """One frozen random pair for all layers, and two vectors a layer (Kopiczko et al. 2023, arXiv:2310.11454)."""
 
     method: Literal["vera"] = Field(description="The method.")
@@ -182,22 +121,42 @@ class VeraConfig(_TargetsConfig):
     d_start: float = Field(0.1, gt=0, description="First value of the vector between A and B.")
 
 
-class Ia3Config(_MethodConfig):
+class Ia3Config(MethodConfig):
     """Keys, values and what the second feed-forward layer reads, rescaled (Liu et al. 2022, arXiv:2205.05638)."""
 
     method: Literal["ia3"] = Field(description="The method.")
 
 
-class BitfitConfig(_MethodConfig):
+class BitfitConfig(MethodConfig):
     """All biases, also those of normalisation (Ben Zaken et al. 2021, arXiv:2106.10199)."""
 
     method: Literal["bitfit"] = Field(description="The method.")
 
 
-class LayernormConfig(_MethodConfig):
+class LayernormConfig(MethodConfig):
     """Scale and offset of every normalisation (Zhao et al. 2023, arXiv:2312.11420)."""
 
     method: Literal["layernorm"] = Field(description="The method.")
+
+
+class PruningConfig(TargetsConfig):
+    """All weights train, and a share of those of linear layers becomes zero (arXiv:1710.01878, arXiv:2005.07683)."""
+
+    method: Literal["pruning"] = Field(description="The method.")
+    sparsity: float = Field(0.5, gt=0, lt=1, description="Share of zeros in each matrix at the end.")
+    by: Literal["magnitude", "movement"] = Field(
+        "magnitude",
+        description="What becomes zero: magnitude, the smallest weights; movement, those that training moves to zero.",
+    )
+    prune_from: float = Field(0.1, ge=0, lt=1, description="Share of the steps before the first zeros.")
+    prune_until: float = Field(0.7, gt=0, le=1, description="Share of the steps after which masks stay.")
+    every: int = Field(10, ge=1, description="Steps from one choice of masks to the next.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PruningConfig":
+        if self.prune_from >= self.prune_until:
+            raise ValueError(f"prune_from: {self.prune_from} is not before prune_until, {self.prune_until}")
+        return self
 
 
 # One more method is one more class here.
@@ -216,6 +175,8 @@ PeftConfig = Annotated[
         PrefixConfig,
         PromptConfig,
         PTuningConfig,
+        PruningConfig,
+        PromptPoolConfig,
     ],
     Field(discriminator="method", description="The method."),
 ]

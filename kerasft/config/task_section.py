@@ -27,6 +27,11 @@ class TaskSection(Section):
         return False
 
     @property
+    def grows_types(self) -> bool:
+        """Whether its rows have spans whose types the model has logits for, and types may be added."""
+        return False
+
+    @property
     def calibrates(self) -> bool:
         """Whether `evaluation.calibrate` has logits to divide: those of one label a text."""
         return False

@@ -81,6 +81,10 @@ class TokenClassificationConfig(TaskSection):
     )
     crf: bool = Field(False, description="Learn how tags follow each other (a linear-chain CRF over the logits).")
 
+    @property
+    def grows_types(self) -> bool:
+        return not self.crf
+
 
 class QuestionAnsweringConfig(TaskSection):
     """Find the part of a context that answers a question, or say that there is none."""

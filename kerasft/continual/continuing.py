@@ -14,12 +14,12 @@ from kerasft.continual.child_config import child_config
 from kerasft.continual.figures import losers
 from kerasft.continual.lineage import ancestors, is_sequence, lineage_of
 from kerasft.continual.memory.tables import joined
-from kerasft.continual.methods.analytic import Unlearning
-from kerasft.continual.methods.registry import check_method
+from kerasft.continual.methods.entity_stage import types_in
+from kerasft.continual.methods.registry import UNLEARNING, check_method
 from kerasft.continual.new_tasks import METHOD, is_of_adapters, task_job
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import plan_stages
-from kerasft.data.tables.splits import read_split, stage_splits
+from kerasft.data.splits import read_split, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run, fingerprints
@@ -93,7 +93,10 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
         parent_train=learnt_rows(tested, terminal),
         own=fingerprints(new),
         gate=asked.gate,
-        kind=Unlearning if asked.forget else None,
+        kind=UNLEARNING.get(config.continual.method) if asked.forget and config.continual else None,
+        types=[types_in(joined([part["train"], part["validation"]])) for part in parts]
+        if config.task.grows_types
+        else (),
     )
 
 
@@ -107,7 +110,7 @@ def _of_one_task(parent: Run) -> list[Run]:
 def _grown_labels(parent: Run, task: Task, train: Table) -> list[str]:
     """The labels after the stage; none for a task without labels. Raises UserError for vanished or renamed ones."""
     old = parent.load_state().get("labels")
-    if old is None or not task.config.task.grows:
+    if old is None or not (task.config.task.grows or task.config.task.grows_types):
         return []
     return task.grown_labels(old, train, str(parent.folder))
 

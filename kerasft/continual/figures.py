@@ -80,5 +80,6 @@ def lost(matrix: Matrix, falls: bool = False) -> list[float]:
 
 
 def losers(matrix: Matrix, gate: float, falls: bool = False) -> list[int]:
-    """The earlier stages, from 0, whose tests lost more than `gate`."""
-    return [stage for stage, loss in enumerate(lost(matrix, falls)) if loss > gate + _ROUNDING]
+    """The earlier stages, from 0, whose tests lost more than `gate`: points of a score, a share of a perplexity."""
+    units = best_before(matrix, falls) if falls else [1.0] * len(matrix)
+    return [stage for stage, loss in enumerate(lost(matrix, falls)) if loss > gate * units[stage] + _ROUNDING]

@@ -13,15 +13,17 @@ from kerasft.continual.lineage import children_of, lineage_of
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import MEMORY, ROWS, row_digests
 from kerasft.continual.methods.kept_rows import FILE as BUFFER
-from kerasft.data.tables.splits import read_split
+from kerasft.continual.methods.registry import UNLEARNING
+from kerasft.data.splits import read_split
 from kerasft.data.tables.table import Table
+from kerasft.json_lines import read_lines
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
 
 def is_exact(folder: Path) -> bool:
     """Whether a run was trained by a method that forgets rows exactly."""
-    return lineage_of(open_parent(folder)).get("method", {}).get("method") == "analytic"
+    return lineage_of(open_parent(folder)).get("method", {}).get("method") in UNLEARNING
 
 
 def clear_buffers(folder: Path, source: str, terminal: Terminal) -> list[Path]:
@@ -84,7 +86,7 @@ def _clear(folder: Path, wanted: Set[str]) -> int:
         return 0
     run = Run.open(folder)
     task = create_task(run.config)
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(file)
     table = joined([Table.from_rows([json.loads(line)["row"] for line in lines], task.schema())])
     left = [line for line, digest in zip(lines, row_digests(task, table)) if digest not in wanted]
     if len(left) < len(lines):

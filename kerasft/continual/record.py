@@ -12,7 +12,6 @@ from kerasft.atomic import write_atomically
 from kerasft.console.terminal import Terminal
 from kerasft.continual.figures import best_before, figures, losers
 from kerasft.continual.lineage import parent_entry
-from kerasft.continual.methods.analytic import Unlearning
 from kerasft.continual.methods.base import MEMORY, ROWS, Method
 from kerasft.continual.stage_run import StageJob
 from kerasft.runs import LINEAGE, fingerprints
@@ -35,7 +34,7 @@ class Record(Action):
     @property
     def forgets(self) -> bool:
         """Whether the stage's rows were forgotten instead of learnt."""
-        return isinstance(self.method, Unlearning)
+        return self.method.forgets
 
     def measured(self, measured: Measured) -> dict[str, Any]:
         job, folder = self.job, measured.run.folder
@@ -105,5 +104,25 @@ def scores_of(measured: Measured, job: StageJob) -> list[float]:
     for group in range(len(job.stages)):
         table = job.tables[job.measured_split].select(np.flatnonzero(job.groups == group))
         prepared = task.prepare(table, measured.trained.preprocessor)
-        scores.append(float(task.metrics(prepared, measured.logits_of(prepared))[task.headline]))
+        logits = measured.logits_of(prepared)
+        if job.types:
+            logits = without_types(logits, task.logit_names(job.labels), task.logit_names(sorted(job.types[group])))
+        scores.append(float(task.metrics(prepared, logits)[task.headline]))
     return scores
+
+
+def without_types(logits: np.ndarray, names: Sequence[str], kept: Sequence[str]) -> np.ndarray:
+    """Logits whose answer is "no entity" wherever it was of a type that the rows were not labelled for.
+
+    Args:
+        logits: (tokens, tags), those of no entity first.
+        names: of the tags.
+        kept: the tags that the rows were labelled for.
+    """
+    hidden = [place for place, name in enumerate(names) if place and name not in kept]
+    if not hidden:
+        return logits
+    changed = np.array(logits)
+    changed[:, 0] = changed[:, [0, *hidden]].max(1)
+    changed[:, hidden] = np.finfo(np.float32).min / 2
+    return changed

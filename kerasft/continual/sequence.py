@@ -141,9 +141,15 @@ def run_sequence(config: Config, existing: Existing = "refuse", terminal: Termin
     runner = _Runner(config, plan, existing, terminal)
     sizes = ", ".join(str(len(plan.rows("train", range(i, i + 1)))) for i in range(len(plan)))
     classes = [len(labels) for labels in plan.labels]
-    terminal.line(
-        f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}"
-    )
+    if section.baselines and len(plan) == 1:
+        raise UserError(
+            "continual.baselines: true compares sequences of stages, and this is one stage; set continual.stages or "
+            "classes, or baselines: false"
+        )
+    if len(plan) > 1:
+        terminal.line(
+            f"continual: {len(plan)} stages with {sizes} rows; classes after each: {', '.join(map(str, classes))}"
+        )
     own = section.model_dump(mode="json")
     sections: dict[str, Any] = {}
     if section.baselines:

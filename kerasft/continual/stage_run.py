@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,8 @@ class StageJob:
         root: the last stage of a sequence, which is one stage to a run that goes on from it.
         untouched: score and test rows of each stage before whose model is another one, which this stage leaves alone;
             `groups` then has rows of this stage only.
+        types: of entities, those that the rows of each stage were labelled for: only these can be right or wrong there;
+            empty for other tasks.
     """
 
     config: Config
@@ -56,6 +58,7 @@ class StageJob:
     kind: type[Method[Any]] | None = None
     root: bool = False
     untouched: Sequence[tuple[float, int]] = ()
+    types: Sequence[Collection[str]] = ()
 
     @property
     def measured_split(self) -> str:

@@ -11,7 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.stage_run import changed
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
@@ -65,19 +65,28 @@ def plan_stages(config: Config, terminal: Terminal) -> StagePlan:
     """Reads the data of a config with `continual`, and says which rows belong to which stage.
 
     Raises:
-        UserError: the section names no stages, or less than two come of it, or a row can't be used.
+        UserError: the section names stages, and less than two come of it, or a row can't be used.
     """
     section = config.continual
     assert section is not None
+    if section.stages is None and section.classes is None:
+        return _at_once(config, terminal).check()
     if not config.task.grows:
         raise UserError(
             "continual: a sequence of stages is for text_classification with one label for each text, without "
             "task.out_of_scope and task.separator; set continual: null, or see kerasft continue"
         )
-    if section.stages is None and section.classes is None:
-        raise UserError("continual.stages: null, and so is classes; give the number of one, such as classes: 10")
     plan = _by_sources(config, terminal) if isinstance(section.stages, list) else _by_classes(config, terminal)
     return plan.check()
+
+
+def _at_once(config: Config, terminal: Terminal) -> StagePlan:
+    """One stage of all rows, which `kerasft continue` goes on from."""
+    task = create_task(config)
+    tables = stage_splits(config, task, terminal.line).tables
+    task.fit(tables)
+    labels = task.state["labels"] if config.task.grows or config.task.grows_types else []
+    return StagePlan(tables, {split: np.zeros(len(table), int) for split, table in tables.items()}, [labels])
 
 
 def _by_classes(config: Config, terminal: Terminal) -> StagePlan:

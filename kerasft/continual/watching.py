@@ -6,6 +6,7 @@ there: after a crash the same run goes on. A file whose content was learnt under
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -17,6 +18,7 @@ from typing import Any
 from kerasft.atomic import write_atomically
 from kerasft.console.signals import terminable
 from kerasft.console.terminal import Terminal
+from kerasft.continual.alerts import Alerts
 from kerasft.continual.child_config import next_name
 from kerasft.continual.continuing import Continuation, continue_run, open_parent, passed
 from kerasft.errors import UserError
@@ -24,12 +26,18 @@ from kerasft.run_folder import hold, release
 from kerasft.runs import Run
 
 LEDGER = ".kerasft.json"
-ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".conll", ".txt")
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather", ".xlsx", ".conll", ".txt")
 SECONDS = 5.0  # between two looks; a file is taken once it has not changed from one to the next
 
 
 def watch(
-    folder: Path, directory: Path, overrides: Sequence[str], gate: float | None, once: bool, terminal: Terminal
+    folder: Path,
+    directory: Path,
+    overrides: Sequence[str],
+    gate: float | None,
+    once: bool,
+    terminal: Terminal,
+    port: int | None = None,
 ) -> int:
     """Learns the files of a folder, in the order of their names, as they come.
 
@@ -40,6 +48,7 @@ def watch(
         gate: see `Continuation`.
         once: end when no file is left; else go on until Ctrl-C.
         terminal: shows progress.
+        port: of this machine, to which a server posts that its requests drift: files wait for that; None: they do not.
 
     Returns:
         The exit code: 1, where a file could not be used or its run did not pass the gate.
@@ -52,13 +61,20 @@ def watch(
         raise UserError(f"--watch: {directory} is no folder; make it, or name another")
     if named := next((override for override in overrides if override.startswith("name=")), None):
         raise UserError(f"{named}: each file makes a run with a name of its own; leave it out")
-    open_parent(folder)
+    alerts = Alerts(open_parent(folder).config.served_name)
     hold(directory)
     sizes: dict[Path, tuple[int, int]] = {}
     try:
-        with terminable():
+        with terminable(), alerts.listening(port) if port is not None else contextlib.nullcontext() as taken:
+            if taken is not None:
+                terminal.line(
+                    f"{directory}: waits for drift of {alerts.model}: kerasft serve ... "
+                    f"--drift-webhook http://127.0.0.1:{taken}/"
+                )
             while True:
                 ledger = _read_ledger(directory, folder)
+                if port is not None and "current" not in ledger and not alerts.raised.wait(SECONDS):
+                    continue
                 before, sizes = sizes, {file: _stamp(file) for file in _files(directory)}
                 whole = [file for file, stamp in sizes.items() if once or before.get(file) == stamp]
                 file = next((file for file in whole if _is_new(file, sizes[file], ledger)), None)
@@ -67,6 +83,8 @@ def watch(
                 elif once:
                     return int(any(entry.get("error") or not entry.get("passed") for entry in ledger["done"]))
                 else:
+                    if len(whole) == len(sizes):
+                        alerts.clear()
                     time.sleep(SECONDS)
     finally:
         release(directory)

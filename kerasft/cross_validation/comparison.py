@@ -13,7 +13,7 @@ from kerasft.config.load import override_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.cross_validation.training import forget_graphs
-from kerasft.data.tables.splits import check_measured_rows, stage_splits
+from kerasft.data.splits import check_measured_rows, stage_splits
 from kerasft.errors import UserError
 from kerasft.evaluation.intervals import Resamples, paired_interval, recorded_resamples
 from kerasft.runs import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,24 @@ class Fold:
     metrics: dict[str, Any]
     rows: np.ndarray
     table: Table
+
+
+@dataclass(frozen=True)
+class FoldsOutcome:
+    """What a training in folds came to: an Outcome of several runs, of which none is exported.
+
+    Attributes:
+        folder: that has cross_validation.json, the runs and the answers out of fold.
+        runs: of the folds, in order.
+        metrics: {"test": figures}: the mean of each over the folds, and beside it `NAME_deviation` and `NAME_by_fold`.
+        summary: what cross_validation.json holds.
+        model: None, as no model has learnt from all rows.
+        export: None.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    metrics: dict[str, Any]
+    summary: dict[str, Any]
+    model: None = None
+    export: None = None

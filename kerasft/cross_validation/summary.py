@@ -12,6 +12,7 @@ import numpy as np
 from kerasft.atomic import write_atomically
 from kerasft.console.terminal import Silent, Terminal
 from kerasft.cross_validation.runs import Fold, Folded
+from kerasft.json_lines import read_json_lines
 
 
 def summarize(folded: Folded, trained: Sequence[Fold]) -> dict[str, Any]:
@@ -36,14 +37,22 @@ def summarize(folded: Folded, trained: Sequence[Fold]) -> dict[str, Any]:
     }
 
 
+def means(summary: dict[str, Any]) -> dict[str, Any]:
+    """The mean of each figure of a summary, with its deviation and its values, as draws of shots have them."""
+    figures: dict[str, Any] = {}
+    for name, each in summary["metrics"].items():
+        figures |= {name: each["mean"], f"{name}_deviation": each["deviation"], f"{name}_by_fold": each["values"]}
+    return figures
+
+
 def write_out_of_fold(path: Path, folded: Folded, trained: Sequence[Fold]) -> None:
     """Each row of train in its order, with its place, its fold and the answer of that fold's model."""
     lines = [""] * len(folded.table)
     wheres = folded.table.column("where")
     for number, fold in enumerate(trained, 1):
-        text = (fold.run.folder / "predictions" / "test.jsonl").read_text(encoding="utf-8")
-        for row, line in zip(fold.rows.tolist(), text.rstrip("\n").split("\n"), strict=True):
-            lines[row] = json.dumps({"where": wheres[row], "fold": number, **json.loads(line)}, ensure_ascii=False)
+        answers = read_json_lines(fold.run.folder / "predictions" / "test.jsonl")
+        for row, answer in zip(fold.rows.tolist(), answers, strict=True):
+            lines[row] = json.dumps({"where": wheres[row], "fold": number, **answer}, ensure_ascii=False)
     write_atomically(path, "\n".join(lines) + "\n")
 
 

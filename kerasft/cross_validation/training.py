@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,11 @@ from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.cross_validation.folds import assign_folds
-from kerasft.cross_validation.runs import FOLDS, Fold, Folded
-from kerasft.cross_validation.summary import show_summary, summarize, write_out_of_fold
+from kerasft.cross_validation.runs import FOLDS, Fold, Folded, FoldsOutcome
+from kerasft.cross_validation.summary import means, show_summary, summarize, write_out_of_fold
 from kerasft.data.quality.folding import row_keys
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.held_out import held_out_share
-from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import Interrupted, UserError
 from kerasft.invocation import training_command
@@ -130,7 +129,7 @@ def forget_graphs() -> None:
     gc.collect()
 
 
-def cross_validate(config: Config, existing: Existing = "refuse", terminal: Terminal | None = None) -> dict[str, Any]:
+def cross_validate(config: Config, existing: Existing = "refuse", terminal: Terminal | None = None) -> FoldsOutcome:
     """Trains `data.folds` runs, and writes what they have in common to OUTPUT.DIR/NAME.
 
     cross_validation.json has the mean and the standard deviation of each metric over the folds, and each fold's own;
@@ -142,7 +141,7 @@ def cross_validate(config: Config, existing: Existing = "refuse", terminal: Term
         terminal: shows progress and results.
 
     Returns:
-        What cross_validation.json holds.
+        The means over the folds, as an Outcome has the figures of a run.
 
     Raises:
         UserError, Stop: as `train_run` does.
@@ -172,7 +171,7 @@ def cross_validate(config: Config, existing: Existing = "refuse", terminal: Term
     write_atomically(folder / "cross_validation.json", json.dumps(summary, indent=2, ensure_ascii=False))
     write_out_of_fold(folder / "predictions" / "out_of_fold.jsonl", folded, trained)
     show_summary(summary, folder, terminal)
-    return summary
+    return FoldsOutcome(folder, tuple(fold.run for fold in trained), {"test": means(summary)}, summary)
 
 
 def _check_folder(folder: Path, config: Config, existing: Existing) -> None:

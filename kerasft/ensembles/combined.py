@@ -29,13 +29,13 @@ class Members:
 
     Attributes:
         models: features -> logits of each.
-        states: of each one's task.
+        tasks: of each, whose model it is.
         preprocessor: strings -> features, the same for all.
         shared: how many have the backbone of one before them.
     """
 
     models: list[keras.Model]
-    states: list[Mapping[str, Any]]
+    tasks: list[Task]
     preprocessor: Any
     shared: int
 
@@ -47,7 +47,7 @@ def load_members(runs: Sequence[Run]) -> Members:
         UserError: they read texts in different ways, so that they can't share their inputs.
     """
     backbones: dict[str, Assembled] = {}
-    models, states, readers = [], [], []
+    models, tasks, readers = [], [], []
     for run in runs:
         folder, task = run.folder / "model", create_task(run.config, run.load_state())
         backbone = load_backbone(str(folder))
@@ -60,13 +60,20 @@ def load_members(runs: Sequence[Run]) -> Members:
             assembled = load_model(folder, task)
             backbones[digest] = assembled
         models.append(assembled.model)
-        states.append(task.state)
-        readers.append((tokenizer_digest(assembled.tokenizer), run.config.model.max_length, assembled.preprocessor))
+        tasks.append(task)
+        rows = int(assembled.backbone.vocabulary_size) if task.writes else None  # there may be some to spare
+        reader = tokenizer_digest(assembled.tokenizer), run.config.model.max_length, assembled.preprocessor, rows
+        readers.append(reader)
     for run, reader in zip(runs, readers):
         if reader[:2] != readers[0][:2]:
             what = "tokenizer" if reader[0] != readers[0][0] else "model.max_length"
             raise UserError(f"{run.folder}: its {what} is not that of {runs[0].folder}; members share their inputs")
-    return Members(models, states, readers[0][2], len(runs) - len(backbones))
+        if reader[3] != readers[0][3]:
+            raise UserError(
+                f"{run.folder}: its vocabulary has {reader[3]} rows, and that of {runs[0].folder} {readers[0][3]}; "
+                "members that write have the same"
+            )
+    return Members(models, tasks, readers[0][2], len(runs) - len(backbones))
 
 
 class Ensemble(keras.Model):
@@ -81,16 +88,17 @@ class Ensemble(keras.Model):
 
     def __init__(self, members: Members, task: Task, weights: Sequence[float], vote: bool = False):
         super().__init__(name="ensemble")
-        self.members, self.states, self.task = members.models, members.states, task
+        self.members, self.tasks, self.task = members.models, members.tasks, task
         self.shares, self.vote = list(weights), vote
+        task.join(members.tasks, self.shares)
+
+    def own_logits(self, features: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Of each, as its own task has them."""
+        return [model({name: features[name] for name in model.input}, training=False) for model in self.members]
 
     def member_logits(self, features: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
         """Of each, with the logits in the order of the ensemble's task."""
-        found = []
-        for model, state in zip(self.members, self.states):
-            logits = model({name: features[name] for name in model.input}, training=False)
-            found.append(as_of(self.task, logits, state))
-        return found
+        return [as_of(self.task, each, task.state) for each, task in zip(self.own_logits(features), self.tasks)]
 
     def joined(self, members: Sequence[tf.Tensor], features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Logits of the ensemble."""
@@ -100,6 +108,12 @@ class Ensemble(keras.Model):
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self.joined(self.member_logits(features), features)
+
+    def every(self, features: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """(..., 1 + members): the logits of `call` and those of each member by itself, from one pass of each."""
+        own = [tf.cast(each, tf.float32) for each in self.own_logits(features)]
+        in_order = [as_of(self.task, each, task.state) for each, task in zip(own, self.tasks)]
+        return tf.stack([self.joined(in_order, features), *own], -1)
 
 
 def as_of(task: Task, logits: tf.Tensor, state: Mapping[str, Any]) -> tf.Tensor:
@@ -129,6 +143,8 @@ class EnsembleTask:
 
     def answer(self, model: Ensemble, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The task's answer, and `uncertainty`: (batch,) float32, see docs/ensembles.md."""
+        if self._task.writes:  # an answer is drawn token by token; there is no one number for it
+            return self._task.answer(model, features)
         members = model.member_logits(features)
         answers = self._task.decode(model.joined(members, features), features)
         apart = self._task.disagreement(members, model.shares, features)

@@ -58,8 +58,8 @@ class Outcome:
         self.settings, self.terminal = settings, terminal
         self.members: Members = load_members(runs)
         for key in ("marker_ids",):  # what an adapted tokenizer knows, which is that of each member
-            if key in self.members.states[0]:
-                task.state[key] = self.members.states[0][key]
+            if key in self.members.tasks[0].state:
+                task.state[key] = self.members.tasks[0].state[key]
         equal = [1.0 / len(runs)] * len(runs)
         self.model = Ensemble(self.members, task, equal, settings.combine == VOTE)
 
@@ -72,51 +72,61 @@ class Outcome:
         metrics: dict[str, Any] = {}
         splits = [split for split in ("validation", "test") if split in self.tables]
         self.prepared = {split: self.task.prepare(self.tables[split], self.members.preprocessor) for split in splits}
-        if self.settings.combine == STACKING:
-            self.model.shares = self._learnt_shares(self.prepared["validation"])
         self.logits: dict[str, np.ndarray] = {}
         for split in splits:
             prepared = self.prepared[split]
-            self.logits[split] = self._logits(self.model, prepared, split)
+            every = self._logits(self.model.every, prepared, split)
+            self.logits[split], members = every[..., 0], [every[..., place] for place in range(1, every.shape[-1])]
             if split == "validation":
+                if self.settings.combine == STACKING:
+                    self.logits[split] = self._stacked(members, prepared)
                 self.task.tune(prepared, self.logits[split])
             metrics[split] = self.task.metrics(prepared, self.logits[split])
             metrics[split]["interval"] = self.task.interval(prepared, self.logits[split])
-            metrics[split]["members"] = [self._member(place, split) for place in range(len(self.runs))]
+            metrics[split]["members"] = [self._member(*each, split) for each in enumerate(members)]
         return metrics
 
     def _logits(self, model: Any, prepared: Prepared, name: str) -> np.ndarray:
         size = self.config.training.evaluation_batch_size
-        evaluator = Evaluator(model, tf.distribute.get_strategy(), size, self.task.condense)
+        condense = self.task.condense
+        if model == self.model.every:
+            condense = lambda logits, targets: tf.stack(  # noqa: E731
+                [self.task.condense(each, targets) for each in tf.unstack(logits, axis=-1)], -1
+            )
+        evaluator = Evaluator(model, tf.distribute.get_strategy(), size, condense)
         with self.terminal.progress(name, len(prepared), unit="examples") as line:
             return evaluator.logits(prepared, lambda count: line.update(count, examples=count))
 
-    def _member(self, place: int, split: str) -> dict[str, Any]:
+    def _member(self, place: int, logits: np.ndarray, split: str) -> dict[str, Any]:
         """The headline figure of one member, by the thresholds that it has itself."""
-        from kerasft.tasks.registry import create_task
-
-        run = self.runs[place]
-        task = create_task(run.config, run.load_state())
+        run, task = self.runs[place], self.members.tasks[place]
         prepared = task.prepare(self.tables[split], self.members.preprocessor)
-        logits = self._logits(self.members.models[place], prepared, f"{split} {place + 1}")
         return {"run": str(run.folder), task.headline: task.metrics(prepared, logits)[task.headline]}
 
-    def _learnt_shares(self, validation: Prepared) -> list[float]:
+    def _stacked(self, members: Sequence[np.ndarray], validation: Prepared) -> np.ndarray:
+        """The ensemble's logits of validation, by the shares that are learnt from it."""
+        tasks = self.members.tasks
+        in_order = [as_of(self.task, tf.constant(each), task.state) for each, task in zip(members, tasks)]
+        self.model.shares = self._learnt_shares(in_order, validation)
+        return self.task.joined_logits(in_order, self.model.shares, {}).numpy()
+
+    def _learnt_shares(self, members: Sequence[tf.Tensor], validation: Prepared) -> list[float]:
         """Of stacking: by the probability that each member gives to the truth of rows that none has seen."""
         truth = []
-        for place, (model, state) in enumerate(zip(self.members.models, self.members.states)):
-            logits = as_of(self.task, tf.constant(self._logits(model, validation, f"shares {place + 1}")), state)
+        for logits in members:
             targets = np.asarray(validation.targets).reshape(-1)
             known = (targets >= 0) & (targets < logits.shape[-1])
             probabilities = tf.nn.softmax(logits).numpy()
             truth.append(probabilities[np.flatnonzero(known), targets[known]])
         return mixture_weights(np.stack(truth, 1))
 
-    def write(self, metrics: Mapping[str, Any]) -> None:
+    def write(self, metrics: dict[str, Any]) -> None:
         """metrics.json, predictions/, report.html, and last ensemble.json: with it the ensemble is whole."""
         folder, split = folder_of(self.config), "test" if "test" in self.tables else "validation"
         run = Run(folder, self.config)
         answers = list(self.task.predictions(self.tables[split], self.prepared[split], self.logits[split]))
+        if self.task.measures_answers:
+            metrics[split] |= self.task.answer_metrics(answers)
         run.write_predictions(split, answers)
         run.write_json(METRICS, metrics)
         report = Report(
@@ -153,7 +163,8 @@ class Outcome:
         """One SavedModel with all members, checked as each export is; None: `export.enabled` is false."""
         if not self.config.export.enabled:
             return None
-        target = Path(self.config.export.dir) / self.config.name
+        name = self.config.served_name
+        target = Path(self.config.export.dir) / name
         watched = self.task.watched(self.prepared["validation"], self.logits["validation"])
         preprocessor = self.members.preprocessor
         known = reference.make_reference(self.task, preprocessor, self.tables["validation"], watched)
@@ -168,7 +179,7 @@ class Outcome:
         with self.terminal.progress("export", 1, unit="servable") as line:
             version = export(exported_task(self.task), preprocessor, self.model, target, metadata)
             line.update(1)
-        for file in write_bundle(target, self.config.name, int(version.name), self.task.sample()):
+        for file in write_bundle(target, name, int(version.name), self.task.sample()):
             self.terminal.line(f"{target}: {file} changed by hand, so it stays; see {file}.new beside it")
         self.terminal.result(f"export: {version}")
         return version
@@ -176,7 +187,9 @@ class Outcome:
     def distil(self, alpha: float, temperature: float) -> Run:
         """One model of the config's preset that learns what the ensemble says of train; it exports as any run."""
         name = f"{self.config.name.removesuffix('-ensemble')}-distilled"
-        config = self.config.model_copy(update={"name": name})
+        served = self.config.export.name  # which is the ensemble's
+        export = self.config.export.model_copy(update={"name": served and f"{served}-distilled"})
+        config = self.config.model_copy(update={"name": name, "export": export})
 
         def teacher(train: Prepared) -> np.ndarray:
             return self._logits(self.model, train, "teacher")

@@ -14,7 +14,7 @@ from kerasft.config.output import SAVED_MODEL
 from kerasft.config.ranges import with_values
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length
@@ -58,12 +58,12 @@ def check_settings(config: Config, settings: Settings) -> None:
     task = create_task(config)
     task.check_config()
     name = config.task.name
-    if task.writes or task.embeds or not joins(task):
+    if task.embeds or not joins(task):
         raise UserError(
-            f"kerasft ensemble: {name} as it is set here has no ensemble; it is for labels, numbers, tags without a "
-            "CRF (task.crf) and answers in a text"
+            f"kerasft ensemble: {name} as it is set here has no ensemble; it is for labels, numbers, tags, answers in "
+            "a text and texts that are written"
         )
-    if settings.combine != MEAN and not task.one_of_many:
+    if settings.combine != MEAN and (task.writes or not task.one_of_many):
         raise UserError(f"--combine {settings.combine} is for one label of several; take mean for this {name}")
     if settings.combine == STACKING and not settings.folds:
         raise UserError(
@@ -74,13 +74,18 @@ def check_settings(config: Config, settings: Settings) -> None:
         raise UserError(
             "--folds: rows of data.mitigate would be in other folds than those they are made of; leave it out"
         )
-    if settings.distil and not task.one_of_many:
+    if settings.distil and (task.writes or not task.one_of_many):
         raise UserError(f"--distil is for one label of several, and this {name} has other logits; leave it out")
     if settings.distil and config.training.objective is not None:
         raise UserError("--distil: training.objective is distillation then; set it to null")
     if config.export.enabled and config.export.formats != [SAVED_MODEL]:
         raise UserError(
             f"export.formats: {config.export.formats}, and an ensemble is one SavedModel; leave formats out"
+        )
+    if config.export.enabled and config.export.adapters:
+        raise UserError(
+            "export.adapters: an ensemble is one SavedModel of whole models; leave adapters out, or set export.enabled "
+            "to false"
         )
     if settings.members and isinstance(config.training.averaging, SoupConfig):
         raise UserError(

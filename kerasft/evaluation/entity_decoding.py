@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from kerasft.data.prepared.spans import Spans
 from kerasft.data.prepared.token_windows import PreparedWindows
-from kerasft.models.heads.crf import Chain
+from kerasft.models.heads.crf import TagScores
 from kerasft.models.heads.entities import Entities, find_entities
 
 
 def decode_split(
-    split: PreparedWindows, logits: np.ndarray, types: int, chain: Chain | None, texts_at_once: int
+    split: PreparedWindows, logits: np.ndarray, types: int, chain: TagScores | None, texts_at_once: int
 ) -> tuple[Spans, np.ndarray]:
     """The entities of every text, and the score of each.
 

@@ -20,7 +20,7 @@ from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_input
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
 from kerasft.inference.predictor import open_model

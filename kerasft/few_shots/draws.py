@@ -44,17 +44,33 @@ def train_draws(
     """
     terminal, draws = terminal or Terminal(), config.data.draws
     main = with_sections(config, data={"draws": 1, "draw": 0})
-    Run.plan(main, overwrite=existing == "overwrite", resume=existing == "resume")  # refused before others are trained
+    trained = trained_before(main, existing)
+    if trained is None:  # refused before others are trained
+        Run.plan(main, overwrite=existing == "overwrite", resume=existing == "resume")
     others = [trained_draw(config, draw, existing, terminal, options) for draw in range(1, draws)]
     terminal.line(f"data.draws: draw 0 of {draws}")
-    make_texts(main, options.get("tables"), terminal, keep=existing == "resume")
-    outcome = train_run(main, existing=existing, terminal=terminal, **options)
+    outcome = trained
+    if outcome is None:
+        make_texts(main, options.get("tables"), terminal, keep=existing == "resume")
+        outcome = train_run(main, existing=existing, terminal=terminal, **options)
     metrics = with_means(outcome.metrics, [outcome.metrics, *others])
     outcome.run.write_json("metrics.json", metrics)
     for split in SPLITS:
         for line in summary(split, metrics.get(split, {})):
             terminal.result(line)
     return replace(outcome, metrics=metrics)
+
+
+def trained_before(main: Config, existing: Existing) -> Outcome | None:
+    """The run of the first draw, where a command that goes on finds it finished and without the means over all."""
+    run = Run(Path(main.output.dir) / main.name, fit_max_length(main))
+    if existing != "resume" or not (run.folder / "finished.json").is_file():
+        return None
+    metrics = run.load_json("metrics.json")
+    if "draws" in metrics:
+        return None
+    check_same_config(load_config(run.folder / "config.yaml", []).model_dump(mode="json"), run.config, run.folder)
+    return Outcome(run, metrics, run.folder / "model", None)
 
 
 def trained_draw(

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.config.data import DataConfig
+from kerasft.errors import UserError
+
 CANDIDATES = 10  # `both` looks for diversity among so many times the rows that are asked for
 
 
@@ -70,18 +73,45 @@ def new_texts(rows: Sequence[tuple[str, ...]], known: set[tuple[str, ...]]) -> l
     return new
 
 
-def sheet(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], answers: Sequence[Mapping[str, Any]]) -> str:
+def sheet(
+    rows: Sequence[Mapping[str, str]],
+    columns: Mapping[str, str],
+    answers: Sequence[Mapping[str, Any]],
+    data: DataConfig,
+    delimiter: str = ",",
+) -> bytes:
     """CSV with a column for each role of a config, the label empty, then what the model says, for whoever labels.
 
     Args:
         rows: {role: text} of each row.
-        columns: `data.columns`.
+        columns: `data.columns`, and one of the label.
         answers: of a classifier.
+        data: its encoding, delimiter and quoting are those of the file, so that it is read as the rest of `data.train`.
+        delimiter: where the config leaves it open.
+
+    Raises:
+        UserError: a text can't be written like that.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    quoting = csv.QUOTE_NONE if data.quoting == "none" else csv.QUOTE_MINIMAL
+    quotes = None if data.quoting == "none" else '"'
+    delimiter = delimiter if data.delimiter == "auto" else data.delimiter
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar=quotes)
     roles = [role for role in columns if role != "label"]
     writer.writerow([*(columns[role] for role in roles), columns["label"], "prediction", "probability"])
-    for row, answer in zip(rows, answers):
-        writer.writerow([*(row[role] for role in roles), "", answer["label"], f"{answer['score']:.4f}"])
-    return text.getvalue()
+    try:
+        for row, answer in zip(rows, answers):
+            writer.writerow([*(row[role] for role in roles), "", answer["label"], f"{answer['score']:.4f}"])
+    except csv.Error as error:
+        raise UserError(
+            "data.quoting: none, and a text to be labelled has the separator or a line break in it; use minimal"
+        ) from error
+    encoding = "utf-8" if data.encoding == "auto" else data.encoding
+    try:
+        return text.getvalue().encode(encoding)
+    except UnicodeEncodeError as error:
+        character = error.object[error.start]
+        raise UserError(
+            f"data.encoding: {encoding} has no {character!r}, which a text to be labelled has; save data.train as "
+            "UTF-8, and leave the key out"
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal, quiet_tensorflow
-from kerasft.data.tables.splits import sources_of, stage_splits
+from kerasft.data.splits import sources_of, stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.invocation import command

@@ -38,10 +38,10 @@ def is_address(model: str) -> bool:
 def read_token(file: Path) -> str:
     """The first line of a file. Raises UserError where there is none."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n", 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--token-file: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    if not lines or not lines[0].strip():
+    if not lines[0].strip():
         raise UserError(f"--token-file: {file}: its first line is empty")
     return lines[0].strip()
 

@@ -25,6 +25,12 @@ def transformer_blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     return blocks
 
 
+def dense_layers(block: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The Dense and EinsumDense layers of a transformer layer, however deep."""
+    kinds = (keras.layers.Dense, keras.layers.EinsumDense)
+    return [part for part in block._flatten_layers() if isinstance(part, kinds)]
+
+
 def drops(model: keras.Model) -> bool:
     """Whether any dropout of a model, however deep, has a rate above 0."""
     return any(part.rate > 0 for part in model._flatten_layers() if isinstance(part, keras.layers.Dropout))

@@ -70,12 +70,14 @@ class Method(abc.ABC):
     Attributes:
         name: value of `model.peft.method`.
         generates: whether models that write texts can have it: their decoders run in forms of their own.
+        portable: whether what it trained is kept as an adapter, too, which another run can start from.
         bank: its weights outside the backbone.
         notes: what a user is told before training; a line each.
     """
 
     name: ClassVar[str]
     generates: ClassVar[bool] = True
+    portable: ClassVar[bool] = True
 
     def __init__(self, config: Any, model: keras.Model, backbone: keras.Model, seed: int, start: Adapter | None = None):
         self.config, self.model, self.backbone, self.seed, self.start = config, model, backbone, seed, start
@@ -96,6 +98,9 @@ class Method(abc.ABC):
             self.notes.append(
                 f"model.peft.start: {self.start.folder} has no rows for the task's own tokens; they are new"
             )
+
+    def read_tokenizer(self, tokenizer: Any) -> None:
+        """Told once the method is in a model; by default it needs nothing of it."""
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -145,6 +150,10 @@ class Method(abc.ABC):
     def begin(self, steps: int) -> Mapping[str, float]:
         """Told once before the first step of a process how many steps the run has; gives `rates`."""
         return self.rates
+
+    def settled(self, step: int) -> bool:
+        """Whether a model of after this step may be the one that is kept; `begin` comes first."""
+        return True
 
     def before_update(self, variables: Sequence[keras.Variable], gradients: list, now: tf.Tensor) -> list:
         """In the graph of a step, before the optimizer: the gradients that it gets, a replica's share of each.

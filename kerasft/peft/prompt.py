@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft import PTuningConfig, RowsConfig
+from kerasft.config.peft_rows import PTuningConfig, RowsConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor
@@ -31,7 +31,7 @@ def add_prompt(config: Config, state: dict[str, Any], backbone: keras.Model, tok
     """Backbone and tokenizer with rows for a prompt, where `model.peft` trains one; a task's state gets their ids."""
     section = config.model.peft
     if isinstance(section, RowsConfig):
-        tokens = [f"[PROMPT{place}]" for place in range(section.tokens)]
+        tokens = [f"[PROMPT{place}]" for place in range(section.rows)]
         backbone, tokenizer, state[STATE] = add_tokens(backbone, tokenizer, tokens, config.seed)
     return backbone, tokenizer
 

@@ -26,13 +26,15 @@ from kerasft.peft.new_rows import TENSOR as NEW_ROWS
 from kerasft.peft.pissa import Pissa
 from kerasft.peft.prefix import PrefixTuning
 from kerasft.peft.prompt import Prompt, PTuning
+from kerasft.peft.prompt_pool import PromptPool
+from kerasft.peft.pruning import Pruning
 from kerasft.peft.qlora import Qlora
 from kerasft.peft.staying import staying_layers
 from kerasft.peft.targets import left_out
 from kerasft.peft.vera import Vera
 
 _OF_PAIRS = (Lora, Dora, Adalora, Vera, Pissa, Qlora)
-_OTHERS = (Bitfit, Layernorm, Ia3, BottleneckAdapters, PrefixTuning, Prompt, PTuning)
+_OTHERS = (Bitfit, Layernorm, Ia3, BottleneckAdapters, PrefixTuning, Prompt, PTuning, PromptPool, Pruning)
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (*_OF_PAIRS, *_OTHERS)}
 
 

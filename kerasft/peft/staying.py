@@ -37,6 +37,14 @@ class Staying(Method):
         for layer, kind in forms:
             layer.__class__ = kind
 
+    @property
+    def placed(self) -> Mapping[str, Any]:
+        """What else `place` needs of the model that the method was put into, JSON-able; nothing where it needs none."""
+        return {}
+
+    def place(self, placed: Mapping[str, Any]) -> None:
+        """Told where a model is loaded."""
+
     def leave(self) -> None:
         """Layers have their own classes from here on, and their forms where they are installed alone."""
         for layer, kind in self._before:
@@ -76,7 +84,8 @@ class StayingPart(Part):
     @property
     def settings(self) -> Mapping[str, Any]:
         settings = self.method.config.model_copy(update={"start": None}).model_dump(mode="json")
-        return settings | ({"reparameterize": False} if "reparameterize" in settings else {})
+        settings |= {"reparameterize": False} if "reparameterize" in settings else {}
+        return settings | ({"placed": self.method.placed} if self.method.placed else {})
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -100,9 +109,11 @@ class StayingPart(Part):
 
     @classmethod
     def put_in(cls, backbone: keras.Model, settings: Mapping[str, Any]) -> Part:
-        config = TypeAdapter(PeftConfig).validate_python(dict(settings))
+        placed = settings.get("placed", {})
+        config = TypeAdapter(PeftConfig).validate_python({k: v for k, v in settings.items() if k != "placed"})
         trainable = [(weight, weight.trainable) for weight in backbone.weights]
         method = STAYING[config.method](config, backbone, backbone, 0)
+        method.place(placed)
         for weight, was in trainable:  # a method freezes them, a model that is loaded has them as they were
             weight.trainable = was
         return cls(method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -77,9 +77,20 @@ def find_targets(
 
 def linear_layers(backbone: keras.Model) -> list[Target]:
     """Every Dense and EinsumDense of a backbone that multiplies by one matrix of its own, each once."""
-    depths = layer_depths(backbone)
-    places = {id(variable): place for place, variable in enumerate(backbone.weights)}
-    parts = {id(layer): layer for layer in backbone._flatten_layers()}.values()
+    return _products(backbone, backbone._flatten_layers(), layer_depths(backbone))
+
+
+def inner_linear_layers(model: keras.Model) -> list[Target]:
+    """The same of any model, without those that are layers of its graph themselves: not a head; every depth is 0."""
+    parts = {id(layer): layer for layer in model._flatten_layers()}.values()
+    of_graphs = {id(layer) for part in parts if isinstance(part, keras.Model) for layer in part.layers}
+    return _products(model, [layer for layer in parts if id(layer) not in of_graphs], {})
+
+
+def _products(model: keras.Model, layers: Iterable[keras.layers.Layer], depths: Mapping[str, int]) -> list[Target]:
+    """Those of some layers that multiply by one matrix of their own, each once, in the order of the model's weights."""
+    places = {id(variable): place for place, variable in enumerate(model.weights)}
+    parts = {id(layer): layer for layer in layers}.values()
     used = Counter(id(variable) for layer in parts if not layer._layers for variable in layer.weights)
     found = []
     for layer in parts:
@@ -89,7 +100,7 @@ def linear_layers(backbone: keras.Model) -> list[Target]:
                 sizes = layer.kernel.shape[:contracted], layer.kernel.shape[contracted:]
                 inner, outer = (int(np.prod(size)) for size in sizes)
                 path = layer.kernel.path.rsplit("/", 1)[0]
-                found.append(Target(path, layer, inner, outer, depths[layer.kernel.path]))
+                found.append(Target(path, layer, inner, outer, depths.get(layer.kernel.path, 0)))
     named = Counter(target.path for target in found)  # one name for several layers is a name of none
     alone = [target for target in found if named[target.path] == 1]
     return sorted(alone, key=lambda target: places[id(target.layer.kernel)])

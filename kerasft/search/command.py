@@ -16,7 +16,7 @@ from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.signals import ENDS, terminable
 from kerasft.console.terminal import Terminal, run_program
-from kerasft.data.tables.splits import check_columns, stage_splits
+from kerasft.data.splits import check_columns, stage_splits
 from kerasft.errors import Interrupted, UserError
 from kerasft.invocation import command, install_command
 from kerasft.locks import FolderLock, Held, NoLocks

@@ -44,13 +44,15 @@ class TrialProcess:
             while True:
                 try:
                     kind, content = ours.recv()
-                except EOFError:
+                    if kind != "end":
+                        answer = report(*content)
+                        ours.send(answer)
+                        continue
+                except (EOFError, BrokenPipeError, ConnectionResetError):  # before it said something, or heard this
                     self.process.join()
                     return Ending(FAILED, why=f"crashed: its process ended with {_named(self.process.exitcode)}")
-                if kind == "end":
-                    self.process.join()
-                    return content
-                ours.send(report(*content))
+                self.process.join()
+                return content
         except BaseException:
             self.stop()
             raise
@@ -83,8 +85,12 @@ def _work(job: Job, connection: Connection) -> None:
     from kerasft.search.trial import run_job
 
     def report(step: int, value: float, steps: int) -> bool:
-        connection.send(("report", (step, value, steps)))
-        return connection.recv()
+        try:
+            connection.send(("report", (step, value, steps)))
+            return connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):  # whoever started this is gone: see below
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise
 
     connection.send(("end", run_job(job, report)))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent
-from kerasft.data.tables.splits import stage_splits
-from kerasft.errors import Diverged, Interrupted, Stop, StorageError
+from kerasft.data.splits import stage_splits
+from kerasft.errors import Diverged, Interrupted, Pruned, Stop, StorageError
 from kerasft.inference.predictor import load
 from kerasft.runs import Run
 from kerasft.search.job import COMPLETE, FAILED, INTERRUPTED, PRUNED, Ending, Job, Report
@@ -20,10 +20,6 @@ from kerasft.tasks.registry import create_task
 from kerasft.training.actions.base import Action, Training
 
 _TIMED = 21  # answers that a latency is the median of; the first, which builds graphs, is left out
-
-
-class Pruned(Stop):
-    """The trial is not worth going on with."""
 
 
 class ReportValidations(Action):

@@ -223,7 +223,7 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     trainer.fit(resume)
     soup = make_soup(trainer.plan, trainer.evaluator, trainer.selection)
     workers.run_on_chief(lambda: run.save_model(ready.assembled, job.task))
-    if ready.assembled.method is not None:
+    if ready.assembled.method is not None and ready.assembled.method.portable:
         workers.run_on_chief(lambda: save_adapter(ready.assembled, job.task, run.folder))
     sizes = footprint(trainer.model, ready.assembled.method, run.config, trainer.checkpoints)
     figures = trainer.figures() | dict(ready.figures) | soup

@@ -44,6 +44,10 @@ class Selection:
         progress.best = {"step": step, "value": value, "loss": loss, "state": state}
         return True
 
+    def forget(self) -> None:
+        """The next validation is the first that counts."""
+        self._progress.best, self._progress.counted, self._progress.waited = {}, None, 0
+
     @property
     def enough(self) -> bool:
         """Whether the run no longer improves."""

@@ -240,6 +240,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 logits = self.evaluator.logits(self.plan.validation, self.running.within_evaluation)
             self.task.tune(self.plan.validation, logits)
             metrics = self.task.metrics(self.plan.validation, logits)
+            if self.plan.method and not self.plan.method.settled(self.progress.best.get("step", 0)):
+                self.selection.forget()
             if self.selection.take(metrics, self.plan.validation, logits, self.checkpoints.step):
                 self.checkpoints.save_best()
         return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}

@@ -10,7 +10,7 @@ from kerasft.accelerators.chips import CHIPS
 from kerasft.accelerators.compiler import compile_program
 from kerasft.accelerators.lowering import Programs
 from kerasft.config.load import load_config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.models.presets.presets import save_preset
 from kerasft.tasks.registry import create_task
 

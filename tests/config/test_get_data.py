@@ -68,6 +68,14 @@ SMALL = {
             "test": [{"text": "Ha", "labels": ["amusement"]}],
         },
     ),
+    "clinc150_in_scope": (
+        {"data/data_full.json": json.dumps(CLINC)},
+        {
+            "train": [{"text": "train", "label": "x"}],
+            "validation": [{"text": "val", "label": "x"}],
+            "test": [{"text": "test", "label": "x"}],
+        },
+    ),
     "clinc150": (
         {"data/data_full.json": json.dumps(CLINC)},
         {

@@ -43,7 +43,11 @@ def test_a_section_has_its_own_keys():
     [
         ("neftune", LABELS, "neftune is not for text_classification as it is set here; choose one of focal, rdrop"),
         ("focal", LABELS | {"problem": "regression"}, "focal is not for text_classification as it is set here"),
-        ("rdrop", {"name": "token_classification", "crf": True}, "choose one of fgm, pgd, freelb, or set it to null"),
+        (
+            "rdrop",
+            {"name": "token_classification", "crf": True},
+            "choose one of mixout, fgm, pgd, freelb",
+        ),
         ("fgm", {"name": "seq2seq"}, "fgm is not for seq2seq as it is set here; choose one of rdrop"),
         ("rdrop", {"name": "masked_lm"}, "rdrop is not for masked_lm; leave it null"),
     ],

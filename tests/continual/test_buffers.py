@@ -24,6 +24,22 @@ def test_a_reservoir_that_goes_on_is_one_of_the_whole_stream():
     assert whole == reservoir(7, 50, seed=3) != reservoir(7, 50, seed=4)
 
 
+def test_rows_leave_a_reservoir_that_got_smaller_each_as_likely():
+    counts = np.zeros(20)
+    for seed in range(1500):
+        larger = reservoir(8, 15, seed)
+        chosen = reservoir(5, 5, seed, kept=len(larger), seen=15)
+        assert len(chosen) == 5
+        counts[[larger[row] if row < 8 else 15 + row - 8 for row in chosen]] += 1
+    assert chisquare(counts).pvalue > 1e-3
+
+
+def test_a_row_of_several_types_is_kept_for_one_that_has_too_few():
+    types, digests = [{"a"}] * 5 + [{"a", "b"}] * 5 + [set()] * 5, [f"row {i}" for i in range(15)]
+    chosen = balanced(types, digests, 2, seed=0)
+    assert len(chosen) == 4 and sum("b" in types[row] for row in chosen) >= 2 and not any(row >= 10 for row in chosen)
+
+
 def test_a_balanced_buffer_does_not_depend_on_order_or_stages():
     classes, digests = [str(i % 3) for i in range(40)], [f"row {i}" for i in range(40)]
     whole = {digests[i] for i in balanced(classes, digests, 4, seed=1)}

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasft.config.schema import Config
 from kerasft.continual.memory.ridge import RidgeSums
-from kerasft.continual.methods.analytic_objective import AnalyticObjective, fitted_factor
+from kerasft.continual.methods.analytic_objective import AnalyticObjective, PrototypesObjective, fitted_factor
 from kerasft.continual.methods.fisher import fisher_information
 from kerasft.continual.methods.old_answers import OldAnswers
 from kerasft.continual.methods.orthogonal import Orthogonal
@@ -168,7 +168,7 @@ def test_the_analytic_head_gives_what_numpy_gives(monkeypatch):
             self.targets = targets
 
     model = analytic_model()
-    objective = AnalyticObjective(model, task_of(), None, 1e-3)
+    objective = AnalyticObjective(model, task_of(), None, ridge=1e-3)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     class Vectors:
@@ -186,6 +186,31 @@ def test_the_analytic_head_gives_what_numpy_gives(monkeypatch):
     found = keras.ops.convert_to_numpy(model({"vector": vectors}))
     np.testing.assert_allclose(found, factor * scores, rtol=1e-3, atol=1e-3)
     assert (found.argmax(1) == targets).mean() > 0.9 and not model.get_layer("random_features").trainable_variables
+
+
+def test_prototypes_are_the_directions_of_class_means(monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    targets = np.arange(30) % 3
+
+    class Split:
+        def __init__(self):
+            self.targets = targets
+
+    class Vectors:
+        def __init__(self, part, strategy, size):
+            self.logits = lambda split: part.predict({"vector": vectors}, verbose=0)
+
+    model = one_layer()
+    objective = PrototypesObjective(model, task_of(), None)
+    monkeypatch.setattr("kerasft.continual.methods.analytic_objective.Evaluator", Vectors)
+    assert objective.solve(Split(), Split(), DEVICE)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    means = np.stack([units[targets == label].mean(0) for label in range(3)])
+    cosines = units @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T
+    found = keras.ops.convert_to_numpy(model({"vector": units}))
+    assert (found.argmax(1) == cosines.argmax(1)).all()
+    factor = fitted_factor(cosines, targets)
+    np.testing.assert_allclose(found, factor * cosines, rtol=1e-3, atol=1e-3)
 
 
 def test_the_factor_is_the_one_of_the_smallest_log_loss():

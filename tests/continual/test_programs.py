@@ -264,7 +264,7 @@ def test_what_can_not_go_on_is_said_in_one_line(here, capsys, arguments, message
 @pytest.mark.parametrize(
     "overrides, message",
     [
-        (["continual.classes=null"], "give the number of one"),
+        (["continual.classes=null"], "compares sequences of stages"),
         (["continual.classes=5"], "that is one stage; use fewer"),
         (["continual.stages=9", "continual.classes=null"], "data.train has 5 classes; use at most as many"),
         (["continual.stages=2"], "2 stages of 2 classes, and data.train has 5"),

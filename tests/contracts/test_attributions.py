@@ -18,7 +18,7 @@ from kerasft.attribution.registry import ATTRIBUTIONS, create
 from kerasft.attribution.shap import TreeShap
 from kerasft.attribution.vectors import VectorModel
 from kerasft.attribution.written import WrittenExplainer
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.explain import program
 from kerasft.runs import Trained

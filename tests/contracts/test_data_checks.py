@@ -9,7 +9,7 @@ from kerasft.config.schema import Config
 from kerasft.data.quality.base import LEVELS, MOST_ROWS, Inspected
 from kerasft.data.quality.inspection import checks_of, findings
 from kerasft.data.quality.registry import CHECKS
-from kerasft.data.tables.whole import read_inspected
+from kerasft.data.whole import read_inspected
 from kerasft.tasks.registry import TASKS, create_task
 
 TEXT, PAIR = {"text": "text", "label": "label"}, {"text": "text", "text_pair": "other", "label": "label"}
@@ -66,6 +66,7 @@ ACCOUNT = "3704 0044 0532 0130 00"
 DIRT = {
     "rows": (CLASSES, TEXT, good(30), 30),
     "lengths": (CLASSES, TEXT, good(30), 30),
+    "encodings": (CLASSES, TEXT, good(30), 1),
     "surely_cut": (CLASSES, TEXT, [*good(30), said("word " * 40), said("字" * 40)], 2),
     "broken_rows": (CLASSES, TEXT, [*good(30), said(["x"]), said("fine", None)], [1, 1]),
     "empty_texts": (CLASSES, TEXT, [*good(30), said(" \u3000")], 1),
@@ -107,7 +108,7 @@ MEASURED = {
     "leaks": [*good(20, 100), {**good(1)[0], "label": "b"}],
     "near_leaks": [*good(20, 100), {**good(1)[0], "text": good(1)[0]["text"] + "s"}],
 }
-BEYOND = {"not_compared", "assumed"}  # takes more text than a test should have; is about files, see test_inspect.py
+BEYOND = {"not_compared", "assumed", "mixed_encodings"}  # takes much text; are about files, see test_inspect.py
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_the_order_of_rows_makes_no_difference(inspect, check):
     shuffled = {name: split.table for name, split in data.splits.items()} | {
         "train": data.splits["train"].table.select(order)
     }
-    other = Inspected(data.config, data.task, shuffled)
+    other = Inspected(data.config, data.task, shuffled, decodings=data.decodings)
     first, second = ([(f.kind, f.split, f.count) for f in check().find(each)] for each in (data, other))
     assert first == second
 

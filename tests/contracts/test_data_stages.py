@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kerasft.config.schema import Config
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.base import Staged
 from kerasft.data.stages.registry import STAGES
-from kerasft.data.tables.splits import stage_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
@@ -232,12 +232,3 @@ def test_texts_are_changed_where_the_config_says_so(files):
         assert staged.tables["train"].column("text")[row] == after
         change = next(change for change in staged.changes if change.where.endswith(f":{row + 1}"))
         assert change.what == what and "ann@" not in json.dumps(staged.record())
-
-
-def test_texts_in_which_places_are_counted_are_not_changed(files):
-    config = config_of(files, clean={"redact": "mask"}).model_dump()
-    config["task"] = {"name": "token_classification"}
-    config["data"]["columns"] = {"text": "text", "spans": "label"}
-    config = Config.model_validate(config)
-    with pytest.raises(UserError, match="data.clean.redact: mask changes texts.*set it to drop"):
-        stage_splits(config, create_task(config))

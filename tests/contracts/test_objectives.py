@@ -17,7 +17,7 @@ from kerasft.assembly import assemble
 from kerasft.config.objective import COMPARE_ROWS, TAKEN
 from kerasft.config.optimizer import OptimizerConfig
 from kerasft.config.schema import Config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.kernels import library, operations
 from kerasft.tasks.registry import create_task
@@ -39,6 +39,7 @@ STRONG = {
     "freelb": {"epsilon": 0.5, "steps": 2, "step_size": 0.3, "start": 0.0},
     "smart": {"epsilon": 0.2, "step_size": 0.1, "start": 0.1},
     "neftune": {"alpha": 5.0},
+    "mixout": {"share": 0.5},
     "supervised_contrastive": {"weight": 0.5},
 }
 WEAK = {
@@ -49,6 +50,7 @@ WEAK = {
     "freelb": {"epsilon": 0.0},
     "smart": {"weight": 0.0},
     "neftune": {"alpha": 0.0},
+    "mixout": {"share": 0.0},
     "supervised_contrastive": {"weight": 0.0},
 }
 DRAWN = ("smart", "neftune")  # always, so that parts of a batch have other draws than the whole
@@ -84,6 +86,7 @@ def objectives() -> Objectives:
 def learnt(run: Run, name: str, section: dict, **options):
     values = run.config.model_dump()
     values["training"]["objective"] = {"name": name, **section}
+    run.model.set_weights([0.9 * value for value in run.weights])  # what training began with
     with run.strategy.scope():
         run.objective = make_objective(Config.model_validate(values))(run.model, run.task)
     try:

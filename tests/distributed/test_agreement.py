@@ -14,34 +14,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from agreement import CACHED, ON_SLICES, RECIPES, ROWS, STEPS, WAYS
+from agreement import CACHED, RECIPES, ROWS, STEPS, WAYS, ways_of
 
 from kerasft.data.cache.cache import INDEX
 
 TESTS = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-5
-# One for each kind of batch and of answer; `make test-all` has the others, too.
-USUAL = ("classification", "packed", "masked_lm", "seq2seq")
-NAMES = [name if name in USUAL else pytest.param(name, marks=pytest.mark.long) for name in RECIPES]
+# One for each kind of batch and of answer, the first by every way and the others by the one in which most can go wrong;
+# `make test-all` has all.
+USUAL = {"classification": WAYS, "packed": ("workers",), "masked_lm": ("workers",), "seq2seq": ("workers",)}
+EVERY = [name for name in RECIPES if USUAL.get(name) != WAYS]
+USED = [(name, way) for name, ways in USUAL.items() for way in ways if way != "one"]
+REST = [(f"{name}, every way", way) for name in EVERY for way in ways_of(name) if way != "one"]
+PAIRS = [*USED, *(pytest.param(*pair, marks=pytest.mark.long) for pair in REST)]
+RUNS = [*USUAL, *(pytest.param(f"{name}, every way", marks=pytest.mark.long) for name in EVERY)]
+
+of_each_way = pytest.mark.parametrize("trained, way", PAIRS, indirect=["trained"])
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def trained(request, tmp_path_factory) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def runs() -> dict[str, dict[str, Path]]:
+    """What was trained already."""
+    return {}
+
+
+@pytest.fixture
+def trained(request, runs, tmp_path_factory) -> dict[str, Path]:
     """The run of each way to train one recipe."""
-    folder = tmp_path_factory.mktemp("agreement")
+    if request.param not in runs:
+        runs[request.param] = train(request.param, tmp_path_factory.mktemp("agreement"))
+    return runs[request.param]
+
+
+def train(param: str, folder: Path) -> dict[str, Path]:
+    name = param.removesuffix(", every way")
+    ways = ways_of(name) if name != param else dict.fromkeys(["one", *USUAL[name]])
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
-    command = [sys.executable, str(TESTS / "support" / "agreement.py"), request.param]
+    command = [sys.executable, str(TESTS / "support" / "agreement.py"), name, *ways]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=550)
     assert done.returncode == 0, done.stderr[-300:] + "".join(log.read_text()[-3000:] for log in folder.glob("*.log"))
-    runs = {way: folder / "runs" / f"{request.param}-{way}" for way in WAYS}
-    return {way: run for way, run in runs.items() if way != "slice" or request.param in ON_SLICES}
-
-
-@pytest.fixture(params=["workers", "mirrored", "slice"])
-def way(request, trained) -> str:
-    if request.param not in trained:
-        pytest.skip("batches of many shapes, which a TPU does not take")
-    return request.param
+    return {way: folder / "runs" / f"{name}-{way}" for way in ways}
 
 
 def last_state(run: Path) -> tuple[dict[str, np.ndarray], list[dict]]:
@@ -55,6 +67,7 @@ def last_state(run: Path) -> tuple[dict[str, np.ndarray], list[dict]]:
 
 
 @pytest.mark.slow
+@of_each_way
 def test_the_weights_and_losses_are_those_of_one_process(trained, way):
     (mine, my_curve), (theirs, their_curve) = (last_state(trained[name]) for name in ("one", way))
     assert mine.keys() == theirs.keys() and len(mine) > 20
@@ -68,6 +81,7 @@ def test_the_weights_and_losses_are_those_of_one_process(trained, way):
 
 
 @pytest.mark.slow
+@of_each_way
 def test_every_example_is_measured_and_answered_once(trained, way):
     one, other = trained["one"], trained[way]
     measured = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (one, other)]
@@ -83,6 +97,7 @@ def test_every_example_is_measured_and_answered_once(trained, way):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("trained", RUNS, indirect=True)
 def test_workers_keep_one_set_of_features_and_the_next_run_reads_it(trained):
     """That training from them is the same is the test of weights."""
     cached = {way: run for way, run in trained.items() if way in CACHED}

@@ -33,15 +33,15 @@ def test_runs_are_exported_as_one_model_that_gives_their_mean(trained_project, c
     for name in ("two", "three"):
         shutil.copytree("runs/tiny", f"runs/{name}")
     other_head(Path("runs/two"), 2.0)
-    assert command.main(["runs/tiny", "runs/two", "runs/three", "name=both"]) == 0
+    assert command.main(["runs/tiny", "runs/two", "runs/three", "name=both", "export.name=served"]) == 0
     said = capsys.readouterr().out
-    assert "export: saved_models/both-ensemble/1" in said
+    assert "export: saved_models/served/1" in said
     record = json.loads(Path("runs/both-ensemble/ensemble.json").read_text(encoding="utf-8"))
     assert record["shared_backbones"] == 2 and [each["run"] for each in record["members"]][0] == "runs/tiny"
     metrics = json.loads(Path("runs/both-ensemble/metrics.json").read_text(encoding="utf-8"))
     of_run = json.loads(Path("runs/tiny/metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["members"][0]["accuracy"] == of_run["test"]["accuracy"]
-    answers = kerasft.load("saved_models/both-ensemble").answer(TEXTS)
+    answers = kerasft.load("saved_models/served").answer(TEXTS)
     members = [kerasft.load(f"runs/{name}").answer(TEXTS) for name in ("tiny", "two", "three")]
     for row, answer in enumerate(answers):
         for label, probability in answer["probabilities"].items():
@@ -50,7 +50,7 @@ def test_runs_are_exported_as_one_model_that_gives_their_mean(trained_project, c
         assert answer["uncertainty"] > 0
     assert answer["uncertainty"].__class__ is float
     # The backbone is there once: all variables of the SavedModel are one run's, and two further heads.
-    loaded = tf.saved_model.load("saved_models/both-ensemble/1")
+    loaded = tf.saved_model.load("saved_models/served/1")
     heads = len(np.load("runs/tiny/model/head.weights.npz").files)
     model = Run.open(Path("runs/tiny")).load().model
     assert len(loaded.weights) == len(model.weights) + 2 * heads
@@ -100,6 +100,7 @@ def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):
         (["config.yaml", "--members", "2", "--distil", "training.objective={name: rdrop}"], "set it to null"),
         (["config.yaml", "--members", "2", "training.averaging={name: soup, runs: [runs/tiny]}"], "have others"),
         (["config.yaml", "--members", "2", "continual={method: replay, stages: 2}"], "kerasft ensemble needs"),
+        (["config.yaml", "--members", "2", "export.adapters={a: run:runs/tiny}"], "one SavedModel of whole models"),
         (["config.yaml", "--members", "2", "export.formats=[saved_model, litert]"], "an ensemble is one SavedModel"),
         (["runs/tiny"], "one run is no ensemble"),
         (["runs/tiny", "runs/tiny"], "a run is named twice"),

@@ -9,7 +9,7 @@ from support.projects import train_in
 
 from kerasft import evaluate, inspect, predict, session, train
 from kerasft.config.load import load_config
-from kerasft.data.tables.splits import stage_splits
+from kerasft.data.splits import stage_splits
 from kerasft.errors import UserError, UserErrors
 from kerasft.tasks.registry import create_task
 
@@ -114,7 +114,13 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert train.main(["config.yaml", "--resume", "data.shots=5"]) == 2  # its figures are not those of draw 1
     assert "data.shots: 5, but runs/tiny.draws/draw-1 began with 4" in capsys.readouterr().err
     train_in(folder, "--resume")
-    assert json.loads(Path("runs/tiny/metrics.json").read_text())["test"]["accuracy_by_draw"] == every
+    again = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert again["test"]["accuracy_by_draw"] == every
+    del again["draws"]  # as if it had been stopped between draw 0 and the means
+    Path("runs/tiny/metrics.json").write_text(json.dumps(again | {"test": {**again["test"], "accuracy": every[0]}}))
+    train_in(folder, "--resume")
+    means = json.loads(Path("runs/tiny/metrics.json").read_text())
+    assert means["test"]["accuracy_by_draw"] == every and means["draws"] == 3
 
 
 def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project):

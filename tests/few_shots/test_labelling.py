@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from kerasft import label
+from kerasft.config.data import DataConfig
+from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
-from kerasft.few_shots.labelling import choose, far_apart, margins, new_texts
+from kerasft.errors import UserError
+from kerasft.few_shots.labelling import choose, far_apart, margins, new_texts, sheet
 
 PROBABILITIES = np.array([[0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.5, 0.5, 0.0], [0.1, 0.3, 0.6]])
 VECTORS = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 0.1], [9.0, 0.0]])
@@ -47,3 +51,16 @@ def test_a_sheet_is_written_filled_in_and_read_back(trained_project, capsys):
     assert [record.values["text"] for record in read_records("next.csv")] == [row["text"] for row in rows]
     assert label.main(arguments) == 2  # labels by hand are not written over
     assert "may have labels in it" in capsys.readouterr().err
+
+
+def test_a_sheet_is_read_as_the_rest_of_the_data_is(tmp_path):
+    rows, answers = [{"text": "café; au lait"}, {"text": 'said "no"\nand left'}], [{"label": "a", "score": 0.5}] * 2
+    data = DataConfig(train="x", columns={"text": "t", "label": "l"}, delimiter=";", encoding="cp1252")
+    (tmp_path / "next.csv").write_bytes(sheet(rows, data.columns, answers, data))
+    read = [record.values for record in read_records(str(tmp_path / "next.csv"), "auto", Reading.of(data))]
+    assert [row["t"] for row in read] == [row["text"] for row in rows] and list(read[0])[:2] == ["t", "l"]
+    with pytest.raises(UserError, match="data.encoding: cp1252 has no '银'"):
+        sheet([{"text": "银行"}], data.columns, answers[:1], data)
+    bare = data.model_copy(update={"quoting": "none"})
+    with pytest.raises(UserError, match="data.quoting: none.*use minimal"):
+        sheet(rows, data.columns, answers, bare)

@@ -7,7 +7,7 @@ from support.task_rows import TASKS, settings  # noqa: F401
 
 from kerasft.assembly import assemble
 from kerasft.config.schema import Config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.peft.adapter_files import Adapter
 from kerasft.tasks.registry import create_task
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -11,7 +12,7 @@ from safetensors.numpy import load_file
 from kerasft.config.model import ModelConfig
 from kerasft.models.presets.presets import load_backbone
 from kerasft.peft.adapter_files import read_adapter
-from kerasft.peft.module_names import family_of
+from kerasft.peft.module_names import family_of, known_names
 from kerasft.peft.registry import METHODS
 from kerasft.peft.sections import section_of
 
@@ -23,6 +24,35 @@ FOLDERS = sorted(path.parent for path in (FIXTURES / "peft").glob("*/adapter_con
 def backbones() -> dict[str, keras.Model]:
     """Of each family, read once."""
     return {}
+
+
+def load_deberta(folder: Path) -> keras.Model:
+    """KerasHub's DeBERTa-v3 with the weights of transformers' files, which no preset of ours is read from."""
+    config, weights = json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
+    backbone = keras_hub.models.DebertaV3Backbone(
+        vocabulary_size=config["vocab_size"],
+        num_layers=config["num_hidden_layers"],
+        num_heads=config["num_attention_heads"],
+        hidden_dim=config["hidden_size"],
+        intermediate_dim=config["intermediate_size"],
+        max_sequence_length=config["max_position_embeddings"],
+        bucket_size=config["position_buckets"],
+        dropout=0.0,
+    )
+    others = {
+        "token_embedding/embeddings": "embeddings.word_embeddings.weight",
+        "rel_embedding/rel_embedding": "encoder.rel_embeddings.weight",
+        "rel_embedding/rel_embeddings_layer_norm/gamma": "encoder.LayerNorm.weight",
+        "rel_embedding/rel_embeddings_layer_norm/beta": "encoder.LayerNorm.bias",
+    }
+    names = known_names(backbone, [weight.path.rpartition("/")[0] for weight in backbone.weights])
+    for weight in backbone.weights:
+        layer, _, kind = weight.path.rpartition("/")
+        ends = {"kernel": "weight", "gamma": "weight"}.get(kind, "bias")
+        value = weights.pop(others.get(weight.path) or f"{names.get(layer, '').removeprefix('deberta.')}.{ends}")
+        weight.assign((value.T if kind == "kernel" else value).reshape(weight.shape))
+    assert not weights
+    return backbone
 
 
 def hidden(backbone: keras.Model, expected: dict) -> np.ndarray:
@@ -40,14 +70,15 @@ def hidden(backbone: keras.Model, expected: dict) -> np.ndarray:
 def test_every_family_and_method_has_a_fixture():
     families = {folder.name.split("-")[0] for folder in FOLDERS}
     methods = {folder.name.split("-")[1] for folder in FOLDERS}
-    assert len(families) == 7 and methods == {"lora", "dora", "ia3", "adalora"} and len(FOLDERS) == 27
+    assert len(families) == 8 and methods == {"lora", "dora", "ia3", "adalora"} and len(FOLDERS) == 31
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_adapter_of_peft_computes_what_it_does_there(folder, backbones):
     family, kind = folder.name.split("-")
     if family not in backbones:
-        backbones[family] = load_backbone(str(FIXTURES / "hugging_face" / family))
+        load = load_deberta if family == "deberta" else lambda folder: load_backbone(str(folder))
+        backbones[family] = load(FIXTURES / "hugging_face" / family)
     backbone, adapter = backbones[family], read_adapter(folder)
     expected = json.loads((folder / "expected.json").read_text())
     before = hidden(backbone, expected)

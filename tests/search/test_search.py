@@ -1,13 +1,22 @@
 """`kerasft search` with trials that train: one that is killed goes on inside, and the winner's file makes its bits."""
 
+import csv
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kerasft import train
 from kerasft.console.terminal import Silent
 from kerasft.search import command
+from kerasft.search.process import TrialProcess
 from kerasft.search.trial import latency_of, run_job
 
 
@@ -58,6 +67,51 @@ def test_a_killed_trial_goes_on_inside_and_the_winner_is_made_again_bit_by_bit(p
     again = json.loads(Path("runs/tiny-winner/metrics.json").read_text(encoding="utf-8"))
     assert again["training"]["sha256"] == winner["sha256"]
     assert again["test"]["accuracy"] == winner["test"]["accuracy"]
+
+
+def test_a_process_that_is_killed_before_it_hears_the_reply_is_a_trial_that_failed():
+    def lost(*content):
+        raise BrokenPipeError
+
+    ours = SimpleNamespace(recv=lambda: ("report", (1, 0.5, 9)), send=lost, close=lambda: None)
+    theirs = SimpleNamespace(close=lambda: None)
+    process = SimpleNamespace(start=lambda: None, join=lambda: None, exitcode=-signal.SIGKILL)
+    runner, told = TrialProcess(), []
+    runner.context = SimpleNamespace(Pipe=lambda: (ours, theirs), Process=lambda **keys: process)
+    ending = runner.run(SimpleNamespace(), lambda *content: bool(told.append(content)))
+    assert told == [(1, 0.5, 9)] and ending.kind == "failed"
+    assert ending.why == "crashed: its process ended with SIGKILL, as for want of memory"
+
+
+@pytest.mark.long
+def test_killed_by_sigkill_in_each_trial_that_trains_the_table_is_that_of_an_undisturbed_search(project):
+    space = {"training.optimizer.learning_rate": {"log": [1e-3, 1e-1]}}
+    project(search={"space": space, "repeats": 1, "pruner": "none"}, training={"epochs": 8}, rows=200)
+    source, environment = random.Random(0), os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def start(name: str, *more: str) -> subprocess.Popen:
+        search = [sys.executable, "-m", "kerasft", "search", "config.yaml", f"name={name}", "--trials", "4", *more]
+        return subprocess.Popen(search, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def rows(name: str) -> list[dict[str, str]]:
+        table = Path(f"runs/{name}-search/trials.csv")
+        return list(csv.DictReader(table.read_text(encoding="utf-8").splitlines())) if table.exists() else []
+
+    assert start("whole").wait() == 0
+    killed = 0
+    for ended in (0, 1, 2, 3, 3):  # trials that have ended when the next kill comes
+        process = start("broken", *(["--resume"] if killed else []))
+        trial = Path(f"runs/broken-search/trials/trial-{ended:04d}/checkpoints")
+        while len(rows("broken")) < ended or not list(trial.glob("ckpt-*.index")):
+            time.sleep(0.02)
+            assert process.poll() is None
+        time.sleep(source.random() * 0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed += 1
+    assert start("broken", "--resume").wait() == 0
+    assert rows("broken") == rows("whole") and len(rows("whole")) == 4 and killed == 5
 
 
 def test_a_rate_at_which_training_diverges_is_a_trial_that_failed(project, capsys):

@@ -1,5 +1,6 @@
 """Forms of an export beside the SavedModel: what is written is what Keras computes."""
 
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -23,6 +24,7 @@ from kerasft.models.presets.huggingface_tokenizer_export import write_tokenizer
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.serving.formats import registry
+from kerasft.serving.formats.agreement import near
 from kerasft.serving.formats.registry import write_formats
 
 FOLDERS = Path(__file__).parents[1] / "fixtures" / "hugging_face"
@@ -152,9 +154,9 @@ def test_a_unit_vector_has_a_module_before_the_dense_one(project):
 
 def test_numbers_are_near_where_they_tell_rows_apart():
     vectors = np.eye(4)[:, :3]
-    assert registry.near({"embedding": vectors}, {"embedding": vectors + 0.1}) == [True] * 4
-    assert registry.near({"embedding": vectors}, {"embedding": vectors[::-1]}).count(True) < 2
-    assert registry.near({"value": np.full(3, 2.0)}, {"value": np.array([2.5, 4.0, math.nan])}) == [True, False, False]
+    assert near({"embedding": vectors}, {"embedding": vectors + 0.1}) == [True] * 4
+    assert near({"embedding": vectors}, {"embedding": vectors[::-1]}).count(True) < 2
+    assert near({"value": np.full(3, 2.0)}, {"value": np.array([2.5, 4.0, math.nan])}) == [True, False, False]
 
 
 def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, capsys):
@@ -179,6 +181,24 @@ def test_forms_are_folders_beside_the_version_and_answer_alike(trained_project, 
     config = json.loads((folder / "huggingface" / "config.json").read_text())
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert config["id2label"] == {"0": "money", "1": "sport"}
+
+
+def test_onnx_answers_as_keras_does_and_is_refused_where_its_packages_are_not(trained_project, monkeypatch):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    folder = Path("saved_models/tiny")
+    assert write_formats(with_formats("onnx"), folder, print) == [folder / "onnx"]
+    assert json.loads((folder / "onnx" / "kerasft.json").read_text())["check"]["largest_difference"] < 1e-5
+    rows, expected = load(folder / "onnx").answer(TEXTS), load("runs/tiny").answer(TEXTS)
+    assert [row["label"] for row in rows] == [row["label"] for row in expected]
+    np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
+    with pytest.raises(UserError, match=r"model.onnx: needs the package onnxruntime.*pip install .*\[onnx\]"):
+        load(folder / "onnx").answer(TEXTS)
+    with pytest.raises(UserError, match=r"export.formats: onnx: needs the package onnxruntime"):
+        write_formats(with_formats("onnx"), folder, print)
 
 
 def test_a_form_that_answers_otherwise_does_not_appear(trained_project, monkeypatch):
@@ -233,6 +253,8 @@ def test_a_llama_in_gguf_is_read_as_the_same(tmp_path):
     field = GGUFReader(file).get_field("tokenizer.ggml.tokens")
     assert field is not None
     tokens = field.contents()
+    begins = GGUFReader(file).get_field("tokenizer.ggml.add_bos_token")
+    assert begins is not None and begins.contents() == (tokenizer.start_token_id != tokenizer.end_token_id)
     assert len(tokens) == len(set(tokens)) == rows and tokens[-1] == f"[PAD{rows - 1}]"
     again = gguf_backbone(str(file), None, True)
     inputs = {"token_ids": np.arange(10)[None] + 60, "padding_mask": np.ones((1, 10), np.int32)}

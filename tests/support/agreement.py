@@ -1,6 +1,6 @@
 """Trains the same tiny runs by one process, by logical devices and by two workers, for tests that compare them.
 
-    python tests/support/agreement.py RECIPE...     in an empty folder; leaves runs/RECIPE-{one,mirrored,workers}
+    python tests/support/agreement.py RECIPE [WAY...]     in an empty folder; leaves runs/RECIPE-{one,mirrored,workers}
 
 TensorFlow is imported once; each process of a training is a fork that has not run an operation before.
 """
@@ -60,31 +60,32 @@ WAYS: dict[str, dict[str, Any]] = {
     "workers": {"strategy": "multi_worker", "gradient_accumulation": 2},
     "slice": {"strategy": "tpu", "steps_per_loop": 4},
 }
+PRESETS = {"preset": _make_preset, "gpt2": _make_decoder, "bart": _make_encoder_decoder}
 CACHED = ("workers", "slice")  # two workers make the features at the same time; the one who comes later reads them
 
 
-def main(recipes: list[str]) -> int:
-    _in_a_fork(_make_preset)
-    _in_a_fork(_make_decoder)
-    _in_a_fork(_make_encoder_decoder)
+def main(name: str, *ways: str) -> int:
+    recipe = RECIPES[name]
+    _in_a_fork(PRESETS[recipe["preset"]])
     _preload()
     _write_rows()
-    for name in recipes:
-        for way, training in WAYS.items():
-            if way == "slice" and name not in ON_SLICES:
-                continue
-            recipe, cache = RECIPES[name], f"{name}-features" if way in CACHED else None
-            parts = recipe.get("parts", {}).get(way, {})
-            _write_config(f"{name}-{way}", recipe, training | recipe.get("training", {}) | parts, cache)
-            if way == "slice":
-                with serving_hosts(free_addresses(2)) as hosts:
-                    codes = ended([start_on_slice(f"{name}-{way}.yaml", hosts.name)])
-            else:
-                codes = ended(start(f"{name}-{way}.yaml", 2 if way == "workers" else 1))
-            if any(codes):
-                print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
-                return 1
+    for way in ways or ways_of(name):
+        cache, parts = f"{name}-features" if way in CACHED else None, recipe.get("parts", {}).get(way, {})
+        _write_config(f"{name}-{way}", recipe, WAYS[way] | recipe.get("training", {}) | parts, cache)
+        if way == "slice":
+            with serving_hosts(free_addresses(2)) as hosts:
+                codes = ended([start_on_slice(f"{name}-{way}.yaml", hosts.name)])
+        else:
+            codes = ended(start(f"{name}-{way}.yaml", 2 if way == "workers" else 1))
+        if any(codes):
+            print(f"{name} {way}: exit codes {codes}, see its logs", file=sys.stderr)
+            return 1
     return 0
+
+
+def ways_of(name: str) -> list[str]:
+    """All that a recipe can be trained by."""
+    return [way for way in WAYS if way != "slice" or name in ON_SLICES]
 
 
 def start(config: str, workers: int, *flags: str) -> list[int]:
@@ -156,4 +157,4 @@ def _write_config(name: str, recipe: dict[str, Any], training: dict[str, Any], c
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

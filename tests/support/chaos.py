@@ -149,12 +149,17 @@ def _in_a_fork(program: Any) -> int:
 
 
 def _preload() -> None:
-    """Imports alone: threads of a runtime would not come along in a fork."""
+    """Imports and tables of Python alone: threads of a runtime would not come along in a fork."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    import sacrebleu  # noqa: F401
+
     import kerasft.export
     import kerasft.results
     import kerasft.training.fit  # noqa: F401
+    from kerasft.models.tokenizers import unicode_table
 
+    unicode_table.bert_table(True, True, True)
+    unicode_table.class_table()
     gc.freeze()  # no fork looks through all of it
 
 

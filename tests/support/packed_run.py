@@ -9,7 +9,7 @@ from kerasft.assembly import assemble
 from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.prepared.beside import with_beside
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.models.blocks import transformer_blocks
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches

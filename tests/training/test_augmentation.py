@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.task_rows import TASKS, configured, settings  # noqa: F401
 
 from kerasft import augment, train
@@ -15,8 +16,9 @@ from kerasft.config.schema import Config
 from kerasft.data.augmentation.noise import with_typos
 from kerasft.data.augmentation.registry import create_augmenters
 from kerasft.data.augmentation.variants import RowAugmenter, copied_rows, count_variants, make_variants
+from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.augmentation import augmented
 from kerasft.training.trainer import Trainer
@@ -151,6 +153,31 @@ def test_an_epoch_has_the_tokens_of_its_rows(settings, name, tiny_preset):  # no
         else:  # two rows with one text are the same for a loss that compares them, however they were changed
             np.testing.assert_array_equal(one[1], plain.targets[variants.source[members]])
     assert name == "pairs among others" or len({*map(len, split.epochs)}) > 1
+
+
+def test_two_devices_learn_from_the_rows_that_one_learns_from(settings, tiny_preset):  # noqa: F811
+    config = with_augment(settings(*TASKS["a label"]), rows=1.0, variants=2)
+    task, table, _ = made(config)
+    preprocessor = assemble(config, task, preset=str(tiny_preset)).preprocessor
+    plain = task.prepare(table, preprocessor)
+    split, _, _ = augmented(config, task, table, plain, lambda _, rows: task.prepare(rows, preprocessor))
+    devices = {1: tf.distribute.OneDeviceStrategy("/cpu:0"), 2: tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])}
+    learnt = {}
+    for count, strategy in devices.items():
+        rows = list(itertools.islice(Epochs(split.tokens, 8, "bucket", 3, members=split.epochs).from_step(0), 6))
+        batches = distribute(split, rows.copy, strategy, first_step=0)
+        steps = [strategy.experimental_local_results(batch) for batch in itertools.islice(batches, 6)]
+        if count == 1:
+            steps = [(step,) if isinstance(step[0], dict) else step for step in steps]
+        learnt[count] = [sorted(row for share in step for row in _rows_of(share)) for step in steps]
+    assert learnt[1] == learnt[2] and len({row for step in learnt[1] for row in step}) > 21  # forms of two epochs
+
+
+def _rows_of(share) -> list[tuple[int, ...]]:
+    """The tokens of each row that counts, without padding."""
+    features, _, weights = share
+    ids = next(values for name, values in features.items() if "token_ids" in name).numpy()
+    return [tuple(int(id) for id in row if id) for row, weight in zip(ids, weights.numpy()) if weight]
 
 
 def test_rows_are_shown_as_the_training_has_them(settings, tmp_path, monkeypatch, capsys):  # noqa: F811

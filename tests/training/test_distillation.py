@@ -76,6 +76,42 @@ def test_a_teacher_that_is_the_student_has_no_gradient():
     assert largest(model({"vector": VECTORS}).numpy()) < 1e-5 < 1e-2 < largest(TEACHER)
 
 
+def relations_of(teacher: keras.Model, student: keras.Model) -> tuple[float, float]:
+    """The distance of a student's relations, and the largest of its gradients; the last text is padded."""
+    from kerasft.training.objectives.relations import Relations, Teacher
+
+    random = np.random.default_rng(0)
+    features: dict[str, np.ndarray] = {name: np.ones((3, 7), np.int32) for name in student.input}
+    features |= {"token_ids": random.integers(5, 60, (3, 7)), "segment_ids": np.zeros((3, 7), np.int32)}
+    features["padding_mask"][2, 4:] = 0
+    inputs = {name: tf.constant(values) for name, values in features.items()}
+    relations = Relations(student)
+    vectors = keras.Model(student.inputs, relations.vectors)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(Teacher(teacher).distance(relations, vectors(inputs), inputs))
+    # What lies above the highest layer's attention has none.
+    gradients = [each for each in tape.gradient(loss, student.trainable_variables) if each is not None]
+    # What stands behind a text is of no matter.
+    inputs["token_ids"] = tf.where(inputs["padding_mask"] == 1, inputs["token_ids"], 3)
+    again = tf.reduce_sum(Teacher(teacher).distance(relations, vectors(inputs), inputs))
+    assert float(again) == pytest.approx(float(loss), abs=1e-5)
+    return float(loss), max(float(tf.reduce_max(tf.abs(tf.convert_to_tensor(each)))) for each in gradients)
+
+
+def test_relations_of_the_teacher_itself_have_no_gradient_and_those_of_another_have(tiny_bert):
+    from kerasft.models.heads.text_classifier import build_classifier
+    from kerasft.models.presets.fewer_layers import fewer_layers
+
+    backbone = tiny_bert()
+    for weight in backbone.weights:
+        weight.assign(weight + 0.4 * keras.random.normal(weight.shape, seed=1))
+    teacher = build_classifier(backbone, 2, pooling="cls")
+    loss, gradient = relations_of(teacher, build_classifier(fewer_layers(backbone, [0, 1]), 2, pooling="cls"))
+    assert abs(loss) < 1e-5 and gradient < 1e-5
+    loss, gradient = relations_of(teacher, build_classifier(fewer_layers(backbone, [0]), 2, pooling="cls"))
+    assert loss > 1e-3 and gradient > 1e-4
+
+
 @pytest.mark.parametrize("name", ["a label", "tags"])
 def test_every_kind_of_batch_has_the_same_loss_and_gradient(settings, mirrored, name):
     def teacher(train):

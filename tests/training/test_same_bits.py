@@ -13,7 +13,7 @@ import kerasft
 from kerasft import train
 from kerasft.config.load import load_config
 from kerasft.console.terminal import Terminal
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.session import train_run
 from kerasft.tasks.registry import create_task
 from kerasft.training.actions import Action

@@ -10,7 +10,7 @@ from kerasft.config.schema import Config
 from kerasft.data.batching.dataset import distribute
 from kerasft.data.batching.epochs import Epochs
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.tasks.registry import create_task
 from kerasft.training.batches import Batches
 from kerasft.training.layers.fused_layers import NAMES
@@ -81,41 +81,54 @@ def assert_same(one, other):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
-def test_two_replicas_do_what_one_does(prepared, tiny_bert, mirrored):
-    one = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
+@pytest.fixture(scope="module")
+def kept() -> dict[int, tuple]:
+    return {}
+
+
+@pytest.fixture
+def plain(kept, prepared, tiny_bert):
+    """A function that gives what one device learns with Keras' own layers, which is trained once for all tests."""
+
+    def found(accumulation: int = 1) -> tuple:
+        if accumulation not in kept:
+            device = tf.distribute.OneDeviceStrategy("/cpu:0")
+            kept[accumulation] = trained(prepared, device, tiny_bert, gradient_accumulation=accumulation)
+        return kept[accumulation]
+
+    return found
+
+
+def test_two_replicas_do_what_one_does(plain, prepared, tiny_bert, mirrored):
+    one = plain()
     assert one[0][-1] < one[0][0]
     assert_same(one, trained(prepared, mirrored, tiny_bert))
 
 
 @pytest.mark.parametrize("accumulation", [2, 4])
-def test_accumulation_does_what_one_batch_does(prepared, tiny_bert, accumulation):
-    device = tf.distribute.OneDeviceStrategy("/cpu:0")
-    one = trained(prepared, device, tiny_bert)
-    assert_same(one, trained(prepared, device, tiny_bert, gradient_accumulation=accumulation))
+def test_accumulation_does_what_one_batch_does(plain, accumulation):
+    assert_same(plain(), plain(accumulation))
 
 
 @pytest.mark.parametrize("training", [{}, {"gradient_accumulation": 2}, {"fused": NAMES}])
-def test_microbatches_side_by_side_do_what_one_batch_does(prepared, tiny_bert, training):
+def test_microbatches_side_by_side_do_what_one_batch_does(plain, prepared, tiny_bert, training):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
-    one = trained(prepared, device, tiny_bert)
-    assert_same(one, trained(prepared, device, tiny_bert, parallel_microbatches=2, **training))
+    assert_same(plain(), trained(prepared, device, tiny_bert, parallel_microbatches=2, **training))
 
 
-def test_accumulation_over_two_replicas_too(prepared, tiny_bert, mirrored):
-    one = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
-    assert_same(one, trained(prepared, mirrored, tiny_bert, gradient_accumulation=2))
+def test_accumulation_over_two_replicas_too(plain, prepared, tiny_bert, mirrored):
+    assert_same(plain(), trained(prepared, mirrored, tiny_bert, gradient_accumulation=2))
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_cheaper_forms_of_layers_do_what_those_of_keras_do(prepared, tiny_bert, accumulation):
+def test_cheaper_forms_of_layers_do_what_those_of_keras_do(plain, prepared, tiny_bert, accumulation):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
-    plain = trained(prepared, device, tiny_bert, gradient_accumulation=accumulation)
-    assert_same(plain, trained(prepared, device, tiny_bert, fused=NAMES, gradient_accumulation=accumulation))
+    cheaper = trained(prepared, device, tiny_bert, fused=NAMES, gradient_accumulation=accumulation)
+    assert_same(plain(accumulation), cheaper)
 
 
-def test_cheaper_forms_over_two_replicas_too(prepared, tiny_bert, mirrored):
-    plain = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert)
-    assert_same(plain, trained(prepared, mirrored, tiny_bert, fused=NAMES))
+def test_cheaper_forms_over_two_replicas_too(plain, prepared, tiny_bert, mirrored):
+    assert_same(plain(), trained(prepared, mirrored, tiny_bert, fused=NAMES))
 
 
 TOKEN_TARGETS = {
@@ -169,8 +182,8 @@ def test_weights_that_the_loss_does_not_use_stay(prepared, tiny_bert):
     np.testing.assert_array_equal(unused.bias.numpy(), before)
 
 
-def test_first_loss_is_the_weighted_mean_of_keras(prepared, tiny_bert):
-    losses, _ = trained(prepared, tf.distribute.OneDeviceStrategy("/cpu:0"), tiny_bert, steps=1)
+def test_first_loss_is_the_weighted_mean_of_keras(plain, prepared, tiny_bert):
+    losses, _ = plain()
     keras.utils.set_random_seed(1)
     model = create_task(config(), {"labels": ["a", "b", "c"]}).build(tiny_bert())
     rows = next(Epochs(prepared.lengths, 8, "bucket", 0).from_step(0))

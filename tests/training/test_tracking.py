@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from kerasft.config.schema import Config
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import Interrupted, Pruned, UserError
 from kerasft.training.actions.base import Training
 from kerasft.training.actions.tracking import flat, trackers
 
@@ -84,6 +84,9 @@ class Client:
     def log_metric(self, run, name, value, step):
         self.runs[run]["metrics"].append((name, value, step))
 
+    def set_tag(self, run, key, value):
+        self.runs[run][key] = value
+
     def set_terminated(self, run, status):
         self.runs[run]["status"] = status
 
@@ -109,6 +112,20 @@ def test_mlflow_is_told_the_config_the_curve_and_the_validations(tmp_path, monke
     before = len(run["metrics"])
     play(settings, tmp_path, range(1, 100), ValueError, chief=False)
     assert len(run["metrics"]) == before and run["status"] == "FINISHED"
+
+
+def test_a_trial_that_ends_early_is_pruned_and_not_failed(tmp_path, monkeypatch):
+    in_place(monkeypatch, "mlflow", MlflowClient=Client)
+    in_place(monkeypatch, "mlflow.entities", Param=lambda key, value: (key, value))
+    monkeypatch.setattr(Client, "runs", {})
+    play(config(name="mlflow", uri="folder"), tmp_path, range(1, 20), Pruned)
+    (run,) = Client.runs.values()
+    assert run["status"] == "KILLED" and run["kerasft.state"] == "pruned"
+    codes, run = [], SimpleNamespace(log=lambda figures, step: None, tags=("mine",))
+    run.finish = lambda exit_code: codes.append(exit_code)
+    in_place(monkeypatch, "wandb", init=lambda **keys: run, Settings=lambda **keys: keys)
+    play(config(name="wandb"), tmp_path, range(1, 20), Pruned)
+    assert run.tags == ("mine", "pruned") and codes == [0]
 
 
 def test_a_server_that_is_gone_later_does_not_end_a_run(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ A stream is told by its rows' classes and digests. What is given are indices of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -14,10 +14,11 @@ import numpy as np
 def reservoir(size: int, new: int, seed: int, *, kept: int = 0, seen: int = 0) -> list[int]:
     """`size` rows of a stream, each with the same probability size / (seen + new) (algorithm R, Vitter 1985).
 
-    The draw of the stream's row n is a function of (seed, n), so the stream may come in any number of parts.
+    The draw of the stream's row n is a function of (seed, n), so the stream may come in any number of parts. Where more
+    rows are kept than there is room for now, those that leave are drawn first, each as likely.
 
     Args:
-        size: rows that are kept at most, the same for all parts.
+        size: rows that are kept at most. Less than for a part before is fine; with more, rows of that part stay rarer.
         new: rows of this part.
         seed: of the draws.
         kept: rows that are kept of the parts before.
@@ -27,7 +28,7 @@ def reservoir(size: int, new: int, seed: int, *, kept: int = 0, seen: int = 0) -
         Indices of what is kept among the rows kept before, in the order in which they were given, and the new ones
         behind them; give rows back in this order with the next part.
     """
-    slots = list(range(kept))
+    slots = sorted(sorted(range(kept), key=lambda slot: _draw(seed, f"{seen} leaves {slot}"))[:size])
     for row in range(new):
         if len(slots) < size:
             slots.append(kept + row)
@@ -36,13 +37,14 @@ def reservoir(size: int, new: int, seed: int, *, kept: int = 0, seen: int = 0) -
     return slots
 
 
-def balanced(classes: Sequence[str], digests: Sequence[str], per_class: int, seed: int) -> list[int]:
+def balanced(classes: Sequence[Collection[str]], digests: Sequence[str], per_class: int, seed: int) -> list[int]:
     """At most `per_class` rows of each class, those whose digests hash lowest with the seed.
 
-    The order of the stream does not matter, and of a class that has more rows than are kept each is as likely.
+    The order of the stream does not matter, and of a class that has more rows than are kept each is as likely. A row
+    of several classes, such as types of entities, is kept for the first of them that has too few.
 
     Args:
-        classes: of each row.
+        classes: of each row; of a row without any nothing is kept.
         digests: of each row; see `kerasft.continual.memory.ridge.row_digest`.
         per_class: rows that are kept of a class.
         seed: of the draw.
@@ -53,9 +55,11 @@ def balanced(classes: Sequence[str], digests: Sequence[str], per_class: int, see
     ranked = sorted(range(len(classes)), key=lambda row: (_hash(seed, digests[row]), row))
     kept: dict[str, list[int]] = {}
     for row in ranked:
-        rows = kept.setdefault(classes[row], [])
-        if len(rows) < per_class:
-            rows.append(row)
+        for name in sorted(classes[row]):
+            rows = kept.setdefault(name, [])
+            if len(rows) < per_class:
+                rows.append(row)
+                break
     return sorted(row for rows in kept.values() for row in rows)
 
 
@@ -95,6 +99,6 @@ def _hash(seed: int, text: str) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
 
 
-def _draw(seed: int, number: int) -> int:
+def _draw(seed: int, name: int | str) -> int:
     """A whole number below 2**64, a function of both; the bias of its remainder by n is below n / 2**64."""
-    return _hash(seed, str(number))
+    return _hash(seed, str(name))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasft.atomic import write_bytes_atomically
-from kerasft.config.continual import AnalyticConfig
+from kerasft.config.continual import AnalyticConfig, PrototypesConfig
 from kerasft.continual.memory.ridge import RidgeSums
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.base import Method
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     import keras
 
     from kerasft.assembly import Start
-    from kerasft.continual.methods.analytic_objective import AnalyticObjective
+    from kerasft.continual.methods.analytic_objective import SumsObjective
     from kerasft.tasks.base import Task
     from kerasft.training.actions import Measured
     from kerasft.training.objectives.base import MakeObjective, Objective
 
-FILE = "analytic.npz"
+SumsT = TypeVar("SumsT", AnalyticConfig, PrototypesConfig)
 
 
-class Analytic(Method[AnalyticConfig]):
-    """The head is solved for from the sums of all rows so far. No step is trained, and no text is stored.
+class Sums(Method[SumsT]):
+    """What methods share whose head is computed from sums over the rows: no step is trained, and no text is stored.
 
     The result is that of all rows at once, whatever their order and their stages, up to rounding. The encoder is that
     of `model.preset`, or of the parent: it never changes, because the sums of another one would mean nothing.
@@ -41,44 +42,54 @@ class Analytic(Method[AnalyticConfig]):
         "training.ema": "there are no steps whose weights could be averaged; set it to null",
         "model.peft": "its encoder does not train; set it to null",
     }
-    solved: AnalyticObjective
+    file: str  # of the sums
+    solved: SumsObjective
 
     def changes(self) -> dict[str, Any]:
-        return {
-            "task.random_features": self.section.features if self.earlier is None else len(self.earlier.gram),
-            "model.trainable": "head",
-            "training.precision": "float32",  # the features must be those that the exported model computes
-        }
+        # float32: the features must be those that the exported model computes
+        return {"model.trainable": "head", "training.precision": "float32"}
 
     @functools.cached_property
     def earlier(self) -> RidgeSums | None:
         """The sums that the parent left, read once; None: it has none."""
-        file = self.situation.memory(FILE)
+        file = self.situation.memory(self.file)
         return None if file is None else RidgeSums.read(file)
 
     def start(self) -> Start | None:
-        return super().start() if self.situation.memory(FILE) else None  # the head of another method has no features
+        return (
+            super().start() if self.situation.memory(self.file) else None
+        )  # the head of another method has other features
 
     def objective(self) -> MakeObjective:
-        situation, sums = self.situation, self.earlier
-        if situation.parent is not None and sums is None:
-            if situation.parent_train is None:
+        situation, sums, name = self.situation, self.earlier, self.section.method
+        if self.forgets:
+            assert situation.parent is not None  # there is nothing to forget without one
+            if sums is None:
                 raise UserError(
-                    f"{situation.parent.folder} was not trained by method analytic, and the rows that it learnt can't "
-                    "be read again: bring the files of its config.yaml back, or name another continual.method"
+                    f"{situation.parent.folder}: --forget is exact for runs of method {name}, and it has no sums of "
+                    "its rows; train again without these rows"
                 )
+            sums.check_learnt(self.digests())  # before a run is begun
+        elif situation.parent is not None and sums is None and situation.parent_train is None:
+            raise UserError(
+                f"{situation.parent.folder} was not trained by method {name}, and the rows that it learnt can't "
+                "be read again: bring the files of its config.yaml back, or name another continual.method"
+            )
 
         def make(model: keras.Model, task: Task) -> Objective:
-            from kerasft.continual.methods.analytic_objective import AnalyticObjective
-
-            self.solved = AnalyticObjective(model, task, sums, self.section.ridge, self.digests())
+            self.solved = self.solver(model, task)
+            self.solved.forgets = self.forgets
             return self.solved
 
         return make
 
+    @abc.abstractmethod
+    def solver(self, model: keras.Model, task: Task) -> SumsObjective:
+        """The objective, of the rows of the stage and the sums before them."""
+
     def train(self) -> Table:
         situation = self.situation
-        if situation.parent is not None and situation.memory(FILE) is None and situation.parent_train is not None:
+        if situation.parent is not None and situation.memory(self.file) is None and situation.parent_train is not None:
             return joined([situation.parent_train, situation.train])
         return situation.train
 
@@ -87,25 +98,25 @@ class Analytic(Method[AnalyticConfig]):
         return self.situation.digests(self.train())
 
     def keep(self, measured: Measured, folder: Path) -> None:
-        write_bytes_atomically(folder / FILE, self.solved.sums.to_bytes())
+        write_bytes_atomically(folder / self.file, self.solved.sums.to_bytes())
+
+
+class Analytic(Sums[AnalyticConfig]):
+    """The head is solved for from the sums of products of random features."""
+
+    file = "analytic.npz"
+
+    def changes(self) -> dict[str, Any]:
+        features = self.section.features if self.earlier is None else len(self.earlier.gram)
+        return super().changes() | {"task.random_features": features}
+
+    def solver(self, model: keras.Model, task: Task) -> SumsObjective:
+        from kerasft.continual.methods.analytic_objective import AnalyticObjective
+
+        return AnalyticObjective(model, task, self.earlier, self.digests(), ridge=self.section.ridge)
 
 
 class Unlearning(Analytic):
-    """The stage's rows are subtracted from the sums: the head is that of the other rows alone, up to rounding."""
+    """The stage's rows are forgotten."""
 
-    def objective(self) -> MakeObjective:
-        make, sums = super().objective(), self.earlier
-        if sums is None:
-            assert self.situation.parent is not None  # there is nothing to forget without one
-            raise UserError(
-                f"{self.situation.parent.folder}: --forget is exact for runs of method analytic, and it has no sums of "
-                "its rows; train again without these rows"
-            )
-        sums.check_learnt(self.digests())  # before a run is begun
-
-        def forgetting(model: keras.Model, task: Task) -> Objective:
-            make(model, task)
-            self.solved.forgets = True
-            return self.solved
-
-        return forgetting
+    forgets = True

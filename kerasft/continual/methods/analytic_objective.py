@@ -1,7 +1,8 @@
-"""The graph and the solve of method analytic."""
+"""The graphs and the solves of methods analytic and prototypes."""
 
 from __future__ import annotations
 
+import abc
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,35 +22,41 @@ from kerasft.training.objectives.base import Objective
 LARGEST = 1e4  # of the factor that turns scores into logits: beyond it probabilities are 0 and 1 anyway
 
 
-class AnalyticObjective(Objective):
-    """Squared distance between a text's scores and its one-hot class, and ridge; minimised by one solve.
+class SumsObjective(Objective, abc.ABC):
+    """A head whose columns are computed from sums over the rows, by one solve.
 
-    The scores of ridge regression are near 0 and 1, and softmax of them nearly even. So they are multiplied by the one
-    factor that gives the validation split the smallest log loss, which changes no answer.
+    Its scores are near 0 and 1, and softmax of them nearly even. So they are multiplied by the one factor that gives
+    the validation split the smallest log loss, which changes no answer.
 
     Args:
-        model: a text classifier with random features.
+        model: a text classifier.
         task: of the stage; its labels are those of the model.
         sums: of the rows of earlier stages; None: there were none. They are left as they are.
-        ridge: see `RidgeSums.solve`.
         digests: of the rows of the training split.
 
     Attributes:
         sums: with those of the training split, once solved.
         forgets: whether the rows of the training split are subtracted instead.
+        vectors: the model up to what features are made of.
+        width: of the features.
     """
 
     forgets = False
+    vectors: keras.Model
+    width: int
 
-    def __init__(
-        self, model: keras.Model, task: Task, sums: RidgeSums | None, ridge: float, digests: Sequence[str] = ()
-    ):
+    def __init__(self, model: keras.Model, task: Task, sums: RidgeSums | None, digests: Sequence[str] = ()):
         super().__init__(model, task)
-        self.before, self.ridge, self.digests = sums, ridge, list(digests)
-        layer = model.get_layer(RANDOM_FEATURES)
-        self.vectors = keras.Model(model.input, layer.input)
-        self.kernel = keras.ops.convert_to_numpy(layer.kernel)  # (hidden, M) float32
+        self.before, self.digests = sums, list(digests)
         self.head = model.get_layer(HEAD)
+
+    @abc.abstractmethod
+    def features(self, vectors: np.ndarray) -> np.ndarray:
+        """(rows, hidden) -> (rows, width) float32."""
+
+    @abc.abstractmethod
+    def weights(self, sums: RidgeSums) -> np.ndarray:
+        """(width, classes)"""
 
     def solve(self, train: Prepared, validation: Prepared, strategy: tf.distribute.Strategy) -> bool:
         size = self.task.config.training.evaluation_batch_size
@@ -59,7 +66,7 @@ class AnalyticObjective(Objective):
             rows = slice(start, start + len(features))
             (sums.remove if self.forgets else sums.add)(features, train.targets[rows], self.digests[rows])
         self.sums = sums
-        weights = sums.solve(self.ridge)  # (M, C)
+        weights = self.weights(sums)
         held_out = np.concatenate([features @ weights for _, features in self._parts(vectors_of(validation))])
         factor = fitted_factor(held_out, validation.targets)
         self.head.kernel.assign((weights * factor).astype(np.float32))
@@ -69,7 +76,7 @@ class AnalyticObjective(Objective):
     def _begin(self) -> RidgeSums:
         labels, encoder = self.task.state["labels"], self._encoder()
         if self.before is None:
-            sums = RidgeSums.empty(encoder, self.kernel.shape[1])
+            sums = RidgeSums.empty(encoder, self.width)
         elif self.before.encoder != encoder:
             raise UserError(
                 "model.preset: the sums of the earlier stages are of another encoder, and would mean nothing; keep "
@@ -83,7 +90,7 @@ class AnalyticObjective(Objective):
     def _encoder(self) -> str:
         """Digest of all that makes features of a text's tokens."""
         config, digest = self.task.config, hashlib.sha256()
-        digest.update(f"{config.model.max_length} {self.model.get_layer(RANDOM_FEATURES).units}".encode())
+        digest.update(f"{config.model.max_length} {self.width}".encode())
         own = {id(variable) for variable in self.head.weights}
         for variable in self.model.weights:
             if id(variable) not in own:
@@ -91,13 +98,58 @@ class AnalyticObjective(Objective):
         return digest.hexdigest()
 
     def _parts(self, vectors: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """(rows, hidden) -> the first row of each part of them, and its (part, M) float32 features."""
+        """(rows, hidden) -> the first row of each part of them, and its (part, width) float32 features."""
         for start in range(0, len(vectors), ROWS_AT_ONCE):
-            yield start, np.maximum(vectors[start : start + ROWS_AT_ONCE] @ self.kernel, 0.0)
+            yield start, self.features(vectors[start : start + ROWS_AT_ONCE])
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """The task's own, for the step that is traced and never run."""
         return self.task.loss_sum(targets, self.logits(inputs), weights)
+
+
+class AnalyticObjective(SumsObjective):
+    """Squared distance between a text's scores and its one-hot class, and ridge: see `RidgeSums.solve`.
+
+    Args:
+        model: with random features.
+        task, sums, digests: see `SumsObjective`.
+        ridge: see `RidgeSums.solve`.
+    """
+
+    def __init__(
+        self, model: keras.Model, task: Task, sums: RidgeSums | None, digests: Sequence[str] = (), *, ridge: float
+    ):
+        super().__init__(model, task, sums, digests)
+        layer = model.get_layer(RANDOM_FEATURES)
+        self.ridge, self.width = ridge, layer.units
+        self.vectors = keras.Model(model.input, layer.input)
+        self.kernel = keras.ops.convert_to_numpy(layer.kernel)  # (hidden, width) float32
+
+    def features(self, vectors: np.ndarray) -> np.ndarray:
+        return np.maximum(vectors @ self.kernel, 0.0)
+
+    def weights(self, sums: RidgeSums) -> np.ndarray:
+        return sums.solve(self.ridge)
+
+
+class PrototypesObjective(SumsObjective):
+    """The direction of the mean of each class's unit vectors."""
+
+    def __init__(self, model: keras.Model, task: Task, sums: RidgeSums | None, digests: Sequence[str] = ()):
+        super().__init__(model, task, sums, digests)
+        self.vectors = keras.Model(model.input, self.head.input)
+        self.width = int(self.head.input.shape[-1])
+
+    def features(self, vectors: np.ndarray) -> np.ndarray:
+        return _units(vectors)
+
+    def weights(self, sums: RidgeSums) -> np.ndarray:
+        return _units(sums.products.T).T
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def fitted_factor(scores: np.ndarray, targets: np.ndarray) -> float:

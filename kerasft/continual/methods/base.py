@@ -81,10 +81,12 @@ class Method(abc.ABC, Generic[SectionT]):
 
     Attributes:
         goes_on: whether the stage starts from its parent's weights.
+        forgets: whether the stage's rows are forgotten instead of learnt.
         refused: keys of a config that it can't go with -> why, with the fix. null, false and 0 are always fine.
     """
 
     goes_on = True
+    forgets = False
     refused: Mapping[str, str] = {}
 
     def __init__(self, section: SectionT, situation: Situation):

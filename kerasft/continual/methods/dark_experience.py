@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from kerasft.config.continual import DarkExperienceConfig
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.kept_rows import FILE, KeptRows, drawn
 from kerasft.data.tables.table import Table
+from kerasft.json_lines import read_json_lines
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +65,7 @@ class DarkExperience(KeptRows[DarkExperienceConfig]):
         file = self.situation.memory(FILE)
         if file is None:
             return self._logits_of_parent()
-        stored = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        stored = read_json_lines(file)
         return [line["logits"] for line in stored] if "logits" in stored[0] else self._logits_of_parent()
 
     def _logits_of_parent(self) -> list[list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -77,6 +78,25 @@ class MarkedText:
         text = "".join([*parts, self.text[at:]])
         return MarkedText(text, spans, tuple(word for word in words if word[0] < word[1]))
 
+    def rewritten(self, edits: Sequence[Edit]) -> MarkedText | None:
+        """The text after edits that know nothing of its spans: what takes the place of a part of one belongs to it.
+
+        Returns:
+            None where an edit leaves nothing of a span, or gives two typed spans that were apart a common character.
+        """
+        spans = tuple(_widened(span, edits) for span in self.spans)
+        for one, other in itertools.combinations(range(len(spans)), 2):
+            if (
+                spans[one].kind
+                and _overlap(spans[one], spans[other])
+                and not _overlap(*(self.spans[i] for i in (one, other)))
+            ):
+                return None
+        try:
+            return MarkedText(self.text, spans, self.words).edited(edits)
+        except ValueError:
+            return None
+
     def _check(self, edits: Sequence[Edit]) -> None:
         before = 0
         for edit in edits:
@@ -85,6 +105,17 @@ class MarkedText:
             before = edit.end
             if any(edit.start < border < edit.end for span in self.spans for border in span[:2]):
                 raise ValueError(f"{edit} crosses the border of a span")
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _widened(span: Span, edits: Sequence[Edit]) -> Span:
+    """A span with the whole of each edit that a part of it lies in."""
+    touching = [edit for edit in edits if edit.start < span.end and span.start < edit.end]
+    start = min([span.start, *(edit.start for edit in touching)])
+    return Span(start, max([span.end, *(edit.end for edit in touching)]), span.kind)
 
 
 def _moved(edits: Sequence[Edit], start: int, end: int) -> Bounds:

@@ -13,6 +13,7 @@ from kerasft.config.schema import Config
 from kerasft.data.quality.folding import row_keys
 
 if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here; tables call this folder
+    from kerasft.data.sources.decoding import Decoding
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
@@ -146,6 +147,7 @@ class Inspected:
         tables: the splits.
         broken: rows that are not in them.
         assumed: split -> a line for each thing that was guessed while it was read, such as the encoding.
+        decodings: split -> how its text files are written.
     """
 
     def __init__(
@@ -155,8 +157,10 @@ class Inspected:
         tables: Mapping[str, Table],
         broken: Sequence[BrokenRow] = (),
         assumed: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+        decodings: Mapping[str, Decoding] = types.MappingProxyType({}),
     ):
         self.config, self.task, self.broken, self.assumed = config, task, broken, assumed
+        self.decodings = decodings
         self.splits = {name: SplitRows(name, table, task) for name, table in tables.items()}
 
     def __iter__(self) -> Iterator[SplitRows]:

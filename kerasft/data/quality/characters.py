@@ -44,6 +44,5 @@ class Characters(Check):
                 matches = [row for row, texts in enumerate(rows.texts) if any(map(pattern.search, texts))]
                 if matches:
                     if kind in REPAIRED and rows.name == "train":
-                        action = "drop" if data.task.places_in_texts else "fix"
-                        fix = f"{fix}; or {clean_line(rows, 'normalise', action)}"
+                        fix = f"{fix}; or {clean_line(rows, 'normalise', 'fix')}"
                     yield self.finding(kind, rows, matches, what, fix)

@@ -7,7 +7,9 @@ Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +19,10 @@ GRAM = 4  # characters
 BANDS, ROWS = 16, 5
 MOST_ALIKE = 64  # texts with the same value in a band that are compared each with each;
 FEW_BEHIND = 2  # where there are more, as of a template, each is compared with its neighbours
-CHUNK_GRAMS = 1 << 20
+CHUNK_GRAMS = 1 << 20  # at most 2 ** 18 texts
+HASH_BITS = 44
 CHUNK_PAIRS = 1 << 15
+THREADS = 2  # NumPy lets others run while it computes
 SEED = 20261129  # of the hash functions: the same pairs are found in every run
 
 
@@ -40,7 +44,7 @@ class Grams(NamedTuple):
 
     Attributes:
         starts: (texts + 1,) where those of a text begin in `hashes`.
-        hashes: (grams,) uint64, ascending within a text.
+        hashes: (grams,) uint64 of HASH_BITS bits, ascending within a text.
     """
 
     starts: np.ndarray
@@ -76,17 +80,17 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
 
 def grams_of(texts: Sequence[str]) -> Grams:
     """The 4-grams of each text; a shorter text is one gram by itself."""
-    counts, hashes, at = [np.zeros(1, np.int64)], [], 0
-    while at < len(texts):
-        stop, size = at, 0
-        while stop < len(texts) and size < CHUNK_GRAMS:
-            size += max(GRAM, len(texts[stop]))
-            stop += 1
-        count, gram_hashes = _chunk(texts[at:stop])
-        counts.append(count)
-        hashes.append(gram_hashes)
-        at = stop
-    return Grams(np.cumsum(np.concatenate(counts)), np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
+    sizes = [max(GRAM, len(text)) for text in texts]
+    ends = np.searchsorted(np.cumsum(sizes), np.arange(CHUNK_GRAMS, sum(sizes) + CHUNK_GRAMS, CHUNK_GRAMS), "left") + 1
+    borders = np.unique(np.concatenate([[0], np.minimum(ends, len(texts))])).tolist()
+    counts = [np.zeros(1, np.int64)]
+    hashes, filled = np.empty(sum(sizes), np.uint64), 0  # more than are needed: what is not filled takes no memory
+    with ThreadPoolExecutor(THREADS) as pool:
+        for count, made in pool.map(lambda bounds: _chunk(texts[slice(*bounds)]), itertools.pairwise(borders)):
+            counts.append(count)
+            hashes[filled : filled + len(made)] = made
+            filled += len(made)
+    return Grams(np.cumsum(np.concatenate(counts)), hashes[:filled])
 
 
 def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -100,12 +104,15 @@ def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     hashes = np.zeros(len(positions), np.uint64)
     for step in range(GRAM):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[positions + step]
-    hashes = _mixed(hashes)
-    order = np.lexsort((hashes, owners))
-    hashes, owners = hashes[order], owners[order]
-    new = np.ones(len(hashes), bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    return np.bincount(owners[new], minlength=len(padded)), hashes[new]
+    # The text in the high bits, so that one sort of plain numbers orders the grams within each; 44 bits of a hash are
+    # enough to tell the grams of two texts apart.
+    keys = (owners.astype(np.uint64) << np.uint64(HASH_BITS)) | (_mixed(hashes) >> np.uint64(64 - HASH_BITS))
+    keys.sort()
+    new = np.ones(len(keys), bool)
+    new[1:] = keys[1:] != keys[:-1]
+    keys = keys[new]
+    counts = np.bincount((keys >> np.uint64(HASH_BITS)).astype(np.int64), minlength=len(padded))
+    return counts, keys & np.uint64((1 << HASH_BITS) - 1)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
@@ -121,16 +128,22 @@ def _bands(grams: Grams) -> np.ndarray:
     random = np.random.default_rng(SEED)
     odd = random.integers(0, 2**63, (BANDS, ROWS), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     bands = np.zeros((BANDS, texts), np.uint64)
-    at = 0
-    while at < texts:
-        stop = max(at + 1, int(np.searchsorted(grams.starts, grams.starts[at] + CHUNK_GRAMS, "right")) - 1)
+
+    def fill(at: int, stop: int) -> None:
         hashes = grams.hashes[grams.starts[at] : grams.starts[stop]]
         starts = grams.starts[at:stop] - grams.starts[at]
         for band in range(BANDS):
             for row in range(ROWS):
                 least = np.minimum.reduceat(hashes * odd[band, row], starts)  # (texts of the chunk,)
                 bands[band, at:stop] = bands[band, at:stop] * np.uint64(0x9E3779B97F4A7C15) + _mixed(least)
-        at = stop
+
+    borders = [0]
+    while borders[-1] < texts:
+        at = borders[-1]
+        stop = int(np.searchsorted(grams.starts, grams.starts[at] + CHUNK_GRAMS, "right")) - 1
+        borders.append(max(at + 1, stop))
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(fill, borders[:-1], borders[1:]))
     return bands
 
 

@@ -68,8 +68,7 @@ class PersonalData(Check):
                     if any(kind.right(match.group()) for text in texts for match in kind.pattern.finditer(text))
                 ]
                 if matches:
-                    action = "drop" if data.task.places_in_texts else "mask"
-                    yield self.finding(name, rows, matches, kind.what, clean_line(rows, "redact", action))
+                    yield self.finding(name, rows, matches, kind.what, clean_line(rows, "redact", "mask"))
 
 
 def luhn(text: str) -> bool:

@@ -6,6 +6,7 @@ from kerasft.data.quality.base import Check
 from kerasft.data.quality.blanks import Blanks
 from kerasft.data.quality.broken import Assumed, BrokenRows
 from kerasft.data.quality.characters import Characters
+from kerasft.data.quality.encoded import Encodings
 from kerasft.data.quality.labels import Labels
 from kerasft.data.quality.languages import LanguagesOfTexts
 from kerasft.data.quality.likeness import Likeness
@@ -17,6 +18,7 @@ from kerasft.data.quality.sizes import Sizes
 CHECKS: tuple[type[Check], ...] = (
     Sizes,
     Assumed,
+    Encodings,
     BrokenRows,
     Blanks,
     Characters,

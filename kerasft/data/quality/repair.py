@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.util
+import itertools
+import re
 from collections.abc import Callable
 
 from kerasft.errors import UserError
@@ -49,3 +52,23 @@ def _fixer() -> Callable[[str], str]:
         explain=False,
     )
     return lambda text: ftfy.fix_text(text, config)
+
+
+def differences(before: str, after: str) -> list[tuple[int, int, str]]:
+    """(start, end, new) of each stretch of a text that another one has something else for, in order, none touching.
+
+    Words are compared first and then the characters of those that differ, so that a long text takes milliseconds.
+    """
+    if before == after:
+        return []
+    old, new = (re.findall(r"\s+|\S+", text) for text in (before, after))
+    result: list[tuple[int, int, str]] = []
+    at = [0, *itertools.accumulate(map(len, old))]
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        one, other = "".join(old[a:b]), "".join(new[c:d])
+        for inner, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+            if inner != "equal":
+                result.append((at[a] + i, at[a] + j, other[k:m]))
+    return result

@@ -43,7 +43,7 @@ def read_parquet(stream: io.BufferedReader, name: str, reading: Reading) -> Iter
         file = pq.ParquetFile(stream, read_dictionary=strings)
         _check_groups(file, name, reading)
         for batch in file.iter_batches(batch_size=ROWS):
-            for part in _parts(batch, number, name, reading):
+            for part in parts(batch, number, name, reading):
                 for values in part.to_pylist():
                     number += 1
                     yield values, f"{name}:{number}"
@@ -68,7 +68,7 @@ def _check_groups(file, name: str, reading: Reading) -> None:
         first += group.num_rows
 
 
-def _parts(batch: pa.RecordBatch, before: int, name: str, reading: Reading) -> Iterator[pa.RecordBatch]:
+def parts(batch: pa.RecordBatch, before: int, name: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """A batch in parts of at most `max_row_bytes`, each at least a row."""
     ends = np.cumsum(_row_sizes(batch))
     start, bytes_before = 0, 0

@@ -6,7 +6,16 @@ import io
 import os
 from collections.abc import Callable, Iterator
 
-from kerasft.data.sources import conll_rows, delimited, json_rows, parquet_rows, squad_rows, text_rows, workbook_rows
+from kerasft.data.sources import (
+    arrow_rows,
+    conll_rows,
+    delimited,
+    json_rows,
+    parquet_rows,
+    squad_rows,
+    text_rows,
+    workbook_rows,
+)
 from kerasft.data.sources.files import is_folder, open_bytes
 from kerasft.data.sources.reading import Reading, Row
 from kerasft.data.sources.signatures import refuse_ending
@@ -29,6 +38,8 @@ ENDINGS = {
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
     ".txt": "txt",
 }
 _TEXT: dict[str, Callable[[io.BufferedReader, str, Reading], Iterator[Row]]] = {
@@ -44,6 +55,7 @@ _TEXT: dict[str, Callable[[io.BufferedReader, str, Reading], Iterator[Row]]] = {
 }
 _BINARY: dict[str, Callable[[io.BufferedReader, str, Reading], Iterator[Row]]] = {
     "parquet": parquet_rows.read_parquet,
+    "arrow": arrow_rows.read_arrow,
     "xlsx": workbook_rows.read_workbook,
 }
 STREAMED = (*_TEXT, *_BINARY)  # formats of one file

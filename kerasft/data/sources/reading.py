@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasft.config.data import DataConfig
+from kerasft.data.sources.decoding import Decoding
 from kerasft.errors import UserError
 from kerasft.printable import printable
 
@@ -30,6 +31,7 @@ class Reading:
         max_row_bytes: of a row; a longer one is refused.
         columns: names that the config reads; they settle what an object of JSON is.
         remark: gets one line for each guess.
+        decoding: notes how files are written, and lets lines pass that are not UTF-8; None: they are errors.
     """
 
     encoding: str = _DEFAULTS["encoding"].default
@@ -38,9 +40,12 @@ class Reading:
     max_row_bytes: int = _DEFAULTS["max_row_bytes"].default
     columns: frozenset[str] = frozenset()
     remark: Callable[[str], None] = _to_stderr
+    decoding: Decoding | None = None
 
     @classmethod
-    def of(cls, data: DataConfig, remark: Callable[[str], None] | None = None) -> Reading:
+    def of(
+        cls, data: DataConfig, remark: Callable[[str], None] | None = None, decoding: Decoding | None = None
+    ) -> Reading:
         """As a config says; remark=None: to stderr."""
         return cls(
             data.encoding,
@@ -49,6 +54,7 @@ class Reading:
             data.max_row_bytes,
             frozenset(data.columns.values()),
             remark or _to_stderr,
+            decoding,
         )
 
     def check_size(self, size: int, where: str) -> None:

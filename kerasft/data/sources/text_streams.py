@@ -41,6 +41,8 @@ def as_text(stream: io.BufferedReader, name: str, reading: Reading, format: str)
         encoding = guess_encoding(start) or "utf-8"
         if not is_utf8(encoding):
             reading.remark(f"{name}: read as {encoding.upper()}, by its first bytes (data.encoding names another)")
+    if reading.decoding is not None:
+        reading.decoding.encodings["utf-8" if is_utf8(encoding) else encoding] += 1
     if not is_utf8(encoding):
         stream = io.BufferedReader(Transcoded(stream, encoding, name), BUFFER_BYTES)
         start = stream.peek(BUFFER_BYTES)
@@ -63,13 +65,20 @@ def read_lines(stream: io.BufferedReader, name: str, reading: Reading) -> Iterat
             raise reading.too_large(f"{name}:{number}")
         if number == 1:
             line = line.removeprefix(UTF8_BOM)
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise not_utf8(f"{name}:{number}", error) from error
+        if reading.decoding is not None and number > 1:  # a first line may be the names of columns
+            text = reading.decoding.decode(line, name, number)
+        else:
+            text = _decoded(line, f"{name}:{number}")
         if "\0" in text:
             raise zero_byte(f"{name}:{number}")
         yield text
+
+
+def _decoded(line: bytes, where: str) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise not_utf8(where, error) from error
 
 
 def read_whole(stream: io.BufferedReader, name: str, reading: Reading) -> str:

@@ -25,11 +25,9 @@ class Cleaning(Stage):
     Attributes:
         name: the key.
         what: these rows, in words that follow their number.
-        rewrites: values of the key that change texts.
     """
 
     what: str
-    rewrites: tuple[str, ...] = ()
 
     def applies(self, config: Config) -> bool:
         return config.data.clean is not None and self.action(config) is not None
@@ -56,38 +54,22 @@ class Cleaning(Stage):
             )
         if action == "keep":
             return Staged(tables, counts=counts, remarks=(f"data.clean.{self.name}: {summary}; they stay",))
-        if action in self.rewrites:
-            return self._rewritten(tables, list(rows), task, counts, summary)
-        if len(rows) == len(train):
-            raise UserError(f"data.clean.{self.name}: {action} leaves no row of train; set it to keep")
+        if (staged := self.changed(rows, tables, config, task, summary)) is not None:
+            return staged
+        self.check_left(len(rows), len(train))
         rest = np.setdiff1d(np.arange(len(train)), np.fromiter(rows, np.int64))
         changes = tuple(Change("train", *change) for change in zip(wheres, [self.name] * len(rows), rows.values()))
         remark = f"data.clean.{self.name}: {summary}; they are dropped"
         return Staged({**tables, "train": train.select(rest)}, changes, counts, (remark,))
 
-    def _rewritten(self, tables: Tables, rows: list[int], task: Task, counts: dict, summary: str) -> Staged:
-        """The texts of some rows of train in another form."""
-        train, after, changes = tables["train"], {}, []
-        for number, row in zip(rows, train.rows(rows)):
-            texts = {name: self.rewrite(row[name]) for name in task.texts}
-            after[number] = {**row, **{name: text for name, (text, _) in texts.items()}}
-            what = "; ".join(what for _, what in texts.values() if what)
-            changes.append(Change("train", row["where"], self.name, what=what))
-        remark = f"data.clean.{self.name}: {summary}; they are changed"
-        return Staged({**tables, "train": train.replace(after)}, tuple(changes), counts, (remark,))
+    def changed(self, rows: RowReasons, tables: Tables, config: Config, task: Task, summary: str) -> Staged | None:
+        """The rows in another form, where the config asks for that and not for their removal."""
+        return None
 
-    def rewrite(self, text: str) -> tuple[str, str]:
-        """A text in its other form, and what was done to it; "" where nothing was."""
-        raise NotImplementedError(f"data.clean.{self.name} changes no texts")
-
-    def check_rewriting(self, config: Config, task: Task) -> None:
-        """Raises UserError where texts would be changed that places are counted in."""
-        action = self.action(config)
-        if action in self.rewrites and task.places_in_texts:
-            raise UserError(
-                f"data.clean.{self.name}: {action} changes texts, in which {config.task.name} has places; "
-                "set it to drop"
-            )
+    def check_left(self, gone: int, rows: int) -> None:
+        """Raises UserError where no row of train would be left."""
+        if gone == rows:
+            raise UserError(f"data.clean.{self.name}: no row of train would be left; set it to keep")
 
     def _others(self) -> str:
         form = CleanConfig.model_json_schema()["properties"][self.name]

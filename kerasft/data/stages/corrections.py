@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasft.config.schema import Config
 from kerasft.data.quality.folding import text_key
 from kerasft.data.stages.base import Change, Stage, Staged, Tables
-from kerasft.data.stages.cleaning import Cleaning
 from kerasft.data.stages.normalise import Normalise
 from kerasft.data.stages.redact import Redact
+from kerasft.data.stages.rewriting import Rewriting
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 
@@ -65,26 +66,26 @@ class Corrections(Stage):
         corrections = read_corrections(Path(settings.file), settings.column)
         splits = ["train", *(["validation"] if isinstance(config.data.validation, float) else [])]
         splits = [split for split in splits if split in tables]
-        found = _Rows(tables, task, _rewriting(config))
+        rewriting = _rewriting(config)
+        found = _Rows(tables, task, rewriting)
         missing_is_fine = config.data.limit is not None or config.data.shots is not None
-        wanted: dict[str, dict[int, Correction]] = {split: {} for split in splits}
+        wanted: dict[str, dict[int, tuple[Correction, bool]]] = {split: {} for split in splits}
         left = Counter()
         for correction in corrections:
             place = found.find(correction, missing_is_fine)
-            if place is None or place[0] not in wanted:
-                left["not in the sample" if place is None else f"of {place[0]}"] += 1
+            if place is None or place.split not in wanted:
+                left["not in the sample" if place is None else f"of {place.split}"] += 1
                 continue
-            split, row = place
-            before = wanted[split].get(row)
+            before, _ = wanted[place.split].get(place.row, (None, False))
             if before is not None and before.answer != correction.answer:
                 raise UserError(
                     f"{correction.place}: says {quoted(correction.answer)} of the row at {correction.where}, and "
                     f"{before.place} {quoted(before.answer)}; keep one of them"
                 )
-            wanted[split][row] = correction
+            wanted[place.split][place.row] = correction, place.rewritten and task.places_in_texts
         after, changes = dict(tables), []
         for split, rows in wanted.items():
-            after[split], changed = _corrected(tables[split], rows, split, task)
+            after[split], changed = _corrected(tables[split], rows, split, task, rewriting)
             changes.extend(changed)
         counts = {self.name: {"action": settings.column, "rows": len(changes)}}
         return Staged(after, tuple(changes), counts, (_remark(settings.column, corrections, changes, left),))
@@ -130,34 +131,54 @@ def _key(text: str) -> bytes:
     return text_key([" ".join(text.split())], str)
 
 
-def _rewriting(config: Config) -> list[Cleaning]:
+def _rewriting(config: Config) -> list[Rewriting]:
     """The keys of `data.clean` that change texts, in their order: an audit of the same config shows what they wrote."""
-    stages = [stage for stage in (Normalise(), Redact()) if stage.applies(config)]
-    return [stage for stage in stages if stage.action(config) in stage.rewrites]
+    return [stage for stage in (Normalise(), Redact()) if stage.asked(config)]
 
 
-def _rewritten(texts: Sequence[str], stages: Sequence[Cleaning]) -> list[str]:
-    result = list(texts)
+def _rewritten(row: dict[str, Any], stages: Sequence[Rewriting], task: Task) -> dict[str, Any] | None:
+    """A row as `data.clean` writes it; None where it takes the row out."""
     for stage in stages:
-        result = [stage.rewrite(text)[0] for text in result]
-    return result
+        form = stage.rewritten(row, task)
+        if form is None:
+            return None
+        row = form[0]
+    return row
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A row that a correction may be about, and whether it shows the row as `data.clean` writes it."""
+
+    split: str
+    row: int
+    rewritten: bool
 
 
 class _Rows:
     """Rows of all splits by their places and by their texts, as they are and as `data.clean` writes them."""
 
-    def __init__(self, tables: Tables, task: Task, rewriting: Sequence[Cleaning]):
-        self.by_where: dict[tuple[str, bytes], list[tuple[str, int]]] = {}
-        self.by_text: dict[bytes, list[tuple[str, int]]] = {}
+    def __init__(self, tables: Tables, task: Task, rewriting: Sequence[Rewriting]):
+        self.by_where: dict[tuple[str, bytes], list[_Place]] = {}
+        self.by_text: dict[bytes, list[_Place]] = {}
         for split, table in tables.items():
-            texts = zip(*map(table.column, task.source_texts))
-            for row, (where, each) in enumerate(zip(table.column("where"), texts)):
-                for key in {_key("\n".join(form)) for form in (each, _rewritten(each, rewriting))}:
-                    self.by_where.setdefault((where, key), []).append((split, row))
-                    self.by_text.setdefault(key, []).append((split, row))
+            names = table.schema.names if rewriting else [*task.source_texts, "where"]
+            batches = (zip(*batch.values()) for batch in table.batches(4096, names))
+            for number, values in enumerate(itertools.chain.from_iterable(batches)):
+                row = dict(zip(names, values))
+                self._add(_Place(split, number, False), row, task)
+                other = _rewritten(row, rewriting, task)
+                if other is not None and any(other[name] != row[name] for name in task.source_texts):
+                    self._add(_Place(split, number, True), other, task)
 
-    def find(self, correction: Correction, missing_is_fine: bool) -> tuple[str, int] | None:
-        """The split and number of the row that a correction is about; None: it is not there, which may be."""
+    def _add(self, place: _Place, row: dict[str, Any], task: Task) -> None:
+        key = _key("\n".join(row[name] for name in task.source_texts))
+        for places in (self.by_where.setdefault((row["where"], key), []), self.by_text.setdefault(key, [])):
+            if (place.split, place.row) not in [(other.split, other.row) for other in places]:
+                places.append(place)
+
+    def find(self, correction: Correction, missing_is_fine: bool) -> _Place | None:
+        """The row that a correction is about; None: it is not there, which may be."""
         rows = self.by_where.get((correction.where, correction.key)) or self.by_text.get(correction.key, [])
         if len(rows) == 1:
             return rows[0]
@@ -170,11 +191,24 @@ class _Rows:
         )
 
 
-def _corrected(table: Table, corrections: dict[int, Correction], split: str, task: Task) -> tuple[Table, list[Change]]:
-    """The table with its corrected rows in place, and what was changed."""
+def _corrected(
+    table: Table,
+    corrections: dict[int, tuple[Correction, bool]],
+    split: str,
+    task: Task,
+    rewriting: Sequence[Rewriting],
+) -> tuple[Table, list[Change]]:
+    """The table with its corrected rows in place, and what was changed.
+
+    A correction whose places count in the text that `data.clean` writes gives the row that text now.
+    """
     rows, changes = {}, []
     for number, row in zip(corrections, table.rows(list(corrections))):
-        correction, before = corrections[number], task.write_answer(row)
+        correction, moved = corrections[number]
+        if moved:
+            row = _rewritten(row, rewriting, task)
+            assert row is not None  # it was found by this form
+        before = task.write_answer(row)
         try:
             new = {**row, **task.read_answer(correction.answer, row)}
         except BadRow as error:

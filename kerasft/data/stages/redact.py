@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from kerasft.config.schema import Config
+from kerasft.data.augmentation.marked_text import Edit
 from kerasft.data.quality.personal import KINDS, personal_spans
-from kerasft.data.stages.base import Tables
-from kerasft.data.stages.cleaning import Cleaning, RowReasons
-
-if TYPE_CHECKING:
-    from kerasft.tasks.base import Task
+from kerasft.data.stages.rewriting import Rewriting
 
 
-class Redact(Cleaning):
+class Redact(Rewriting):
     """Rows with an e-mail address or the number of a telephone, a payment card or a bank account."""
 
     name = "redact"
     what = "have personal data"
-    rewrites = ("mask",)
+    rewrites = "mask"
 
-    def check(self, config: Config, task: Task) -> None:
-        self.check_rewriting(config, task)
+    def edits(self, text: str) -> list[Edit]:
+        return [Edit(start, end, KINDS[kind].mask) for start, end, kind in personal_spans(text)]
 
-    def find(self, tables: Tables, config: Config, task: Task) -> RowReasons:
-        rows = (texts for batch in tables["train"].batches(4096, list(task.texts)) for texts in zip(*batch.values()))
-        return {row: None for row, texts in enumerate(rows) if any(map(personal_spans, texts))}
-
-    def rewrite(self, text: str) -> tuple[str, str]:
-        spans = personal_spans(text)
-        for start, end, kind in reversed(spans):
-            text = text[:start] + KINDS[kind].mask + text[end:]
-        counts = Counter(kind for _, _, kind in spans)  # never what they are: the record is kept
-        return text, ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    def tell(self, text: str, edits: Sequence[Edit]) -> str:
+        counts = Counter(kind for _, _, kind in personal_spans(text))  # never what they are: the record is kept
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

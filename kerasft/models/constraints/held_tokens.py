@@ -10,7 +10,7 @@ import numpy as np
 from kerasft.models.constraints.automaton import Automaton, TooLarge
 
 NEVER = 1 << 30  # tokens: no answer is to be reached
-MOST_JUMPS = 1 << 22  # numbers, of 4 bytes; a served graph has them a few times
+MOST_JUMPS = 1 << 22  # numbers, of 2 bytes; a served graph has them a few times
 
 
 class HeldTokens(NamedTuple):
@@ -18,7 +18,7 @@ class HeldTokens(NamedTuple):
 
     Attributes:
         columns: (vocabulary,) int32, which column of `jumps` a token has.
-        jumps: (states, columns) int32, where it leads.
+        jumps: (states, columns) int16, where it leads.
         distances: (states,) int32, the fewest tokens to an answer's end; 0: it may end here; NEVER: it can't.
         complete: (states,) bool, whether it may end and nothing may follow.
         starts: (2,) int32, the start of an answer behind other text, and of one that opens a text.
@@ -58,7 +58,7 @@ def held_tokens(language: Automaton, token_bytes: Sequence[bytes], ordinary: np.
         columns[tokens] = columns_of.get(sequence, 0)
     distances = _distances(jumps, accepting)
     complete = (distances == 0) & (distances[jumps].min(axis=1) >= NEVER)
-    return HeldTokens(columns, jumps, distances, complete, np.array(starts, np.int32))
+    return HeldTokens(columns, jumps.astype(np.int16), distances, complete, np.array(starts, np.int32))
 
 
 def _with_opening(language: Automaton) -> tuple[np.ndarray, np.ndarray]:

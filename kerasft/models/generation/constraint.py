@@ -38,7 +38,7 @@ class Constraint:
             states: (batch,).
             left: (batch,) int32 tokens, the next one among them.
         """
-        following = tf.gather(self._held.jumps, states)  # (batch, columns)
+        following = tf.cast(tf.gather(self._held.jumps, states), tf.int32)  # (batch, columns)
         near = tf.gather(self._held.distances, following) < left[:, tf.newaxis]
         taken = tf.gather(near, self._held.columns, axis=1)  # (batch, vocabulary)
         may_end = tf.gather(self._held.distances, states) == 0  # (batch,)
@@ -49,7 +49,7 @@ class Constraint:
         """(batch,) states and tokens, or NO_TOKEN, which changes nothing -> states behind them."""
         columns = tf.gather(self._held.columns, tf.maximum(tokens, 0))
         following = tf.gather_nd(self._held.jumps, tf.stack([states, columns], axis=-1))
-        return tf.where(tokens >= 0, following, states)
+        return tf.where(tokens >= 0, tf.cast(following, tf.int32), states)
 
     def complete(self, states: tf.Tensor) -> tf.Tensor:
         """(...) bool, whether an answer is whole and nothing may follow."""

@@ -7,11 +7,53 @@ from a tag to the next, with `start` (tags,) for the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 FORBIDDEN = -1e9  # finite, so that no difference of two is NaN
+
+
+class TagScores(Protocol):
+    """What a decoder reads of a chain.
+
+    Attributes:
+        transitions: (tags, tags), from a tag to the next.
+        start: (tags,) of the first.
+    """
+
+    @property
+    def transitions(self) -> Any: ...
+
+    @property
+    def start(self) -> Any: ...
+
+
+class FixedScores(NamedTuple):
+    """Scores of a chain that no longer train, float32."""
+
+    transitions: np.ndarray
+    start: np.ndarray
+
+
+def in_order(chain: TagScores, order: Sequence[int]) -> FixedScores:
+    """A chain's scores with the tags in another order: the first one is its `order[0]`-th."""
+    transitions, start = (keras.ops.convert_to_numpy(scores) for scores in (chain.transitions, chain.start))
+    return FixedScores(transitions[np.ix_(order, order)], start[np.asarray(order)])
+
+
+def mean_scores(chains: Sequence[TagScores], weights: Sequence[float]) -> FixedScores:
+    """The chain that gives every path the weighted mean of its scores.
+
+    Beside the mean of emissions it is the logarithmic opinion pool of the chains (Smith et al. 2005, "Logarithmic
+    Opinion Pools for Conditional Random Fields"): the probability of a path is the geometric mean of theirs, made to
+    sum to 1. The mean of the probabilities themselves is that of no chain, and has no exact decoder.
+    """
+    transitions, start = (sum(w * np.asarray(part) for w, part in zip(weights, parts)) for parts in zip(*chains))
+    return FixedScores(np.asarray(transitions, np.float32), np.asarray(start, np.float32))
 
 
 @keras.saving.register_keras_serializable(package="kerasft")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kerasft.models.heads.crf import Chain, best_tags, iob2_rules, tag_probabilities
+from kerasft.models.heads.crf import TagScores, best_tags, iob2_rules, tag_probabilities
 
 
 class Entities(NamedTuple):
@@ -28,7 +28,7 @@ class Entities(NamedTuple):
 
 
 def find_entities(
-    logits: tf.Tensor, counts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, types: int, chain: Chain | None
+    logits: tf.Tensor, counts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, types: int, chain: TagScores | None
 ) -> Entities:
     """The entities of the best well-formed IOB2 sequence of tags of each text.
 

@@ -36,8 +36,8 @@ def of_labels(members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tens
     return tf.reduce_logsumexp(tf.stack(yes), 0) - tf.reduce_logsumexp(tf.stack(no), 0)
 
 
-def of_numbers(members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
-    """(batch, 1) each -> (batch, 1): the weighted mean."""
+def of_scores(members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+    """Numbers, or scores of a chain: the weighted mean."""
     return tf.add_n([weight * _float(each) for each, weight in zip(members, weights)])
 
 
@@ -59,6 +59,11 @@ def disagreement(members: Sequence[tf.Tensor], weights: Sequence[float], one_of_
     for logits in members:
         logits = _float(logits)
         each.append(tf.nn.softmax(logits) if one_of_many else tf.stack([tf.sigmoid(logits), tf.sigmoid(-logits)], -1))
+    return apart_by(each, weights)
+
+
+def apart_by(each: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
+    """The same of probabilities (batch, ..., classes)."""
     mean = tf.add_n([weight * p for p, weight in zip(each, weights)])
     apart = _entropy(mean) - tf.add_n([weight * _entropy(p) for p, weight in zip(each, weights)])
     apart = tf.maximum(apart, 0.0)  # (batch,), (batch, length) or (batch, labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kerasft.models.heads.crf import Chain, log_partition, path_score
+from kerasft.models.heads.crf import TagScores, log_partition, path_score
 
 
 def tag_loss(targets: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
@@ -26,7 +26,7 @@ def tag_loss(targets: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> t
     return tf.math.divide_no_nan(tf.reduce_sum(each * real, 1), tf.reduce_sum(real, 1))
 
 
-def chain_loss(targets: tf.Tensor, logits: tf.Tensor, chain: Chain) -> tf.Tensor:
+def chain_loss(targets: tf.Tensor, logits: tf.Tensor, chain: TagScores) -> tf.Tensor:
     """Negative log-likelihood of the tags under a linear chain, by tag, of the tokens that have one.
 
     Args:

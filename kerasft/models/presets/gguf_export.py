@@ -92,4 +92,5 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Any, rows: int) -> None:
         writer.add_bos_token_id(int(start))
     if end is not None:
         writer.add_eos_token_id(int(end))
-    writer.add_add_bos_token(False)
+    # As `layout` reads it: where one token begins and ends texts, it only parts documents.
+    writer.add_add_bos_token(start is not None and start != end)

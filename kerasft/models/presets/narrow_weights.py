@@ -1,25 +1,30 @@
-"""Weights that are stored in fewer bits than they are computed in: float16, and int8 with a scale for each 32 numbers.
+"""Weights that are stored in fewer bits than they are computed in: float16, or int8 or int4 with scales.
 
-Files of float16 are widened by Keras as it loads them. Those of int8 name their form in config.json, under a
-registered name that KerasHub alone refuses: it would take the integers for weights. Without TensorFlow.
+Files of float16 are widened by Keras as it loads them. Those of int8 and int4 name their form in config.json, under a
+registered name that KerasHub alone refuses: it would take the integers for weights. Where matrices are int4
+(`four_bits`), tables of embeddings are int8. Without TensorFlow.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kerasft.errors import UserError
+from kerasft.models.presets.four_bits import FourBits, from_arrays, nearest
 
 STORAGE = "kerasft_storage"  # in config.json
 GROUP = 32  # numbers that share a scale, as in GGUF's Q8_0
 LARGEST = 127  # of an int8
 _SCALES = "_scales"  # behind a data set's name
+_BESIDE = (_SCALES, "_zeros", "_shape")  # of int4, see FourBits
 _CHUNK = 1 << 16  # bytes of a piece that is compressed by itself
 
 
@@ -42,12 +47,13 @@ def dequantized(integers: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return integers.astype(np.float32) * wide.reshape(integers.shape)
 
 
-def narrow_preset(folder: Path, storage: str) -> None:
-    """Stores the weights of a preset in KerasHub's form in fewer bits; vectors, such as biases, stay float32 in int8.
+def narrow_preset(folder: Path, storage: str, known: Mapping[str, FourBits] | None = None) -> None:
+    """Stores the weights of a preset in KerasHub's form in fewer bits; vectors stay float32 in int8 and int4.
 
     Args:
         folder: with config.json and one model.weights.h5.
-        storage: `float16` or `int8`.
+        storage: `float16`, `int8` or `int4`.
+        known: `digest` of a weight in the file -> its four bits, where they are not those of rounding.
 
     Raises:
         UserError: a number is too large for float16, or the weights are in several files.
@@ -55,16 +61,29 @@ def narrow_preset(folder: Path, storage: str) -> None:
     file = folder / "model.weights.h5"
     if not file.is_file():
         raise UserError(f"method=quantize: {folder} has its weights in several files, and one is read here; leave it")
-    _rewrite(file, _to_float16 if storage == "float16" else _to_int8)
-    if storage == "int8":
+    forms: dict[str, Form] = {"float16": _to_float16, "int8": _to_int8}
+    _rewrite(file, forms.get(storage) or functools.partial(_to_int4, known or {}))
+    if storage != "float16":
         path = folder / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         config["registered_name"] = f"kerasft>{config['registered_name'].partition('>')[2]}"
         path.write_text(json.dumps({**config, STORAGE: storage}, indent=4), encoding="utf-8")
 
 
+def packed_preset(folder: Path) -> None:
+    """Packs the weights of a preset in KerasHub's form as they are, which makes files with many zeros smaller.
+
+    Raises:
+        UserError: the weights are in several files.
+    """
+    file = folder / "model.weights.h5"
+    if not file.is_file():
+        raise UserError(f"method=prune_weights: {folder} has its weights in several files, and one is packed; leave it")
+    _rewrite(file, lambda group, arrays: arrays)
+
+
 def storage_of(folder: Path) -> str | None:
-    """How the weights of a preset in KerasHub's form are stored: `float16` or `int8`; None: as Keras stores them."""
+    """How the weights of a preset in KerasHub's form are stored: `float16`, `int8` or `int4`; None: as Keras does."""
     import h5py
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -85,7 +104,7 @@ def narrow_arrays(file: Path) -> None:
 
 @contextlib.contextmanager
 def widened(file: Path) -> Iterator[str]:
-    """A temporary file with the float32 weights of one that `narrow_preset` wrote as int8."""
+    """A temporary file with the float32 weights of one that `narrow_preset` wrote as int8 or int4."""
     with tempfile.TemporaryDirectory(prefix="kerasft-") as folder:
         wide = Path(folder) / "model.weights.h5"
         wide.write_bytes(file.read_bytes())
@@ -93,8 +112,8 @@ def widened(file: Path) -> Iterator[str]:
         yield str(wide)
 
 
-# The arrays of a group, by name -> those that take their place.
-Form = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+# The path of a group and its arrays, by name -> those that take their place.
+Form = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def _rewrite(file: Path, form: Form) -> None:
@@ -113,7 +132,7 @@ def _rewrite(file: Path, form: Form) -> None:
                     copy(member, group.create_group(name))
                 else:
                     arrays[name] = np.asarray(member)
-            for name, values in form(arrays).items():
+            for name, values in form(group.name, arrays).items():
                 packed = {"compression": "gzip", "shuffle": True} if values.nbytes > _CHUNK else {}
                 group.create_dataset(name, data=values, **packed)
 
@@ -129,11 +148,11 @@ def _as_float16(name: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.float16)
 
 
-def _to_float16(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _to_float16(group: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: _as_float16(name, values) for name, values in arrays.items()}
 
 
-def _to_int8(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _to_int8(group: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     narrow = {}
     for name, values in arrays.items():
         if values.dtype.kind == "f" and values.ndim > 1:
@@ -143,12 +162,32 @@ def _to_int8(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return narrow
 
 
-def _to_float32(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _to_int4(known: Mapping[str, FourBits], group: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if "embedding" in group:  # rows that are looked up, and the output that is tied to them
+        return _to_int8(group, arrays)
+    narrow = {}
+    for name, values in arrays.items():
+        if values.dtype.kind == "f" and values.ndim > 1:
+            bits = known.get(digest(values)) or nearest(values.reshape(len(values), -1), values.shape)
+            narrow |= {f"{name}{ending}": array for ending, array in bits.arrays().items()}
+        else:
+            narrow[name] = values
+    return narrow
+
+
+def digest(values: np.ndarray) -> str:
+    """Of a float32 weight as it lies in a file."""
+    return hashlib.sha256(np.ascontiguousarray(values, np.float32).tobytes()).hexdigest()
+
+
+def _to_float32(group: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     wide = {}
     for name, values in arrays.items():
-        scales = arrays.get(f"{name}{_SCALES}")
-        if scales is not None:
-            wide[name] = dequantized(values, scales)
-        elif not name.endswith(_SCALES):
+        beside = {ending: arrays[f"{name}{ending}"] for ending in _BESIDE if f"{name}{ending}" in arrays}
+        if len(beside) == len(_BESIDE):
+            wide[name] = from_arrays({"": values, **beside}).values()
+        elif _SCALES in beside:
+            wide[name] = dequantized(values, beside[_SCALES])
+        elif not name.endswith(_BESIDE):
             wide[name] = values
     return wide

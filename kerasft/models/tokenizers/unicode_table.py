@@ -7,7 +7,7 @@ it (14.0 for 3.11, 15.0 for 3.12, 15.1 for 3.13), and is then part of the SavedM
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +40,8 @@ _CJK = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
+# Letters and numbers, and no punctuation, mark, space or control character.
+_PLAIN = frozenset("Lu Ll Lt Lm Lo Nd Nl No".split())
 
 OTHER, LETTER, NUMBER, SPACE, SPECIAL = range(5)
 
@@ -55,18 +57,38 @@ def pack(source: int, outputs: str, before: bool = False, after: bool = False) -
     )
 
 
-def _pages(row: Callable[[int], object], default: object, private: object) -> tuple[np.ndarray, list]:
+def _pages(
+    rows_of: Callable[[Sequence[int]], tuple], default: object, private: object
+) -> tuple[np.ndarray, list[tuple]]:
     """Index of the page of each 256 code points, and the distinct pages, each a tuple of 256 rows."""
     pages: dict[tuple, int] = {}
     index = np.zeros(CODE_POINTS // PAGE, np.int32)
     for page in range(len(index)):
         first = page * PAGE
         if first < _DENSE or first in _PLANE_14:
-            rows = tuple(row(code) for code in range(first, first + PAGE))
+            rows = rows_of(range(first, first + PAGE))
         else:
             rows = ((private if first >= _PRIVATE else default),) * PAGE
         index[page] = pages.setdefault(rows, len(pages))
     return index, list(pages)
+
+
+def _bert_page(codes: Sequence[int], lowercase: bool, strip_accents: bool, split_cjk: bool) -> tuple[Packed, ...]:
+    """The rows of one page. Most pages are of letters that stay as they are, and looking at each takes seconds."""
+    options = (lowercase, strip_accents, split_cjk)
+    text = "".join(map(chr, codes))
+    stays = text == unicodedata.normalize("NFD", text) if strip_accents else True
+    if not stays or (lowercase and text != text.lower()):
+        return tuple(_bert_row(code, *options) for code in codes)
+    plain = ((BIAS,), pack(0, "\0", before=True, after=True))  # within a word, and one by itself
+    return tuple(
+        plain[split_cjk and _is_cjk(code)] if category in _PLAIN else _bert_row(code, *options)
+        for code, category in zip(codes, map(unicodedata.category, text))
+    )
+
+
+def _is_cjk(code: int) -> bool:
+    return code >= 0x3400 and any(first <= code <= last for first, last in _CJK)
 
 
 def _bert_row(code: int, lowercase: bool, strip_accents: bool, split_cjk: bool) -> Packed:
@@ -82,7 +104,7 @@ def _bert_row(code: int, lowercase: bool, strip_accents: bool, split_cjk: bool) 
     if lowercase:
         # One character at a time, so that a final capital sigma becomes the ordinary one as in the Rust tokenizers.
         outputs = "".join(c.lower() for c in outputs)
-    alone = split_cjk and any(first <= code <= last for first, last in _CJK)
+    alone = split_cjk and _is_cjk(code)
     alone = alone or (len(outputs) == 1 and _is_punctuation(outputs))
     return pack(code, outputs, before=alone, after=alone)
 
@@ -106,7 +128,7 @@ def bert_table(lowercase: bool, strip_accents: bool, split_cjk: bool) -> tuple[n
         the ragged rows `page * 256 + code % 256` of packed outputs.
     """
     private: Packed = ()
-    page_of, pages = _pages(lambda code: _bert_row(code, lowercase, strip_accents, split_cjk), (BIAS,), private)
+    page_of, pages = _pages(lambda codes: _bert_page(codes, lowercase, strip_accents, split_cjk), (BIAS,), private)
     rows = [row for page in pages for row in page]
     splits = np.cumsum([0] + [len(row) for row in rows], dtype=np.int32)
     return page_of, splits, np.array([value for row in rows for value in row], np.int32)
@@ -125,7 +147,7 @@ def class_table() -> tuple[np.ndarray, np.ndarray]:
     Returns:
         `page_of` (4352,) int32 and `classes` (pages * 256,) int32: LETTER, NUMBER, SPACE or OTHER.
     """
-    page_of, pages = _pages(_class, OTHER, OTHER)
+    page_of, pages = _pages(lambda codes: tuple(map(_class, codes)), OTHER, OTHER)
     return page_of, np.array(pages, np.int32).reshape(-1)
 
 

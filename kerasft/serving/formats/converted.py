@@ -1,13 +1,14 @@
 """A folder with a converted model: its file, the preprocessor as a SavedModel, and the facts that answers need.
 
 litert/model.tflite  preprocessor/saved_model.pb  kerasft.json
+onnx/model.onnx      preprocessor/saved_model.pb  kerasft.json
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from pydantic import ValidationError
 
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
-from kerasft.serving.formats import litert
+from kerasft.serving.formats import litert, onnx
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 FACTS, PREPROCESSOR = "kerasft.json", "preprocessor"
 Run = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # features -> logits
-# File -> what opens it: each thread has a model of its own.
-FILES: dict[str, Callable[[Path], Run]] = {litert.FILE: litert.open_file}
+# File -> what reads it, and gives what makes a model for each thread.
+FILES: dict[str, Callable[[Path], Callable[[], Run]]] = {litert.FILE: litert.open_file, onnx.FILE: onnx.open_file}
 
 
 def is_converted(folder: Path) -> bool:
@@ -39,10 +40,12 @@ class ConvertedExport:
     Attributes:
         folder: of the model.
         task: that it answers.
+        facts: of its kerasft.json.
     """
 
     folder: Path
     task: Task
+    facts: Mapping[str, Any]
 
     @property
     def config(self) -> Config:
@@ -58,7 +61,7 @@ class ConvertedExport:
         except (OSError, ValueError, KeyError, ValidationError) as error:
             reason = type(error).__name__
             raise UserError(f"{file}: not an export of kerasft ({reason}); export the run again") from error
-        return cls(folder, create_task(config, facts["state"]))
+        return cls(folder, create_task(config, facts["state"]), facts)
 
     def load(self) -> Converted:
         """The model, ready to answer."""
@@ -70,7 +73,7 @@ class ConvertedExport:
         check_trusted(self.folder / PREPROCESSOR)
         preprocessor = tf.saved_model.load(str(self.folder / PREPROCESSOR))
         name = next(name for name in FILES if (self.folder / name).is_file())
-        return Converted(self.task, preprocessor, lambda: FILES[name](self.folder / name))
+        return Converted(self.task, preprocessor, FILES[name](self.folder / name))
 
 
 class Converted:
@@ -79,43 +82,52 @@ class Converted:
     Args:
         task: with its state.
         preprocessor: the loaded SavedModel of one.
-        opened: gives the model; it is called once in each thread.
+        make_run: gives the model; it is called once in each thread.
     """
 
-    def __init__(self, task: Task, preprocessor: Any, opened: Callable[[], Run]):
-        self.task, self._preprocessor, self._opened = task, preprocessor, opened
-        self._of_thread = threading.local()
+    def __init__(self, task: Task, preprocessor: Any, make_run: Callable[[], Run]):
+        import tensorflow as tf
 
-    def answer(self, columns: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
+        self.task, self._preprocessor, self._make_run = task, preprocessor, make_run
+        self._of_thread = threading.local()
+        self._decode = tf.function(_decoder(task), autograph=False, reduce_retracing=True)
+
+    def answer(self, columns: Mapping[str, Sequence[str] | Sequence[bytes]]) -> dict[str, np.ndarray]:
         """String columns -> what the task answers, as NumPy arrays."""
+        import tensorflow as tf
+
         features = self._features(columns)
-        return {name: np.asarray(value) for name, value in self.task.answer(_Model(self._run()), features).items()}
+        logits = self._run()({name: value.numpy() for name, value in features.items()})
+        return {name: value.numpy() for name, value in self._decode(tf.constant(logits), features).items()}
 
     def lengths(self, columns: Mapping[str, list[str]]) -> np.ndarray:
         """(rows,) characters of each row: rows of like length share a batch."""
         return np.array([sum(map(len, row)) for row in zip(*(columns[name] for name in self.task.inputs))])
 
-    def _features(self, columns: Mapping[str, list[str]]) -> Any:
+    def _features(self, columns: Mapping[str, Sequence[str] | Sequence[bytes]]) -> Any:
         import tensorflow as tf
 
-        texts = {name: tf.constant(columns[name], tf.string) for name in self.task.inputs}
+        texts = {name: tf.constant(list(columns[name]), tf.string) for name in self.task.inputs}
         return self._preprocessor.signatures["serving_default"](**texts)
 
     def _run(self) -> Run:
         if not hasattr(self._of_thread, "run"):
-            self._of_thread.run = self._opened()
+            self._of_thread.run = self._make_run()
         return self._of_thread.run
 
 
+def _decoder(task: Task) -> Callable[[Any, Any], dict[str, Any]]:
+    """Logits and features -> what the task answers."""
+    return lambda logits, features: task.answer(_Model(logits), features)
+
+
 class _Model:
-    """What a task takes for a Keras model: it names its inputs, and is called with features."""
+    """What a task takes for a Keras model: it names its inputs, and gives the logits when it is called."""
 
     input = {name: None for name in ("token_ids", "padding_mask", "segment_ids")}
 
-    def __init__(self, run: Run):
-        self._run = run
+    def __init__(self, logits: Any):
+        self._logits = logits
 
     def __call__(self, features: Mapping[str, Any], training: bool = False) -> Any:
-        import tensorflow as tf
-
-        return tf.constant(self._run({name: np.asarray(value) for name, value in features.items()}))
+        return self._logits

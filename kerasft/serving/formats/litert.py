@@ -39,11 +39,16 @@ def write_litert(model: Any, folder: Path) -> None:
     (folder / FILE).write_bytes(converter.convert())
 
 
-def open_file(file: Path) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """A model that gives logits for features of any batch and length; for one thread."""
+def open_file(file: Path) -> Callable[[], Callable[[Mapping[str, np.ndarray]], np.ndarray]]:
+    """What gives each thread a model of its own, features of any batch and length -> logits. The file is read now."""
+    content = file.read_bytes()  # another model may be put into its place later
+    return lambda: _interpreted(content)
+
+
+def _interpreted(content: bytes) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(file), num_threads=THREADS)
+    interpreter = Interpreter(model_content=content, num_threads=THREADS)
     inputs = {_name(details): details for details in interpreter.get_input_details()}
     output = interpreter.get_output_details()[0]["index"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kerasft.json_lines import read_json_lines
 from kerasft.tasks.base import Task
 
 TEXTS = 64  # of a comparison
@@ -18,7 +18,7 @@ def real_texts(run: Path, task: Task) -> dict[str, list[str]]:
     for split in ("test", "validation"):
         file = run / "predictions" / f"{split}.jsonl"
         if file.is_file():
-            rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            rows = read_json_lines(file)
             if rows and all(isinstance(rows[0].get(name), str) for name in task.inputs):
                 return _columns([rows[at] for at in _spread(len(rows))], task.inputs)
     return {name: [text] for name, text in task.sample().items()}

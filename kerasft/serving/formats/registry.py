@@ -16,10 +16,12 @@ from kerasft.config.schema import Config
 from kerasft.errors import ServableError, UserError
 from kerasft.models.presets.gguf_export import check_llama, write_gguf
 from kerasft.runs import Run, Trained
+from kerasft.serving.formats.agreement import largest_difference, same_answers
 from kerasft.serving.formats.converted import FACTS, PREPROCESSOR, ConvertedExport
 from kerasft.serving.formats.gguf import check_gguf
 from kerasft.serving.formats.huggingface import check_huggingface, has_form, write_huggingface
 from kerasft.serving.formats.litert import write_litert
+from kerasft.serving.formats.onnx import check_installed, write_onnx
 from kerasft.serving.formats.real_texts import real_texts
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -43,12 +45,13 @@ def write_formats(run: Run, directory: Path, say: Callable[[str], None]) -> list
         UserError: the model has no such form.
         ServableError: a form does not answer as Keras does; what was there before stays.
     """
-    folders = []
-    for name in run.config.export.formats:
-        if name not in FORMATS:  # the SavedModel is written elsewhere
-            continue
-        task = create_task(run.config, run.load_state())
-        assembled = load_model(run.folder / "model", task)
+    folders: list[Path] = []
+    names = [name for name in run.config.export.formats if name in FORMATS]  # the SavedModel is written elsewhere
+    if not names:
+        return folders
+    task = create_task(run.config, run.load_state())
+    assembled = load_model(run.folder / "model", task)  # which no form changes
+    for name in names:
         with write_folder(directory / name) as draft:
             check = FORMATS[name](run, task, assembled, draft)
             facts = {"config": run.config.model_dump(mode="json"), "state": task.state, "run": run.identity()}
@@ -96,13 +99,28 @@ def _litert(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str
 
 
 def _check_litert(task: Task, assembled: Assembled) -> None:
+    _check_converted("litert", task, assembled)
+
+
+def _onnx(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
+    _check_onnx(task, assembled)
+    write_onnx(assembled.model, draft)
+    return _converted(run, task, assembled, draft)
+
+
+def _check_onnx(task: Task, assembled: Assembled) -> None:
+    check_installed("export.formats: onnx")
+    _check_converted("onnx", task, assembled)
+
+
+def _check_converted(form: str, task: Task, assembled: Assembled) -> None:
     if task.writes:
         raise UserError(
-            f"export.formats: litert: a {task.config.task.name} writes its answers token by token, which is not "
-            "converted; leave litert out"
+            f"export.formats: {form}: a {task.config.task.name} writes its answers token by token, which is not "
+            f"converted; leave {form} out"
         )
     if "chain/transitions" in head_of(assembled):
-        raise UserError("export.formats: litert: task.crf is a chain of tags, which is not converted; leave it out")
+        raise UserError(f"export.formats: {form}: task.crf is a chain of tags, which is not converted; leave it out")
 
 
 def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[str, Any]:
@@ -113,53 +131,15 @@ def _converted(run: Run, task: Task, assembled: Assembled, draft: Path) -> dict[
     texts = real_texts(run.folder, task)
     expected = Trained(task, assembled.preprocessor, assembled.model).answer(texts)
     answers = ConvertedExport.open(draft).load().answer(texts)
-    rows = [task.rows(each) for each in (expected, answers)]
-    if any(map(without_scores, rows[0])):
-        same = [without_scores(one) == without_scores(other) for one, other in zip(*rows)]
-    else:  # numbers alone
-        same = near(expected, answers)
+    same = same_answers(task, expected, answers)
     agreement = float(np.mean(same))
-    largest = float(np.max([_largest(expected[name], answers[name]) for name in expected], initial=0.0))  # NaN stays
+    differences = [largest_difference(expected[name], answers[name]) for name in expected]
+    largest = float(np.max(differences, initial=0.0))  # NaN stays
     if agreement < LEAST_AGREEMENT or not np.isfinite(largest):
         raise ServableError(
             f"{draft.name}: {agreement:.0%} of {len(same)} texts have Keras' answer, fewer than {LEAST_AGREEMENT:.0%}"
         )
     return {"texts": len(same), "agreement": agreement, "largest_difference": largest}
-
-
-def without_scores(value: Any) -> Any:
-    """An answer without its floating-point numbers."""
-    if isinstance(value, dict):
-        rest = {key: without_scores(inner) for key, inner in value.items() if not isinstance(inner, float)}
-        return {key: inner for key, inner in rest.items() if inner not in ({}, [])}
-    if isinstance(value, list):
-        return [without_scores(inner) for inner in value if not isinstance(inner, float)]
-    return value
-
-
-def near(expected: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> list[bool]:
-    """Whether each row's numbers are nearer to those that were expected than half of how far rows lie apart.
-
-    Args:
-        expected: output -> (rows, ...), floats.
-        answers: the same of another model.
-    """
-    same: Any = True
-    for name, values in expected.items():
-        one, other = (np.asarray(each, np.float64).reshape(len(values), -1) for each in (values, answers[name]))
-        if one.shape != other.shape:
-            return [False] * len(values)
-        apart = np.linalg.norm(one - one.mean(0), axis=1)
-        # Rows that are all alike do not lie apart; then the size of the numbers is what there is.
-        scale = np.sqrt(np.mean(np.square(apart))) or np.sqrt(np.mean(np.square(np.linalg.norm(one, axis=1))))
-        same = same & (np.linalg.norm(one - other, axis=1) <= scale / 2)
-    return list(same)
-
-
-def _largest(one: np.ndarray, other: np.ndarray) -> float:
-    if one.dtype.kind != "f" or one.shape != other.shape:
-        return 0.0
-    return float(np.abs(one - other).max(initial=0.0))
 
 
 def _save_preprocessor(preprocessor: Any, folder: Path) -> None:
@@ -192,6 +172,7 @@ def _check_gguf(task: Task, assembled: Assembled) -> None:
 _CHECKS: dict[str, Callable[[Task, Assembled], None]] = {
     "huggingface": has_form,
     "litert": _check_litert,
+    "onnx": _check_onnx,
     "gguf": _check_gguf,
 }
-FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "gguf": _gguf}
+FORMATS: dict[str, Write] = {"huggingface": _huggingface, "litert": _litert, "onnx": _onnx, "gguf": _gguf}

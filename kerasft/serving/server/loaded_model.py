@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 Arrays = dict[str, np.ndarray]
+DEFAULT_SIGNATURE = "serving_default"
 VALUE_BYTES = 16  # about those of a value's text
+
+
+class Engine(Protocol):
+    """What answers in the place of a session."""
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """All inputs of `serving_default` -> all its outputs. Raises ServingError."""
+        ...
 
 
 class LoadedModel:
@@ -36,6 +45,7 @@ class LoadedModel:
     Attributes:
         signatures: those a client can name.
         unbatchable: of these, the ones of which requests are not put together.
+        engine: answers `serving_default` instead of the session; None: nothing does.
     """
 
     def __init__(self, folder: Path, trust: bool = False):
@@ -48,6 +58,7 @@ class LoadedModel:
             key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")
         }
         self.unbatchable = {remark.partition(":")[0] for remark in batching_remarks(meta_graph)}
+        self.engine: Engine | None = None
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
             with self._session.graph.as_default():
@@ -55,7 +66,7 @@ class LoadedModel:
             self._calls = {key: self._call(signature) for key, signature in self.signatures.items()}
         except (tf.errors.OpError, OSError, ValueError, KeyError, RuntimeError) as error:
             self._session.close()
-            raise ServableError(f"TensorFlow cannot load it: {_first_line(str(error))}") from error
+            raise ServableError(f"TensorFlow cannot load it: {first_line(str(error))}") from error
 
     def _call(self, signature: SignatureDef):
         fetches = [signature.outputs[name].name for name in sorted(signature.outputs)]
@@ -67,12 +78,15 @@ class LoadedModel:
         Args:
             key: of the signature.
             inputs: name -> array of the signature's type and rank.
-            seconds: after which it is stopped; None: never.
+            seconds: after which it is stopped; None: never. An engine is not.
 
         Raises:
             ServingError: with TensorFlow's own code and message; DEADLINE_EXCEEDED where it was stopped.
         """
         signature = self.signatures[key]
+        if self.engine is not None and key == DEFAULT_SIGNATURE:
+            answers = self.engine.run(inputs)
+            return {name: answers[name] for name in sorted(signature.outputs)}
         options = None
         if seconds is not None:
             options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(seconds * 1000)))
@@ -80,7 +94,7 @@ class LoadedModel:
             values = self._calls[key](*(inputs[name] for name in signature.inputs), options=options)
         except tf.errors.OpError as error:
             code = BY_NUMBER.get(error.error_code, StatusCode.UNKNOWN)
-            raise ServingError(code, _first_line(error.message)) from None
+            raise ServingError(code, first_line(error.message)) from None
         except UnicodeDecodeError:  # TensorFlow's reason quotes bytes of the request, which Python cannot read
             raise invalid("the model refuses an input that is not UTF-8") from None
         return dict(zip(sorted(signature.outputs), map(np.asarray, values), strict=True))
@@ -88,7 +102,7 @@ class LoadedModel:
     def close(self) -> None:
         """Gives back what the session holds; no call may be under way."""
         self._session.close()
-        self._calls = {}
+        self._calls, self.engine = {}, None
 
 
 def rows_of(inputs: Mapping[str, np.ndarray]) -> int:
@@ -111,7 +125,8 @@ def concatenate(parts: Sequence[Mapping[str, np.ndarray]]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _first_line(message: str) -> str:
+def first_line(message: str) -> str:
+    """TensorFlow's reason, without what a request had in it."""
     # What follows is about nodes of the graph, not about the request; what is called a value is the request's own.
     lines = [line for line in message.strip().splitlines() if line and line != "Graph execution error:"]
     return (lines or ["no reason given"])[0].partition(", value: ")[0]

@@ -6,25 +6,21 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from grpc import StatusCode
 
 from kerasft.errors import ServableError, UserError
 from kerasft.serving.server.batching import Scheduler
-from kerasft.serving.server.loaded_model import LoadedModel
+from kerasft.serving.server.engines import SAVED_MODEL
+from kerasft.serving.server.loading import Loading
 from kerasft.serving.server.memory import give_back
 from kerasft.serving.server.settings import ModelSettings
 from kerasft.serving.server.versions import State, Version, find_versions, fingerprint
-from kerasft.serving.server.warming import Warmed, warm
 from kerasft.serving.status import ServingError, invalid
 
-if TYPE_CHECKING:
-    from kerasft.serving.server.guard import Guard
-
 Say = Callable[..., None]  # (event, **facts)
-MakeGuard = Callable[[Path, str, int], "Guard | None"]  # a version's folder, model and number
 
 
 class ServedModel:
@@ -66,16 +62,14 @@ class Manager:
     Args:
         scheduler: runs their batches.
         say: is told what happens to versions.
-        trust: see LoadedModel.
-        guards: makes the filters of a version, in the loader's thread; None: versions have none.
+        loading: how versions come into memory.
     """
 
-    def __init__(self, scheduler: Scheduler, say: Say, trust: bool = False, guards: MakeGuard | None = None):
+    def __init__(self, scheduler: Scheduler, say: Say, loading: Loading):
         self.models: dict[str, ServedModel] = {}
         self._scheduler = scheduler
         self._say = say
-        self._trust = trust
-        self._guards = guards
+        self._loading = loading
         # One at a time: two versions that load at once would take the memory of three.
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._updating = asyncio.Lock()
@@ -181,7 +175,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            model, warmed = await loop.run_in_executor(self._loader, _load_warm, version, self._trust, self._guards)
+            model, warmed, chosen = await loop.run_in_executor(self._loader, self._loading.load, version)
         except Exception as error:  # noqa: BLE001  no version, however broken, may end the server
             expected = isinstance(error, (ServableError, UserError))
             reason = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -190,6 +184,8 @@ class Manager:
             return
         version.open(model, self._scheduler)
         version.sample = warmed.sample
+        if self._loading.engine != SAVED_MODEL:
+            self._say("engine", **about, **asdict(chosen))
         seconds = round(loop.time() - start, 3)
         self._say("available", **about, seconds=seconds, warm_up_requests=warmed.requests)
 
@@ -226,17 +222,6 @@ class Manager:
             name: {number: version.state.name for number, version in sorted(model.versions.items())}
             for name, model in self.models.items()
         }
-
-
-def _load_warm(version: Version, trust: bool, guards: MakeGuard | None) -> tuple[LoadedModel, Warmed]:
-    model = LoadedModel(version.folder, trust)
-    try:
-        version.guard = guards(version.folder, version.name, version.number) if guards else None
-        return model, warm(model, version.folder)
-    except BaseException:
-        model.close()
-        version.close_guard()
-        raise
 
 
 def _give_back() -> None:

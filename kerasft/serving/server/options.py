@@ -10,6 +10,7 @@ from typing import Any
 from kerasft.errors import UserError
 from kerasft.serving.server.access import Tls
 from kerasft.serving.server.batching import BatchLimits
+from kerasft.serving.server.engines import SAVED_MODEL
 from kerasft.serving.server.requests import RequestLimits
 from kerasft.serving.server.watch import MonitorLimits
 from kerasft.serving.tf_serving import GRPC_PORT, REST_PORT
@@ -39,6 +40,7 @@ class Options:
         log_texts: whether texts are logged, masked.
         review_file: gets the texts that filters find something in; None: nothing does.
         trust: whether models may reach files, networks and processes.
+        engine: what computes answers; see `engines`.
         requests: that may be under way at a time, of each port.
         connection_requests: of one gRPC connection.
         watches: gRPC health watches at a time, of those with a token and of all others each.
@@ -66,6 +68,7 @@ class Options:
     log_texts: bool = False
     review_file: Path | None = None
     trust: bool = False
+    engine: str = SAVED_MODEL
     requests: int = 1024
     connection_requests: int = 512
     watches: int = 128

@@ -10,7 +10,7 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 
 from kerasft.serving.servable_graph import METHODS
-from kerasft.serving.server.loaded_model import Arrays, bytes_of
+from kerasft.serving.server.loaded_model import DEFAULT_SIGNATURE, Arrays, bytes_of
 from kerasft.serving.server.offload import PLAIN
 from kerasft.serving.server.proto_tensors import to_array
 from kerasft.serving.status import ServingError, invalid
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
     from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
-DEFAULT_SIGNATURE = "serving_default"
 INPUTS = "inputs"  # of a classify or regress signature
 MOST_INPUTS = 1000  # of a signature
 KINDS = {"classify": "classification", "regress": "regression"}

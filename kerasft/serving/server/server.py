@@ -21,6 +21,7 @@ from kerasft.serving.server.grpc_api import ModelService, PredictionService
 from kerasft.serving.server.grpc_calls import Calls
 from kerasft.serving.server.grpc_health import HealthService
 from kerasft.serving.server.guard import ReviewFile, load_guard
+from kerasft.serving.server.loading import Loading
 from kerasft.serving.server.manager import Manager
 from kerasft.serving.server.metrics import Metrics
 from kerasft.serving.server.monitor import Monitor
@@ -59,7 +60,7 @@ class Server:
         self._scheduler = Scheduler(options.batch, self.metrics)
         self._review = ReviewFile(options.review_file) if options.review_file else None
         guards = functools.partial(load_guard, metrics=self.metrics, review=self._review, trust=options.trust)
-        self.manager = Manager(self._scheduler, log, options.trust, guards)
+        self.manager = Manager(self._scheduler, log, Loading(options.trust, guards, options.engine))
         url = options.monitor.webhook
         self._webhook = Webhook(url, self._hooked) if url else None
         post = self._webhook.post if self._webhook else None

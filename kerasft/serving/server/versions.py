@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from grpc import StatusCode
 
 from kerasft.serving.server.batching import Queue, Scheduler
+from kerasft.serving.server.engines import form_files
 from kerasft.serving.server.loaded_model import Arrays, LoadedModel
 
 if TYPE_CHECKING:
@@ -117,13 +119,13 @@ def _run(model: LoadedModel, key: str):
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Changes when any file of a version does: a version that was refused is tried again then."""
+    """Changes when any file of a version or a form beside it does: one that was refused is tried again then."""
     entries = []
-    for file in sorted(folder.rglob("*")):
+    for file in [*sorted(folder.rglob("*")), *form_files(folder)]:
         with contextlib.suppress(OSError):
             status = file.stat()
             if not stat.S_ISDIR(status.st_mode):
-                entries.append((str(file.relative_to(folder)), status.st_mtime_ns, status.st_size))
+                entries.append((os.path.relpath(file, folder), status.st_mtime_ns, status.st_size))
     return tuple(entries)
 
 

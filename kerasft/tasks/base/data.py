@@ -120,7 +120,7 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
         """Raises UserError where a split has a target that `state` does not know."""
 
     def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
-        """The labels of a model that goes on learning, for tasks whose section `grows`.
+        """The labels of a model that goes on learning, for tasks whose section `grows` or `grows_types`.
 
         Args:
             old: those it has, which keep their places.

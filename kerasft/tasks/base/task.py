@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.errors import UserError
 from kerasft.tasks.base.data import SectionT, SplitT, TaskData
 from kerasft.tasks.base.declarations import Dialogue, Explained
+from kerasft.tasks.base.joinable import Joinable
 from kerasft.tasks.base.outcomes import TaskOutcomes
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
+class Task(TaskData[SectionT, SplitT], Joinable, TaskOutcomes[SplitT]):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,
@@ -154,27 +155,6 @@ class Task(TaskData[SectionT, SplitT], TaskOutcomes[SplitT]):
         if not self.one_of_many:
             raise NotImplementedError(f"{type(self).__name__} can't compare two outputs")
         return between_classes(one, other) if one.shape.rank == 2 else between_tokens(targets, one, other)
-
-    def joined_logits(
-        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """In graph: logits of the members of an ensemble, and their shares -> logits that decode as one model's do.
-
-        For ensembles, which are of tasks that have it; by default of logits that are scores of classes.
-        """
-        from kerasft.models.heads.joined_logits import of_classes
-
-        if not self.one_of_many or self.writes:
-            raise NotImplementedError(f"{type(self).__name__} has no ensembles")
-        return of_classes(members, weights)
-
-    def disagreement(
-        self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """In graph: (rows of the model,) how much the members of an ensemble differ; 0: not at all."""
-        from kerasft.models.heads.joined_logits import disagreement
-
-        return disagreement(members, weights, self.one_of_many)
 
     def condense(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """In graph: what an evaluation keeps of a batch's logits and calls logits from then on; all by default.

@@ -143,6 +143,17 @@ class WritesTexts(Task[WritingT, TokensT]):
         """In graph: what is given -> `text` that is written, without it, and `tokens`, how many that is."""
         return self.generator(features, self.generator.sampling_params(features))
 
+    def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
+        from kerasft.models.generation.generator import Generator
+        from kerasft.models.generation.joined_decoder import JoinedDecoder
+
+        writing = [each for each in members if isinstance(each, WritesTexts)]
+        first, own = writing[0], self.section.decoding
+        stops = first.generator.decoding.stop[len(first.section.decoding.stop) :]  # those of the mode
+        decoder = JoinedDecoder([each.generator.decoder for each in writing], weights)
+        decoding = own.model_copy(update={"stop": [*own.stop, *stops]})
+        self._generator = Generator(decoder, first.generator.detokenizer, decoding)
+
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:
         return request_numbers(self.section.decoding)

@@ -83,9 +83,9 @@ class Regression:
         return tf.square(tf.squeeze(one - other, -1))
 
     def joined_logits(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
-        from kerasft.models.heads.joined_logits import of_numbers
+        from kerasft.models.heads.joined_logits import of_scores
 
-        return of_numbers(members, weights)
+        return of_scores(members, weights)
 
     def disagreement(self, members: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
         from kerasft.models.heads.joined_logits import spread

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasft.tasks.base import Unreachable
+
 if TYPE_CHECKING:
     from kerasft.data.prepared.spans import Spans
+    from kerasft.data.prepared.token_windows import PreparedWindows
 
 
 def entity_rows(outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -43,3 +46,15 @@ def entity_verdict(answer: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[H
 
 def _plain(value: Any) -> Any:
     return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def unreachable_entities(split: PreparedWindows, units: str) -> Unreachable:
+    """How many true entities no answer can equal, as `task.units` cuts the texts."""
+    from kerasft.evaluation.entity_metrics import reachable
+
+    missed = ~reachable(split.gold, split.units)
+    first = int(split.gold.texts[missed][0]) if missed.any() else None
+    fix = "Fix the spans, or cut texts finer: task.units: pieces."
+    if units != "pieces":
+        fix = f"Fix the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
+    return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", fix, first)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText, Span
 from kerasft.data.sources.sources import Record
+from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Column
 from kerasft.tasks.base.columns import text_of
@@ -34,6 +35,11 @@ def schema() -> pa.Schema:
     offsets = [(name, pa.list_(pa.int32())) for name in ("starts", "ends", "word_starts", "word_ends")]
     label = ("label", pa.list_(pa.string()))
     return pa.schema([("text", pa.large_string()), *offsets, label, ("where", pa.string())])
+
+
+def types_in(*tables: Table) -> set[str]:
+    """The types of all entities."""
+    return {label for table in tables for labels in table.column("label") for label in labels}
 
 
 def read_row(

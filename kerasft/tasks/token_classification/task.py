@@ -12,14 +12,20 @@ from kerasft.config.schema import Config
 from kerasft.config.tasks import TokenClassificationConfig
 from kerasft.data.augmentation.marked_text import MarkedText
 from kerasft.errors import UserError
-from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Task, Unreachable
+from kerasft.tasks.base import DECODED_AT_ONCE, Explained, Unreachable
 from kerasft.tasks.base.auditable import Judgement
-from kerasft.tasks.problems.labels import check_unknown, fit_labels
+from kerasft.tasks.problems.labels import check_unknown, fit_labels, grow_labels
 from kerasft.tasks.problems.names import identity, indices, name_warnings
 from kerasft.tasks.token_classification import rows
-from kerasft.tasks.token_classification.answers import entity_rows, entity_verdict, padded_entities
+from kerasft.tasks.token_classification.answers import (
+    entity_rows,
+    entity_verdict,
+    padded_entities,
+    unreachable_entities,
+)
 from kerasft.tasks.token_classification.audit import judge_entities
 from kerasft.tasks.token_classification.checks import EntityBorders, SurfaceTypes, TagScheme
+from kerasft.tasks.token_classification.joins_chains import JoinsChains
 from kerasft.tasks.token_classification.kind import KIND, wrong_texts
 from kerasft.tasks.token_classification.tags import iob2_tags, tag_warnings
 
@@ -32,10 +38,9 @@ if TYPE_CHECKING:
     from kerasft.data.prepared.token_windows import PreparedWindows
     from kerasft.data.sources.sources import Record
     from kerasft.data.tables.table import Table
-    from kerasft.models.heads.crf import Chain
 
 
-class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
+class TokenClassification(JoinsChains):
     """The task by the contract: rows of the model are windows, rows of the data and answers are texts."""
 
     pipeline = "token-classification"
@@ -54,7 +59,6 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
     rising = ("f1", "precision", "recall", "macro_f1", "weighted_f1")
     falling = ()
     inputs = ("text",)
-    chain: Chain | None = None  # of a CRF, once the model is built
 
     def __init__(self, config: Config, state: Mapping[str, Any] | None = None):
         super().__init__(config, state)
@@ -87,7 +91,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
-        names = {label for table in learnt for labels in table.column("label") for label in labels}
+        names = rows.types_in(*learnt)
         if not names:
             raise UserError("data.train: no row has an entity; check data.columns and the tags")
         fit_labels(self.section.labels, self.state, names)
@@ -95,6 +99,9 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
 
     def check_targets(self, splits: Mapping[str, Table]) -> None:
         check_unknown(self.state["labels"], splits, lambda labels: labels, self.config.data.limit)
+
+    def grown_labels(self, old: Sequence[str], train: Table, where: str) -> list[str]:
+        return grow_labels(self.section.labels, old, rows.types_in(train), where)
 
     def marked_texts(self, row: Mapping[str, Any]) -> dict[str, MarkedText]:
         return {"text": rows.marked_text(row)}
@@ -177,15 +184,7 @@ class TokenClassification(Task[TokenClassificationConfig, "PreparedWindows"]):
         return entity_metrics(split.gold, predicted, split.words, split.units, self.state["labels"], split.texts)
 
     def unreachable(self, split: PreparedWindows) -> Unreachable:
-        from kerasft.evaluation.entity_metrics import reachable
-
-        missed = ~reachable(split.gold, split.units)
-        first = int(split.gold.texts[missed][0]) if missed.any() else None
-        units = self.section.units
-        fix = "Fix the spans, or cut texts finer: task.units: pieces."
-        if units != "pieces":
-            fix = f"Fix the spans, or set task.units, now {units}, to {'tokens' if units == 'spaces' else 'pieces'}."
-        return Unreachable(int(missed.sum()), len(missed), "entities begin or end inside a unit", fix, first)
+        return unreachable_entities(split, self.section.units)
 
     def interval(self, split: PreparedWindows, logits: np.ndarray) -> dict[str, Any]:
         from kerasft.evaluation.entity_metrics import counts_by_text, f1_of_counts

@@ -16,12 +16,12 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.config.tracking import MlflowConfig, WandbConfig
-from kerasft.errors import Interrupted, UserError
+from kerasft.errors import Interrupted, Pruned, UserError
 from kerasft.invocation import install_command
 from kerasft.training.actions.base import Action, Training
 from kerasft.training.actions.progress import CURVE_POINTS
 
-_FINISHED, _KILLED, _FAILED = "FINISHED", "KILLED", "FAILED"
+_FINISHED, _KILLED, _FAILED, _PRUNED = "FINISHED", "KILLED", "FAILED", "PRUNED"
 _LONGEST = 500  # signs of a value: MLflow's limit
 
 
@@ -79,8 +79,10 @@ class Tracking(Action, abc.ABC):
     def end(self, *failed: Any) -> None:
         if self.open:
             error = failed[0] if failed else None
-            stopped = isinstance(error, type) and issubclass(error, Interrupted)
-            self._tell(lambda: self.finish(_FINISHED if error is None else _KILLED if stopped else _FAILED))
+            status = _FINISHED if error is None else _FAILED
+            for kind, other in ((Interrupted, _KILLED), (Pruned, _PRUNED)):
+                status = other if isinstance(error, type) and issubclass(error, kind) else status
+            self._tell(lambda: self.finish(status))
 
     def _tell(self, call: Callable[[], None]) -> None:
         try:
@@ -101,13 +103,13 @@ class Tracking(Action, abc.ABC):
 
     @abc.abstractmethod
     def finish(self, status: str) -> None:
-        """The end of the run: FINISHED, KILLED (it will go on) or FAILED."""
+        """The end of the run: FINISHED, KILLED (it will go on), PRUNED (a trial that ended early) or FAILED."""
 
 
 class TrackMlflow(Tracking):
     """MLflow's own client, without a run that is active for the whole process."""
 
-    TAG = "kerasft.id"
+    TAG, STATE = "kerasft.id", "kerasft.state"
     section: MlflowConfig
 
     def start(self, identity: str, values: Mapping[str, str]) -> None:
@@ -134,7 +136,9 @@ class TrackMlflow(Tracking):
             self.client.log_metric(self.run, name, value, step=step)
 
     def finish(self, status: str) -> None:
-        self.client.set_terminated(self.run, status)
+        if status == _PRUNED:  # no status of MLflow's
+            self.client.set_tag(self.run, self.STATE, "pruned")
+        self.client.set_terminated(self.run, _KILLED if status == _PRUNED else status)
 
 
 class TrackWandb(Tracking):
@@ -161,7 +165,9 @@ class TrackWandb(Tracking):
         self.run.log(dict(figures), step=step)
 
     def finish(self, status: str) -> None:
-        self.run.finish(exit_code=0 if status == _FINISHED else 1)
+        if status == _PRUNED:
+            self.run.tags = (*(self.run.tags or ()), "pruned")
+        self.run.finish(exit_code=0 if status in (_FINISHED, _PRUNED) else 1)
 
 
 def _first_line(error: Exception) -> str:

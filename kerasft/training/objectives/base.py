@@ -19,7 +19,13 @@ from kerasft.training.layers.packed_layers import another_pass
 
 
 class Differentiate(Protocol):
-    """What a step gives an objective: it computes a loss, and differentiates it at once."""
+    """What a step gives an objective: it computes a loss, and differentiates it at once.
+
+    Attributes:
+        now: how many steps there were before, a scalar integer of the graph.
+    """
+
+    now: tf.Tensor
 
     def __call__(
         self, loss: Callable[[], tf.Tensor], by: Sequence[tf.Tensor] = (), learn: bool = True

@@ -14,6 +14,8 @@ from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import Objective
+from kerasft.training.objectives.relations import Relations
+from kerasft.training.objectives.relations import Teacher as RelationTeacher
 
 TEACHER, VECTORS = "teacher", "teacher_vectors"
 Teacher = Callable[[Prepared], np.ndarray]
@@ -37,7 +39,8 @@ class Distillation(Objective):
     numbers, spans, vectors.
 
     With `hidden`, the mean squared distance of the vectors that both heads read is added (FitNets, Romero et al. 2014,
-    arXiv:1412.6550, at the last layer).
+    arXiv:1412.6550, at the last layer). With `relations`, the distance of the attention relations of both models'
+    highest layers is added, see `relations.py`; for that the teacher runs in each step.
 
     The teacher's logits are made once, before the first step, and stand beside the targets; so the teacher takes no
     time of a step, and need not be in memory then. A run from Python:
@@ -53,6 +56,7 @@ class Distillation(Objective):
         alpha: share of the teacher, 0 to 1; 0 is the task's loss.
         temperature: above 0; the higher, the more the unlikely classes count.
         hidden: weight of the vectors' distance; 0: they are not compared.
+        relations: the teacher's attention relations with their weight; None: they are not compared.
 
     Raises:
         UserError: a number is out of its range, or the task's outputs can't be compared.
@@ -67,6 +71,7 @@ class Distillation(Objective):
         alpha: float = 0.5,
         temperature: float = 2.0,
         hidden: float = 0.0,
+        relations: RelationTeacher | None = None,
     ):
         super().__init__(model, task)
         if not 0 <= alpha <= 1:
@@ -79,7 +84,12 @@ class Distillation(Objective):
                 "for texts or tokens with labels, for numbers, spans and embeddings"
             )
         self.teacher, self.alpha, self.temperature, self.hidden = teacher, alpha, temperature, hidden
-        self._with_vectors = keras.Model(model.inputs, [model.output, head_vectors(model)]) if hidden else None
+        self._relation_teacher, self._relations = relations, None if relations is None else Relations(model)
+        more = [head_vectors(model)] if hidden else []
+        if relations is not None and self._relations is not None:
+            relations.shared_heads(self._relations)
+            more.append(self._relations.vectors)
+        self._with_more = keras.Model(model.inputs, [model.output, *more]) if more else None
 
     def read_rows(self, table: Table) -> None:
         if isinstance(self.teacher, ReadsRows):
@@ -92,7 +102,7 @@ class Distillation(Objective):
                 f"distillation: the teacher's logits have the shape {logits.shape}, and the model has {own[-1]} "
                 "classes; use a teacher with the same ones"
             )
-        if self._with_vectors is None:
+        if not self.hidden:
             return {TEACHER: logits}
         vectors = self.teacher.vectors if isinstance(self.teacher, ReadsRows) else None
         width = head_vectors(self.model).shape[-1]
@@ -105,14 +115,16 @@ class Distillation(Objective):
         return {TEACHER: logits, VECTORS: vectors}
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        if self._with_vectors is None:
-            logits, apart = self.logits(inputs), tf.zeros_like(weights)
-        else:
-            logits, vectors = self.outputs(self._with_vectors, inputs)
-            apart = self._distance(self.beside(inputs, VECTORS), vectors, targets)
+        logits, *more = [self.logits(inputs)] if self._with_more is None else self.outputs(self._with_more, inputs)
         distilled = tf.reduce_sum(self._soft(self.beside(inputs, TEACHER), logits, targets) * weights)
         loss = (1 - self.alpha) * self.task.loss_sum(targets, logits, weights) + self.alpha * distilled
-        return loss + self.hidden * tf.reduce_sum(apart * weights) if self.hidden else loss
+        if self.hidden:
+            apart = self._distance(self.beside(inputs, VECTORS), more[0], targets)
+            loss += self.hidden * tf.reduce_sum(apart * weights)
+        if self._relations is not None and self._relation_teacher is not None:
+            apart = self._relation_teacher.distance(self._relations, more[-1], inputs)
+            loss += self._relation_teacher.weight * tf.reduce_sum(apart * weights)
+        return loss
 
     def _soft(self, teacher: tf.Tensor, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """(batch,) how far the outputs are from the teacher's."""

@@ -11,6 +11,7 @@ from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.fgm import Fgm
 from kerasft.training.objectives.focal import Focal
 from kerasft.training.objectives.freelb import FreeLB
+from kerasft.training.objectives.mixout import Mixout
 from kerasft.training.objectives.mixup import Mixup
 from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "freelb": FreeLB,
     "smart": Smart,
     "neftune": Neftune,
+    "mixout": Mixout,
     "supervised_contrastive": SupervisedContrastive,
 }
 

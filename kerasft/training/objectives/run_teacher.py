@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasft.config.objective import DistillationConfig
+from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
@@ -17,6 +18,7 @@ from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.distillation import Distillation, head_vectors
+from kerasft.training.objectives.relations import Teacher as RelationTeacher
 
 BATCH = 64  # rows a call of the teacher
 
@@ -28,13 +30,14 @@ class RunTeacher:
         folder: of the run.
         task: the student's, which has learnt its state.
         hidden: whether the vectors that its head reads are wanted, too.
+        same_tokens: whether it has to read the tokens that the student does.
 
     Attributes:
         table: the training rows; set before it is called.
     """
 
-    def __init__(self, folder: Path, task: Task, hidden: bool):
-        self.folder, self.task, self.hidden = folder, task, hidden
+    def __init__(self, folder: Path, task: Task, hidden: bool, same_tokens: bool = False):
+        self.folder, self.task, self.hidden, self.same_tokens = folder, task, hidden, same_tokens
         self.table: Table | None = None
         self.vectors: np.ndarray | None = None
 
@@ -59,6 +62,11 @@ class RunTeacher:
                 f"training.objective.teacher: {self.folder} cuts the texts into other tokens than the student, and "
                 "each token has a label; use the teacher's own tokenizer and model.max_length"
             )
+        if self.same_tokens and not np.array_equal(rows.features["token_ids"], train.features["token_ids"]):
+            raise UserError(
+                f"training.objective.relations: {self.folder} reads other tokens than the student; use the teacher's "
+                "own tokenizer and model.max_length, or set it to 0"
+            )
         strategy = tf.distribute.get_strategy()
         if self.hidden:
             vectors = keras.Model(trained.model.inputs, head_vectors(trained.model))
@@ -70,8 +78,17 @@ def taught_by_run(section: DistillationConfig) -> MakeObjective:
     """What makes the objective `distillation`."""
 
     def make(model: keras.Model, task: Task) -> Distillation:
-        teacher = RunTeacher(Path(section.teacher), task, section.hidden > 0)
+        batching, strategy = task.config.data.batching, tf.distribute.get_strategy()
+        if section.relations and (batching == "pack" or (batching == "auto" and wants_one_shape(strategy))):
+            raise UserError(
+                "training.objective.relations: tokens of several texts share a row with data.batching: pack, and "
+                "relations are those of one text; set data.batching to pad, or relations to 0"
+            )
+        teacher = RunTeacher(Path(section.teacher), task, section.hidden > 0, section.relations > 0)
         settings = section.model_dump(include={"alpha", "temperature", "hidden"})
-        return Distillation(model, task, teacher=teacher, **settings)
+        relations = None
+        if section.relations:
+            relations = RelationTeacher(Run.open(Path(section.teacher)).load().model, section.relations)
+        return Distillation(model, task, teacher=teacher, relations=relations, **settings)
 
     return make

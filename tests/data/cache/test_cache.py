@@ -18,7 +18,7 @@ from kerasft.data.cache import shards
 from kerasft.data.cache.cache import INDEX, FeatureCache
 from kerasft.data.prepared import prepared as prepared_module
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.digest import reader_digest

@@ -6,8 +6,8 @@ import pytest
 
 from kerasft.config.schema import Config
 from kerasft.data.quality.group_words import WORDS, GroupWords, group_words
+from kerasft.data.splits import stage_splits
 from kerasft.data.stages.mitigate import reweighed
-from kerasft.data.tables.splits import stage_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

@@ -6,7 +6,7 @@ import pytest
 
 from kerasft.config.schema import Config
 from kerasft.data.sources.annotations import flat_annotations
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

@@ -115,6 +115,22 @@ def test_parquet_values_row_groups_and_gz(tmp_path):
     assert read(write(tmp_path / "b.parquet.gz", pathlib.Path(path).read_bytes())) == rows
 
 
+def test_arrow_files_and_streams(tmp_path):
+    rows = [{"text": str(number), "labels": ["a"] * (number % 3), "value": number / 2} for number in range(3000)]
+    table = pa.Table.from_pylist(rows)
+    table = table.set_column(0, "text", table["text"].dictionary_encode())
+    for name, make in (("a.arrow", pa.ipc.new_file), ("b.arrow", pa.ipc.new_stream), ("c.feather", pa.ipc.new_file)):
+        with pa.OSFile(str(tmp_path / name), "wb") as file, make(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=700)
+        path = str(tmp_path / name)
+        assert read(path) == rows and places(path) == [str(number) for number in range(1, 3001)]
+    content = pathlib.Path(tmp_path / "b.arrow").read_bytes()
+    assert read(write(tmp_path / "d.arrow.gz", content)) == rows
+    for cut in (len(content) // 2, 40):
+        with pytest.raises(UserError, match=r"e.arrow:\d+: broken Arrow: .*; write the file again"):
+            read(write(tmp_path / "e.arrow", content[:cut]))
+
+
 def test_line_numbers_after_quoted_newlines_and_empty_lines(tmp_path):
     path = write(tmp_path / "a.csv", 'text,label\r\n"one\r\ntwo\r\n",a\r\n\r\nthree,b\r\n"four",c')
     assert [record.where for record in read_records(path)] == [f"{path}:{line}" for line in (2, 6, 7)]
@@ -229,6 +245,7 @@ def test_explicit_format_beats_the_ending(tmp_path):
         ("a.json", '[{"a": 1},\n3]', "a.json:2: a number where an object is expected"),
         ("a.json", '[{"a": 1}]\nx', "a.json:2: text after the end of the array"),
         ("a.parquet", "not parquet", "a.parquet:1: broken Parquet"),
+        ("a.arrow", "not arrow", "a.arrow:1: broken Arrow"),
         ("a.md", "x", "a.md: no format is known for the ending '.md'"),
     ],
 )

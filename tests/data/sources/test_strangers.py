@@ -34,7 +34,7 @@ def refused(path, format="auto", limit=LIMIT, remark=lambda text: None):
     return str(error.value)
 
 
-@pytest.mark.parametrize("format", ["csv", "txt", "document", "jsonl", "parquet", "xlsx", "conll"])
+@pytest.mark.parametrize("format", ["csv", "txt", "document", "jsonl", "parquet", "arrow", "xlsx", "conll"])
 def test_devices_pipes_and_sockets_are_refused_before_they_are_opened(tmp_path, format):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
@@ -54,7 +54,7 @@ def test_a_pipe_in_a_folder_of_texts_and_in_a_glob(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "fill"),
-    [(f"a{ending}.gz", b"0") for ending in ENDINGS if ENDINGS[ending] not in ("parquet", "xlsx")]
+    [(f"a{ending}.gz", b"0") for ending in ENDINGS if ENDINGS[ending] not in ("parquet", "arrow", "xlsx")]
     + [("a.csv.gz", b"b\n"), ("a.json.gz", b'["'), ("a.json.gz", b'{"a": "'), ("a.jsonl.gz", b"[[")],
 )
 def test_one_row_without_an_end(tmp_path, name, fill):

@@ -21,7 +21,7 @@ GIVEN = {
     },
     "--poll-seconds 4 --drain-seconds 5 --log-texts": {"poll_seconds": 4, "drain_seconds": 5, "log_texts": True},
     "--tls-cert c --tls-key k --client-ca a": {"tls": Tls(Path("c"), Path("k"), Path("a"))},
-    "--token-file t": {"token_file": Path("t")},
+    "--token-file t --engine auto": {"token_file": Path("t"), "engine": "auto"},
     "--batch-rows 1 --batch-threads 2 --queue-rows 3": {"batch": BatchLimits(rows=1, threads=2, queued_rows=3)},
     "--max-rows 7 --max-text-bytes 8": {"request": RequestLimits(7, 8)},
     "--monitor-rows-per-second 0 --monitor-window 500 --monitor-least 9": {

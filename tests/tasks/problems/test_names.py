@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kerasft.config.load import load_config
 from kerasft.config.schema import Config
 from kerasft.data.sources.edges import blank
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import BadRow, UserError
 from kerasft.tasks.problems.labels import check_weights, fit_labels
 from kerasft.tasks.problems.names import (

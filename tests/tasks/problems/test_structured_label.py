@@ -9,7 +9,7 @@ import yaml
 
 from kerasft import predict, train
 from kerasft.config.schema import Config
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.evaluation.metrics import single_label_metrics
 from kerasft.tasks.problems.single_label import softmax

@@ -10,7 +10,7 @@ import yaml
 from kerasft import evaluate, predict, train
 from kerasft.config.schema import Config
 from kerasft.data.sources.sources import Record
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.question_answering.rows import read_answers
 from kerasft.tasks.registry import create_task

@@ -11,7 +11,7 @@ from kerasft import predict, train
 from kerasft.config.schema import Config
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.sources.sources import Record
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.relation_extraction.task import RelationExtraction
 

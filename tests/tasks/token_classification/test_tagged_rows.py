@@ -8,7 +8,7 @@ import pytest
 
 from kerasft.config.schema import Config
 from kerasft.data.sources.sources import Record
-from kerasft.data.tables.splits import load_splits
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 from kerasft.tasks.token_classification.tagged_rows import join, read_spans, read_tagged

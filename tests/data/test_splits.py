@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasft.config.schema import Config
+from kerasft.data.splits import load_splits
 from kerasft.data.stages.held_out import held_out_share
-from kerasft.data.tables.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.tasks.registry import create_task
 

@@ -10,9 +10,10 @@ from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.prompting import answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.quality.base import BrokenRow, Check, Inspected
+from kerasft.data.sources.decoding import Decoding
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import Record, read_records
-from kerasft.data.tables.splits import Remark, apply_stages, check_columns, check_stages, sources_of
+from kerasft.data.splits import Remark, apply_stages, check_columns, check_stages, sources_of
 from kerasft.data.tables.table import Table
 from kerasft.errors import BadRow, UserError
 
@@ -37,15 +38,16 @@ def read_inspected(config: Config, task: Task, checks: Sequence[Check], remark: 
     check_columns(config, task)
     check_stages(config, task)
     broken: list[BrokenRow] = []
-    tables, assumed = {}, {}
+    tables, assumed, decodings = {}, {}, {}
     for split, source in sources_of(config).items():
-        lines = assumed[split] = []
+        lines, decoding = [], Decoding()
+        assumed[split], decodings[split] = lines, decoding
 
         def also_keep(line: str, lines: list[str] = lines) -> None:
             lines.append(line)
             remark(line)
 
-        records = read_records(source, config.data.format, Reading.of(config.data, also_keep))
+        records = read_records(source, config.data.format, Reading.of(config.data, also_keep, decoding))
         rows = _readable(_until_broken(records, split, broken), split, config, task, checks, broken)
         tables[split] = Table.from_rows(rows, task.schema())
         if not len(tables[split]):
@@ -54,7 +56,7 @@ def read_inspected(config: Config, task: Task, checks: Sequence[Check], remark: 
     staged = dict(apply_stages(tables, counted, task, remark).tables)
     if config.data.validation == LEAVE_ONE_OUT:
         del staged["validation"]  # the rows of train
-    return Inspected(config, task, staged, broken, assumed)
+    return Inspected(config, task, staged, broken, assumed, decodings)
 
 
 def _readable(
