@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.audit.figures import Figures, without
 from kerasft.audit.subject import Subject
 from kerasft.data.quality.group_words import group_words
-from kerasft.data.tables.group_column import column_values
+from kerasft.data.sources.group_column import column_values
 from kerasft.errors import UserError
 from kerasft.evaluation.bias.exchange import exchange
 from kerasft.evaluation.bias.fairness import fairness

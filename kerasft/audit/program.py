@@ -19,8 +19,8 @@ from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.quality.group_words import group_words
+from kerasft.data.sources.group_column import check_column
 from kerasft.data.splits import check_own_split, load_splits
-from kerasft.data.tables.group_column import check_column
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.report.card import AUDIT_FORM, CARD

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # tasks lie above: the contract is all that is known here; ta
     from kerasft.tasks.base import Task
 
 Tables = Mapping[str, "Table"]
+WEIGHT = "weight"  # of rows that stages weigh: a column of train, float32
 
 
 @dataclass(frozen=True)

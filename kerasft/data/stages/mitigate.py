@@ -17,12 +17,12 @@ from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.mitigate import MitigateConfig
 from kerasft.config.schema import Config
 from kerasft.data.quality.group_words import GroupWords, group_words
-from kerasft.data.stages.base import Stage, Staged, Tables
-from kerasft.data.tables.group_column import column_values
-from kerasft.data.tables.table import WEIGHT, Table
+from kerasft.data.sources.group_column import column_values
+from kerasft.data.stages.base import WEIGHT, Stage, Staged, Tables
 from kerasft.errors import UserError
 
 if TYPE_CHECKING:
+    from kerasft.data.tables.table import Table
     from kerasft.tasks.base import Task
 
 MOST_WEIGHT = 10.0  # of a row, and 1 / MOST_WEIGHT the least: a group with one row of a label must not rule
@@ -57,14 +57,14 @@ class Mitigate(Stage):
         words = group_words(asked.words, asked.aspects, "data.mitigate")
         rows = len(train)
         if "counterfactual" in asked.methods:
-            train = Table.from_rows(_with_exchanged(train, words, task.inputs), train.schema)
+            train = train.from_rows(_with_exchanged(train, words, task.inputs), train.schema)
             counts["added"] = len(train) - rows
             remarks.append(f"data.mitigate: {len(train) - rows:,} rows with the words of another group join train")
         if "reweigh" in asked.methods:
             groups = _groups(train, config, asked, words, task.inputs)
             weights = reweighed(groups, list(map(str, train.column("label"))))
             schema = train.schema.append(pa.field(WEIGHT, pa.float32()))
-            train = Table.from_rows((row | {WEIGHT: each} for row, each in zip(_rows(train), weights)), schema)
+            train = train.from_rows((row | {WEIGHT: each} for row, each in zip(_rows(train), weights)), schema)
             counts |= {"groups": len(set(groups)), "least_weight": min(weights), "largest_weight": max(weights)}
             remarks.append(
                 f"data.mitigate: {len(set(groups)):,} groups; rows weigh {min(weights):.2f} to {max(weights):.2f}"

@@ -13,7 +13,6 @@ from kerasft.data.tables.digest import digest_batches
 from kerasft.data.tables.store import CHUNK_ROWS, Store, record_batches, spill
 
 GATHER_ROWS = 512  # rows of several chunks that are joined at a time
-WEIGHT = "weight"  # of rows that stages weigh: a column of train, float32
 SPILL_BYTES = 256 << 20
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerasft.config.schema import Config, TrainingConfig
 from kerasft.config.task_section import TaskSection
 from kerasft.data.augmentation.registry import check_augment
-from kerasft.data.tables.table import WEIGHT
+from kerasft.data.stages.base import WEIGHT
 from kerasft.errors import UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Auditable
