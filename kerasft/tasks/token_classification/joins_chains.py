@@ -11,6 +11,7 @@ from kerasft.tasks.base import Task
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from kerasft.data.prepared.token_windows import PreparedWindows  # noqa: F401  its name stands in a base, quoted
     from kerasft.models.heads.crf import FixedScores, TagScores
 
 
