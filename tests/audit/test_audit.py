@@ -159,7 +159,6 @@ def test_a_part_that_is_done_is_not_measured_again(project_folder, monkeypatch, 
     [
         (["runs/tiny", "--group", "age"], "--group age: data.test has no such column; there are: text, label, who"),
         (["runs/tiny", "--rows", "0"], "--rows: 0 is too few"),
-        (["config.yaml"], "an audit takes a run, such as runs/NAME, or an export"),
         (["saved_models/tiny", "--mitigate", "reweigh"], "is an export, and a mitigation trains its run again"),
         (["runs/tiny", "--mitigate", "hope"], "--mitigate hope: there are counterfactual, reweigh"),
         (["runs/tiny", "--words", "nix.yaml"], "--words: nix.yaml: No such file or directory; name a YAML file"),
