@@ -11,7 +11,7 @@ from kerasft.data.quality.near import near_pairs
 from kerasft.data.quality.overlap import other_answers, same_rows
 from kerasft.data.quality.repeats import as_in, contradicted, earlier
 
-MOST_CHARACTERS = 250_000_000  # of different texts together, whose 4-grams take eight bytes each
+MOST_CHARACTERS = 250_000_000  # of different texts together, whose 4-grams take four bytes each
 
 
 class Likeness(Check):

@@ -19,8 +19,8 @@ GRAM = 4  # characters
 BANDS, ROWS = 16, 5
 MOST_ALIKE = 64  # texts with the same value in a band that are compared each with each;
 FEW_BEHIND = 2  # where there are more, as of a template, each is compared with its neighbours
-CHUNK_GRAMS = 1 << 20  # at most 2 ** 18 texts
-HASH_BITS = 44
+CHUNK_GRAMS = 1 << 20
+HASH_BITS = 32  # two texts of 100 grams have the same hash of two different ones once in 400,000 pairs
 CHUNK_PAIRS = 1 << 15
 THREADS = 2  # NumPy lets others run while it computes
 SEED = 20261129  # of the hash functions: the same pairs are found in every run
@@ -44,7 +44,7 @@ class Grams(NamedTuple):
 
     Attributes:
         starts: (texts + 1,) where those of a text begin in `hashes`.
-        hashes: (grams,) uint64 of HASH_BITS bits, ascending within a text.
+        hashes: (grams,) uint32, ascending within a text.
     """
 
     starts: np.ndarray
@@ -84,7 +84,7 @@ def grams_of(texts: Sequence[str]) -> Grams:
     ends = np.searchsorted(np.cumsum(sizes), np.arange(CHUNK_GRAMS, sum(sizes) + CHUNK_GRAMS, CHUNK_GRAMS), "left") + 1
     borders = np.unique(np.concatenate([[0], np.minimum(ends, len(texts))])).tolist()
     counts = [np.zeros(1, np.int64)]
-    hashes, filled = np.empty(sum(sizes), np.uint64), 0  # more than are needed: what is not filled takes no memory
+    hashes, filled = np.empty(sum(sizes), np.uint32), 0  # more than are needed: what is not filled takes no memory
     with ThreadPoolExecutor(THREADS) as pool:
         for count, made in pool.map(lambda bounds: _chunk(texts[slice(*bounds)]), itertools.pairwise(borders)):
             counts.append(count)
@@ -104,15 +104,14 @@ def _chunk(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     hashes = np.zeros(len(positions), np.uint64)
     for step in range(GRAM):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + points[positions + step]
-    # The text in the high bits, so that one sort of plain numbers orders the grams within each; 44 bits of a hash are
-    # enough to tell the grams of two texts apart.
+    # The text in the high bits, so that one sort of plain numbers orders the grams within each.
     keys = (owners.astype(np.uint64) << np.uint64(HASH_BITS)) | (_mixed(hashes) >> np.uint64(64 - HASH_BITS))
     keys.sort()
     new = np.ones(len(keys), bool)
     new[1:] = keys[1:] != keys[:-1]
     keys = keys[new]
     counts = np.bincount((keys >> np.uint64(HASH_BITS)).astype(np.int64), minlength=len(padded))
-    return counts, keys & np.uint64((1 << HASH_BITS) - 1)
+    return counts, keys.astype(np.uint32)  # the low bits
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
@@ -130,7 +129,7 @@ def _bands(grams: Grams) -> np.ndarray:
     bands = np.zeros((BANDS, texts), np.uint64)
 
     def fill(at: int, stop: int) -> None:
-        hashes = grams.hashes[grams.starts[at] : grams.starts[stop]]
+        hashes = grams.hashes[grams.starts[at] : grams.starts[stop]].astype(np.uint64)
         starts = grams.starts[at:stop] - grams.starts[at]
         for band in range(BANDS):
             for row in range(ROWS):
