@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kerasft.data.sources.files import is_folder, names_in
 from kerasft.data.sources.reading import Reading, Row
@@ -14,12 +16,41 @@ from kerasft.quoting import listed as names_of
 
 MOST_SHOWN = 5  # names of a remark
 TEXT_ENDINGS = (".txt", ".txt.gz")
+LOOKED_AT = 20  # lines, for whether they are those of a table
+LEAST_RECORDS = 4  # of a table, its header among them
+LONGEST_NAME = 40  # characters of a column's name
 
 
 def read_lines_of_text(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """One text a line; an empty line is an empty text, so that answers stay aligned with lines."""
-    for number, line in enumerate(read_lines(stream, name, reading), 1):
+    lines = iter(read_lines(stream, name, reading))
+    first = list(itertools.islice(lines, LOOKED_AT))
+    if columns := _columns_of_table(first):
+        reading.remark(
+            f"{name}: read as a text a line, but it looks like a table with the columns {names_of(columns)}; if it is "
+            "one, give it the ending .csv, or set data.format: csv"
+        )
+    for number, line in enumerate(itertools.chain(first, lines), 1):
         yield {"text": line.rstrip("\r\n")}, f"{name}:{number}"
+
+
+def _columns_of_table(lines: Sequence[str]) -> list[str]:
+    """The names in the header, where some separator divides all of these lines into as many fields; otherwise []."""
+    for separator in "\t;,":
+        try:
+            records = [record for record in csv.reader(lines, delimiter=separator) if record]
+        except csv.Error:  # a field that is too long for one: no table
+            continue
+        records = records if len(lines) < LOOKED_AT else records[:-1]  # the last may go on
+        names = [each.strip() for each in records[0]] if records else []
+        while names and not names[-1]:
+            names.pop()
+        alike = len({len(record) for record in records}) == 1 and len(records) >= LEAST_RECORDS
+        named = all(0 < len(each) <= LONGEST_NAME for each in names) and len(set(names)) == len(names)
+        prose = separator == "," and bool(records) and " " in "".join(records[0])  # commas are in sentences, too
+        if alike and named and len(names) > 1 and not prose:
+            return names
+    return []
 
 
 def read_document(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:

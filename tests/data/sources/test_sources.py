@@ -402,3 +402,21 @@ def test_no_message_is_as_long_as_a_name_in_the_data(tmp_path, name, content):
     with pytest.raises(UserError) as error:
         list(read_records(str(tmp_path / name), "auto", Reading(remark=remarks.append)))
     assert all(len(line) < 400 + len(str(tmp_path)) for line in [str(error.value), *remarks])
+
+
+@pytest.mark.parametrize(
+    "lines, columns",
+    [
+        ('review;stars;\n"good; so\ngood";5;\nbad;1;\nmiddling;3;\n', "review, stars"),
+        ("text,label\na b,x\nc d,y\ne f,x\n", "text, label"),
+        ("Well, then\nYes, indeed\nNo, never\nOh, so\n", None),
+        ("a;b\nc\nd;e;f\ng\n", None),
+        ("x" * 200_000 + "\n", None),
+    ],
+)
+def test_a_table_that_is_called_a_text_is_told(tmp_path, lines, columns):
+    said: list[str] = []
+    found = read(write(tmp_path / "a.txt", lines), remark=said.append)
+    assert [row["text"] for row in found] == lines.splitlines()
+    told = [line for line in said if "looks like a table" in line]
+    assert len(told) == (columns is not None) and all(f"columns {columns};" in line for line in told)
