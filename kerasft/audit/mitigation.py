@@ -10,11 +10,13 @@ from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.mitigated_run import begun_run, mitigated_config
 from kerasft.audit.people import by_groups
 from kerasft.audit.subject import Subject
+from kerasft.data.splits import stage_splits
 from kerasft.evaluation.robustness.measure import compared
 from kerasft.inference.batches import with_fused_layers
 from kerasft.inference.local import LocalPredictor
 from kerasft.runs import Run
 from kerasft.session import train_run
+from kerasft.tasks.registry import create_task
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 
@@ -34,6 +36,8 @@ def mitigation(subject: Subject) -> Figures:
     if begun is None or not (folder / "finished.json").is_file():
         subject.terminal.line(f"--mitigate: the same with {' and '.join(settings.mitigate)}, as {folder}")
         train_run(config, existing="refuse" if begun is None else "resume", terminal=subject.terminal)
+    else:  # its word lists, or the group column, may be others by now
+        begun.check_data(stage_splits(config, create_task(config), lambda line: None).tables)
     run = Run.open(folder)
     predictor = LocalPredictor(with_fused_layers(run.load()))
     answers = predictor.answer(subject.rows)

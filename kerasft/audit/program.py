@@ -19,7 +19,7 @@ from kerasft.audit.store import PartStore
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.quality.group_words import group_words
-from kerasft.data.sources.group_column import check_column
+from kerasft.data.sources.group_column import check_column, column_values
 from kerasft.data.splits import check_own_split, load_splits
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
@@ -94,13 +94,19 @@ def audit_run(
         terminal.line(f"{folder} has no test data: validation is looked at, on which its weights were chosen")
     task, table = _task_and_rows(run, folder, settings, terminal)
     sets = [dataclasses.asdict(row) for row in check_sets(task, settings.pairs, settings.questions)]
+    groups = None
     if settings.group is not None:
         check_column(run.config, settings.split, settings.group, "--group")
+        if "where" in table.schema.names:
+            groups = column_values(run.config, settings.split, settings.group, table.column("where"), "--group")
     place = run.folder if isinstance(run, Run) else run.folder.parent  # beside the versions of an export
     words = {name: each.groups for name, each in group_words(settings.words, None, "--words").items()}
     if settings.mitigate:
         check_mitigation(run.config, settings, task)
-    store = PartStore(place / AUDIT, settings.digest(run=run.identity(), sets=sets, lists=words, form=AUDIT_FORM))
+    version = run.folder.name if isinstance(run, Export) else None  # several are of one run
+    looked_at = {"rows": table.fingerprint(), "groups": groups, "version": version}
+    digest = settings.digest(run=run.identity(), sets=sets, lists=words, form=AUDIT_FORM, looked_at=looked_at)
+    store = PartStore(place / AUDIT, digest)
     quiet_tensorflow(terminal.verbose)
     from kerasft.audit.parts import PARTS
     from kerasft.audit.subject import Subject

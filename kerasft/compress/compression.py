@@ -35,9 +35,16 @@ def smaller_config(parent: Run, settings: CompressConfig) -> Config:
     if settings.name == parent.config.name:
         raise UserError(f"name: {settings.name} is the name of {parent.folder} itself; choose another")
     model = parent.config.model.model_copy(
-        update={"preset": f"run:{parent.folder}", "architecture": None, "peft": None, "trainable": "all"}
+        update={
+            "preset": f"run:{parent.folder}",
+            "architecture": None,
+            "layers": None,  # the parent's model has no others
+            "peft": None,
+            "trainable": "all",
+        }
     )
-    return parent.config.model_copy(update={"name": settings.name, "model": model})
+    export = parent.config.export.model_copy(update={"name": None})  # else it would be the parent's next version
+    return parent.config.model_copy(update={"name": settings.name, "model": model, "export": export})
 
 
 def compress_run(

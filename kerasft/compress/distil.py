@@ -46,7 +46,7 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
         **settings.model_dump(include={"alpha", "temperature", "hidden", "relations"}),
     }
     values["training"]["fit_head"] = False
-    return override_config(Config.model_validate(values), overrides)
+    return override_config(values, overrides)  # which says in a line what the parent's config can't go with
 
 
 def distil_run(

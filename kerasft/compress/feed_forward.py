@@ -146,6 +146,8 @@ def _activation_products(source: Source, layers: list[keras.layers.Layer], rows:
     with as_classes([(layer, _recording(type(layer), place, record)) for place, layer in enumerate(layers)]):
         for start in range(0, len(few), BATCH):
             features, _, _ = prepared.batch(few[start : start + BATCH])
+            if "padding_mask" not in features:
+                raise UserError("method=feedforward: is not for an encoder with a decoder; use method=quantize")
             mask[0] = tf.cast(features["padding_mask"], tf.bool)
             source.assembled.model({name: tf.constant(features[name]) for name in features}, training=False)
     return sums

@@ -133,17 +133,20 @@ def _inputs_of(source: Source, layers: list[Any], rows: int) -> dict[int, Inputs
     mask: list[Any] = [None]
 
     def record(layer: Any, values: tf.Tensor) -> None:
+        if tuple(values.shape[:2]) != mask[0].shape:  # not of the texts: DeBERTa's vectors of distances
+            return
         first = id(values) not in same
         inputs = read.setdefault(id(layer), same[id(values)][1] if not first else Inputs())
         if first or same[id(values)][1] is not inputs:
-            flat = values.numpy().reshape(mask[0].size, -1)
-            inputs.add(flat[mask[0]].astype(np.float32))
+            inputs.add(values.numpy()[mask[0]].reshape(int(mask[0].sum()), -1).astype(np.float32))
         same[id(values)] = (values, inputs)
 
     with as_classes([(layer, _recording(type(layer), record)) for layer in layers]):
         for start in range(0, len(few), BATCH):
             features = prepared.batch(few[start : start + BATCH])[0]
-            mask[0] = np.asarray(features["padding_mask"]).astype(bool).reshape(-1)
+            if "padding_mask" not in features:
+                raise UserError("rounding: gptq and awq are not for an encoder with a decoder; set rounding=nearest")
+            mask[0] = np.asarray(features["padding_mask"]).astype(bool)
             same.clear()
             source.assembled.model({name: tf.constant(features[name]) for name in features}, training=False)
     return read

@@ -26,7 +26,7 @@ def pruned_config(parent: Run, settings: PruneWeightsConfig, overrides: Sequence
     keys = {"sparsity", "by", "prune_from", "prune_until"}
     values["model"]["peft"] = {"method": "pruning", **settings.model_dump(include=keys)}
     values["training"]["fit_head"] = False
-    return override_config(Config.model_validate(values), overrides)
+    return override_config(values, overrides)  # which says in a line what the parent's config can't go with
 
 
 def prune_run(

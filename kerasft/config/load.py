@@ -60,9 +60,9 @@ def read_config(source: ConfigLike, overrides: Sequence[str] = ()) -> Config:
     return _validated(resolve_references(values, positions.of), positions.of, positions.order, wrong)
 
 
-def override_config(config: Config, overrides: Sequence[str]) -> Config:
-    """A config that was valid with `key=value` as `load_config` has them; raises UserError as that does."""
-    values = config.model_dump(mode="python")
+def override_config(config: Config | Mapping[str, Any], overrides: Sequence[str]) -> Config:
+    """A config, or values of one, with `key=value` as `load_config` has them; raises UserError as that does."""
+    values = config.model_dump(mode="python") if isinstance(config, Config) else copy.deepcopy(dict(config))
     _, wrong = _override_all(values, overrides)
     return _validated(values, lambda path: COMMAND_LINE, lambda path: 0, wrong)
 

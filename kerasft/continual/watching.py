@@ -64,6 +64,7 @@ def watch(
     alerts = Alerts(open_parent(folder).config.served_name)
     hold(directory)
     sizes: dict[Path, tuple[int, int]] = {}
+    learnt = False  # since the last alert
     try:
         with terminable(), alerts.listening(port) if port is not None else contextlib.nullcontext() as taken:
             if taken is not None:
@@ -80,11 +81,13 @@ def watch(
                 file = next((file for file in whole if _is_new(file, sizes[file], ledger)), None)
                 if file is not None:
                     _learn(file, directory, ledger, overrides, gate, terminal)
+                    learnt = True
                 elif once:
                     return int(any(entry.get("error") or not entry.get("passed") for entry in ledger["done"]))
                 else:
-                    if len(whole) == len(sizes):
+                    if learnt and len(whole) == len(sizes):  # an alert before its rows are labelled waits for them
                         alerts.clear()
+                        learnt = False
                     time.sleep(SECONDS)
     finally:
         release(directory)

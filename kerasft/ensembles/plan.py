@@ -87,6 +87,11 @@ def check_settings(config: Config, settings: Settings) -> None:
             "export.adapters: an ensemble is one SavedModel of whole models; leave adapters out, or set export.enabled "
             "to false"
         )
+    for key in ("explain", "labels"):
+        if config.export.enabled and getattr(config.export, key):
+            raise UserError(
+                f"export.{key}: {getattr(config.export, key)}, but an ensemble has no such signature; leave it out"
+            )
     if settings.members and isinstance(config.training.averaging, SoupConfig):
         raise UserError(
             "training.averaging: a soup is of runs with one seed and the same rows, and members have others; set null"

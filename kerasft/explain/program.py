@@ -109,6 +109,7 @@ def _explain_export(export: Export, args: argparse.Namespace) -> int:
     """What the export's own signature says. Raises UserError: it has none, or something else is asked."""
     served = export.config.export.explain
     asked = args.rows or args.edits or args.harmful or args.label is not None or args.contrast is not None
+    asked = asked or args.points != POINTS
     if served is None or asked or args.method not in (None, served):
         has = f"this one has {served}" if served else "this one has none"
         raise UserError(
@@ -116,13 +117,15 @@ def _explain_export(export: Export, args: argparse.Namespace) -> int:
             "such as runs/NAME, or leave the other options out"
         )
     terminal = Terminal(args.verbose)
-    records = read_input(args.input, args.format, Reading.of(export.config.data, terminal.line))
+    data = export.config.data.model_copy(update={"encoding": "auto", "delimiter": "auto"})
+    records = read_input(args.input, args.format, Reading.of(data, terminal.line))
     rows = (export.task.parse_inputs(record) for record in records)
     quiet_tensorflow(args.verbose)
     from kerasft.inference.local import LocalPredictor
 
     predictor, done = LocalPredictor(export.load()), 0
-    while window := list(itertools.islice(rows, WINDOW)):
+    size = WINDOW if args.input != "-" or sys.stdin.seekable() else 1  # a pipe, whose other end may wait
+    while window := list(itertools.islice(rows, size)):
         for line in predictor.explain(window):
             terminal.result(json.dumps(line | {"row": done + line["row"]}, ensure_ascii=False))
         done += len(window)

@@ -12,7 +12,11 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_UNSEEN = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
+_MOST_MARKS = 16  # of a cluster that are read: to put marks in order takes the square of their number
 _MARKED = ("LATIN", "GREEK", "CYRILLIC")  # alphabets whose letters are the same to a reader without their accents
 # Small letters, those of capitals that look alike among them: Cyrillic, Greek and Armenian -> Latin.
 _LATIN = dict(
@@ -60,7 +64,7 @@ def plain(text: str, accents: bool = False, cyrillic: bool = False) -> Plain:
     starts: list[int] = []
     ends: list[int] = []
     for start, end in _clusters(text):
-        for sign in _read(text[start:end], accents):
+        for sign in _read(_UNSEEN.sub("", text[start:end])[:_MOST_MARKS], accents):
             signs.append(sign)
             starts.append(start)
             ends.append(end)
@@ -73,7 +77,7 @@ def _clusters(text: str) -> list[tuple[int, int]]:
     for place, sign in enumerate(text):
         if _UNSEEN.match(sign):
             continue
-        if found and found[-1][1] == place and unicodedata.category(sign) in ("Mn", "Me"):
+        if found and unicodedata.category(sign) in ("Mn", "Me"):
             found[-1] = found[-1][0], place + 1
         else:
             found.append((place, place + 1))
@@ -86,7 +90,7 @@ def _read(cluster: str, accents: bool) -> str:
         code = ord(cluster[0]) - 0x1F150
         if code % 32 < 26:
             return chr(ord("a") + code % 32)
-    small = unicodedata.normalize("NFKC", cluster).lower()
+    small = unicodedata.normalize("NFKC", cluster).casefold()  # ß is ss, ς is σ
     if accents:
         return small
     bare = "".join(_STYLED.get(sign, sign) for sign in small)

@@ -76,13 +76,12 @@ class Words:
 
     def __init__(self, words: Sequence[str]):
         self._searches: list[tuple[re.Pattern[str], dict[str, bool]]] = []
-        plainly = {plain(word).text: word for word in words}
         accented = [word for word in words if plain(word, accents=True).text != plain(word).text]
-        if bare := [text for text, word in plainly.items() if word not in accented]:
+        if bare := [plain(word).text for word in words if word not in accented]:
             self._searches.append((_pattern(bare), {}))
         if accented:
             self._searches.append((_pattern([plain(word, accents=True).text for word in accented]), {"accents": True}))
-        if any("\u0400" <= sign <= "\u052f" for text in plainly for sign in text):
+        if any("\u0400" <= sign <= "\u052f" for word in words for sign in plain(word).text):
             self._searches += [(pattern, options | {"cyrillic": True}) for pattern, options in [*self._searches]]
 
     def spans(self, text: str) -> list[Span]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasft.data.stages.base import WEIGHT
 from kerasft.data.tables.table import GATHER_ROWS, Table
 
 
@@ -20,4 +21,7 @@ def joined(tables: Sequence[Table]) -> Table:
             for start in range(0, len(table), GATHER_ROWS):
                 yield from table.rows(np.arange(start, min(start + GATHER_ROWS, len(table))))
 
-    return Table.from_rows(rows(), tables[0].schema)
+    schema = tables[0].schema
+    if WEIGHT in schema.names and any(WEIGHT not in table.schema.names for table in tables):
+        schema = schema.remove(schema.get_field_index(WEIGHT))
+    return Table.from_rows(rows(), schema)

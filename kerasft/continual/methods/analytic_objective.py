@@ -144,7 +144,8 @@ class PrototypesObjective(SumsObjective):
         return _units(vectors)
 
     def weights(self, sums: RidgeSums) -> np.ndarray:
-        return _units(sums.products.T).T
+        sizes = np.linalg.norm(sums.products, axis=0)  # (classes,) of one row 1; of a class that was forgotten rounding
+        return _units(np.where(sizes < 1e-3, 0.0, sums.products).T).T
 
 
 def _units(vectors: np.ndarray) -> np.ndarray:

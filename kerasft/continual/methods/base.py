@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kerasft.config.schema import Config
 from kerasft.config.section import Section
 from kerasft.continual.memory.ridge import row_digest
+from kerasft.data.stages.base import WEIGHT
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.runs import Run
@@ -64,7 +65,7 @@ class Situation:
 
 def row_digests(task: Task, table: Table) -> list[str]:
     """By which each row of a table is known again: of all that it holds but its place."""
-    names = [name for name in table.schema.names if name != "where"]
+    names = [name for name in table.schema.names if name not in ("where", WEIGHT)]
     columns = [table.column(name) for name in names]
     return [row_digest([str(value) for value in row]) for row in zip(*columns)]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.continual.methods.base import Situation
 from kerasft.data.tables.table import Table
+from kerasft.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -35,6 +36,9 @@ def stage_objective(
         kept: the types that each of the rows behind them was labelled for.
         strength, temperature: see `PartialTypes`.
     """
+    augment = situation.config.augment
+    if augment is not None and augment.methods():
+        raise UserError("augment: changed forms of rows have no answers of the old model beside them; set augment=null")
     rows, types, old = len(situation.train), types_in(situation.train), situation.old_labels
     labelled = np.array([[label in of for label in old] for of in (types, *kept)], bool)
     labelled = np.concatenate([np.repeat(labelled[:1], rows, 0), labelled[1:]])

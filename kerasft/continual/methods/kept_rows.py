@@ -77,7 +77,7 @@ class KeptRows(Method[BufferT]):
         """The types of entities that each kept row was labelled for."""
         file = self.situation.memory(FILE)
         if file is not None:
-            return [json.loads(line)["types"] for line in file.read_text(encoding="utf-8").splitlines()]
+            return [line["types"] for line in read_json_lines(file)]
         return [sorted(types_in(self._parent_rows()))] * len(self.kept())
 
     def keep(self, measured: Measured, folder: Path) -> None:

@@ -55,6 +55,12 @@ def check_method(config: Config) -> None:
         value = getattr(config.training, path.split(".")[1])
         if value is not None:
             raise UserError(f"{path}: set, and so is continual: {reason}")
+    mitigate = config.data.mitigate
+    if mitigate is not None and "reweigh" in mitigate.methods and name != "adapters":
+        raise UserError(
+            "data.mitigate: reweigh does not go with continual: rows of other stages have no such weights; set "
+            "data.mitigate=null"
+        )
     possible = _TYPES if config.task.grows_types else _ANY_TASK
     if name not in possible and not config.task.grows:
         raise UserError(

@@ -62,7 +62,7 @@ class GroupWords:
 
     def group(self, text: str) -> str:
         """The one group whose words a text has; "" where it has none, or those of several."""
-        found = {self._group_of[match[0].lower()] for match in self._pattern.finditer(text)}
+        found = {self._group_of[self._known(match[0])] for match in self._pattern.finditer(text)}
         return found.pop() if len(found) == 1 else ""
 
     def others(self, texts: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
@@ -90,10 +90,11 @@ class GroupWords:
 
         def other(match: re.Match[str]) -> str:
             word = match[0]
-            source = self._group_of[word.lower()]
+            known = self._known(word)
+            source = self._group_of[known]
             if source == group:
                 return word
-            place = [known.lower() for known in self.groups[source]].index(word.lower())
+            place = [each.lower() for each in self.groups[source]].index(known)
             if place >= len(self.groups[group]):
                 return word
             replacement = self.groups[group][place]
@@ -102,6 +103,13 @@ class GroupWords:
             return _cased(replacement, word)
 
         return self._pattern.sub(other, text)
+
+    def _known(self, found: str) -> str:
+        """The word of the lists that was found: of some letters, such as İ, the small one is another than they have."""
+        small = found.lower()
+        if small in self._group_of:
+            return small
+        return next(word for word in self._group_of if re.fullmatch(re.escape(word), found, re.IGNORECASE))
 
 
 def group_words(file: str | None, aspects: Sequence[str] | None, key: str) -> dict[str, GroupWords]:
@@ -145,7 +153,8 @@ def _read_lists(file: str, key: str) -> Lists:
 def _bounded(word: str) -> str:
     if word == "他":
         return "(?<!其)他"  # 其他 is "other", and speaks of nobody
-    left, right = (r"(?<!\w)", r"(?!\w)") if word.isascii() else ("", "")
+    spaced = word.isascii() or word.lower() != word.upper()  # alphabets with capitals have spaces between words
+    left, right = (r"(?<!\w)", r"(?!\w)") if spaced else ("", "")
     return f"{left}{re.escape(word)}{right}"
 
 

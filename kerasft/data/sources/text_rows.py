@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -23,15 +22,23 @@ LONGEST_NAME = 40  # characters of a column's name
 
 def read_lines_of_text(stream: io.BufferedReader, name: str, reading: Reading) -> Iterator[Row]:
     """One text a line; an empty line is an empty text, so that answers stay aligned with lines."""
-    lines = iter(read_lines(stream, name, reading))
-    first = list(itertools.islice(lines, LOOKED_AT))
-    if columns := _columns_of_table(first):
+    first: list[str] = []  # looked at as they pass: the other end of a pipe may wait for an answer to each
+    for number, line in enumerate(read_lines(stream, name, reading), 1):
+        if number <= LOOKED_AT:
+            first.append(line)
+        if number == LOOKED_AT:
+            _remark_table(first, name, reading)
+        yield {"text": line.rstrip("\r\n")}, f"{name}:{number}"
+    if len(first) < LOOKED_AT:
+        _remark_table(first, name, reading)
+
+
+def _remark_table(lines: Sequence[str], name: str, reading: Reading) -> None:
+    if columns := _columns_of_table(lines):
         reading.remark(
             f"{name}: read as a text a line, but it looks like a table with the columns {names_of(columns)}; if it is "
             "one, give it the ending .csv, or set data.format: csv"
         )
-    for number, line in enumerate(itertools.chain(first, lines), 1):
-        yield {"text": line.rstrip("\r\n")}, f"{name}:{number}"
 
 
 def _columns_of_table(lines: Sequence[str]) -> list[str]:

@@ -78,7 +78,8 @@ class Rewriting(Cleaning):
         counts: dict[str, Any] = {"action": self.rewrites, "rows": len(rows)}
         if lost:
             self.check_left(len(lost), len(train))
-            table = table.select([number for number in range(len(train)) if number not in set(lost)])
+            gone = set(lost)
+            table = table.select([number for number in range(len(train)) if number not in gone])
             remark += f", but for {len(lost):,} that are dropped, because their answers would be lost"
             counts["dropped"] = len(lost)
         return Staged({**tables, "train": table}, tuple(changes), {self.name: counts}, (remark,))

@@ -68,17 +68,24 @@ def put_in(model: LoadedModel, folder: Path, engine: str) -> Chosen:
     if engine != AUTO:
         model.engine = Form(_form_of(folder, engine).load())
         return Chosen(engine)
-    texts = _texts(folder)
-    expected = model.run(DEFAULT_SIGNATURE, texts)
-    seconds, left_out, forms = {SAVED_MODEL: _seconds(model, texts)}, {}, {}
+    exports, left_out, forms = {}, {}, {}
     for name in FORMS:
         try:
-            export = _form_of(folder, name)
+            exports[name] = _form_of(folder, name)
+        except (ServableError, UserError) as error:
+            left_out[name] = str(error)
+    if not exports:  # nothing to choose from, and perhaps a SavedModel of another program
+        return Chosen(SAVED_MODEL, {}, left_out)
+    texts = _texts(folder)
+    expected = model.run(DEFAULT_SIGNATURE, texts)
+    seconds = {SAVED_MODEL: _seconds(model, texts)}
+    for name, export in exports.items():
+        try:
             model.engine = forms[name] = Form(export.load())
             _check_agrees(model, export, texts, expected)
             seconds[name] = _seconds(model, texts)
-        except (ServableError, UserError, ServingError) as error:
-            left_out[name] = str(error)
+        except Exception as error:  # noqa: BLE001  each runtime has classes of its own; the SavedModel answers
+            left_out[name] = first_line(str(error)) or type(error).__name__
     fastest = min(seconds, key=lambda name: float(np.prod(seconds[name])))
     model.engine = forms.get(fastest) if fastest != SAVED_MODEL else None
     return Chosen(fastest, seconds, left_out)

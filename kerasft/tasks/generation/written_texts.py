@@ -144,15 +144,13 @@ class WritesTexts(Task[WritingT, TokensT]):
         return self.generator(features, self.generator.sampling_params(features))
 
     def join(self, members: Sequence[Task], weights: Sequence[float]) -> None:
-        from kerasft.models.generation.generator import Generator
         from kerasft.models.generation.joined_decoder import JoinedDecoder
 
         writing = [each for each in members if isinstance(each, WritesTexts)]
-        first, own = writing[0], self.section.decoding
+        first = writing[0]
         stops = first.generator.decoding.stop[len(first.section.decoding.stop) :]  # those of the mode
         decoder = JoinedDecoder([each.generator.decoder for each in writing], weights)
-        decoding = own.model_copy(update={"stop": [*own.stop, *stops]})
-        self._generator = Generator(decoder, first.generator.detokenizer, decoding)
+        self.make_generator(decoder, first.generator.detokenizer, stops)
 
     @property
     def numbers(self) -> dict[str, dict[str, Number]]:

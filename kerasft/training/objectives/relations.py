@@ -37,6 +37,7 @@ class Relations:
         vectors: what the layer reads, in the graph of the model.
         width: of a vector.
         heads: of its attention.
+        inputs: names of what the model reads.
     """
 
     def __init__(self, model: keras.Model):
@@ -49,6 +50,7 @@ class Relations:
         self._attention = layers[-1]._self_attention_layer
         self.vectors = keras.tree.flatten(layers[-1].input)[0]  # beside it, the mask of padding
         self.width, self.heads = int(self.vectors.shape[-1]), int(layers[-1].num_heads)
+        self.inputs = {tensor.name for tensor in model.inputs}
 
     def logits(self, vectors: tf.Tensor, heads: int) -> list[tf.Tensor]:
         """(batch, tokens, width) -> (batch, heads, tokens, tokens) of queries, of keys and of values."""
@@ -77,7 +79,12 @@ class Teacher:
         self._vectors.trainable = False
 
     def shared_heads(self, student: Relations) -> int:
-        """Relation heads of both. Raises UserError: the student's width can't be cut into the teacher's heads."""
+        """Relation heads of both. Raises UserError: widths or inputs of student and teacher don't fit together."""
+        if missing := sorted(self.relations.inputs - student.inputs):
+            raise UserError(
+                f"training.objective.relations: the teacher reads {missing[0]}, which the student has not; use a "
+                "student of the teacher's family, or set it to 0"
+            )
         if student.width % self.relations.heads:
             raise UserError(
                 f"training.objective.relations: the teacher has {self.relations.heads} heads, and {student.width}, the "

@@ -94,3 +94,10 @@ def test_what_can_not_be_mitigated_is_said(staged):
         staged(group="who")
     with pytest.raises(UserError, match="data.mitigate.group age: no row of data.train has it; there are: "):
         staged(methods=["reweigh"], group="age")
+
+
+def test_words_of_alphabets_with_other_capitals_and_without_ascii():
+    assert GroupWords({"a": ["islam"], "b": ["faith"]}).group("İslam dini") == "a"
+    assert GroupWords({"a": ["islam"], "b": ["faith"]}).exchanged("İslam", "b").lower() == "faith"
+    russian = GroupWords({"a": ["он"], "b": ["она"]})
+    assert russian.group("вагон") == "" and russian.group("вот он") == "a"
