@@ -124,6 +124,8 @@ def prompting_problem(config: "Config") -> Optional[str]:
             )
     if data.train == [] and prompting.demonstrations:
         return f"prompting.demonstrations: {prompting.demonstrations} are rows of data.train, which is missing; name it"
+    if prompting.demonstrations and "label" not in data.columns:
+        return "data.columns: has no label, which rows of prompting.demonstrations need; add it, such as label: label"
     if not answers_untrained(config):
         if prompting.method in ("causal_lm", "entailment"):
             return (

@@ -93,13 +93,17 @@ def sheet(
         UserError: a text can't be written like that.
     """
     text = io.StringIO()
-    quoting = csv.QUOTE_NONE if data.quoting == "none" else csv.QUOTE_MINIMAL
+    # A bare carriage return ends a line, too, but Python before 3.13 writes it without quotes.
+    returns = any("\r" in value for row in rows for value in row.values())
+    quoting = csv.QUOTE_NONE if data.quoting == "none" else csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     quotes = None if data.quoting == "none" else '"'
     delimiter = delimiter if data.delimiter == "auto" else data.delimiter
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar=quotes)
     roles = [role for role in columns if role != "label"]
     writer.writerow([*(columns[role] for role in roles), columns["label"], "prediction", "probability"])
     try:
+        if returns and quoting == csv.QUOTE_NONE:
+            raise csv.Error("a carriage return")
         for row, answer in zip(rows, answers):
             writer.writerow([*(row[role] for role in roles), "", answer["label"], f"{answer['score']:.4f}"])
     except csv.Error as error:

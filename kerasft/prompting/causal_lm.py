@@ -101,13 +101,15 @@ class Continuation(PromptingMethod):
             [BETWEEN + each for _, each in filled],
         )
         candidates = [token_ids(encoder, way) for way in ways]
-        shortest = min(map(len, candidates[2]))
-        if shortest > self.model.max_length // 2:
+        lengths = [max(map(len, pair)) for pair in zip(*candidates[1:])]
+        # One that is longer than the room could be the most alike, and would leave a text without any.
+        fitting = [row for row, length in enumerate(lengths) if length <= self.model.max_length // 2]
+        if not fitting:
             raise UserError(
-                f"prompting.demonstrations: the shortest row of data.train has {shortest} tokens in the template, more "
-                f"than half of model.max_length, {self.model.max_length}; raise it"
+                f"prompting.demonstrations: the shortest row of data.train has {min(lengths)} tokens in the template, "
+                f"more than half of model.max_length, {self.model.max_length}; raise it"
             )
-        return candidates
+        return [[way[row] for row in fitting] for way in candidates]
 
     def _fitting_examples(self, encoder: Any, labels: Labels) -> list[str]:
         """The examples that stand before a prompt: whole ones alone, as many as take half of a row."""

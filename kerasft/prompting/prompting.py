@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from kerasft.config.prompting import answers_untrained
+from kerasft.config.prompting import KEYS, answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
@@ -68,7 +68,7 @@ class Prompting:
 
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> None:
         """Chooses the method for a preset, and lets it look at the tokenizer."""
-        assert self.config.model.preset is not None  # checked before
+        assert self.config.model.preset is not None and self.config.prompting is not None  # checked before
         name = suitable_method(self.config, backbone, resolve_preset(self.config.model.preset))
         if name in ("causal_lm", "entailment") and not answers_untrained(self.config):
             raise UserError(
@@ -80,6 +80,14 @@ class Prompting:
                     else "run of pairs, which answers without training; leave data.train out, or set prompting to null"
                 )
             )
+        section = self.config.prompting
+        for key, methods in KEYS.items():
+            value = getattr(section, key)
+            if name not in methods and value != type(section).model_fields[key].default:
+                raise UserError(
+                    f"prompting.{key}: {value} is for method {' or '.join(methods)}, and auto takes {name} for this "
+                    "preset; leave it out"
+                )
         if self.config.export.labels and name != "embedding":
             raise UserError(
                 f"export.labels: true is for prompting.method embedding, and auto takes {name} for this preset; set "

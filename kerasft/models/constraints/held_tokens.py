@@ -31,14 +31,16 @@ class HeldTokens(NamedTuple):
     starts: Any
 
 
-def held_tokens(language: Automaton, token_bytes: Sequence[bytes], ordinary: np.ndarray, opening: bool) -> HeldTokens:
+def held_tokens(
+    language: Automaton, token_bytes: Sequence[bytes], ordinary: np.ndarray, opening: str | bool | None
+) -> HeldTokens:
     """What a vocabulary can write of a language.
 
     Args:
         language: over bytes.
         token_bytes: of each token.
         ordinary: (vocabulary,) bool, tokens that are text.
-        opening: whether a text that opens loses a space at its start, see `Detokenizer`.
+        opening: what a text that opens loses at its start, see `Detokenizer`; True: one space.
 
     Raises:
         TooLarge: more than 2^22 moves.
@@ -46,7 +48,7 @@ def held_tokens(language: Automaton, token_bytes: Sequence[bytes], ordinary: np.
     moves, accepting = language.moves, language.accepting
     starts = [0, 0]
     if opening:
-        moves, accepting = _with_opening(language)
+        moves, accepting = _with_opening(language, every=opening == "^ +")
         starts = [0, len(moves) - 3]
     distinct: dict[tuple[int, ...], list[int]] = {}
     for token in np.flatnonzero(ordinary).tolist():
@@ -61,12 +63,15 @@ def held_tokens(language: Automaton, token_bytes: Sequence[bytes], ordinary: np.
     return HeldTokens(columns, jumps.astype(np.int16), distances, complete, np.array(starts, np.int32))
 
 
-def _with_opening(language: Automaton) -> tuple[np.ndarray, np.ndarray]:
-    """Two states more, before the last: the start of a text that opens, and the one behind its space."""
+def _with_opening(language: Automaton, every: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Two states more, before the last: the start of a text that opens, and the one behind its space; `every` space at
+    the start is lost, or one."""
     dead, space = len(language.moves) - 1, language.classes[ord(" ")]
     moves = np.where(language.moves == dead, dead + 2, language.moves)
     behind, first = moves[0].copy(), moves[0].copy()
-    behind[space], first[space] = dead + 2, dead + 1
+    first[space] = dead + 1
+    if every:
+        behind[space] = dead + 2
     last = np.full_like(first, dead + 2)
     accepting = np.concatenate([language.accepting[:dead], language.accepting[[0, 0]], [False]])
     return np.vstack([moves[:dead], first, behind, last]), accepting

@@ -36,6 +36,12 @@ def fixed_values(values: Any, keys: set[str], schema: Mapping[str, Any], place: 
     """JSON values as they are; `type` beside them has to hold for each."""
     check_keys(keys, (key, "type"), place)
     types = schema.get("type")
+    if not (
+        types is None
+        or isinstance(types, str)
+        or (isinstance(types, list) and all(isinstance(each, str) for each in types))
+    ):
+        raise SchemaError(f"{place}: the type beside it, {json.dumps(types)}, is no name of a type")
     for value in some(values, place):
         if types is not None and not any(_is(value, each) for each in ([types] if isinstance(types, str) else types)):
             raise SchemaError(f"{place}: {json.dumps(value)} is not of the type beside it, {json.dumps(types)}")
@@ -104,8 +110,10 @@ def string(schema: Mapping[str, Any], place: str) -> Language:
         return sequence(literal('"'), inside, literal('"'))
     if "minLength" in schema or "maxLength" in schema:
         raise SchemaError(f"{place}: has a length beside its pattern; say it in the pattern, such as ^[a-z]{{1,9}}$")
+    if not isinstance(schema["pattern"], str):
+        raise SchemaError(f"{place}/pattern: {json.dumps(schema['pattern'])} is no text; put it in quotes")
     try:
-        pattern = Pattern(str(schema["pattern"]), _in_string)
+        pattern = Pattern(schema["pattern"], _in_string)
     except PatternError as error:
         raise SchemaError(f"{place}/pattern: {error}") from error
     anything = repeated(_in_string([(0, TOP)]), 0, None)

@@ -52,7 +52,7 @@ def constraint_tokens(
     section: ConstraintConfig,
     token_bytes: Sequence[bytes],
     ordinary: np.ndarray,
-    opening: bool,
+    opening: str | bool | None,
     max_new_tokens: int,
 ) -> HeldTokens:
     """What a vocabulary can write of the answers that are allowed.

@@ -75,7 +75,7 @@ class _Schema:
         if "type" not in keys:
             raise SchemaError(f"{place}: has no type (nor enum, const, anyOf or $ref); name one of {', '.join(_KEYS)}")
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        if unknown := [each for each in types if each not in _KEYS]:
+        if unknown := [each for each in types if not isinstance(each, str) or each not in _KEYS]:
             raise SchemaError(f"{place}/type: {json.dumps(unknown[0])} is none of {', '.join(_KEYS)}")
         check_keys(keys, ("type", *(key for each in types for key in _KEYS[each])), place)
         return either(self._of_type(each, schema, place, depth) for each in some(types, f"{place}/type"))
@@ -99,7 +99,11 @@ class _Schema:
 
     def _object(self, schema: Mapping[str, Any], place: str, depth: int) -> Language:
         properties, required = schema.get("properties", {}), schema.get("required", [])
-        if not isinstance(properties, Mapping) or not isinstance(required, Sequence):
+        if (
+            not isinstance(properties, Mapping)
+            or not isinstance(required, list)
+            or not all(isinstance(name, str) for name in required)
+        ):
             raise SchemaError(f"{place}: properties are an object and required is a list of their names")
         if missing := [name for name in required if name not in properties]:
             raise SchemaError(

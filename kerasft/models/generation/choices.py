@@ -11,7 +11,7 @@ from kerasft.errors import UserError
 from kerasft.models.tokenizers.detokenizer import Detokenizer
 
 LETTERS = string.ascii_uppercase[:26]
-_OPTION = r"(?s)(?:.*\n)?[ \t]*\(?{letter}[.):][ \t].*"  # a line such as "A. text", "A) text", "(A) text", "A: text"
+_OPTION = r"(?s)(?:.*\n)?[ \t]*\(?{letter}[{signs}][ \t].*"  # "A. text", "A) text", "(A) text", "A: text"
 _ANSWERED = -1  # the state behind a letter
 
 
@@ -45,7 +45,8 @@ class Choices:
         text = self._detokenizer(prompt_ids)
         states = tf.zeros_like(prompt_ids[:, 0])
         for place, letter in enumerate(LETTERS):
-            found = tf.strings.regex_full_match(text, _OPTION.replace("{letter}", letter))
+            signs = ".)" if letter == "Q" else ".):"  # "Q: ..." is how questions begin
+            found = tf.strings.regex_full_match(text, _OPTION.format(letter=letter, signs=signs))
             states += tf.cast(found, tf.int32) * (1 << place)
         return states
 

@@ -114,7 +114,7 @@ class WritesTexts(Task[WritingT, TokensT]):
         elif decoding.constraint.choices:
             constraint = Choices(detokenizer)
         else:
-            spelling = detokenizer.token_bytes, detokenizer.ordinary, detokenizer.opening is not None
+            spelling = detokenizer.token_bytes, detokenizer.ordinary, detokenizer.opening
             held = constraint_tokens(decoding.constraint, *spelling, decoding.max_new_tokens)
             constraint = Constraint(held, detokenizer)
         self._generator = Generator(decoder, detokenizer, decoding, constraint)
