@@ -34,13 +34,13 @@ def test_labels_and_numbers_have_theirs(members):
     logits = joined.of_labels([tf.constant(each) for each in flat], shares).numpy()
     mean = sum(share / (1 + np.exp(-each)) for share, each in zip(shares, flat))
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), mean, rtol=1e-5)
-    numbers = joined.of_numbers([tf.constant(each[:, :1]) for each in flat], shares).numpy()
+    numbers = joined.of_scores([tf.constant(each[:, :1]) for each in flat], shares).numpy()
     np.testing.assert_allclose(numbers, sum(s * each[:, :1] for s, each in zip(shares, flat)), rtol=1e-5)
 
 
 def test_copies_are_the_model_itself_and_agree(members):
     copies, shares = [tf.constant(members[0])] * 3, [1 / 3] * 3
-    for function in (joined.of_classes, joined.of_labels, joined.of_numbers):
+    for function in (joined.of_classes, joined.of_labels, joined.of_scores):
         np.testing.assert_allclose(function(copies, shares).numpy(), members[0], rtol=1e-5, atol=1e-5)
     for one_of_many in (True, False):
         np.testing.assert_allclose(joined.disagreement(copies, shares, one_of_many), 0, atol=1e-6)

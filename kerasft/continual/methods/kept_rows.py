@@ -120,8 +120,10 @@ class KeptRows(Method[BufferT]):
 
     @property
     def _buffer(self) -> str:
-        task, buffer = self.situation.config.task, self.section.buffer
-        return buffer if buffer != "auto" else "balanced" if task.grows or task.grows_types else "reservoir"
+        if self.section.buffer != "auto":
+            return self.section.buffer
+        task = self.situation.config.task
+        return "balanced" if task.grows or task.grows_types else "reservoir"
 
     def _classes(self, table: Table) -> list[set[str]]:
         """The class of each row, or its types."""
