@@ -14,10 +14,8 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.graph_optimizer import leave_graphs_as_they_are
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
-from support.shared_encoders import share_encoders
 from support.tiny_bert import make_tiny_preset
 from tensorflow.python.eager import context
 
@@ -43,11 +41,6 @@ gc.callbacks.append(_keep_survivors)
 # The shortened tracebacks of Keras and TensorFlow cost a tenth of the time that a graph takes.
 tf.debugging.disable_traceback_filtering()
 keras.config.disable_traceback_filtering()
-
-
-share_encoders()
-
-leave_graphs_as_they_are()
 
 
 # How long an example takes says how busy the machine is.

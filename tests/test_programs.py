@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.graph_optimizer import optimized_graphs
 from support.projects import SAID, make_project
 
 from kerasft import check_servable, evaluate, export, predict, session, train, verify
@@ -187,11 +186,6 @@ def stop(number: signal.Signals, *args: str) -> subprocess.CompletedProcess:
 
 
 def test_signals_save_and_resume_ends_with_the_same_bits(project, capsys):
-    with optimized_graphs():  # as in the processes that are stopped
-        _stop_and_resume(project, capsys)
-
-
-def _stop_and_resume(project, capsys) -> None:
     # long enough to be caught in the middle
     project(rows=400, training={"epochs": 12}, export={"enabled": False}, model={"dropout": 0.1})
     stopped = stop(signal.SIGINT, "config.yaml")
