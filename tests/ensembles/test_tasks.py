@@ -24,6 +24,7 @@ def test_copies_answer_as_the_model_and_others_by_their_mean(settings, name, tin
     tables = load_splits(config, task)
     tasks = [create_task(config, task.state) for _ in range(2)]
     assembled = [assemble(config, each, preset=str(tiny_preset)) for each in tasks]
+    task.state |= {key: value for key, value in tasks[0].state.items() if key == "marker_ids"}  # as a run of members
     one, other = (each.model for each in assembled)
     for model, seed in ((one, 0), (other, 1)):
         for variable in model.weights:  # far from random ones, whose answers are all alike

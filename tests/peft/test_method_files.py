@@ -18,12 +18,13 @@ from kerasft.training.optimizer import create_optimizer
 KEYS = {"lora": {"rank": 2}, "dora": {"rank": 2, "targets": "query_value"}, "vera": {"rank": 3}, "pissa": {"rank": 2}}
 KEYS |= {name: {"tokens": 2} for name in ("prefix", "prompt", "p_tuning")}
 KEYS |= {"adalora": {"rank": 3, "target_rank": 2}, "adapter": {"width": 3, "style": "houlsby"}}
+KEYS |= {"prompt_pool": {"pool": 3, "chosen": 1, "tokens": 2}}
 
 
 def make(name: str, backbone: keras.Model, start=None) -> Method:
     section = ModelConfig(preset="x", peft={"method": name, **KEYS.get(name, {})}).peft
     method = METHODS[name](section, backbone, backbone, 3, start)
-    if name in ("prompt", "p_tuning"):
+    if name in ("prompt", "p_tuning", "prompt_pool"):
         method.add_rows(np.array([7, 8]))
         method.tensors()
     return method
