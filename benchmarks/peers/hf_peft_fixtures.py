@@ -6,8 +6,7 @@ the versions that `expected.json` names.
     python benchmarks/peers/hf_peft_fixtures.py [FAMILY ...]
 
 The bases are the tiny random models of tests/fixtures/hugging_face; DeBERTa's, which kerasft reads in KerasHub's form
-alone, is made here. All weights of an adapter are drawn anew, so that
-none is zero.
+alone, is made here, in tests/fixtures/peft_bases. All weights of an adapter are drawn anew, so that none is zero.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def make_deberta(place: Path) -> None:
 def make(family: str, method: str) -> None:
     folder = FIXTURES / "peft" / f"{family}-{method}"
     torch.manual_seed(0)
-    place = FIXTURES / "hugging_face" / family
+    place = FIXTURES / ("peft_bases" if family == "deberta" else "hugging_face") / family
     if family == "deberta" and not place.exists():
         make_deberta(place)
     rope = json.loads((place / "config.json").read_text(encoding="utf-8")).get("rope_parameters") or {}

@@ -77,8 +77,11 @@ def test_every_family_and_method_has_a_fixture():
 def test_an_adapter_of_peft_computes_what_it_does_there(folder, backbones):
     family, kind = folder.name.split("-")
     if family not in backbones:
-        load = load_deberta if family == "deberta" else lambda folder: load_backbone(str(folder))
-        backbones[family] = load(FIXTURES / "hugging_face" / family)
+        backbones[family] = (
+            load_deberta(FIXTURES / "peft_bases" / family)
+            if family == "deberta"
+            else load_backbone(str(FIXTURES / "hugging_face" / family))
+        )
     backbone, adapter = backbones[family], read_adapter(folder)
     expected = json.loads((folder / "expected.json").read_text())
     before = hidden(backbone, expected)
