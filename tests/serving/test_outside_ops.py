@@ -16,7 +16,7 @@ from kerasft.inference.export import Export
 from kerasft.serving.outside_ops import ATTRIBUTES, check_trusted, effect_by_name, outside_faults
 from kerasft.serving.servable_graph import read_meta_graph
 from kerasft.serving.server.loaded_model import LoadedModel
-from kerasft.serving.server.manager import _load_warm
+from kerasft.serving.server.loading import Loading
 from kerasft.serving.server.options import from_arguments
 from kerasft.serving.server.versions import Version
 
@@ -381,14 +381,14 @@ def test_no_program_runs_a_model_whose_initialiser_writes_a_file(change, tmp_pat
         Export(folder, task=None).load()
     trusting, careful = (from_arguments({"trust": trust}) for trust in (True, None))
     with pytest.raises(ServableError, match="op WriteFile"):
-        _load_warm(Version("m", 1, folder), careful.trust, None)
+        Loading(careful.trust).load(Version("m", 1, folder))
     for options in (["--run"], ["--trust"]):
         assert check_servable([str(folder), *options]) == (0 if options == ["--trust"] else 1)
     told = capsys.readouterr()
     assert "op WriteFile (node evil of the main graph) writes files" in told.err
     assert "add --trust" in told.err and "read and not run" in told.out
     assert not written.exists()
-    _load_warm(Version("m", 1, folder), trusting.trust, None)[0].close()  # the model is what it seems to be
+    Loading(trusting.trust).load(Version("m", 1, folder))[0].close()  # the model is what it seems to be
     assert written.read_text() == "here I was"
 
 

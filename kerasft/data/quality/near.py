@@ -60,10 +60,15 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
     """
     grams = grams_of(texts)
     bands = _bands(grams)  # (BANDS, texts) uint64
+    whole = np.zeros(bands.shape, bool)  # (BANDS, texts) whether all pairs of a text's group in a band are compared
     pairs = []
     for band in range(BANDS):
-        for first, second in _candidates(bands[band]):
-            new = ~(bands[:band, first] == bands[:band, second]).any(0)  # not seen in a band before
+        order = np.argsort(bands[band], kind="stable")
+        values = bands[band, order]
+        _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+        whole[band, order] = sizes[group] <= MOST_ALIKE
+        for first, second in _candidates(order, values, whole[band, order]):
+            new = ~((bands[:band, first] == bands[:band, second]) & whole[:band, first]).any(0)  # not compared before
             first, second = first[new], second[new]
             for at in range(0, len(first), CHUNK_PAIRS):
                 pair = first[at : at + CHUNK_PAIRS], second[at : at + CHUNK_PAIRS]
@@ -74,7 +79,7 @@ def near_pairs(texts: Sequence[str], least: float) -> NearPairs:
         return NearPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     one, other, alike = (np.concatenate(parts) for parts in zip(*pairs))
     first, second = np.minimum(one, other), np.maximum(one, other)
-    order = np.lexsort((second, first))
+    _, order = np.unique(first * len(texts) + second, return_index=True)  # neighbours in large groups come more often
     return NearPairs(first[order], second[order], alike[order])
 
 
@@ -129,6 +134,7 @@ def _bands(grams: Grams) -> np.ndarray:
     bands = np.zeros((BANDS, texts), np.uint64)
 
     def fill(at: int, stop: int) -> None:
+        # Spread over all 64 bits again: products of numbers below 2 ** 32 have their least ones too often together.
         hashes = grams.hashes[grams.starts[at] : grams.starts[stop]].astype(np.uint64)
         starts = grams.starts[at:stop] - grams.starts[at]
         for band in range(BANDS):
@@ -146,12 +152,14 @@ def _bands(grams: Grams) -> np.ndarray:
     return bands
 
 
-def _candidates(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(texts,) of a band -> numbers of texts that have the same value there, a few of them at a time."""
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    few = sizes[group] <= MOST_ALIKE  # (texts,)
+def _candidates(order: np.ndarray, values: np.ndarray, few: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of texts that have the same value in a band, a few of them at a time.
+
+    Args:
+        order: (texts,) their numbers, by value.
+        values: (texts,) the band's values, ascending.
+        few: (texts,) in the order of `values`, whether so few have the value that each is compared with each.
+    """
     for behind in range(1, min(MOST_ALIKE, len(values))):
         same = values[behind:] == values[:-behind]
         same = np.flatnonzero(same if behind <= FEW_BEHIND else same & few[behind:])
