@@ -36,8 +36,10 @@ def child_config(parent: Run, source: str, overrides: Sequence[str], again: bool
             config = changed(config, {"continual": _method_of(parent)})
         return _checked(parent, config)
     values = parent.config.model_dump(mode="python")
-    names_method = any(override.startswith("continual.method=") for override in overrides)
-    values["continual"] = {} if names_method else _method_of(parent)
+    values["continual"] = _method_of(parent)
+    if other := [each for each in overrides if each.startswith("continual.method=")]:
+        # The keys of the parent's method may be none of another one's.
+        values["continual"] = values["continual"] if other[-1].endswith(f"={values['continual']['method']}") else {}
     values["name"] = next_name(parent, again)
     values["export"]["name"] = parent.config.served_name
     data, held_out = values["data"], {"validation": HELD_OUT, "test": None}

@@ -88,7 +88,7 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
         tables={"train": new["train"], **{split: joined([part[split] for part in parts]) for split in splits}},
         stages=[run.config.name for run in tested] + ([] if asked.forget else [config.name]),
         groups=np.repeat(np.arange(len(parts)), [len(part[splits[-1]]) for part in parts]),
-        matrix=_matrix(parent, splits[-1], asked.gate)[: len(tested) - asked.forget],
+        matrix=_matrix(parent, splits[-1])[: len(tested) - asked.forget],
         parent=parent,
         parent_train=learnt_rows(tested, terminal),
         own=fingerprints(new),
@@ -170,15 +170,19 @@ def _read(run: Run, terminal: Terminal) -> dict[str, Table]:
     return dict(stage_splits(run.config, create_task(run.config), terminal.line).tables)
 
 
-def _matrix(parent: Run, split: str, gate: float | None) -> list[list[float]]:
-    """The scores after each stage of before. A run that was trained at once, or as a sequence, is one stage."""
+def _matrix(parent: Run, split: str) -> list[list[float]]:
+    """The scores after each stage of before. A run that was trained at once, or as a sequence, is one stage.
+
+    Raises:
+        UserError: they are of test rows, and the new stage has none.
+    """
     metrics = parent.load_json("metrics.json")
     section = metrics.get("continual")
     if section is not None and not is_sequence(parent) and not is_of_adapters(parent):
-        if gate is not None and "test" in metrics and split != "test":
+        if "test" in metrics and split != "test":
             raise UserError(
-                f"--gate: data.test is null, and the scores of {parent.folder} are of test rows; scores of validation "
-                "rows can't be compared with them: set data.test, such as data.test=0.1"
+                f"data.test: is null, and the scores of {parent.folder} are of test rows; scores of validation rows "
+                "can't be compared with them: set data.test, such as data.test=0.1"
             )
         return [list(row) for row in section["matrix"]]
     return [[float(metrics[split][create_task(parent.config).headline])]]

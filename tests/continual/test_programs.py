@@ -148,9 +148,10 @@ def test_a_run_goes_on_forgets_exactly_and_says_what_it_comes_from(here, capsys)
     assert program.main(["runs/plain-2", "--forget", "bad.jsonl"]) == 2
     assert "4 of 4 rows were not learnt" in capsys.readouterr().err and not Path("runs/plain-3").exists()
     write("extra.jsonl", ["money"], 30, 9)
-    assert program.main(["runs/plain-2", "extra.jsonl", "data.test=null", "--gate", "0.1"]) == 2
+    assert program.main(["runs/plain-2", "extra.jsonl", "data.test=null"]) == 2
     assert "rows can't be compared with them: set data.test" in capsys.readouterr().err
-    assert program.main(["runs/plain-2", "extra.jsonl", "data.test=null"]) == 0
+    assert program.main(["runs/plain-2", "extra.jsonl", "continual.method=analytic"]) == 0
+    assert Run.open(Path("runs/plain-3")).config.continual.features == 48, "keys of the parent's own method stay"
     capsys.readouterr()
     assert program.main(["runs/plain-2", "more.jsonl", "--resume", "name=plain-3"]) == 2
 
