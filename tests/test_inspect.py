@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from kerasft import inspect
+from kerasft.evaluation.report.blocks import Section, Table
+from kerasft.evaluation.report.rendering import render
 
 ROOT = Path(__file__).parents[1]
 CLEAN = [
@@ -116,6 +118,12 @@ def test_the_page_shows_the_rows_and_runs_nothing(project, capsys):
     assert "<h1>mine</h1>" in page and "train.jsonl:25" in page and "Contradictions: train" in page
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
     assert page.count("<section>") == page.count("</section>") > 2 and "http" not in page.split("<main>")[1]
+
+
+def test_a_narrow_column_breaks_a_path_behind_its_slashes():
+    rows = Table([("Row", "text place")], [("data/<b>/train.jsonl:25",)], visible=5)
+    page = render("inspection.html.j2", title="", summary="", sections=[Section("Rows", [rows])], most=1)
+    assert "data/<wbr>&lt;b&gt;/<wbr>train.jsonl:25" in page
 
 
 def test_it_loads_no_tensorflow(project):

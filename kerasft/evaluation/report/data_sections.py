@@ -25,7 +25,7 @@ def data_findings(report: Report) -> Section | None:
         for each in shown
     ]  # fmt: skip
     names = ("Level", "Split", "Kind", "What", "First places", "Fix")
-    table = Table([(name, "text") for name in names], rows, visible=20)
+    table = Table([(name, "text place" if name == "First places" else "text") for name in names], rows, visible=20)
     note = (
         "What kerasft inspect finds in the rows of this run, after data.clean. kerasft inspect --html shows them all."
     )

@@ -32,7 +32,7 @@ def inspection_page(name: str, findings: Sequence[Finding]) -> str:
     summary = ", ".join(f"{count} {level if count == 1 else level + 's'}" for level, count in counts.items())
     every = Table(
         [("Level", "text"), ("Kind", "text"), ("Split", "text"), ("Count", "count"), ("What", "text")],
-        [(each.level, each.kind, each.split, each.count, each.what) for each in findings],
+        [(each.level, each.kind.replace("_", " "), each.split, each.count, each.what) for each in findings],
         visible=100,
     )
     sections = [Section("Findings", [every]), *(_section(finding) for finding in findings if finding.rows)]
@@ -41,6 +41,6 @@ def inspection_page(name: str, findings: Sequence[Finding]) -> str:
 
 def _section(finding: Finding) -> Section:
     rows = [(row.where, row.text, row.note) for row in finding.rows]
-    table = Table([("Row", "text"), ("Text", "text"), ("Answer, and what else", "text")], rows, visible=SHOWN)
+    table = Table([("Row", "text place"), ("Text", "text"), ("Answer, and what else", "text")], rows, visible=SHOWN)
     note = f"{finding.what[0].upper()}{finding.what[1:]}." + (f" Fix: {finding.fix}." if finding.fix else "")
     return Section(f"{finding.kind.replace('_', ' ').capitalize()}: {finding.split}", [table], note)

@@ -22,8 +22,15 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=score, percent=percent)
+    environment.filters.update(score=score, percent=percent, breakable=_breakable)
     return environment.get_template(template).render(**values)
+
+
+def _breakable(place: str) -> str:
+    """A path that a narrow column breaks behind a slash, and not within the number of a line."""
+    from markupsafe import Markup, escape
+
+    return escape(place).replace("/", Markup("/<wbr>"))
 
 
 def write_page(path: Path, page: str) -> None:
