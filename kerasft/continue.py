@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example continual.method=replay")
     parser.add_argument("--gate", type=float, help="export only if no earlier stage's tests lose more, such as 0.01")
     parser.add_argument("--forget", metavar="ROWS", help="forget these rows instead of learning new ones")
+    parser.add_argument("--join", type=Path, metavar="RUN", help="add what another run of method analytic learnt")
     parser.add_argument("--watch", type=Path, metavar="DIR", help="learn each labelled file that comes into a folder")
     parser.add_argument("--once", action="store_true", help="with --watch: end when no file is left")
     parser.add_argument("--on-alert", type=int, metavar="PORT", help="with --watch: learn when a server reports drift")
@@ -47,14 +48,14 @@ def _program(args, terminal: Terminal) -> int:
     """The exit code."""
     check_no_pattern(args.run, "RUN")
     source, overrides = args.source, list(args.overrides)
-    if source is not None and "=" in source and (args.forget is not None or args.watch is not None):
+    if source is not None and "=" in source and (args.forget or args.watch or args.join):
         source, overrides = None, [source, *overrides]
-    sources = {"CONFIG_OR_DATA": source, "--forget": args.forget, "--watch": args.watch}
+    sources = {"CONFIG_OR_DATA": source, "--forget": args.forget, "--join": args.join, "--watch": args.watch}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:
         raise UserError(
             f"kerasft continue: {' and '.join(given) if given else 'nothing'} to learn from; give one of "
-            "CONFIG_OR_DATA, --forget ROWS, --watch DIR"
+            "CONFIG_OR_DATA, --forget ROWS, --join RUN, --watch DIR"
         )
     if args.gate is not None and args.gate < 0:
         raise UserError(f"--gate: {args.gate} is negative; use 0 or more, such as 0.01")
@@ -80,8 +81,8 @@ def _program(args, terminal: Terminal) -> int:
             )
         clear_buffers(args.run, args.forget, terminal)
         return 0
-    wanted = args.forget if args.forget is not None else str(source)
-    asked = Continuation(args.run, wanted, overrides, args.gate, forget=args.forget is not None)
+    wanted = args.forget or source or ""
+    asked = Continuation(args.run, wanted, overrides, args.gate, forget=args.forget is not None, join=args.join)
     # A config says at its head where its data come from; a file of rows does not.
     with name_data_source(asked.source) if is_config(Path(asked.source)) else contextlib.nullcontext():
         _, passed = continue_run(asked, existing, terminal)

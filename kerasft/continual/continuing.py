@@ -12,6 +12,7 @@ import numpy as np
 from kerasft.console.terminal import Terminal
 from kerasft.continual.child_config import child_config
 from kerasft.continual.figures import losers
+from kerasft.continual.joining import joined_config, joined_tables
 from kerasft.continual.lineage import ancestors, is_sequence, lineage_of
 from kerasft.continual.memory.tables import joined
 from kerasft.continual.methods.entity_stage import types_in
@@ -38,6 +39,7 @@ class Continuation:
         overrides: `key=value`.
         gate: what the tests of a stage before may lose at most for an export; None: anything.
         forget: the rows of `source` are forgotten instead of learnt.
+        join: a run; what it learnt is added, and `source` is not read.
     """
 
     parent: Path
@@ -45,6 +47,7 @@ class Continuation:
     overrides: Sequence[str] = ()
     gate: float | None = None
     forget: bool = False
+    join: Path | None = None
 
 
 def continue_run(
@@ -67,7 +70,11 @@ def continue_run(
 def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> StageJob:
     """The stage that a run goes on with; nothing is written. Raises UserError."""
     parent = open_parent(asked.parent)
-    config = child_config(parent, asked.source, asked.overrides, again=existing != "refuse")
+    other = None if asked.join is None else open_parent(asked.join)
+    if other is None:
+        config = child_config(parent, asked.source, asked.overrides, again=existing != "refuse")
+    else:
+        config = joined_config(parent, other, asked.overrides, again=existing != "refuse")
     check_method(config)
     task = create_task(config)
     task.check_config()
@@ -76,6 +83,9 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
     if asked.forget:
         new = {"train": read_split(config, task, asked.source, "train", terminal.line)}
         labels = list(parent.load_state()["labels"])
+    elif other is not None:
+        new = joined_tables(other, own_tables(other, terminal))
+        labels = _grown_labels(parent, task, new["train"])
     else:
         new = dict(stage_splits(config, task, terminal.line).tables)
         labels = _grown_labels(parent, task, new["train"])
@@ -91,6 +101,7 @@ def plan_job(asked: Continuation, existing: Existing, terminal: Terminal) -> Sta
         matrix=_matrix(parent, splits[-1])[: len(tested) - asked.forget],
         parent=parent,
         parent_train=learnt_rows(tested, terminal),
+        other=other,
         own=fingerprints(new),
         gate=asked.gate,
         kind=UNLEARNING.get(config.continual.method) if asked.forget and config.continual else None,

@@ -75,7 +75,7 @@ class Record(Action):
             {
                 "method": config.model_dump(mode="json", exclude={"stages", "classes", "order", "baselines"}),
                 "stage": len(job.stages),
-                "parents": [parent_entry(folder, job.parent)] if job.parent else [],
+                "parents": [parent_entry(folder, run) for run in (job.parent, job.other) if run is not None],
                 "data": dict(job.own) or fingerprints(job.tables),
                 "rows": len(digests),
                 "new_labels": [label for label in job.labels if label not in old],

@@ -11,6 +11,7 @@ import numpy as np
 from kerasft.config.load import read_config
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
+from kerasft.continual.lineage import parent_of
 from kerasft.continual.methods.base import Method, Situation
 from kerasft.continual.methods.registry import METHODS, method_of
 from kerasft.data.tables.table import Table
@@ -32,7 +33,7 @@ class StageJob:
         groups: (rows,) the index in `stages` that each row of the measured split belongs to.
         matrix: the scores after each of the stages before, see `kerasft.continual.figures`.
         parent: the run that it goes on from.
-        parent_train: see `Situation`.
+        parent_train, other: see `Situation`.
         sections: further figures of `continual` in metrics.json, such as those of baselines.
         own: digests of the splits that the config names, where the run is measured on others, too.
         gate: what the tests of a stage before may lose at most for an export; None: anything.
@@ -52,6 +53,7 @@ class StageJob:
     matrix: Sequence[Sequence[float | None]] = ()
     parent: Run | None = None
     parent_train: Table | None = None
+    other: Run | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
     gate: float | None = None
@@ -91,7 +93,9 @@ def run_stage(job: StageJob, existing: Existing, terminal: Terminal) -> Outcome:
     if parent is not None and METHODS[section.method].goes_on:
         changes |= {"model.preset": f"run:{parent.folder}", "model.architecture": None}
     config = changed(job.config, changes)
-    situation = Situation(config, create_task(config), job.labels, parent, job.tables["train"], job.parent_train)
+    task, train = create_task(config), job.tables["train"]
+    before_other = parent_of(job.other) if job.other is not None else None
+    situation = Situation(config, task, job.labels, parent, train, job.parent_train, job.other, before_other)
     method = job.kind(section, situation) if job.kind else method_of(situation)
     config = changed(config, method.changes())
     tables = {**job.tables, "train": method.train()}

@@ -86,12 +86,22 @@ class RidgeSums:
                 "as they were); remove them from the file"
             )
 
-    def join(self, other: RidgeSums) -> RidgeSums:
+    def join(self, other: RidgeSums, without: RidgeSums | None = None) -> RidgeSums:
         """The sums of both; classes of one name are one, new ones of the other come last.
+
+        Args:
+            other: is added.
+            without: what `other` began with, which is not added; its classes are the first ones of `other`.
 
         Raises:
             UserError: the features are of different encoders.
         """
+        if without is not None:
+            products = other.products.copy()
+            products[:, : len(without.labels)] -= without.products
+            other = RidgeSums(
+                other.encoder, other.labels, other.gram - without.gram, products, other.rows - without.rows
+            )
         if other.encoder != self.encoder:
             raise UserError(
                 "the features of the two runs are of different encoders or other random numbers, so that their sums "
@@ -102,6 +112,14 @@ class RidgeSums:
         products[:, : len(self.labels)] = self.products
         products[:, [labels.index(label) for label in other.labels]] += other.products
         return RidgeSums(self.encoder, labels, self.gram + other.gram, products, self.rows + other.rows)
+
+    def ordered(self, labels: Sequence[str]) -> RidgeSums:
+        """The same sums with a column for each of some labels. Raises ValueError: one of the classes is left out."""
+        if missing := sorted(set(self.labels) - set(labels)):
+            raise ValueError(f"no column for {missing}")
+        products = np.zeros((len(self.gram), len(labels)))
+        products[:, [labels.index(label) for label in self.labels]] = self.products
+        return RidgeSums(self.encoder, list(labels), self.gram, products, self.rows)
 
     def solve(self, ridge: float) -> np.ndarray:
         """(M, C) the weights of each class, by a Cholesky factorisation.

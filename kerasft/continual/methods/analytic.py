@@ -11,7 +11,7 @@ from kerasft.atomic import write_bytes_atomically
 from kerasft.config.continual import AnalyticConfig, PrototypesConfig
 from kerasft.continual.memory.ridge import RidgeSums
 from kerasft.continual.memory.tables import joined
-from kerasft.continual.methods.base import Method
+from kerasft.continual.methods.base import MEMORY, Method
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kerasft.assembly import Start
     from kerasft.continual.methods.analytic_objective import SumsObjective
+    from kerasft.runs import Run
     from kerasft.tasks.base import Task
     from kerasft.training.actions import Measured
     from kerasft.training.objectives.base import MakeObjective, Objective
@@ -62,6 +63,7 @@ class Sums(Method[SumsT]):
 
     def objective(self) -> MakeObjective:
         situation, sums, name = self.situation, self.earlier, self.section.method
+        joined_sums: RidgeSums | None = None
         if self.forgets:
             assert situation.parent is not None  # there is nothing to forget without one
             if sums is None:
@@ -70,6 +72,8 @@ class Sums(Method[SumsT]):
                     "its rows; train again without these rows"
                 )
             sums.check_learnt(self.digests())  # before a run is begun
+        elif situation.other is not None:
+            joined_sums = self._join(situation.other)  # before a run is begun
         elif situation.parent is not None and sums is None and situation.parent_train is None:
             raise UserError(
                 f"{situation.parent.folder} was not trained by method {name}, and the rows that it learnt can't "
@@ -79,9 +83,26 @@ class Sums(Method[SumsT]):
         def make(model: keras.Model, task: Task) -> Objective:
             self.solved = self.solver(model, task)
             self.solved.forgets = self.forgets
+            self.solved.joined = joined_sums
             return self.solved
 
         return make
+
+    def _join(self, other: Run) -> RidgeSums:
+        """The sums of the parent and what another run added to those of its own parent."""
+        assert self.situation.parent is not None
+        read = []
+        for run in (self.situation.parent, other):
+            if not (run.folder / MEMORY / self.file).is_file():
+                raise UserError(
+                    f"{run.folder}: --join adds the sums of two runs, and this one has none of method "
+                    f"{self.section.method}; name a run of that method"
+                )
+            read.append(RidgeSums.read(run.folder / MEMORY / self.file))
+        before = self.situation.before_other
+        began = before.folder / MEMORY / self.file if before else None
+        without = RidgeSums.read(began) if began is not None and began.is_file() else None
+        return read[0].join(read[1], without).ordered(list(self.situation.labels))
 
     @abc.abstractmethod
     def solver(self, model: keras.Model, task: Task) -> SumsObjective:

@@ -37,11 +37,13 @@ class SumsObjective(Objective, abc.ABC):
     Attributes:
         sums: with those of the training split, once solved.
         forgets: whether the rows of the training split are subtracted instead.
+        joined: the sums to solve for, where they are known; the rows of the training split are in them.
         vectors: the model up to what features are made of.
         width: of the features.
     """
 
     forgets = False
+    joined: RidgeSums | None = None
     vectors: keras.Model
     width: int
 
@@ -62,9 +64,12 @@ class SumsObjective(Objective, abc.ABC):
         size = self.task.config.training.evaluation_batch_size
         vectors_of = Evaluator(self.vectors, strategy, size).logits
         sums = self._begin()
-        for start, features in self._parts(vectors_of(train)):
-            rows = slice(start, start + len(features))
-            (sums.remove if self.forgets else sums.add)(features, train.targets[rows], self.digests[rows])
+        if self.joined is not None:
+            sums = self.joined
+        else:
+            for start, features in self._parts(vectors_of(train)):
+                rows = slice(start, start + len(features))
+                (sums.remove if self.forgets else sums.add)(features, train.targets[rows], self.digests[rows])
         self.sums = sums
         weights = self.weights(sums)
         held_out = np.concatenate([features @ weights for _, features in self._parts(vectors_of(validation))])

@@ -39,6 +39,8 @@ class Situation:
         train: the rows that are new in this stage.
         parent_train: the rows that the parent learnt, read again by its own config, for a parent that was trained
             without this method; None: they are not there.
+        other: a run whose memory is taken in, instead of rows that are learnt; `train` has the rows that it learnt.
+        before_other: the run that `other` comes from; None: there is none.
     """
 
     config: Config
@@ -47,6 +49,8 @@ class Situation:
     parent: Run | None
     train: Table
     parent_train: Table | None = None
+    other: Run | None = None
+    before_other: Run | None = None
 
     @property
     def old_labels(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasft.config.schema import Config
 from kerasft.continual.methods.adapters import Adapters
-from kerasft.continual.methods.analytic import Analytic, Unlearning
+from kerasft.continual.methods.analytic import Analytic, Sums, Unlearning
 from kerasft.continual.methods.anchored import Ewc, L2Sp
 from kerasft.continual.methods.base import Method, Situation
 from kerasft.continual.methods.dark_experience import DarkExperience
@@ -35,7 +35,7 @@ METHODS: dict[str, type[Method[Any]]] = {
     "joint": Joint,
 }
 # Method -> the same, of a stage whose rows are forgotten exactly.
-UNLEARNING: dict[str, type[Method[Any]]] = {"analytic": Unlearning, "prototypes": ForgottenPrototypes}
+UNLEARNING: dict[str, type[Sums[Any]]] = {"analytic": Unlearning, "prototypes": ForgottenPrototypes}
 # A stage keeps the weights of its last step: no row of an earlier stage has a say in which.
 _NO_CHOICE = {
     "training.early_stopping": "a stage keeps the weights of its last step; set it to null",
