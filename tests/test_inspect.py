@@ -10,8 +10,12 @@ import pytest
 import yaml
 
 from kerasft import inspect
+from kerasft.config.load import load_config
+from kerasft.data.quality.inspection import inspect_tables
+from kerasft.data.splits import stage_splits
 from kerasft.evaluation.report.blocks import Section, Table
 from kerasft.evaluation.report.rendering import render
+from kerasft.tasks.registry import create_task
 
 ROOT = Path(__file__).parents[1]
 CLEAN = [
@@ -118,6 +122,18 @@ def test_the_page_shows_the_rows_and_runs_nothing(project, capsys):
     assert "<h1>mine</h1>" in page and "train.jsonl:25" in page and "Contradictions: train" in page
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
     assert page.count("<section>") == page.count("</section>") > 2 and "http" not in page.split("<main>")[1]
+
+
+def test_rows_that_a_method_learns_again_are_no_duplicates(project):
+    found = {}
+    for overrides in ([], ["continual.method=replay"]):
+        config = load_config(project(CLEAN, other(CLEAN)), overrides)
+        tables = stage_splits(config, create_task(config), lambda line: None).tables
+        train = tables["train"].select([*range(len(tables["train"])), 0, 0, 1])
+        rows = inspect_tables(config, create_task(config), {**tables, "train": train})
+        found[bool(overrides)] = {each.kind: each.count for each in rows if each.split == "train"}
+    assert found[False]["duplicates"] == 3 and "duplicates" not in found[True]
+    assert (found[False]["rows"], found[True]["rows"]) == (27, 24)
 
 
 def test_a_narrow_column_breaks_a_path_behind_its_slashes():

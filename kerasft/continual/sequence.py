@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ def run_sequence(config: Config, existing: Existing = "refuse", terminal: Termin
         sections["joint"] = runner.joint()
         if section.method != "none":  # which is that baseline itself
             sections["sequential"] = _scores(runner.stages_of({"method": "none"}, "sequential", None).metrics)
-    return runner.stages_of(own, "stage", sections)
+    outcome = runner.stages_of(own, "stage", sections)
+    gc.collect()  # TensorFlow complains of an iterator that is still there when the process ends
+    return outcome
 
 
 def _check_same(run: Run, job: StageJob) -> None:

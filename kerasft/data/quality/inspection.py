@@ -51,6 +51,10 @@ def inspect_tables(config: Config, task: Task, tables: Mapping[str, Table]) -> l
     """
     if config.data.validation == LEAVE_ONE_OUT:  # the rows of train, which are no leak
         tables = {split: table for split, table in tables.items() if split != "validation"}
+    if config.continual is not None and "train" in tables:  # a kept row that is learnt ten times is no duplicate
+        train = tables["train"]
+        first = {place: row for row, place in reversed(list(enumerate(train.column("where"))))}
+        tables = {**tables, "train": train.select(sorted(first.values()))}
     texts = (column for table in tables.values() for name in task.texts for column in table.batches(4096, [name]))
     size = 0
     for batch in texts:
