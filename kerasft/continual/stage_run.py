@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasft.config.load import read_config
 from kerasft.config.schema import Config
-from kerasft.console.terminal import Terminal
+from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.continual.lineage import parent_of
 from kerasft.continual.methods.base import Method, Situation
 from kerasft.continual.methods.registry import METHODS, method_of
@@ -100,6 +100,7 @@ def run_stage(job: StageJob, existing: Existing, terminal: Terminal) -> Outcome:
     config = changed(config, method.changes())
     tables = {**job.tables, "train": method.train()}
 
+    quiet_tensorflow(terminal.verbose)
     from kerasft.continual.record import Record  # TensorFlow is loaded by it
 
     try:
