@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example continual.method=replay")
     parser.add_argument("--gate", type=float, help="export only if no earlier stage's tests lose more, such as 0.01")
     parser.add_argument("--forget", metavar="ROWS", help="forget these rows instead of learning new ones")
-    parser.add_argument("--join", type=Path, metavar="RUN", help="add what another run of method analytic learnt")
+    parser.add_argument("--join", type=Path, metavar="RUN", help="add what another run learnt (analytic, prototypes)")
     parser.add_argument("--watch", type=Path, metavar="DIR", help="learn each labelled file that comes into a folder")
     parser.add_argument("--once", action="store_true", help="with --watch: end when no file is left")
     parser.add_argument("--on-alert", type=int, metavar="PORT", help="with --watch: learn when a server reports drift")

@@ -33,10 +33,10 @@ def child_config(parent: Run, source: str, overrides: Sequence[str], again: bool
     if source.endswith((".yaml", ".yml")):
         config = load_config(source, overrides)
         if config.continual is None:
-            config = changed(config, {"continual": _method_of(parent)})
+            config = changed(config, {"continual": method_of_parent(parent)})
         return _checked(parent, config)
     values = parent.config.model_dump(mode="python")
-    values["continual"] = _method_of(parent)
+    values["continual"] = method_of_parent(parent)
     if other := [each for each in overrides if each.startswith("continual.method=")]:
         # The keys of the parent's method may be none of another one's.
         values["continual"] = values["continual"] if other[-1].endswith(f"={values['continual']['method']}") else {}
@@ -50,7 +50,7 @@ def child_config(parent: Run, source: str, overrides: Sequence[str], again: bool
     return _checked(parent, read_config(values, overrides))
 
 
-def _method_of(parent: Run) -> dict[str, Any]:
+def method_of_parent(parent: Run) -> dict[str, Any]:
     """The section `continual` that the parent was trained by, without its sequence."""
     section = parent.config.continual
     if section is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasft.config.load import read_config
 from kerasft.config.schema import Config
-from kerasft.continual.child_config import next_name
+from kerasft.continual.child_config import method_of_parent, next_name
 from kerasft.continual.lineage import ancestors, is_sequence, lineage_of, parent_of
 from kerasft.continual.methods.base import MEMORY
 from kerasft.continual.methods.registry import UNLEARNING
@@ -59,9 +59,7 @@ def joined_config(parent: Run, other: Run, overrides: Sequence[str], again: bool
     values["export"]["name"] = parent.config.served_name
     values["data"] = other.config.model_dump(mode="python")["data"]
     values["task"]["labels"] = None
-    section = parent.config.continual
-    assert section is not None  # it has a method
-    values["continual"] = section.model_dump(mode="python", exclude={"stages", "classes", "order", "baselines"})
+    values["continual"] = method_of_parent(parent)
     return read_config(values, overrides)
 
 

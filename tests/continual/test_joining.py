@@ -51,12 +51,8 @@ def go_on(run: str, *arguments: str) -> int:
     return program.main([f"runs/{run}", *arguments])
 
 
-def sums(run: str) -> RidgeSums:
-    return RidgeSums.read(Path("runs") / run / "continual" / "analytic.npz")
-
-
-def same(one: str, other: str) -> None:
-    first, second = sums(one), sums(other)
+def same(one: str, other: str, file: str = "analytic.npz") -> None:
+    first, second = (RidgeSums.read(Path("runs") / run / "continual" / file) for run in (one, other))
     assert first.labels == second.labels and first.rows == second.rows
     np.testing.assert_allclose(first.gram, second.gram, atol=1e-8)
     np.testing.assert_allclose(first.products, second.products, atol=1e-8)
@@ -83,6 +79,14 @@ def test_what_another_run_learnt_is_added_and_the_run_goes_on(project, capsys):
     assert "runs/joined has runs/other already" in capsys.readouterr().err
     assert go_on("joined", "left.jsonl", *SHARES, "name=further") == 0
     assert len(json.loads(Path("runs/further/metrics.json").read_text())["continual"]["stages"]) == 3
+
+
+def test_sums_of_prototypes_are_added_too(project):
+    for name in ("one", "other"):
+        project(name, continual={"method": "prototypes"})
+    assert go_on("one", "--join", "runs/other", "name=joined") == 0
+    assert go_on("one", "other.jsonl", *SHARES, "name=learnt") == 0
+    same("joined", "learnt", "prototypes.npz")
 
 
 def test_what_both_come_from_is_counted_once(project, capsys):

@@ -134,7 +134,6 @@ def _bands(grams: Grams) -> np.ndarray:
     bands = np.zeros((BANDS, texts), np.uint64)
 
     def fill(at: int, stop: int) -> None:
-        # Spread over all 64 bits again: products of numbers below 2 ** 32 have their least ones too often together.
         hashes = grams.hashes[grams.starts[at] : grams.starts[stop]].astype(np.uint64)
         starts = grams.starts[at:stop] - grams.starts[at]
         for band in range(BANDS):
