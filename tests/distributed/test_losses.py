@@ -45,7 +45,7 @@ def test_workers_that_are_gone(tmp_path):
     assert "terminated" not in said["broken.1.log"]  # the chief has said it
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_host_of_a_slice_that_is_gone(tmp_path):
     """No TPU is at hand: the hosts are TensorFlow's own servers, and their CPUs take the place of chips."""
     found, said = broken_and_whole("slice_losses.py", tmp_path)

@@ -105,7 +105,7 @@ def test_two_replicas_do_what_one_does(plain, prepared, tiny_bert, mirrored):
     assert_same(one, trained(prepared, mirrored, tiny_bert))
 
 
-@pytest.mark.parametrize("accumulation", [2, 4])
+@pytest.mark.parametrize("accumulation", [pytest.param(2, marks=pytest.mark.long), 4])
 def test_accumulation_does_what_one_batch_does(plain, accumulation):
     assert_same(plain(), plain(accumulation))
 

@@ -12,7 +12,10 @@ from kerasft import train
 from kerasft.training.actions import signals
 
 
-@pytest.fixture(params=["{}/bucket", "file://{}/bucket/", "gs://bucket/mine"], ids=["path", "url", "gs"])
+@pytest.fixture(
+    params=["{}/bucket", pytest.param("file://{}/bucket/", marks=pytest.mark.long), "gs://bucket/mine"],
+    ids=["path", "url", "gs"],
+)
 def elsewhere(request, tmp_path) -> str:
     if request.param.startswith("gs"):
         request.getfixturevalue("cloud_storage")
