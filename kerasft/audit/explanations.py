@@ -15,7 +15,7 @@ from kerasft.audit.subject import Subject
 from kerasft.evaluation.intervals import bootstrap_interval
 from kerasft.evaluation.statistics import share
 from kerasft.explain import faithfulness as measure
-from kerasft.explain.mosaics import mosaics, share_inside
+from kerasft.explain.mosaics import Mosaic, mosaics, share_inside
 from kerasft.explain.shortcuts import label_words, one_word_hidden
 from kerasft.explain.shortcuts import shortcuts as found_in
 from kerasft.explain.stability import new_head, stability
@@ -82,7 +82,7 @@ def _stability(
 
 
 def _mosaics(subject: Subject) -> Figures | None:
-    """Method -> the mean share of positive attribution in the right half of two texts; None without such labels."""
+    """The mean share of positive attribution in the right half of two texts, by method; None without such labels."""
     if not subject.one_label or subject.task.inputs != ("text",):
         return None
     answers, right = subject.verdicts
@@ -90,9 +90,21 @@ def _mosaics(subject: Subject) -> Figures | None:
     keep = [number for number, good in enumerate(right) if good == 1 and answers[number] in known]
     texts, labels = [subject.rows[number]["text"] for number in keep], [str(answers[number]) for number in keep]
     pairs = mosaics(texts, labels, subject.settings.explained, subject.settings.seed)
+    alone, between = _shares(subject, pairs, contrast=False), _shares(subject, pairs, contrast=True)
+    return {"pairs": len(pairs), "methods": alone, "between": between}
+
+
+def _shares(subject: Subject, pairs: Sequence[Mosaic], contrast: bool) -> Figures:
+    """Method -> what of the positive attribution is in the right half.
+
+    Args:
+        subject: that is audited.
+        pairs: of which those that the model does not read to their end are left out.
+        contrast: explains one label against the other; False: one label.
+    """
     explainer = subject.predictor.explainer
-    asked = [explainer.ask([{"text": pair.text}], label=pair.label)[0][0] for pair in pairs]
-    whole = [number for number, one in enumerate(asked) if one.question.read().all()]  # none of it is cut
+    asked = [explainer.ask([{"text": one.text}], one.label, one.other if contrast else None)[0][0] for one in pairs]
+    whole = [number for number, one in enumerate(asked) if one.question.read().all()]
     found = {}
     for name in ATTRIBUTIONS:
         results = create(name).attribute(explainer.model, [asked[number].question for number in whole])
@@ -100,8 +112,9 @@ def _mosaics(subject: Subject) -> Figures | None:
         values = np.array([value for value in each if value is not None])
         if len(values):
             interval = bootstrap_interval(lambda sample: float(sample.mean()), values, seed=subject.settings.seed)
-            found[name] = {"value": float(values.mean()), "low": interval["low"], "high": interval["high"]}
-    return {"pairs": len(whole), "methods": found}
+            mean = float(values.mean())
+            found[name] = {"value": mean, "low": interval["low"], "high": interval["high"], "pairs": len(values)}
+    return found
 
 
 def shortcuts(subject: Subject) -> Figures:

@@ -115,15 +115,15 @@ def faithfulness(found: Figures) -> Iterator[Section]:
     if "skipped" in part:
         yield from skipped("Explanations", part)
         return
-    mosaics = part["mosaics"] or {"pairs": 0, "methods": {}}
-    columns = [("method", "text"), ("comprehensiveness", "text"), ("sufficiency", "text"), ("mosaics", "text")]
-    columns += [("stability", "text")]
+    mosaics = part["mosaics"] or {"pairs": 0, "methods": {}, "between": {}}
+    columns = [("method", "text"), ("comprehensiveness", "text"), ("sufficiency", "text")]
+    columns += [("mosaics, one label", "text"), ("mosaics, two labels", "text"), ("stability", "text")]
     columns += [("gap, median", "percent"), ("gap, 95 %", "percent"), ("seconds a text", "score")]
     rows = [
         (
             named(name), figure_range(row.get("comprehensiveness")), figure_range(row.get("sufficiency")),
-            figure_range(mosaics["methods"].get(name)), figure_range(row.get("stability")), row.get("gap_median"),
-            row.get("gap_95"), row.get("seconds"),
+            figure_range(mosaics["methods"].get(name)), figure_range(mosaics.get("between", {}).get(name)),
+            figure_range(row.get("stability")), row.get("gap_median"), row.get("gap_95"), row.get("seconds"),
         )
         for name, row in part["methods"].items()
     ]  # fmt: skip
@@ -131,7 +131,8 @@ def faithfulness(found: Figures) -> Iterator[Section]:
         "Comprehensiveness: what the answer's logit loses as words are hidden in a method's order, 0 to 1 between the "
         "worst and the best order that a beam search finds; more is better. Sufficiency: what it lacks where only the "
         f"first words are left; less is better. On {part['measured']} texts. Mosaics: the share of positive "
-        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5. "
+        f"attribution in the right half of two joined texts ({mosaics['pairs']} pairs); by chance 0.5. One label: what "
+        "speaks for it. Two labels: what speaks for it and not for the label of the other half. "
         + _head(part["new_head"])
     )
     texts = [

@@ -2,6 +2,9 @@
 
 Arias-Duart et al. 2022 (Focus, arXiv:2109.15035) made them of pictures; of texts it is the share of positive
 attribution that lies in the half of the label that is explained. By chance it is a half.
+
+The number that is explained may be the label's logit, or that of the label less that of the other half's label. The
+second asks what the halves were joined for: a logit alone also has what speaks for every label, wherever it stands.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ class Mosaic(NamedTuple):
     Attributes:
         text: both, with a space between them.
         label: of the half that is explained.
+        other: label of the other half.
         start, end: code points of that half.
     """
 
     text: str
     label: str
+    other: str
     start: int
     end: int
 
@@ -42,7 +47,7 @@ def mosaics(texts: Sequence[str], labels: Sequence[str], count: int, seed: int) 
         first = bool(draw.integers(2))
         pair = (texts[one], texts[other]) if first else (texts[other], texts[one])
         start = 0 if first else len(pair[0]) + 1
-        found.append(Mosaic(" ".join(pair), labels[one], start, start + len(texts[one])))
+        found.append(Mosaic(" ".join(pair), labels[one], labels[other], start, start + len(texts[one])))
     return found
 
 

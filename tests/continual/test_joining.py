@@ -1,7 +1,9 @@
 """`kerasft continue RUN --join OTHER`: the sums of two runs are those of all rows, each counted once."""
 
+import functools
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,25 +28,39 @@ def write(name: str, labels: list[str], seed: int) -> None:
     Path(f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def make(preset: Path, name: str, **sections) -> None:
+    """Trains a run of this name on the rows of this name."""
+    values = {
+        "name": name, "task": {"name": "text_classification", "pooling": "mean"},
+        "model": {"preset": str(preset), "max_length": 12},
+        "data": {"train": f"{name}.jsonl", "validation": 0.2, "test": 0.2,
+                 "columns": {"text": "text", "label": "label"}},
+        "continual": {"method": "analytic", "features": 48}, "export": {"enabled": False}, **sections,
+    }  # fmt: skip
+    Path("config.yaml").write_text(yaml.safe_dump(values))
+    assert train.main(["config.yaml"]) == 0
+
+
+@pytest.fixture(scope="module")
+def first_runs(tmp_path_factory, tiny_preset) -> Path:
+    """A folder with the rows and two runs, `one` and `other`."""
+    folder = tmp_path_factory.mktemp("joining")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for seed, labels in enumerate((["sport", "team"], ["money", "team"], ["coach"], ["coach", "sport"])):
+            write(["one", "other", "left", "right"][seed], labels, seed)
+        for name in ("one", "other"):
+            make(tiny_preset, name)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path, tiny_preset, monkeypatch):
-    """Returns a function: name of rows, config sections -> trains a run of this name on them."""
-    monkeypatch.chdir(tmp_path)
-    for seed, labels in enumerate((["sport", "team"], ["money", "team"], ["coach"], ["coach", "sport"])):
-        write(["one", "other", "left", "right"][seed], labels, seed)
-
-    def make(name: str, **sections) -> None:
-        values = {
-            "name": name, "task": {"name": "text_classification", "pooling": "mean"},
-            "model": {"preset": str(tiny_preset), "max_length": 12},
-            "data": {"train": f"{name}.jsonl", "validation": 0.2, "test": 0.2,
-                     "columns": {"text": "text", "label": "label"}},
-            "continual": {"method": "analytic", "features": 48}, "export": {"enabled": False}, **sections,
-        }  # fmt: skip
-        Path("config.yaml").write_text(yaml.safe_dump(values))
-        assert train.main(["config.yaml"]) == 0
-
-    return make
+def project(first_runs, tiny_preset, tmp_path, monkeypatch):
+    """A copy of them, as the current folder; returns a function that trains a run: its name, config sections."""
+    copy = tmp_path / "project"
+    shutil.copytree(first_runs, copy)
+    monkeypatch.chdir(copy)
+    return functools.partial(make, tiny_preset)
 
 
 def go_on(run: str, *arguments: str) -> int:
@@ -59,8 +75,6 @@ def same(one: str, other: str, file: str = "analytic.npz") -> None:
 
 
 def test_what_another_run_learnt_is_added_and_the_run_goes_on(project, capsys):
-    project("one")
-    project("other")
     assert go_on("one", "--join", "runs/other", "name=joined") == 0
     assert go_on("one", "other.jsonl", *SHARES, "name=learnt") == 0
     same("joined", "learnt")
@@ -82,31 +96,30 @@ def test_what_another_run_learnt_is_added_and_the_run_goes_on(project, capsys):
 
 
 def test_sums_of_prototypes_are_added_too(project):
-    for name in ("one", "other"):
+    write("more", ["money", "team"], 9)
+    for name in ("right", "more"):
         project(name, continual={"method": "prototypes"})
-    assert go_on("one", "--join", "runs/other", "name=joined") == 0
-    assert go_on("one", "other.jsonl", *SHARES, "name=learnt") == 0
+    assert go_on("right", "--join", "runs/more", "name=joined") == 0
+    assert go_on("right", "more.jsonl", *SHARES, "name=learnt") == 0
     same("joined", "learnt", "prototypes.npz")
 
 
 def test_what_both_come_from_is_counted_once(project, capsys):
-    project("one")
     for name in ("left", "right"):
         assert go_on("one", f"{name}.jsonl", *SHARES, f"name={name}") == 0
     assert go_on("left", "--join", "runs/right", "name=joined") == 0
     assert go_on("left", "right.jsonl", *SHARES, "name=learnt") == 0
     same("joined", "learnt")
     assert go_on("right", "left.jsonl", *SHARES, "name=deep") == 0
-    project("other")
     capsys.readouterr()
     assert go_on("other", "--join", "runs/deep") == 2
     assert "comes from runs/right, which runs/other has not; join runs/right first" in capsys.readouterr().err
 
 
 def test_runs_whose_sums_can_not_be_added_are_refused(project, capsys):
-    project("one")
-    project("other", seed=7)
-    assert go_on("one", "--join", "runs/other") == 2
+    write("seventh", ["money", "team"], 1)
+    project("seventh", seed=7)
+    assert go_on("one", "--join", "runs/seventh") == 2
     assert "of different encoders or other random numbers" in capsys.readouterr().err
     project("right", continual=None, training={"steps": 2, "batch_size": 8})
     assert go_on("one", "--join", "runs/right") == 2

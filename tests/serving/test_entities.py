@@ -33,7 +33,7 @@ def make_trained(preset, **task):
     return Trained(made, made.preprocessor(backbone, load_tokenizer(str(preset))), model)
 
 
-@pytest.mark.parametrize("crf", [False, True])
+@pytest.mark.parametrize("crf", [pytest.param(False, marks=pytest.mark.long), True])
 def test_two_hundred_real_texts(tiny_preset, shared_data, tmp_path, crf):
     trained = make_trained(tiny_preset, crf=crf)
     texts = []

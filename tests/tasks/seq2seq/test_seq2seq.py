@@ -82,7 +82,7 @@ def test_from_pairs_of_texts_to_a_model_that_translates(folder, capsys):
         assert [answer["text"] for answer in answers] == ["三", "一"]
 
 
-@pytest.mark.parametrize("start", ["t5", "sentencepiece"])
+@pytest.mark.parametrize("start", ["t5", pytest.param("sentencepiece", marks=pytest.mark.long)])
 def test_sentence_pieces_are_learnt_and_served(folder, capsys, start):
     """What is written has no space before it, in a run and in an export of it."""
     model = {"architecture": {**SCRATCH, "tokens": "sentencepiece", "vocabulary_size": 400}}
