@@ -1,8 +1,9 @@
 """`method=auto max_loss=0.5`: steps from the cheapest on, each measured on validation, as long as the loss is small.
 
 The steps are taken in the order in which they usually cost least for what they bring: tokens that are not used, bits
-of storage, then units of the feed-forward layers, fewer and fewer. Each stays if the model with it has lost no more
-than `max_loss` in all; the first of a kind that costs more is left out, and so are all that go further.
+of storage, then units of the feed-forward layers and heads of the attention, fewer and fewer. Each stays if the model
+with it has lost no more than `max_loss` in all; the first of a kind that costs more is left out, and so are all that go
+further.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from kerasft.assembly import Assembled
 from kerasft.compress.base import Method, Smaller, Source
 from kerasft.compress.candidates import as_model, head_values, headline
 from kerasft.compress.feed_forward import FeedForward
+from kerasft.compress.heads import Heads
 from kerasft.compress.quantize import Quantize
 from kerasft.compress.smaller_backbone import resized
 from kerasft.compress.vocabulary import Vocabulary
-from kerasft.config.compress import AutoConfig, FeedForwardConfig, QuantizeConfig, VocabularyConfig
+from kerasft.config.compress import AutoConfig, FeedForwardConfig, HeadsConfig, QuantizeConfig, VocabularyConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.narrow_weights import dequantized, quantized
 from kerasft.tasks.base import Task
 
-SHARES = (0.75, 0.5, 0.25)  # of units that stay
+UNITS = (0.75, 0.5, 0.25)  # shares of units of the feed-forward layers that stay
+HEADS = (0.75, 0.5)
 STORAGES = ("float16", "int8")
 
 
@@ -80,10 +83,14 @@ class Auto(Method[AutoConfig]):
             yield "quantize", storage, self._kept
         base = as_model(task, self._kept, values)
         prepared = task.prepare(source.tables["train"], base.preprocessor)
-        for share in SHARES:
-            settings = FeedForwardConfig.model_validate({"method": "feedforward", "name": name, "keep": share})
+        for share in UNITS:
+            units = FeedForwardConfig.model_validate({"method": "feedforward", "name": name, "keep": share})
             thinner = replace(source, assembled=base, prepared=prepared)
-            yield "feedforward", share, _tried(FeedForward(settings), thinner)
+            yield "feedforward", share, _tried(FeedForward(units), thinner)
+        base = as_model(task, self._kept, values)
+        for share in HEADS:
+            heads = HeadsConfig.model_validate({"method": "heads", "name": name, "keep": share})
+            yield "heads", share, _tried(Heads(heads), replace(source, assembled=base, prepared=prepared))
 
     def _stored(self, task: Task, assembled: Assembled, step: Any) -> Assembled:
         """The model as it will be read from disk."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasft.assembly import Assembled
 from kerasft.compress.feed_forward import FIRST, GATE, SECOND, kept_count
+from kerasft.compress.heads import OUTPUT, attentions_of
 from kerasft.compress.kept_tokens import token_ids_of, trimmed
 from kerasft.compress.smaller_backbone import vocabulary_key
 from kerasft.data.prepared.prepared import Prepared
@@ -92,6 +93,22 @@ def expected_steps(
             max(milliseconds - share * slow, milliseconds / 100) if slow else None,
             True,
         )
+    attentions = attentions_of(blocks)
+    if attentions and (heads := attentions[0].num_heads) > 1:
+        share = 1 - round(heads * HALF) / heads
+        slow = sum(part.milliseconds[large] for part in in_blocks if part.name.endswith("attention"))
+        yield Step(
+            f"method=heads keep={HALF:g}",
+            round(FLOAT32 * (numbers - share * sum(map(_head_weights, attentions)))),
+            max(milliseconds - share * slow, milliseconds / 100) if slow else None,
+            True,
+        )
+
+
+def _head_weights(attention: keras.layers.MultiHeadAttention) -> int:
+    """Numbers of an attention that belong to its heads: all but the bias of what they give."""
+    bias = getattr(attention, OUTPUT).bias
+    return attention.count_params() - (0 if bias is None else size_of(tuple(bias.shape)))
 
 
 def _unit_weights(block: keras.layers.Layer) -> int:

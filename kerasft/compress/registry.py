@@ -23,6 +23,7 @@ CLASSES = {
     "vocabulary": ("kerasft.compress.vocabulary", "Vocabulary"),
     "quantize": ("kerasft.compress.quantize", "Quantize"),
     "feedforward": ("kerasft.compress.feed_forward", "FeedForward"),
+    "heads": ("kerasft.compress.heads", "Heads"),
     "auto": ("kerasft.compress.auto", "Auto"),
     "drop_layers": ("kerasft.compress.drop_layers", "DropLayers"),
 }

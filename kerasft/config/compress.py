@@ -41,6 +41,14 @@ class FeedForwardConfig(CompressConfig):
     rows: int = Field(512, ge=8, description="Training rows that the outputs are fitted on.")
 
 
+class HeadsConfig(CompressConfig):
+    """Remove attention heads, and fit what stays to the old outputs by least squares."""
+
+    method: Literal["heads"] = Field(description="How the run becomes smaller.")
+    keep: float = Field(0.5, gt=0, lt=1, description="The share of heads that stays in each layer, at least one.")
+    rows: int = Field(512, ge=8, description="Training rows that the outputs are fitted on.")
+
+
 class DropLayersConfig(CompressConfig):
     """Remove the transformer layers that change the logits least, one after the other."""
 
@@ -122,6 +130,7 @@ METHODS: dict[str, type[CompressConfig]] = {
     "distil": DistilConfig,
     "quantize": QuantizeConfig,
     "feedforward": FeedForwardConfig,
+    "heads": HeadsConfig,
     "drop_layers": DropLayersConfig,
     "prune_weights": PruneWeightsConfig,
     "auto": AutoConfig,

@@ -16,6 +16,7 @@ from kerasft.compress.measures import bytes_of, without_numbers
 from kerasft.inference.predictor import load
 from kerasft.models.blocks import transformer_blocks
 from kerasft.models.presets.fewer_layers import even_layers, fewer_layers
+from kerasft.models.presets.presets import load_backbone
 from kerasft.runs import Run
 
 TEXTS = ["goal match team", "bank stock price trade"]  # of tokens that the training texts use
@@ -122,6 +123,28 @@ def test_halved_feed_forward_layers_are_smaller_matrices_as_a_profile_says(here,
     assert json.loads(Path("runs/thin/model/config.json").read_text())["config"]["intermediate_dim"] == 16
     assert compression("thin")["units"] == 16
     assert compression("thin")["agreement"] >= 0.9
+
+
+def test_heads_that_go_make_smaller_matrices_that_evaluation_training_and_export_take(here, capsys):
+    assert main(["profile", "runs/tiny", "--json", "profile.json"]) == 0
+    steps = {step["step"]: step for step in json.loads(Path("profile.json").read_text())["steps"]}
+    assert compress("method=heads", "keep=0.5", "name=thin") == 0
+    assert "heads: 1 of 2 heads stay in each layer" in capsys.readouterr().err
+    model = Run.open(Path("runs/thin")).load().model
+    assert sum(4 * int(np.prod(weight.shape)) for weight in model.weights) == steps["method=heads keep=0.5"]["bytes"]
+    attention = transformer_blocks(load_backbone("runs/thin/model"))[0]._self_attention_layer
+    assert attention.num_heads == 1 and attention.key_dim == 8
+    assert compression("thin")["heads"] == 1 and compression("thin")["agreement"] >= 0.9
+    assert main(["evaluate", "runs/thin"]) == 0
+    more = ["train", "runs/thin/config.yaml", "name=more", "model.preset=run:runs/thin", "export.enabled=true"]
+    assert main([*more, "data.batching=pack"]) == 0  # the export is compared with Keras
+    one, other = (load(place).answer(TEXTS) for place in ("runs/more", "saved_models/more"))
+    assert [row["label"] for row in one] == [row["label"] for row in other]
+    assert main(["compress", "runs/more", "method=drop_layers", "layers=1", "name=less"]) == 0
+    assert transformer_blocks(load_backbone("runs/less/model"))[0]._self_attention_layer.num_heads == 1
+    capsys.readouterr()
+    assert main([*more, "--overwrite", "export.formats=[saved_model, huggingface]"]) == 2
+    assert "here heads were removed; leave it out" in capsys.readouterr().err
 
 
 def test_a_pruned_run_has_its_zeros_on_disk_and_a_smaller_file(here):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasft.compress.feed_forward import kept_count, pruned
+from kerasft.compress.feed_forward import kept_count
+from kerasft.compress.unit_removal import pruned
 from kerasft.models.presets.narrow_weights import dequantized, quantized
 
 
@@ -37,6 +38,23 @@ def test_the_fit_is_that_of_least_squares_on_the_units_that_stay():
     assert error[0] <= error[1] < 1.01 * error[0]
     dropped = units[:, kept] @ kernel[kept] + bias  # what is left where nothing makes up for it
     assert error[1] < 0.7 * np.square(dropped - (units @ kernel + bias)).sum()
+
+
+def test_groups_stay_and_go_together_and_are_chosen_and_fitted_as_by_hand():
+    random = np.random.default_rng(3)
+    units = random.normal(size=(300, 8)) @ random.normal(size=(8, 8))
+    kernel, bias = random.normal(size=(8, 3)), random.normal(size=3)
+    truth, ones = units @ kernel + bias, np.ones((300, 1))
+    errors = {}
+    for gone in range(4):  # which one of four pairs costs least where the others make up for it
+        left = np.delete(np.arange(8), [2 * gone, 2 * gone + 1])
+        inputs = np.hstack([units[:, left], ones])
+        errors[gone] = np.square(inputs @ np.linalg.lstsq(inputs, truth, rcond=None)[0] - truth).sum()
+    cheapest = min(errors, key=errors.__getitem__)
+    kept, new_kernel, new_bias, _ = pruned(product_of(units), kernel, bias, 3, size=2)
+    assert kept.tolist() == np.delete(np.arange(8), [2 * cheapest, 2 * cheapest + 1]).tolist()
+    error = np.square(units[:, kept] @ new_kernel + new_bias - truth).sum()
+    assert error == pytest.approx(errors[cheapest], rel=0.01)
 
 
 def test_a_smaller_layer_equals_the_masked_one():

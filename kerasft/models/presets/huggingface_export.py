@@ -37,6 +37,11 @@ def model_type_of(backbone: keras.Model) -> str:
             f"export.formats: huggingface: a {type(backbone).__name__} is not written in Hugging Face form; leave it "
             f"out, or use one of {', '.join(sorted(_TYPES.values()))}"
         )
+    if "heads" in settings_of(backbone):
+        raise UserError(
+            "export.formats: huggingface: transformers makes heads as wide as the width over their number, and here "
+            "heads were removed; leave it out"
+        )
     return kind
 
 

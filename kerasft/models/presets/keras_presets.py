@@ -14,7 +14,13 @@ from keras_hub.src.utils.preset_utils import get_file, get_preset_loader
 import kerasft.models.tokenizers.byte_level_tokenizer  # noqa: F401  a saved one is found by its registered name
 from kerasft.models.presets.hdf5_files import check_hdf5, check_hdf5_file
 from kerasft.models.presets.keras_files import check_config
-from kerasft.models.presets.layer_settings import KEY, apply_settings, change_what_is_computed, settings_of
+from kerasft.models.presets.layer_settings import (
+    KEY,
+    apply_settings,
+    built_with,
+    change_what_is_computed,
+    settings_of,
+)
 from kerasft.models.presets.narrow_weights import STORAGE, widened
 from kerasft.models.presets.weight_files import (
     HDF5,
@@ -51,7 +57,8 @@ def load_saved_backbone(resolved: str, dtype: str | None, load_weights: bool) ->
     elif load_weights:  # also a run's folder, which nobody has looked at before
         check_hdf5(Path(resolved))
     plain = load_weights and storage is None
-    backbone = loader.load_backbone(loader.check_backbone_class(), plain, dtype=dtype)
+    with built_with(settings):
+        backbone = loader.load_backbone(loader.check_backbone_class(), plain, dtype=dtype)
     if load_weights and storage is not None:
         with widened(Path(get_file(resolved, HDF5))) as file:
             backbone.load_weights(file)
@@ -134,9 +141,9 @@ def backbone_of_config(config: Mapping[str, Any], path: Path, dtype: str) -> ker
     settings = config.get(KEY, {})
     identity = {name: config[name] for name in ("module", "class_name")}
     identity["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
-    return apply_settings(
-        keras.saving.deserialize_keras_object({**identity, "config": {**config["config"], "dtype": dtype}}), settings
-    )
+    with built_with(settings):
+        made = keras.saving.deserialize_keras_object({**identity, "config": {**config["config"], "dtype": dtype}})
+    return apply_settings(made, settings)
 
 
 def _extra_settings(backbone: keras_hub.models.Backbone) -> tuple[dict[str, Any], dict[str, Any]]:

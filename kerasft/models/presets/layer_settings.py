@@ -7,8 +7,10 @@ where `load_backbone` finds them again.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -33,8 +35,8 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
         backbone: is changed; graphs that were traced before are not.
         settings: `activation`, a name, of the layers between attention and attention; `epsilon` of every
             normalisation; `rates`, dropout of `hidden`, `attention` and `embeddings` layers, none above the one that
-            the backbone was built with; `missing`, weights that the preset lacks; `head`, see `head_settings`. Each may
-            be left out.
+            the backbone was built with; `missing`, weights that the preset lacks; `head`, see `head_settings`;
+            `heads`, of the attention of every layer, which it was built with in `built_with`. Each may be left out.
 
     Returns:
         The backbone.
@@ -50,6 +52,35 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
     return backbone
 
 
+# Of the thread that builds a backbone: how many heads an attention has at most.
+_heads: ContextVar[int | None] = ContextVar("heads", default=None)
+
+
+@contextlib.contextmanager
+def built_with(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Within it, KerasHub builds a backbone with those settings that its layers must have from the beginning.
+
+    KerasHub makes heads as wide as the width over their number. Where heads were removed, those that stay keep their
+    width, and no constructor takes that.
+    """
+    if settings.get("heads") is None:
+        yield
+        return
+    attention: Any = keras.layers.MultiHeadAttention
+    made = attention.__init__
+
+    def make(self: Any, num_heads: int, key_dim: int, *args: Any, **options: Any) -> None:
+        limit = _heads.get()
+        made(self, num_heads if limit is None else min(num_heads, limit), key_dim, *args, **options)
+
+    token, attention.__init__ = _heads.set(settings["heads"]), make
+    try:
+        yield
+    finally:
+        attention.__init__ = made
+        _heads.reset(token)
+
+
 def settings_of(backbone: keras.Model) -> dict[str, Any]:
     """What `apply_settings` was given; {}: the backbone is as KerasHub builds it."""
     return json.loads(getattr(backbone, "kerasft_layers", "{}"))
@@ -58,7 +89,7 @@ def settings_of(backbone: keras.Model) -> dict[str, Any]:
 def change_what_is_computed(settings: Mapping[str, Any]) -> bool:
     """Whether a backbone that KerasHub builds without them gives other vectors, by more than rounding."""
     plain = settings.get("activation") in (None, "gelu", "gelu_approximate")
-    return not plain or settings.get("epsilon", 0.0) > _SMALL
+    return not plain or settings.get("epsilon", 0.0) > _SMALL or "heads" in settings
 
 
 def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
@@ -66,15 +97,18 @@ def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
 
     Args:
         backbone: is left as it is.
-        changes: of the arguments of its constructor. A `dropout` is that of all layers.
+        changes: of the arguments of its constructor. A `dropout` is that of all layers; `heads` are those that the
+            attention of every layer has, each as wide as before.
     """
+    heads = {"heads": changes.pop("heads")} if "heads" in changes else {}
     # KerasHub's own config of a Llama (0.25 to 0.32) leaves out that its output is its embedding.
     tied = getattr(backbone, "tie_word_embeddings", None)
     config = {**backbone.get_config(), **({} if tied is None else {"tie_word_embeddings": tied}), **changes}
-    settings = settings_of(backbone)
+    settings = settings_of(backbone) | heads
     if any("dropout" in name for name in changes):
         settings.pop("rates", None)
-    return apply_settings(type(backbone).from_config(config), settings)
+    with built_with(settings):
+        return apply_settings(type(backbone).from_config(config), settings)
 
 
 def head_settings(backbone: keras.Model) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Relations:
 
     Attributes:
         vectors: what the layer reads, in the graph of the model.
-        width: of a vector.
+        width: of the queries of all heads together.
         heads: of its attention.
         inputs: names of what the model reads.
     """
@@ -49,7 +49,8 @@ class Relations:
             )
         self._attention = layers[-1]._self_attention_layer
         self.vectors = keras.tree.flatten(layers[-1].input)[0]  # beside it, the mask of padding
-        self.width, self.heads = int(self.vectors.shape[-1]), int(layers[-1].num_heads)
+        heads, size = self._attention.num_heads, self._attention.key_dim
+        self.width, self.heads = heads * size, heads
         self.inputs = {tensor.name for tensor in model.inputs}
 
     def logits(self, vectors: tf.Tensor, heads: int) -> list[tf.Tensor]:
