@@ -25,6 +25,7 @@ from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.runs import Run
 from kerasft.serving.formats import registry
 from kerasft.serving.formats.agreement import near
+from kerasft.serving.formats.onnx import open_file, write_onnx
 from kerasft.serving.formats.registry import write_formats
 
 FOLDERS = Path(__file__).parents[1] / "fixtures" / "hugging_face"
@@ -199,6 +200,19 @@ def test_onnx_answers_as_keras_does_and_is_refused_where_its_packages_are_not(tr
         load(folder / "onnx").answer(TEXTS)
     with pytest.raises(UserError, match=r"export.formats: onnx: needs the package onnxruntime"):
         write_formats(with_formats("onnx"), folder, print)
+
+
+def test_the_exact_activation_of_bert_is_written_in_onnx(tmp_path):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    inputs = {name: keras.Input([None], name=name, dtype="int32") for name in ("token_ids", "padding_mask")}
+    vectors = keras.layers.Embedding(50, 8)(inputs["token_ids"]) * 4.0
+    outputs = keras.layers.Dense(4, activation="gelu")(vectors)
+    model = keras.Model(inputs, outputs * keras.ops.cast(inputs["padding_mask"], "float32")[..., None])
+    write_onnx(model, tmp_path)
+    ids = np.arange(50, dtype=np.int32).reshape(5, 10)
+    features = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
+    np.testing.assert_allclose(open_file(tmp_path / "model.onnx")()(features), model(features), atol=1e-5)
 
 
 def test_a_form_that_answers_otherwise_does_not_appear(trained_project, monkeypatch):

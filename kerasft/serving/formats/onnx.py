@@ -54,7 +54,28 @@ def write_onnx(model: Any, folder: Path) -> None:
     specs = [tf.TensorSpec([None, None], tf.int32, name=name) for name in names]
     function = tf.function(logits, input_signature=specs, autograph=False)
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it tells each step
-    tf2onnx.convert.from_function(function, specs, opset=OPSET, output_path=str(folder / FILE))
+    handlers = {"Erfc": (_write_erfc, [])}
+    tf2onnx.convert.from_function(
+        function, specs, opset=OPSET, custom_op_handlers=handlers, output_path=str(folder / FILE)
+    )
+
+
+def _write_erfc(graph: Any, node: Any, name: str, args: Any) -> None:
+    """erfc, which ONNX has not, by erf. TensorFlow's exact GELU is 0.5 x erfc(-x c) since 2.20.
+
+    It is written as 0.5 x (1 + erf(x / (1 / c))), which ONNX Runtime knows and computes in one pass.
+    """
+    scaled, one = node.inputs[0], graph.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
+    output, shape, kind = node.output[0], graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    gelu = scaled.type == "Mul" and scaled.inputs[0].type == "Neg" and scaled.inputs[1].is_const()
+    if gelu:
+        factor = graph.make_const(f"{name}_divisor", np.float32(1.0) / scaled.inputs[1].get_tensor_value(as_list=False))
+        value = graph.make_node("Div", [scaled.inputs[0].input[0], factor.output[0]]).output[0]
+    else:
+        value = scaled.output[0]
+    erf = graph.make_node("Erf", [value]).output[0]
+    graph.remove_node(node.name)
+    graph.make_node("Add" if gelu else "Sub", [one, erf], outputs=[output], shapes=[shape], dtypes=[kind])
 
 
 def open_file(file: Path) -> Callable[[], Callable[[Mapping[str, np.ndarray]], np.ndarray]]:
