@@ -132,4 +132,4 @@ def shortcuts(subject: Subject) -> Figures:
             labels += [one.explained.label for one in asked]
             line.update(min(start + size, len(subject.rows)))
     words = label_words(labels, hidden)
-    return {"rows": len(labels), "shortcuts": found_in(words)[:30], "labels": words}
+    return {"rows": len(labels), "shortcuts": found_in(words), "labels": words}

@@ -163,14 +163,20 @@ def shortcuts(found: Figures) -> Iterator[Section]:
         yield from skipped("Words that answers hang on", part)
         return
     columns = [("label", "text"), ("word", "text"), ("answers that change without it", "bar"), ("logit lost", "score")]
-    columns.append(("texts with it", "count"))
-    rows = [(row["label"], row["word"], row["flips"], row["drop"], row["texts"]) for row in part["shortcuts"]]
+    columns += [("texts with it", "count"), ("in the label's name", "text")]
+    rows = [
+        (row["label"], row["word"], row["flips"], row["drop"], row["texts"], "yes" if row["named"] else "no")
+        for row in part["shortcuts"]
+    ]
     every = [
         (label, ", ".join(f"{row['word']} ({row['drop']:+.1f})" for row in each["words"]), each["texts"])
         for label, each in sorted(part["labels"].items())
     ]
     own = Table([("label", "text"), ("words", "text"), ("texts", "count")], every, "Each label's words", visible=15)
-    note = "A word without which more than 20 % of a label's answers change. It may be the reason, or a shortcut."
+    note = (
+        "A word without which more than 20 % of a label's answers change. It may be the reason, or a shortcut. Words "
+        "that the label is not named after come first."
+    )
     yield Section("Words that answers hang on", [Table(columns, rows, visible=15), own], note)
 
 

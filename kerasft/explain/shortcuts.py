@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from kerasft.attribution.vectors import VectorModel
 LARGEST_SHARE = 0.2  # of a label's texts: a word that changes more than these is a shortcut
 FEWEST_TEXTS = 5  # of a label
 MOST_WORDS = 5  # of a label that are listed
+_WORD = re.compile(r"[^\W_]+")
 
 
 def one_word_hidden(model: VectorModel, asked: Sequence[Asked], most_words: int) -> list[dict[str, tuple[float, bool]]]:
@@ -74,11 +76,15 @@ def label_words(labels: Sequence[Any], hidden: Sequence[dict[str, tuple[float, b
 
 
 def shortcuts(words: dict[str, Any]) -> list[dict[str, Any]]:
-    """The words without which more than LARGEST_SHARE of a label's answers change, the worst first."""
+    """The words without which more than LARGEST_SHARE of a label's answers change.
+
+    Those that the label is not named after come first, the worst first: `disposable` is no surprise for the label
+    `disposable_card`. `named` says which they are.
+    """
     found = [
-        {"label": label, **row}
+        {"label": label, "named": row["word"] in _WORD.findall(label.lower()), **row}
         for label, each in words.items()
         for row in each["words"]
         if row["flips"] > LARGEST_SHARE
     ]
-    return sorted(found, key=lambda row: (-row["flips"], -row["drop"]))
+    return sorted(found, key=lambda row: (row["named"], -row["flips"], -row["drop"]))

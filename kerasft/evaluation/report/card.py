@@ -15,7 +15,7 @@ import yaml
 from kerasft.config.schema import Config
 
 CARD, CARD_JSON = "MODEL_CARD.md", "model_card.json"
-AUDIT_FORM = 2  # of audit.json; one of another form is not read
+AUDIT_FORM = 3  # of audit.json; one of another form is not read
 TO_WRITE = "*To be written by the provider.*"
 NOT_MEASURED = "not measured"
 HUB_NAME = re.compile(r"[\w-]+/[\w.-]+")  # of a model there; other presets are named in the text alone
