@@ -46,7 +46,7 @@ class Heads(Method[HeadsConfig]):
             size = kernel.shape[1]
             kept, matrix, bias, loss = pruned(product, kernel.reshape(heads * size, -1), bias, count, size)
             losses.append(loss)
-            changes |= _changes(attention, kept[::size] // size, matrix.reshape(count, size, -1), bias)
+            changes |= changes_of(attention, kept[::size] // size, matrix.reshape(count, size, -1), bias)
         source.line(
             f"heads: {count} of {heads} heads stay in each layer; outputs of the layers change by "
             f"{min(losses):.1%} to {max(losses):.1%}"
@@ -66,7 +66,7 @@ def attentions_of(blocks: Sequence[keras.layers.Layer]) -> list[keras.layers.Mul
     return known if len(known) == len(found) else []
 
 
-def _changes(
+def changes_of(
     attention: keras.layers.MultiHeadAttention, kept: np.ndarray, kernel: np.ndarray, bias: np.ndarray
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Path of each weight of an attention that becomes smaller -> what makes its new value."""
