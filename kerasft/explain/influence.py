@@ -8,12 +8,13 @@ inputs; they ignore labels, and are no influence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 
+from kerasft.console.terminal import Terminal
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.explain.kept_weights import KeptWeights
@@ -49,13 +50,15 @@ class TrainingRows:
         run: of one label a text.
         trained: the same, loaded; its weights are changed and put back.
         table: the rows, staged as they were for training.
+        terminal: shows how many rows are read.
 
     Raises:
         UserError: the run kept fewer than two checkpoints, or trained other weights than all of them.
     """
 
-    def __init__(self, run: Run, trained: Trained, table: Table):
+    def __init__(self, run: Run, trained: Trained, table: Table, terminal: Terminal):
         check_one_label(trained)
+        self.terminal = terminal
         self.task, self.table = trained.task, table
         self.labels: list[str] = trained.task.state["labels"]
         self.kept = KeptWeights(run, trained.model, MOST_CHECKPOINTS)
@@ -72,14 +75,19 @@ class TrainingRows:
     def read(self) -> list[Read]:
         """The training rows at each checkpoint; made once."""
         if self._read is None:
-            self._read = self.at_checkpoints(self._texts, self.targets)
+            total = len(self._texts) * len(self.kept.entries)
+            with self.terminal.progress("training rows", total, unit="texts") as line:
+                self._read = self.at_checkpoints(self._texts, self.targets, line.update)
         return self._read
 
-    def at_checkpoints(self, texts: Sequence[dict[str, str]], targets: np.ndarray) -> list[Read]:
+    def at_checkpoints(
+        self, texts: Sequence[dict[str, str]], targets: np.ndarray, told: Callable[[int], None] = lambda rows: None
+    ) -> list[Read]:
         """Rows of input and the labels that their loss is of -> how each checkpoint reads them."""
         found = []
-        for rate in self.kept.each():
-            logits, vectors = self._vectors(texts)
+        for number, rate in enumerate(self.kept.each()):
+            before = number * len(texts)
+            logits, vectors = self._vectors(texts, lambda rows, before=before: told(before + rows))
             errors = softmax(logits.astype(np.float64), axis=1)
             errors[np.arange(len(targets)), targets] -= 1.0
             inputs = np.concatenate([vectors, np.ones((len(vectors), 1))], 1)

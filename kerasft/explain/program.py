@@ -90,7 +90,7 @@ def explain(args: argparse.Namespace) -> int:
     if tables:
         from kerasft.explain.influence import TrainingRows
 
-        training_rows = TrainingRows(run, trained, tables["train"])
+        training_rows = TrainingRows(run, trained, tables["train"], terminal)
         if args.harmful is not None:
             for row in training_rows.harmful(tables["validation"], args.harmful):
                 terminal.result(json.dumps(row, ensure_ascii=False))

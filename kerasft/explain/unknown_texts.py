@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -37,14 +37,22 @@ class Vectors:
 
         self._read = read
 
-    def __call__(self, rows: Sequence[Mapping[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-        """{input: text} each -> (rows, labels) logits, (rows, width) vectors; rows of like length go together."""
+    def __call__(
+        self, rows: Sequence[Mapping[str, str]], told: Callable[[int], None] = lambda rows: None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """{input: text} each -> (rows, labels) logits, (rows, width) vectors; rows of like length go together.
+
+        Args:
+            rows: that are read.
+            told: how many rows are done.
+        """
         order = np.argsort([-sum(map(len, row.values())) for row in rows], kind="stable")
         parts = []
         for start in range(0, len(order), AT_ONCE):
             some = [rows[i] for i in order[start : start + AT_ONCE]]
             texts = {name: tf.constant([row[name] for row in some], tf.string) for name in self._names}
             parts.append([each.numpy() for each in self._read(texts)])
+            told(start + len(some))
         logits, vectors = (np.concatenate(column) for column in zip(*parts))
         back = np.argsort(order, kind="stable")
         return logits[back], vectors[back]

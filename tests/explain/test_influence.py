@@ -37,7 +37,9 @@ def test_rows_and_edits_of_an_answer_by_the_program(trained_project, capsys):
     assert rows["nearest"][0]["score"] <= 1.0001 and rows["nearest"][0]["where"].startswith("train.jsonl:")
     assert line["edits"] is None or line["edits"]["label"] == "sport"
     assert program.main(["runs/tiny", "--harmful", "3"]) == 0
-    harmful = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr()
+    harmful = [json.loads(each) for each in said.out.splitlines()]
+    assert "training rows: 216 texts" in said.err  # 72 at each of 3 checkpoints
     own = [row["self_influence"] for row in harmful]
     assert own == sorted(own, reverse=True) and own[-1] >= 0 and all("influence" in row for row in harmful)
 
