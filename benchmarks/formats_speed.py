@@ -48,6 +48,7 @@ def main() -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     from kerasft.console.terminal import Silent
     from kerasft.runs import Run
     from kerasft.session import read_own_split
@@ -60,10 +61,10 @@ def main() -> None:
     chosen = np.random.default_rng(0).permutation(len(table))[:most]
     rows = [{name: str(row[name]) for name in task.inputs} for row in table.rows(chosen)]
     with tempfile.TemporaryDirectory() as folder:
-        sides = dict(made(run, Path(folder), args))
+        sides = dict(make_sides(run, Path(folder), args))
         places = iter(rows)
         batches = [list(itertools.islice(places, size)) for size, count in CALLS.items() for _ in range(count)]
-        seconds, labels = timed(sides, batches, args.rounds)
+        seconds, labels = measure(sides, batches, args.rounds)
     report(args, seconds, labels, batches)
 
 
@@ -77,13 +78,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def made(run: Any, folder: Path, args: argparse.Namespace) -> Iterator[tuple[str, Answer]]:
+def make_sides(run: Any, folder: Path, args: argparse.Namespace) -> Iterator[tuple[str, Answer]]:
     """Name and function of each side that was asked for."""
     from kerasft.console.terminal import Silent
     from kerasft.inference.batches import with_fused_layers
     from kerasft.inference.export import Export
     from kerasft.inference.local import LocalPredictor
-    from kerasft.serving.formats import onnx
+    from kerasft.serving.formats import litert, onnx
     from kerasft.serving.formats.converted import ConvertedExport
     from kerasft.serving.formats.registry import write_formats
     from kerasft.session import export_run
@@ -102,7 +103,7 @@ def made(run: Any, folder: Path, args: argparse.Namespace) -> Iterator[tuple[str
     write_formats(run, home, lambda line: None)
     if "saved_model" in args.sides:
         yield "saved_model", labels(Export.open(home).load())
-    onnx.THREADS = args.threads
+    onnx.THREADS = litert.THREADS = args.threads
     if "litert" in args.sides:
         yield "litert", labels(ConvertedExport.open(home / "litert").load())
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -134,7 +135,7 @@ def ids_alone(converted: Any) -> Answer:
     return answer
 
 
-def timed(
+def measure(
     sides: Mapping[str, Answer], batches: Sequence[Sequence[Row]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[list[str]]]]:
     """Side -> the least seconds of each batch, and its labels. Every batch is given to all sides in turn."""

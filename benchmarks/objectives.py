@@ -5,7 +5,8 @@
 
 --data is a folder with banking77, semeval2010_task8, stsb, wnut17 and squad_small. A set is trained by its config in
 `configs/`; `banking77-10` has the first 10 rows of each label in an order drawn by a fixed seed, no validation, 20
-epochs and the last weights. A way changes one key of the config. Each run is a process of its own. A run that is in the
+epochs and the last weights. A way changes one key of the config; `smart` is trained in float32,
+and `swa` with a learning rate that does not fall to zero. Each run is a process of its own. A run that is in the
 results file is not made again, so the benchmark can be stopped and continued. The table has the mean test score over
 its seeds, and over the seeds that `plain` has, too, the difference in points and the time of a step over that of
 `plain`. Test is read once for each run, and nothing is chosen by it.
@@ -57,7 +58,7 @@ def main() -> None:
         for name in args.sets:
             for way in args.ways:
                 if not any((row["set"], row["way"], row["seed"]) == (name, way, seed) for row in done):
-                    done.append(trained(name, way, seed, args))
+                    done.append(train(name, way, seed, args))
                     with args.results.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(done[-1]) + "\n")
                     table(done)
@@ -74,7 +75,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def trained(name: str, way: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+def train(name: str, way: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Trains one run, and returns its figures."""
     config, folder, metric, changes = SETS[name]
     home = (args.data / folder).resolve()

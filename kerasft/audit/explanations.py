@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasft.attribution.base import Attributed, Question
-from kerasft.attribution.explainer import as_json
+from kerasft.attribution.explainer import Asked, as_json
 from kerasft.attribution.registry import ATTRIBUTIONS, DEFAULT, create
 from kerasft.audit.figures import NO_GRADIENTS, Figures, without
 from kerasft.audit.subject import Subject
@@ -89,31 +89,28 @@ def _mosaics(subject: Subject) -> Figures | None:
     known = subject.task.state["labels"]
     keep = [number for number, good in enumerate(right) if good == 1 and answers[number] in known]
     texts, labels = [subject.rows[number]["text"] for number in keep], [str(answers[number]) for number in keep]
-    pairs = mosaics(texts, labels, subject.settings.explained, subject.settings.seed)
-    alone, between = _shares(subject, pairs, contrast=False), _shares(subject, pairs, contrast=True)
-    return {"pairs": len(pairs), "methods": alone, "between": between}
-
-
-def _shares(subject: Subject, pairs: Sequence[Mosaic], contrast: bool) -> Figures:
-    """Method -> what of the positive attribution is in the right half.
-
-    Args:
-        subject: that is audited.
-        pairs: of which those that the model does not read to their end are left out.
-        contrast: explains one label against the other; False: one label.
-    """
+    drawn = mosaics(texts, labels, subject.settings.explained, subject.settings.seed)
     explainer = subject.predictor.explainer
-    asked = [explainer.ask([{"text": one.text}], one.label, one.other if contrast else None)[0][0] for one in pairs]
-    whole = [number for number, one in enumerate(asked) if one.question.read().all()]
+    alone, between = [], []
+    for one in drawn:
+        asked = explainer.ask([{"text": one.text}], one.label)[0][0]
+        if asked.question.read().all():  # the model reads both halves to their ends
+            alone.append((one, asked))
+            between.append((one, explainer.ask([{"text": one.text}], one.label, one.other)[0][0]))
+    return {"pairs": len(alone), "methods": _shares(subject, alone), "between": _shares(subject, between)}
+
+
+def _shares(subject: Subject, pairs: Sequence[tuple[Mosaic, Asked]]) -> Figures:
+    """Method -> what of the positive attribution is in the right half of mosaics, of what is asked of each."""
     found = {}
     for name in ATTRIBUTIONS:
-        results = create(name).attribute(explainer.model, [asked[number].question for number in whole])
-        each = [share_inside(pairs[number], asked[number].words, row) for number, row in zip(whole, results)]
+        model = subject.predictor.explainer.model
+        results = create(name).attribute(model, [asked.question for _, asked in pairs])
+        each = [share_inside(one, asked.words, result) for (one, asked), result in zip(pairs, results)]
         values = np.array([value for value in each if value is not None])
         if len(values):
             interval = bootstrap_interval(lambda sample: float(sample.mean()), values, seed=subject.settings.seed)
-            mean = float(values.mean())
-            found[name] = {"value": mean, "low": interval["low"], "high": interval["high"], "pairs": len(values)}
+            found[name] = {"value": float(values.mean()), "low": interval["low"], "high": interval["high"]}
     return found
 
 

@@ -122,7 +122,7 @@ def faithfulness(found: Figures) -> Iterator[Section]:
     rows = [
         (
             named(name), figure_range(row.get("comprehensiveness")), figure_range(row.get("sufficiency")),
-            figure_range(mosaics["methods"].get(name)), figure_range(mosaics.get("between", {}).get(name)),
+            figure_range(mosaics["methods"].get(name)), figure_range(mosaics["between"].get(name)),
             figure_range(row.get("stability")), row.get("gap_median"), row.get("gap_95"), row.get("seconds"),
         )
         for name, row in part["methods"].items()

@@ -19,7 +19,7 @@ from kerasft.assembly import Assembled
 from kerasft.compress.base import Method, Smaller, Source
 from kerasft.compress.candidates import as_model, head_values, headline
 from kerasft.compress.feed_forward import FeedForward
-from kerasft.compress.heads import Heads
+from kerasft.compress.heads import Heads, is_written_for_transformers
 from kerasft.compress.quantize import Quantize
 from kerasft.compress.smaller_backbone import resized
 from kerasft.compress.vocabulary import Vocabulary
@@ -87,6 +87,8 @@ class Auto(Method[AutoConfig]):
             units = FeedForwardConfig.model_validate({"method": "feedforward", "name": name, "keep": share})
             thinner = replace(source, assembled=base, prepared=prepared)
             yield "feedforward", share, _tried(FeedForward(units), thinner)
+        if is_written_for_transformers(source.run.config):
+            return
         base = as_model(task, self._kept, values)
         for share in HEADS:
             heads = HeadsConfig.model_validate({"method": "heads", "name": name, "keep": share})

@@ -81,11 +81,20 @@ def expected_steps(
         yield Step(
             f"method=distil layers={left}", round(FLOAT32 * (numbers - gone)), max(faster, milliseconds / 100), True
         )
+    if "padding_mask" in train.feature_types:  # not an encoder with a decoder, of which no units are removed
+        yield from _thinner_layers(backbone, blocks, in_blocks, numbers, milliseconds)
+
+
+def _thinner_layers(
+    backbone: keras.Model, blocks: list[keras.layers.Layer], parts: list[Part], numbers: int, milliseconds: float
+) -> Iterator[Step]:
+    """What layers with half of their units, and half of their heads, would bring."""
+    large = max(parts[0].milliseconds) if parts else 0
     if "intermediate_dim" in backbone.get_config() and all(hasattr(block, SECOND) for block in blocks):
         units = int(backbone.get_config()["intermediate_dim"])
         share = 1 - kept_count(units, HALF) / units
         gone = share * sum(map(_unit_weights, blocks))
-        slow = sum(part.milliseconds[large] for part in in_blocks if "feed-forward" in part.name)
+        slow = sum(part.milliseconds[large] for part in parts if "feed-forward" in part.name)
         # Norms and residuals are a small part of what is measured with it.
         yield Step(
             f"method=feedforward keep={HALF:g}",
@@ -96,7 +105,7 @@ def expected_steps(
     attentions = attentions_of(blocks)
     if attentions and (heads := attentions[0].num_heads) > 1:
         share = 1 - round(heads * HALF) / heads
-        slow = sum(part.milliseconds[large] for part in in_blocks if part.name.endswith("attention"))
+        slow = sum(part.milliseconds[large] for part in parts if part.name.endswith("attention"))
         yield Step(
             f"method=heads keep={HALF:g}",
             round(FLOAT32 * (numbers - share * sum(map(_head_weights, attentions)))),

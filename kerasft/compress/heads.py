@@ -15,8 +15,10 @@ from kerasft.compress.base import Method, Smaller, Source
 from kerasft.compress.smaller_backbone import resized
 from kerasft.compress.unit_removal import activation_products, kernel_and_bias, pruned
 from kerasft.config.compress import HeadsConfig
+from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.blocks import transformer_blocks
+from kerasft.runs import Run
 
 ATTENTION, OUTPUT = "_self_attention_layer", "_output_dense"
 READ = ("_query_dense", "_key_dense", "_value_dense")
@@ -24,6 +26,13 @@ READ = ("_query_dense", "_key_dense", "_value_dense")
 
 class Heads(Method[HeadsConfig]):
     """Halves, or thins otherwise, the attention heads of every layer alike."""
+
+    def check(self, run: Run) -> None:
+        if is_written_for_transformers(run.config):
+            raise UserError(
+                f"method=heads: {run.folder} has export.formats: huggingface, and transformers makes heads as wide as "
+                "the width over their number; train the run without it, or use method=feedforward"
+            )
 
     def apply(self, source: Source) -> Smaller:
         backbone = source.assembled.backbone
@@ -57,6 +66,11 @@ class Heads(Method[HeadsConfig]):
 
         small = resized(backbone, change, heads=count)
         return Smaller(small, source.assembled.tokenizer, facts={"heads": count, "parent_heads": heads})
+
+
+def is_written_for_transformers(config: Config) -> bool:
+    """Whether a run has an export that can't hold fewer heads."""
+    return config.export.enabled and "huggingface" in config.export.formats
 
 
 def attentions_of(blocks: Sequence[keras.layers.Layer]) -> list[keras.layers.MultiHeadAttention]:

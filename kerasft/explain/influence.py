@@ -81,13 +81,13 @@ class TrainingRows:
         return self._read
 
     def at_checkpoints(
-        self, texts: Sequence[dict[str, str]], targets: np.ndarray, told: Callable[[int], None] = lambda rows: None
+        self, texts: Sequence[dict[str, str]], targets: np.ndarray, report: Callable[[int], None] = lambda rows: None
     ) -> list[Read]:
         """Rows of input and the labels that their loss is of -> how each checkpoint reads them."""
         found = []
         for number, rate in enumerate(self.kept.each()):
             before = number * len(texts)
-            logits, vectors = self._vectors(texts, lambda rows, before=before: told(before + rows))
+            logits, vectors = self._vectors(texts, lambda rows, before=before: report(before + rows))
             errors = softmax(logits.astype(np.float64), axis=1)
             errors[np.arange(len(targets)), targets] -= 1.0
             inputs = np.concatenate([vectors, np.ones((len(vectors), 1))], 1)

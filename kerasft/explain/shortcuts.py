@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 
 from kerasft.attribution.explainer import Asked
 from kerasft.attribution.vectors import VectorModel
+from kerasft.attribution.words import split_words
 
 LARGEST_SHARE = 0.2  # of a label's texts: a word that changes more than these is a shortcut
 FEWEST_TEXTS = 5  # of a label
 MOST_WORDS = 5  # of a label that are listed
-_WORD = re.compile(r"[^\W_]+")
 
 
 def one_word_hidden(model: VectorModel, asked: Sequence[Asked], most_words: int) -> list[dict[str, tuple[float, bool]]]:
@@ -82,9 +81,15 @@ def shortcuts(words: dict[str, Any]) -> list[dict[str, Any]]:
     `disposable_card`. `named` says which they are.
     """
     found = [
-        {"label": label, "named": row["word"] in _WORD.findall(label.lower()), **row}
+        {"label": label, "named": row["word"] in _words(label), **row}
         for label, each in words.items()
         for row in each["words"]
         if row["flips"] > LARGEST_SHARE
     ]
     return sorted(found, key=lambda row: (row["named"], -row["flips"], -row["drop"]))
+
+
+def _words(label: str) -> set[str]:
+    """The words of a label's name, cut as those of a text."""
+    name = label.lower().replace("_", " ")
+    return {name[start:end] for start, end in split_words(name)}

@@ -38,13 +38,13 @@ class Vectors:
         self._read = read
 
     def __call__(
-        self, rows: Sequence[Mapping[str, str]], told: Callable[[int], None] = lambda rows: None
+        self, rows: Sequence[Mapping[str, str]], report: Callable[[int], None] = lambda rows: None
     ) -> tuple[np.ndarray, np.ndarray]:
         """{input: text} each -> (rows, labels) logits, (rows, width) vectors; rows of like length go together.
 
         Args:
             rows: that are read.
-            told: how many rows are done.
+            report: how many rows are done.
         """
         order = np.argsort([-sum(map(len, row.values())) for row in rows], kind="stable")
         parts = []
@@ -52,7 +52,7 @@ class Vectors:
             some = [rows[i] for i in order[start : start + AT_ONCE]]
             texts = {name: tf.constant([row[name] for row in some], tf.string) for name in self._names}
             parts.append([each.numpy() for each in self._read(texts)])
-            told(start + len(some))
+            report(start + len(some))
         logits, vectors = (np.concatenate(column) for column in zip(*parts))
         back = np.argsort(order, kind="stable")
         return logits[back], vectors[back]

@@ -164,6 +164,7 @@ def test_steps_are_taken_as_long_as_no_more_is_lost_than_allowed(here, capsys):
     walk = compression("small")["walk"]
     assert [step["step"] for step in walk[:3]] == ["vocabulary", "quantize float16", "quantize int8"]
     assert all(step["kept"] == (step["loss"] <= 30) for step in walk)
+    assert {"feedforward 0.5", "heads 0.5"} <= {step["step"] for step in walk}  # 0.75 of two heads are two
     assert json.loads(Path("runs/small/model/config.json").read_text())["kerasft_storage"] == "int8"
     assert compression("small")["bytes"] < compression("small")["parent_bytes"]
 

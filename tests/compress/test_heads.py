@@ -1,5 +1,6 @@
 """Attention with fewer heads is that of all heads of which some say nothing, in memory and read from disk."""
 
+import concurrent.futures
 import json
 
 import keras
@@ -12,6 +13,7 @@ from kerasft.compress.heads import ATTENTION, OUTPUT, attentions_of, changes_of
 from kerasft.compress.smaller_backbone import resized
 from kerasft.models.blocks import transformer_blocks
 from kerasft.models.presets.keras_presets import backbone_config, load_saved_backbone, save_preset
+from kerasft.models.presets.layer_settings import building_with
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.training.layers.fused_layers import chosen_forms, fused_layers
 
@@ -58,7 +60,7 @@ def test_another_attention_is_not_known(family):
 
 
 def test_a_preset_keeps_them_and_a_backbone_that_is_built_beside_has_its_own(tmp_path):
-    folder = make_tiny_preset(tmp_path / "preset", layers=2)
+    folder, made = make_tiny_preset(tmp_path / "preset", layers=2), keras.layers.MultiHeadAttention.__init__
     backbone = load_backbone(str(folder))
     small = without_first_head(backbone)
     save_preset(small, load_tokenizer(str(folder)), str(tmp_path / "small"))
@@ -67,5 +69,10 @@ def test_a_preset_keeps_them_and_a_backbone_that_is_built_beside_has_its_own(tmp
     again = load_saved_backbone(str(tmp_path / "small"), None, True)
     np.testing.assert_array_equal(vectors(again), vectors(small))
     assert backbone_config(again) == config
-    whole = load_backbone(str(folder))
-    assert getattr(transformer_blocks(whole)[0], ATTENTION).num_heads == 2
+    with building_with({"heads": 1}):
+        beside = load_backbone(str(folder))
+        with concurrent.futures.ThreadPoolExecutor() as threads:  # another thread
+            third = threads.submit(load_backbone, str(folder)).result()
+    for whole in (beside, third, load_backbone(str(folder))):
+        assert getattr(transformer_blocks(whole)[0], ATTENTION).num_heads == 2
+    assert keras.layers.MultiHeadAttention.__init__ is made

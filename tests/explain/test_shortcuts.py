@@ -14,3 +14,8 @@ def test_words_are_counted_by_label_and_a_surprise_comes_before_what_the_label_s
     found = shortcuts(words)
     assert [(row["word"], row["named"]) for row in found] == [("lemon", False), ("virtual", True), ("rückgabe", True)]
     assert [round(row["flips"], 2) for row in found] == [0.67, 1.0, 0.83]  # x: one of six is too few
+
+
+def test_a_chinese_label_is_named_after_its_characters():
+    words = label_words(["体育"] * 5, [{"体": (2.0, True), "球": (2.0, True)}] * 5)
+    assert {row["word"]: row["named"] for row in shortcuts(words)} == {"体": True, "球": False}

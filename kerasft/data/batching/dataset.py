@@ -40,9 +40,6 @@ def distribute(
         packing: plans which texts share a row; None: each has its own.
     """
     replicas = strategy.num_replicas_in_sync
-    options = tf.data.Options()
-    # There is nothing to tune, and an iterator that goes away may wait up to a minute for the thread that tunes.
-    options.autotune.enabled = False
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = replicas // context.num_input_pipelines
@@ -65,12 +62,19 @@ def distribute(
         dataset = tf.data.Dataset.from_generator(shares, output_signature=signature)
         if first_step is not None:  # otherwise workers ask each other before each batch whether there is one
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-        return dataset.prefetch(2 * local).with_options(options)
+        return dataset.prefetch(2 * local).with_options(_without_tuning())
 
     if hosts := remote_hosts(strategy):
         with tf.device(HERE):
             return SentBatches(pipeline(tf.distribute.InputContext(1, 0, replicas)), hosts, strategy)
     return strategy.distribute_datasets_from_function(pipeline)
+
+
+def _without_tuning() -> tf.data.Options:
+    """There is nothing to tune, and an iterator that goes away may wait up to a minute for the thread that tunes."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def part_of(batch: Any, index: int | tf.Tensor, parts: int) -> Any:

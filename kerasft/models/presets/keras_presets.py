@@ -17,7 +17,7 @@ from kerasft.models.presets.keras_files import check_config
 from kerasft.models.presets.layer_settings import (
     KEY,
     apply_settings,
-    built_with,
+    building_with,
     change_what_is_computed,
     settings_of,
 )
@@ -57,7 +57,7 @@ def load_saved_backbone(resolved: str, dtype: str | None, load_weights: bool) ->
     elif load_weights:  # also a run's folder, which nobody has looked at before
         check_hdf5(Path(resolved))
     plain = load_weights and storage is None
-    with built_with(settings):
+    with building_with(settings):
         backbone = loader.load_backbone(loader.check_backbone_class(), plain, dtype=dtype)
     if load_weights and storage is not None:
         with widened(Path(get_file(resolved, HDF5))) as file:
@@ -141,7 +141,7 @@ def backbone_of_config(config: Mapping[str, Any], path: Path, dtype: str) -> ker
     settings = config.get(KEY, {})
     identity = {name: config[name] for name in ("module", "class_name")}
     identity["registered_name"] = config["registered_name"].replace(_OURS, _KERASHUBS)
-    with built_with(settings):
+    with building_with(settings):
         made = keras.saving.deserialize_keras_object({**identity, "config": {**config["config"], "dtype": dtype}})
     return apply_settings(made, settings)
 

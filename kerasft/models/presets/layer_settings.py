@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -36,7 +37,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
         settings: `activation`, a name, of the layers between attention and attention; `epsilon` of every
             normalisation; `rates`, dropout of `hidden`, `attention` and `embeddings` layers, none above the one that
             the backbone was built with; `missing`, weights that the preset lacks; `head`, see `head_settings`;
-            `heads`, of the attention of every layer, which it was built with in `built_with`. Each may be left out.
+            `heads`, of the attention of every layer, which it was built with in `building_with`. Each may be left out.
 
     Returns:
         The backbone.
@@ -52,33 +53,38 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
     return backbone
 
 
-# Of the thread that builds a backbone: how many heads an attention has at most.
+# How many heads an attention has at most, for what the same thread builds. Keras 3.12 to 3.15.
 _heads: ContextVar[int | None] = ContextVar("heads", default=None)
+_attention: Any = keras.layers.MultiHeadAttention
+_make_attention = _attention.__init__
+_lock = threading.Lock()
+_building = [0]  # threads that are within `building_with`
 
 
 @contextlib.contextmanager
-def built_with(settings: Mapping[str, Any]) -> Iterator[None]:
+def building_with(settings: Mapping[str, Any]) -> Iterator[None]:
     """Within it, KerasHub builds a backbone with those settings that its layers must have from the beginning.
 
     KerasHub makes heads as wide as the width over their number. Where heads were removed, those that stay keep their
     width, and no constructor takes that.
     """
-    if settings.get("heads") is None:
-        yield
-        return
-    attention: Any = keras.layers.MultiHeadAttention
-    made = attention.__init__
-
-    def make(self: Any, num_heads: int, key_dim: int, *args: Any, **options: Any) -> None:
-        limit = _heads.get()
-        made(self, num_heads if limit is None else min(num_heads, limit), key_dim, *args, **options)
-
-    token, attention.__init__ = _heads.set(settings["heads"]), make
+    token = _heads.set(settings.get("heads"))
+    with _lock:
+        _building[0] += 1
+        _attention.__init__ = _with_fewer_heads
     try:
         yield
     finally:
-        attention.__init__ = made
+        with _lock:
+            _building[0] -= 1
+            if not _building[0]:
+                _attention.__init__ = _make_attention
         _heads.reset(token)
+
+
+def _with_fewer_heads(self: Any, num_heads: int, key_dim: int, *args: Any, **options: Any) -> None:
+    limit = _heads.get()
+    _make_attention(self, num_heads if limit is None else min(num_heads, limit), key_dim, *args, **options)
 
 
 def settings_of(backbone: keras.Model) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def rebuilt(backbone: keras.Model, **changes: Any) -> keras.Model:
     settings = settings_of(backbone) | heads
     if any("dropout" in name for name in changes):
         settings.pop("rates", None)
-    with built_with(settings):
+    with building_with(settings):
         return apply_settings(type(backbone).from_config(config), settings)
 
 

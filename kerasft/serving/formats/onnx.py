@@ -88,6 +88,7 @@ def open_file(file: Path) -> Callable[[], Callable[[Mapping[str, np.ndarray]], n
     onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared with other calls
     session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 

@@ -89,7 +89,7 @@ class Teacher:
         if student.width % self.relations.heads:
             raise UserError(
                 f"training.objective.relations: the teacher has {self.relations.heads} heads, and {student.width}, the "
-                "width of the student, is no multiple of it; use another student, or set it to 0"
+                "width of the student's queries, is no multiple of it; use another student, or set it to 0"
             )
         return self.relations.heads
 
