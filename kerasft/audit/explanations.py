@@ -89,7 +89,8 @@ def _mosaics(subject: Subject) -> Figures | None:
     known = subject.task.state["labels"]
     keep = [number for number, good in enumerate(right) if good == 1 and answers[number] in known]
     texts, labels = [subject.rows[number]["text"] for number in keep], [str(answers[number]) for number in keep]
-    drawn = mosaics(texts, labels, subject.settings.explained, subject.settings.seed)
+    count = max(1, subject.settings.explained // 2)  # each is explained twice
+    drawn = mosaics(texts, labels, count, subject.settings.seed)
     explainer = subject.predictor.explainer
     alone, between = [], []
     for one in drawn:
