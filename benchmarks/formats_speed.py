@@ -45,11 +45,13 @@ Answer = Callable[[Sequence[Row]], list[str]]
 
 def main() -> None:
     args = arguments()
+    from kerasft.console.terminal import Silent, quiet_tensorflow
+
+    quiet_tensorflow(False)
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
-    from kerasft.console.terminal import Silent
     from kerasft.runs import Run
     from kerasft.session import read_own_split
     from kerasft.tasks.registry import create_task
