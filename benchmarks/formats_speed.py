@@ -15,7 +15,7 @@ RUN is a finished run of a task with labels; what it is exported to goes to a te
 its test split. All sides take the same batches one after the other in one process, with --threads threads each; ONNX
 Runtime's threads do not spin while others work. A first round, in which graphs are made, is not counted. The table
 gives, for one text and for 32, the median milliseconds of a call over the batches, the least of the rounds of each, and
-how often the labels are those of the run.
+how often the labels are those of the first side.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ import argparse
 import dataclasses
 import itertools
 import json
-import math
 import os
 import shutil
 import statistics
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,7 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
+    from kerasft.compress.measures import timed
     from kerasft.runs import Run
     from kerasft.session import read_own_split
     from kerasft.tasks.registry import create_task
@@ -60,13 +60,16 @@ def main() -> None:
     task = create_task(run.config, run.load_state())
     table = read_own_split(run, args.run, task, "test", Silent())
     most = sum(size * count for size, count in CALLS.items())
+    if len(table) < most or "labels" not in task.state:
+        sys.exit(f"{args.run}: needs a task with labels and {most} test rows; it has {len(table)} rows")
     chosen = np.random.default_rng(0).permutation(len(table))[:most]
     rows = [{name: str(row[name]) for name in task.inputs} for row in table.rows(chosen)]
     with tempfile.TemporaryDirectory() as folder:
         sides = dict(make_sides(run, Path(folder), args))
         places = iter(rows)
         batches = [list(itertools.islice(places, size)) for size, count in CALLS.items() for _ in range(count)]
-        seconds, labels = measure(sides, batches, args.rounds)
+        seconds = dict(zip(sides, timed(list(sides.values()), batches, args.rounds)))
+        labels = {name: [answer(batch) for batch in batches] for name, answer in sides.items()}
     report(args, seconds, labels, batches)
 
 
@@ -135,22 +138,6 @@ def ids_alone(converted: Any) -> Answer:
         return [names[place] for place in converted._run()(known[key]).argmax(-1)]
 
     return answer
-
-
-def measure(
-    sides: Mapping[str, Answer], batches: Sequence[Sequence[Row]], rounds: int
-) -> tuple[dict[str, list[float]], dict[str, list[list[str]]]]:
-    """Side -> the least seconds of each batch, and its labels. Every batch is given to all sides in turn."""
-    seconds = {name: [math.inf] * len(batches) for name in sides}
-    labels: dict[str, list[list[str]]] = {name: [[]] * len(batches) for name in sides}
-    for number in range(1 + rounds):
-        for place, batch in enumerate(batches):
-            for name, answer in sides.items():
-                begun = time.perf_counter()
-                labels[name][place] = answer(batch)
-                if number:
-                    seconds[name][place] = min(seconds[name][place], time.perf_counter() - begun)
-    return seconds, labels
 
 
 def report(

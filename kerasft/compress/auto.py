@@ -88,6 +88,7 @@ class Auto(Method[AutoConfig]):
             thinner = replace(source, assembled=base, prepared=prepared)
             yield "feedforward", share, _tried(FeedForward(units), thinner)
         if is_written_for_transformers(source.run.config):
+            source.line("auto: heads stay: export.formats: huggingface can't hold fewer")
             return
         base = as_model(task, self._kept, values)
         for share in HEADS:

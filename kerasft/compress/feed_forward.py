@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasft.compress.base import Method, Smaller, Source
-from kerasft.compress.smaller_backbone import resized
+from kerasft.compress.smaller_backbone import by_path, resized
 from kerasft.compress.unit_removal import activation_products, kernel_and_bias, pruned
 from kerasft.config.compress import FeedForwardConfig
 from kerasft.errors import UserError
@@ -45,11 +45,7 @@ class FeedForward(Method[FeedForwardConfig]):
             f"feedforward: {count:,} of {units:,} units stay in each layer; outputs of the layers change by "
             f"{min(losses):.1%} to {max(losses):.1%}"
         )
-
-        def change(path: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-            return changes[path](value) if path in changes else value
-
-        small = resized(backbone, change, intermediate_dim=count)
+        small = resized(backbone, by_path(changes), intermediate_dim=count)
         return Smaller(small, source.assembled.tokenizer, facts={"units": count, "parent_units": units})
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kerasft.compress.base import Method, Smaller, Source
-from kerasft.compress.smaller_backbone import resized
+from kerasft.compress.smaller_backbone import by_path, resized
 from kerasft.compress.unit_removal import activation_products, kernel_and_bias, pruned
 from kerasft.config.compress import HeadsConfig
 from kerasft.config.schema import Config
@@ -60,11 +60,7 @@ class Heads(Method[HeadsConfig]):
             f"heads: {count} of {heads} heads stay in each layer; outputs of the layers change by "
             f"{min(losses):.1%} to {max(losses):.1%}"
         )
-
-        def change(path: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-            return changes[path](value) if path in changes else value
-
-        small = resized(backbone, change, heads=count)
+        small = resized(backbone, by_path(changes), heads=count)
         return Smaller(small, source.assembled.tokenizer, facts={"heads": count, "parent_heads": heads})
 
 

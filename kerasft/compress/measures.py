@@ -66,14 +66,14 @@ def measure_latency(parent: Run, run: Run, table: Table) -> Latency:
     return Latency(*seconds)
 
 
-def timed(answers: Sequence[Callable[[Any], Any]], batches: Sequence[Any]) -> list[list[float]]:
+def timed(answers: Sequence[Callable[[Any], Any]], batches: Sequence[Any], rounds: int = ROUNDS) -> list[list[float]]:
     """Seconds of each batch, of each function; every batch is given to all of them, one after the other.
 
-    The least of three rounds counts, so that other work on the machine matters little. A first round is not counted:
+    The least of some rounds counts, so that other work on the machine matters little. A first round is not counted:
     graphs are made for shapes then.
     """
     seconds = [[math.inf] * len(batches) for _ in answers]
-    for number in range(1 + ROUNDS):
+    for number in range(1 + rounds):
         for place, batch in enumerate(batches):
             for answer, times in zip(answers, seconds):
                 begun = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -26,6 +26,11 @@ def resized(backbone: keras.Model, change: Change, **sizes: Any) -> keras.Model:
     for old, new in zip(backbone.weights, made.weights, strict=True):
         new.assign(change(old.path, keras.ops.convert_to_numpy(old), tuple(new.shape)))
     return made
+
+
+def by_path(changes: Mapping[str, Callable[[np.ndarray], np.ndarray]]) -> Change:
+    """Gives each weight that is named by its path a value made from its old one; the others stay."""
+    return lambda path, value, shape: changes[path](value) if path in changes else value
 
 
 def with_rows(backbone: keras.Model, rows: np.ndarray) -> keras.Model:

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,12 +10,16 @@ import pytest
 from support.families import BACKBONES
 from support.tiny_bert import make_tiny_preset
 
-from kerasft.compress.heads import ATTENTION, OUTPUT, attentions_of, changes_of
-from kerasft.compress.smaller_backbone import resized
+from kerasft.compress.heads import ATTENTION, OUTPUT, Heads, attentions_of, changes_of
+from kerasft.compress.smaller_backbone import by_path, resized
+from kerasft.config.compress import HeadsConfig
+from kerasft.config.schema import Config
+from kerasft.errors import UserError
 from kerasft.models.blocks import transformer_blocks
 from kerasft.models.presets.keras_presets import backbone_config, load_saved_backbone, save_preset
 from kerasft.models.presets.layer_settings import building_with
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
+from kerasft.runs import Run
 from kerasft.training.layers.fused_layers import chosen_forms, fused_layers
 
 KEPT = np.array([1])  # of two heads
@@ -29,7 +34,7 @@ def without_first_head(backbone: keras.Model) -> keras.Model:
         kernel[0] = 0.0
         output.kernel.assign(kernel)
         changes |= changes_of(attention, KEPT, kernel[KEPT], keras.ops.convert_to_numpy(output.bias))
-    return resized(backbone, lambda path, value, shape: changes[path](value) if path in changes else value, heads=1)
+    return resized(backbone, by_path(changes), heads=1)
 
 
 def vectors(backbone: keras.Model) -> np.ndarray:
@@ -76,3 +81,13 @@ def test_a_preset_keeps_them_and_a_backbone_that_is_built_beside_has_its_own(tmp
     for whole in (beside, third, load_backbone(str(folder))):
         assert getattr(transformer_blocks(whole)[0], ATTENTION).num_heads == 2
     assert keras.layers.MultiHeadAttention.__init__ is made
+
+
+def test_a_run_that_transformers_must_read_is_refused_before_the_work():
+    export = {"formats": ["saved_model", "huggingface"]}
+    data = {"train": "train.csv", "columns": {"text": "text", "label": "label"}}
+    values = {"name": "tiny", "task": {"name": "text_classification"}, "model": {"preset": "p"}, "data": data}
+    method = Heads(HeadsConfig.model_validate({"method": "heads", "name": "thin"}))
+    method.check(Run(Path("runs/tiny"), Config.model_validate(values)))
+    with pytest.raises(UserError, match="method=heads: runs/tiny has export.formats: huggingface"):
+        method.check(Run(Path("runs/tiny"), Config.model_validate({**values, "export": export})))

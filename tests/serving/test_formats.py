@@ -202,12 +202,13 @@ def test_onnx_answers_as_keras_does_and_is_refused_where_its_packages_are_not(tr
         write_formats(with_formats("onnx"), folder, print)
 
 
-def test_the_exact_activation_of_bert_is_written_in_onnx(tmp_path):
+@pytest.mark.parametrize("activation", ["gelu", tf.math.erfc])
+def test_the_exact_activation_of_bert_is_written_in_onnx(tmp_path, activation):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
     inputs = {name: keras.Input([None], name=name, dtype="int32") for name in ("token_ids", "padding_mask")}
     vectors = keras.layers.Embedding(50, 8)(inputs["token_ids"]) * 4.0
-    outputs = keras.layers.Dense(4, activation="gelu")(vectors)
+    outputs = keras.layers.Dense(4, activation=activation)(vectors)
     model = keras.Model(inputs, outputs * keras.ops.cast(inputs["padding_mask"], "float32")[..., None])
     write_onnx(model, tmp_path)
     ids = np.arange(50, dtype=np.int32).reshape(5, 10)

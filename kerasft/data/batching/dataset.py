@@ -71,7 +71,7 @@ def distribute(
 
 
 def _without_tuning() -> tf.data.Options:
-    """There is nothing to tune, and an iterator that goes away may wait up to a minute for the thread that tunes."""
+    """Options of a pipeline of which nothing is tuned: an iterator that goes away waits for the thread that tunes."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return options

@@ -53,7 +53,7 @@ def apply_settings(backbone: keras.Model, settings: Mapping[str, Any]) -> keras.
     return backbone
 
 
-# How many heads an attention has at most, for what the same thread builds. Keras 3.12 to 3.15.
+# How many heads an attention has at most, for what the same thread builds. Tried with Keras 3.15.1.
 _heads: ContextVar[int | None] = ContextVar("heads", default=None)
 _attention: Any = keras.layers.MultiHeadAttention
 _make_attention = _attention.__init__
