@@ -17,6 +17,7 @@ import tensorflow as tf
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
 from support.tiny_bert import make_tiny_preset
+from tensorflow.python.data.ops import multi_device_iterator_ops
 from tensorflow.python.eager import context
 
 tf.config.set_logical_device_configuration(
@@ -41,6 +42,21 @@ gc.callbacks.append(_keep_survivors)
 # The shortened tracebacks of Keras and TensorFlow cost a tenth of the time that a graph takes.
 tf.debugging.disable_traceback_filtering()
 keras.config.disable_traceback_filtering()
+
+
+# TensorFlow tunes what hands batches to each device of a mirrored training, though nothing in it can be tuned; whoever
+# throws such an iterator away then waits for the thread that tunes, with Python locked, once for up to two minutes.
+_device_dataset = multi_device_iterator_ops._create_device_dataset
+
+
+def _untuned(*arguments) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return _device_dataset(*arguments).with_options(options)
+
+
+multi_device_iterator_ops._create_device_dataset = _untuned
 
 
 # How long an example takes says how busy the machine is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -88,6 +88,9 @@ class TemplatePreprocessor(TextPreprocessor):
             each.with_flat_values(tf.where(each.flat_values == self.mask_id, unknown, each.flat_values))
             for each in segments
         ]
+
+    def _made_of(self) -> tuple[Hashable, ...]:
+        return *super()._made_of(), self.parts, self.spaced, self.mask_id, self.examples
 
     def _special(self) -> int:
         words = sum(len(part) for part in self.parts if isinstance(part, tuple))

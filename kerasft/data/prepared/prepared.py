@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.ahead import made_ahead
+
 TEXTS_A_BATCH = 512  # enough to fill a call of the tokenizer, few enough that a batch stays small
 NO_TARGET = -1  # of a token that counts nothing in the loss
 # Padded lengths are multiples of this, but for batches on a CPU: fewer distinct shapes, and matrix units like them.
@@ -163,20 +165,11 @@ def prepare(table: TextColumns, preprocessor: Any, targets: np.ndarray, weights:
         targets: (rows, ...).
         weights: (rows,).
     """
-    spec = {name: tf.TensorSpec([None], tf.string) for name in preprocessor.inputs}
-
-    def texts() -> Iterator[dict[str, tf.Tensor]]:
-        for batch in table.batches(TEXTS_A_BATCH, list(preprocessor.inputs)):
-            yield {name: tf.constant(batch[name]) for name in preprocessor.inputs}
-
-    pipeline = (
-        tf.data.Dataset.from_generator(texts, output_signature=spec)
-        .map(preprocessor.measured, num_parallel_calls=2)
-        .prefetch(2)
-    )
+    names = list(preprocessor.inputs)
+    texts = ({name: tf.constant(batch[name]) for name in names} for batch in table.batches(TEXTS_A_BATCH, names))
     stores: dict[str, Any] = {}
     lengths, full_lengths = [], []
-    for features, full in pipeline.as_numpy_iterator():
+    for features, full in made_ahead(preprocessor.measured, texts):
         mask = features["padding_mask"].astype(bool)
         lengths.append(mask.sum(-1))
         full_lengths.append(full)
@@ -197,19 +190,16 @@ def prepare(table: TextColumns, preprocessor: Any, targets: np.ndarray, weights:
 def tokenized(
     batches: Iterable[list[str]], tokens: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 ) -> Iterator[np.ndarray]:
-    """The tokens of each text, in order, by a pipeline that works ahead.
+    """The tokens of each text, in order; batches are tokenized ahead.
 
     Args:
         batches: of texts.
-        tokens: in graph: (batch,) strings -> (all tokens, ...) and (batch,) how many each text has.
+        tokens: (batch,) strings -> (all tokens, ...) and (batch,) how many each text has.
 
     Returns:
         (tokens, ...) of each text.
     """
-    texts = tf.data.Dataset.from_generator(
-        lambda: map(tf.constant, batches), output_signature=tf.TensorSpec([None], tf.string)
-    )
-    for ids, counts in texts.map(tokens, 2).prefetch(2).as_numpy_iterator():
+    for ids, counts in made_ahead(tokens, map(tf.constant, batches)):
         yield from np.split(ids, np.cumsum(counts)[:-1])
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.ahead import made_ahead
 from kerasft.data.prepared.prepared import TEXTS_A_BATCH, Prepared, TokenStore
 from kerasft.data.tables.table import Table
 
@@ -88,26 +89,23 @@ def prepare_questions(table: Table, preprocessor: Any, learnt: np.ndarray, targe
 def _preprocessed(
     table: Table, preprocessor: Any, learnt: np.ndarray, targets_of: TargetsOf
 ) -> Iterator[dict[str, np.ndarray]]:
-    texts = {name: tf.TensorSpec([None], tf.string) for name in preprocessor.inputs}
+    names = list(preprocessor.inputs)
 
     def rows() -> Iterator[tuple[dict[str, tf.Tensor], np.ndarray]]:
         first = 0
-        for batch in table.batches(TEXTS_A_BATCH, list(texts)):
-            columns = {name: tf.constant(batch[name]) for name in texts}
-            count = len(batch[preprocessor.inputs[0]])
-            yield columns, learnt[first : first + count]
+        for batch in table.batches(TEXTS_A_BATCH, names):
+            count = len(batch[names[0]])
+            yield {name: tf.constant(batch[name]) for name in names}, learnt[first : first + count]
             first += count
 
-    def windows(columns: dict[str, tf.Tensor], spans: tf.Tensor) -> dict[str, tf.Tensor]:
+    def windows(batch: tuple[dict[str, tf.Tensor], np.ndarray]) -> dict[str, tf.Tensor]:
+        columns, spans = batch
         features = preprocessor(columns)
         # Texts were checked when they were read; they need not come back.
         targets = targets_of(features, spans[:, 0], spans[:, 1])
         return {name: value for name, value in features.items() if name != "texts"} | {"targets": targets}
 
-    signature = (texts, tf.TensorSpec([None, 2], tf.int32))
-    pipeline = tf.data.Dataset.from_generator(rows, output_signature=signature)
-    # Of a dataset of dictionaries these are dictionaries, whatever TensorFlow's stub says.
-    return cast(Iterator[dict[str, np.ndarray]], pipeline.map(windows, 2).prefetch(2).as_numpy_iterator())
+    return made_ahead(windows, rows())
 
 
 def _unreachable(batch: Mapping[str, np.ndarray], gold: Mapping[str, list[list[int]]]) -> int:

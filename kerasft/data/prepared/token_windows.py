@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.ahead import made_ahead
 from kerasft.data.prepared.prepared import NO_TARGET, TEXTS_A_BATCH, Prepared, TokenStore
 from kerasft.data.prepared.spans import Spans
 from kerasft.data.tables.table import Table
@@ -108,12 +109,6 @@ def prepare_windows(
 
 
 def _preprocessed(table: Table, preprocessor: Any) -> Iterator[dict[str, np.ndarray]]:
-    def texts() -> Iterator[tf.Tensor]:
-        for batch in table.batches(TEXTS_A_BATCH, ["text"]):
-            yield tf.constant(batch["text"])
-
-    pipeline = tf.data.Dataset.from_generator(texts, output_signature=tf.TensorSpec([None], tf.string))
+    texts = ({"text": tf.constant(batch["text"])} for batch in table.batches(TEXTS_A_BATCH, ["text"]))
     # Texts were checked when they were read; they need not come back.
-    pipeline = pipeline.map(lambda text: {k: v for k, v in preprocessor({"text": text}).items() if k != "texts"}, 2)
-    # Of a dataset of dictionaries these are dictionaries, whatever TensorFlow's stub says.
-    return cast(Iterator[dict[str, np.ndarray]], pipeline.prefetch(2).as_numpy_iterator())
+    return made_ahead(lambda text: {k: v for k, v in preprocessor(text).items() if k != "texts"}, texts)

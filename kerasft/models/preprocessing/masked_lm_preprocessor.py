@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
 from kerasft.models.preprocessing.token_offsets import TokenOffsets
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.traced import kept_trace
 from kerasft.models.tokenizers.vocabulary import Vocabulary
 
 
@@ -35,13 +36,12 @@ class MaskedLMPreprocessor(tf.Module):
         self.layout, self.vocabulary = plain.layout, vocabulary
         self.plain, self.encoder = plain, plain.encoder
         self._pieces = piece_encoder(plain.encoder)
-        call = tf.function(self._tokens, autograph=False, reduce_retracing=True)
-        # No attribute is a tf.function: it would be saved with each shape.
-        self._compute = lambda text: call(text)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """(batch,) strings -> (tokens,) ids of all texts, (tokens,) whether each opens a word, (batch,) counts."""
-        return self._compute(text) if tf.executing_eagerly() else self._tokens(text)
+        if not tf.executing_eagerly():
+            return self._tokens(text)
+        return kept_trace((type(self), self.encoder), self._tokens)(text)
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`; a mask token has the offsets of its spelling."""

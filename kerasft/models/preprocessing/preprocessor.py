@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import keras
@@ -15,6 +15,7 @@ from kerasft.models.preprocessing.ragged_rows import repeated, shortened, side_b
 from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, all_tokens, located
 from kerasft.models.tokenizers.encoder import Encoder, clean, piece_encoder, token_encoder
 from kerasft.models.tokenizers.offsets import Pieces
+from kerasft.models.tokenizers.traced import TEXTS, kept_trace
 from kerasft.models.tokenizers.vocabulary import check_vocabulary
 
 Made = TypeVar("Made")
@@ -67,10 +68,6 @@ class TextPreprocessor(tf.Module):
         self.inputs = tuple(inputs)
         self.max_length = max_length
         self.pad_values = {name: layout.pad if name == "token_ids" else 0 for name in FEATURES if name in set(features)}
-        call = tf.function(self._features, reduce_retracing=True, autograph=False)
-        # Behind a plain function: an attribute that is a tf.function would be written into every SavedModel, once
-        # for each shape it has seen.
-        self._compute = lambda columns: call(columns)
 
     # AutoGraph has nothing to convert here and takes three times as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert
@@ -93,8 +90,15 @@ class TextPreprocessor(tf.Module):
     @tf.autograph.experimental.do_not_convert
     def measured(self, columns: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Features and lengths in one pass over the texts."""
-        compute = self._compute if tf.executing_eagerly() else self._features
-        return compute(self._checked(columns))
+        columns = self._checked(columns)
+        if not tf.executing_eagerly():
+            return self._features(columns)
+        return kept_trace(self._made_of(), self._features, {name: TEXTS for name in self.inputs})(columns)
+
+    def _made_of(self) -> tuple[Hashable, ...]:
+        """What makes its features those that they are."""
+        pad_values = tuple(self.pad_values.items())
+        return type(self), self.encoder, self.layout, pad_values, self.max_length, self.inputs
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`; a pair is cut as in the features."""

@@ -17,6 +17,7 @@ from kerasft.models.preprocessing.units import Segmenter
 from kerasft.models.preprocessing.windows import Windows, cover, owned, positions
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
 from kerasft.models.tokenizers.offsets import Pieces
+from kerasft.models.tokenizers.traced import TEXTS, kept_trace
 
 INPUTS = ("question", "context")
 NOWHERE = -1  # the start and the end of a token that no answer can begin or end with
@@ -56,9 +57,6 @@ class QuestionPreprocessor(tf.Module):
                 f"task.max_question_length: {longest_question} leaves no token of model.max_length "
                 f"{plain.max_length} for the context; use {(plain.max_length - self._special) // 2} or less"
             )
-        call = tf.function(self._features, reduce_retracing=True, autograph=False)
-        # No attribute is a tf.function: it would be saved with each shape.
-        self._compute = lambda columns: call(columns)
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and it takes longer than the tracing
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -78,7 +76,11 @@ class QuestionPreprocessor(tf.Module):
             whether the question lost tokens.
         """
         columns = {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
-        return self._compute(columns) if tf.executing_eagerly() else self._features(columns)
+        if not tf.executing_eagerly():
+            return self._features(columns)
+        settings = (self.max_length, self._stride, self._longest_question, self._null_last)
+        made_of = (type(self), self.encoder, self.layout, tuple(self.pad_values), *settings)
+        return kept_trace(made_of, self._features, {name: TEXTS for name in self.inputs})(columns)
 
     def _features(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         question_ids, pieces, context = self._encoded(columns)

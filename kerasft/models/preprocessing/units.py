@@ -46,7 +46,7 @@ class Segmenter(tf.Module):
 
     def __init__(self, kind: Kind):
         super().__init__(name="segmenter")
-        self._kind = kind
+        self.kind = kind
         self._spaces = tf.constant(sorted(unicode_table.SPACES))
         self._marks = _Ranges(*unicode_table.mark_ranges())
         self._edges = _Ranges(*unicode_table.edge_ranges())
@@ -93,13 +93,13 @@ class Segmenter(tf.Module):
         space: tf.Tensor,
     ) -> tf.Tensor:
         """(tokens,) whether each opens a unit."""
-        if self._kind == "pieces":
+        if self.kind == "pieces":
             return tf.ones_like(word_of, tf.bool)
-        if self._kind == "words":
+        if self.kind == "words":
             return _changes(word_of) | _changes(rows)
         spaces = tf.gather(tf.cumsum(tf.cast(space, tf.int32)), starts)  # white space before each token
         apart = _changes(spaces) | _changes(rows)
-        if self._kind == "spaces":
+        if self.kind == "spaces":
             return apart
         first, last = tf.gather(codes, starts), tf.gather(codes, ends - 1)
         unspaced = self._unspaced.hold(first)

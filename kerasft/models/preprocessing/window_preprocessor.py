@@ -14,6 +14,7 @@ from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, locate
 from kerasft.models.preprocessing.units import Kind, Segmenter
 from kerasft.models.preprocessing.windows import cover, owned, positions
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.traced import TEXTS, kept_trace
 
 
 class WindowPreprocessor(tf.Module):
@@ -48,9 +49,6 @@ class WindowPreprocessor(tf.Module):
                 f"task.stride: {stride} is no less than the {self._room} tokens that model.max_length "
                 f"{plain.max_length} leaves for text; use {self._room // 2} or less"
             )
-        call = tf.function(self._features, reduce_retracing=True, autograph=False)
-        # No attribute is a tf.function: it would be saved with each shape.
-        self._compute = lambda columns: call(columns)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Strings -> features, eagerly or in graph.
@@ -66,7 +64,11 @@ class WindowPreprocessor(tf.Module):
             `unit_starts` and `unit_ends` (all units,) int32 code points in `texts`.
         """
         columns = {name: tf.convert_to_tensor(columns[name], tf.string) for name in self.inputs}
-        return self._compute(columns) if tf.executing_eagerly() else self._features(columns)
+        if not tf.executing_eagerly():
+            return self._features(columns)
+        kind = self.segmenter.kind
+        made_of = (type(self), self.encoder, self.layout, tuple(self.pad_values), self.max_length, self._stride, kind)
+        return kept_trace(made_of, self._features, {"text": TEXTS})(columns)
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `StringPreprocessor.token_offsets`; rows are windows."""

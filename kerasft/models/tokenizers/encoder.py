@@ -8,6 +8,7 @@ write on from a text TensorFlow Text's (`sentence_piece.py`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -16,11 +17,14 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.tokenizers.byte_pair import BytePairEncoder
+from kerasft.models.tokenizers.digest import tokenizer_digest
 from kerasft.models.tokenizers.offsets import Pieces
 from kerasft.models.tokenizers.sentence_piece import RunningTextEncoder, SentencePieceEncoder
+from kerasft.models.tokenizers.traced import Kept
 from kerasft.models.tokenizers.wordpiece import WordPieceEncoder
 
 Encoder = Callable[[tf.Tensor], tf.RaggedTensor]
+_encoders = Kept(most=8)
 
 
 @runtime_checkable
@@ -38,19 +42,25 @@ _ENCODERS: tuple[tuple[type, Callable[..., Encoder]], ...] = (
 def token_encoder(tokenizer: keras_hub.tokenizers.Tokenizer) -> Encoder:
     """Returns the in-graph encoder for a tokenizer, a `tf.Module`: (batch,) valid UTF-8 -> (batch, tokens) int32.
 
-    It is to be called in a `tf.function`. It has no state that changes, and no text fails it.
+    It is to be called in a `tf.function`. It has no state that changes, and no text fails it. So tokenizers that are
+    alike share one, with its graph: a process that trains many runs of one preset traces it once.
 
     Raises:
         UserError: the tokenizer is none of WordPiece, byte-level BPE and SentencePiece.
     """
     for family, encoder in _ENCODERS:
         if isinstance(tokenizer, family):
-            return encoder(tokenizer)
+            return _encoders.get((encoder, tokenizer_digest(tokenizer)), functools.partial(_made, encoder, tokenizer))
     names = ", ".join(family.__name__ for family, _ in _ENCODERS)
     raise UserError(
         f"model.preset: its tokenizer is a {type(tokenizer).__name__}, which does not run in a served graph; "
         f"use a model whose tokenizer is one of {names}"
     )
+
+
+def _made(encoder: Callable[..., Encoder], tokenizer: keras_hub.tokenizers.Tokenizer) -> Encoder:
+    with tf.init_scope():  # whoever builds a graph now, its tables outlive that graph
+        return encoder(tokenizer)
 
 
 def running_text_encoder(tokenizer: keras_hub.tokenizers.Tokenizer, plain: Encoder) -> Encoder:

@@ -14,7 +14,7 @@ CHARACTERS = 4096
 
 
 def token_counts(preprocessor: Any, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """In graph: texts -> how many tokens each row has, before anything is cut off for the model.
+    """Texts -> how many tokens each row has, before anything is cut off for the model.
 
     Args:
         preprocessor: of any task, for its encoder.

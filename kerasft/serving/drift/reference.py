@@ -62,10 +62,6 @@ def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, 
     if not set(task.inputs) <= set(table.schema.names):
         return  # a corpus has no prompts
 
-    @tf.function(input_signature=[{name: tf.TensorSpec([None], tf.string) for name in task.inputs}], autograph=False)
-    def count(columns):
-        return token_counts(preprocessor, columns)
-
     counted = 0
     for batch in table.batches(AT_ONCE, list(task.inputs)):
         room = MOST_ROWS - counted
@@ -73,7 +69,7 @@ def _counted(task: Task, preprocessor: Any, table: Table) -> Iterator[dict[str, 
             return
         columns = {name: tf.constant(batch[name][:room], tf.string) for name in task.inputs}
         counted += len(batch[task.inputs[0]])
-        yield {name: values.numpy() for name, values in count(columns).items()}
+        yield {name: values.numpy() for name, values in token_counts(preprocessor, columns).items()}
 
 
 def read_reference(facts: Mapping[str, Any]) -> dict[str, Distribution]:
