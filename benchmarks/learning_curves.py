@@ -1,6 +1,7 @@
 """Test accuracy at 0 to 64 labelled rows a label, of every way to fit a head to vectors that stay as they are.
 
-    python benchmarks/learning_curves.py --data data/banking77 --shots 0,1,2,4,8,16,32,64 --draws 5
+    python benchmarks/learning_curves.py --data data/banking77 --shots 0,1,2,4,8,16,32,64 --draws 5 >> curves.jsonl
+    python benchmarks/learning_curves.py --plot curves.svg curves.jsonl
 
 The functions are those of the program, the rows those of `data.shots`, the vectors MiniLM's of unit length, computed
 once (`--vectors FILE` keeps them). Each line is JSON: the way, shots, the mean over draws, the draws. Ways:
@@ -30,6 +31,15 @@ PRESET = (
 )
 TEMPERATURE = 0.05  # of `prompting`, by default
 WAYS = ("head", "texts", "self", "means")
+WORDS = {
+    "names": "no rows: names of labels",
+    "head": "frozen, fitted head",
+    "texts": "the same, held to names",
+    "self": "the same, with self-training",
+    "means": "nearest mean",
+    "contrastive": "contrastive, fitted head",
+    "fine-tuning": "fine-tuning",
+}
 
 
 def main() -> None:
@@ -39,7 +49,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--vectors", type=Path, help="an .npz that is read, or written where it is not there")
+    parser.add_argument("--plot", type=Path, help="an .svg of the results instead")
+    parser.add_argument("results", nargs="*", type=Path, help="of this program, for --plot")
     args = parser.parse_args()
+    if args.plot:
+        plot([json.loads(line) for file in args.results for line in file.read_text().splitlines()], args.plot)
+        return
     splits = {split: [json.loads(line) for line in open(args.data / f"{split}.jsonl")] for split in ("train", "test")}
     splits = {split: [row for row in rows if row["label"] != "oos"] for split, rows in splits.items()}
     data = Curves(splits, args.vectors)
@@ -125,6 +140,36 @@ def embedded(texts: dict[str, list[str]]) -> dict[str, np.ndarray]:
 
     model = TextEmbedder.from_preset(PRESET, max_length=64)
     return {split: outputs_of(model, model.preprocessor, {"text": part}) for split, part in texts.items()}
+
+
+def plot(rows: list[dict], target: Path) -> None:
+    """A chart for each data set, a line for each way, with the spread of its draws."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams |= {"font.family": "sans-serif", "svg.hashsalt": "kerasft", "svg.fonttype": "none"}
+    from matplotlib import pyplot
+
+    sets = list(dict.fromkeys(row["data"] for row in rows))
+    figure, every = pyplot.subplots(1, len(sets), figsize=(5.5 * len(sets), 4), squeeze=False)
+    for axes, name in zip(every[0], sets):
+        mine = [row for row in rows if row["data"] == name]
+        for way in dict.fromkeys(row["way"] for row in mine if row["way"] != "names"):
+            points = sorted((row["shots"], row["accuracy"], row["deviation"]) for row in mine if row["way"] == way)
+            shots, mean, spread = (np.array(values) for values in zip(*points))
+            (line,) = axes.plot(shots, 100 * mean, marker="o", ms=3.5, lw=1.5, label=WORDS.get(way, way))
+            axes.fill_between(shots, 100 * (mean - spread), 100 * (mean + spread), color=line.get_color(), alpha=0.15)
+        for row in (row for row in mine if row["way"] == "names"):
+            axes.axhline(100 * row["accuracy"], color="0.5", lw=1, ls="--", label=WORDS["names"])
+        axes.set_xscale("log", base=2)
+        ticks = sorted({row["shots"] for row in mine if row["shots"]})
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.set(title=name, xlabel="labelled rows of each label", ylabel="test accuracy, %")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
 
 
 if __name__ == "__main__":

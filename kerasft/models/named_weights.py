@@ -47,7 +47,11 @@ def load_variables(file: Path, variables: Mapping[str, keras.Variable]) -> None:
         UserError: the file is gone or damaged, lacks a variable, holds one that the model has not, or one of another
             shape.
     """
-    saved = read_variables(file, list(variables))
+    assign_variables(file, read_variables(file, list(variables)), variables)
+
+
+def assign_variables(file: Path, saved: Mapping[str, np.ndarray], variables: Mapping[str, keras.Variable]) -> None:
+    """As `load_variables`, of values that were read from the file already."""
     for name, variable in variables.items():
         if name not in saved:
             raise UserError(f"{file}: {name} is missing; train again")

@@ -22,7 +22,12 @@ class NewRows:
         layer: of embeddings, frozen.
         ids: the rows.
         moved: (ids, width) zeros, what is added to them.
+
+    Attributes:
+        never_said: the model's output layer has them, too, and never says them; see `UNSAID`.
     """
+
+    never_said = False
 
     def __init__(self, layer: keras.layers.Layer, ids: np.ndarray, moved: keras.Variable):
         self.layer, self.ids, self.moved = layer, ids, moved
@@ -61,7 +66,9 @@ class _WithNewRows(Form, keras.layers.Layer):
 
     def call(self, inputs, *args, **kwargs):
         if args or kwargs.get("reverse"):
-            raise RuntimeError(f"{self.name} is an output layer, too; new rows are read alone")
+            if not self.rows.never_said:
+                raise RuntimeError(f"{self.name} is an output layer, too; new rows are read alone")
+            return super().call(inputs, *args, **kwargs)
         vectors = super().call(inputs)  # (..., width)
         chosen = tf.equal(tf.cast(inputs, tf.int32)[..., None], tf.constant(self.rows.ids, tf.int32))  # (..., ids)
         moved = tf.cast(self.rows.now(), vectors.dtype)

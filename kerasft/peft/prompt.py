@@ -3,7 +3,7 @@
 `prompt` trains the rows themselves (Lester et al. 2021, arXiv:2104.08691); they begin with those of tokens that are
 drawn from the vocabulary. `p_tuning` makes them by a network while they train (Liu et al. 2021, arXiv:2103.10385), of
 which the rows alone are saved. In the end there is an ordinary preset with a longer vocabulary; [CLS] stays the first
-token, and is what is pooled.
+token, and is what is pooled. With `prompting.method: masked_lm` they stand before the template and its gap.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ def prompted(preprocessor: Any, ids: list[int] | None, task: str) -> Any:
     """
     if not ids:
         return preprocessor
-    if type(preprocessor) is not TextPreprocessor:
+    if not isinstance(preprocessor, TextPreprocessor) or not preprocessor.takes_prompt:
         raise UserError(
             f"model.peft.method: a prompt is for tasks that read a text or a pair, not for {task}; use lora"
         )
-    layout = preprocessor.layout
-    longest = preprocessor.max_length - len(layout.start) - len(layout.end) - 2
+    longest = preprocessor.room - 2
     if len(ids) > longest:
         raise UserError(
             f"model.peft.tokens: {len(ids)} leave no room for a text in model.max_length, "
             f"{preprocessor.max_length}; use {max(longest, 1)} or less, or a larger max_length"
         )
+    layout = preprocessor.layout
     preprocessor.layout = layout._replace(start=(*layout.start, *ids))
     return preprocessor
 
@@ -92,6 +92,8 @@ class Prompt(Method):
         super().add_rows(ids)
         if self.new_rows is not None and (self.start is None or TENSOR not in self.start.tensors):
             self._begin(self.new_rows, np.random.default_rng([self.seed, len(ids)]))
+        if self.new_rows is not None:
+            self.new_rows.never_said = True
 
     def _begin(self, rows: NewRows, random: np.random.Generator) -> None:
         table = keras.ops.convert_to_numpy(rows.layer.embeddings)

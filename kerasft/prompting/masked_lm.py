@@ -2,7 +2,9 @@
 arXiv:2001.07676).
 
 A label text of n tokens is asked for with n masks, all hidden at once; its score is the sum of their log-probabilities
-(or the mean). With `data.train` the same scores are trained by cross-entropy over the labels, which is PET.
+(or the mean). With `data.train` the same scores are trained by cross-entropy over the labels, which is PET. With
+`model.peft` a soft prompt the rows of the prompt alone are trained, before the template (Lester et al. 2021,
+arXiv:2104.08691): the head stays as it was pre-trained.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from kerasft.config.peft_rows import RowsConfig
 from kerasft.errors import UserError
 from kerasft.models.families import is_decoder
 from kerasft.models.presets.layer_settings import head_settings
@@ -58,7 +61,11 @@ class Cloze(PromptingMethod):
             sequence = hidden["sequence_output"] if isinstance(hidden, dict) else hidden
             places = GapPlaces(self.state["mask_id"], count)(inputs["token_ids"])  # (batch, count)
             scores.append(TokenScores(ids, count, self.section.score == "mean")(head(sequence, places)))
-        return keras.Model(backbone.input, LabelBias(name=BIAS)(LabelScores(ids)(scores)), name="cloze")
+        bias = LabelBias(name=BIAS)
+        model = keras.Model(backbone.input, bias(LabelScores(ids)(scores)), name="cloze")
+        if isinstance(self.model.peft, RowsConfig):
+            head.trainable = bias.trainable = False
+        return model
 
     def preprocessor(self, backbone: keras.Model, tokenizer: Any) -> Any:
         room = max(len(tokens) for texts in self.state["label_ids"] for tokens in texts) - 1

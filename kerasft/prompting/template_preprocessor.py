@@ -46,7 +46,7 @@ class TemplatePreprocessor(TextPreprocessor):
         mask_id: int | None = None,
         examples: SimilarExamples | None = None,
     ):
-        self.examples = examples
+        self.examples, self.takes_prompt = examples, mask_id is not None
         layout = plain.layout
         layout = Layout(layout.start, layout.separator, () if mask_id is None else layout.end, layout.pad)
         super().__init__(plain.encoder, layout, plain.pad_values, plain.max_length - room, plain.inputs)

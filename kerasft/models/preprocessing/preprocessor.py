@@ -57,7 +57,10 @@ class TextPreprocessor(tf.Module):
         inputs: as above.
         max_length: as above.
         pad_values: feature -> its value at a position without a token.
+        takes_prompt: whether its layout may begin with more tokens, such as a soft prompt.
     """
+
+    takes_prompt = True
 
     def __init__(
         self, encoder: Encoder, layout: Layout, features: Iterable[str], max_length: int, inputs: Iterable[str]
@@ -68,6 +71,11 @@ class TextPreprocessor(tf.Module):
         self.inputs = tuple(inputs)
         self.max_length = max_length
         self.pad_values = {name: layout.pad if name == "token_ids" else 0 for name in FEATURES if name in set(features)}
+
+    @property
+    def room(self) -> int:
+        """Tokens of a row that are left for texts."""
+        return self.max_length - self._special()
 
     # AutoGraph has nothing to convert here and takes three times as long as the tracing itself.
     @tf.autograph.experimental.do_not_convert

@@ -31,6 +31,8 @@ class RelationPreprocessor(TextPreprocessor):
         marker_ids: (4,) their ids.
     """
 
+    takes_prompt = False
+
     def __init__(self, plain: TextPreprocessor, markers: Sequence[str], marker_ids: Sequence[int]):
         super().__init__(plain.encoder, plain.layout, plain.pad_values, plain.max_length, plain.inputs)
         self.marker_ids = tuple(marker_ids)

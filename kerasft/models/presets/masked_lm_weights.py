@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.named_weights import by_path, load_variables
+from kerasft.models.named_weights import assign_variables, by_path, read_variables
 from kerasft.models.presets.facts import HEAD_FILE, facts_file
 from kerasft.models.presets.huggingface_files import HF_PREFIX
 from kerasft.models.presets.weight_files import check_finite
 
 HEAD = "masked_lm_head"  # the layer's name
+UNSAID = -1e4  # the bias of tokens that were added to the vocabulary behind the pre-training: none is ever an answer
 WEIGHTS = "model.safetensors"
 # Dense kernel and bias, normalisation scale and offset, and the output's bias, as families of transformers call them.
 _NAMES = (
@@ -57,12 +58,13 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     tied = {id(variable) for variable in head.token_embedding.variables}
     variables = [variable for variable in head.weights if id(variable) not in tied]
     if _is_masked_lm(Path(resolved)):
-        load_variables(Path(resolved) / HEAD_FILE, by_path(variables))
+        _load_own(Path(resolved) / HEAD_FILE, variables)
         return True
     table = keras.ops.convert_to_numpy(head.token_embedding.embeddings)
     values = _from_hugging_face(resolved, np.asarray(table))
     if values is None:
         return False
+    values[0] = _longer(values[0], variables[0])
     shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -72,6 +74,21 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     for variable, value in zip(variables, values):
         variable.assign(value)
     return True
+
+
+def _load_own(file: Path, variables: list[keras.Variable]) -> None:
+    named = by_path(variables)
+    bias = next(iter(named))
+    values = read_variables(file, list(named))
+    if bias in values:
+        values[bias] = _longer(values[bias], variables[0])
+    assign_variables(file, values, named)
+
+
+def _longer(bias: np.ndarray, variable: keras.Variable) -> np.ndarray:
+    """The output's bias, with numbers for tokens that the vocabulary has more."""
+    more = variable.shape[0] - len(bias)
+    return np.pad(bias, (0, more), constant_values=UNSAID) if more > 0 else bias
 
 
 def _is_masked_lm(folder: Path) -> bool:
@@ -89,7 +106,8 @@ def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | N
     with safe_open(str(path), "np") as saved:
         all_names = set(saved.keys())
         for name in all_names & set(_OUTPUTS):
-            if not np.array_equal(saved.get_tensor(name).astype(np.float32), table):
+            output = saved.get_tensor(name).astype(np.float32)
+            if not np.array_equal(output, table[: len(output)]):
                 raise UserError(
                     f"model.preset: {path}: its output layer, {name}, is not its token embedding, and the head here "
                     "has that one there; use a model whose word embeddings are tied"

@@ -10,6 +10,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tensorflow_text.python.ops import sentencepiece_tokenizer
 
 from kerasft.errors import UserError
+from kerasft.models.tokenizers.traced import traced_once
 
 if TYPE_CHECKING:
     import keras_hub
@@ -36,10 +37,14 @@ class SentencePieceEncoder(tf.Module):
         self.unknown_id = int(tokenizer.token_to_id("\N{NULL}\N{NULL}"))
         # KerasHub 0.25 to 0.32 keeps TensorFlow Text's tokenizer here, and that (2.20) its model there.
         tokenizer._sentence_piece._model_resource = _LastingModel(tokenizer.proto, "model")
+        self._in_graph = traced_once(self._ids)
 
     def __call__(self, text: tf.Tensor) -> tf.RaggedTensor:
         """(batch,) valid UTF-8 -> (batch, tokens) int32 ids."""
-        return tf.cast(self.tokenizer(text), tf.int32)
+        return self._in_graph(text) if tf.executing_eagerly() else self._ids(text)
+
+    def _ids(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return tf.cast(self.tokenizer(text), tf.int32)  # KerasHub's gives lists outside of a graph
 
 
 class RunningTextEncoder(tf.Module):
