@@ -1,7 +1,8 @@
 """`training.contrastive` beside the package setfit: same weights, same rows, accuracy on the whole test split and time.
 
     python -m benchmarks.setfit_shots --data FOLDER --peer-python PATH [--shots 8] [--draws 5] [--threads 2]
-        [--config configs/banking77-8-shots-contrastive.yaml] [--results setfit_shots.jsonl] [KEY=VALUE ...]
+        [--sides kerasft setfit] [--config configs/banking77-8-shots-contrastive.yaml]
+        [--results setfit_shots.jsonl] [KEY=VALUE ...]
 
 --data has train.jsonl and test.jsonl with text and label, such as those of banking77. --peer-python is the Python of an
 environment with setfit and torch. The rows of a draw are those of `data.shots`; both sides read them from one file.
@@ -34,7 +35,7 @@ def main() -> None:
         os.environ |= {"OMP_NUM_THREADS": str(args.threads), "TF_NUM_INTRAOP_THREADS": str(args.threads)}
     done = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.is_file() else []
     for draw in range(args.draws):
-        for side in SIDES:
+        for side in args.sides:
             key = {"shots": args.shots, "draw": draw, "side": side, "keys": args.keys if side == "kerasft" else []}
             if any(all(row[name] == value for name, value in key.items()) for row in done):
                 continue
@@ -44,7 +45,7 @@ def main() -> None:
             done.append(key | {"accuracy": accuracy, "seconds": time.perf_counter() - begun})
             with args.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1]) + "\n")
-    for side in SIDES:
+    for side in args.sides:
         keys = args.keys if side == "kerasft" else []
         mine = [row for row in done if (row["shots"], row["side"], row["keys"]) == (args.shots, side, keys)]
         accuracy, seconds = ([row[name] for row in mine] for name in ("accuracy", "seconds"))
@@ -55,9 +56,10 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--peer-python", default="", help="of an environment with setfit and torch")
     parser.add_argument("--shots", type=int, default=8)
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "banking77-8-shots-contrastive.yaml")
     parser.add_argument("--results", type=Path, default=Path("setfit_shots.jsonl"))
