@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Optional, Union
 from pydantic import Field, model_validator
 
 from kerasft.config.data import LEAVE_ONE_OUT, Sources
+from kerasft.config.peft_rows import PromptPoolConfig, RowsConfig
 from kerasft.config.section import Section
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return f"prompting.demonstrations: {prompting.demonstrations} are rows of data.train, which is missing; name it"
     if prompting.demonstrations and "label" not in data.columns:
         return "data.columns: has no label, which rows of prompting.demonstrations need; add it, such as label: label"
+    if problem := _soft_prompt_problem(config, prompting):
+        return problem
     if not answers_untrained(config):
         if prompting.method in ("causal_lm", "entailment"):
             return (
@@ -137,6 +140,23 @@ def prompting_problem(config: "Config") -> Optional[str]:
         return "task.labels: missing; where nothing is trained nothing else names the labels"
     if data.shots is not None:
         return f"data.shots: {data.shots} are rows to train on, and nothing is trained; leave it null"
+    return None
+
+
+def _soft_prompt_problem(config: "Config", prompting: PromptingConfig) -> Optional[str]:
+    """Why a prompt of `model.peft` can't stand before the texts; None: it can, or there is none."""
+    peft = config.model.peft
+    if not isinstance(peft, RowsConfig):
+        return None
+    if isinstance(peft, PromptPoolConfig) and prompting.method != "embedding":
+        return "model.peft.method: prompt_pool is for prompting.method embedding alone; use prompt or p_tuning"
+    if answers_untrained(config) and peft.start is None:
+        return f"model.peft.method: {peft.method} is random before it is trained; name data.train, or set peft to null"
+    if prompting.calibration != "none":
+        return (
+            f"prompting.calibration: {prompting.calibration} is measured before training, and model.peft.method "
+            f"{peft.method} changes what is in front of each text; set it to none"
+        )
     return None
 
 

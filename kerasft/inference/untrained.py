@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.config.load import load_config, read_config
+from kerasft.config.peft_rows import RowsConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.presets.positions import fit_max_length
@@ -44,6 +45,9 @@ class Untrained:
             raise UserError(f"{path}: {config.task.name} has to be trained first; give its run, such as {run}")
         if config.model.preset is None:
             raise UserError(f"{path}: model.preset is null: there is nothing to measure before training; train first")
+        if isinstance(config.model.peft, RowsConfig) and config.model.peft.start is None:
+            method = config.model.peft.method
+            raise UserError(f"{path}: model.peft.method {method} is random before training; train first")
         return cls(config, resolve_preset(config.model.preset))
 
     def load_state(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ token, and is what is pooled. With `prompting.method: masked_lm` they stand befo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,11 @@ from kerasft.config.peft_rows import PTuningConfig, RowsConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor
-from kerasft.models.presets.added_tokens import add_tokens
+from kerasft.models.presets.added_tokens import PROMPT_IDS, add_tokens
 from kerasft.peft.base import Method
 from kerasft.peft.new_rows import TENSOR, NewRows
 
-STATE = "prompt_ids"  # of a task: the ids that stand before every text
+STATE = PROMPT_IDS
 _STD = 0.02
 
 
@@ -51,12 +52,13 @@ def prompted(preprocessor: Any, ids: list[int] | None, task: str) -> Any:
     longest = preprocessor.room - 2
     if len(ids) > longest:
         raise UserError(
-            f"model.peft.tokens: {len(ids)} leave no room for a text in model.max_length, "
-            f"{preprocessor.max_length}; use {max(longest, 1)} or less, or a larger max_length"
+            f"model.peft.tokens: {len(ids)} leave no room for a text in model.max_length, of which "
+            f"{preprocessor.room} tokens are for prompt and text; use {max(longest, 1)} or less, or a larger max_length"
         )
     layout = preprocessor.layout
-    preprocessor.layout = layout._replace(start=(*layout.start, *ids))
-    return preprocessor
+    changed = copy.copy(preprocessor)  # whoever has the other one reads as before
+    changed.layout = layout._replace(start=(*layout.start, *ids))
+    return changed
 
 
 class MadeRows(NewRows):

@@ -42,10 +42,12 @@ class PromptingMethod(abc.ABC):
     Attributes:
         name: in the config.
         template: where the config has none.
+        added: ids of tokens that the preset has not, those of a soft prompt.
     """
 
     name: str
     template: str
+    added: Sequence[int] = ()
 
     def __init__(self, config: Config, inputs: Sequence[str], state: dict[str, Any]):
         assert config.prompting is not None  # who makes a method has seen that there is one

@@ -16,7 +16,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from kerasft.config.peft_rows import RowsConfig
+from kerasft.config.peft_rows import PromptConfig, PTuningConfig
 from kerasft.errors import UserError
 from kerasft.models.families import is_decoder
 from kerasft.models.presets.layer_settings import head_settings
@@ -63,7 +63,7 @@ class Cloze(PromptingMethod):
             scores.append(TokenScores(ids, count, self.section.score == "mean")(head(sequence, places)))
         bias = LabelBias(name=BIAS)
         model = keras.Model(backbone.input, bias(LabelScores(ids)(scores)), name="cloze")
-        if isinstance(self.model.peft, RowsConfig):
+        if isinstance(self.model.peft, (PromptConfig, PTuningConfig)):
             head.trainable = bias.trainable = False
         return model
 
@@ -72,7 +72,7 @@ class Cloze(PromptingMethod):
         return template_preprocessor(backbone, tokenizer, self._template(), self.inputs, self.model.max_length, room)
 
     def load(self, model: keras.Model, preset: str, preprocessor: Any, labels: Labels) -> None:
-        if not load_head(model, preset):
+        if not load_head(model, preset, self.added):
             raise UserError(
                 f"model.preset: {preset}: has no head of a masked language model, which masked_lm asks; take a model "
                 "with one, such as bert-base-uncased or a masked_lm run, or prompting.method: embedding"

@@ -11,6 +11,7 @@ from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
+from kerasft.models.presets.added_tokens import PROMPT_IDS
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.registry import make_method, suitable_method
@@ -64,7 +65,9 @@ class Prompting:
     def method(self) -> PromptingMethod:
         """That of the state."""
         kept = self.state[KEY]
-        return make_method(self.config, self.inputs, kept, kept["method"])
+        method = make_method(self.config, self.inputs, kept, kept["method"])
+        method.added = self.state.get(PROMPT_IDS, ())
+        return method
 
     def adapt(self, backbone: keras.Model, tokenizer: Any) -> None:
         """Chooses the method for a preset, and lets it look at the tokenizer."""

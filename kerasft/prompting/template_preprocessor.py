@@ -90,7 +90,7 @@ class TemplatePreprocessor(TextPreprocessor):
         ]
 
     def _made_of(self) -> tuple[Hashable, ...]:
-        return *super()._made_of(), self.parts, self.spaced, self.mask_id, self.examples
+        return *super()._made_of(), self.parts, self.spaced, self.mask_id, self.examples is None or id(self)
 
     def _special(self) -> int:
         words = sum(len(part) for part in self.parts if isinstance(part, tuple))

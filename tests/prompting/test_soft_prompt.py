@@ -10,11 +10,11 @@ import pytest
 from support.projects import make_project
 
 import kerasft
-from kerasft import train
+from kerasft import evaluate, train
 from kerasft.models.heads.masked_lm import MaskedLM
 from kerasft.models.named_weights import by_path, save_variables
 from kerasft.models.presets.facts import FACTS
-from kerasft.models.presets.masked_lm_weights import HEAD, UNSAID
+from kerasft.models.presets.masked_lm_weights import HEAD, UNSAID, _with_added
 from kerasft.models.presets.presets import load_backbone
 from kerasft.runs import Run
 
@@ -78,7 +78,34 @@ def test_the_rows_alone_train(method, project, masked_lm, capsys):
     assert [answer["label"] for answer in learnt.answer(texts)] == [answer["label"] for answer in served.answer(texts)]
 
 
-def test_a_prompt_that_leaves_no_room_beside_the_template_is_refused(project, capsys):
-    assert train.main([project.name, "model.peft={method: prompt, tokens: 20}"]) == 2
-    said = capsys.readouterr().err
-    assert "model.peft.tokens: 20 leave no room for a text in model.max_length" in said and "use 1" in said
+@pytest.mark.parametrize(
+    "keys, said",
+    [
+        (
+            ["model.peft={method: prompt, tokens: 20}"],
+            "model.peft.tokens: 20 leave no room for a text in model.max_length",
+        ),
+        (["model.peft={method: prompt_pool}"], "prompt_pool is for prompting.method embedding alone"),
+        (["model.peft={method: prompt}", "data.train=[]"], "prompt is random before it is trained; name data.train"),
+        (["model.peft={method: p_tuning}", "prompting.calibration=content_free"], "set it to none"),
+    ],
+)
+def test_what_a_soft_prompt_is_not_for_is_refused(project, keys, said, capsys):
+    assert train.main([project.name, *keys]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_config_is_not_measured_with_a_prompt_that_is_still_random(project, capsys):
+    assert evaluate.main([project.name, "model.peft={method: prompt, tokens: 3}"]) == 2
+    assert "model.peft.method prompt is random before training; train first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("added, known", [((84, 85), 84), ((2, 3), 84), ((), 84)])
+def test_added_tokens_alone_are_unsaid(added, known):
+    """Also where the preset's table had room for them; other sizes are told by whoever assigns the bias."""
+    size = max([known - 1, *added]) + 1
+    bias = _with_added(np.arange(known, dtype=np.float32), keras.Variable(np.zeros(size)), added)
+    assert bias.shape == (size,) and (bias[list(added)] == UNSAID).all()
+    rest = np.setdiff1d(np.arange(known), added)
+    np.testing.assert_array_equal(bias[rest], rest)
+    assert len(_with_added(np.zeros(5, np.float32), keras.Variable(np.zeros(7)), (6,))) == 5

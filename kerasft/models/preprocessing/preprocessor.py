@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import Layout, special_token_layout
-from kerasft.models.preprocessing.ragged_rows import repeated, shortened, side_by_side
+from kerasft.models.preprocessing.ragged_rows import longest_first, repeated, shortened, side_by_side
 from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, all_tokens, located
 from kerasft.models.tokenizers.encoder import Encoder, clean, piece_encoder, token_encoder
 from kerasft.models.tokenizers.offsets import Pieces
@@ -177,31 +177,6 @@ class TextPreprocessor(tf.Module):
     def _fitting_tokens(self, pieces: list[Pieces], budget: int) -> list[tf.RaggedTensor]:
         """(batch, tokens) int64 of each text: which of its tokens `_fit` keeps."""
         return self._fit([all_tokens(each) for each in pieces], budget)
-
-
-def longest_first(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Tokens that each text of a pair keeps, by the `longest_first` rule of the Rust tokenizers, in closed form.
-
-    The shorter text stays whole where it takes at most half the room; otherwise both get half, and an odd token
-    goes to the longer one (to the second where they are equal).
-
-    Args:
-        first, second: (batch,) tokens of each text.
-        budget: tokens there is room for.
-
-    Returns:
-        (batch,) and (batch,), together at most `budget`.
-    """
-    room = tf.cast(budget, first.dtype)
-    half, rest = room // 2, room - room // 2
-    shorter = tf.minimum(first, second)
-    fits = first + second <= room
-    whole = shorter <= half
-    short = tf.where(whole, shorter, half)
-    long = tf.where(whole, room - shorter, rest)
-    count_first = tf.where(first <= second, short, long)
-    count_second = tf.where(first <= second, long, short)
-    return tf.where(fits, first, count_first), tf.where(fits, second, count_second)
 
 
 def needed(preprocessor: Made | None) -> Made:

@@ -60,7 +60,7 @@ class PromptPreprocessor(tf.Module):
         self.prefix = np.array(layout.start[:1], np.int32)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """In graph: (batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
+        """(batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
         ids = self.encoder(clean(text))
         return ids.flat_values, ids.row_lengths()
 

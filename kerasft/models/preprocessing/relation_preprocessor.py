@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import keras
 import keras_hub
@@ -39,6 +39,9 @@ class RelationPreprocessor(TextPreprocessor):
         spelling = "|".join(re.escape(marker) for marker in markers)
         self._spaced = rf"\s+({spelling})\s*"
         self._spaces = re.compile(rf"[\t\n\f\r ]+({spelling})[\t\n\f\r ]*")  # the same in Python's terms
+
+    def _made_of(self) -> tuple[Hashable, ...]:
+        return *super()._made_of(), self.marker_ids, self._spaced
 
     def token_offsets(self, columns: Mapping[str, tf.Tensor]) -> TokenOffsets:
         """As `TextPreprocessor.token_offsets`, eagerly alone; markers have the offsets of their spelling.

@@ -60,7 +60,7 @@ class Seq2SeqPreprocessor(tf.Module):
         self.opening_bytes = int(detokenizer.opening is not None)
 
     def tokens(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """In graph: (batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
+        """(batch,) strings -> (all tokens,) int32 ids of all texts, (batch,) int64 counts."""
         ids = self.encoder(clean(text))
         return ids.flat_values, ids.row_lengths()
 

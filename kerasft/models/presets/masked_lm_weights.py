@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from kerasft.models.presets.huggingface_files import HF_PREFIX
 from kerasft.models.presets.weight_files import check_finite
 
 HEAD = "masked_lm_head"  # the layer's name
-UNSAID = -1e4  # the bias of tokens that were added to the vocabulary behind the pre-training: none is ever an answer
+UNSAID = -1e4  # the bias of tokens that are never an answer, such as those of a soft prompt
 WEIGHTS = "model.safetensors"
 # Dense kernel and bias, normalisation scale and offset, and the output's bias, as families of transformers call them.
 _NAMES = (
@@ -40,12 +41,13 @@ _OUTPUTS = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "predict
 _OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
 
-def load_head(model: keras.Model, resolved: str) -> bool:
+def load_head(model: keras.Model, resolved: str, added: Sequence[int] = ()) -> bool:
     """Gives a `MaskedLM` the head of its preset. A preset without one leaves it as it is.
 
     Args:
         model: a `MaskedLM`.
         resolved: what `resolve_preset` returned.
+        added: ids of tokens that the preset has not, which are never to be an answer.
 
     Returns:
         Whether the preset has a head.
@@ -58,13 +60,13 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     tied = {id(variable) for variable in head.token_embedding.variables}
     variables = [variable for variable in head.weights if id(variable) not in tied]
     if _is_masked_lm(Path(resolved)):
-        _load_own(Path(resolved) / HEAD_FILE, variables)
+        _load_own(Path(resolved) / HEAD_FILE, variables, added)
         return True
     table = keras.ops.convert_to_numpy(head.token_embedding.embeddings)
-    values = _from_hugging_face(resolved, np.asarray(table))
+    values = _from_hugging_face(resolved, np.asarray(table), added)
     if values is None:
         return False
-    values[0] = _longer(values[0], variables[0])
+    values[0] = _with_added(values[0], variables[0], added)
     shapes = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -76,19 +78,27 @@ def load_head(model: keras.Model, resolved: str) -> bool:
     return True
 
 
-def _load_own(file: Path, variables: list[keras.Variable]) -> None:
+def _load_own(file: Path, variables: list[keras.Variable], added: Sequence[int]) -> None:
     named = by_path(variables)
     bias = next(iter(named))
     values = read_variables(file, list(named))
     if bias in values:
-        values[bias] = _longer(values[bias], variables[0])
+        values[bias] = _with_added(values[bias], variables[0], added)
     assign_variables(file, values, named)
 
 
-def _longer(bias: np.ndarray, variable: keras.Variable) -> np.ndarray:
-    """The output's bias, with numbers for tokens that the vocabulary has more."""
-    more = variable.shape[0] - len(bias)
-    return np.pad(bias, (0, more), constant_values=UNSAID) if more > 0 else bias
+def _with_added(bias: np.ndarray, variable: keras.Variable, added: Sequence[int]) -> np.ndarray:
+    """The output's bias, in which added tokens have UNSAID, whether or not the preset's table had room for them."""
+    size = variable.shape[0]
+    if set(range(len(bias), size)) <= set(added):  # otherwise whoever assigns it says what is wrong
+        bias = np.pad(bias, (0, max(0, size - len(bias))))
+        bias[list(added)] = UNSAID
+    return bias
+
+
+def _without(table: np.ndarray, added: Sequence[int]) -> np.ndarray:
+    """The rows of a table but those of added tokens."""
+    return np.delete(table, [row for row in added if row < len(table)], axis=0)
 
 
 def _is_masked_lm(folder: Path) -> bool:
@@ -97,7 +107,7 @@ def _is_masked_lm(folder: Path) -> bool:
     return facts.is_file() and json.loads(facts.read_text(encoding="utf-8")).get("task") == "masked_lm"
 
 
-def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | None:
+def _from_hugging_face(resolved: str, table: np.ndarray, added: Sequence[int]) -> list[np.ndarray] | None:
     path = _weights_file(resolved)
     if path is None:
         return None
@@ -107,7 +117,7 @@ def _from_hugging_face(resolved: str, table: np.ndarray) -> list[np.ndarray] | N
         all_names = set(saved.keys())
         for name in all_names & set(_OUTPUTS):
             output = saved.get_tensor(name).astype(np.float32)
-            if not np.array_equal(output, table[: len(output)]):
+            if not np.array_equal(_without(output, added), _without(table, added)):
                 raise UserError(
                     f"model.preset: {path}: its output layer, {name}, is not its token embedding, and the head here "
                     "has that one there; use a model whose word embeddings are tied"

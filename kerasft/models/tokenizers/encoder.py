@@ -42,7 +42,7 @@ _ENCODERS: tuple[tuple[type, Callable[..., Encoder]], ...] = (
 def token_encoder(tokenizer: keras_hub.tokenizers.Tokenizer) -> Encoder:
     """Returns the in-graph encoder for a tokenizer, a `tf.Module`: (batch,) valid UTF-8 -> (batch, tokens) int32.
 
-    It is to be called in a `tf.function`. It has no state that changes, and no text fails it. So tokenizers that are
+    It has no state that changes, and no text fails it. So tokenizers that are
     alike share one, with its graph: a process that trains many runs of one preset traces it once.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How many tokens texts have and how many of them are unknown, in graph: what a server watches beside the answers."""
+"""How many tokens texts have and how many of them are unknown: what a server watches beside the answers."""
 
 from __future__ import annotations
 

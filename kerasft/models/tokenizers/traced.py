@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -50,16 +51,19 @@ class Kept:
     """
 
     def __init__(self, most: int):
-        self._most = most
+        self._most, self._changing = most, threading.Lock()
         self._made: OrderedDict[Hashable, Any] = OrderedDict()
 
     def get(self, made_of: Hashable, make: Callable[[], Result]) -> Result:
         """What was made of this before, or what `make` makes now. Two threads may both make one."""
-        made = self._made[made_of] if made_of in self._made else make()
-        self._made[made_of] = made
-        self._made.move_to_end(made_of)
-        while len(self._made) > self._most:
-            self._made.popitem(last=False)
+        made = self._made.get(made_of)
+        if made is None:
+            made = make()
+        with self._changing:
+            self._made[made_of] = made
+            self._made.move_to_end(made_of)
+            while len(self._made) > self._most:
+                self._made.popitem(last=False)
         return made
 
 

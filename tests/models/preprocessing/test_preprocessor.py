@@ -15,7 +15,8 @@ from tokenizers import Encoding, Tokenizer
 
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.layout import Layout, special_token_layout
-from kerasft.models.preprocessing.preprocessor import TextPreprocessor, longest_first, text_preprocessor
+from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_preprocessor
+from kerasft.models.preprocessing.ragged_rows import longest_first
 
 WORDS = "the quick brown fox doesn't jump over 12345 lazy dogs , 我们 café".split()
 texts = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
