@@ -91,14 +91,14 @@ def _preprocessed(
 ) -> Iterator[dict[str, np.ndarray]]:
     names = list(preprocessor.inputs)
 
-    def rows() -> Iterator[tuple[dict[str, tf.Tensor], np.ndarray]]:
+    def rows() -> Iterator[tuple[dict[str, tf.Tensor], tf.Tensor]]:
         first = 0
         for batch in table.batches(TEXTS_A_BATCH, names):
             count = len(batch[names[0]])
-            yield {name: tf.constant(batch[name]) for name in names}, learnt[first : first + count]
+            yield {name: tf.constant(batch[name]) for name in names}, tf.constant(learnt[first : first + count])
             first += count
 
-    def windows(batch: tuple[dict[str, tf.Tensor], np.ndarray]) -> dict[str, tf.Tensor]:
+    def windows(batch: tuple[dict[str, tf.Tensor], tf.Tensor]) -> dict[str, tf.Tensor]:
         columns, spans = batch
         features = preprocessor(columns)
         # Texts were checked when they were read; they need not come back.
