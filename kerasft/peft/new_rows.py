@@ -24,7 +24,8 @@ class NewRows:
         moved: (ids, width) zeros, what is added to them.
 
     Attributes:
-        never_said: the model's output layer has them, too, and never says them; see `UNSAID`.
+        never_said: the model's output layer has them, too, and never answers with them: their bias
+            is `kerasft.models.presets.masked_lm_weights.UNSAID`.
     """
 
     never_said = False

@@ -24,7 +24,6 @@ from kerasft.models.presets.added_tokens import PROMPT_IDS, add_tokens
 from kerasft.peft.base import Method
 from kerasft.peft.new_rows import TENSOR, NewRows
 
-STATE = PROMPT_IDS
 _STD = 0.02
 
 
@@ -33,7 +32,7 @@ def add_prompt(config: Config, state: dict[str, Any], backbone: keras.Model, tok
     section = config.model.peft
     if isinstance(section, RowsConfig):
         tokens = [f"[PROMPT{place}]" for place in range(section.rows)]
-        backbone, tokenizer, state[STATE] = add_tokens(backbone, tokenizer, tokens, config.seed)
+        backbone, tokenizer, state[PROMPT_IDS] = add_tokens(backbone, tokenizer, tokens, config.seed)
     return backbone, tokenizer
 
 

@@ -3,8 +3,8 @@ arXiv:2001.07676).
 
 A label text of n tokens is asked for with n masks, all hidden at once; its score is the sum of their log-probabilities
 (or the mean). With `data.train` the same scores are trained by cross-entropy over the labels, which is PET. With
-`model.peft` a soft prompt the rows of the prompt alone are trained, before the template (Lester et al. 2021,
-arXiv:2104.08691): the head stays as it was pre-trained.
+`model.peft.method` prompt or p_tuning a soft prompt is trained that stands before the template (Lester et al. 2021,
+arXiv:2104.08691), and the head stays as it was pre-trained.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from kerasft.models.preprocessing.preprocessor import TextPreprocessor, text_pre
 from kerasft.models.preprocessing.ragged_rows import repeated, side_by_side
 from kerasft.models.preprocessing.token_offsets import Run, TokenOffsets, located
 from kerasft.models.tokenizers.encoder import clean, piece_encoder
+from kerasft.models.tokenizers.traced import TEXTS, traced_once
 from kerasft.prompting.similar_examples import SimilarExamples
 from kerasft.prompting.templates import MASK, Template
 
@@ -50,6 +51,8 @@ class TemplatePreprocessor(TextPreprocessor):
         layout = plain.layout
         layout = Layout(layout.start, layout.separator, () if mask_id is None else layout.end, layout.pad)
         super().__init__(plain.encoder, layout, plain.pad_values, plain.max_length - room, plain.inputs)
+        signature = {name: TEXTS for name in self.inputs}
+        self._with_examples = None if examples is None else traced_once(self._features, signature)
         self.parts, self.spaced, self.mask_id = tuple(parts), frozenset(spaced), mask_id
         if self.max_length - self._special() < LEAST:
             raise UserError(
@@ -89,8 +92,12 @@ class TemplatePreprocessor(TextPreprocessor):
             for each in segments
         ]
 
+    def _graph(self) -> Callable[[dict[str, tf.Tensor]], tuple[dict[str, tf.Tensor], tf.Tensor]]:
+        """With examples its own: they are large, no other preprocessor has them, and they go with this one."""
+        return super()._graph() if self._with_examples is None else self._with_examples
+
     def _made_of(self) -> tuple[Hashable, ...]:
-        return *super()._made_of(), self.parts, self.spaced, self.mask_id, self.examples is None or id(self)
+        return *super()._made_of(), self.parts, self.spaced, self.mask_id
 
     def _special(self) -> int:
         words = sum(len(part) for part in self.parts if isinstance(part, tuple))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,11 +37,8 @@ class Shots(Stage):
     def apply(self, tables: Tables, config: Config, task: Task) -> Staged:
         train, shots = tables["train"], config.data.shots
         assert shots is not None  # applies
-        draw = (config.seed, config.data.draw)
-        by_label: dict[str, dict[bytes, int]] = {}
         texts = zip(*(train.column(name) for name in task.source_texts))
-        for row, (label, words) in enumerate(zip(train.column("label"), texts)):
-            by_label.setdefault(label, {}).setdefault(row_number(*draw, label, words), row)
+        by_label = rows_by_label(train.column("label"), texts, config.seed, config.data.draw)
         short = {label: len(rows) for label, rows in sorted(by_label.items()) if len(rows) < shots}
         if short:
             few = ", ".join(f"{quoted(label)} has {count}" for label, count in list(short.items())[:SHOWN])
@@ -49,11 +47,21 @@ class Shots(Stage):
                 f"data.shots: {shots} different rows of each label, but {few}{more}; lower it to "
                 f"{min(short.values())}, or add rows"
             )
-        rows = np.sort([row for every in by_label.values() for _, row in sorted(every.items())[:shots]])
+        rows = np.sort([row for every in by_label.values() for row in every[:shots]])
         drawn = train.select(rows)
         record = {"shots": shots, "draw": config.data.draw, "labels": len(by_label), "rows": drawn.column("where")}
         remark = f"data.shots: {len(rows):,} of {len(train):,} rows of train, {shots} of each of {len(by_label)} labels"
         return Staged({**tables, "train": drawn}, counts={self.name: record}, remarks=(remark,))
+
+
+def rows_by_label(
+    labels: Iterable[str], texts: Iterable[tuple[str, ...]], seed: int, draw: int
+) -> dict[str, list[int]]:
+    """Label -> its rows in the order in which they are drawn; of copies the first alone."""
+    numbered: dict[str, dict[bytes, int]] = {}
+    for row, (label, words) in enumerate(zip(labels, texts)):
+        numbered.setdefault(label, {}).setdefault(row_number(seed, draw, label, words), row)
+    return {label: [row for _, row in sorted(rows.items())] for label, rows in numbered.items()}
 
 
 def row_number(seed: int, draw: int, label: str, texts: tuple[str, ...]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import keras
@@ -101,7 +101,10 @@ class TextPreprocessor(tf.Module):
         columns = self._checked(columns)
         if not tf.executing_eagerly():
             return self._features(columns)
-        return kept_trace(self._made_of(), self._features, {name: TEXTS for name in self.inputs})(columns)
+        return self._graph()(columns)
+
+    def _graph(self) -> Callable[[dict[str, tf.Tensor]], tuple[dict[str, tf.Tensor], tf.Tensor]]:
+        return kept_trace(self._made_of(), self._features, {name: TEXTS for name in self.inputs})
 
     def _made_of(self) -> tuple[Hashable, ...]:
         """What makes its features those that they are."""
