@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 from kerasft.atomic import write_atomically
+from kerasft.config.peft_rows import PROMPT_IDS
 from kerasft.config.schema import Config
 from kerasft.data.prepared.prepared import TEXTS_A_BATCH
 from kerasft.data.tables.table import Table
@@ -30,7 +31,6 @@ from kerasft.models.blocks import set_trainable
 from kerasft.models.dtype_policy import dtype_policy
 from kerasft.models.named_weights import by_path, load_variables, save_values, save_variables
 from kerasft.models.parts import Part, load_parts
-from kerasft.models.presets.added_tokens import PROMPT_IDS
 from kerasft.models.presets.facts import FACTS, HEAD_FILE, facts_file
 from kerasft.models.presets.from_scratch import start_from_scratch
 from kerasft.models.presets.presets import load_backbone, load_tokenizer, save_preset

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from kerasft.config.section import Folder, Section
 
+PROMPT_IDS = "prompt_ids"  # in a task's state: the ids of a soft prompt, which stand before every text
+
 
 class RowsConfig(Section):
     """Keys of methods that put rows of the vocabulary before every text."""

@@ -16,11 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasft.config.peft_rows import PTuningConfig, RowsConfig
+from kerasft.config.peft_rows import PROMPT_IDS, PTuningConfig, RowsConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.models.preprocessing.preprocessor import TextPreprocessor
-from kerasft.models.presets.added_tokens import PROMPT_IDS, add_tokens
+from kerasft.models.presets.added_tokens import add_tokens
 from kerasft.peft.base import Method
 from kerasft.peft.new_rows import TENSOR, NewRows
 

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from kerasft.config.peft_rows import PROMPT_IDS
 from kerasft.config.prompting import KEYS, answers_untrained
 from kerasft.config.schema import Config
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
 from kerasft.errors import UserError
-from kerasft.models.presets.added_tokens import PROMPT_IDS
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.prompting.base import Labels, PromptingMethod
 from kerasft.prompting.registry import make_method, suitable_method

@@ -11,7 +11,6 @@ import numpy as np
 from kerasft.errors import UserError
 from kerasft.models.presets.layer_settings import rebuilt
 
-PROMPT_IDS = "prompt_ids"  # in a task's state: the ids of a soft prompt, which stand before every text
 NOISE = 0.1  # of each dimension's standard deviation: enough to tell new rows apart
 
 
