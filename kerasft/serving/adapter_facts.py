@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasft.serving.servable_check import Inputs, probe_inputs
+from kerasft.serving.probes import Inputs, probe_inputs
 
 KEY = "adapters"  # of kerasft.json: name -> config, state, labels, inputs, max_length
 INPUT = "adapter"  # of serving_default: which adapter answers a row

@@ -13,11 +13,12 @@ import kerasft
 from kerasft.attribution import served
 from kerasft.prompting import label_requests
 from kerasft.serving.drift import reference
+from kerasft.serving.export_check import WarmUp, checked_and_measured
 from kerasft.serving.outside_ops import check_trusted
-from kerasft.serving.servable_check import check, probe_inputs, probe_numbers, rows_of
+from kerasft.serving.probes import probe_inputs, probe_numbers, rows_of
+from kerasft.serving.servable_check import Check
 from kerasft.serving.servable_graph import METHODS, describe_signatures
 from kerasft.serving.version_folder import write_version
-from kerasft.serving.warm_up import warm_up
 from kerasft.versions import version
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def export(
         numbers = probe_numbers(task.numbers, rows_of(inputs))
         check_trusted(draft)
         expected = expected_answers(task, preprocessor, model, inputs)
-        check(draft, inputs, expected, numbers=numbers, own=_inputs_of_labels(task, inputs))
+        check = Check(draft, inputs, expected, numbers, _inputs_of_labels(task, inputs))
         limit, sample = task.config.model.max_length, task.sample()
         own = _inputs_of_labels(task, {name: [text] for name, text in sample.items()})
-        measured = warm_up(draft, task.config.served_name, sample, limit, task.numbers, own)
+        warm_up = WarmUp(draft, task.config.served_name, sample, limit, task.numbers, own)
+        measured = checked_and_measured(draft, check, warm_up)
         write_labels(draft, task.state.get("labels"))
         facts = {
             "task": task.config.task.model_dump(mode="json"),

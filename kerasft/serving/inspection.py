@@ -13,15 +13,8 @@ from kerasft.serving import warm_up
 from kerasft.serving.adapter_facts import DEFAULT, KEY, probes_of
 from kerasft.serving.capi_process import run_capi
 from kerasft.serving.outside_ops import outside_faults
-from kerasft.serving.servable_check import (
-    TIMEOUT_SECONDS,
-    Inputs,
-    Numbers,
-    check,
-    probe_inputs,
-    probe_numbers,
-    rows_of,
-)
+from kerasft.serving.probes import Inputs, Numbers, probe_inputs, probe_numbers, rows_of
+from kerasft.serving.servable_check import TIMEOUT_SECONDS, check
 from kerasft.serving.servable_graph import (
     GROWS,
     REFUSED_OPS,

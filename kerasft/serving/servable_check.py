@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasft.serving import capi
 from kerasft.serving.capi_process import run_capi
+from kerasft.serving.probes import Inputs, Numbers, rows_of
 from kerasft.serving.rankings import in_order_of
 from kerasft.serving.servable_graph import (
     METHODS,
@@ -25,8 +26,6 @@ from kerasft.serving.servable_graph import (
 if TYPE_CHECKING:
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-Inputs = Mapping[str, Sequence[bytes]]
-Numbers = Mapping[str, "Mapping[str, np.ndarray]"]  # signature -> what it takes besides the inputs of all
 Arrays = Mapping[str, np.ndarray]
 
 TOLERANCE = 1e-4
@@ -59,7 +58,22 @@ def check(
     confined: bool = False,
     own: Mapping[str, Inputs] | None = None,
 ) -> ServableReport:
-    """Refuses a SavedModel that cannot be served.
+    """Refuses a SavedModel that cannot be served, see `Check`.
+
+    Args:
+        timeout: seconds that the process may take.
+        confined: run it without rights, see `run_capi`.
+
+    Raises:
+        ServableError: names the op, the signature or the difference.
+        UserError: there is no SavedModel.
+    """
+    whole = Check(saved_model, inputs, expected, numbers, own)
+    return whole.report(run_capi(saved_model, whole.ops, whole.runs, timeout, confined=confined))
+
+
+class Check:
+    """What a SavedModel is asked before it may be served.
 
     Its ops and signatures are read, then a process that never imports TensorFlow runs every signature through the
     C API with XLA disabled: on all rows at once and on each row alone, which must agree.
@@ -69,71 +83,64 @@ def check(
         inputs: {column: (rows,) byte strings}, the inputs of serving_default.
         expected: {signature: {output: (rows, ...)}}, answers to all rows at once that the served ones must equal,
             floats within 1e-4 (relative where above 1) and all else exactly. None: only rows are compared.
-        timeout: seconds that the process may take.
         numbers: {signature: {input: (rows,)}}, for signatures that take numbers besides `inputs`.
-        confined: run it without rights, see `run_capi`.
         own: {signature: {column: (rows,) byte strings}}, for signatures that take others than `inputs`.
 
+    Attributes:
+        ops: kinds of op that it has.
+        runs: as `run_capi` takes them.
+
     Raises:
-        ServableError: names the op, the signature or the difference.
+        ServableError: it has an op or a signature that can't be served.
         UserError: there is no SavedModel.
     """
-    start = time.monotonic()
-    meta_graph = read_meta_graph(saved_model)
-    signatures = {key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")}
-    ops = check_ops(meta_graph)
-    texts = {key: (own or {}).get(key, inputs) for key in signatures}
-    inputs_of_signature = {key: {**texts[key], **(numbers or {}).get(key, {})} for key in signatures}
-    check_signatures(signatures, texts, numbers or {})
-    rows = rows_of(inputs)
-    batches = [list(range(rows)), *([row] for row in range(rows))]
-    runs = [
-        _run(key, signature, inputs_of_signature[key], batch)
-        for key, signature in signatures.items()
-        for batch in batches
-    ]
-    reply = run_capi(saved_model, ops, runs, timeout, confined=confined)
-    check_kernels(reply["kernels"])
+
+    def __init__(
+        self,
+        saved_model: Path,
+        inputs: Inputs,
+        expected: Mapping[str, Arrays] | None = None,
+        numbers: Numbers | None = None,
+        own: Mapping[str, Inputs] | None = None,
+    ):
+        self._start, self._expected = time.monotonic(), expected
+        meta_graph = read_meta_graph(saved_model)
+        self._signatures = {
+            key: value for key, value in sorted(meta_graph.signature_def.items()) if not key.startswith("__")
+        }
+        self.ops = check_ops(meta_graph)
+        self._texts = {key: (own or {}).get(key, inputs) for key in self._signatures}
+        check_signatures(self._signatures, self._texts, numbers or {})
+        rows = rows_of(inputs)
+        self._batches = [list(range(rows)), *([row] for row in range(rows))]
+        self.runs = [
+            _run(key, signature, {**self._texts[key], **(numbers or {}).get(key, {})}, batch)
+            for key, signature in self._signatures.items()
+            for batch in self._batches
+        ]
+
+    def report(self, reply: Mapping[str, Any]) -> ServableReport:
+        """What the process answered to `ops` and `runs`, judged.
+
+        Raises:
+            ServableError: names the op, the signature or the difference.
+        """
+        check_kernels(reply["kernels"])
+        check_loaded(reply)
+        results = iter(reply["runs"])
+        largest = 0.0
+        for key, signature in self._signatures.items():
+            answers = [_arrays(key, next(results), len(batch)) for batch in self._batches]
+            reference = self._expected[key] if self._expected is not None else None
+            largest = max(largest, _compare_rows(key, signature, self._texts[key], answers, reference))
+        rows, seconds = len(self._batches[0]), time.monotonic() - self._start
+        return ServableReport(len(self.ops), tuple(self._signatures), rows, largest, seconds)
+
+
+def check_loaded(reply: Mapping[str, Any]) -> None:
+    """Raises ServableError where the C API could not load the SavedModel."""
     if "load_error" in reply:
         raise ServableError(f"the C API cannot load it: {reply['load_error']}")
-    results = iter(reply["runs"])
-    largest = 0.0
-    for key, signature in signatures.items():
-        answers = [_arrays(key, next(results), len(batch)) for batch in batches]
-        reference = expected[key] if expected is not None else None
-        largest = max(largest, _compare_rows(key, signature, texts[key], answers, reference))
-    return ServableReport(len(ops), tuple(signatures), rows, largest, time.monotonic() - start)
-
-
-def probe_inputs(columns: Sequence[str], max_length: int) -> dict[str, list[bytes]]:
-    """{column: (rows,) byte strings}: the texts that break servers, from none to over `max_length` tokens."""
-    texts = [
-        b"",
-        b"a",
-        b" \t\n",
-        b"Shares of the company rose 3.5% on Monday, its best day in a year.",
-        b"the oil price fell again " * max_length,
-        b"a\x00b",
-        b"\xff\xfe abc",
-        "caf\u00e9 na\u00efve\u00a0r\u00e9sum\u00e9".encode(),
-        "\U0001f40d \U0001f469\u200d\U0001f4bb \u2764\ufe0f".encode(),
-        "\u4eca\u5929\u5929\u6c14\u5f88\u597d\uff0c\u6211\u4eec\u53bb\u516c\u56ed\u3002".encode(),
-    ]
-    # Rotated, so that a pair joins different texts, and the longest one stands in either place.
-    return {column: texts[shift:] + texts[:shift] for shift, column in enumerate(columns)}
-
-
-def probe_numbers(numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]], rows: int) -> Numbers:
-    """{signature: {input: (dtype, values)}}, as `Task.numbers` has them -> {signature: {input: (rows,)}}, in turn."""
-    return {
-        key: {name: np.resize(np.array(values, dtype), rows) for name, (dtype, values) in inputs.items()}
-        for key, inputs in numbers.items()
-    }
-
-
-def rows_of(inputs: Inputs) -> int:
-    """How many rows columns of one length have."""
-    return len(next(iter(inputs.values())))
 
 
 def _run(key: str, signature: SignatureDef, inputs: Mapping[str, Any], batch: Sequence[int]) -> dict[str, Any]:

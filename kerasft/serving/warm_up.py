@@ -8,7 +8,6 @@ fails makes the server refuse the version, so each is run here first, from the b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,8 @@ import numpy as np
 
 from kerasft.errors import ServableError
 from kerasft.serving import capi
-from kerasft.serving.capi_process import run_capi
-from kerasft.serving.sample_requests import requests, rows_of_requests
-from kerasft.serving.servable_check import TIMEOUT_SECONDS, Inputs, probe_numbers, rows_of
-from kerasft.serving.servable_graph import METHODS, read_meta_graph
+from kerasft.serving.servable_check import check_loaded
+from kerasft.serving.servable_graph import METHODS
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.tensor_pb2 import TensorProto
@@ -28,88 +25,6 @@ if TYPE_CHECKING:
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
-# Rows of the largest batch that the bundle's batching.config lets the server form.
-LARGEST_BATCH = 32
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one version took in the check's process on the machine that exported it; not measured in a server.
-
-    Seconds of `one_short` and `one_long` are those of a warm model, CPU seconds those of all its threads together.
-    """
-
-    load_seconds: float
-    warm_up_seconds: float
-    one_short_seconds: float
-    one_long_seconds: float
-    largest_batch: int
-    largest_batch_seconds: float
-    largest_batch_cpu_seconds: float
-    empty_bytes: int
-    loaded_bytes: int
-    peak_bytes: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def warm_up(
-    saved_model: Path,
-    name: str,
-    sample: Mapping[str, str],
-    max_length: int,
-    numbers: Mapping[str, Mapping[str, tuple[str, Sequence[float]]]] | None = None,
-    own: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
-) -> Measured:
-    """Writes the warm-up file of a SavedModel, runs every record of it, and measures.
-
-    Args:
-        saved_model: the draft of a version folder.
-        name: what the model is served as.
-        sample: {column: text} such as a user would send.
-        max_length: tokens that the model cuts texts to.
-        numbers: {signature: {input: (dtype, values)}}, what some signatures take besides; the first value is sent.
-        own: {signature: {column: texts}}, samples of signatures that take others than `sample`, of some rows.
-
-    Raises:
-        ServableError: a record fails, so the server would not load the version.
-    """
-    meta_graph = read_meta_graph(saved_model)
-    usual = requests(sample, max_length) if sample else ({}, {})
-    pairs = {key: rows_of_requests(texts, max_length) for key, texts in (own or {}).items()}
-
-    def batches(key: str) -> list[dict[str, list[bytes]]]:
-        short, long = pairs.get(key, usual)
-        return [short, long, {column: [*short[column], *long[column]] for column in short}]
-
-    keys = sorted(key for key in meta_graph.signature_def if not key.startswith("__"))
-
-    def filled(key: str, batch: Inputs) -> dict[str, Any]:
-        usual = {name: (dtype, values[:1]) for name, (dtype, values) in (numbers or {}).get(key, {}).items()}
-        return {**batch, **probe_numbers({key: usual}, rows_of(batch))[key]}
-
-    write(saved_model, [request(name, key, filled(key, batch)) for key in keys for batch in batches(key)])
-    records = [record_run(meta_graph, log) for log in read(saved_model)]
-    default = pairs.get("serving_default", usual)
-    short, long = ({column: rows[:1] for column, rows in batch.items()} for batch in default)
-    full = {column: (rows * LARGEST_BATCH)[:LARGEST_BATCH] for column, rows in default[1].items()}
-    # After the records the model is warm: these are what users will see.
-    timed = [record_run(meta_graph, request(name, "serving_default", batch)) for batch in (short, long, full)]
-    reply = replay(saved_model, [*records, *timed])
-    one_short, one_long, largest = reply["runs"][len(records) :]
-    return Measured(
-        load_seconds=reply["load_seconds"],
-        warm_up_seconds=sum(run["seconds"] for run in reply["runs"][: len(records)]),
-        one_short_seconds=one_short["seconds"],
-        one_long_seconds=one_long["seconds"],
-        largest_batch=LARGEST_BATCH,
-        largest_batch_seconds=largest["seconds"],
-        largest_batch_cpu_seconds=largest["cpu_seconds"],
-        empty_bytes=reply["peak_bytes"],
-        loaded_bytes=reply["loaded_peak_bytes"],
-        peak_bytes=largest["peak_bytes"],
-    )
 
 
 def request(name: str, key: str, columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> PredictionLog:
@@ -221,21 +136,9 @@ def _values(name: str, tensor: TensorProto) -> list[bytes] | np.ndarray:
     return values.tolist() if tensor.dtype == capi.STRING else values
 
 
-def replay(saved_model: Path, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Loads the SavedModel through the C API and runs `runs`; the reply of `capi.py`.
-
-    Raises:
-        ServableError: it does not load, or a run fails.
-    """
-    reply = run_capi(saved_model, [], runs, TIMEOUT_SECONDS)
-    check_reply(reply)
-    return reply
-
-
 def check_reply(reply: Mapping[str, Any]) -> None:
     """Raises ServableError where the SavedModel did not load, or one of the warm-up requests failed."""
-    if "load_error" in reply:
-        raise ServableError(f"the C API cannot load it: {reply['load_error']}")
+    check_loaded(reply)
     for number, run in enumerate(reply["runs"], 1):
         if "error" in run:
             raise ServableError(f"{FILE}: record {number} fails, so no server would load this version: {run['error']}")

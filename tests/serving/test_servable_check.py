@@ -10,8 +10,9 @@ import tensorflow as tf
 from kerasft.errors import UserError
 from kerasft.serving import capi, capi_process, servable_check
 from kerasft.serving.capi_process import run_capi
+from kerasft.serving.probes import probe_inputs
 from kerasft.serving.rankings import in_order_of
-from kerasft.serving.servable_check import ServableError, check, probe_inputs
+from kerasft.serving.servable_check import ServableError, check
 from kerasft.serving.servable_graph import METHODS, check_kernels
 
 TEXTS = probe_inputs(["text"], max_length=8)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,11 +12,14 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tiny_export import LABELS, make_config, make_parts
 
 from kerasft.errors import ServableError
-from kerasft.serving import warm_up as warming
+from kerasft.serving import export_check
 from kerasft.serving.capi import to_array
+from kerasft.serving.capi_process import run_capi
+from kerasft.serving.export_check import LARGEST_BATCH, Measured, WarmUp
 from kerasft.serving.exporter import export
+from kerasft.serving.sample_requests import requests
 from kerasft.serving.servable_graph import read_meta_graph
-from kerasft.serving.warm_up import FILE, read, record_run, replay, request, requests, warm_up, write
+from kerasft.serving.warm_up import FILE, read, record_run, request, write
 from kerasft.tasks.text_classification.task import TextClassification
 
 NAMES = ("serving_default", "tokens")
@@ -57,29 +61,34 @@ def test_an_export_has_requests_for_every_signature(exported):
     assert [example.features.feature["text_pair"].bytes_list.value[0] for example in examples] == both["text_pair"]
 
 
+def measured(saved: Path) -> Measured:
+    plan = WarmUp(saved, "tiny", {"text": "a", "text_pair": "b"}, 16)
+    return plan.measured(run_capi(saved, [], plan.runs, timeout=120))
+
+
 def test_what_was_measured_is_with_the_export(exported):
     measured = json.loads((exported / "assets.extra" / "kerasft.json").read_text())["measured"]
     assert 0 < measured["empty_bytes"] < measured["loaded_bytes"] <= measured["peak_bytes"]
     # A fresh process: what this one holds, TensorFlow's Python and Keras, is no part of it.
     assert measured["empty_bytes"] < 600 * 1024 * 1024
     assert all(measured[key] > 0 for key in measured)
-    assert measured["largest_batch"] == warming.LARGEST_BATCH
+    assert measured["largest_batch"] == LARGEST_BATCH
 
 
 def test_a_record_that_fails_stops_the_export(saved, monkeypatch):
     def misspelt(name, key, columns):
         return request(name, key, {("txt" if key == "classify" else column): rows for column, rows in columns.items()})
 
-    monkeypatch.setattr(warming, "request", misspelt)
+    monkeypatch.setattr(export_check, "request", misspelt)
     with pytest.raises(ServableError, match=r"tf_serving_warmup_requests: record 1 fails, .*Feature: text"):
-        warm_up(saved, "tiny", {"text": "a", "text_pair": "b"}, 16)
+        measured(saved)
 
 
 def test_the_answers_of_a_record_are_those_of_its_texts(saved):
     texts = {"text": [b"the oil price rose", b"shares fell"], "text_pair": [b"a", b"oil fell"]}
     write(saved, [request("tiny", key, texts) for key in ("serving_default", "classify")])
     runs = [record_run(read_meta_graph(saved), log) for log in read(saved)]
-    predicted, classified = [run["outputs"] for run in replay(saved, runs)["runs"]]
+    predicted, classified = [run["outputs"] for run in run_capi(saved, [], runs, timeout=120)["runs"]]
     loaded = tf.saved_model.load(str(saved)).signatures["serving_default"]
     expected = loaded(**{name: tf.constant(rows) for name, rows in texts.items()})
     np.testing.assert_allclose(to_array(predicted["probabilities"]), expected["probabilities"], atol=1e-5)
@@ -127,4 +136,4 @@ def test_the_long_request_fills_the_model_and_only_its_last_column():
 def test_a_model_that_does_not_load_cannot_be_warmed_up(saved):
     (saved / "variables" / "variables.data-00000-of-00001").unlink()
     with pytest.raises(ServableError, match="the C API cannot load it"):
-        warm_up(saved, "tiny", {"text": "a", "text_pair": "b"}, 16)
+        measured(saved)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kerasft.serving.adapter_facts import DEFAULT, INPUT, KEY, all_inputs, probes_of, samples_of
 from kerasft.serving.adapters.serving_model import ServedAdapter, Source, load_adapters
+from kerasft.serving.export_check import WarmUp, checked_and_measured
 from kerasft.serving.exporter import expected_answers, write_facts, write_labels
 from kerasft.serving.outside_ops import check_trusted
-from kerasft.serving.servable_check import check
+from kerasft.serving.servable_check import Check
 from kerasft.serving.version_folder import write_version
-from kerasft.serving.warm_up import warm_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,10 +44,10 @@ def export_adapters(sources: list[Source], name: str, directory: Path, metadata:
         _save(served, router, draft)
         probes = probes_of(adapters)
         check_trusted(draft)
-        check(draft, probes[DEFAULT], _expected(sources, router, probes), own=probes)
+        check = Check(draft, probes[DEFAULT], _expected(sources, router, probes), own=probes)
         samples = samples_of({each.name: each.task.sample() for each in served})
         longest = max(each["max_length"] for each in adapters.values())
-        measured = warm_up(draft, name, {}, longest, own=samples)
+        measured = checked_and_measured(draft, check, WarmUp(draft, name, {}, longest, own=samples))
         for each in served:
             write_labels(draft, each.task.state.get("labels"), f"labels-{each.name}")
         facts = {KEY: adapters, "max_length": longest, "numbers": {}, "measured": measured.as_dict()}
