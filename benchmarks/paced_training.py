@@ -29,13 +29,13 @@ def main() -> None:
     from kerasft.training.fit import TrainingJob, prepare
 
     trainer = prepare(TrainingJob(run, task, tables, preset, Silent())).trainer
-    trainer.go_to(0)
     spent, pace, one = trainer.progress.spent, Pace(), tf.constant(1)
-    pace.begin()
-    while True:
-        before = dict(spent)
-        trainer.train(one)
-        pace.after_step(spent["examples"] - before["examples"], spent["tokens"] - before["tokens"])
+    with trainer.data_at(0):
+        pace.begin()
+        while True:
+            before = dict(spent)
+            trainer.train(one)
+            pace.after_step(spent["examples"] - before["examples"], spent["tokens"] - before["tokens"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -113,8 +114,8 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
             self.terminal.line(f"{damaged}: going on from the checkpoint before it, at step {self.checkpoints.step}")
         if changed := self.progress.take_forms(self.forms):
             self.terminal.line(changed)
-        if self.batches.filling:
-            self.terminal.line(str(self.batches.filling))
+        if filling := self.batches.filling:
+            self.terminal.line(str(filling))
         run = Training(
             checkpoints=self.checkpoints,
             steps=self.steps,
@@ -138,8 +139,7 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
                 eval_actions=[self.running.after_evaluation],
                 summary_dir=str(self.plan.folder / "tensorboard") if self.workers.chief else None,
             )
-            self.go_to(self.checkpoints.step)
-            with contextlib.redirect_stdout(io.StringIO()):  # Orbit prints lines of its own
+            with self.data_at(self.checkpoints.step), contextlib.redirect_stdout(io.StringIO()):  # Orbit prints, too
                 try:
                     self._run(controller)
                 except StopEvaluation as ended:
@@ -154,27 +154,30 @@ class Trainer(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     def replay(self, entry: Entry, last_step: int) -> str:
         """Goes from a checkpoint to a later step, without saving or validating; SHA-256 of the state there."""
         self.checkpoints.load(entry)
-        self.go_to(entry.step)
         loop = self.config.training.steps_per_loop
-        with bfloat16_products(self.rewrites):
+        with self.data_at(entry.step), bfloat16_products(self.rewrites):
             for step in range(entry.step, last_step, loop):
                 self.run_steps(self.iterator, min(loop, last_step - step))
         return self.checkpoints.sha256()
 
-    def go_to(self, first_step: int) -> None:
-        """Sets the data to a step. The plan is read twice, by the pipeline and for the count of tokens."""
+    @contextlib.contextmanager
+    def data_at(self, first_step: int) -> Iterator[None]:
+        """Batches from a step on, until the end of the `with`: TensorFlow complains of a pipeline that outlives Python.
+
+        The plan is read twice, by the pipeline and for the count of tokens.
+        """
         training, batches = self.config.training, self.batches
         self.progress.parts = batches.going_on(self.progress.parts)
+        parts, size = training.gradient_accumulation * self.microbatches, training.batch_size if self.static else None
         dataset = distribute(
-            self.train_data,
-            lambda: batches.from_step(first_step),
-            self.strategy,
-            training.gradient_accumulation * self.microbatches,
-            training.batch_size if self.static else None,
-            first_step,
+            self.train_data, lambda: batches.from_step(first_step), self.strategy, parts, size, first_step,
             batches.packing,
-        )
+        )  # fmt: skip
         self.iterator, self.rows = iter(dataset), batches.from_step(first_step)
+        try:
+            yield
+        finally:
+            del self.iterator, self.rows
 
     def figures(self) -> dict[str, Any]:
         """What `metrics.json` says of the training: times in seconds, rates over the time spent in steps.

@@ -125,4 +125,4 @@ def test_batches_of_tokens_end_each_epoch_where_every_row_was_seen_and_go_on_fro
     assert trainer.replay(midway, ends[-1]) == trainer.sha256
     trainer.checkpoints.progress.parts = 4
     with pytest.raises(UserError, match="tokens_per_batch: the run's batches have 4 parts .* would have 2"):
-        trainer.go_to(1)
+        trainer.data_at(1).__enter__()

@@ -23,7 +23,7 @@ def distribute(
     static_size: int | None = None,
     first_step: int | None = None,
     packing: Packing | None = None,
-) -> tf.distribute.DistributedDataset | SentBatches:
+) -> tf.distribute.DistributedDataset | tf.data.Dataset | SentBatches:
     """The batches of `batches()` under a strategy: one global batch a step, without overlap or loss.
 
     Each input pipeline builds only the rows of its own replicas, so nothing is read to be thrown away
@@ -67,7 +67,18 @@ def distribute(
     if hosts := remote_hosts(strategy):
         with tf.device(HERE):
             return SentBatches(pipeline(tf.distribute.InputContext(1, 0, replicas)), hosts, strategy)
+    if _is_this_processor(strategy):
+        return pipeline(tf.distribute.InputContext())
     return strategy.distribute_datasets_from_function(pipeline)
+
+
+def _is_this_processor(strategy: tf.distribute.Strategy) -> bool:
+    """Whether all of a batch goes to the processor that makes it: an iterator to devices would only cost time.
+
+    Four functions are traced for each, and one that is thrown away waits for a thread of its own.
+    """
+    one = isinstance(strategy, tf.distribute.OneDeviceStrategy)
+    return one and "CPU" in strategy.extended.worker_devices[0].upper()
 
 
 def _without_tuning() -> tf.data.Options:
