@@ -1,6 +1,7 @@
 """Every test sees two logical CPUs, so that a mirrored strategy is the real one; they must exist before TF starts."""
 
 import gc
+import io
 import os
 from pathlib import Path
 from unittest import mock
@@ -11,9 +12,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import hypothesis
 import keras
 import keras_hub
+import matplotlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 from support.projects import project, trained, trained_project  # noqa: F401
 from support.shared import shared_folder
 from support.tiny_bert import make_tiny_preset
@@ -57,6 +60,27 @@ def _untuned(*arguments) -> tf.data.Dataset:
 
 
 multi_device_iterator_ops._create_device_dataset = _untuned
+
+
+# Charts take a tenth of a tiny run, nearly all of it to lay out and write what was drawn. What they look like is tested
+# in tests/evaluation; elsewhere the first that was written under a name stands for all.
+_written: dict[str, str] = {}
+_write = Figure.savefig
+
+
+def _write_once(figure: Figure, target: io.StringIO, **how) -> None:
+    name = matplotlib.rcParams["svg.hashsalt"]
+    if name is None or "tests/evaluation/" in os.environ.get("PYTEST_CURRENT_TEST", ""):
+        _write(figure, target, **how)
+        return
+    if name not in _written:
+        first = io.StringIO()
+        _write(figure, first, **how)
+        _written[name] = first.getvalue()
+    target.write(_written[name])
+
+
+Figure.savefig = _write_once
 
 
 # How long an example takes says how busy the machine is.

@@ -20,8 +20,8 @@ from kerasft.data.cache.cache import INDEX
 
 TESTS = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-5
-# One by every way, and packed rows by the one in which most can go wrong; `make test-all` has all.
-USUAL = {"classification": WAYS, "packed": ("workers",)}
+# One by every way; `make test-all` has all.
+USUAL = {"classification": WAYS}
 EVERY = [name for name in RECIPES if USUAL.get(name) != WAYS]
 USED = [(name, way) for name, ways in USUAL.items() for way in ways if way != "one"]
 REST = [(f"{name}, every way", way) for name in EVERY for way in ways_of(name) if way != "one"]

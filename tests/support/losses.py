@@ -1,6 +1,6 @@
 """Kills and stops workers of one training again and again, and compares what it ends with.
 
-    python tests/support/losses.py     in an empty folder
+    python tests/support/losses.py [BREAKS]     in an empty folder; how many, from the first of `BREAKS` on
 
 Prints a line of JSON: what each attempt ended with, and the digests of the whole and of the broken run.
 """
@@ -21,13 +21,14 @@ from agreement import RECIPES, _in_a_fork, _make_preset, _preload, _write_config
 # Signal, to which worker, once there is a checkpoint of this step.
 BREAKS = [(signal.SIGKILL, 1, 8), (signal.SIGKILL, 0, 16), (signal.SIGTERM, 1, 24)]
 TRAINING = {"strategy": "multi_worker", "checkpoint": {"every_steps": 4, "keep": 2}}
-TRAINING |= {"steps": 34, "evaluate_every": 10, "ema": 0.9}
+TRAINING |= {"evaluate_every": 10, "ema": 0.9}
 
 
 def main() -> int:
+    breaks = BREAKS[: int(sys.argv[1])] if sys.argv[1:] else BREAKS
     return compare(
-        TRAINING,
-        lambda: [_break("broken.yaml", *how) for how in BREAKS],
+        {**TRAINING, "steps": breaks[-1][2] + 10},
+        lambda: [_break("broken.yaml", *how) for how in breaks],
         lambda name: ended(start(f"{name}.yaml", 2, "--resume")),
     )
 
