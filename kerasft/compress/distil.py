@@ -13,8 +13,9 @@ from typing import Any
 
 from kerasft.compress.compression import KEY, add_comparison, ends_told, read_tables, smaller_config
 from kerasft.config.compress import CompressConfig, DistilConfig
+from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.load import override_config
-from kerasft.config.schema import Config
+from kerasft.config.schema import Config, TrainingConfig
 from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.errors import UserError
 from kerasft.models.presets.facts import facts_file
@@ -23,6 +24,7 @@ from kerasft.session import Existing, Outcome, train_run
 from kerasft.tasks.registry import create_task
 
 RUN = "run:"
+FEW_VALIDATED = 0.25  # of a few rows
 
 
 def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]) -> Config:
@@ -43,10 +45,24 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     values["training"]["objective"] = {
         "name": "distillation",
         "teacher": str(parent.folder),
-        **settings.model_dump(include={"alpha", "temperature", "hidden", "relations"}),
+        **settings.model_dump(include={"alpha", "temperature", "hidden", "relations", "unlabelled"}),
     }
-    values["training"]["fit_head"] = False
+    _take_steps(values)
     return override_config(values, overrides)  # which says in a line what the parent's config can't go with
+
+
+def _take_steps(values: dict[str, Any]) -> None:
+    """What a config of a fitted head has and a student has not: a student learns by steps.
+
+    A few rows of which each was answered by a head without it (`leave_one_out`) give a quarter to validation.
+    """
+    training, data = values["training"], values["data"]
+    training |= {"fit_head": False, "contrastive": None, "self_training": None}
+    values["prompting"] = None
+    if training["steps"] == 0:
+        training |= {"steps": None, "epochs": TrainingConfig.model_fields["epochs"].default}
+    if data["validation"] == LEAVE_ONE_OUT:
+        data |= {"validation": FEW_VALIDATED, "draws": 1}
 
 
 def distil_run(
@@ -93,7 +109,8 @@ def compared_run(
     metrics = run.load_json("metrics.json") if existing == "resume" else None
     if metrics is None or KEY in metrics or not (run.folder / "finished.json").is_file():
         start = _start(parent, config)
-        outcome = train_run(config, tables=tables, start=start, existing=existing, terminal=terminal)
+        own = tables if config.data == parent.config.data else None  # other rows, or others of them validate
+        outcome = train_run(config, tables=own, start=start, existing=existing, terminal=terminal)
         metrics, export = outcome.metrics, outcome.export
     else:
         quiet_tensorflow(terminal.verbose)

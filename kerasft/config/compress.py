@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Union
+from typing import Any, Literal, Optional, Union
 
 from pydantic import Field, ValidationError, model_validator
 
+from kerasft.config.data import Sources
 from kerasft.config.mistakes import COMMAND_LINE, explain
 from kerasft.config.section import Section
 from kerasft.config.yaml_text import read_yaml
@@ -97,6 +98,9 @@ class DistilConfig(CompressConfig):
     )
     relations: float = Field(
         0.0, ge=0, description="Weight of how far attention relations are from the teacher's (MiniLM); 0: not compared."
+    )
+    unlabelled: Optional[Sources] = Field(
+        None, description="Texts without labels that the teacher answers, too; columns as in data.columns."
     )
 
 

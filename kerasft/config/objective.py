@@ -1,10 +1,11 @@
 """The section `training.objective` of a config: a class for each objective; the key `name` tells them apart."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import Field
 
+from kerasft.config.data import Sources
 from kerasft.config.section import Folder, Section
 
 
@@ -123,6 +124,11 @@ class DistillationConfig(Section):
         ge=0,
         description="Weight of how far the relations between queries, keys and values of tokens are from the teacher's "
         "(arXiv:2012.15828); the teacher then runs in each step. 0: not compared.",
+    )
+    unlabelled: Optional[Sources] = Field(
+        None,
+        description="Texts without labels, for which the teacher alone answers: a source or a list of them; columns as "
+        "in data.columns.",
     )
 
 

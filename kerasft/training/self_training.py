@@ -15,12 +15,10 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.sources.reading import Reading
-from kerasft.data.sources.sources import read_records
 from kerasft.data.tables.table import Table
-from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 from kerasft.training.fitted_head import logistic_regression
+from kerasft.training.unlabelled import unlabelled_table
 
 ITERATIONS = 15  # of each round, which begins near its end
 
@@ -30,31 +28,14 @@ def unlabelled_texts(
 ) -> Prepared | None:
     """The texts of `training.self_training`, tokenized; their targets mean nothing. None: the config asks for none.
 
-    Texts that stand in a split, test among them, are left out, and copies.
-
     Raises:
-        UserError: no text is left.
+        UserError: see `unlabelled_table`.
     """
-    section, data = config.training.self_training, config.data
+    section = config.training.self_training
     if section is None:
         return None
-    known = {
-        row for table in tables.values() for row in zip(*(table.column(name) for name in task.inputs), strict=True)
-    }
-    rows: list[dict[str, Any]] = []
-    count = 0
-    for record in read_records(section.unlabelled, data.format, Reading.of(data, terminal.line)):
-        count += 1
-        texts = task.parse_inputs(record)
-        if (key := tuple(texts[name] for name in task.inputs)) not in known:
-            known.add(key)
-            rows.append({**texts, "label": task.state["labels"][0], "where": record.where})
-    if not rows:
-        raise UserError(f"training.self_training.unlabelled: {section.unlabelled} has no text beside the splits")
-    terminal.line(
-        f"self-training: {len(rows):,} of {count:,} texts; those of train, validation and test are left out, and copies"
-    )
-    return task.prepare(Table.from_rows(rows, task.schema()), preprocessor)
+    key = "training.self_training.unlabelled"
+    return task.prepare(unlabelled_table(key, section.unlabelled, config, task, tables, terminal), preprocessor)
 
 
 def self_trained(

@@ -18,6 +18,7 @@ from kerasft.models.tokenizers.traced import graph_seconds
 from kerasft.tasks.base import Task
 from kerasft.training.augmentation import augmented
 from kerasft.training.objectives.base import Objective
+from kerasft.training.unlabelled import joined, texts_of_teacher, with_unlabelled
 
 
 def tokenized(
@@ -49,5 +50,10 @@ def tokenized(
     train, figures, lines = augmented(config, task, tables["train"], prepared["train"], tokenize)
     for message in (*lines, *(cache.lines() if cache else ())):
         terminal.line(message)
-    objective.read_rows(tables["train"])
+    rows = tables["train"]
+    if (texts := texts_of_teacher(config, task, tables, terminal)) is not None:
+        rows = joined(rows, texts)
+        train = with_unlabelled(tokenize("train", rows), train)
+        figures = {**figures, "unlabelled": len(texts)}
+    objective.read_rows(rows)
     return prepared, with_beside(train, objective.beside_targets(train)), figures

@@ -187,7 +187,10 @@ def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here,
         "name=student",
         "training.steps=4",
         "training.epochs=null",
+        "unlabelled=more.txt",
     )
+    known = json.loads(Path("train.jsonl").read_text().splitlines()[0])["text"]
+    Path("more.txt").write_text(f"{known}\nteam score in the bank\na coach of the market\na coach of the market\n")
     from kerasft.compress import distil
 
     def killed(*arguments, **options):
@@ -196,8 +199,10 @@ def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here,
     with monkeypatch.context() as patch:
         patch.setattr(distil, "add_comparison", killed)
         assert compress(*words) == 130
+    assert "unlabelled: 2 of 4 texts; those of train" in capsys.readouterr().err
     assert compress(*words, "--resume") == 0
     assert compression("student")["settings"]["layers"] == 1
+    assert json.loads(Path("runs/student/metrics.json").read_text())["training"]["unlabelled"] == 2
     assert compression("student")["bytes"] < compression("student")["parent_bytes"]
     assert compress(*words, "--resume") == 2
     assert "there is nothing to resume" in capsys.readouterr().err

@@ -57,6 +57,18 @@ def test_the_loss_is_the_papers():
     assert float(found) == pytest.approx(float((WEIGHTS * (0.25 * hard + 0.75 * 4 * soft)).sum()), rel=1e-6)
 
 
+def test_a_text_without_a_label_has_the_teachers_loss_alone():
+    labelled = np.array([1.0, 0.0, 1.0], np.float32)
+    inputs, targets, weights = batch()
+    inputs[PREFIX + "labelled"] = tf.constant(labelled)
+    found = made(one_layer(), alpha=0.75, temperature=2.0).loss(inputs, targets, weights)
+    logits = VECTORS @ [[0.5, -0.5], [1.0, 0.25]] + [0.1, -0.2]
+    hard = -log_softmax(logits)[np.arange(3), TARGETS]
+    soft = 4 * -(np.exp(log_softmax(TEACHER / 2)) * log_softmax(logits / 2)).sum(-1)
+    each = np.where(labelled == 1, 0.25 * hard + 0.75 * soft, soft)
+    assert float(found) == pytest.approx(float((WEIGHTS * each).sum()), rel=1e-6)
+
+
 def test_without_a_share_of_the_teacher_it_is_the_tasks_loss_bit_for_bit():
     model = one_layer()
     objective = made(model, alpha=0.0)

@@ -107,6 +107,14 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
     def parse_inputs(self, record: Record) -> dict[str, str]:
         """One record without a target -> `inputs`; a column may also bear the name of its role."""
 
+    def unlabelled(self, record: Record) -> dict[str, Any]:
+        """One record without a target -> a row of `schema` whose target says nothing.
+
+        Raises:
+            UserError: with the record's place, where it has no text; or this task's rows are nothing without a target.
+        """
+        raise UserError(f"texts without labels: not for task {self.config.task.name}")
+
     @property
     def numbers(self) -> Mapping[str, Mapping[str, Number]]:
         """Signatures of the served model beside its usual ones, and what they take besides `inputs`."""

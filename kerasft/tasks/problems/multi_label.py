@@ -45,6 +45,7 @@ class MultiLabel:
     )
     falling = ("log_loss",)
     arrow = pa.list_(pa.string())
+    nothing: Sequence[str] = ()
     one_of_many = False
 
     def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):

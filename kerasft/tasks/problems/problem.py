@@ -56,6 +56,11 @@ class Problem(Protocol):
         """Of a parsed label."""
         ...
 
+    @property
+    def nothing(self) -> Any:
+        """A parsed label for a row without one, whose target is not learnt."""
+        ...
+
     def parse(self, value: Any, where: str) -> Any:
         """A value of the label's column -> the label. Raises BadRow."""
 

@@ -28,6 +28,7 @@ class Regression:
     rising = ("pearson", "spearman")
     falling = ("rmse", "mae")
     arrow = pa.float64()
+    nothing = 0.0
     one_of_many = False
 
     def __init__(self, config: Config, section: TextClassificationConfig, state: dict[str, Any]):

@@ -44,6 +44,10 @@ class SingleLabel:
     def __init__(self, config: Config, section: LabelSection, state: dict[str, Any]):
         self.config, self.section, self.state = config, section, state
 
+    @property
+    def nothing(self) -> str:
+        return self.state["labels"][0]
+
     def parse(self, value: Any, where: str) -> str:
         several = value
         if isinstance(value, str) and (value.lstrip().startswith("[") or looks_like_list(value)):

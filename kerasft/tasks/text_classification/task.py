@@ -75,6 +75,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         columns = rows.given_columns(record, self.config.data.columns, self.inputs)
         return rows.read_texts(record, columns, self.inputs)
 
+    def unlabelled(self, record: Record) -> dict[str, Any]:
+        return {**self.parse_inputs(record), "label": self.problem.nothing, "where": record.where}
+
     def fit(self, splits: Mapping[str, Table]) -> None:
         if "train" in splits:
             self.problem.fit(splits)

@@ -88,6 +88,12 @@ def read_text(record: Record, columns: Mapping[str, str], joiner: str) -> str:
     return text_of(record.get(column, "text"), column, record.where)
 
 
+def without_entities(text: str, where: str) -> dict[str, Any]:
+    """A row of a text whose entities are not known."""
+    none = {name: [] for name in ("starts", "ends", "word_starts", "word_ends", "label")}
+    return {"text": text, **none, "where": where}
+
+
 def write_spans(spans: Iterable[tuple[int, int, str]]) -> str:
     """Entities as JSON that `corrected_spans` reads: [[start, end, type], ...]."""
     return json.dumps([[int(start), int(end), kind] for start, end, kind in spans], ensure_ascii=False)

@@ -70,11 +70,9 @@ class TokenClassification(JoinsChains):
         rows.check_columns(self.config.data.columns)
         if self.config.training.label_smoothing and self.section.crf:
             raise UserError("training.label_smoothing: not with task.crf; set one of them")
-        if self.section.stride * 2 > self.config.model.max_length:
-            half = self.config.model.max_length // 2
-            raise UserError(
-                f"task.stride: {self.section.stride} is more than half of model.max_length; use {half} or less"
-            )
+        stride, half = self.section.stride, self.config.model.max_length // 2
+        if stride > half:
+            raise UserError(f"task.stride: {stride} is more than half of model.max_length; use {half} or less")
 
     @property
     def fixed_labels(self) -> tuple[str, ...]:
@@ -88,6 +86,9 @@ class TokenClassification(JoinsChains):
 
     def parse_inputs(self, record: Record) -> dict[str, str]:
         return {"text": rows.read_text(record, self.config.data.columns, self.section.joiner)}
+
+    def unlabelled(self, record: Record) -> dict[str, Any]:
+        return rows.without_entities(self.parse_inputs(record)["text"], record.where)
 
     def fit(self, splits: Mapping[str, Table]) -> None:
         learnt = [splits["train"], splits["validation"]]  # a share may hold the only entity of a type
@@ -238,8 +239,8 @@ class TokenClassification(JoinsChains):
         return entity_verdict(answer, row)
 
     def truth(self, target: np.ndarray) -> list[str]:
-        """Tags of one window's tokens -> their names, without those that have none."""
-        return [iob2_tags(self.state["labels"])[tag] for tag in target if tag >= 0]
+        tags = iob2_tags(self.state["labels"])  # tokens without one have -1
+        return [tags[tag] for tag in target if tag >= 0]
 
     def class_counts(self, split: PreparedWindows) -> dict[str, int]:
         labels = self.state["labels"]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasft.data.prepared.beside import PREFIX
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
@@ -18,6 +19,7 @@ from kerasft.training.objectives.relations import Relations
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
 
 TEACHER, VECTORS = "teacher", "teacher_vectors"
+LABELLED = "labelled"  # 1 for a row with a label, 0 for one that the teacher alone answers
 Teacher = Callable[[Prepared], np.ndarray]
 
 
@@ -41,6 +43,8 @@ class Distillation(Objective):
     With `hidden`, the mean squared distance of the vectors that both heads read is added (FitNets, Romero et al. 2014,
     arXiv:1412.6550, at the last layer). With `relations`, the distance of the attention relations of both models'
     highest layers is added, see `relations.py`; for that the teacher runs in each step.
+
+    A text without a label (`training.objective.unlabelled`) has the teacher's term alone, with a share of 1.
 
     The teacher's logits are made once, before the first step, and stand beside the targets; so the teacher takes no
     time of a step, and need not be in memory then. A run from Python:
@@ -116,8 +120,14 @@ class Distillation(Objective):
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         logits, *more = [self.logits(inputs)] if self._with_more is None else self.outputs(self._with_more, inputs)
-        distilled = tf.reduce_sum(self._soft(self.beside(inputs, TEACHER), logits, targets) * weights)
-        loss = (1 - self.alpha) * self.task.loss_sum(targets, logits, weights) + self.alpha * distilled
+        # (batch,) the share of the teacher: all of it where a text has no label.
+        share, truth = self.alpha, weights
+        if PREFIX + LABELLED in inputs:
+            labelled = self.beside(inputs, LABELLED)  # (batch,), or (batch, length) where tokens have targets
+            labelled = labelled if labelled.shape.rank == 1 else tf.reduce_max(labelled, 1)
+            share, truth = 1 - (1 - self.alpha) * labelled, weights * labelled
+        distilled = tf.reduce_sum(share * self._soft(self.beside(inputs, TEACHER), logits, targets) * weights)
+        loss = (1 - self.alpha) * self.task.loss_sum(targets, logits, truth) + distilled
         if self.hidden:
             apart = self._distance(self.beside(inputs, VECTORS), more[0], targets)
             loss += self.hidden * tf.reduce_sum(apart * weights)
