@@ -8,6 +8,8 @@ from pydantic import Field
 from kerasft.config.data import Sources
 from kerasft.config.section import Folder, Section
 
+EPSILON = "The largest L2 norm of the perturbation of a whole text (a token has about 1); 0: the task's loss."
+
 
 class FocalConfig(Section):
     """What the model already knows counts less (Lin et al. 2017, arXiv:1708.02002)."""
@@ -25,35 +27,29 @@ class RDropConfig(Section):
     alpha: float = Field(1.0, ge=0, description="Weight of how far the two passes differ; 0: the task's loss.")
 
 
-class _AdversarialConfig(Section):
-    """Keys of objectives that search for perturbations of the token embeddings."""
-
-    name: Any  # of each class its own Literal
-    epsilon: float = Field(
-        1.0, ge=0, description="The largest L2 norm of the perturbation of a whole text; 0: the task's loss."
-    )
-
-
-class FgmConfig(_AdversarialConfig):
+class FgmConfig(Section):
     """The loss also where the embeddings are moved along their gradient (Miyato et al. 2016, arXiv:1605.07725)."""
 
     name: Literal["fgm"] = Field(description="The objective.")
+    epsilon: float = Field(0.1, ge=0, description=EPSILON)
     alpha: float = Field(1.0, ge=0, description="Weight of the perturbed text's loss; 0: the task's loss.")
 
 
-class PgdConfig(_AdversarialConfig):
+class PgdConfig(Section):
     """As fgm, with several smaller steps to the perturbation (Madry et al. 2017, arXiv:1706.06083)."""
 
     name: Literal["pgd"] = Field(description="The objective.")
+    epsilon: float = Field(0.3, ge=0, description=EPSILON)
     alpha: float = Field(1.0, ge=0, description="Weight of the perturbed text's loss; 0: the task's loss.")
     steps: int = Field(3, ge=1, description="How many steps lead to the perturbation.")
-    step_size: float = Field(0.3, gt=0, description="L2 norm of a step.")
+    step_size: float = Field(0.1, gt=0, description="L2 norm of a step.")
 
 
-class FreeLBConfig(_AdversarialConfig):
+class FreeLBConfig(Section):
     """Weights learn at each step to the perturbation (FreeLB, Zhu et al. 2019, arXiv:1909.11764)."""
 
     name: Literal["freelb"] = Field(description="The objective.")
+    epsilon: float = Field(1.0, ge=0, description=EPSILON)
     steps: int = Field(2, ge=1, description="How many passes; the loss is their mean.")
     step_size: float = Field(0.1, gt=0, description="L2 norm of a step.")
     start: float = Field(
