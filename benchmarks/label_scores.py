@@ -7,10 +7,10 @@ transformers on the same GGUF file.
 The program runs as `kerasft train` with `configs/reuters-r8-smollm2.yaml`, and `news` (four topics, --data has
 noisy_news) and `questions` (turns of dialogues: question or not, --data has dailydialog) with their own labels and
 texts. Test are --rows rows that a fixed seed draws, each cut to its first 300 characters, so that no prompt is cut.
-transformers gets the prompts as strings, tokenizes them by itself and reads them once for each label. Both
-sides answer in float32; `calibration` of the config divides on both sides by the mean probabilities over the same
-texts that say nothing. Printed: the share of the most frequent label in these rows, accuracy of both sides, and in how
-many rows they agree. Results that are in the file are not made again.
+transformers gets the prompts as strings and tokenizes them by itself. Both sides answer in float32; `calibration` of
+the config divides on both sides by the mean probabilities over the same texts that say nothing. Printed: the share of
+the most frequent label in these rows, accuracy of both sides, and in how many rows they agree. Results that are in the
+file are not made again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log-likelihoods of label texts behind prompts, by transformers, in float32: one plain pass for each label text.
+"""Log-likelihoods of label texts behind prompts, by transformers, in float32.
 
 python hf_label_scores.py --model FILE.gguf --prompts FILE.json [--threads N]
 
@@ -39,15 +39,21 @@ def main():
 
 @torch.no_grad()
 def scored(model, prompts, labels):
-    """What all prompts begin with (examples) is read once; everything else as it stands."""
-    shared = len(os.path.commonprefix(prompts)) if len(prompts) > 1 else 0
+    """What all prompts begin with (examples) is read once, and each prompt once for all labels."""
+    shared = min(len(os.path.commonprefix(prompts)), min(map(len, prompts)) - 1) if len(prompts) > 1 else 0
     kept = model(torch.tensor([prompts[0][:shared]]), use_cache=True).past_key_values if shared else None
-    return [[score(model, prompt[shared:], label, kept) for label in labels] for prompt in prompts]
+    scores = []
+    for prompt in prompts:
+        read = model(torch.tensor([prompt[shared:]]), past_key_values=copy.deepcopy(kept), use_cache=True)
+        scores.append([score(model, read, label) for label in labels])
+    return scores
 
 
-def score(model, prompt, label, kept):
-    ids = torch.tensor([prompt + label])
-    logits = model(ids, past_key_values=copy.deepcopy(kept)).logits[0, len(prompt) - 1 : -1]
+def score(model, read, label):
+    logits = read.logits[0, -1:]
+    if len(label) > 1:
+        past = copy.deepcopy(read.past_key_values)
+        logits = torch.cat([logits, model(torch.tensor([label[:-1]]), past_key_values=past).logits[0]])
     return float(torch.log_softmax(logits, -1)[range(len(label)), label].sum())
 
 

@@ -32,7 +32,7 @@ def add_prompt(config: Config, state: dict[str, Any], backbone: keras.Model, tok
     section = config.model.peft
     if isinstance(section, RowsConfig):
         tokens = [f"[PROMPT{place}]" for place in range(section.rows)]
-        backbone, tokenizer, state[PROMPT_IDS] = add_tokens(backbone, tokenizer, tokens, config.seed)
+        backbone, tokenizer, state[PROMPT_IDS] = add_tokens(backbone, tokenizer, tokens, config.seed, in_texts=False)
     return backbone, tokenizer
 
 

@@ -11,7 +11,8 @@ from tiny_bart import make_bart
 from kerasft.config.schema import Config
 from kerasft.models.presets.presets import load_backbone, load_tokenizer
 from kerasft.serving.exporter import save
-from kerasft.serving.warm_up import request, requests, write
+from kerasft.serving.sample_requests import requests
+from kerasft.serving.warm_up import request, write
 from kerasft.tasks.registry import create_task
 
 LABELS = ["sport", "trade", "two\nlines"]

@@ -15,9 +15,13 @@ NOISE = 0.1  # of each dimension's standard deviation: enough to tell new rows a
 
 
 def add_tokens(
-    backbone: keras_hub.models.Backbone, tokenizer: keras_hub.tokenizers.Tokenizer, tokens: Sequence[str], seed: int
+    backbone: keras_hub.models.Backbone,
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    tokens: Sequence[str],
+    seed: int,
+    in_texts: bool = True,
 ) -> tuple[keras_hub.models.Backbone, keras_hub.tokenizers.Tokenizer, list[int]]:
-    """Adds special tokens that are found whole wherever a text spells them out.
+    """Adds tokens, special ones that are found whole wherever a text spells them out.
 
     They are appended, also where BERT's vocabulary has `[unused1]` and the like: other families have no such
     slots, their vectors were never trained either, and a renamed entry would make the vocabulary disagree with
@@ -29,6 +33,7 @@ def add_tokens(
         tokenizer: its tokenizer, WordPiece or byte-level BPE; it is left as it is.
         tokens: a token that the vocabulary has already keeps its row.
         seed: of the noise.
+        in_texts: False: no text can spell them; whoever added them puts their ids where they belong.
 
     Returns:
         The backbone, the tokenizer, and the id of each token.
@@ -37,7 +42,8 @@ def add_tokens(
         UserError: the tokenizer is of another kind.
     """
     before = _ids(tokenizer)
-    tokenizer = _with_tokens(tokenizer, [token for token in tokens if token not in before], tokens)
+    found = tokens if in_texts else ()
+    tokenizer = _with_tokens(tokenizer, [token for token in tokens if token not in before], found)
     after = _ids(tokenizer)
     ids = [after[token] for token in tokens]
     fresh = [after[token] for token in tokens if token not in before]

@@ -50,6 +50,16 @@ def test_new_tokens_are_found_whole_and_old_ids_and_weights_stay(family):
         np.testing.assert_array_equal(convert_to_numpy(weight)[part], convert_to_numpy(old))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tokens_that_no_text_spells_have_no_limit_and_change_no_text(family):
+    backbone, tokenizer = make(family)
+    tokens = [f"[PROMPT{place}]" for place in range(100)]
+    _, with_tokens, ids = add_tokens(backbone, tokenizer, tokens, seed=0, in_texts=False)
+    assert ids == list(range(tokenizer.vocabulary_size(), tokenizer.vocabulary_size() + 100))
+    for text in ("the [PROMPT3] fox", "[PROMPT99]"):
+        assert encode(with_tokens, text) == encode(tokenizer, text)
+
+
 def test_new_vectors_lie_near_the_mean_and_differ():
     backbone, tokenizer = make("bert")
     grown, _, ids = add_tokens(backbone, tokenizer, TOKENS, seed=0)
