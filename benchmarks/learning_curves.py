@@ -1,14 +1,18 @@
-"""Test accuracy at 0 to 64 labelled rows a label, of every way to fit a head to vectors that stay as they are.
+"""Test accuracy at 0 to 64 labelled rows a label, of every way to learn from them.
 
-    python benchmarks/learning_curves.py --data data/banking77 --shots 0,1,2,4,8,16,32,64 --draws 5 >> curves.jsonl
-    python benchmarks/learning_curves.py --plot curves.svg curves.jsonl
+    python -m benchmarks.learning_curves --data data/banking77 --shots 0,1,2,4,8,16,32,64 --draws 5 >> curves.jsonl
+    python -m benchmarks.learning_curves --data data/banking77 --ways contrastive,fine-tuning --draws 1 >> curves.jsonl
+    python -m benchmarks.learning_curves --plot curves.svg curves.jsonl
 
-The functions are those of the program, the rows those of `data.shots`, the vectors MiniLM's of unit length, computed
-once (`--vectors FILE` keeps them). Each line is JSON: the way, shots, the mean over draws, the draws. Ways:
+The rows are those of `data.shots`. Most ways fit a head to vectors that stay as they are: by functions of the program,
+to MiniLM's vectors of unit length, computed once (`--vectors FILE` keeps them). The last two are whole runs. Each line
+is JSON: the way, shots, the mean over draws, the draws. Ways:
 
 names: the label whose name is nearest (no row); head: `training.fit_head`; texts: the same held to the names of labels,
 `prompting` with `fit_head`; self: that with `training.self_training` on the rest of train; means: the nearest mean of a
-label's vectors, for comparison.
+label's vectors, for comparison; contrastive: `configs/banking77-8-shots-contrastive.yaml`, from 2 rows on;
+fine-tuning: `configs/banking77.yaml`, from 4 rows on, of which a quarter validates, as many epochs as make 160 passes
+over one row of each label, or 5.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sides import ROOT, run_kerasft
 from kerasft.config.self_training import SelfTrainingConfig
 from kerasft.console.terminal import quiet_tensorflow
 from kerasft.data.stages.shots import rows_by_label
@@ -31,6 +37,7 @@ PRESET = (
 )
 TEMPERATURE = 0.05  # of `prompting`, by default
 WAYS = ("head", "texts", "self", "means")
+RUNS = {"contrastive": ("banking77-8-shots-contrastive", 2), "fine-tuning": ("banking77", 4)}  # config, fewest rows
 WORDS = {
     "names": "no rows: names of labels",
     "head": "frozen, fitted head",
@@ -57,12 +64,17 @@ def main() -> None:
         return
     splits = {split: [json.loads(line) for line in open(args.data / f"{split}.jsonl")] for split in ("train", "test")}
     splits = {split: [row for row in rows if row["label"] != "oos"] for split, rows in splits.items()}
-    data = Curves(splits, args.vectors)
+    ways = args.ways.split(",")
+    data = None if set(ways) <= RUNS.keys() else Curves(splits, args.vectors)
     for shots in map(int, args.shots.split(",")):
-        found: dict[str, list[float]] = {way: [] for way in (args.ways.split(",") if shots else ("names",))}
+        usual = [way for way in ways if way not in RUNS or shots >= RUNS[way][1]]
+        found: dict[str, list[float]] = {way: [] for way in (usual if shots else ("names",) if data else ())}
         for draw in range(args.draws if shots else 1):
             for way, figures in found.items():
-                figures.append(data.accuracy(way, shots, draw))
+                if way in RUNS:
+                    figures.append(whole_run(way, splits, shots, draw))
+                elif data is not None:
+                    figures.append(data.accuracy(way, shots, draw))
             print(shots, draw, {way: figures[-1] for way, figures in found.items()}, file=sys.stderr, flush=True)
         for way, figures in found.items():
             mean, spread = statistics.fmean(figures), statistics.pstdev(figures)
@@ -129,6 +141,19 @@ class Curves:
         labels, texts = ([row[name] for row in self.rows] for name in ("label", "text"))
         by_label = rows_by_label(labels, zip(texts), 0, draw)
         return np.sort([row for every in by_label.values() for row in every[:shots]])
+
+
+def whole_run(way: str, splits: dict[str, list[dict[str, str]]], shots: int, draw: int) -> float:
+    """Accuracy of a run of the program from the rows of a draw."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = [f"data.shots={shots}", "data.draws=1", f"data.draw={draw}"]
+        for split, rows in splits.items():
+            file = Path(folder) / f"{split}.jsonl"
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            keys.append(f"data.{split}={file}")
+        if way == "fine-tuning":
+            keys += ["data.validation=0.25", f"training.epochs={max(5, 160 // shots)}"]
+        return round(run_kerasft(ROOT / "configs" / f"{RUNS[way][0]}.yaml", 0, keys)["accuracy"], 4)
 
 
 def embedded(texts: dict[str, list[str]]) -> dict[str, np.ndarray]:
