@@ -80,8 +80,9 @@ def asked_server(parser: Parser, args: argparse.Namespace) -> Callable[[], int]:
         parser.error("--adapter: of an export with several, and --labels are for one with export.labels")
 
     def connect() -> Remote:
-        token, labels = args.token_file and read_token(args.token_file), args.labels and label_list(args.labels)
-        return Remote(args.model, token, args.ca, args.adapter, labels or ())
+        token = None if args.token_file is None else read_token(args.token_file)
+        labels = () if args.labels is None else label_list(args.labels)
+        return Remote(args.model, token, args.ca, args.adapter, labels)
 
     return lambda: predict_remote(connect, args.input, args.format, args.batch_size, args.verbose)
 

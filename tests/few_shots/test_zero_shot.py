@@ -155,6 +155,14 @@ def test_labels_that_only_training_would_tell_are_asked_for(project, capsys):
     assert "text_classification has to be trained first" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("labels", ["", "one", "a,a"])
+def test_labels_for_a_server_are_two_or_more(tmp_path, capsys, labels):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("goal match\n")
+    assert predict.main(["http://localhost:1/v1/models/tiny", "--labels", labels, "--input", str(texts)]) == 2
+    assert "are not two different labels or more" in capsys.readouterr().err
+
+
 def test_labels_are_for_a_preset_not_for_a_server_or_an_index(capsys):
     for model, option in (
         ("http://localhost:8501/v1/models/tiny", ["--adapter", "one"]),
