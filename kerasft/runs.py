@@ -25,6 +25,7 @@ from kerasft.config.folders import check_folders
 from kerasft.config.load import dump_config, load_config
 from kerasft.config.schema import Config
 from kerasft.console.signals import ENDS, terminable
+from kerasft.data.tables.digests import changed_data, fingerprints
 from kerasft.errors import StorageError, UserError
 from kerasft.invocation import command, training_command
 from kerasft.models.presets.facts import facts_file
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from kerasft.assembly import Assembled
     from kerasft.data.tables.table import Table
-
 
 IDENTITY = "run.json"
 LINEAGE = "lineage.json"  # of a stage of continual learning: what it comes from
@@ -127,8 +127,7 @@ class Run:
     def check_data(self, tables: Mapping[str, Table]) -> None:
         """Raises UserError where the data is not what the run began with."""
         before, now = json.loads((self.folder / "data.json").read_text(encoding="utf-8")), fingerprints(tables)
-        changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
-        if changed:
+        if changed := changed_data(before, now):
             raise UserError(f"data.{changed[0]}: the data is not what {self.folder} began with; start again")
 
     def own_data(self) -> dict[str, str]:
@@ -242,8 +241,3 @@ class Trained:
             return self.task.answer(self.model, self.preprocessor(texts))
 
         return answer
-
-
-def fingerprints(tables: Mapping[str, Table]) -> dict[str, str]:
-    """Split -> digest of its rows."""
-    return {split: table.fingerprint() for split, table in tables.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.splits import load_splits
+from kerasft.data.tables.digests import UNLABELLED
 from kerasft.errors import Stop, UserError
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.paths import check_no_pattern
@@ -38,7 +39,10 @@ def verify(folder: Path, verbose: bool) -> int:
     quiet_tensorflow(verbose)
     from kerasft.training.fit import TrainingJob, prepare
 
-    trainer = prepare(TrainingJob(run, task, tables, preset, terminal)).trainer
+    ready = prepare(TrainingJob(run, task, tables, preset, terminal))
+    if ready.unlabelled is not None:
+        run.check_data({**tables, UNLABELLED: ready.unlabelled})
+    trainer = ready.trainer
     good, damaged = trainer.checkpoints.states.entries()
     for wrong in damaged:
         terminal.line(wrong)

@@ -11,10 +11,11 @@ from kerasft.config.schema import Config
 from kerasft.console.signals import ENDS, terminable
 from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.data.splits import stage_splits
+from kerasft.data.tables.digests import changed_data, fingerprints
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.run_folder import release
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, export_run
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
@@ -102,12 +103,20 @@ def read_tables(parent: Run, terminal: Terminal) -> Mapping[str, Table]:
     """
     tables = stage_splits(parent.config, create_task(parent.config), terminal.line).tables
     before, now = parent.load_json("data.json") or {}, fingerprints(tables)
-    changed = sorted(split for split in before.keys() | now if before.get(split) != now.get(split))
-    if changed:
+    if changed := changed_data(before, now):
         raise UserError(
             f"data.{changed[0]}: not the rows that {parent.folder} was trained on; bring them back as they were"
         )
     return tables
+
+
+def same_rows(one: Mapping[str, Table], other: Mapping[str, Table]) -> dict[str, Table]:
+    """The splits of one run that another one has row for row, and train, whose texts say how fast both are."""
+    return {
+        name: table
+        for name, table in one.items()
+        if name == "train" or (name in other and other[name].fingerprint() == table.fingerprint())
+    }
 
 
 def _made(
@@ -160,7 +169,7 @@ def add_comparison(
         parent: that the run was made from.
         run: saved and measured.
         task: of both.
-        tables: the splits of both.
+        tables: the splits of both; without test and validation, size and time alone are compared.
         metrics: of the run.
         facts: what the method says of itself.
         terminal: gets the table.
@@ -171,7 +180,9 @@ def add_comparison(
     from kerasft.compress.measures import BATCH, SINGLE, agreement, bytes_of, measure_latency
     from kerasft.compress.side_by_side import comparison_table
 
-    split = "test" if "test" in tables else "validation"
+    split = next(name for name in ("test", "validation", "train") if name in tables)
+    if split == "train":
+        terminal.line(f"{run.folder} is measured on other rows than {parent.folder}: size and time alone are compared")
     latency = measure_latency(parent, run, tables[split])
     compression = {
         "parent": str(parent.folder),
@@ -180,7 +191,7 @@ def add_comparison(
         "parent_bytes": bytes_of(parent.folder / "model"),
         "speedup_batch_1": latency.speedup(SINGLE),
         "speedup_batch_32": latency.speedup(BATCH),
-        "agreement": agreement(parent, run, task, split),
+        "agreement": None if split == "train" else agreement(parent, run, task, split),
         "seconds": {str(size): latency.own[size] for size in latency.own},
         "parent_seconds": {str(size): latency.parent[size] for size in latency.parent},
         "parent_score": _score(parent.load_json("metrics.json"), split, task.headline),
@@ -196,7 +207,8 @@ def _score(metrics: Mapping[str, Any] | None, split: str, headline: str) -> dict
     """The headline's figure with its interval."""
     figures = (metrics or {}).get(split, {})
     interval = figures.get("interval") or {}
-    return {"value": figures.get(headline), "low": interval.get("low"), "high": interval.get("high")}
+    value = figures.get(f"{headline}_by_draw", [figures.get(headline)])[0]  # of several draws the first is the model
+    return {"value": value, "low": interval.get("low"), "high": interval.get("high")}
 
 
 @contextlib.contextmanager

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasft.compress.compression import KEY, add_comparison, ends_told, read_tables, smaller_config
+from kerasft.compress.compression import KEY, add_comparison, ends_told, read_tables, same_rows, smaller_config
 from kerasft.config.compress import CompressConfig, DistilConfig
 from kerasft.config.data import LEAVE_ONE_OUT
 from kerasft.config.load import override_config
 from kerasft.config.schema import Config, TrainingConfig
 from kerasft.console.terminal import Terminal, quiet_tensorflow
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets.facts import facts_file
 from kerasft.runs import Run
@@ -47,21 +48,36 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
         "teacher": str(parent.folder),
         **settings.model_dump(include={"alpha", "temperature", "hidden", "relations", "unlabelled"}),
     }
-    _take_steps(values)
+    if parent.config.training.fit_head:
+        _take_steps(values, named=any(word.startswith("data.validation=") for word in overrides))
     return override_config(values, overrides)  # which says in a line what the parent's config can't go with
 
 
-def _take_steps(values: dict[str, Any]) -> None:
+def _take_steps(values: dict[str, Any], named: bool) -> None:
     """What a config of a fitted head has and a student has not: a student learns by steps.
 
     A few rows of which each was answered by a head without it (`leave_one_out`) give a quarter to validation.
+
+    Args:
+        values: of the student's config.
+        named: the command line says what validates.
+
+    Raises:
+        UserError: a quarter is none.
     """
     training, data = values["training"], values["data"]
     training |= {"fit_head": False, "contrastive": None, "self_training": None}
-    values["prompting"] = None
     if training["steps"] == 0:
         training |= {"steps": None, "epochs": TrainingConfig.model_fields["epochs"].default}
-    if data["validation"] == LEAVE_ONE_OUT:
+    if values["prompting"] is not None:  # by embeddings, whose vectors have length 1
+        values["prompting"] = None
+        values["task"]["pooling"] = "unit"
+    if data["validation"] == LEAVE_ONE_OUT and not named:
+        if data["shots"] * FEW_VALIDATED < 1:
+            raise UserError(
+                f"data.validation: {data['shots']} rows of a label leave none to validate a student on; name a file: "
+                "data.validation=FILE"
+            )
         data |= {"validation": FEW_VALIDATED, "draws": 1}
 
 
@@ -105,11 +121,12 @@ def compared_run(
         UserError: see `train_run`.
     """
     tables = read_tables(parent, terminal)
+    others = config.data != parent.config.data  # other rows, or others of them validate
     run = Run(Path(config.output.dir) / config.name, config)
     metrics = run.load_json("metrics.json") if existing == "resume" else None
     if metrics is None or KEY in metrics or not (run.folder / "finished.json").is_file():
         start = _start(parent, config)
-        own = tables if config.data == parent.config.data else None  # other rows, or others of them validate
+        own = None if others else tables
         outcome = train_run(config, tables=own, start=start, existing=existing, terminal=terminal)
         metrics, export = outcome.metrics, outcome.export
     else:
@@ -119,6 +136,8 @@ def compared_run(
     with ends_told(run):
         finish(run.folder / "model")
         task = create_task(config, run.load_state())
+        if others:
+            tables = same_rows(tables, load_splits(config, create_task(config), terminal.line))
         metrics = add_comparison(parent, run, task, tables, metrics, facts, terminal)
     return Outcome(run, metrics, run.folder / "model", export)
 

@@ -1,12 +1,15 @@
 """The section `training.objective` of a config: a class for each objective; the key `name` tells them apart."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 from pydantic import Field
 
 from kerasft.config.data import Sources
 from kerasft.config.section import Folder, Section
+
+if TYPE_CHECKING:
+    from kerasft.config.schema import Config
 
 EPSILON = "The largest L2 norm of the perturbation of a whole text (a token has about 1); 0: the task's loss."
 
@@ -178,6 +181,8 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
 COMPARE_ROWS = ("supervised_contrastive",)
 _PARTS = "it compares all rows of a batch, which parts of it would not see; set it to 1"
 
+UNLABELLED = ("text_classification", "token_classification")  # tasks whose texts a teacher can answer without labels
+
 # Objective -> keys of a config that it can't go with: whether a value is refused, and why with the fix.
 REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "focal": {
@@ -213,3 +218,18 @@ REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
         "training.parallel_microbatches": (lambda parts: (parts or 1) > 1, _PARTS),
     },
 }
+
+
+def unlabelled_problem(config: "Config") -> Optional[str]:
+    """What keeps a run from texts without labels (`training.objective.unlabelled`), and the fix; None: nothing."""
+    objective, training = config.training.objective, config.training
+    if not isinstance(objective, DistillationConfig) or objective.unlabelled is None:
+        return None
+    key = "training.objective.unlabelled"
+    if config.task.name not in UNLABELLED:
+        return f"{key}: is for {' and '.join(UNLABELLED)}, not for {config.task.name}; leave it null"
+    if config.augment is not None and config.augment.methods():
+        return f"{key}: augment makes texts of labelled rows alone; set one of the two to null"
+    if training.fit_head:
+        return f"{key}: a fitted head learns from labels; set training.fit_head to false"
+    return None

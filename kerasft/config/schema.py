@@ -11,7 +11,7 @@ from kerasft.config.data import DataConfig
 from kerasft.config.evaluation import EvaluationConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
-from kerasft.config.objective import REFUSED, TAKEN
+from kerasft.config.objective import REFUSED, TAKEN, unlabelled_problem
 from kerasft.config.output import NAME, ExportConfig, OutputConfig
 from kerasft.config.prompting import PromptingConfig, prompting_problem, shots_problem
 from kerasft.config.search import SearchConfig
@@ -135,11 +135,15 @@ class Config(Section):
         objective = self.training.objective
         if objective is None:
             return self
+        if self.training.steps == 0:
+            raise ValueError("training.objective: is for steps, and training.steps is 0; set one of them to null")
         known = TAKEN[self.task.name](self.task) if self.task.name in TAKEN else ()
         if objective.name not in known:
             fix = f"choose one of {', '.join(known)}, or set it to null" if known else "leave it null"
             what = f"{self.task.name} as it is set here" if known else self.task.name
             raise ValueError(f"training.objective.name: {objective.name} is not for {what}; {fix}")
+        if problem := unlabelled_problem(self):
+            raise ValueError(problem)
         for path, (refused, reason) in REFUSED.get(objective.name, {}).items():
             section, key = path.split(".")
             value = getattr(getattr(self, section), key)

@@ -21,9 +21,10 @@ from kerasft.continual.new_tasks import METHOD, is_of_adapters, task_job
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import plan_stages
 from kerasft.data.splits import read_split, stage_splits
+from kerasft.data.tables.digests import fingerprints
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 from kerasft.session import Existing, Outcome
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task

@@ -10,9 +10,10 @@ import numpy as np
 from kerasft.config.schema import Config
 from kerasft.continual.lineage import lineage_of
 from kerasft.continual.stage_run import StageJob
+from kerasft.data.tables.digests import fingerprints
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
 
 METHOD = "adapters"

@@ -14,7 +14,8 @@ from kerasft.continual.figures import best_before, figures, losers
 from kerasft.continual.lineage import parent_entry
 from kerasft.continual.methods.base import MEMORY, ROWS, Method
 from kerasft.continual.stage_run import StageJob
-from kerasft.runs import LINEAGE, fingerprints
+from kerasft.data.tables.digests import fingerprints
+from kerasft.runs import LINEAGE
 from kerasft.training.actions import Action, Measured
 
 

@@ -15,8 +15,9 @@ from kerasft.console.terminal import Terminal
 from kerasft.continual.methods.registry import check_method
 from kerasft.continual.stage_run import StageJob, changed, run_stage
 from kerasft.continual.stages import StagePlan, plan_stages
+from kerasft.data.tables.digests import fingerprints
 from kerasft.errors import UserError
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 from kerasft.session import Existing, Outcome
 from kerasft.tasks.registry import create_task
 

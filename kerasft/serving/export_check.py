@@ -115,7 +115,7 @@ def checked_and_measured(saved_model: Path, check: Check, warm_up: WarmUp) -> Me
     Raises:
         ServableError: it can't be served, or a record of the warm-up file fails.
     """
-    reply = run_capi(saved_model, check.ops, [*warm_up.runs, *check.runs], TIMEOUT_SECONDS)
+    reply = run_capi(saved_model, check.ops, [*warm_up.runs, *check.runs], 2 * TIMEOUT_SECONDS)
     first, rest = (reply["runs"][part] for part in (slice(len(warm_up.runs)), slice(len(warm_up.runs), None)))
     check.report({**reply, "runs": rest})
     return warm_up.measured({**reply, "runs": first})

@@ -16,6 +16,7 @@ from kerasft.console.terminal import Terminal
 from kerasft.data.batching.dataset import wants_one_shape
 from kerasft.data.cache.cache import FeatureCache
 from kerasft.data.prepared.prepared import Prepared
+from kerasft.data.tables.digests import UNLABELLED
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import Cluster
 from kerasft.distribution.strategy import create_strategy
@@ -40,10 +41,10 @@ from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.registry import make_objective
 from kerasft.training.plan import TrainingPlan
-from kerasft.training.self_training import unlabelled_texts
 from kerasft.training.soup import check_runs, make_soup
 from kerasft.training.tokenized import tokenized
 from kerasft.training.trainer import Trainer
+from kerasft.training.unlabelled import unlabelled_texts
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class PreparedRun:
         assembled: the model and what it is made of.
         cache: that the splits came from or went to; None: there is none.
         figures: of `metrics.json`, section `training`, about what was made before the first step.
+        unlabelled: texts without labels that it learns from; None: it has none.
     """
 
     trainer: Trainer
@@ -88,6 +90,7 @@ class PreparedRun:
     assembled: Assembled
     cache: FeatureCache | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    unlabelled: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,11 @@ def prepare(job: TrainingJob) -> PreparedRun:
     if config.data.batching == "pack":
         workers.run_on_all(lambda: PackedLayers(assembled.model))  # said before every text is tokenized
     cache = FeatureCache(config.data.cache) if config.data.cache else None
+    texts = workers.run_on_all(lambda: unlabelled_texts(config, task, job.tables, job.terminal))
+    taught = None if config.training.self_training else texts  # by a teacher
+    tables = job.tables if taught is None else {**job.tables, UNLABELLED: taught}
     prepared, train, figures = workers.run_on_all(
-        lambda: tokenized(config, task, job.tables, assembled, cache, objective, job.terminal)
-    )
-    unlabelled = workers.run_on_all(
-        lambda: unlabelled_texts(config, task, job.tables, assembled.preprocessor, job.terminal)
+        lambda: tokenized(config, task, tables, assembled, cache, objective, job.terminal)
     )
     missed = {name: task.unreachable(split) for name, split in prepared.items()}
     for warning in unreachable_warnings(missed, job.tables):
@@ -168,10 +171,10 @@ def prepare(job: TrainingJob) -> PreparedRun:
         objective=objective,
         actions=(*trackers(config), *job.actions),
         method=assembled.method,
-        unlabelled=unlabelled,
+        unlabelled=None if texts is taught else task.prepare(texts, assembled.preprocessor),
         soup=check_runs(config, job.tables),
     )
-    return PreparedRun(Trainer(plan), prepared, assembled, cache, figures)
+    return PreparedRun(Trainer(plan), prepared, assembled, cache, figures, texts)
 
 
 def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Assembled, Objective]:
@@ -215,8 +218,9 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
     def begin() -> None:
         if (resume or overwrite) and run.folder.exists():
             hold(run.folder)  # before another's checkpoints elsewhere could be taken
-        CheckpointDir(run, job.tables).begin(resume, overwrite)
-        run.begin(job.tables, resume, overwrite, **({"cleaning": job.cleaning} if job.cleaning else {}))
+        tables = dict(job.tables) if ready.unlabelled is None else {**job.tables, UNLABELLED: ready.unlabelled}
+        CheckpointDir(run, tables).begin(resume, overwrite)
+        run.begin(tables, resume, overwrite, **({"cleaning": job.cleaning} if job.cleaning else {}))
 
     workers.run_on_chief(begin)
     workers.check_sees(run.folder)

@@ -7,35 +7,11 @@ Vectors stay as they are, so a round is one more logistic regression.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from kerasft.config.schema import Config
-from kerasft.console.terminal import Terminal
-from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.table import Table
-from kerasft.tasks.base import Task
 from kerasft.training.fitted_head import logistic_regression
-from kerasft.training.unlabelled import unlabelled_table
 
 ITERATIONS = 15  # of each round, which begins near its end
-
-
-def unlabelled_texts(
-    config: Config, task: Task, tables: Mapping[str, Table], preprocessor: Any, terminal: Terminal
-) -> Prepared | None:
-    """The texts of `training.self_training`, tokenized; their targets mean nothing. None: the config asks for none.
-
-    Raises:
-        UserError: see `unlabelled_table`.
-    """
-    section = config.training.self_training
-    if section is None:
-        return None
-    key = "training.self_training.unlabelled"
-    return task.prepare(unlabelled_table(key, section.unlabelled, config, task, tables, terminal), preprocessor)
 
 
 def self_trained(

@@ -17,10 +17,11 @@ import numpy as np
 from kerasft.assembly import load_model
 from kerasft.config.averaging import SoupConfig
 from kerasft.config.schema import Config
+from kerasft.data.tables.digests import fingerprints
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 from kerasft.training.checkpoints.best import BestRule

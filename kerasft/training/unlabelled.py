@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.beside import with_beside
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.sources.reading import Reading
 from kerasft.data.sources.sources import read_records
+from kerasft.data.stages.registry import STAGES
+from kerasft.data.stages.rewriting import Rewriting
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
@@ -24,26 +25,14 @@ from kerasft.training.objectives.distillation import LABELLED
 CHUNK = 1024  # rows of a table that are copied at a time
 
 
-def texts_of_teacher(config: Config, task: Task, tables: Mapping[str, Table], terminal: Terminal) -> Table | None:
-    """The texts of `training.objective.unlabelled`; None: the config names none."""
-    section = config.training.objective
-    if not isinstance(section, DistillationConfig) or section.unlabelled is None:
-        return None
-    key = "training.objective.unlabelled"
-    if config.augment is not None and config.augment.methods():
-        raise UserError(f"{key}: texts of augment are made of labelled rows; set it or augment to null")
-    return unlabelled_table(key, section.unlabelled, config, task, tables, terminal)
+def unlabelled_texts(config: Config, task: Task, tables: Mapping[str, Table], terminal: Terminal) -> Table | None:
+    """The texts of `training.self_training` or of `training.objective`; None: the config names none.
 
-
-def unlabelled_table(
-    key: str, sources: str | list[str], config: Config, task: Task, tables: Mapping[str, Table], terminal: Terminal
-) -> Table:
-    """Rows of texts without labels; those that stand in a split, test among them, are left out, and copies.
+    Those that stand in a split, test among them, are left out, and copies. What `data.clean` writes in another form is
+    written so here, too.
 
     Args:
-        key: of the config that names the sources, for messages.
-        sources: with the columns of `data.columns`.
-        config: says how files are read.
+        config: names the sources, with the columns of `data.columns`.
         task: has learnt its labels; a row's target is `Task.unlabelled`'s.
         tables: the splits.
         terminal: is told how many there are.
@@ -51,23 +40,37 @@ def unlabelled_table(
     Raises:
         UserError: a row has no text, or no text is left.
     """
-    known = {
-        row for table in tables.values() for row in zip(*(table.column(name) for name in task.inputs), strict=True)
-    }
-    rows: list[dict[str, Any]] = []
-    count = 0
-    for record in read_records(sources, config.data.format, Reading.of(config.data, terminal.line)):
-        count += 1
-        row = task.unlabelled(record)
-        if (texts := tuple(row[name] for name in task.inputs)) not in known:
+    training = config.training
+    for key, section in (("self_training", training.self_training), ("objective", training.objective)):
+        if section is not None and (sources := getattr(section, "unlabelled", None)) is not None:
+            return _read(f"training.{key}.unlabelled", sources, config, task, tables, terminal)
+    return None
+
+
+def _read(
+    key: str, sources: str | list[str], config: Config, task: Task, tables: Mapping[str, Table], terminal: Terminal
+) -> Table:
+    records = read_records(sources, config.data.format, Reading.of(config.data, terminal.line))
+    table = Table.from_rows(map(task.unlabelled, records), task.schema())
+    for stage in STAGES:
+        if isinstance(stage, Rewriting) and stage.asked(config):
+            table = stage.apply({"train": table}, config, task).tables["train"]
+    known = {texts for split in tables.values() for texts in _texts(split, task)}
+    kept = []
+    for number, texts in enumerate(_texts(table, task)):
+        if texts not in known:
             known.add(texts)
-            rows.append(row)
-    if not rows:
-        raise UserError(f"{key}: {sources} has no text beside the splits")
+            kept.append(number)
+    if not kept:
+        raise UserError(f"{key}: {sources} has no text beside the splits; name a file with others")
     terminal.line(
-        f"{key}: {len(rows):,} of {count:,} texts; those of train, validation and test are left out, and copies"
+        f"{key}: {len(kept):,} of {len(table):,} texts; those of train, validation and test are left out, and copies"
     )
-    return Table.from_rows(rows, task.schema())
+    return table.select(kept)
+
+
+def _texts(table: Table, task: Task) -> Iterator[tuple[str, ...]]:
+    return zip(*(table.column(name) for name in task.inputs), strict=True)
 
 
 def joined(one: Table, other: Table) -> Table:
@@ -86,11 +89,13 @@ def with_unlabelled(both: Prepared, train: Prepared) -> Prepared:
 
     Args:
         both: of the table of both.
-        train: of the labelled rows alone; their weights stay, the others weigh 1.
+        train: of the labelled rows alone; their weights stay. A text weighs 1, and a window of one as many as it has
+            tokens, as ever.
     """
     more = len(both) - len(train)
-    weights = np.concatenate([train.weights, np.ones(more, np.float32)])
     labelled = np.repeat([1.0, 0.0], [len(train), more]).astype(np.float32)
+    rest = np.ones(more, np.float32)
     if both.token_targets:
-        labelled = np.repeat(labelled, both.lengths)
+        labelled, rest = np.repeat(labelled, both.lengths), both.weights[len(train) :]
+    weights = np.concatenate([train.weights, rest])
     return with_beside(replace(both, weights=weights), {LABELLED: labelled})

@@ -33,7 +33,8 @@ def test_the_tables_have_names_that_exist():
 
 
 def test_a_section_has_its_own_keys():
-    assert config({"name": "fgm"}).training.objective.epsilon == 1.0
+    assert config({"name": "fgm"}).training.objective.epsilon == 0.1
+    assert config({"name": "pgd"}).training.objective.step_size == 0.1
     with pytest.raises(ValidationError, match="gamma"):
         config({"name": "fgm", "gamma": 2.0})
 

@@ -111,9 +111,9 @@ class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
         """One record without a target -> a row of `schema` whose target says nothing.
 
         Raises:
-            UserError: with the record's place, where it has no text; or this task's rows are nothing without a target.
+            UserError: with the record's place, where it has no text.
         """
-        raise UserError(f"texts without labels: not for task {self.config.task.name}")
+        raise NotImplementedError(f"{type(self).__name__} has no rows without a target")
 
     @property
     def numbers(self) -> Mapping[str, Mapping[str, Number]]:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 import tensorflow as tf
 
 from kerasft.config.differences import check_same_config
+from kerasft.data.tables.digests import fingerprints
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.runs import Run, fingerprints
+from kerasft.runs import Run
 
 MARK = "begun.json"
 
