@@ -62,8 +62,9 @@ def main() -> None:
     args.results.parent.mkdir(parents=True, exist_ok=True)
     for name in args.sets:
         for examples in args.examples:
-            key = {"set": name, "examples": examples, "rows": args.rows, "keys": args.keys}
-            found = next((row for row in done if all(row[word] == value for word, value in key.items())), None)
+            key = {"set": name, "examples": examples, "rows": args.rows, "split": args.split, "keys": args.keys}
+            same = (row for row in done if all(row.get(word) == value for word, value in key.items()))
+            found = next((row for row in same if args.peer_python == "none" or "transformers" in row), None)
             if found is None:
                 found = key | compare(name, examples, args)
                 with args.results.open("a", encoding="utf-8") as file:

@@ -190,7 +190,7 @@ def plot(rows: list[dict], target: Path) -> None:
         axes.set(title=name, xlabel="labelled rows of each label", ylabel="test accuracy, %")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(facecolor="white", edgecolor="none", framealpha=0.9, fontsize=8, loc="lower right")
     figure.tight_layout()
     figure.savefig(target, metadata={"Date": None})
 
