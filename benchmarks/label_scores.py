@@ -2,7 +2,7 @@
 transformers on the same GGUF file.
 
     python -m benchmarks.label_scores [--sets r8 news questions] [--examples 0 8] [--rows 500] [--data FOLDER]
-        [--peer-python PATH] [--threads 1] [--results label_scores.jsonl] [KEY=VALUE ...]
+        [--peer-python PATH] [--threads 1] [--results label_scores.jsonl] [-- KEY=VALUE ...]
 
 The program runs as `kerasft train` with `configs/reuters-r8-smollm2.yaml`, and `news` (four topics, --data has
 noisy_news) and `questions` (turns of dialogues: question or not, --data has dailydialog) with their own labels and
