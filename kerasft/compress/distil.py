@@ -71,7 +71,7 @@ def _take_steps(values: dict[str, Any], named: bool) -> None:
         training |= {"steps": None, "epochs": TrainingConfig.model_fields["epochs"].default}
     if values["prompting"] is not None:  # by embeddings, whose vectors have length 1
         values["prompting"] = None
-        values["task"]["pooling"] = "unit"
+        values["task"] |= {"pooling": "unit", "label_texts": None}
     if data["validation"] == LEAVE_ONE_OUT and not named:
         if data["shots"] * FEW_VALIDATED < 1:
             raise UserError(

@@ -11,7 +11,7 @@ from kerasft.config.section import Folder, Section
 if TYPE_CHECKING:
     from kerasft.config.schema import Config
 
-EPSILON = "The largest L2 norm of the perturbation of a whole text (a token has about 1); 0: the task's loss."
+EPSILON = "The largest L2 norm of the perturbation of a whole text (a token of MiniLM has about 1); 0: the task's loss."
 
 
 class FocalConfig(Section):
@@ -181,7 +181,8 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
 COMPARE_ROWS = ("supervised_contrastive",)
 _PARTS = "it compares all rows of a batch, which parts of it would not see; set it to 1"
 
-UNLABELLED = ("text_classification", "token_classification")  # tasks whose texts a teacher can answer without labels
+# Tasks whose texts a teacher can answer without labels: those with a `Task.unlabelled`.
+TEACHABLE = ("text_classification", "token_classification")
 
 # Objective -> keys of a config that it can't go with: whether a value is refused, and why with the fix.
 REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -226,8 +227,8 @@ def unlabelled_problem(config: "Config") -> Optional[str]:
     if not isinstance(objective, DistillationConfig) or objective.unlabelled is None:
         return None
     key = "training.objective.unlabelled"
-    if config.task.name not in UNLABELLED:
-        return f"{key}: is for {' and '.join(UNLABELLED)}, not for {config.task.name}; leave it null"
+    if config.task.name not in TEACHABLE:
+        return f"{key}: is for {' and '.join(TEACHABLE)}, not for {config.task.name}; leave it null"
     if config.augment is not None and config.augment.methods():
         return f"{key}: augment makes texts of labelled rows alone; set one of the two to null"
     if training.fit_head:

@@ -58,9 +58,10 @@ def check(
     confined: bool = False,
     own: Mapping[str, Inputs] | None = None,
 ) -> ServableReport:
-    """Refuses a SavedModel that cannot be served, see `Check`.
+    """Refuses a SavedModel that cannot be served: makes a `Check`, runs it in a process of its own, and judges.
 
     Args:
+        saved_model, inputs, expected, numbers, own: of `Check`.
         timeout: seconds that the process may take.
         confined: run it without rights, see `run_capi`.
 

@@ -43,10 +43,10 @@ def test_a_student_of_a_fitted_head_takes_steps_and_a_quarter_validates_it(teach
 
 
 def test_it_reads_the_vectors_that_its_teacher_reads(teacher):
-    labels = {"labels": ["sport", "money"]}
+    labels = {"labels": ["sport", "money"], "label_texts": {"sport": "goal match"}}
     parent = teacher(8, prompting={"method": "embedding"}, task=labels)
     config = student_config(parent, settings(), [])
-    assert config.prompting is None and config.task.pooling == "unit"
+    assert config.prompting is None and config.task.pooling == "unit" and config.task.label_texts is None
 
 
 def test_too_few_rows_to_validate_on_ask_for_a_file(teacher):

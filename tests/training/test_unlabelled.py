@@ -9,6 +9,7 @@ from support.task_rows import TASKS
 
 from kerasft.assembly import assemble
 from kerasft.config.clean import CleanConfig
+from kerasft.config.objective import TEACHABLE as TAUGHT
 from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
@@ -16,6 +17,8 @@ from kerasft.data.prepared.beside import beside_batch
 from kerasft.data.splits import load_splits
 from kerasft.data.tables.digests import UNLABELLED, changed_data
 from kerasft.errors import UserError
+from kerasft.tasks.base.data import TaskData
+from kerasft.tasks.registry import TASKS as CLASSES
 from kerasft.tasks.registry import create_task
 from kerasft.training.objectives.distillation import LABELLED
 from kerasft.training.unlabelled import joined, unlabelled_texts, with_unlabelled
@@ -107,6 +110,11 @@ def test_what_they_do_not_go_with_is_said_with_the_key(settings, task, more, mes
     values["training"] |= {"objective": objective, **more}
     with pytest.raises(ValueError, match=f"{KEY}: {message}"):
         Config.model_validate(values)
+
+
+def test_the_config_knows_which_tasks_have_rows_without_a_target():
+    own = {name for name, task in CLASSES.items() if task.unlabelled is not TaskData.unlabelled}
+    assert own == set(TAUGHT)
 
 
 def test_another_file_is_noticed_and_a_run_of_before_has_none():
