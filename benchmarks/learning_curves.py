@@ -4,9 +4,9 @@
     python -m benchmarks.learning_curves --data data/banking77 --ways contrastive,fine-tuning --draws 1 >> curves.jsonl
     python -m benchmarks.learning_curves --plot curves.svg curves.jsonl
 
-The rows are those of `data.shots`. Most ways fit a head to vectors that stay as they are: by functions of the program,
-to MiniLM's vectors of unit length, computed once (`--vectors FILE` keeps them). The last two are whole runs. Each line
-is JSON: the way, shots, the mean over draws, the draws. Ways:
+The rows are those of `data.shots`; a label that has fewer gives all it has. Most ways fit a head to vectors that stay
+as they are: by functions of the program, to MiniLM's vectors of unit length, computed once (`--vectors FILE` keeps
+them). The last two are whole runs. Each line is JSON: the way, shots, the mean over draws, the draws. Ways:
 
 names: the label whose name is nearest (no row); head: `training.fit_head`; texts: the same held to the names of labels,
 `prompting` with `fit_head`; self: that with `training.self_training` on the rest of train; means: the nearest mean of a
@@ -118,7 +118,7 @@ class Curves:
         toward = self.vectors["names"].T / TEMPERATURE
         if way == "names":
             return toward, 0.0
-        rows = self.drawn(shots, draw)
+        rows = drawn(self.rows, shots, draw)
         labels, vectors = self.labels["train"][rows], self.vectors["train"][rows]
         if way == "means":
             sums = np.zeros((len(self.names), vectors.shape[1]), np.float32)
@@ -136,17 +136,22 @@ class Curves:
         held = head.penalty, head.toward, settings.rounds, settings.power
         return self_trained(labelled, self.vectors["train"][rest], (head.kernel, head.bias), *held)
 
-    def drawn(self, shots: int, draw: int) -> np.ndarray:
-        """Rows of `data.shots`; of copies one counts."""
-        labels, texts = ([row[name] for row in self.rows] for name in ("label", "text"))
-        by_label = rows_by_label(labels, zip(texts), 0, draw)
-        return np.sort([row for every in by_label.values() for row in every[:shots]])
+
+def drawn(rows: list[dict[str, str]], shots: int, draw: int) -> np.ndarray:
+    """Rows of `data.shots`; of copies one counts. Of a label with fewer rows, all."""
+    labels, texts = ([row[name] for row in rows] for name in ("label", "text"))
+    by_label = rows_by_label(labels, zip(texts), 0, draw)
+    return np.sort([row for every in by_label.values() for row in every[:shots]])
 
 
 def whole_run(way: str, splits: dict[str, list[dict[str, str]]], shots: int, draw: int) -> float:
     """Accuracy of a run of the program from the rows of a draw."""
     with tempfile.TemporaryDirectory() as folder:
         keys = [f"data.shots={shots}", "data.draws=1", f"data.draw={draw}"]
+        picked = drawn(splits["train"], shots, draw)
+        if len(picked) < shots * len({row["label"] for row in splits["train"]}):  # `data.shots` refuses such labels
+            splits = {**splits, "train": [splits["train"][row] for row in picked]}
+            keys = ["data.shots=null", "data.draws=1"]
         for split, rows in splits.items():
             file = Path(folder) / f"{split}.jsonl"
             file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

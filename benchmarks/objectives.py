@@ -5,11 +5,12 @@
 
 --data is a folder with banking77, semeval2010_task8, stsb, wnut17 and squad_small. A set is trained by its config in
 `configs/`; `banking77-10` has the first 10 rows of each label in an order drawn by a fixed seed, of which a fifth
-chooses the best of 20 epochs. A way changes one key of the config; `smart` is trained in float32,
-and `swa` with a learning rate that does not fall to zero. Each run is a process of its own. A run that is in the
-results file is not made again, so the benchmark can be stopped and continued. The table has the mean test score over
-its seeds, and over the seeds that `plain` has, too, the difference in points and the time of a step over that of
-`plain`. Test is read once for each run, and nothing is chosen by it.
+chooses the best of 20 epochs. A way changes one key of the config; `smart` is trained in float32, and `swa` with a
+learning rate that does not fall to zero. `soup` has a learning rate of 1.5e-4 and is mixed with the runs `plain`,
+`rdrop` and `fgm` of its seed, which must be in --runs. Each run is a process of its own. A run that is in the results
+file is not made again, so the benchmark can be stopped and continued. The table has the mean test score over its seeds,
+and over the seeds that `plain` has, too, the difference in points and the time of a step over that of `plain`. Test is
+read once for each run, and nothing is chosen by it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ WAYS = {
     "supervised_contrastive": ["training.objective={name: supervised_contrastive}"],
     "ema": ["training.ema=0.99"],
     "swa": ["training.averaging={name: swa, share: 0.25}", "training.optimizer.end_factor=0.2"],
+    "soup": ["training.optimizer.learning_rate=1.5e-4"],  # and the runs it is mixed with, see `train`
 }
+MIXED = ("plain", "rdrop", "fgm")  # the other runs of a soup
 # Set -> its config, its folder, the metric, and what is changed for all ways.
 SETS: dict[str, tuple[str, str, str, list[str]]] = {
     "banking77-10": (
@@ -83,6 +86,9 @@ def train(name: str, way: str, seed: int, args: argparse.Namespace) -> dict[str,
     if name == "banking77-10":
         files["train"] = ten_of_each(files["train"], args.runs)
     words = [f"data.{split}={file}" for split, file in files.items()]
+    if way == "soup":
+        runs = ", ".join(str((args.runs / f"{name}-{other}-{seed}").resolve()) for other in MIXED)
+        words.append(f"training.averaging={{name: soup, runs: [{runs}]}}")
     words += [*changes, *WAYS[way], f"seed={seed}", f"name={name}-{way}-{seed}", f"output.dir={args.runs}"]
     command = [sys.executable, "-m", "kerasft.train", str(ROOT / "configs" / f"{config}.yaml"), *words]
     print(f"== {name} {way} seed {seed}", flush=True)

@@ -109,9 +109,12 @@ def prompting_problem(config: "Config") -> Optional[str]:
     if config.export.labels and (prompting is None or prompting.method not in ("auto", "embedding")):
         method = "no prompting" if prompting is None else f"prompting.method {prompting.method}"
         return f"export.labels: true is for prompting.method embedding, not for {method}; set that, or labels to false"
+    if prompting is None and data.train == []:
+        return "data.train: missing; add it: Training examples: a source or a list of them."
     if prompting is None:
-        missing = "data.train: missing; add it: Training examples: a source or a list of them."
-        return missing if data.train == [] else None
+        if getattr(config.task, "label_texts", None) is None:
+            return None
+        return "task.label_texts: only prompting reads them, and it is null; add prompting: {method: auto}, or remove it"
     if not config.task.fits_head:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:
