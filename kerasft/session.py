@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kerasft.config.header import name_data_source
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
-from kerasft.data.splits import check_own_split, load_splits, read_split, stage_splits
+from kerasft.data.splits import check_own_split, check_unlabelled, load_splits, read_split, stage_splits
 from kerasft.data.stages.base import Staged
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
@@ -92,9 +92,9 @@ def train_run(
         check_named_runs(config, run.folder)
         task = create_task(config)
         task.check_config()
+        check_unlabelled(config, task)
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
-        tables = staged.tables
-        task.fit(tables)
+        task.fit(tables := staged.tables)
         preset = resolve_preset(config.model.preset)
         view.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():

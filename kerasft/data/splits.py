@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,16 @@ def check_columns(config: Config, task: Task) -> None:
     for column in task.columns:
         if column.required and column.role not in config.data.columns:
             raise UserError(f"data.columns.{column.role}: missing; name the column, for example {column.role}: NAME")
+
+
+def check_unlabelled(config: Config, task: Task) -> None:
+    """Raises UserError where texts without labels can't be read; of each file the first row is looked at."""
+    training, reading = config.training, Reading.of(config.data, lambda remark: None)
+    for section in (training.self_training, training.objective):
+        named = getattr(section, "unlabelled", None)
+        for source in [named] if isinstance(named, str) else named or ():
+            for record in itertools.islice(read_records(source, config.data.format, reading), 1):
+                task.unlabelled(record)
 
 
 def _rows(records: Iterator[Record], task: Task) -> Iterator[dict[str, Any]]:

@@ -124,7 +124,7 @@ def test_what_can_not_be_is_refused(project):
     ):
         with pytest.raises(UserErrors, match=fault):
             load_config(path, ["data.train=train.jsonl", override])
-    with pytest.raises(UserErrors, match="task.label_texts: only prompting reads them, and it is null"):
+    with pytest.raises(UserErrors, match="task.label_texts: only prompting reads it, and that is null"):
         load_config(path, ["data.train=train.jsonl", "prompting=null", "task.label_texts={sport: a game}"])
     with pytest.raises(UserError, match="prompting: its runs take no tables"):
         train(path, tables={})

@@ -14,7 +14,7 @@ from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal
 from kerasft.data.prepared.beside import beside_batch
-from kerasft.data.splits import load_splits
+from kerasft.data.splits import check_unlabelled, load_splits
 from kerasft.data.tables.digests import UNLABELLED, changed_data
 from kerasft.errors import UserError
 from kerasft.tasks.base.data import TaskData
@@ -89,6 +89,22 @@ def test_they_are_written_in_the_form_of_train(opened):
     config = config.model_copy(update={"data": config.data.model_copy(update={"clean": clean})})
     write("write to ann@example.com", "write to bob@example.com", "the market")
     assert unlabelled_texts(config, task, tables, Terminal()).column("text") == ["write to [EMAIL]", "the market"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "more.jsonl"),
+        ("", "more.jsonl: empty"),
+        ('{"words": "the market"}\n', "more.jsonl:1"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_seen_by_its_first_row(opened, content, message):
+    config, task, _ = opened("a label")
+    if content is not None:
+        Path("more.jsonl").write_text(content)
+    with pytest.raises(UserError, match=message):
+        check_unlabelled(config, task)
 
 
 def test_none_are_read_where_none_are_named(settings):
