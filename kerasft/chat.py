@@ -11,10 +11,11 @@ from pathlib import Path
 from kerasft.config.load import load_config, override_config
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
-from kerasft.console.terminal import quiet_tensorflow, run_program
+from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export
 from kerasft.inference.predictor import is_run
+from kerasft.inference.stored_weights import HELP, INT4, check_stored, write_by_stored
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.printable import printable
 from kerasft.runs import Run
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stop", action="append", metavar="TEXT", help="an answer ends before it; can be repeated")
     for name, (kind, words) in OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{words}; without it, the config's")
+    parser.add_argument("--precision", choices=("float32", INT4), default="float32", help=HELP)
     parser.add_argument("--trust", action="store_true", help="run a SavedModel that reaches files or networks, too")
     parser.add_argument("--verbose", action="store_true", help="let TensorFlow talk")
     args = parser.parse_intermixed_args(argv)
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     decoding = [f"task.decoding.{name}={json.dumps(value)}" for name, value in options.items()]
     overrides = [*args.overrides, *([] if args.stop is None else [f"task.decoding.stop={json.dumps(args.stop)}"])]
     return run_program(
-        lambda: chat(args.model, overrides, decoding, args.system, args.verbose, args.trust), "the dialogue is not kept"
+        lambda: chat(args.model, overrides, decoding, args.system, args.verbose, args.trust, args.precision),
+        "the dialogue is not kept",
     )
 
 
@@ -55,6 +58,7 @@ def chat(
     system: str | None,
     verbose: bool,
     trust: bool = False,
+    precision: str = "float32",
 ) -> int:
     """Answers each line of stdin as it is read, until there is none.
 
@@ -65,9 +69,11 @@ def chat(
         system: the first turn's text.
         verbose: let TensorFlow talk.
         trust: an export may reach files or networks.
+        precision: int4: by the 4 bits of a run.
     """
     opened = _open(model, overrides, decoding, trust)
-    dialogue = create_task(opened.config).dialogue
+    task = create_task(opened.config)
+    dialogue = task.dialogue
     if dialogue is None:
         raise UserError(f"{model}: task.mode is not chat; ask it by: kerasft predict {model} --input -")
     if (beams := dialogue.beams) > 1 and not isinstance(opened, Export):
@@ -75,10 +81,15 @@ def chat(
             f"task.decoding.beams: chat shows an answer while it is written, and the best of {beams} beams is known "
             "only at the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
+    if precision == INT4:
+        check_stored(opened, model, task)
     quiet_tensorflow(verbose)
     from kerasft.inference.chat import Conversation, writer_of
 
-    conversation = Conversation(writer_of(opened.load()), system)
+    answerer = opened.load()
+    if precision == INT4:
+        write_by_stored(opened, answerer, Terminal().line)
+    conversation = Conversation(writer_of(answerer), system)
     for line in _lines():
         if line == "/forget":
             conversation.forget()

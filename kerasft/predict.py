@@ -17,11 +17,12 @@ from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export, is_export
 from kerasft.inference.predictor import one_adapter, open_model
 from kerasft.inference.remote import Remote, is_address, read_token
+from kerasft.inference.stored_weights import HELP, INT4, check_stored, write_by_stored
 from kerasft.inference.untrained import Untrained, by_labels
 from kerasft.prompting.label_requests import label_list
 from kerasft.tasks.registry import create_task
 
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", INT4)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors",
+        help=f"mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors. {HELP}",
     )
     parser.add_argument("--adapter", metavar="NAME", help="which adapter answers, of an export with several")
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")
@@ -123,6 +124,8 @@ def predict(
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
+    if precision == INT4:
+        check_stored(opened, model, task)
     terminal = Terminal(verbose)
     # Texts to answer come from elsewhere than training did: only what is their own kind is told by the config.
     data = opened.config.data.model_copy(update={"encoding": "auto", "delimiter": "auto"})
@@ -139,6 +142,8 @@ def predict(
     share_threads(1 if waits else AT_ONCE)
 
     predictor = LocalPredictor(with_fused_layers(opened.load(), rewrites(precision), terminal.line))
+    if precision == INT4:
+        write_by_stored(opened, predictor.answerer, terminal.line)
     with bfloat16_products(rewrites(precision)):
         answers = predictor.answer_batch
         if corpus is not None:

@@ -4,6 +4,7 @@
 #include "adam.h"
 #include "attention.h"
 #include "matrix.h"
+#include "narrow_products.h"
 #include "normalization.h"
 
 namespace kerasft {
@@ -77,6 +78,22 @@ REGISTER_OP("KerasftAdam")
       return absl::OkStatus();
     });
 
+REGISTER_OP("KerasftFourBitProduct")
+    .Input("x: float").Input("packed: uint8").Input("scales: half").Input("zeros: uint8").Output("y: float")
+    .Attr("columns: int")
+    .SetShapeFn([](InferenceContext* context) {
+      int64_t columns;
+      TF_RETURN_IF_ERROR(context->GetAttr("columns", &columns));
+      context->set_output(0, context->Matrix(context->Dim(context->input(0), 0), columns));
+      return absl::OkStatus();
+    });
+REGISTER_OP("KerasftEightBitLookup")
+    .Input("x: float").Input("table: int8").Input("scales: half").Output("y: float")
+    .SetShapeFn([](InferenceContext* context) {
+      context->set_output(0, context->Matrix(context->Dim(context->input(0), 0), context->Dim(context->input(1), 0)));
+      return absl::OkStatus();
+    });
+
 #define ON_CPU(NAME, ...) REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU), __VA_ARGS__)
 #define OF(NAME, TYPE, ...) \
   REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU).TypeConstraint<TYPE>("T"), __VA_ARGS__)
@@ -91,6 +108,8 @@ REGISTER_OP("KerasftAdam")
 
 ON_CPU("KerasftAdam", Adam);
 ON_CPU("KerasftDropout", Dropout);
+ON_CPU("KerasftEightBitLookup", EightBitLookup);
+ON_CPU("KerasftFourBitProduct", FourBitProduct);
 ON_CPU("KerasftNorm", Norm);
 ON_CPU("KerasftNormGrad", NormGrad);
 OF_BOTH(float);

@@ -20,7 +20,9 @@ from types import ModuleType
 import tensorflow as tf
 
 SOURCE = "kernels.cc"
-HEADERS = ("activation.h", "adam.h", "attention.h", "half_products.h", "loops.h", "matrix.h", "normalization.h") + (
+HEADERS = ("activation.h", "adam.h", "attention.h", "half_products.h", "loops.h", "matrix.h") + (
+    "narrow_products.h",
+    "normalization.h",
     "pair_products.h",
     "philox.h",
     "products.h",

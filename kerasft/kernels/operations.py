@@ -118,6 +118,33 @@ def has_products() -> bool:
     return hasattr(load(), "kerasft_product")
 
 
+def four_bit_product(x: tf.Tensor, packed, scales, zeros, columns: int) -> tf.Tensor:
+    """x (rows, inner) by a matrix of scale * (integer - zero), integers of 4 bits -> (rows, columns), in float32.
+
+    It is for a few rows: its time is that of reading the matrix. There is no gradient.
+
+    Args:
+        x: float32.
+        packed: uint8, (tiles, inner / 2, 64): columns in tiles of 64, of two inputs the second in the upper bits; inner
+            is filled up to whole groups of 32 here.
+        scales: float16, (tiles, groups, 64).
+        zeros: uint8, (tiles, groups, 64).
+        columns: of the matrix; the last tile may have fewer.
+    """
+    return load().kerasft_four_bit_product(x=x, packed=packed, scales=scales, zeros=zeros, columns=columns)
+
+
+def eight_bit_lookup(x: tf.Tensor, table, scales) -> tf.Tensor:
+    """x (rows, inner) by each row of a table -> (rows, entries), in float32; for a few rows, without a gradient.
+
+    Args:
+        x: float32; inner is a multiple of 32.
+        table: int8, (entries, inner).
+        scales: float16, (entries, inner / 32).
+    """
+    return load().kerasft_eight_bit_lookup(x=x, table=table, scales=scales)
+
+
 def pack(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A float32 kernel (inner, outer) in the form that products read it in, forward and back; for `product`."""
     packed = load().kerasft_pack(weight=kernel)

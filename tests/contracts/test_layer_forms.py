@@ -12,7 +12,7 @@ from kerasft.data.batching.pack_plan import Packing
 from kerasft.errors import UserError
 from kerasft.kernels import library
 from kerasft.models.blocks import transformer_blocks
-from kerasft.models.generation.bfloat16_weights import held_weights
+from kerasft.models.generation.held_weights import held_weights
 from kerasft.models.heads.text_classifier import build_classifier
 from kerasft.models.layer_classes import as_made
 from kerasft.training.layers.first_token import last_layer_of_first_token

@@ -7,6 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasft.kernels import library, operations
+from kerasft.models.generation.four_bit_weights import EightBitTable, FourBitKernel
+from kerasft.models.presets.four_bits import nearest
+from kerasft.models.presets.narrow_weights import dequantized, quantized
 
 try:
     library.load()
@@ -383,3 +386,27 @@ class TestProduct:
         x, kernel = tf.zeros((3, 4), tf.bfloat16), random(6, 8)
         with pytest.raises(tf.errors.InvalidArgumentError, match="other sizes"):
             operations.product(x, tf.zeros((4, 8)), operations.pack(kernel), None)
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.integers(1, 9), st.integers(1, 100), st.integers(1, 200))
+def test_products_by_four_bits_are_those_of_the_numbers_that_they_stand_for(rows, inner, columns):
+    bits = nearest(random(inner, columns).numpy())
+    held, x = FourBitKernel.of(bits), random(rows, inner, seed=1)
+    agree([held.product(x, False).numpy()], [x.numpy() @ bits.values()])
+
+
+@settings(deadline=None, max_examples=25, derandomize=True)
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 600))
+def test_a_table_in_eight_bits_gives_what_its_numbers_give(rows, groups, entries):
+    bits = quantized(random(entries, 32 * groups).numpy())
+    held, x = EightBitTable.of(bits), random(rows, 32 * groups, seed=1)
+    agree([held.product(x, True).numpy()], [x.numpy() @ dequantized(*bits).T])
+
+
+def test_bits_of_another_shape_are_refused():
+    held = FourBitKernel.of(nearest(random(40, 8).numpy()))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the four bits are not those of 70 x 8"):
+        held.product(random(2, 70), False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="matrices of one width"):
+        EightBitTable.of(quantized(random(5, 64).numpy())).product(random(2, 32), True)

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from kerasft.config.text_generation import DecodingConfig
 from kerasft.models.generation.beam_search import BeamSearch
-from kerasft.models.generation.bfloat16_weights import held_weights
 from kerasft.models.generation.choices import Choices
 from kerasft.models.generation.constraint import Constraint
 from kerasft.models.generation.decoder import Decoder, PrefillState
+from kerasft.models.generation.held_weights import Held, held_weights
 from kerasft.models.generation.sampling import choose, seeds_of_prompts
 from kerasft.models.generation.stopping import StoppingCriteria
 from kerasft.models.tokenizers.detokenizer import NO_TOKEN, Detokenizer
@@ -79,9 +79,12 @@ class Generator:
     Attributes:
         bfloat16: whether products are in bfloat16 while an answer goes on, of weights that are cast once a call and of
             keys and values that are kept so; not of `stream`. What is read first is left to the graph's caller.
+        stored: of layers, by their id, the weights that products are by while an answer goes on, of `stream`, too;
+            they are given before anything is asked. None: those that the model was loaded with.
     """
 
     bfloat16 = False
+    stored: Mapping[int, Held] | None = None
 
     def __init__(
         self,
@@ -141,7 +144,7 @@ class Generator:
     @functools.cached_property
     def _steps(self) -> _Steps:
         return _Steps(
-            *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._go_on))
+            *(tf.function(step, reduce_retracing=True, autograph=False) for step in (self._begin, self._next))
         )
 
     def _generate(
@@ -170,7 +173,8 @@ class Generator:
         return tf.transpose(last.generated), _prompt_ids(state_of_prompt)
 
     def _products(self) -> contextlib.AbstractContextManager[None]:
-        return held_weights(self.decoder.backbone) if self.bfloat16 else contextlib.nullcontext()
+        held = self.bfloat16 or self.stored is not None
+        return held_weights(self.decoder.backbone, self.stored) if held else contextlib.nullcontext()
 
     def _in_product_type(self, parts: Any) -> Any:
         """What a decoder looks up at each token, in the type of its products."""
@@ -207,6 +211,11 @@ class Generator:
             ended |= self._constraint.impossible(held, limits)
         start = _State(tf.constant(0), nothing[0], ended, present, nothing, held, state_of_prompt.cache)
         return request, self._write(request, start, state_of_prompt.hidden, state_of_prompt.cache)
+
+    def _next(self, request: _Request, state: _State) -> _State:
+        """`_go_on` in a graph of its own, where weights that are cast first would be cast for each token."""
+        with contextlib.nullcontext() if self.stored is None else self._products():
+            return self._go_on(request, state)
 
     def _go_on(self, request: _Request, state: _State) -> _State:
         """Reads the newest token of each row and writes one more."""

@@ -14,6 +14,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,14 @@ _BESIDE = (_SCALES, "_zeros", "_shape")  # of int4, see FourBits
 _CHUNK = 1 << 16  # bytes of a piece that is compressed by itself
 
 
-def quantized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class EightBits(NamedTuple):
+    """What `quantized` gives: int8 of a weight's shape, and float16 scales."""
+
+    integers: np.ndarray
+    scales: np.ndarray
+
+
+def quantized(values: np.ndarray) -> EightBits:
     """Numbers -> int8 of the same shape, and (groups,) float16 scales of each 32 of them in a row.
 
     The largest of a group becomes 127 or -127; so no number is off by more than half a scale.
@@ -38,7 +46,7 @@ def quantized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     wide = scales.astype(np.float32)[:, None]
     integers = np.divide(flat, wide, out=np.zeros_like(flat), where=wide > 0)
     integers = np.clip(np.rint(integers), -LARGEST, LARGEST).astype(np.int8)
-    return integers.reshape(-1)[: values.size].reshape(values.shape), scales
+    return EightBits(integers.reshape(-1)[: values.size].reshape(values.shape), scales)
 
 
 def dequantized(integers: np.ndarray, scales: np.ndarray) -> np.ndarray:
@@ -181,13 +189,37 @@ def digest(values: np.ndarray) -> str:
 
 
 def _to_float32(group: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    wide = {}
+    bits = _bits(arrays)
+    wide = {name: values for name, values in arrays.items() if name not in bits and not name.endswith(_BESIDE)}
+    return wide | {name: widened_bits(each) for name, each in bits.items()}
+
+
+def _bits(arrays: Mapping[str, np.ndarray]) -> dict[str, FourBits | EightBits]:
+    """The weights of a group of a file that are not stored as they are."""
+    bits: dict[str, FourBits | EightBits] = {}
     for name, values in arrays.items():
         beside = {ending: arrays[f"{name}{ending}"] for ending in _BESIDE if f"{name}{ending}" in arrays}
         if len(beside) == len(_BESIDE):
-            wide[name] = from_arrays({"": values, **beside}).values()
+            bits[name] = from_arrays({"": values, **beside})
         elif _SCALES in beside:
-            wide[name] = dequantized(values, beside[_SCALES])
-        elif not name.endswith(_BESIDE):
-            wide[name] = values
-    return wide
+            bits[name] = EightBits(values, beside[_SCALES])
+    return bits
+
+
+def widened_bits(bits: FourBits | EightBits) -> np.ndarray:
+    """float32 of the weight's shape."""
+    return bits.values() if isinstance(bits, FourBits) else dequantized(bits.integers, bits.scales)
+
+
+def stored_bits(file: Path) -> dict[str, FourBits | EightBits]:
+    """By the `digest` of each weight in float32 what a file, written by `narrow_preset`, holds of it."""
+    import h5py
+
+    stored: dict[str, FourBits | EightBits] = {}
+    with h5py.File(file, "r") as opened:
+        groups: list[h5py.Group] = [opened]
+        for group in groups:  # grows meanwhile
+            groups += [member for member in group.values() if isinstance(member, h5py.Group)]
+            arrays = {name: np.asarray(each) for name, each in group.items() if isinstance(each, h5py.Dataset)}
+            stored |= {digest(widened_bits(bits)): bits for bits in _bits(arrays).values()}
+    return stored
