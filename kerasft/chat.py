@@ -15,7 +15,7 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export
 from kerasft.inference.predictor import is_run
-from kerasft.inference.stored_weights import HELP, INT4, check_stored, write_by_stored
+from kerasft.inference.stored_weights import HELP, INT4, stored_run, write_by_stored
 from kerasft.inference.untrained import Untrained, is_config
 from kerasft.printable import printable
 from kerasft.runs import Run
@@ -81,14 +81,13 @@ def chat(
             f"task.decoding.beams: chat shows an answer while it is written, and the best of {beams} beams is known "
             "only at the end; give task.decoding.beams=1 task.decoding.length_penalty=1"
         )
-    if precision == INT4:
-        check_stored(opened, model, task)
+    stored = stored_run(opened, model, task) if precision == INT4 else None
     quiet_tensorflow(verbose)
     from kerasft.inference.chat import Conversation, writer_of
 
     answerer = opened.load()
-    if precision == INT4:
-        write_by_stored(opened, answerer, Terminal().line)
+    if stored is not None:
+        write_by_stored(stored, answerer, Terminal().line)
     conversation = Conversation(writer_of(answerer), system)
     for line in _lines():
         if line == "/forget":

@@ -17,7 +17,7 @@ from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export, is_export
 from kerasft.inference.predictor import one_adapter, open_model
 from kerasft.inference.remote import Remote, is_address, read_token
-from kerasft.inference.stored_weights import HELP, INT4, check_stored, write_by_stored
+from kerasft.inference.stored_weights import HELP, INT4, stored_run, write_by_stored
 from kerasft.inference.untrained import Untrained, by_labels
 from kerasft.prompting.label_requests import label_list
 from kerasft.tasks.registry import create_task
@@ -124,8 +124,7 @@ def predict(
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
-    if precision == INT4:
-        check_stored(opened, model, task)
+    stored = stored_run(opened, model, task) if precision == INT4 else None
     terminal = Terminal(verbose)
     # Texts to answer come from elsewhere than training did: only what is their own kind is told by the config.
     data = opened.config.data.model_copy(update={"encoding": "auto", "delimiter": "auto"})
@@ -142,8 +141,8 @@ def predict(
     share_threads(1 if waits else AT_ONCE)
 
     predictor = LocalPredictor(with_fused_layers(opened.load(), rewrites(precision), terminal.line))
-    if precision == INT4:
-        write_by_stored(opened, predictor.answerer, terminal.line)
+    if stored is not None:
+        write_by_stored(stored, predictor.answerer, terminal.line)
     with bfloat16_products(rewrites(precision)):
         answers = predictor.answer_batch
         if corpus is not None:

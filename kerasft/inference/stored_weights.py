@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from kerasft.errors import UserError
 from kerasft.models.presets.narrow_weights import storage_of, stored_bits
@@ -16,28 +15,40 @@ OPTION = f"--precision {INT4}"
 HELP = f"{INT4}: a run that is stored so writes by its 4 bits; fastest for one or a few texts at a time"
 
 
-def check_stored(opened: Any, model: Path | str, task: Task) -> None:
-    """Raises UserError where a model has no 4 bits to write by; TensorFlow is not needed to see it."""
+def stored_run(opened: object, model: object, task: Task) -> Run:
+    """The run whose 4 bits are to be read; TensorFlow is not needed to see whether it has some.
+
+    Args:
+        opened: what was asked for.
+        model: its name; something else stands for a preset.
+        task: of it.
+
+    Raises:
+        UserError: it has none.
+    """
     if not task.writes:
         raise UserError(f"{OPTION}: for tasks that write texts, not for {task.config.task.name}; leave it out")
     if not isinstance(opened, Run) or storage_of(opened.folder / "model") != INT4:
+        name = model if isinstance(model, (str, Path)) else "a preset"
         raise UserError(
-            f"{OPTION}: {model} is not a run that is stored in {INT4}; make one by kerasft compress RUN "
+            f"{OPTION}: {name} is not a run that is stored in {INT4}; make one by kerasft compress RUN "
             f"method=quantize storage={INT4}, or leave it out"
         )
+    return opened
 
 
-def write_by_stored(run: Run, trained: Trained, say: Callable[[str], None]) -> None:
+def write_by_stored(run: Run, answerer: object, say: Callable[[str], None]) -> None:
     """Gives a model that is not asked yet the bits that its run holds.
 
     Args:
-        run: of `check_stored`.
-        trained: the run, loaded.
+        run: see `stored_run`.
+        answerer: the run, loaded.
         say: told where kernels are compiled.
 
     Raises:
         UserError: there are no kernels on this machine.
     """
+    assert isinstance(answerer, Trained)  # what a run is once it is loaded
     from kerasft.kernels.library import Unavailable, load
     from kerasft.models.generation.four_bit_weights import four_bit_weights
 
@@ -45,7 +56,7 @@ def write_by_stored(run: Run, trained: Trained, say: Callable[[str], None]) -> N
         load(say)
     except Unavailable as reason:
         raise UserError(f"{OPTION}: its products are kernels of kerasft, and {reason}; leave it out") from reason
-    generator = trained.task.generator
+    generator = answerer.task.generator
     generator.stored = four_bit_weights(
         generator.decoder.backbone, stored_bits(run.folder / "model" / "model.weights.h5")
     )

@@ -34,8 +34,8 @@ class FourBitKernel:
         """From what a preset holds."""
         columns = bits.integers.shape[1]
         integers = np.pad(bits.integers, ((0, -len(bits.integers) % GROUP), (0, 0)))
-        parts = integers[0::2] | (integers[1::2] << 4), bits.scales, bits.zeros
-        return cls(*(_variable(_tiled(part)) for part in parts), columns)
+        packed = integers[0::2] | (integers[1::2] << 4)
+        return cls(*(_variable(_tiled(part)) for part in (packed, bits.scales, bits.zeros)), columns=columns)
 
     def product(self, inputs: tf.Tensor, transposed: bool) -> tf.Tensor:
         assert not transposed  # kernels are not tied to anything
@@ -89,4 +89,4 @@ def _tiled(part: np.ndarray) -> np.ndarray:
 
 def _variable(values: np.ndarray) -> tf.Variable:
     """Read without a copy, in a loop, too; a constant would be a part of every graph."""
-    return tf.Variable(values, trainable=False)
+    return tf.Variable(tf.constant(values), trainable=False)
