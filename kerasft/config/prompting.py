@@ -206,12 +206,12 @@ def shots_problem(config: "Config") -> Optional[str]:
     if problem := contrastive_problem(config):
         return problem
     few = data.shots is not None or data.validation == LEAVE_ONE_OUT
-    if training.self_training is not None and not (few and training.fit_head and training.steps == 0):
+    fitted_last = training.fit_head and (training.steps == 0 or training.contrastive is not None)
+    if training.self_training is not None and not (few and fitted_last):
         return (
             "training.self_training: is for the fitted head of few rows; set data.shots, training.fit_head: true and "
-            "training.steps: 0, or set it to null"
+            "training.steps: 0 (or training.contrastive), or set it to null"
         )
-    fitted_last = training.fit_head and (training.steps == 0 or training.contrastive is not None)
     if data.validation == LEAVE_ONE_OUT and not fitted_last:
         return (
             f"data.validation: {LEAVE_ONE_OUT} is for a head that is fitted and does not train; set "

@@ -12,6 +12,7 @@ from kerasft.config.load import load_config
 from kerasft.data.splits import stage_splits
 from kerasft.errors import UserError, UserErrors
 from kerasft.tasks.registry import create_task
+from kerasft.training import few_rows_head
 
 FEW = {
     "data": {"shots": 4, "draws": 3, "validation": "leave_one_out"},
@@ -123,12 +124,14 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     assert means["test"]["accuracy_by_draw"] == every and means["draws"] == 3
 
 
-def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project):
-    path = project(
-        data={"shots": 8, "validation": "leave_one_out"},
-        training={"fit_head": True, "contrastive": {"texts_per_label": 4}, "epochs": 3, "batch_size": 16},
-        task={"pooling": "unit"},
-    )
+def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(project, monkeypatch):
+    training = {"fit_head": True, "contrastive": {"texts_per_label": 4}, "epochs": 3, "batch_size": 16}
+    training["self_training"] = {"unlabelled": "more.txt", "rounds": 1}
+    path = project(data={"shots": 8, "validation": "leave_one_out"}, training=training, task={"pooling": "unit"})
+    Path("more.txt").write_text("goal now\nbank now\n")
+    learnt = []
+    rounds = few_rows_head.self_trained
+    monkeypatch.setattr(few_rows_head, "self_trained", lambda *a: learnt.append(a[1].shape) or rounds(*a))
     for override, fault in (
         ("training.fit_head=false", "training.contrastive: trains no head"),
         ("data.shots=1", "no two texts of a label"),
@@ -142,4 +145,6 @@ def test_a_backbone_learns_by_comparing_and_the_head_is_fitted_at_the_end(projec
     metrics = json.loads(Path("runs/tiny/metrics.json").read_text())
     assert metrics["training"]["steps"] == 3 == metrics["training"]["best_step"]
     assert metrics["test"]["accuracy"] > 0.9  # words give the label away, and sixteen texts have nearly all of them
-    assert any("the backbone has learnt from these rows" in warning for warning in metrics["warnings"])
+    assert learnt and {shape[0] for shape in learnt} == {2}  # by the vectors that the steps ended with
+    for words in ("the backbone has learnt from these rows", "of the head before training.self_training"):
+        assert any(words in warning for warning in metrics["warnings"])
