@@ -92,9 +92,9 @@ def train_run(
         check_named_runs(config, run.folder)
         task = create_task(config)
         task.check_config()
-        check_unlabelled(config, task)
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
         task.fit(tables := staged.tables)
+        check_unlabelled(config, task)
         preset = resolve_preset(config.model.preset)
         view.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():

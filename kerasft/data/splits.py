@@ -129,7 +129,7 @@ def check_columns(config: Config, task: Task) -> None:
 
 
 def check_unlabelled(config: Config, task: Task) -> None:
-    """Raises UserError where texts without labels can't be read; of each file the first row is looked at."""
+    """Raises UserError where texts without labels can't be read, by the first row of each file; after `task.fit`."""
     training, reading = config.training, Reading.of(config.data, lambda remark: None)
     for section in (training.self_training, training.objective):
         named = getattr(section, "unlabelled", None)
