@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasft.models.presets.four_bits import GROUP, FourBits, grid, nearest, on_grid
+from kerasft.models.presets.four_bits import GROUP, FourBits, grid, nearest, offsets, on_grid
 
 DAMPING = 0.01  # of the mean diagonal
 BLOCK = 128  # inputs after which all others are moved
@@ -28,7 +28,7 @@ def gptq(matrix: np.ndarray, products: np.ndarray, shape: tuple[int, ...] | None
         shape: of the weight that the matrix is.
     """
     scales, zeros = grid(matrix)
-    wide, offsets = scales.astype(np.float32), zeros.astype(np.float32)
+    wide, middle = scales.astype(np.float32), offsets(zeros)
     order = np.argsort(-np.diag(products), kind="stable")
     factor = _factor(products[np.ix_(order, order)])
     left = matrix[order].astype(np.float32)
@@ -38,9 +38,9 @@ def gptq(matrix: np.ndarray, products: np.ndarray, shape: tuple[int, ...] | None
         errors = np.zeros((end - start, left.shape[1]), np.float32)
         for i in range(start, end):
             group = order[i] // GROUP
-            chosen = on_grid(left[i], wide[group], offsets[group])
+            chosen = on_grid(left[i], wide[group], middle[group])
             integers[order[i]] = chosen
-            errors[i - start] = (left[i] - (chosen - offsets[group]) * wide[group]) / factor[i, i]
+            errors[i - start] = (left[i] - (chosen - middle[group]) * wide[group]) / factor[i, i]
             left[i + 1 : end] -= np.outer(factor[i, i + 1 : end], errors[i - start])
         left[end:] -= factor[start:end, end:].T @ errors
     return FourBits(integers, scales, zeros, matrix.shape if shape is None else shape)

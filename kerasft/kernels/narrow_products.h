@@ -7,6 +7,7 @@
 namespace kerasft {
 
 constexpr int64_t kGroup = 32;    // inputs that share a scale
+constexpr float kParts = 16;      // of a zero
 constexpr int64_t kAcross = 64;   // columns of a tile, side by side
 constexpr int64_t kTogether = 4;  // rows that share what was widened
 
@@ -55,7 +56,7 @@ void four_bit_tile(const Inputs& inputs, int64_t first, const uint8_t* packed, c
     }
     widen(scales + group * kAcross, scale, kAcross);
     for (int row = 0; row < ROWS; ++row) {
-      const float all = inputs.sums[(first + row) * inputs.groups + group];
+      const float all = inputs.sums[(first + row) * inputs.groups + group] / kParts;
       for (int64_t j = 0; j < kAcross; ++j) {
         sum[row][j] += scale[j] * (part[row][j] - all * static_cast<float>(zeros[group * kAcross + j]));
       }

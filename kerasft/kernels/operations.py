@@ -128,7 +128,7 @@ def four_bit_product(x: tf.Tensor, packed, scales, zeros, columns: int) -> tf.Te
         packed: uint8, (tiles, inner / 2, 64): columns in tiles of 64, of two inputs the second in the upper bits; inner
             is filled up to whole groups of 32 here.
         scales: float16, (tiles, groups, 64).
-        zeros: uint8, (tiles, groups, 64).
+        zeros: uint8, (tiles, groups, 64), in sixteenths.
         columns: of the matrix; the last tile may have fewer.
     """
     return load().kerasft_four_bit_product(x=x, packed=packed, scales=scales, zeros=zeros, columns=columns)

@@ -26,6 +26,30 @@ def test_rounding_is_off_by_half_a_step_and_files_hold_it():
     np.testing.assert_array_equal(from_arrays(odd.arrays()).values(), odd.values())
 
 
+def test_numbers_that_had_sixteen_levels_a_group_stay_what_they_are():
+    random = np.random.default_rng(0)
+    integers = random.integers(0, 16, (64, 12))
+    integers[0], integers[1], integers[32], integers[33] = 0, 15, 0, 15  # each group reaches from end to end
+    scales = random.uniform(0.5, 2, (2, 12)).astype(np.float16).astype(np.float32)
+    least = -scales * random.uniform(3, 12, (2, 12)).astype(np.float32)  # at no multiple of a scale
+    matrix = (integers.reshape(2, 32, 12) * scales[:, None] + least[:, None]).reshape(64, 12)
+    bits = nearest(matrix)
+    np.testing.assert_array_equal(bits.integers, integers)
+    assert (np.abs(bits.values() - matrix) <= np.repeat(scales, 32, axis=0) / 31).all()
+
+
+def test_zeros_of_a_pruned_matrix_stay_zeros_and_older_files_are_read():
+    matrix = matrix_and_inputs()[0]
+    matrix[np.random.default_rng(0).random(matrix.shape) < 0.3] = 0.0
+    bits = nearest(matrix)
+    assert (bits.values()[matrix == 0] == 0).all() and (bits.zeros % 16 == 0)[:2].all()
+    arrays = bits.arrays()
+    assert set(arrays) == {"", "_scales", "_sixteenths", "_shape"}
+    whole = {**{name: value for name, value in arrays.items() if name != "_sixteenths"}, "_zeros": bits.zeros // 16}
+    older = from_arrays(whole)
+    np.testing.assert_array_equal(older.zeros, bits.zeros // 16 * 16)
+
+
 def test_gptq_with_an_identity_hessian_is_rounding():
     matrix = matrix_and_inputs()[0]
     np.testing.assert_array_equal(gptq(matrix, np.eye(70)).integers, nearest(matrix).integers)

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasft.errors import UserError
-from kerasft.models.presets.four_bits import FourBits, from_arrays, nearest
+from kerasft.models.presets.four_bits import ENDINGS, WHOLE, FourBits, from_arrays, nearest
 
 STORAGE = "kerasft_storage"  # in config.json
 GROUP = 32  # numbers that share a scale, as in GGUF's Q8_0
 LARGEST = 127  # of an int8
 _SCALES = "_scales"  # behind a data set's name
-_BESIDE = (_SCALES, "_zeros", "_shape")  # of int4, see FourBits
+_BESIDE = (*ENDINGS, WHOLE)  # of int4, see FourBits
 _CHUNK = 1 << 16  # bytes of a piece that is compressed by itself
 
 
@@ -199,7 +199,7 @@ def _bits(arrays: Mapping[str, np.ndarray]) -> dict[str, FourBits | EightBits]:
     bits: dict[str, FourBits | EightBits] = {}
     for name, values in arrays.items():
         beside = {ending: arrays[f"{name}{ending}"] for ending in _BESIDE if f"{name}{ending}" in arrays}
-        if len(beside) == len(_BESIDE):
+        if len(beside) == len(ENDINGS):
             bits[name] = from_arrays({"": values, **beside})
         elif _SCALES in beside:
             bits[name] = EightBits(values, beside[_SCALES])
