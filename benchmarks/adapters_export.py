@@ -17,7 +17,9 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.sides import ROOT
 
@@ -78,8 +80,8 @@ def compare(exports: Path, names: list[str], texts: list[str], rounds: int) -> N
     from kerasft.compress.measures import timed
 
     rows = [{"text": text, "adapter": names[place % len(names)]} for place, text in enumerate(texts)]
-    mixed = kerasft.load(exports / "all")
-    together = mixed.answer(rows[:ROWS])
+    mixed = by_signature(kerasft.load(exports / "all"))
+    together = mixed(rows[:ROWS])
     worst = {"signature": 0.0, "mixed": 0.0}
     for number, name in enumerate(names):
         merged = kerasft.load(exports / name).answer(texts[:ROWS])
@@ -92,7 +94,7 @@ def compare(exports: Path, names: list[str], texts: list[str], rounds: int) -> N
     sides = {
         "merged": lambda batch: merged.answer([row["text"] for row in batch]),
         "signature": lambda batch: one.answer([row["text"] for row in batch]),
-        "mixed": mixed.answer,
+        "mixed": mixed,
     }
     for size, count in CALLS.items():
         batches = [rows[start : start + size] for start in range(0, size * count, size)]
@@ -101,12 +103,24 @@ def compare(exports: Path, names: list[str], texts: list[str], rounds: int) -> N
         print(f"{size} {'text' if size == 1 else 'texts'}: {', '.join(figures)}")
 
 
+def by_signature(predictor: Any) -> Callable[[list[dict]], list[dict]]:
+    """Answers of the signature that servers ask, whose rows name their adapters; other programs ask each by its own."""
+    import tensorflow as tf
+
+    (one, *_) = predictor.adapters.values()
+    signature, labels = one.answerer.loaded.signatures["serving_default"], one.task.state["labels"]
+
+    def answer(rows: list[dict]) -> list[dict]:
+        columns = {name: tf.constant([row[name] for row in rows]) for name in ("text", "adapter")}
+        probabilities = signature(**columns)["probabilities"].numpy()
+        return [{"probabilities": dict(zip(labels, map(float, row)))} for row in probabilities]
+
+    return answer
+
+
 def difference(one: dict, other: dict) -> float:
     """Largest difference of a probability of the same label."""
-    if one["label"] != other["label"]:
-        return abs(one["score"] - other["score"])
-    pairs = zip(one["probabilities"].values(), other["probabilities"].values())
-    return max((abs(a - b) for a, b in pairs), default=0.0)
+    return max(abs(value - other["probabilities"][label]) for label, value in one["probabilities"].items())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
         if not (member / "metrics.json").is_file():
             objectives.train(name, "plain", seed, args)
     print(f"== {name} ensemble", flush=True)
-    command = [sys.executable, "-m", "kerasft", "ensemble", *map(str, members), "--distil"]
+    command = [sys.executable, "-m", "kerasft", "ensemble", *map(str, members), "--distil", "--resume"]
     keys = [f"name={name}", f"output.dir={args.runs}", "export.enabled=false"]
     process = subprocess.run([*command, "--", *keys], capture_output=True, text=True)
     if process.returncode:

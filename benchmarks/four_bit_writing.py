@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     from kerasft.inference.stored_weights import write_by_stored
     from kerasft.runs import Run
     from kerasft.training.layers.precision import bfloat16_products
@@ -43,6 +45,9 @@ def main() -> None:
     run = Run.open(args.run)
     trained = run.load()
     generator = trained.task.generator
+    settings, longest = generator.decoding, generator.decoder.max_length
+    if settings.beams > 1 or settings.stop or args.length + args.new > longest:
+        sys.exit(f"{args.run}: needs no beams, no stop texts, and {args.length + args.new} tokens; it has {longest}")
     generator.detokenizer.ordinary |= generator.detokenizer.special
     generator.detokenizer.special[:] = False
     ids = np.random.default_rng(0).integers(10, generator.decoder.backbone.vocabulary_size, (args.rows, args.length))
@@ -54,6 +59,7 @@ def main() -> None:
         @tf.function(autograph=False)
         def answer(count: tf.Tensor) -> tf.Tensor:
             wishes = generator.sampling_params(features)._replace(max_new_tokens=tf.fill([args.rows], count))
+            wishes = wishes._replace(temperature=tf.zeros([args.rows]))
             return generator(features, wishes)["tokens"]
 
         def write(count: int) -> None:

@@ -120,7 +120,7 @@ def predict(
         model if isinstance(model, (Untrained, Export)) else one_adapter(open_model(model, trust=trust), model, adapter)
     )
     if isinstance(opened, AdaptersExport):
-        return predict_by_row(opened, source, format, batch_size, verbose)
+        return predict_by_row(opened, source, format, batch_size, verbose, precision)
     task = create_task(opened.config)
     if index is not None and not task.embeds:
         raise UserError(f"--index: {model} is a {task.config.task.name}; searching takes a text_embedding model")
@@ -152,8 +152,12 @@ def predict(
     return 0
 
 
-def predict_by_row(export: AdaptersExport, source: str, format: str, batch_size: int, verbose: bool) -> int:
+def predict_by_row(
+    export: AdaptersExport, source: str, format: str, batch_size: int, verbose: bool, precision: str
+) -> int:
     """Streams rows that each name their adapter, a batch at a time."""
+    if precision != PRECISIONS[0]:
+        raise UserError(f"--precision: {export.folder} is an export, which stays as it is; leave it out")
     terminal = Terminal(verbose)
     records = read_input(source, format, Reading(remark=terminal.line))
     quiet_tensorflow(verbose)

@@ -112,11 +112,7 @@ def prompting_problem(config: "Config") -> Optional[str]:
     if prompting is None and data.train == []:
         return "data.train: missing; add it: Training examples: a source or a list of them."
     if prompting is None:
-        if getattr(config.task, "label_texts", None) is None:
-            return None
-        return (
-            "task.label_texts: only prompting reads it, and that is null; add prompting: {method: auto}, or remove it"
-        )
+        return None
     if not config.task.fits_head:
         return "prompting: is for text_classification with problem single_label; leave it null"
     if config.model.preset is None:

@@ -12,7 +12,7 @@ from kerasft.tasks.base import Task
 
 INT4 = "int4"
 OPTION = f"--precision {INT4}"
-HELP = f"{INT4}: a run that is stored so writes by its 4 bits; fastest for one or a few texts at a time"
+HELP = f"{INT4}: a run that is stored so writes by its 4 bits; fastest for one text at a time (--batch-size 1)"
 
 
 def stored_run(opened: object, model: object, task: Task) -> Run:
@@ -46,17 +46,24 @@ def write_by_stored(run: Run, answerer: object, say: Callable[[str], None]) -> N
         say: told where kernels are compiled.
 
     Raises:
-        UserError: there are no kernels on this machine.
+        UserError: there are no kernels on this machine, or no layer that they know.
     """
     assert isinstance(answerer, Trained)  # what a run is once it is loaded
     from kerasft.kernels.library import Unavailable, load
     from kerasft.models.generation.four_bit_weights import four_bit_weights
+    from kerasft.training.layers.precision import on_accelerator
+
+    if on_accelerator():
+        raise UserError(f"{OPTION}: its products are for a CPU, and TensorFlow sees another device; leave it out")
 
     try:
         load(say)
     except Unavailable as reason:
         raise UserError(f"{OPTION}: its products are kernels of kerasft, and {reason}; leave it out") from reason
     generator = answerer.task.generator
-    generator.stored = four_bit_weights(
-        generator.decoder.backbone, stored_bits(run.folder / "model" / "model.weights.h5")
-    )
+    stored = stored_bits(run.folder / "model" / "model.weights.h5")
+    generator.stored, others = four_bit_weights(generator.decoder.backbone, stored)
+    if not generator.stored:
+        raise UserError(f"{OPTION}: no layer of {run.folder} is of a kind that these products know; leave it out")
+    if others:
+        say(f"{OPTION}: products of {len(others)} layers stay in float32, such as {others[0]}")

@@ -80,6 +80,9 @@ def test_three_draws_from_a_config_to_a_model_that_answers(project, capsys):
     task = {**FEW["task"], "labels": ["money", "sport"]}
     path = project(**{**FEW, "training": training, "task": task}, prompting={"method": "embedding"})
     texts = [json.loads(line)["text"] for line in Path("test.jsonl").read_text().splitlines()[:3]]
+    # A missing file is told before anything of the model is looked for.
+    assert train.main(["config.yaml", "model.preset=missing", "data.draws=1"]) == 2
+    assert "more.txt" in capsys.readouterr().err
     Path("more.txt").write_text("".join(f"{text}\n" for text in ["goal now", "bank now", "goal now", *texts]))
     for override, fault in (
         ("training.steps=3", "training.self_training: is for the fitted head of few rows"),

@@ -13,6 +13,7 @@ from support.small_presets import small_presets  # noqa: F401
 from kerasft import evaluate, predict, train
 from kerasft.config.load import load_config
 from kerasft.errors import UserError, UserErrors
+from kerasft.tasks.registry import create_task
 
 ZERO = {
     "task": {
@@ -124,8 +125,9 @@ def test_what_can_not_be_is_refused(project):
     ):
         with pytest.raises(UserErrors, match=fault):
             load_config(path, ["data.train=train.jsonl", override])
-    with pytest.raises(UserErrors, match="task.label_texts: only prompting reads it, and that is null"):
-        load_config(path, ["data.train=train.jsonl", "prompting=null", "task.label_texts={sport: a game}"])
+    unread = load_config(path, ["data.train=train.jsonl", "prompting=null", "task.label_texts={sport: a game}"])
+    with pytest.raises(UserError, match="task.label_texts: only prompting reads it, and that is null"):
+        create_task(unread).check_config()
     with pytest.raises(UserError, match="prompting: its runs take no tables"):
         train(path, tables={})
 

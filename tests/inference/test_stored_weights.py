@@ -14,7 +14,7 @@ from tiny_gguf import write_gguf
 
 from kerasft import chat, predict, train
 from kerasft.kernels import library
-from kerasft.models.generation.four_bit_weights import FourBitKernel
+from kerasft.models.generation.four_bit_weights import EightBitTable, FourBitKernel
 from kerasft.models.presets.narrow_weights import narrow_preset
 
 ANSWERED = [{"messages": [{"role": "user", "content": "the"}, {"role": "assistant", "content": "12 the"}]}] * 6
@@ -47,16 +47,19 @@ def test_a_run_says_the_same_by_its_bits(folder, monkeypatch, capsys):
     except library.Unavailable as reason:
         pytest.skip(f"no kernels: {reason}")
     monkeypatch.chdir(folder)
-    used = []
-    product = FourBitKernel.product
-    monkeypatch.setattr(FourBitKernel, "product", lambda *a: used.append(a) or product(*a))
+    used = set()
+    for kind in (FourBitKernel, EightBitTable):
+        product = kind.product
+        told = lambda self, *a, product=product: used.add(type(self)) or product(self, *a)  # noqa: E731
+        monkeypatch.setattr(kind, "product", told)
     said = {}
     for precision in ("float32", "int4"):
-        assert predict.main(["runs/narrow", "--input", "texts.txt", "--precision", precision]) == 0
-        monkeypatch.setattr(sys, "stdin", io.StringIO("the\n12 the\n"))
-        assert chat.main(["runs/narrow", "--precision", precision]) == 0
+        for program, told in ((predict.main, ["--input", "texts.txt"]), (chat.main, [])):
+            used.clear()
+            monkeypatch.setattr(sys, "stdin", io.StringIO("the\n12 the\n"))
+            assert program(["runs/narrow", *told, "--precision", precision]) == 0
+            assert used == ({FourBitKernel, EightBitTable} if precision == "int4" else set())
         said[precision] = capsys.readouterr().out
-        assert bool(used) == (precision == "int4")
     assert said["int4"] == said["float32"] and said["int4"].count("\n") == 5
 
 

@@ -126,6 +126,8 @@ def test_programs_know_adapters(capsys, tmp_path):
     Path("rows.jsonl").write_text(json.dumps({"text": "goal", "adapter": "support"}) + "\n")
     assert predict.main(["saved_models/b", "--input", "rows.jsonl"]) == 0
     assert json.loads(capsys.readouterr().out)["label"] == one["label"]
+    assert predict.main(["saved_models/b", "--input", "rows.jsonl", "--precision", "mixed_bfloat16"]) == 2
+    assert "--precision: saved_models/b" in capsys.readouterr().err
     assert predict.main(["saved_models/b", "--adapter", "nix", "--input", "texts.txt"]) == 2
     assert "there is no adapter 'nix'; there are finance, support" in capsys.readouterr().err
     assert predict.main(["runs/a", "--adapter", "nix", "--input", "texts.txt"]) == 2

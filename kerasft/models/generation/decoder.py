@@ -34,7 +34,7 @@ class Decoder(Protocol):
     """A model with an answer's row: a prompt and its answer, or, behind an encoder, a start token and the answer.
 
     Attributes:
-        backbone: whose layers read; for `Generator.bfloat16` alone.
+        backbone: whose layers read; for `Generator.bfloat16` and `Generator.stored` alone.
         max_length: most tokens of such a row.
     """
 

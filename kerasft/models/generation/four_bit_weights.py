@@ -59,26 +59,36 @@ class EightBitTable:
         return operations.eight_bit_lookup(inputs, self.numbers, self.scales)
 
 
-def four_bit_weights(model: keras.Model, stored: Mapping[str, FourBits | EightBits]) -> dict[int, Held]:
-    """By the id of a layer its weight as it is stored, for `held_weights`; layers of other weights are left out.
+def four_bit_weights(
+    model: keras.Model, stored: Mapping[str, FourBits | EightBits]
+) -> tuple[dict[int, Held], list[str]]:
+    """By the id of a layer its weight as it is stored, for `held_weights`; and paths of the other layers with products.
 
     Args:
         model: whose weights were read from the preset.
         stored: what `stored_bits` gives of it.
     """
     weights: dict[int, Held] = {}
+    others = []
     for layer in model._flatten_layers():
         if not may_be_held(layer):
             continue
         weight = weight_of(layer)
         bits = stored.get(digest(keras.ops.convert_to_numpy(weight)))
-        if isinstance(bits, FourBits):
-            if len(bits.integers) != np.prod(weight.shape[: summed_axes(layer)]):
-                continue  # groups along other axes than those that are summed over
-            weights[id(layer)] = FourBitKernel.of(bits)
-        elif bits is not None and getattr(layer, "tie_weights", False) and weight.shape[-1] % GROUP == 0:
-            weights[id(layer)] = EightBitTable.of(bits)
-    return weights
+        if (held := _held(layer, weight, bits)) is not None:
+            weights[id(layer)] = held
+        else:
+            others.append(layer.path)
+    return weights, others
+
+
+def _held(layer: keras.layers.Layer, weight: keras.Variable, bits: FourBits | EightBits | None) -> Held | None:
+    """None: the weight is not stored in few bits, or their groups lie along other axes than those that are summed."""
+    if isinstance(bits, FourBits):
+        along = len(bits.integers) == np.prod(weight.shape[: summed_axes(layer)])
+        return FourBitKernel.of(bits) if along else None
+    tied = getattr(layer, "tie_weights", False) and weight.shape[-1] % GROUP == 0
+    return EightBitTable.of(bits) if bits is not None and tied else None
 
 
 def _tiled(part: np.ndarray) -> np.ndarray:

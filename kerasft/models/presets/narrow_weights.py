@@ -91,12 +91,15 @@ def packed_preset(folder: Path) -> None:
 
 
 def storage_of(folder: Path) -> str | None:
-    """How the weights of a preset in KerasHub's form are stored: `float16`, `int8` or `int4`; None: as Keras does."""
+    """How the weights of a preset in KerasHub's form are stored: `float16`, `int8` or `int4`; None: as Keras does,
+    and where they are in several files."""
     import h5py
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if config.get(STORAGE) is not None:
         return config[STORAGE]
+    if not (folder / "model.weights.h5").is_file():
+        return None
     types: set[str] = set()
     with h5py.File(folder / "model.weights.h5", "r") as file:
         file.visititems(lambda _, item: types.add(item.dtype.name) if isinstance(item, h5py.Dataset) else None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasft.config.schema import Config
 from kerasft.config.tasks import TextClassificationConfig
+from kerasft.errors import UserError
 from kerasft.prompting.prompting import Prompting
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
@@ -65,6 +66,14 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def schema(self) -> pa.Schema:
         return rows.schema(self.inputs, self.problem.arrow)
+
+    def check_config(self) -> None:
+        super().check_config()
+        if self.config.prompting is None and self.config.task.label_texts is not None:
+            raise UserError(
+                "task.label_texts: only prompting reads it, and that is null; add prompting: {method: auto}, or remove "
+                "label_texts"
+            )
 
     def parse(self, record: Record) -> dict[str, Any]:
         columns = self.config.data.columns
