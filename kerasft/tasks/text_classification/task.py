@@ -69,7 +69,7 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
 
     def check_config(self) -> None:
         super().check_config()
-        if self.config.prompting is None and self.config.task.label_texts is not None:
+        if self.config.prompting is None and self.section.label_texts is not None:
             raise UserError(
                 "task.label_texts: only prompting reads it, and that is null; add prompting: {method: auto}, or remove "
                 "label_texts"
