@@ -11,6 +11,9 @@ from kerasft.config.schema import Config
 from kerasft.errors import UserError
 from kerasft.publish import check_adapters
 from kerasft.runs import Run
+from kerasft.training.objectives.teachers import teaching_runs
+
+TEACHER = "training.objective.teacher"
 
 
 def check_named_runs(config: Config, folder: Path) -> None:
@@ -23,7 +26,7 @@ def check_named_runs(config: Config, folder: Path) -> None:
     check_adapters(config, folder)
     for key, named in _named(config):
         try:
-            Run.open(Path(named))
+            teaching_runs(Path(named)) if key == TEACHER else Run.open(Path(named))
         except UserError as error:
             raise UserError(f"{key}: {error}") from error
 
@@ -31,6 +34,6 @@ def check_named_runs(config: Config, folder: Path) -> None:
 def _named(config: Config) -> Iterator[tuple[str, str]]:
     objective, averaging = config.training.objective, config.training.averaging
     if isinstance(objective, DistillationConfig):
-        yield "training.objective.teacher", objective.teacher
+        yield TEACHER, objective.teacher
     for folder in averaging.runs if isinstance(averaging, SoupConfig) else ():
         yield "training.averaging.runs", folder

@@ -106,7 +106,7 @@ class DistillationConfig(Section):
     """Learn what a trained run says, beside the truth (Hinton et al. 2015, arXiv:1503.02531)."""
 
     name: Literal["distillation"] = Field(description="The objective.")
-    teacher: Folder = Field(description="The folder of a run of the same task with the same labels.")
+    teacher: Folder = Field(description="The folder of a run of the same task with the same labels, or of an ensemble.")
     alpha: float = Field(
         0.9, ge=0, le=1, description="Share of the teacher in the loss; the task's loss has the rest. 0: the task's."
     )

@@ -29,8 +29,9 @@ from kerasft.serving.exporter import export
 from kerasft.session import train_run
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.distillation import Distillation
+from kerasft.training.objectives.teachers import ENSEMBLE
 
-ENSEMBLE, METRICS = "ensemble.json", "metrics.json"
+METRICS = "metrics.json"
 
 
 class Outcome:

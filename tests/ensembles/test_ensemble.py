@@ -9,8 +9,10 @@ import pytest
 import tensorflow as tf
 
 import kerasft
+from kerasft import train
 from kerasft.ensembles import command
 from kerasft.runs import Run
+from kerasft.training.objectives.run_teacher import EnsembleTeacher, RunTeacher
 
 TEXTS = ["goal match team", "bank market", "goal bank", "score"]
 
@@ -67,6 +69,35 @@ def test_members_that_are_copies_are_the_run_itself(trained_project):
     assert metrics["test"]["accuracy"] == before["test"]["accuracy"]
     assert metrics["test"]["log_loss"] == pytest.approx(before["test"]["log_loss"], rel=1e-4)
     assert command.main(["runs/tiny", "runs/copy", "export.enabled=false"]) == 2  # it is there
+
+
+def test_an_ensemble_teaches_a_run(trained_project, monkeypatch, capsys):
+    shutil.copytree("runs/tiny", "runs/copy")
+    assert command.main(["runs/tiny", "runs/copy", "export.enabled=false"]) == 0
+    asked = []
+    answers = RunTeacher.__call__
+
+    def ask(self, train):
+        asked.append((self.folder.name, answers(self, train)))
+        return asked[-1][1]
+
+    joined = []
+    together = EnsembleTeacher.__call__
+    monkeypatch.setattr(RunTeacher, "__call__", ask)
+    monkeypatch.setattr(EnsembleTeacher, "__call__", lambda *a: joined.append(together(*a)) or joined[-1])
+    Path("more.txt").write_text("goal bank\nmatch coach\n")
+    objective = "training.objective={name: distillation, teacher: runs/tiny-ensemble, unlabelled: more.txt}"
+    student = ["config.yaml", "name=student", "training.epochs=1", "export.enabled=false"]
+    assert train.main([*student, objective]) == 0
+    assert [name for name, _ in asked] == ["tiny", "copy"] and asked[0][1].shape == (72 + 2, 2)
+    np.testing.assert_allclose(joined[0], asked[0][1], atol=1e-5)  # both are one run
+    assert train.main([*student, "--overwrite", objective.replace("more.txt", "more.txt, hidden: 1")]) == 2
+    assert "training.objective.hidden: runs/tiny-ensemble is an ensemble" in capsys.readouterr().err
+    metrics = json.loads(Path("runs/copy/metrics.json").read_text(encoding="utf-8"))
+    metrics["training"]["sha256"] = "0"
+    Path("runs/copy/metrics.json").write_text(json.dumps(metrics))
+    assert train.main([*student, "--overwrite", objective]) == 2
+    assert "its member runs/copy was trained again since" in capsys.readouterr().err
 
 
 def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):

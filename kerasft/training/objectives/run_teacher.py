@@ -19,8 +19,37 @@ from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.distillation import Distillation, head_vectors
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
+from kerasft.training.objectives.teachers import teaching_runs
 
 BATCH = 64  # rows a call of the teacher
+
+
+class EnsembleTeacher:
+    """Several runs of the same task, whose outputs are joined as an ensemble joins them.
+
+    Args:
+        teachers: one for each run.
+        shares: of the runs.
+        task: the student's.
+
+    Attributes:
+        table: the training rows; set before it is called.
+        vectors: None: those of several heads are not one's.
+    """
+
+    vectors: np.ndarray | None = None
+
+    def __init__(self, teachers: list[RunTeacher], shares: list[float], task: Task):
+        self.teachers, self.shares, self.task = teachers, shares, task
+        self.table: Table | None = None
+
+    def __call__(self, train: Prepared) -> np.ndarray:
+        """See `RunTeacher`; one run is in memory at a time."""
+        every = []
+        for teacher in self.teachers:
+            teacher.table = self.table
+            every.append(tf.constant(teacher(train)))
+        return self.task.joined_logits(every, self.shares, {}).numpy()
 
 
 class RunTeacher:
@@ -84,7 +113,14 @@ def taught_by_run(section: DistillationConfig) -> MakeObjective:
                 "training.objective.relations: tokens of several texts share a row with data.batching: pack, and "
                 "relations are those of one text; set data.batching to pad, or relations to 0"
             )
-        teacher = RunTeacher(Path(section.teacher), task, section.hidden > 0, section.relations > 0)
+        runs = teaching_runs(Path(section.teacher))
+        if len(runs) > 1 and (section.hidden or section.relations):
+            key = "hidden" if section.hidden else "relations"
+            raise UserError(
+                f"training.objective.{key}: {section.teacher} is an ensemble, which has no single one; set it to 0"
+            )
+        teachers = [RunTeacher(run.folder, task, section.hidden > 0, section.relations > 0) for run, _ in runs]
+        teacher = teachers[0] if len(runs) == 1 else EnsembleTeacher(teachers, [share for _, share in runs], task)
         settings = section.model_dump(include={"alpha", "temperature", "hidden"})
         relations = None
         if section.relations:
