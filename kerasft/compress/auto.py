@@ -26,7 +26,7 @@ from kerasft.compress.vocabulary import Vocabulary
 from kerasft.config.compress import AutoConfig, FeedForwardConfig, HeadsConfig, QuantizeConfig, VocabularyConfig
 from kerasft.errors import UserError
 from kerasft.models.presets.narrow_weights import dequantized, quantized
-from kerasft.tasks.base import Task
+from kerasft.tasks.base import TOKEN_IDS, Task
 
 UNITS = (0.75, 0.5, 0.25)  # shares of units of the feed-forward layers that stay
 HEADS = (0.75, 0.5)
@@ -45,13 +45,15 @@ class Auto(Method[AutoConfig]):
         assert task is not None
         self._start = headline(task, source.assembled, source.tables["validation"])
         walk: list[dict[str, Any]] = []
-        self._kept = Smaller(source.assembled.backbone, source.assembled.tokenizer)
+        own = {key: task.state[key] for key in TOKEN_IDS if key in task.state}
+        self._kept = Smaller(source.assembled.backbone, source.assembled.tokenizer, state=own)
         values = head_values(source.assembled)
         over: set[str] = set()  # kinds of step that have cost too much
         for kind, step, made in self._steps(source, task, values):
             if kind in over or made is None:
                 continue
-            made = replace(made, head={**self._kept.head, **made.head})
+            kept = self._kept
+            made = replace(made, head={**kept.head, **made.head}, state={**kept.state, **made.state})
             loss = self._loss(task, self._stored(task, as_model(task, made, values), step), source)
             stays = loss <= self.settings.max_loss
             walk.append({"step": f"{kind} {step or ''}".strip(), "loss": loss, "kept": stays})

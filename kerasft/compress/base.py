@@ -49,12 +49,14 @@ class Smaller:
         tokenizer: new, or the run's own.
         head: values of the head by path, where they are not those of the run.
         facts: what `metrics.json` says of it beside the figures that every method has.
+        state: what of the task's state is other than that of the run, such as ids of its own tokens.
     """
 
     backbone: Any
     tokenizer: Any
     head: Mapping[str, np.ndarray] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Method(abc.ABC, Generic[SectionT]):

@@ -24,10 +24,11 @@ def as_model(task: Task, smaller: Smaller, values: Mapping[str, np.ndarray]) -> 
     """The smaller backbone with the head of the run.
 
     Args:
-        task: with its state.
+        task: with its state, which is that of the smaller model from now on.
         smaller: what a method made.
         values: of the run's head; those that the method changed are taken from it.
     """
+    task.state.update(smaller.state)
     made = with_head(task, smaller.backbone, smaller.tokenizer)
     values = {**values, **smaller.head}
     for path, variable in head_of(made).items():

@@ -24,6 +24,7 @@ from kerasft.data.sources.sources import Record, read_records
 from kerasft.errors import UserError
 from kerasft.models.presets.masked_lm_weights import HEAD
 from kerasft.models.tokenizers.encoder import clean
+from kerasft.tasks.base import TOKEN_IDS, Task
 
 
 class Vocabulary(Method[VocabularyConfig]):
@@ -36,13 +37,17 @@ class Vocabulary(Method[VocabularyConfig]):
             used = np.union1d(used, np.unique(source.prepared.targets[source.prepared.targets >= 0]))
         if self.settings.corpus is not None:
             used = np.union1d(used, self._corpus_ids(source))
+        named = _named_tokens(assembled.task)
+        used = np.union1d(used, np.array([number for ids in named.values() for number in ids], np.int64))
         before = int(assembled.backbone.get_config()[vocabulary_key(assembled.backbone)])
         tokenizer, rows = trimmed(assembled.tokenizer, used)
         if len(rows) == before:
             raise UserError(f"method=vocabulary: {source.run.folder} uses all of its {before:,} tokens; none can go")
         source.line(f"vocabulary: {len(rows):,} of {before:,} tokens stay")
         facts = {"tokens": len(rows), "parent_tokens": before}
-        return Smaller(with_rows(assembled.backbone, rows), tokenizer, _head_rows(source, before, rows), facts)
+        places = {number: place for place, number in enumerate(rows.tolist())}
+        state = {key: [places[number] for number in ids] for key, ids in named.items()}
+        return Smaller(with_rows(assembled.backbone, rows), tokenizer, _head_rows(source, before, rows), facts, state)
 
     def _corpus_ids(self, source: Source) -> np.ndarray:
         """The ids in `corpus`, none of whose texts is cut."""
@@ -55,6 +60,11 @@ class Vocabulary(Method[VocabularyConfig]):
         if not seen:
             raise UserError(f"corpus: {corpus} has no text in the columns {sorted(config.data.columns.values())}")
         return np.unique(np.concatenate(seen))
+
+
+def _named_tokens(task: Task | None) -> dict[str, list[int]]:
+    """What of a task's state are ids of tokens."""
+    return {} if task is None else {key: list(task.state[key]) for key in TOKEN_IDS if task.state.get(key)}
 
 
 def _head_rows(source: Source, before: int, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ from kerasft.serving.bundle import write_bundle
 from kerasft.serving.drift import reference
 from kerasft.serving.exporter import export
 from kerasft.session import train_run
-from kerasft.tasks.base import Task
+from kerasft.tasks.base import TOKEN_IDS, Task
 from kerasft.training.objectives.distillation import Distillation
 from kerasft.training.objectives.teachers import ENSEMBLE
 
@@ -58,7 +58,7 @@ class Outcome:
         self.config, self.task, self.tables, self.runs = config, task, tables, list(runs)
         self.settings, self.terminal = settings, terminal
         self.members: Members = load_members(runs)
-        for key in ("marker_ids",):  # what an adapted tokenizer knows, which is that of each member
+        for key in TOKEN_IDS:  # what an adapted tokenizer knows, which is that of each member
             if key in self.members.tasks[0].state:
                 task.state[key] = self.members.tasks[0].state[key]
         equal = [1.0 / len(runs)] * len(runs)

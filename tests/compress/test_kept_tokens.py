@@ -4,13 +4,23 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.task_rows import TASKS, settings  # noqa: F401
 
+from kerasft.assembly import assemble
+from kerasft.compress.base import Source
+from kerasft.compress.candidates import as_model, head_values
 from kerasft.compress.kept_tokens import merged_parts, trimmed
 from kerasft.compress.smaller_backbone import with_rows
+from kerasft.compress.vocabulary import Vocabulary
+from kerasft.config.compress import VocabularyConfig
+from kerasft.config.model import ModelConfig
+from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets.from_scratch import train_byte_pairs, train_tokenizer
 from kerasft.models.tokenizers.encoder import token_encoder
 from kerasft.models.tokenizers.sentence_piece_trainer import train_sentence_pieces
+from kerasft.tasks.base import TOKEN_IDS
+from kerasft.tasks.registry import create_task
 
 WORDS = "the three there then theatre other mother weather leather together gather rather lather father bather".split()
 RANDOM = np.random.default_rng(0)
@@ -80,3 +90,25 @@ def test_another_kind_of_tokenizer_is_refused():
     tokenizer = keras_hub.tokenizers.ByteTokenizer()
     with pytest.raises(UserError, match="a ByteTokenizer can't be trimmed"):
         trimmed(tokenizer, np.arange(3))
+
+
+@pytest.mark.parametrize("name, more", [("a relation", {}), ("a label", {"peft": {"method": "prompt", "tokens": 2}})])
+def test_tokens_that_a_task_knows_by_their_ids_are_found_again(settings, name, more):  # noqa: F811
+    config = settings(*TASKS[name])
+    model = ModelConfig.model_validate({**config.model.model_dump(), **more})
+    config = config.model_copy(update={"model": model})
+    task = create_task(config)
+    tables = load_splits(config, task)
+    built = assemble(config, task, train=tables["train"], preset=config.model.preset)
+    few = tables["train"].select([0, 1])
+    prepared = task.prepare(few, built.preprocessor)
+    features = {key: tf.constant(value) for key, value in prepared.batch(np.arange(2))[0].items()}
+    before, ids = built.model(features).numpy(), {key: task.state[key] for key in TOKEN_IDS if key in task.state}
+    assert ids
+    method = Vocabulary(VocabularyConfig(method="vocabulary", name="small"))
+    smaller = method.apply(Source(None, built, tables, prepared, lambda line: None))
+    made = as_model(task, smaller, head_values(built))
+    assert {key: task.state[key] for key in ids} != ids  # fewer tokens stand before them
+    again = task.prepare(few, made.preprocessor)
+    features = {key: tf.constant(value) for key, value in again.batch(np.arange(2))[0].items()}
+    np.testing.assert_array_equal(made.model(features).numpy(), before)

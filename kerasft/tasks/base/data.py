@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from kerasft.config.peft_rows import PROMPT_IDS
 from kerasft.config.schema import Config, TrainingConfig
 from kerasft.config.task_section import TaskSection
 from kerasft.data.augmentation.registry import check_augment
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 SectionT = TypeVar("SectionT", bound=TaskSection)  # a task's own section of the config
 SplitT = TypeVar("SplitT", bound="Prepared")  # what its rows become
 OPTIONAL = ("class_weights", "label_smoothing")  # keys of `training` that a task honours where it says so
+TOKEN_IDS = ("marker_ids", PROMPT_IDS)  # keys of a task's state whose values are ids of tokens, a list each
 
 
 class TaskData(Augmentable, Auditable, abc.ABC, Generic[SectionT, SplitT]):
