@@ -42,8 +42,8 @@ def main() -> None:
             keys = [f"name={name}", f"seed={seed}", f"data.train={home / 'train.jsonl'}", f"output.dir={args.runs}"]
             keys += [
                 "data.test=null",
-                "model.peft={method: lora, rank: 8, alpha: 16}",
                 f"export.dir={args.runs}/exports",
+                "model.peft={method: lora, rank: 8, alpha: 16}",
             ]
             keys += ["training.epochs=null", f"training.steps={args.steps}", "training.optimizer.learning_rate=1e-3"]
             kerasft("train", str(ROOT / "configs" / "banking77.yaml"), *keys, "--overwrite")
@@ -53,12 +53,9 @@ def main() -> None:
         config = args.runs / "adapters.yaml"
         config.write_text(f"name: all\nexport: {{dir: '{exports}', adapters: {{{runs}}}}}\n", encoding="utf-8")
         kerasft("export", str(config))
-    sizes = {name: bytes_of(exports / name) for name in (names[0], "all")}
-    print(
-        f"bytes: one merged {sizes[names[0]] / 1e6:.1f} MB, all {args.adapters} {sizes['all'] / 1e6:.1f} MB", end="; "
-    )
-    most = 1.1 * sizes[names[0]] + args.adapters * 1.6e6
-    print(f"one and {args.adapters} x 1.6 MB and 10 %: {most / 1e6:.1f} MB")
+    one, together = (bytes_of(exports / name) / 1e6 for name in (names[0], "all"))
+    most = 1.1 * one + 1.6 * args.adapters
+    print(f"MB: one merged {one:.1f}, all {args.adapters} {together:.1f}, one and 10 % and 1.6 for each {most:.1f}")
     with open(home / "test.jsonl", encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
     compare(exports, names, texts, args.rounds)

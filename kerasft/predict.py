@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help=f"mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors. {HELP}",
+        help="mixed_bfloat16: matrix products in bfloat16, scores to two digits; faster on most processors. "
+        f"{HELP} (--batch-size 1)",
     )
     parser.add_argument("--adapter", metavar="NAME", help="which adapter answers, of an export with several")
     parser.add_argument("--index", metavar="CORPUS", help="answer with the nearest texts of this file (text_embedding)")

@@ -12,7 +12,7 @@ from kerasft.tasks.base import Task
 
 INT4 = "int4"
 OPTION = f"--precision {INT4}"
-HELP = f"{INT4}: a run that is stored so writes by its 4 bits; fastest for one text at a time (--batch-size 1)"
+HELP = f"{INT4}: a run that is stored so writes by its 4 bits; fastest for one text at a time"
 
 
 def stored_run(opened: object, model: object, task: Task) -> Run:

@@ -10,9 +10,13 @@ import tensorflow as tf
 
 import kerasft
 from kerasft import train
+from kerasft.config.load import load_config
+from kerasft.config.objective import DistillationConfig
 from kerasft.ensembles import command
+from kerasft.errors import UserError
 from kerasft.runs import Run
-from kerasft.training.objectives.run_teacher import EnsembleTeacher, RunTeacher
+from kerasft.tasks.registry import create_task
+from kerasft.training.objectives.run_teacher import EnsembleTeacher, RunTeacher, taught_by_run
 
 TEXTS = ["goal match team", "bank market", "goal bank", "score"]
 
@@ -93,6 +97,10 @@ def test_an_ensemble_teaches_a_run(trained_project, monkeypatch, capsys):
     np.testing.assert_allclose(joined[0], asked[0][1], atol=1e-5)  # both are one run
     assert train.main([*student, "--overwrite", objective.replace("more.txt", "more.txt, hidden: 1")]) == 2
     assert "training.objective.hidden: runs/tiny-ensemble is an ensemble" in capsys.readouterr().err
+    other = create_task(load_config("config.yaml", ["task.problem=regression"]))  # the mean has another form there
+    section = DistillationConfig(name="distillation", teacher="runs/tiny-ensemble")
+    with pytest.raises(UserError, match="is an ensemble, which teaches one label of several"):
+        taught_by_run(section)(None, other)
     metrics = json.loads(Path("runs/copy/metrics.json").read_text(encoding="utf-8"))
     metrics["training"]["sha256"] = "0"
     Path("runs/copy/metrics.json").write_text(json.dumps(metrics))

@@ -60,7 +60,9 @@ def held_weights(model: keras.Model, weights: Mapping[int, Held] | None = None) 
     before = getattr(_held, "weights", {})
     try:
         with as_classes(list(forms.items())):
-            _held.weights = weights or {id(layer): _in_bfloat16(weight_of(layer)) for layer in forms}
+            if weights is None:
+                weights = {id(layer): _in_bfloat16(weight_of(layer)) for layer in forms}
+            _held.weights = weights
             yield
     finally:
         _held.weights = before

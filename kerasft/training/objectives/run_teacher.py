@@ -25,12 +25,12 @@ BATCH = 64  # rows a call of the teacher
 
 
 class EnsembleTeacher:
-    """Several runs of the same task, whose outputs are joined as an ensemble joins them.
+    """Several runs of the same task, whose probabilities are averaged by their shares, also where an ensemble votes.
 
     Args:
         teachers: one for each run.
         shares: of the runs.
-        task: the student's.
+        task: the student's, whose logits are scores of classes of which one is true.
 
     Attributes:
         table: the training rows; set before it is called.
@@ -114,6 +114,11 @@ def taught_by_run(section: DistillationConfig) -> MakeObjective:
                 "relations are those of one text; set data.batching to pad, or relations to 0"
             )
         runs = teaching_runs(Path(section.teacher))
+        if len(runs) > 1 and not task.one_of_many:
+            raise UserError(
+                f"training.objective.teacher: {section.teacher} is an ensemble, which teaches one label of several, "
+                f"and this {task.config.task.name} has other answers; name one of its members"
+            )
         if len(runs) > 1 and (section.hidden or section.relations):
             key = "hidden" if section.hidden else "relations"
             raise UserError(
