@@ -52,8 +52,8 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     from kerasft.compress.measures import timed
+    from kerasft.measure import read_own_split
     from kerasft.runs import Run
-    from kerasft.session import read_own_split
     from kerasft.tasks.registry import create_task
 
     run = Run.open(args.run)

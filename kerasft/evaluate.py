@@ -13,7 +13,7 @@ from kerasft.callable_module import make_callable
 from kerasft.config.spelling import suggest_key
 from kerasft.console.arguments import Parser
 from kerasft.console.terminal import Terminal, run_program
-from kerasft.session import measure
+from kerasft.measure import measure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def evaluate(model: str | os.PathLike[str], overrides: Sequence[str] = (), **opt
     Args:
         model: a run's folder or a config file.
         overrides: `key=value`, of a config.
-        options: `data`, `split` and `terminal` of `kerasft.session.measure`.
+        options: `data`, `split` and `terminal` of `kerasft.measure.measure`.
 
     Raises:
         UserError: see `measure`.

@@ -9,6 +9,7 @@ from kerasft.config.averaging import SoupConfig
 from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.errors import UserError
+from kerasft.paths import is_address
 from kerasft.publish import check_adapters
 from kerasft.runs import Run
 from kerasft.training.objectives.teachers import teaching_runs
@@ -33,7 +34,7 @@ def check_named_runs(config: Config, folder: Path) -> None:
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:
     objective, averaging = config.training.objective, config.training.averaging
-    if isinstance(objective, DistillationConfig):
+    if isinstance(objective, DistillationConfig) and not is_address(objective.teacher):
         yield TEACHER, objective.teacher
     for folder in averaging.runs if isinstance(averaging, SoupConfig) else ():
         yield "training.averaging.runs", folder

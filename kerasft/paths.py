@@ -30,6 +30,11 @@ def expand_home(path: str) -> str:
     return expanded
 
 
+def is_address(model: str) -> bool:
+    """Whether that is a server's, not a folder's."""
+    return "://" in model
+
+
 def check_home() -> None:
     """Raises UserError where this user has no home folder: libraries that kerasft stands on fail without one."""
     if os.path.expanduser("~").startswith("~"):

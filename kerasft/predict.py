@@ -16,9 +16,10 @@ from kerasft.data.sources.sources import read_input, read_records
 from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export, is_export
 from kerasft.inference.predictor import one_adapter, open_model
-from kerasft.inference.remote import Remote, is_address, read_token
+from kerasft.inference.remote import Remote, read_token
 from kerasft.inference.stored_weights import HELP, INT4, stored_run, write_by_stored
 from kerasft.inference.untrained import Untrained, by_labels
+from kerasft.paths import is_address
 from kerasft.prompting.label_requests import label_list
 from kerasft.tasks.registry import create_task
 

@@ -9,29 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kerasft.config.header import name_data_source
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent, Terminal, quiet_tensorflow
-from kerasft.data.splits import check_own_split, check_unlabelled, load_splits, read_split, stage_splits
+from kerasft.data.splits import check_unlabelled, stage_splits
 from kerasft.data.stages.base import Staged
 from kerasft.data.tables.table import Table
 from kerasft.distribution.cluster import find_cluster, speaking
 from kerasft.distribution.rendezvous import rendezvous
 from kerasft.errors import UserError
-from kerasft.inference.untrained import Untrained, is_config
+from kerasft.inference.served_teacher import served_teacher
 from kerasft.invocation import command
 from kerasft.models.presets.positions import fit_max_length
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.named_runs import check_named_runs
 from kerasft.publish import publish_adapters, published, tell_how_to_serve
 from kerasft.run_card import write_card
-from kerasft.runs import Run, Trained, fingerprints
-from kerasft.tasks.base import Task
+from kerasft.runs import Run, Trained
 from kerasft.tasks.registry import create_task
 
 if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
     from kerasft.assembly import Start
-    from kerasft.evaluation.report.kind import Kind
     from kerasft.training.actions import Action
     from kerasft.training.objectives.base import MakeObjective
 
@@ -95,6 +92,7 @@ def train_run(
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
         task.fit(tables := staged.tables)
         check_unlabelled(config, task)
+        ask = served_teacher(config, task, view)
         preset = resolve_preset(config.model.preset)
         view.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
         for warning in task.data_warnings():
@@ -107,8 +105,8 @@ def train_run(
     from kerasft.training.fit import TrainingJob, fit
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
-        record, forms = staged.record(), functools.partial(check_formats, config, task)
-        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, record, forms)
+        record, form = staged.record(), functools.partial(check_formats, config, task)
+        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, ask, record, form)
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, view, job.actions)
         trained = exportable(trained, fitted.strategy)
@@ -167,84 +165,3 @@ def export_run(
     terminal.file("card", write_card(run, target))
     tell_how_to_serve(version, trained.task.sample(), terminal)
     return version
-
-
-def measure(
-    model: Path,
-    overrides: Sequence[str] = (),
-    *,
-    data: str | Sequence[str] | None = None,
-    split: str = "test",
-    terminal: Terminal | None = None,
-) -> tuple[dict[str, Any], Kind]:
-    """The metrics of a trained model, or of a config's preset before training, and the kind of its task.
-
-    Args:
-        model: a run's folder or a config file.
-        overrides: `key=value`, of a config.
-        data: a source like `data.test` or several, with the same columns; None: the model's own split.
-        split: of the run's own data, such as `test`; without `data`.
-        terminal: shows progress; None: stderr.
-
-    Raises:
-        UserError: there is no such model or split, or a row can't be used.
-    """
-    terminal = terminal or Terminal()
-    if overrides and not is_config(model):
-        raise UserError(f"{overrides[0]}: {model} has a config of its own; overrides are for configs")
-    run = Untrained.open(model, overrides) if is_config(model) else Run.open(model)
-    task = create_task(run.config, run.load_state())
-    if data is not None:
-        table = read_split(run.config, task, data if isinstance(data, str) else list(data), "test", terminal.line)
-        task.check_targets({"test": table})
-    else:
-        table = read_own_split(run, model, task, split, terminal)
-    quiet_tensorflow(terminal.verbose)
-    from kerasft.distribution.strategy import create_strategy
-    from kerasft.evaluation.report.warnings import unreachable_warnings
-    from kerasft.results import evaluate_split, evaluator_of
-    from kerasft.training.microbatches import requested_microbatches
-
-    strategy = create_strategy(run.config, microbatches=requested_microbatches(run.config, task))
-    with strategy.scope():
-        trained = run.load()
-    prepared = trained.task.prepare(table, trained.preprocessor)
-    warnings = unreachable_warnings({split: trained.task.unreachable(prepared)})
-    for warning in warnings:
-        terminal.line(f"warning: {warning}")
-    logits, metrics = evaluate_split(trained, prepared, evaluator_of(trained, strategy), terminal, split)
-    if trained.task.measures_answers:
-        metrics |= trained.task.answer_metrics(list(trained.task.predictions(table, prepared, logits)))
-    return metrics | ({"warnings": warnings} if warnings else {}), task.kind
-
-
-def read_own_split(run: Run | Untrained, model: Path, task: Task, split: str, terminal: Terminal) -> Table:
-    """The split of the run's own data, which has to be the one that the run held out.
-
-    Raises:
-        UserError: there is no such split, its rows are others now, or a row has a label that the model does not know.
-    """
-    check_own_split(run.config, split)
-    with name_data_source(model if is_config(model) else model / "config.yaml"):
-        tables = load_splits(run.config, create_task(run.config), terminal.line)
-    if split not in tables:
-        raise UserError(f"--split {split}: {model} has none; it has {', '.join(tables)}, or give --data")
-    before, now = run.own_data() if isinstance(run, Run) else {}, fingerprints(tables)
-    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
-    wrong = ""
-    if split in changed:
-        share = isinstance(getattr(run.config.data, split), float)
-        trained_on = ", and the model may have been trained on some" if share else ""
-        wrong = (
-            f"data.{split}: these are not the rows that {model} held out{trained_on}: the data has changed since; "
-            "bring it back as it was, or measure on rows that the model has not seen with --data FILE"
-        )
-    try:
-        task.check_targets({split: tables[split]})
-    except UserError as error:
-        raise UserError(f"{error}. {wrong}" if wrong else str(error)) from error
-    if wrong:
-        raise UserError(wrong)
-    if changed:
-        terminal.line(f"data.{', data.'.join(changed)}: changed since {model} was trained; data.{split} is as it was")
-    return tables[split]

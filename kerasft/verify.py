@@ -11,6 +11,7 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow, run_program
 from kerasft.data.splits import load_splits
 from kerasft.data.tables.digests import UNLABELLED
 from kerasft.errors import Stop, UserError
+from kerasft.inference.served_teacher import served_teacher
 from kerasft.models.presets.presets import resolve_preset
 from kerasft.paths import check_no_pattern
 from kerasft.runs import Run
@@ -39,7 +40,8 @@ def verify(folder: Path, verbose: bool) -> int:
     quiet_tensorflow(verbose)
     from kerasft.training.fit import TrainingJob, prepare
 
-    ready = prepare(TrainingJob(run, task, tables, preset, terminal))
+    ask = served_teacher(run.config, task, terminal)
+    ready = prepare(TrainingJob(run, task, tables, preset, terminal, ask=ask))
     if ready.unlabelled is not None:
         run.check_data({**tables, UNLABELLED: ready.unlabelled})
     trainer = ready.trainer

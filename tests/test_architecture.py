@@ -42,7 +42,7 @@ RANKS = (
     ("search", "compress", "continual", "cross_validation", "few_shots"),
     ("augmentation_texts",),
     ("augmentation_models",),
-    ("session",),
+    ("session", "measure"),
     ("accelerators",),
     ("keras_models",),
     ("results",),

@@ -9,8 +9,8 @@ from kerasft.config.schema import Config
 from kerasft.console.terminal import Silent
 from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
+from kerasft.measure import read_own_split
 from kerasft.runs import Run
-from kerasft.session import read_own_split
 from kerasft.tasks.registry import create_task
 
 ROWS = [f"{word} {number},{label}" for number in range(20) for word, label in (("good", "pos"), ("bad", "neg"))]

@@ -26,10 +26,10 @@ from kerasft.errors import UserError
 from kerasft.evaluation.report.card import AUDIT_FORM, CARD
 from kerasft.inference.export import Export
 from kerasft.inference.predictor import open_model
-from kerasft.inference.remote import is_address
+from kerasft.measure import read_own_split
+from kerasft.paths import is_address
 from kerasft.run_card import write_card, write_card_of_export
 from kerasft.runs import AUDIT, Run
-from kerasft.session import read_own_split
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 

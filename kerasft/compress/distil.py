@@ -45,7 +45,7 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     values["model"]["layers"] = settings.layers
     values["training"]["objective"] = {
         "name": "distillation",
-        "teacher": str(parent.folder),
+        "teacher": settings.teacher or str(parent.folder),
         **settings.model_dump(include={"alpha", "temperature", "hidden", "relations", "unlabelled"}),
     }
     if parent.config.training.fit_head:

@@ -14,9 +14,11 @@ from kerasft.compress.distil import distil_run
 from kerasft.compress.prune_weights import prune_run
 from kerasft.config.compress import CompressConfig, DistilConfig, PruneWeightsConfig
 from kerasft.console.terminal import Terminal
+from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome
+from kerasft.training.objectives.teachers import ENSEMBLE, teaching_runs
 
 # Loaded only once one is asked for: they import TensorFlow. Methods that train are in `distil` and `prune_weights`.
 CLASSES = {
@@ -41,7 +43,7 @@ def compress(
     """A smaller run from a run.
 
     Args:
-        folder: of the run.
+        folder: of the run; or of an ensemble, which `distil` makes one smaller model of.
         settings: of the method; see `kerasft.config.compress`.
         overrides: `key=value` of the config, for methods that train.
         existing: what becomes of a run of that name.
@@ -51,9 +53,25 @@ def compress(
         UserError: there is no such run, or it can't be made smaller in this way; nothing has been written then.
     """
     check_no_pattern(folder, "RUN")
+    if (folder / ENSEMBLE).is_file():
+        folder, settings = _first_member(folder, settings, terminal)
     parent = Run.open(folder)
     if isinstance(settings, DistilConfig):
         return distil_run(parent, settings, overrides, existing, terminal)
     if isinstance(settings, PruneWeightsConfig):
         return prune_run(parent, settings, overrides, existing, terminal)
     return compress_run(parent, settings, functools.partial(method_of, settings), existing, terminal)
+
+
+def _first_member(folder: Path, settings: CompressConfig, terminal: Terminal) -> tuple[Path, CompressConfig]:
+    """The run that a student of an ensemble begins with, and settings by which the ensemble teaches it."""
+    first = teaching_runs(folder)[0][0].folder
+    if not isinstance(settings, DistilConfig):
+        raise UserError(
+            f"{folder}: is an ensemble, and method={settings.method} makes a run from a run; name a member, such as "
+            f"{first}, or take method=distil"
+        )
+    if settings.teacher is not None:
+        raise UserError(f"teacher: {folder} is an ensemble, which teaches itself; leave teacher out, or name a run")
+    terminal.line(f"{folder} teaches; the student begins with its member {first}, and is compared with that")
+    return first, settings.model_copy(update={"teacher": str(folder)})

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from kerasft.config.data import Sources
 from kerasft.config.mistakes import COMMAND_LINE, explain
-from kerasft.config.section import Section
+from kerasft.config.section import Folder, Section
 from kerasft.config.yaml_text import read_yaml
 from kerasft.errors import UserError, UserErrors
 
@@ -90,6 +90,11 @@ class DistilConfig(CompressConfig):
         None,
         description="How many transformer layers the student has, spread evenly over the teacher's, or which (0 is the "
         "lowest); null: all of model.preset=..., which is then needed.",
+    )
+    teacher: Optional[Folder] = Field(
+        None,
+        description="Who teaches: another run of the same task and labels, the folder of an ensemble, or the address "
+        "of a model on a server, http://HOST:8501/v1/models/NAME; null: the run itself.",
     )
     alpha: float = Field(0.9, ge=0, le=1, description="Share of the teacher's probabilities in the loss.")
     temperature: float = Field(2.0, gt=0, description="Logits are divided by it; more: unlikely classes count more.")

@@ -1,15 +1,12 @@
 """The section `training.objective` of a config: a class for each objective; the key `name` tells them apart."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field
 
-from kerasft.config.data import Sources
-from kerasft.config.section import Folder, Section
-
-if TYPE_CHECKING:
-    from kerasft.config.schema import Config
+from kerasft.config.distillation import DistillationConfig
+from kerasft.config.section import Section
 
 EPSILON = "The largest L2 norm of the perturbation of a whole text (a token of MiniLM has about 1); 0: the task's loss."
 
@@ -102,35 +99,6 @@ class MixoutConfig(Section):
     )
 
 
-class DistillationConfig(Section):
-    """Learn what a trained run says, beside the truth (Hinton et al. 2015, arXiv:1503.02531)."""
-
-    name: Literal["distillation"] = Field(description="The objective.")
-    teacher: Folder = Field(description="The folder of a run of the same task with the same labels, or of an ensemble.")
-    alpha: float = Field(
-        0.9, ge=0, le=1, description="Share of the teacher in the loss; the task's loss has the rest. 0: the task's."
-    )
-    temperature: float = Field(
-        2.0, gt=0, description="Logits are divided by it; the higher, the more the unlikely classes count."
-    )
-    hidden: float = Field(
-        0.0,
-        ge=0,
-        description="Weight of the squared distance between the vectors that both heads read; 0: not compared.",
-    )
-    relations: float = Field(
-        0.0,
-        ge=0,
-        description="Weight of how far the relations between queries, keys and values of tokens are from the teacher's "
-        "(arXiv:2012.15828); the teacher then runs in each step. 0: not compared.",
-    )
-    unlabelled: Optional[Sources] = Field(
-        None,
-        description="Texts without labels, for which the teacher alone answers: a source or a list of them; columns as "
-        "in data.columns.",
-    )
-
-
 class ContrastiveConfig(Section):
     """Steps that draw the vectors of a label's texts together and others apart, before a head is fitted to them."""
 
@@ -173,16 +141,13 @@ TAKEN: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "token_classification": lambda task: ("mixout", *_ADVERSARIAL) if task.crf else _ALL,
     "question_answering": lambda task: ("rdrop", "smart", "mixout", *_ADVERSARIAL, "distillation"),
     "text_embedding": lambda task: ("mixout", "distillation"),
-    "text_generation": lambda task: ("rdrop", "neftune", "mixout"),
-    "seq2seq": lambda task: ("rdrop", "mixout"),
+    "text_generation": lambda task: ("rdrop", "neftune", "mixout", "distillation"),
+    "seq2seq": lambda task: ("rdrop", "mixout", "distillation"),
 }
 
 # Objectives that compare the rows of a batch, which parts of it would not see.
 COMPARE_ROWS = ("supervised_contrastive",)
 _PARTS = "it compares all rows of a batch, which parts of it would not see; set it to 1"
-
-# Tasks whose texts a teacher can answer without labels: those with a `Task.unlabelled`.
-TEACHABLE = ("text_classification", "token_classification")
 
 # Objective -> keys of a config that it can't go with: whether a value is refused, and why with the fix.
 REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -219,18 +184,3 @@ REFUSED: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
         "training.parallel_microbatches": (lambda parts: (parts or 1) > 1, _PARTS),
     },
 }
-
-
-def unlabelled_problem(config: "Config") -> Optional[str]:
-    """What keeps a run from texts without labels (`training.objective.unlabelled`), and the fix; None: nothing."""
-    objective, training = config.training.objective, config.training
-    if not isinstance(objective, DistillationConfig) or objective.unlabelled is None:
-        return None
-    key = "training.objective.unlabelled"
-    if config.task.name not in TEACHABLE:
-        return f"{key}: is for {' and '.join(TEACHABLE)}, not for {config.task.name}; leave it null"
-    if config.augment is not None and config.augment.methods():
-        return f"{key}: augment makes texts of labelled rows alone; set one of the two to null"
-    if training.fit_head:
-        return f"{key}: a fitted head learns from labels; set training.fit_head to false"
-    return None

@@ -8,10 +8,11 @@ from kerasft.config.audit import AuditConfig
 from kerasft.config.augment import AugmentConfig
 from kerasft.config.continual import ContinualConfig
 from kerasft.config.data import DataConfig
+from kerasft.config.distillation import distillation_problem
 from kerasft.config.evaluation import EvaluationConfig
 from kerasft.config.inspection import InspectConfig
 from kerasft.config.model import ModelConfig
-from kerasft.config.objective import REFUSED, TAKEN, unlabelled_problem
+from kerasft.config.objective import REFUSED, TAKEN
 from kerasft.config.output import NAME, ExportConfig, OutputConfig
 from kerasft.config.prompting import PromptingConfig, prompting_problem, shots_problem
 from kerasft.config.search import SearchConfig
@@ -142,7 +143,7 @@ class Config(Section):
             fix = f"choose one of {', '.join(known)}, or set it to null" if known else "leave it null"
             what = f"{self.task.name} as it is set here" if known else self.task.name
             raise ValueError(f"training.objective.name: {objective.name} is not for {what}; {fix}")
-        if problem := unlabelled_problem(self):
+        if problem := distillation_problem(self):
             raise ValueError(problem)
         for path, (refused, reason) in REFUSED.get(objective.name, {}).items():
             section, key = path.split(".")

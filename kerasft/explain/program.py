@@ -24,7 +24,7 @@ from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.inference.export import Export
 from kerasft.inference.predictor import open_model
-from kerasft.inference.remote import is_address
+from kerasft.paths import is_address
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task

@@ -14,9 +14,10 @@ from kerasft.attribution.registry import DEFAULT
 from kerasft.console.terminal import quiet_tensorflow
 from kerasft.errors import UserError
 from kerasft.inference.export import AdaptersExport, Export
-from kerasft.inference.remote import Remote, is_address
+from kerasft.inference.remote import Remote
 from kerasft.inference.texts import Texts
 from kerasft.inference.untrained import Untrained, is_config
+from kerasft.paths import is_address
 from kerasft.runs import Run
 from kerasft.serving.formats.converted import ConvertedExport, is_converted
 

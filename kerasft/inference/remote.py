@@ -30,19 +30,14 @@ BATCH = 64  # texts a request, in `answer`
 IN_FLIGHT = 4  # batches: while one is answered the next are on their way
 
 
-def is_address(model: str) -> bool:
-    """Whether that is a server's, not a folder's."""
-    return "://" in model
-
-
-def read_token(file: Path) -> str:
-    """The first line of a file. Raises UserError where there is none."""
+def read_token(file: Path, option: str = "--token-file") -> str:
+    """The first line of a file that `option` names. Raises UserError where there is none."""
     try:
         lines = file.read_text(encoding="utf-8").split("\n", 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--token-file: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+        raise UserError(f"{option}: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     if not lines[0].strip():
-        raise UserError(f"--token-file: {file}: its first line is empty")
+        raise UserError(f"{option}: {file}: its first line is empty")
     return lines[0].strip()
 
 

@@ -13,9 +13,10 @@ from kerasft.console.terminal import Silent
 from kerasft.data.splits import stage_splits
 from kerasft.errors import Diverged, Interrupted, Pruned, Stop, StorageError
 from kerasft.inference.predictor import load
+from kerasft.measure import measure
 from kerasft.runs import Run
 from kerasft.search.job import COMPLETE, FAILED, INTERRUPTED, PRUNED, Ending, Job, Report
-from kerasft.session import measure, train_run
+from kerasft.session import train_run
 from kerasft.tasks.registry import create_task
 from kerasft.training.actions.base import Action, Training
 

@@ -11,8 +11,8 @@ from kerasft.audit.explanations import shortcuts
 from kerasft.audit.settings import AuditSettings
 from kerasft.audit.subject import Subject
 from kerasft.console.terminal import Silent
+from kerasft.measure import read_own_split
 from kerasft.runs import Run
-from kerasft.session import read_own_split
 from kerasft.tasks.registry import create_task
 
 PLANTED = "team"

@@ -208,6 +208,22 @@ def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here,
     assert "there is nothing to resume" in capsys.readouterr().err
 
 
+def test_an_ensemble_teaches_a_student_that_begins_with_its_first_member(here, capsys):
+    member = {"run": "runs/tiny", **(Run.open(Path("runs/tiny")).identity() or {})}
+    record = {"members": [member, member], "shares": [0.5, 0.5]}
+    Path("runs/both").mkdir()
+    Path("runs/both/ensemble.json").write_text(json.dumps(record))
+    ensemble = ("compress", "runs/both")
+    assert main([*ensemble, "method=vocabulary", "name=small"]) == 2
+    assert "runs/both: is an ensemble, and method=vocabulary makes a run from a run" in capsys.readouterr().err
+    assert main([*ensemble, "method=distil", "layers=1", "teacher=runs/tiny", "name=small"]) == 2
+    assert "teacher: runs/both is an ensemble, which teaches itself" in capsys.readouterr().err
+    assert main([*ensemble, "method=distil", "layers=1", "name=small", "training.epochs=1"]) == 0
+    assert "runs/both teaches; the student begins with its member runs/tiny" in capsys.readouterr().err
+    assert compression("small")["parent"] == "runs/tiny"
+    assert "teacher: runs/both" in Path("runs/small/config.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     "words, line",
     [
@@ -218,6 +234,7 @@ def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here,
         (["method=feedforward", "name=x", "keep=2"], "command line: keep: 2"),
         (["method=feedforward", "name=x", "kep=0.5"], "did you mean keep?"),
         (["method=quantize", "name=x", "training.epochs=1"], "quantize does not train"),
+        (["method=distil", "name=x", "layers=1", "teacher=runs/none"], "teacher: runs/none is not a run"),
         (["method=distil", "name=x"], "layers: missing, and without it the student would be its teacher"),
         (["method=distil", "name=x", "layers=3"], "model.layers: 3 of the 2 layers of this BertBackbone"),
     ],

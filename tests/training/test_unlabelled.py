@@ -9,7 +9,7 @@ from support.task_rows import TASKS
 
 from kerasft.assembly import assemble
 from kerasft.config.clean import CleanConfig
-from kerasft.config.objective import TEACHABLE as TAUGHT
+from kerasft.config.distillation import TEACHABLE as TAUGHT
 from kerasft.config.objective import DistillationConfig
 from kerasft.config.schema import Config
 from kerasft.console.terminal import Terminal

@@ -13,6 +13,7 @@ from kerasft.tasks.base.data import SectionT, SplitT, TaskData
 from kerasft.tasks.base.declarations import Dialogue, Explained
 from kerasft.tasks.base.joinable import Joinable
 from kerasft.tasks.base.outcomes import TaskOutcomes
+from kerasft.tasks.base.taught import Taught
 
 if TYPE_CHECKING:  # a config or data error must be found without waiting for TensorFlow
     import keras
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # a config or data error must be found without waiting for Te
 DECODED_AT_ONCE = 256  # rows
 
 
-class Task(TaskData[SectionT, SplitT], Joinable, TaskOutcomes[SplitT]):
+class Task(TaskData[SectionT, SplitT], Joinable, Taught, TaskOutcomes[SplitT]):
     """What one task adds to a backbone.
 
     A task is the only place that knows how a row becomes features, what head sits on the backbone,

@@ -17,6 +17,7 @@ from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement, Units
+from kerasft.tasks.problems.answered import answered_probabilities
 from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
 from kerasft.tasks.problems.names import identity, indices, name_warnings, read_name
@@ -147,6 +148,10 @@ class MultiLabel:
         from kerasft.models.heads.joined_logits import disagreement
 
         return disagreement(members, weights, one_of_many=False)
+
+    def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        rows = np.clip(answered_probabilities(answers, self.state["labels"]), 1e-7, 1 - 1e-7)
+        return np.log(rows / (1 - rows))
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf

@@ -105,6 +105,10 @@ class Problem(Protocol):
         """(batch, outputs) of each member of an ensemble -> (batch,) how much they differ."""
         ...
 
+    def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """What a server answered -> (rows, outputs); see `Task.logits_of`."""
+        ...
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """(batch, outputs) -> answers, the batch first."""
         ...

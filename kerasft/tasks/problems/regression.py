@@ -93,6 +93,12 @@ class Regression:
 
         return self.state["deviation"] * spread(members, weights)
 
+    def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        if "value" not in answers[0]:
+            raise UserError(f"it answers with {', '.join(answers[0])}, and has no number, value")
+        values = np.asarray([answer["value"] for answer in answers], np.float32)[:, np.newaxis]  # (rows, 1)
+        return (values - np.float32(self.state["mean"])) / np.float32(self.state["deviation"])
+
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 

@@ -13,6 +13,7 @@ from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement, Units
+from kerasft.tasks.problems.answered import answered_probabilities
 from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import (
     check_unknown,
@@ -40,6 +41,7 @@ class SingleLabel:
     falling = ("log_loss", "expected_calibration_error")
     arrow = pa.string()
     one_of_many = True
+    instead: str | None = None  # the answer to a text that is out of scope
 
     def __init__(self, config: Config, section: LabelSection, state: dict[str, Any]):
         self.config, self.section, self.state = config, section, state
@@ -142,6 +144,13 @@ class SingleLabel:
         from kerasft.models.heads.joined_logits import disagreement
 
         return disagreement(members, weights, one_of_many=True)
+
+    def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Logarithms of probabilities: their softmax, at any temperature, is that of the logits behind them."""
+        rows = answered_probabilities(answers, self.state["labels"], self.instead)
+        if (sums := rows.sum(-1)).min() < 0.99:
+            raise UserError(f"its probabilities of row {sums.argmin()} have a sum of {sums.min():.2f}, not of 1")
+        return np.log(np.maximum(rows, np.finfo(np.float32).tiny))
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf

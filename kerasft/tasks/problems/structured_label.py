@@ -29,6 +29,7 @@ class StructuredLabel(SingleLabel):
         super().__init__(config, section, state)
         self.scope, self.separator = section.out_of_scope, section.separator
         if self.scope is not None:
+            self.instead = self.scope.label
             self.rising = (*SingleLabel.rising, "in_scope_accuracy", "out_of_scope_recall")
 
     def names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from kerasft.errors import UserError
 from kerasft.quoting import listed, quoted
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
+from kerasft.tasks.base.taught import Answer
 from kerasft.tasks.problems.labels import classify_outputs, lists, probability_rows, shortened
 from kerasft.tasks.problems.names import identity
 from kerasft.tasks.problems.single_label import SingleLabel
@@ -138,6 +139,9 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
 
     def loss(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return self.labels.loss(targets, logits)
+
+    def logits_of(self, answers: Sequence[Answer]) -> np.ndarray:
+        return self.labels.logits_of([{**answer, "label": answer.get("relation")} for answer in answers])
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """A text whose entities are not well marked has the relation "" and zeros: a batch must not fail for it."""

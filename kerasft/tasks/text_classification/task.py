@@ -13,6 +13,7 @@ from kerasft.errors import UserError
 from kerasft.prompting.prompting import Prompting
 from kerasft.tasks.base import OPTIONAL, Explained, Task
 from kerasft.tasks.base.auditable import Judgement
+from kerasft.tasks.base.taught import Answer
 from kerasft.tasks.problems import create_problem
 from kerasft.tasks.problems.labels import classify_outputs, grow_labels, shortened
 from kerasft.tasks.problems.names import identity
@@ -153,6 +154,9 @@ class TextClassification(Task[TextClassificationConfig, "Prepared"]):
         self, members: Sequence[tf.Tensor], weights: Sequence[float], features: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
         return self.problem.disagreement(members, weights)
+
+    def logits_of(self, answers: Sequence[Answer]) -> np.ndarray:
+        return self.problem.logits_of(answers)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         answer = self.problem.decode(logits)

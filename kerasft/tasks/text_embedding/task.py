@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from kerasft.config.tasks import TextEmbeddingConfig
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 from kerasft.tasks.base.columns import text_identity
+from kerasft.tasks.base.taught import AT_ONCE, Answer
 from kerasft.tasks.text_embedding import rows
 from kerasft.tasks.text_embedding.kind import RETRIEVAL, SCORED_PAIRS, furthest_off, worst_ranked
 
@@ -142,6 +143,18 @@ class TextEmbedding(Task[TextEmbeddingConfig, "Prepared"]):
         import tensorflow as tf
 
         return tf.reduce_mean(tf.reduce_sum(tf.square(one - other), -1), -1)
+
+    def questions(self, table: Table) -> Iterator[dict[str, str]]:
+        """Each text of a row by itself: (rows * texts,), the texts of a row next to each other."""
+        for columns in table.batches(AT_ONCE, list(self.texts)):
+            for row in zip(*(columns[name] for name in self.texts)):
+                yield from ({self.inputs[0]: text} for text in row)
+
+    def logits_of(self, answers: Sequence[Answer]) -> np.ndarray:
+        if "embedding" not in answers[0]:
+            raise UserError(f"it answers with {', '.join(answers[0])}, and has no embedding")
+        vectors = np.asarray([answer["embedding"] for answer in answers], np.float32)
+        return vectors.reshape(-1, len(self.texts), vectors.shape[-1])  # (rows, texts, hidden)
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {"embedding": logits}

@@ -17,6 +17,7 @@ from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import Objective
 from kerasft.training.objectives.relations import Relations
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
+from kerasft.training.objectives.step_teacher import StepTeacher
 
 TEACHER, VECTORS = "teacher", "teacher_vectors"
 LABELLED = "labelled"  # 1 for a row with a label, 0 for one that the teacher alone answers
@@ -47,7 +48,8 @@ class Distillation(Objective):
     A text without a label (`training.objective.unlabelled`) has the teacher's term alone, with a share of 1.
 
     The teacher's logits are made once, before the first step, and stand beside the targets; so the teacher takes no
-    time of a step, and need not be in memory then. A run from Python:
+    time of a step, and need not be in memory then. Those of tasks that write are as wide as a vocabulary for each
+    token, so there it runs in each step (`StepTeacher`). A run from Python:
 
         teacher = lambda train: Evaluator(model, tf.distribute.get_strategy(), 64).logits(train)
         train_run(config, objective=functools.partial(Distillation, teacher=teacher, alpha=0.9, temperature=2.0))
@@ -56,7 +58,7 @@ class Distillation(Objective):
         model: the student, features -> logits.
         task: of the run; its outputs can be compared.
         teacher: the training split -> (rows, ...) logits, or (tokens, ...) where tokens have targets. They mean what
-            those of the student mean, in the same order.
+            those of the student mean, in the same order. A `StepTeacher`, for tasks that write.
         alpha: share of the teacher, 0 to 1; 0 is the task's loss.
         temperature: above 0; the higher, the more the unlikely classes count.
         hidden: weight of the vectors' distance; 0: they are not compared.
@@ -71,7 +73,7 @@ class Distillation(Objective):
         model: keras.Model,
         task: Task,
         *,
-        teacher: Teacher,
+        teacher: Teacher | StepTeacher,
         alpha: float = 0.5,
         temperature: float = 2.0,
         hidden: float = 0.0,
@@ -82,10 +84,15 @@ class Distillation(Objective):
             raise UserError(f"distillation: alpha is {alpha}; use 0 to 1")
         if not 0 < temperature < float("inf"):
             raise UserError(f"distillation: temperature is {temperature}; use a number above 0, such as 2")
-        if task.writes or not (task.one_of_many or task.compares):
+        if not (task.one_of_many or task.compares):
             raise UserError(
                 f"distillation: the outputs of this {task.config.task.name} can't be compared with a teacher's; use it "
-                "for texts or tokens with labels, for numbers, spans and embeddings"
+                "for texts or tokens with labels, for numbers, spans, embeddings and texts that are written"
+            )
+        if task.writes and not isinstance(teacher, StepTeacher):
+            raise UserError(
+                f"distillation: {task.config.task.name} has logits as wide as a vocabulary for each token; give a "
+                "StepTeacher, which makes them in each step"
             )
         self.teacher, self.alpha, self.temperature, self.hidden = teacher, alpha, temperature, hidden
         self._relation_teacher, self._relations = relations, None if relations is None else Relations(model)
@@ -100,6 +107,8 @@ class Distillation(Objective):
             self.teacher.table = table
 
     def beside_targets(self, train: Prepared) -> Mapping[str, np.ndarray]:
+        if isinstance(self.teacher, StepTeacher):
+            return {}
         logits, own = self.teacher(train), self.model.output_shape
         if logits.shape[-1] != own[-1] or logits.ndim != len(own) - train.token_targets:
             raise UserError(
@@ -126,7 +135,8 @@ class Distillation(Objective):
             labelled = self.beside(inputs, LABELLED)  # (batch,), or (batch, length) where tokens have targets
             labelled = labelled if labelled.shape.rank == 1 else tf.reduce_max(labelled, 1)
             share, truth = 1 - (1 - self.alpha) * labelled, weights * labelled
-        distilled = tf.reduce_sum(share * self._soft(self.beside(inputs, TEACHER), logits, targets) * weights)
+        taught = self.teacher.logits(inputs) if isinstance(self.teacher, StepTeacher) else self.beside(inputs, TEACHER)
+        distilled = tf.reduce_sum(share * self._soft(taught, logits, targets) * weights)
         loss = (1 - self.alpha) * self.task.loss_sum(targets, logits, truth) + distilled
         if self.hidden:
             apart = self._distance(self.beside(inputs, VECTORS), more[0], targets)

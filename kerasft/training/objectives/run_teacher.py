@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -19,6 +20,8 @@ from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.distillation import Distillation, head_vectors
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
+from kerasft.training.objectives.server_teacher import Ask, ServerTeacher
+from kerasft.training.objectives.step_teacher import step_teacher
 from kerasft.training.objectives.teachers import teaching_runs
 
 BATCH = 64  # rows a call of the teacher
@@ -103,33 +106,60 @@ class RunTeacher:
         return Evaluator(trained.model, strategy, BATCH).logits(rows)
 
 
-def taught_by_run(section: DistillationConfig) -> MakeObjective:
-    """What makes the objective `distillation`."""
+def taught(section: DistillationConfig, ask: Ask | None = None) -> MakeObjective:
+    """What makes the objective `distillation`.
+
+    Args:
+        section: names the teacher.
+        ask: asks the server that it names; None: it names a run or an ensemble.
+    """
 
     def make(model: keras.Model, task: Task) -> Distillation:
-        batching, strategy = task.config.data.batching, tf.distribute.get_strategy()
-        if section.relations and (batching == "pack" or (batching == "auto" and wants_one_shape(strategy))):
-            raise UserError(
-                "training.objective.relations: tokens of several texts share a row with data.batching: pack, and "
-                "relations are those of one text; set data.batching to pad, or relations to 0"
-            )
+        settings = section.model_dump(include={"alpha", "temperature", "hidden"})
+        if ask is not None:
+            return Distillation(model, task, teacher=ServerTeacher(section.teacher, ask, task), **settings)
         runs = teaching_runs(Path(section.teacher))
-        if len(runs) > 1 and not task.one_of_many:
-            raise UserError(
-                f"training.objective.teacher: {section.teacher} is an ensemble, which teaches one label of several, "
-                f"and this {task.config.task.name} has other answers; name one of its members"
-            )
-        if len(runs) > 1 and (section.hidden or section.relations):
-            key = "hidden" if section.hidden else "relations"
-            raise UserError(
-                f"training.objective.{key}: {section.teacher} is an ensemble, which has no single one; set it to 0"
-            )
+        _check(section, runs, task)
+        if task.writes:
+            return Distillation(model, task, teacher=step_teacher(runs, model, task), **settings)
         teachers = [RunTeacher(run.folder, task, section.hidden > 0, section.relations > 0) for run, _ in runs]
         teacher = teachers[0] if len(runs) == 1 else EnsembleTeacher(teachers, [share for _, share in runs], task)
-        settings = section.model_dump(include={"alpha", "temperature", "hidden"})
         relations = None
         if section.relations:
             relations = RelationTeacher(Run.open(Path(section.teacher)).load().model, section.relations)
         return Distillation(model, task, teacher=teacher, relations=relations, **settings)
 
     return make
+
+
+def _check(section: DistillationConfig, runs: Sequence[tuple[Run, float]], task: Task) -> None:
+    """Raises UserError for what the config asks of a teacher that can't give it."""
+    batching, strategy = task.config.data.batching, tf.distribute.get_strategy()
+    packs = batching == "pack" or (batching == "auto" and wants_one_shape(strategy))
+    key = "hidden" if section.hidden else "relations" if section.relations else None
+    if others := [run for run, _ in runs if run.config.task.name != task.config.task.name]:
+        raise UserError(
+            f"training.objective.teacher: {others[0].folder} is of {others[0].config.task.name}; name a run of "
+            f"{task.config.task.name}"
+        )
+    if task.writes and key is not None:
+        raise UserError(
+            f"training.objective.{key}: is for heads that answer a text or its tokens, and {task.config.task.name} "
+            "writes; set it to 0"
+        )
+    if (section.relations or task.writes) and packs:
+        what = "relations are those of one text" if section.relations else "this teacher reads one at a time"
+        fix = ", or relations to 0" if section.relations else ""
+        raise UserError(
+            f"training.objective.{'relations' if section.relations else 'teacher'}: tokens of several texts share a "
+            f"row with data.batching: pack, and {what}; set data.batching to pad{fix}"
+        )
+    if len(runs) > 1 and not task.one_of_many:
+        raise UserError(
+            f"training.objective.teacher: {section.teacher} is an ensemble, which teaches one label of several, "
+            f"and this {task.config.task.name} has other answers; name one of its members"
+        )
+    if len(runs) > 1 and key is not None:
+        raise UserError(
+            f"training.objective.{key}: {section.teacher} is an ensemble, which has no single one; set it to 0"
+        )
