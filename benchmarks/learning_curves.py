@@ -46,6 +46,9 @@ WORDS = {
     "means": "nearest mean",
     "contrastive": "contrastive, fitted head",
     "fine-tuning": "fine-tuning",
+    "cloze": "cloze (PET)",
+    "soft-prompt": "soft prompt",
+    "in-context": "SmolLM2, four examples",
 }
 
 
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--shots", default="0,1,2,4,8,16,32,64")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--max-length", type=int, default=64, help="tokens of a text, for whole runs")
     parser.add_argument("--vectors", type=Path, help="an .npz that is read, or written where it is not there")
     parser.add_argument("--plot", type=Path, help="an .svg of the results instead")
     parser.add_argument("results", nargs="*", type=Path, help="of this program, for --plot")
@@ -65,14 +69,16 @@ def main() -> None:
     splits = {split: [json.loads(line) for line in open(args.data / f"{split}.jsonl")] for split in ("train", "test")}
     splits = {split: [row for row in rows if row["label"] != "oos"] for split, rows in splits.items()}
     ways = args.ways.split(",")
-    data = None if set(ways) <= RUNS.keys() else Curves(splits, args.vectors)
+    words = args.data / "labels.json"
+    words = json.loads(words.read_text(encoding="utf-8")) if words.is_file() else {}
+    data = None if set(ways) <= RUNS.keys() else Curves(splits, args.vectors, words)
     for shots in map(int, args.shots.split(",")):
         usual = [way for way in ways if way not in RUNS or shots >= RUNS[way][1]]
         found: dict[str, list[float]] = {way: [] for way in (usual if shots else ("names",) if data else ())}
         for draw in range(args.draws if shots else 1):
             for way, figures in found.items():
                 if way in RUNS:
-                    figures.append(whole_run(way, splits, shots, draw))
+                    figures.append(whole_run(way, splits, shots, draw, args.max_length))
                 elif data is not None:
                     figures.append(data.accuracy(way, shots, draw))
             print(shots, draw, {way: figures[-1] for way, figures in found.items()}, file=sys.stderr, flush=True)
@@ -88,14 +94,15 @@ class Curves:
     Args:
         splits: rows of train and test.
         file: of vectors.
+        words: of labels whose name says nothing.
     """
 
-    def __init__(self, splits: dict[str, list[dict[str, str]]], file: Path | None):
+    def __init__(self, splits: dict[str, list[dict[str, str]]], file: Path | None, words: dict[str, str]):
         quiet_tensorflow(verbose=False)
         self.rows, self.names = splits["train"], sorted({row["label"] for row in splits["train"]})
         self.labels = {split: np.array([self.names.index(row["label"]) for row in splits[split]]) for split in splits}
         texts = {split: [row["text"] for row in rows] for split, rows in splits.items()}
-        texts["names"] = [name.replace("_", " ") for name in self.names]
+        texts["names"] = [words.get(name, name.replace("_", " ")) for name in self.names]
         if file is not None and file.is_file():
             self.vectors = dict(np.load(file))
         else:
@@ -144,8 +151,8 @@ def drawn(rows: list[dict[str, str]], shots: int, draw: int) -> np.ndarray:
     return np.sort([row for every in by_label.values() for row in every[:shots]])
 
 
-def whole_run(way: str, splits: dict[str, list[dict[str, str]]], shots: int, draw: int) -> float:
-    """Accuracy of a run of the program from the rows of a draw."""
+def whole_run(way: str, splits: dict[str, list[dict[str, str]]], shots: int, draw: int, tokens: int) -> float:
+    """Accuracy of a run of the program from the rows of a draw, of texts of so many tokens."""
     with tempfile.TemporaryDirectory() as folder:
         keys = [f"data.shots={shots}", "data.draws=1", f"data.draw={draw}"]
         picked = drawn(splits["train"], shots, draw)
@@ -156,6 +163,7 @@ def whole_run(way: str, splits: dict[str, list[dict[str, str]]], shots: int, dra
             file = Path(folder) / f"{split}.jsonl"
             file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
             keys.append(f"data.{split}={file}")
+        keys.append(f"model.max_length={tokens}")
         if way == "fine-tuning":
             keys += ["data.validation=0.25", f"training.epochs={max(5, 160 // shots)}"]
         return round(run_kerasft(ROOT / "configs" / f"{RUNS[way][0]}.yaml", 0, keys)["accuracy"], 4)
