@@ -50,6 +50,7 @@ def smaller_config(parent: Run, settings: CompressConfig) -> Config:
 
 def compress_run(
     parent: Run,
+    config: Config,
     settings: CompressConfig,
     make_method: Callable[[], Method[Any]],
     existing: Existing,
@@ -59,6 +60,7 @@ def compress_run(
 
     Args:
         parent: has a trained model.
+        config: of the new run.
         settings: of the command line.
         make_method: gives the method that they name, and loads TensorFlow.
         existing: what becomes of a run of this name: nothing, it is finished, or it is replaced.
@@ -67,7 +69,7 @@ def compress_run(
     Raises:
         UserError: for what can't be made smaller in this way; nothing has been written then.
     """
-    run = Run.plan(smaller_config(parent, settings), existing == "overwrite", existing == "resume")
+    run = Run.plan(config, existing == "overwrite", existing == "resume")
     quiet_tensorflow(terminal.verbose)
     method = make_method()
     method.check(parent)

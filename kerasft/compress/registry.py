@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasft.compress.base import Method
-from kerasft.compress.compression import compress_run
+from kerasft.compress.compression import compress_run, smaller_config
 from kerasft.compress.distil import distil_run
 from kerasft.compress.prune_weights import prune_run
 from kerasft.config.compress import CompressConfig, DistilConfig, PruneWeightsConfig
+from kerasft.config.load import override_config
 from kerasft.console.terminal import Terminal
 from kerasft.errors import UserError
 from kerasft.paths import check_no_pattern
@@ -45,7 +46,7 @@ def compress(
     Args:
         folder: of the run; or of an ensemble, which `distil` makes one smaller model of.
         settings: of the method; see `kerasft.config.compress`.
-        overrides: `key=value` of the config, for methods that train.
+        overrides: `key=value` of the config: any, for methods that train, and of `output` and `export`.
         existing: what becomes of a run of that name.
         terminal: shows progress and results.
 
@@ -60,7 +61,8 @@ def compress(
         return distil_run(parent, settings, overrides, existing, terminal)
     if isinstance(settings, PruneWeightsConfig):
         return prune_run(parent, settings, overrides, existing, terminal)
-    return compress_run(parent, settings, functools.partial(method_of, settings), existing, terminal)
+    config = override_config(smaller_config(parent, settings).model_dump(mode="python"), overrides)
+    return compress_run(parent, config, settings, functools.partial(method_of, settings), existing, terminal)
 
 
 def _first_member(folder: Path, settings: CompressConfig, terminal: Terminal) -> tuple[Path, CompressConfig]:

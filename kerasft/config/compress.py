@@ -144,7 +144,8 @@ METHODS: dict[str, type[CompressConfig]] = {
     "prune_weights": PruneWeightsConfig,
     "auto": AutoConfig,
 }
-TRAINS = ("distil", "prune_weights")  # methods that take keys of the config, since they train
+TRAINS = ("distil", "prune_weights")  # methods that take any key of the config, since they train
+PLACES = ("output.", "export.")  # where a run and its export go: keys that every method takes
 
 
 def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:
@@ -171,9 +172,11 @@ def read_compression(words: Sequence[str]) -> tuple[CompressConfig, list[str]]:
     if method not in METHODS:
         what = "missing" if method is None else f"{method!r} is none"
         raise UserError(f"{COMMAND_LINE}: method: {what}; choose one of {', '.join(METHODS)}")
-    if overrides and method not in TRAINS:
+    others = [word for word in overrides if method not in TRAINS and not word.strip().startswith(PLACES)]
+    if others:
         raise UserError(
-            f"{COMMAND_LINE}: {overrides[0]}: {method} does not train, so it takes no keys of the config; leave it out"
+            f"{COMMAND_LINE}: {others[0]}: {method} does not train; of the config it takes keys of output and export "
+            "alone; leave it out"
         )
     section = METHODS[method]
     try:

@@ -80,7 +80,7 @@ def test_texts_of_kept_tokens_have_the_same_logits_and_a_killed_run_is_finished(
 
 @pytest.mark.parametrize("storage, share", [("float16", 0.55), ("int8", 0.36), ("int4", 0.33)])
 def test_stored_in_fewer_bits_it_is_smaller_and_answers_alike(here, storage, share):
-    assert compress("method=quantize", f"storage={storage}", "name=narrow") == 0
+    assert compress("method=quantize", f"storage={storage}", "name=narrow", "output.dir=runs") == 0
     assert _weight_bytes("narrow") <= share * _weight_bytes("tiny")
     one, other = (load(f"runs/{name}").answer(TEXTS) for name in ("tiny", "narrow"))
     assert [row["label"] for row in one] == [row["label"] for row in other]
@@ -233,7 +233,10 @@ def test_an_ensemble_teaches_a_student_that_begins_with_its_first_member(here, c
         (["method=vocabulary", "name=tiny"], "name: tiny is the name of runs/tiny itself; choose another"),
         (["method=feedforward", "name=x", "keep=2"], "command line: keep: 2"),
         (["method=feedforward", "name=x", "kep=0.5"], "did you mean keep?"),
-        (["method=quantize", "name=x", "training.epochs=1"], "quantize does not train"),
+        (
+            ["method=quantize", "name=x", "training.epochs=1"],
+            "quantize does not train; of the config it takes keys of output",
+        ),
         (["method=distil", "name=x", "layers=1", "teacher=runs/none"], "teacher: runs/none is not a run"),
         (["method=distil", "name=x"], "layers: missing, and without it the student would be its teacher"),
         (["method=distil", "name=x", "layers=3"], "model.layers: 3 of the 2 layers of this BertBackbone"),
