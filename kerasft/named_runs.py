@@ -18,7 +18,7 @@ TEACHER = "training.objective.teacher"
 
 
 def check_named_runs(config: Config, folder: Path) -> None:
-    """Raises UserError, with the key, where a teacher, a run of a soup or an adapter to export is none.
+    """Raises UserError, with the key, where a teacher, a run of a soup or an adapter to export is none, or the run.
 
     Args:
         config: of the run.
@@ -27,9 +27,11 @@ def check_named_runs(config: Config, folder: Path) -> None:
     check_adapters(config, folder)
     for key, named in _named(config):
         try:
-            teaching_runs(Path(named)) if key == TEACHER else Run.open(Path(named))
+            runs = [run for run, _ in teaching_runs(Path(named))] if key == TEACHER else [Run.open(Path(named))]
         except UserError as error:
             raise UserError(f"{key}: {error}") from error
+        if any(run.folder.resolve() == folder.resolve() for run in runs):
+            raise UserError(f"{key}: {folder} is the run that is to be trained; give one of the two another name")
 
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from kerasft.named_runs import check_named_runs
 from kerasft.publish import publish_adapters, published, tell_how_to_serve
 from kerasft.run_card import write_card
 from kerasft.runs import Run, Trained
+from kerasft.tasks.base import Task
 from kerasft.tasks.registry import create_task
 
 if TYPE_CHECKING:  # what a user can get wrong without a model is found before TensorFlow loads
@@ -92,11 +93,9 @@ def train_run(
         staged = stage_splits(config, task, view.line) if tables is None else Staged(tables)
         task.fit(tables := staged.tables)
         check_unlabelled(config, task)
-        ask = served_teacher(config, task, view)
+        server = served_teacher(config, task, view, run.folder if resume else None)
         preset = resolve_preset(config.model.preset)
-        view.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
-        for warning in task.data_warnings():
-            view.line(f"warning: {warning}")
+        _tell_data(tables, task, view)
 
     quiet_tensorflow(terminal.verbose)
     from kerasft.distribution.workers import report_lost_workers
@@ -106,7 +105,9 @@ def train_run(
 
     with speaking(cluster), run.interruptible(), report_lost_workers(run.folder):
         record, form = staged.record(), functools.partial(check_formats, config, task)
-        job = TrainingJob(run, task, tables, preset, view, cluster, start, tuple(actions), objective, ask, record, form)
+        job = TrainingJob(
+            run, task, tables, preset, view, cluster, start, tuple(actions), objective, server, record, form
+        )
         fitted = fit(job, resume, overwrite)
         metrics, trained = finish(run, tables, fitted, view, job.actions)
         trained = exportable(trained, fitted.strategy)
@@ -116,6 +117,12 @@ def train_run(
             write_formats(run, version.parent, view.result)
         fitted.workers.final_barrier()
     return Outcome(run, metrics, run.folder / "model", exports[0] if exports else None)
+
+
+def _tell_data(tables: Mapping[str, Table], task: Task, terminal: Terminal) -> None:
+    terminal.line(f"data: {', '.join(f'{len(table):,} {split}' for split, table in tables.items())} examples")
+    for warning in task.data_warnings():
+        terminal.line(f"warning: {warning}")
 
 
 def _complete(run: Run, trained: Trained | None, terminal: Terminal, actions: Sequence[Action] = ()) -> list[Path]:

@@ -40,8 +40,8 @@ def verify(folder: Path, verbose: bool) -> int:
     quiet_tensorflow(verbose)
     from kerasft.training.fit import TrainingJob, prepare
 
-    ask = served_teacher(run.config, task, terminal)
-    ready = prepare(TrainingJob(run, task, tables, preset, terminal, ask=ask))
+    server = served_teacher(run.config, task, terminal, run.folder)
+    ready = prepare(TrainingJob(run, task, tables, preset, terminal, server=server))
     if ready.unlabelled is not None:
         run.check_data({**tables, UNLABELLED: ready.unlabelled})
     trainer = ready.trainer

@@ -1,5 +1,7 @@
 """A run that a config learns from and that is not there is told by its key before any row is read."""
 
+from pathlib import Path
+
 import pytest
 
 from kerasft.config.load import read_config
@@ -29,3 +31,12 @@ def test_it_is_told_by_its_key(training, key, tmp_path, monkeypatch):
 
 def test_a_config_that_names_none_has_none_to_miss(tmp_path):
     check_named_runs(read_config(PLAIN), tmp_path / "runs/tiny")
+
+
+def test_a_run_is_not_its_own_teacher(trained_project):
+    from kerasft.config.load import load_config
+
+    config = load_config("config.yaml", ["training.objective={name: distillation, teacher: runs/tiny}"])
+    with pytest.raises(UserError, match="training.objective.teacher: runs/tiny is the run that is to be trained"):
+        check_named_runs(config, Path("runs/tiny"))
+    check_named_runs(config, Path("runs/other"))

@@ -98,16 +98,20 @@ def compress_run(
 
 
 def read_tables(parent: Run, terminal: Terminal) -> Mapping[str, Table]:
-    """The splits that a run was trained on.
+    """The splits that a run was trained and measured on.
 
     Raises:
         UserError: the data is another by now.
     """
     tables = stage_splits(parent.config, create_task(parent.config), terminal.line).tables
     before, now = parent.load_json("data.json") or {}, fingerprints(tables)
+    tables = {name: table for name, table in tables.items() if name in before}  # a member of an ensemble has no test
+    now = {name: digest for name, digest in now.items() if name in before}
     if changed := changed_data(before, now):
+        own = "; a member of an ensemble by folds has rows of its own: name a run that learnt from all of them"
         raise UserError(
             f"data.{changed[0]}: not the rows that {parent.folder} was trained on; bring them back as they were"
+            + (own if parent.folder.parent.name == "members" else "")
         )
     return tables
 
@@ -185,6 +189,8 @@ def add_comparison(
     split = next(name for name in ("test", "validation", "train") if name in tables)
     if split == "train":
         terminal.line(f"{run.folder} is measured on other rows than {parent.folder}: size and time alone are compared")
+    # The answers to one split are written, test where there is one: a member of an ensemble has none.
+    written = split == "test" or (split == "validation" and "test" not in metrics)
     latency = measure_latency(parent, run, tables[split])
     compression = {
         "parent": str(parent.folder),
@@ -193,7 +199,7 @@ def add_comparison(
         "parent_bytes": bytes_of(parent.folder / "model"),
         "speedup_batch_1": latency.speedup(SINGLE),
         "speedup_batch_32": latency.speedup(BATCH),
-        "agreement": None if split == "train" else agreement(parent, run, task, split),
+        "agreement": agreement(parent, run, task, split) if written else None,
         "seconds": {str(size): latency.own[size] for size in latency.own},
         "parent_seconds": {str(size): latency.parent[size] for size in latency.parent},
         "parent_score": _score(parent.load_json("metrics.json"), split, task.headline),

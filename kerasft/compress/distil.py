@@ -32,12 +32,12 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     """The teacher's config with another name, fewer layers, and the teacher as the objective.
 
     Raises:
-        UserError: the student would be the teacher, or the task takes no teacher.
+        UserError: the student would be its teacher, or the task takes no teacher.
     """
     base = smaller_config(parent, settings)
     values: dict[str, Any] = base.model_dump(mode="python")
     other = any(word.partition("=")[0].strip() == "model.preset" for word in overrides)
-    if settings.layers is None and not other:
+    if settings.layers is None and settings.teacher is None and not other:
         raise UserError(
             "layers: missing, and without it the student would be its teacher; write for example layers=3, or name "
             "another model: model.preset=..."
@@ -84,10 +84,10 @@ def _take_steps(values: dict[str, Any], named: bool) -> None:
 def distil_run(
     parent: Run, settings: DistilConfig, overrides: Sequence[str], existing: Existing, terminal: Terminal
 ) -> Outcome:
-    """Trains the student, measures it, and compares it with its teacher.
+    """Trains the student, measures it, and compares it with the run that it comes from.
 
     Args:
-        parent: the teacher.
+        parent: that it begins with, and the teacher, unless the settings name another.
         settings: of the command line.
         overrides: `key=value` of the config.
         existing: what becomes of a run of this name; one that was trained and not yet compared is compared.
@@ -121,7 +121,8 @@ def compared_run(
         UserError: see `train_run`.
     """
     tables = read_tables(parent, terminal)
-    others = config.data != parent.config.data  # other rows, or others of them validate
+    # Other rows, or others of them validate; or the parent was not measured on test, as a member of an ensemble.
+    others = config.data != parent.config.data or (config.data.test is not None and "test" not in tables)
     run = Run(Path(config.output.dir) / config.name, config)
     metrics = run.load_json("metrics.json") if existing == "resume" else None
     if metrics is None or KEY in metrics or not (run.folder / "finished.json").is_file():

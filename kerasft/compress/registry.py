@@ -55,7 +55,7 @@ def compress(
     """
     check_no_pattern(folder, "RUN")
     if (folder / ENSEMBLE).is_file():
-        folder, settings = _first_member(folder, settings, terminal)
+        folder, settings, overrides = _first_member(folder, settings, overrides, terminal)
     parent = Run.open(folder)
     if isinstance(settings, DistilConfig):
         return distil_run(parent, settings, overrides, existing, terminal)
@@ -65,8 +65,10 @@ def compress(
     return compress_run(parent, config, settings, functools.partial(method_of, settings), existing, terminal)
 
 
-def _first_member(folder: Path, settings: CompressConfig, terminal: Terminal) -> tuple[Path, CompressConfig]:
-    """The run that a student of an ensemble begins with, and settings by which the ensemble teaches it."""
+def _first_member(
+    folder: Path, settings: CompressConfig, overrides: Sequence[str], terminal: Terminal
+) -> tuple[Path, CompressConfig, Sequence[str]]:
+    """The run that a student of an ensemble begins with, and settings and keys by which the ensemble teaches it."""
     first = teaching_runs(folder)[0][0].folder
     if not isinstance(settings, DistilConfig):
         raise UserError(
@@ -76,4 +78,6 @@ def _first_member(folder: Path, settings: CompressConfig, terminal: Terminal) ->
     if settings.teacher is not None:
         raise UserError(f"teacher: {folder} is an ensemble, which teaches itself; leave teacher out, or name a run")
     terminal.line(f"{folder} teaches; the student begins with its member {first}, and is compared with that")
-    return first, settings.model_copy(update={"teacher": str(folder)})
+    if first.resolve().is_relative_to(folder.resolve()):  # it was trained for the ensemble, which is exported instead
+        overrides = [f"output.dir={folder.parent}", "export.enabled=true", *overrides]
+    return first, settings.model_copy(update={"teacher": str(folder)}), overrides

@@ -89,7 +89,7 @@ class DistilConfig(CompressConfig):
     layers: Union[None, int, list[int]] = Field(
         None,
         description="How many transformer layers the student has, spread evenly over the teacher's, or which (0 is the "
-        "lowest); null: all of model.preset=..., which is then needed.",
+        "lowest); null: all, of the run where teacher names another, or of model.preset=...; one of them is needed.",
     )
     teacher: Optional[Folder] = Field(
         None,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Tasks whose texts a teacher can answer without labels: those with a `Task.unlabelled`.
 TEACHABLE = ("text_classification", "token_classification")
+# Tasks whose teacher runs in each step.
+IN_EACH_STEP = ("text_generation", "seq2seq")
 # Tasks whose answers, as a server gives them, hold all that a student learns: those with a `Task.logits_of`.
 SERVED = ("text_classification", "relation_extraction", "text_embedding")
 
@@ -60,6 +62,11 @@ def distillation_problem(config: "Config") -> Optional[str]:
     objective = config.training.objective
     if not isinstance(objective, DistillationConfig):
         return None
+    if config.augment is not None and config.augment.methods() and config.task.name not in IN_EACH_STEP:
+        return (
+            "augment: changes the rows of train, and training.objective.teacher answers them as they are, once before "
+            "the first step; set one of the two to null"
+        )
     return _server_problem(config, objective) or _unlabelled_problem(config, objective)
 
 
@@ -72,6 +79,8 @@ def _server_problem(config: "Config", objective: DistillationConfig) -> Optional
             f"training.objective.teacher: {objective.teacher} is a server, whose answers for {config.task.name} lack "
             "the probabilities behind them; name the folder of a run"
         )
+    if objective.ca is not None and not objective.teacher.startswith(("https://", "grpcs://")):
+        return f"training.objective.ca: {objective.teacher} has no certificate; write https:// or grpcs://, or null"
     for key in ("hidden", "relations"):
         if getattr(objective, key):
             return f"training.objective.{key}: {objective.teacher} is a server, which gives answers alone; set it to 0"
@@ -84,8 +93,6 @@ def _unlabelled_problem(config: "Config", objective: DistillationConfig) -> Opti
     key = "training.objective.unlabelled"
     if config.task.name not in TEACHABLE:
         return f"{key}: is for {' and '.join(TEACHABLE)}, not for {config.task.name}; leave it null"
-    if config.augment is not None and config.augment.methods():
-        return f"{key}: augment makes texts of labelled rows alone; set one of the two to null"
     if config.training.fit_head:
         return f"{key}: a fitted head learns from labels; set training.fit_head to false"
     return None

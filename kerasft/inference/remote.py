@@ -33,12 +33,15 @@ IN_FLIGHT = 4  # batches: while one is answered the next are on their way
 def read_token(file: Path, option: str = "--token-file") -> str:
     """The first line of a file that `option` names. Raises UserError where there is none."""
     try:
-        lines = file.read_text(encoding="utf-8").split("\n", 1)
+        lines = file.read_text(encoding="utf-8-sig").split("\n", 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{option}: {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     if not lines[0].strip():
         raise UserError(f"{option}: {file}: its first line is empty")
-    return lines[0].strip()
+    token = lines[0].strip()
+    if not (token.isascii() and token.isprintable()):
+        raise UserError(f"{option}: {file}: its first line has characters that no token has")
+    return token
 
 
 class Remote:
@@ -69,11 +72,18 @@ class Remote:
             raise UserError(f"{address}: not a model on a server; give one such as http://HOST:8501/v1/models/NAME")
         self._address = address
         self._which = ModelSpec(match[2], int(match[3]) if match[3] else None, match[4])
-        self._client = Client(match[1], credentials=Credentials(ca=ca, token=token))
+        try:
+            self._client = Client(match[1], credentials=Credentials(ca=ca, token=token))
+        except ValueError as error:
+            raise UserError(f"{address}: {error}") from error
+        except OSError as error:  # of the file; an SSLError is one
+            raise UserError(f"{ca}: {error.strerror or error}; name a PEM file of certificates") from error
         try:
             signatures = self._client.signatures(self._which)
         except ServingError as error:
             raise UserError(f"{address}: {error.code.name}: {error.message}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{address}: is no TensorFlow Serving: it does not say what the model asks for") from error
         if "serving_default" not in signatures:
             raise UserError(f"{address}: has no signature serving_default")
         self._signature = adapter or "serving_default"

@@ -18,47 +18,48 @@ from kerasft.paths import is_address
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
-    from kerasft.training.objectives.server_teacher import Ask
+    from kerasft.training.objectives.server_teacher import Server
 
 KEY = "training.objective.teacher"
 
 
-def served_teacher(config: Config, task: Task, terminal: Terminal) -> Ask | None:
-    """What asks the server that a config names as its teacher; None: it names none.
+def served_teacher(config: Config, task: Task, terminal: Terminal, kept: Path | None = None) -> Server | None:
+    """The server that a config names as its teacher; None: it names none.
 
-    The server is spoken to here, so that a wrong address is told before a model is loaded.
+    It is spoken to here, so that a wrong address is told before a model is loaded.
 
     Args:
         config: of the student.
         task: of it.
         terminal: shows how far the questions are.
+        kept: the folder of a run that goes on, where its answers are; None: the run begins.
 
     Raises:
-        UserError: there is no such model, or it asks for a text that the task does not have.
+        UserError: there is no such model, or it asks for other texts than the task has.
         StorageError: the server cannot be reached.
     """
     section = config.training.objective
     if not isinstance(section, DistillationConfig) or not is_address(section.teacher):
         return None
+    from kerasft.training.objectives.server_teacher import FILE, Server
+
     file, ca = section.token_file, section.ca
     token = None if file is None else read_token(Path(file), "training.objective.token_file")
     connect = functools.partial(Remote, section.teacher, token, None if ca is None else Path(ca))
-    with _told(), connect() as remote:
-        if missing := [name for name in remote.inputs if name not in task.inputs]:
-            raise UserError(
-                f"{section.teacher} asks for {missing[0]!r}, and {config.task.name} has {', '.join(task.inputs)}"
-            )
+    if kept is None or not (kept / FILE).is_file():
+        with _told(), connect() as remote:
+            if set(remote.inputs) != set(task.inputs):
+                asks, has = ", ".join(remote.inputs), ", ".join(task.inputs)
+                raise UserError(f"{section.teacher} asks for {asks}, and a row of {config.task.name} here has {has}")
 
-    def ask(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
-        records = [Record(dict(row), f"text {number}") for number, row in enumerate(rows)]
-        found = []
-        with _told(), connect() as remote, terminal.progress("teacher", len(records), unit="texts") as line:
-            for answer in remote.answers(records, BATCH):
-                found.append(answer)
-                line.update(len(found))
-        return found
+    def ask(rows: Iterable[Mapping[str, str]], total: int) -> Iterator[dict[str, Any]]:
+        records = (Record(dict(row), f"text {number}") for number, row in enumerate(rows))
+        with _told(), connect() as remote, terminal.progress("teacher", total, unit="texts") as line:
+            for number, answer in enumerate(remote.answers(records, BATCH), 1):
+                line.update(number)
+                yield answer
 
-    return ask
+    return Server(section.teacher, ask, kept)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ from kerasft.training.layers.precision import layer_policy
 from kerasft.training.microbatches import requested_microbatches
 from kerasft.training.objectives.base import MakeObjective, Objective
 from kerasft.training.objectives.registry import make_objective
-from kerasft.training.objectives.server_teacher import Ask
+from kerasft.training.objectives.server_teacher import Server
 from kerasft.training.plan import TrainingPlan
 from kerasft.training.soup import check_runs, make_soup
 from kerasft.training.tokenized import tokenized
@@ -108,7 +108,7 @@ class TrainingJob:
         start: what is done to the model before it trains; see `kerasft.assembly.assemble`.
         actions: what happens beside the usual actions of a training.
         objective: makes what is minimised; None: what the config names.
-        ask: asks the server that the config names as a teacher; None: it names none.
+        server: that the config names as a teacher; None: it names none.
         cleaning: the record of what stages did to the rows; None: nothing was asked of them.
         check: raises UserError for a model that could not be exported as the config asks; None: nothing is checked.
     """
@@ -122,7 +122,7 @@ class TrainingJob:
     start: Start | None = None
     actions: tuple[Action, ...] = ()
     objective: MakeObjective | None = None
-    ask: Ask | None = None
+    server: Server | None = None
     cleaning: Mapping[str, Any] | None = None
     check: Callable[[Assembled], None] | None = None
 
@@ -192,7 +192,7 @@ def _assembled(job: TrainingJob, strategy: tf.distribute.Strategy) -> tuple[Asse
             policy=layer_policy(config.training.precision),
             start=job.start,
         )
-        return assembled, make_objective(config, job.objective, job.ask)(assembled.model, job.task)
+        return assembled, make_objective(config, job.objective, job.server)(assembled.model, job.task)
 
 
 def _check_fit_head(config: Config, workers: Workers) -> None:
@@ -224,6 +224,7 @@ def fit(job: TrainingJob, resume: bool = False, overwrite: bool = False) -> Trai
         tables = dict(job.tables) if ready.unlabelled is None else {**job.tables, UNLABELLED: ready.unlabelled}
         CheckpointDir(run, tables).begin(resume, overwrite)
         run.begin(tables, resume, overwrite, **({"cleaning": job.cleaning} if job.cleaning else {}))
+        trainer.objective.keep(run.folder)
 
     workers.run_on_chief(begin)
     workers.check_sees(run.folder)

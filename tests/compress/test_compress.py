@@ -208,22 +208,6 @@ def test_a_student_learns_from_its_teacher_and_goes_on_where_it_was_killed(here,
     assert "there is nothing to resume" in capsys.readouterr().err
 
 
-def test_an_ensemble_teaches_a_student_that_begins_with_its_first_member(here, capsys):
-    member = {"run": "runs/tiny", **(Run.open(Path("runs/tiny")).identity() or {})}
-    record = {"members": [member, member], "shares": [0.5, 0.5]}
-    Path("runs/both").mkdir()
-    Path("runs/both/ensemble.json").write_text(json.dumps(record))
-    ensemble = ("compress", "runs/both")
-    assert main([*ensemble, "method=vocabulary", "name=small"]) == 2
-    assert "runs/both: is an ensemble, and method=vocabulary makes a run from a run" in capsys.readouterr().err
-    assert main([*ensemble, "method=distil", "layers=1", "teacher=runs/tiny", "name=small"]) == 2
-    assert "teacher: runs/both is an ensemble, which teaches itself" in capsys.readouterr().err
-    assert main([*ensemble, "method=distil", "layers=1", "name=small", "training.epochs=1"]) == 0
-    assert "runs/both teaches; the student begins with its member runs/tiny" in capsys.readouterr().err
-    assert compression("small")["parent"] == "runs/tiny"
-    assert "teacher: runs/both" in Path("runs/small/config.yaml").read_text()
-
-
 @pytest.mark.parametrize(
     "words, line",
     [

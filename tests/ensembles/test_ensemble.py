@@ -10,13 +10,14 @@ import tensorflow as tf
 
 import kerasft
 from kerasft import train
+from kerasft.cli import main
 from kerasft.config.load import load_config
 from kerasft.config.objective import DistillationConfig
 from kerasft.ensembles import command
 from kerasft.errors import UserError
 from kerasft.runs import Run
 from kerasft.tasks.registry import create_task
-from kerasft.training.objectives.run_teacher import EnsembleTeacher, RunTeacher, taught_by_run
+from kerasft.training.objectives.run_teacher import EnsembleTeacher, RunTeacher, taught
 
 TEXTS = ["goal match team", "bank market", "goal bank", "score"]
 
@@ -100,12 +101,27 @@ def test_an_ensemble_teaches_a_run(trained_project, monkeypatch, capsys):
     other = create_task(load_config("config.yaml", ["task.problem=regression"]))  # the mean has another form there
     section = DistillationConfig(name="distillation", teacher="runs/tiny-ensemble")
     with pytest.raises(UserError, match="is an ensemble, which teaches one label of several"):
-        taught_by_run(section)(None, other)
+        taught(section)(None, other)
     metrics = json.loads(Path("runs/copy/metrics.json").read_text(encoding="utf-8"))
     metrics["training"]["sha256"] = "0"
     Path("runs/copy/metrics.json").write_text(json.dumps(metrics))
     assert train.main([*student, "--overwrite", objective]) == 2
     assert "its member runs/copy was trained again since" in capsys.readouterr().err
+
+
+def test_a_smaller_model_of_an_ensemble_is_a_run_beside_it_with_an_export(project, capsys):
+    config = str(project(training={"epochs": 1}, rows=60, model={"dropout": 0.0}))
+    assert command.main([config, "--members", "2", "export.enabled=false"]) == 0
+    smaller = ["compress", "runs/tiny-ensemble", "method=distil", "name=one"]
+    assert main([*smaller, "training.epochs=1"]) == 0
+    assert "the student begins with its member runs/tiny-ensemble/members/seed-0" in capsys.readouterr().err
+    metrics = json.loads(Path("runs/one/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["rows"] == 33 and metrics["compression"]["settings"]["teacher"] == "runs/tiny-ensemble"
+    assert metrics["compression"]["score"]["value"] is not None and Path("saved_models/one/1").is_dir()
+    assert main(["compress", "runs/tiny-ensemble", "method=vocabulary", "name=two"]) == 2
+    assert "is an ensemble, and method=vocabulary makes a run from a run" in capsys.readouterr().err
+    assert main([*smaller[:3], "name=two", "teacher=runs/one"]) == 2
+    assert "teacher: runs/tiny-ensemble is an ensemble, which teaches itself" in capsys.readouterr().err
 
 
 def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):

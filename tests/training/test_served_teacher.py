@@ -9,6 +9,7 @@ from tiny_models import LABELS, make_task
 from kerasft.config.load import read_config
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
+from kerasft.training.objectives.server_teacher import Server, ServerTeacher
 
 TEMPERATURE = 3.0
 
@@ -62,8 +63,10 @@ def test_a_relation_is_a_label_of_another_name(task):
     made = task("relation_extraction")
     answers = [{"relation": "Other", "score": 0.7, "probabilities": [0.1, 0.2, 0.7]}]
     np.testing.assert_allclose(softmax(made.logits_of(answers)), [[0.1, 0.2, 0.7]], atol=1e-6)
-    with pytest.raises(UserError, match="probabilities of row 0 have a sum of 0.00, not of 1"):
-        made.logits_of([{"relation": "Beats(e1,e2)", "score": 0.0, "probabilities": [0.0, 0.0, 0.0]}])
+    with pytest.raises(UserError, match="finds no two entities in a text: its task.tags are others"):
+        made.logits_of([{"relation": "", "score": 0.0, "probabilities": [0.0, 0.0, 0.0]}])
+    with pytest.raises(UserError, match="it answers with label, probabilities, and has no relation"):
+        made.logits_of([{"label": "Other", "probabilities": [0.1, 0.2, 0.7]}])
 
 
 def test_each_text_of_a_row_is_asked_and_their_vectors_stand_together(task):
@@ -92,7 +95,12 @@ def test_what_an_answer_leaves_out_shares_what_is_missing_to_1(task):
 @pytest.mark.parametrize(
     "answer, line",
     [
-        ({"embedding": [0.1]}, "it answers with embedding, and has no probabilities of labels"),
+        ({"embedding": [0.1]}, "it answers with embedding, and not with probabilities of labels"),
+        ({"relation": "a", "probabilities": [0.1, 0.8, 0.1]}, "relation, probabilities, and not with probabilities of"),
+        ({"label": "a", "probabilities": [0.1], "chosen": [1]}, "it answers with several labels .chosen., and a text"),
+        ({"label": "trade", "probabilities": [0.3, 0.8, 0.1]}, "have a sum of 1.20, not of 1"),
+        ({"label": "trade", "probabilities": [0.3, float("nan"), 0.1]}, "is no number"),
+        ({"label": "a", "top_labels": ["sport"], "top_probabilities": [1.2]}, "have a sum of 1.20, not of 1"),
         ({"label": "sport", "probabilities": [0.5, 0.5]}, "it has 2 labels, and data.train has 3"),
         (
             {"label": "sport", "probabilities": [0.1, 0.8, 0.1]},
@@ -108,6 +116,11 @@ def test_other_answers_are_refused(task, answer, line):
     assert LABELS[:2] == ["sport", "trade"]
     with pytest.raises(UserError, match=line):
         task("single_label").logits_of([answer])
+    several = task("multi_label")
+    with pytest.raises(UserError, match="a text here has several labels"):
+        several.logits_of([{"label": "sport", "probabilities": [0.1, 0.8, 0.1]}])
+    with pytest.raises(UserError, match="the likeliest labels alone; export it with task.top"):
+        several.logits_of([{"label": "sport", "top_labels": ["sport"], "top_probabilities": [0.1], "count": 1}])
     with pytest.raises(UserError, match="has no number, value"):
         task("regression").logits_of([{"label": "sport"}])
     with pytest.raises(UserError, match="has no embedding"):
@@ -127,9 +140,68 @@ TAGGED = {"task": {"name": "token_classification"}, "data": {"train": "a", "colu
         (LABELLED, {"hidden": 0.5}, "training.objective.hidden: .* gives answers alone; set it to 0"),
         (LABELLED, {"relations": 0.5}, "training.objective.relations: .* gives answers alone; set it to 0"),
         (LABELLED, {"teacher": "runs/a", "token_file": "f"}, "token_file: is for a teacher on a server; leave it null"),
+        (LABELLED, {"ca": "f"}, "training.objective.ca: http://127.0.0.1:1/v1/models/a has no certificate"),
+        (
+            {**LABELLED, "augment": {"typos": {}}},
+            {},
+            "augment: changes the rows of train, and .* once",
+        ),
     ],
 )
 def test_what_a_server_can_not_teach_is_refused(sections, keys, line):
     objective = {"name": "distillation", "teacher": SERVER, **keys}
     with pytest.raises(UserError, match=line):
         read_config({**PLAIN, **sections, "training": {"objective": objective}})
+
+
+class Said:
+    """A server of the single-label model that answers from memory, and counts what it is asked."""
+
+    def __init__(self, answers: list[dict]):
+        self.answers, self.asked = answers, 0
+
+    def __call__(self, rows, total):
+        for _, answer in zip(rows, self.answers):
+            self.asked += 1
+            yield answer
+
+
+@pytest.fixture
+def teacher(task):
+    """Returns a function: answers and the folder of a run that goes on -> a teacher of three rows, and its server."""
+
+    def make(answers: list[dict], kept=None, texts="abc") -> tuple[ServerTeacher, Said]:
+        own, said = task("single_label"), Said(answers)
+        made = ServerTeacher(Server(SERVER, said, kept), own)
+        made.table = made_table(own, [{"text": text, "label": "sport"} for text in texts])
+        return made, said
+
+    return make
+
+
+ANSWER = {"label": "trade", "probabilities": [0.1, 0.8, 0.1]}
+
+
+def test_a_run_that_goes_on_has_the_answers_that_it_began_with(teacher, tmp_path):
+    began, said = teacher([ANSWER, ANSWER, ANSWER])
+    logits = began(None)
+    assert said.asked == 3 and logits.shape == (3, 3)
+    began.keep(tmp_path)
+    goes_on, said = teacher([], tmp_path)
+    np.testing.assert_array_equal(goes_on(None), logits)
+    assert said.asked == 0
+    other, said = teacher([ANSWER, ANSWER, ANSWER], tmp_path, "abd")  # of other rows it has none
+    other(None)
+    assert said.asked == 3
+
+
+def test_another_number_of_answers_and_a_wrong_first_one_are_told(teacher):
+    key = f"training.objective.teacher: {SERVER}: "
+    with pytest.raises(UserError, match=f"{key}it gave answers to 2 of 3 rows"):
+        teacher([ANSWER, ANSWER])[0](None)
+    with pytest.raises(UserError, match=f"{key}it gave answers to 0 of 3 rows"):
+        teacher([])[0](None)
+    wrong, said = teacher([{"label": "a", "probabilities": [1.0]}] * 3)
+    with pytest.raises(UserError, match=f"{key}it has 1 labels, and data.train has 3"):
+        wrong(None)
+    assert said.asked == 1

@@ -68,3 +68,38 @@ def test_texts_that_share_a_row_have_no_such_teacher(configured, tmp_path, monke
     for key in ("hidden", "relations"):
         with pytest.raises(UserError, match=f"{key}: is for heads .* text_generation writes; set it to 0"):
             taught(section.model_copy(update={key: 0.5}))(run.model, run.task)
+
+
+def test_a_teacher_that_reads_other_tokens_or_fewer_is_refused(configured, monkeypatch):  # noqa: F811
+    from kerasft.training.objectives import run_teacher
+
+    run = Run(configured("answers to prompts", "pad"))
+    section = DistillationConfig(name="distillation", teacher="runs/a")
+
+    def refused(line: str, **changes) -> None:
+        """By a run of `changes` as the teacher."""
+        other = Run(run.config.model_copy(update={"model": run.config.model.model_copy(update=changes)}))
+        other.folder, other.load = "runs/a", lambda: other
+        monkeypatch.setattr(run_teacher, "teaching_runs", lambda folder: [(other, 1.0)])
+        with pytest.raises(UserError, match=f"training.objective.teacher: runs/a {line}"):
+            taught(section)(run.model, run.task)
+
+    refused("reads 100 tokens, and model.max_length is 128; set it to 100", max_length=100)
+    bytewise = run.config.model.architecture.model_copy(update={"tokens": "bytes"})
+    refused("has (other tokens than the student|a table of)", architecture=bytewise)
+    seq2seq = Run(configured("outputs", "pad"))
+    seq2seq.folder = "runs/a"
+    monkeypatch.setattr(run_teacher, "teaching_runs", lambda folder: [(seq2seq, 1.0)])
+    with pytest.raises(UserError, match="runs/a is of seq2seq; name a run of text_generation"):
+        taught(section)(run.model, run.task)
+
+
+def test_a_run_of_the_same_tokens_teaches(configured, monkeypatch):  # noqa: F811
+    from kerasft.training.objectives import run_teacher
+
+    run, other = (Run(configured("outputs", "pad")) for _ in range(2))
+    other.folder, other.load = "runs/a", lambda: other
+    monkeypatch.setattr(run_teacher, "teaching_runs", lambda folder: [(other, 1.0)])
+    objective = taught(DistillationConfig(name="distillation", teacher="runs/a"))(run.model, run.task)
+    inputs, targets, weights = tf.nest.map_structure(tf.constant, run.rows.batch(np.arange(2)))
+    assert float(objective.loss(inputs, targets, weights)) > 0

@@ -27,7 +27,7 @@ class Taught:
     def logits_of(self, answers: Sequence[Answer]) -> np.ndarray:
         """Answers to `questions`, as a server gives them -> (rows, ...) float32 logits that `decode` answers so.
 
-        For the tasks of `kerasft.config.objective.SERVED`.
+        For the tasks of `kerasft.config.distillation.SERVED`.
 
         Raises:
             UserError: they are of another task, or of other labels.

@@ -11,31 +11,55 @@ from kerasft.errors import UserError
 from kerasft.quoting import cut, listed
 
 SAME = 1e-6  # probabilities that differ by less are alike
+WHOLE = 0.01  # how far a sum of probabilities may be from 1
+SEVERAL = ("chosen", "count")  # outputs of answers with several labels
 
 
 def answered_probabilities(
     answers: Sequence[Mapping[str, Any]], labels: Sequence[str], instead: str | None = None
 ) -> np.ndarray:
-    """(rows, labels) float32, from `probabilities` of all labels, or from those of the likeliest (`task.top`).
+    """(rows, labels) float32, which sum to 1: from `probabilities` of all labels, or from those of the likeliest.
 
-    Of the labels that an answer leaves out, each has the same part of what is missing to 1.
+    Of the labels that an answer leaves out (`task.top`), each has the same part of what is missing to 1.
 
     Args:
-        answers: of each row what the export of a run of labels answers.
+        answers: of each row what the export of a run with one label a text answers.
         labels: in their order, which must be that of the model on the server.
         instead: the label of an answer to a text that is out of scope.
 
     Raises:
-        UserError: there are no probabilities, or the labels are others or in another order.
+        UserError: they are answers of another kind, or the labels are others or in another order.
     """
     first = answers[0]
-    if "top_labels" in first:
-        return _of_the_likeliest(answers, labels)
-    if "probabilities" not in first:
-        raise UserError(f"it answers with {', '.join(first)}, and has no probabilities of labels")
+    if several := [name for name in SEVERAL if name in first]:
+        raise UserError(f"it answers with several labels ({several[0]}), and a text here has one")
+    rows = _of_the_likeliest(answers, labels) if "top_labels" in first else all_probabilities(answers, labels)
+    sums = rows.sum(-1)
+    furthest = sums[np.abs(sums - 1).argmax()]
+    if abs(furthest - 1) > WHOLE:
+        raise UserError(f"its probabilities of an answer have a sum of {furthest:.2f}, not of 1")
+    if "top_labels" not in first:
+        check_order(answers, rows, labels, instead)
+    return rows
+
+
+def all_probabilities(answers: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> np.ndarray:
+    """(rows, labels) float32 of answers with the `probabilities` of all labels. Raises UserError for others."""
+    first = answers[0]
+    if "probabilities" not in first or "label" not in first:
+        raise UserError(f"it answers with {', '.join(first)}, and not with probabilities of labels")
     rows = np.asarray([answer["probabilities"] for answer in answers], np.float32)
     if rows.shape[1:] != (len(labels),):
         raise UserError(f"it has {rows.shape[-1]} labels, and data.train has {len(labels)}")
+    if not np.isfinite(rows).all():
+        raise UserError("a probability of its answers is no number")
+    return rows
+
+
+def check_order(
+    answers: Sequence[Mapping[str, Any]], rows: np.ndarray, labels: Sequence[str], instead: str | None = None
+) -> None:
+    """Raises UserError where the label of an answer is not the likeliest one here; `instead` may stand for any."""
     places = {label: place for place, label in enumerate(labels)}
     for row, answer in zip(rows, answers):
         label = answer["label"]
@@ -45,7 +69,6 @@ def answered_probabilities(
                 f"where {cut(labels[int(row.argmax())])} would be the likeliest here; write them in task.labels as its "
                 "own run had them"
             )
-    return rows
 
 
 def _of_the_likeliest(answers: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> np.ndarray:

@@ -17,7 +17,7 @@ from kerasft.data.sources.literals import looks_like_list, read_list
 from kerasft.errors import BadRow, UserError
 from kerasft.quoting import quoted
 from kerasft.tasks.base.auditable import Judgement, Units
-from kerasft.tasks.problems.answered import answered_probabilities
+from kerasft.tasks.problems.answered import all_probabilities, check_order
 from kerasft.tasks.problems.explained import explained_labels
 from kerasft.tasks.problems.labels import check_unknown, fit_labels, lists, probability_rows, top_label
 from kerasft.tasks.problems.names import identity, indices, name_warnings, read_name
@@ -150,7 +150,14 @@ class MultiLabel:
         return disagreement(members, weights, one_of_many=False)
 
     def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        rows = np.clip(answered_probabilities(answers, self.state["labels"]), 1e-7, 1 - 1e-7)
+        labels = self.state["labels"]
+        if "top_labels" in answers[0]:
+            raise UserError("it answers with the likeliest labels alone; export it with task.top as many as it has")
+        if "chosen" not in answers[0]:
+            raise UserError(f"it answers with {', '.join(answers[0])}, and a text here has several labels (chosen)")
+        rows = all_probabilities(answers, labels)
+        check_order(answers, rows, labels)
+        rows = np.clip(rows, 1e-7, 1 - 1e-7)
         return np.log(rows / (1 - rows))
 
     def decode(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -141,7 +141,11 @@ class RelationExtraction(Task[RelationExtractionConfig, "Prepared"]):
         return self.labels.loss(targets, logits)
 
     def logits_of(self, answers: Sequence[Answer]) -> np.ndarray:
-        return self.labels.logits_of([{**answer, "label": answer.get("relation")} for answer in answers])
+        if "relation" not in answers[0]:
+            raise UserError(f"it answers with {', '.join(answers[0])}, and has no relation")
+        if any(not answer["relation"] for answer in answers):
+            raise UserError("it finds no two entities in a text: its task.tags are others than those of data.train")
+        return self.labels.logits_of([{**answer, "label": answer["relation"]} for answer in answers])
 
     def decode(self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """A text whose entities are not well marked has the relation "" and zeros: a batch must not fail for it."""

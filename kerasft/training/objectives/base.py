@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -114,6 +115,12 @@ class Objective(abc.ABC):
             name -> (rows, ...), or (tokens, ...) where each token has a target.
         """
         return {}
+
+    def keep(self, folder: Path) -> None:
+        """Writes to the run's folder what it could not make again alike, such as the answers of a server.
+
+        Called once the run has its folder, by the process that writes; by default nothing is written.
+        """
 
     def solve(self, train: Prepared, validation: Prepared, strategy: tf.distribute.Strategy) -> bool:
         """Gives the model the weights that minimise the objective, where they can be computed without steps.

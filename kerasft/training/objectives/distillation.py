@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import keras
@@ -17,6 +18,7 @@ from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import Objective
 from kerasft.training.objectives.relations import Relations
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
+from kerasft.training.objectives.server_teacher import ServerTeacher
 from kerasft.training.objectives.step_teacher import StepTeacher
 
 TEACHER, VECTORS = "teacher", "teacher_vectors"
@@ -126,6 +128,10 @@ class Distillation(Objective):
                 f"{what}; set it to 0, or use a student as wide as its teacher"
             )
         return {TEACHER: logits, VECTORS: vectors}
+
+    def keep(self, folder: Path) -> None:
+        if isinstance(self.teacher, ServerTeacher):
+            self.teacher.keep(folder)
 
     def loss(self, inputs: Mapping[str, tf.Tensor], targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         logits, *more = [self.logits(inputs)] if self._with_more is None else self.outputs(self._with_more, inputs)

@@ -17,7 +17,7 @@ from kerasft.training.objectives.neftune import Neftune
 from kerasft.training.objectives.pgd import Pgd
 from kerasft.training.objectives.rdrop import RDrop
 from kerasft.training.objectives.run_teacher import taught
-from kerasft.training.objectives.server_teacher import Ask
+from kerasft.training.objectives.server_teacher import Server
 from kerasft.training.objectives.smart import Smart
 from kerasft.training.objectives.supervised_contrastive import Contrastive, SupervisedContrastive
 from kerasft.training.objectives.task_loss import TaskLoss
@@ -36,13 +36,13 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
-def make_objective(config: Config, given: MakeObjective | None = None, ask: Ask | None = None) -> MakeObjective:
+def make_objective(config: Config, given: MakeObjective | None = None, server: Server | None = None) -> MakeObjective:
     """What makes the objective that a config names, or the one that was given from Python, or the task's loss.
 
     Args:
         config: of the run.
         given: from Python.
-        ask: asks the server that the config names as a teacher; None: it names none.
+        server: that the config names as a teacher; None: it names none.
 
     Raises:
         UserError: there are both.
@@ -61,5 +61,5 @@ def make_objective(config: Config, given: MakeObjective | None = None, ask: Ask 
     if given is not None:
         raise UserError(f"training.objective: {section.name}, and an objective was given from Python; keep one of them")
     if isinstance(section, DistillationConfig):
-        return taught(section, ask)
+        return taught(section, server)
     return functools.partial(OBJECTIVES[section.name], **section.model_dump(exclude={"name"}))

@@ -15,12 +15,13 @@ from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.evaluation.evaluate import Evaluator
+from kerasft.paths import is_address
 from kerasft.runs import Run
 from kerasft.tasks.base import Task
 from kerasft.training.objectives.base import MakeObjective
 from kerasft.training.objectives.distillation import Distillation, head_vectors
 from kerasft.training.objectives.relations import Teacher as RelationTeacher
-from kerasft.training.objectives.server_teacher import Ask, ServerTeacher
+from kerasft.training.objectives.server_teacher import Server, ServerTeacher
 from kerasft.training.objectives.step_teacher import step_teacher
 from kerasft.training.objectives.teachers import teaching_runs
 
@@ -106,18 +107,20 @@ class RunTeacher:
         return Evaluator(trained.model, strategy, BATCH).logits(rows)
 
 
-def taught(section: DistillationConfig, ask: Ask | None = None) -> MakeObjective:
+def taught(section: DistillationConfig, server: Server | None = None) -> MakeObjective:
     """What makes the objective `distillation`.
 
     Args:
         section: names the teacher.
-        ask: asks the server that it names; None: it names a run or an ensemble.
+        server: that it names; None: it names a run or an ensemble.
     """
 
     def make(model: keras.Model, task: Task) -> Distillation:
         settings = section.model_dump(include={"alpha", "temperature", "hidden"})
-        if ask is not None:
-            return Distillation(model, task, teacher=ServerTeacher(section.teacher, ask, task), **settings)
+        if server is not None:
+            return Distillation(model, task, teacher=ServerTeacher(server, task), **settings)
+        if is_address(section.teacher):
+            raise UserError(f"training.objective.teacher: {section.teacher} is a server, which is not asked here")
         runs = teaching_runs(Path(section.teacher))
         _check(section, runs, task)
         if task.writes:

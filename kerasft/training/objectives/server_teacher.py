@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasft.atomic import write_bytes_atomically
 from kerasft.data.prepared.prepared import Prepared
 from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
 from kerasft.tasks.base import Task
 
-Ask = Callable[[Iterable[Mapping[str, str]]], list[dict[str, Any]]]  # {input: text} -> what the server answers
+FILE = "teacher.npz"  # in a run's folder: what the server said of its rows
+CHUNK = 1024  # rows whose answers are in memory at a time
+# {input: text} of each question, and how many there are -> what the server answers, in order.
+Ask = Callable[[Iterable[Mapping[str, str]], int], Iterator[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that teaches.
+
+    Attributes:
+        address: of the model, for errors.
+        ask: asks it.
+        kept: the folder of a run that goes on, whose answers are read from there; None: a run that begins.
+    """
+
+    address: str
+    ask: Ask
+    kept: Path | None = None
 
 
 class ServerTeacher:
     """Answers are all that it gives; `Task.logits_of` makes logits of them.
 
+    A run keeps them, so that it goes on with the same ones, whatever the server would say by then.
+
     Args:
-        address: of the model, for errors.
-        ask: asks the server.
+        server: which, and how it is asked.
         task: the student's.
 
     Attributes:
@@ -30,19 +55,55 @@ class ServerTeacher:
 
     vectors: np.ndarray | None = None
 
-    def __init__(self, address: str, ask: Ask, task: Task):
-        self.address, self.ask, self.task = address, ask, task
+    def __init__(self, server: Server, task: Task):
+        self.server, self.task = server, task
         self.table: Table | None = None
+        self._logits: np.ndarray | None = None
 
     def __call__(self, train: Prepared) -> np.ndarray:
-        """(rows, ...) logits. Raises UserError: the server has another task, other labels, or another order of them."""
-        assert self.table is not None  # `Objective.read_rows` comes first
-        self._logits(self.table.select([0]))  # a model of another task is found before it is asked about all rows
-        return self._logits(self.table)
+        """(rows, ...) float32 logits.
 
-    def _logits(self, table: Table) -> np.ndarray:
-        answers = self.ask(self.task.questions(table))
-        try:
-            return self.task.logits_of(answers)
-        except UserError as error:
-            raise UserError(f"training.objective.teacher: {self.address}: {error}") from error
+        Raises:
+            UserError: the server has another task, other labels, or another order of them.
+        """
+        assert self.table is not None  # `Objective.read_rows` comes first
+        logits = self._read(self.table)
+        if logits is None:
+            try:
+                logits = self._asked(self.table)
+            except UserError as error:
+                raise UserError(f"training.objective.teacher: {self.server.address}: {error}") from error
+        self._logits = logits
+        return logits
+
+    def keep(self, folder: Path) -> None:
+        """Writes the logits to the folder of the run."""
+        if self._logits is not None and self.table is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, logits=self._logits, of=self._digest(self.table))
+            write_bytes_atomically(folder / FILE, buffer.getvalue())
+
+    def _read(self, table: Table) -> np.ndarray | None:
+        """What the run that goes on has kept of these very rows; None: nothing."""
+        file = None if self.server.kept is None else self.server.kept / FILE
+        if file is None or not file.is_file():
+            return None
+        with np.load(file, allow_pickle=False) as kept:
+            return kept["logits"] if str(kept["of"]) == self._digest(table) else None
+
+    def _digest(self, table: Table) -> str:
+        return hashlib.sha256(f"{self.server.address} {table.fingerprint()}".encode()).hexdigest()
+
+    def _asked(self, table: Table) -> np.ndarray:
+        each = sum(1 for _ in self.task.questions(table.select([0])))  # questions about a row
+        answers = self.server.ask(self.task.questions(table), each * len(table))
+        parts, rows = [], 1  # of one row first: a model of another task is found before it is asked about all
+        while part := list(itertools.islice(answers, each * rows)):
+            if len(part) % each:
+                raise UserError(f"it gave {len(part)} answers to {each * rows} texts")
+            parts.append(self.task.logits_of(part))
+            rows = CHUNK
+        logits = np.concatenate(parts) if parts else np.empty((0,), np.float32)
+        if len(logits) != len(table):
+            raise UserError(f"it gave answers to {len(logits)} of {len(table)} rows")
+        return logits

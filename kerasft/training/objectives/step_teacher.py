@@ -60,6 +60,11 @@ def step_teacher(runs: Sequence[tuple[Run, float]], model: keras.Model, task: Ta
 
 def _check_same_tokens(run: Run, trained: Trained, model: keras.Model, task: Task) -> None:
     theirs, own = trained.task.generator.detokenizer, task.generator.detokenizer
+    if len(theirs.token_bytes) != len(own.token_bytes):
+        raise UserError(
+            f"{KEY}: {run.folder} has a table of {len(theirs.token_bytes):,} tokens, and the student one of "
+            f"{len(own.token_bytes):,}; use a student with the teacher's tokenizer and as many rows"
+        )
     if theirs.token_bytes != own.token_bytes or not np.array_equal(theirs.special, own.special):
         raise UserError(
             f"{KEY}: {run.folder} has other tokens than the student, and it teaches the next one; use a student with "

@@ -12,6 +12,7 @@ from kerasft.data.splits import load_splits
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.served_teacher import served_teacher
 from kerasft.tasks.registry import create_task
+from kerasft.training.objectives.server_teacher import ServerTeacher
 
 TEXTS = ["goal match", "bank stock price of the team", "trade"]
 
@@ -41,9 +42,11 @@ def test_it_is_asked_about_every_row_in_order_and_teaches_its_logits(running, st
     config = student(f"http://127.0.0.1:{running.server.rest_port}/v1/models/single_label", labels=LABELS)
     task = create_task(config)
     tables = load_splits(config, task)
-    ask = served_teacher(config, task, Silent())
-    assert ask is not None
-    found = task.logits_of(ask(task.questions(tables["train"])))
+    server = served_teacher(config, task, Silent())
+    assert server is not None
+    teacher = ServerTeacher(server, task)
+    teacher.table = tables["train"]
+    found = teacher(None)
     own, preprocessor, model = make_tiny(tiny_preset, "single_label")
     logits = model(own.prepare(tables["train"], preprocessor).batch(np.arange(3))[0]).numpy()
     np.testing.assert_allclose(found, logits - np.log(np.exp(logits).sum(-1, keepdims=True)), atol=1e-5)
@@ -61,5 +64,6 @@ def test_what_is_wrong_with_it_is_told_by_the_key_before_a_model_is_loaded(runni
         asked(f"{address}/none")
     with pytest.raises((UserError, StorageError), match=key):
         asked("http://127.0.0.1:1/v1/models/single_label")
-    marked = {"name": "relation_extraction"}
-    asked(f"{address}/single_label", **marked)  # it asks for a text, and a relation has one
+    pairs = {"text": "text", "text_pair": "pair", "label": "label"}
+    with pytest.raises(UserError, match="asks for text, and a row of text_classification here has text, text_pair"):
+        asked(f"{address}/single_label", pairs)
