@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.rarely import rarely
 from tiny_export import LABELS, make_config, make_parts
 
 from kerasft.serve import main
@@ -40,7 +41,7 @@ def until_ready(server):
     raise AssertionError("it ended before it was ready")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *rarely(signal.SIGINT)])
 def test_it_answers_until_it_is_told_to_end(folder, number):
     server = start(folder)
     try:

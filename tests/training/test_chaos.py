@@ -1,4 +1,7 @@
-"""A kill at a random moment, and a few with `make test-all`; `python tests/support/chaos.py` does fifty."""
+"""Kills at random moments; `python tests/support/chaos.py` does fifty.
+
+Of `make test-all` alone: a run that is killed once is in test_programs.py, too.
+"""
 
 import os
 import subprocess
@@ -11,7 +14,8 @@ TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kills", [1, 6])
 def test_killed_runs_end_with_the_same_bits(kills):
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
     command = [sys.executable, str(TESTS / "support" / "chaos.py"), "--kills", str(kills)]

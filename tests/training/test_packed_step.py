@@ -17,6 +17,13 @@ def test_every_loss_and_its_gradient(settings, name):
 THREE = {"steps": 3}
 
 
+def test_parts_of_two_replicas_by_cheaper_forms(settings, mirrored):
+    one, two = Run(settings(**SLOW)), Run(settings(**SLOW), mirrored)
+    plain = one.trained(packs=False, **THREE)
+    assert_same(plain, two.trained(fused=NAMES, gradient_accumulation=2, **THREE))
+
+
+@pytest.mark.long
 def test_any_accumulation_strategy_and_form(settings, mirrored):
     one, two = Run(settings(**SLOW)), Run(settings(**SLOW), mirrored)
     plain = one.trained(packs=False, **THREE)

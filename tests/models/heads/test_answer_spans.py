@@ -97,6 +97,7 @@ def test_loss_by_hand():
     np.testing.assert_allclose(answer_loss(targets, tf.constant(logits)), [one, np.mean(null)], rtol=1e-5)
 
 
+@pytest.mark.long
 def test_it_trains_with_fit_and_answers(tiny_preset):
     answerer = QuestionAnswerer.from_preset(str(tiny_preset), max_length=24, stride=4, longest_question=8)
     random = np.random.default_rng(0)

@@ -89,6 +89,7 @@ def test_fills_are_the_likeliest_ordinary_tokens_and_nothing_beyond_the_masks(ti
     assert not found["scores"].numpy()[0, 1].any() and not found["scores"].numpy()[1].any()
 
 
+@pytest.mark.long
 def test_fit_without_the_command_line(tiny_preset):
     model = MaskedLM.from_preset(str(tiny_preset), max_length=16)
     texts = ["goal goal goal goal goal goal", "bank bank bank bank bank bank"] * 40

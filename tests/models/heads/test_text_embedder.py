@@ -73,6 +73,7 @@ def test_the_first_token_of_a_decoder_is_refused():
     assert TextEmbedder(decoder)({"token_ids": ids, "padding_mask": ids > 0}).shape == (2, 8)
 
 
+@pytest.mark.long
 def test_it_trains_with_fit(tiny_preset):
     embedder = TextEmbedder.from_preset(str(tiny_preset), max_length=16)
     pairs = tf.constant(

@@ -127,6 +127,7 @@ def test_a_run_from_scratch_is_a_preset_for_another_task(folder, capsys):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_a_masked_lm_goes_on_from_a_run_of_its_own(folder, tiny_preset, capsys):
     config = write(settings(tiny_preset, training={"epochs": 6}))
     assert train.main([config, "export.enabled=false"]) == 0, capsys.readouterr().err

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from support.rarely import rarely
 from tiny_bart import POSITIONS, TEXTS, make_bart
 from tiny_t5 import make_t5
 
@@ -82,7 +83,7 @@ def test_from_pairs_of_texts_to_a_model_that_translates(folder, capsys):
         assert [answer["text"] for answer in answers] == ["三", "一"]
 
 
-@pytest.mark.parametrize("start", ["t5", pytest.param("sentencepiece", marks=pytest.mark.long)])
+@pytest.mark.parametrize("start", rarely("t5", "sentencepiece"))
 def test_sentence_pieces_are_learnt_and_served(folder, capsys, start):
     """What is written has no space before it, in a run and in an export of it."""
     model = {"architecture": {**SCRATCH, "tokens": "sentencepiece", "vocabulary_size": 400}}

@@ -82,6 +82,7 @@ def test_from_turns_to_a_model_that_answers(capsys):
         assert [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()] == ["nop"] * 4
 
 
+@pytest.mark.long
 def test_special_tokens_of_a_gguf_part_turns(capsys):
     write_gguf(Path("a.gguf"), "Q8_0")
     words = ["the", "12", "th"]

@@ -105,6 +105,7 @@ def test_from_plain_text_to_a_model_that_goes_on(folder, capsys):
     assert [answers[0][row]["tokens"] for row in (0, 2, 4)] == [6] * 3
 
 
+@pytest.mark.long
 def test_sentence_pieces_go_on_in_a_run_and_in_an_export(folder, capsys):
     words = ["one", "two", "three", "four", "five", "six"]
     Path("train.txt").write_text("".join(f"{' '.join((words * 3)[i % 6 : i % 6 + 8])}\n" for i in range(120)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from support.rarely import rarely
 
 from kerasft import evaluate, predict, train
 
@@ -66,7 +67,7 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("task", [{"crf": True}, {"units": "pieces"}, pytest.param({}, marks=pytest.mark.long)])
+@pytest.mark.parametrize("task", [{"crf": True}, *rarely({"units": "pieces"}, {})])
 def test_from_tagged_text_to_served_entities(project, capsys, task):
     project(task, length=30)  # longer than a window of 12
     assert train.main(["config.yaml"]) == 0, capsys.readouterr().err

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from support.rarely import rarely
 
 from kerasft import train
 from kerasft.training.actions import signals
 
 
 @pytest.fixture(
-    params=["{}/bucket", pytest.param("file://{}/bucket/", marks=pytest.mark.long), "gs://bucket/mine"],
+    params=[*rarely("{}/bucket", "file://{}/bucket/"), "gs://bucket/mine"],
     ids=["path", "url", "gs"],
 )
 def elsewhere(request, tmp_path) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.families import BACKBONES
+from support.rarely import rarely
 
 from kerasft.models.blocks import transformer_blocks
 from kerasft.training.layers.fused_layers import NAMES, fused_layers
@@ -19,7 +20,9 @@ MODELS = BACKBONES | {
     "t5": lambda v: keras_hub.models.T5Backbone(vocabulary_size=v, key_value_dim=4, **_SIDES),  # its layers give two
 }
 FAMILIES = ("bert", "distil_bert", "roberta", "gpt2", "albert", "deberta_v3", "llama3", "bart", "t5")
-CASES = [(family, ()) for family in FAMILIES] + [(family, NAMES) for family in ("bert", "gpt2", "t5")]
+ALWAYS = ("deberta_v3", "llama3")  # and those with cheaper forms
+CASES = [(family, ()) for family in ALWAYS] + [(family, NAMES) for family in ("bert", "gpt2", "t5")]
+CASES += rarely(*((family, ()) for family in FAMILIES if family not in ALWAYS))
 
 
 def two_steps(make, on: bool, forms=(), strategy=None, xla=False):
