@@ -80,24 +80,32 @@ def arguments() -> argparse.Namespace:
 
 def train(name: str, way: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Trains one run, and returns its figures."""
-    config, folder, metric, changes = SETS[name]
-    home = (args.data / folder).resolve()
-    files = {file.stem: file for file in home.iterdir() if file.stem in ("train", "validation", "test")}
-    if name == "banking77-10":
-        files["train"] = ten_of_each(files["train"], args.runs)
-    words = [f"data.{split}={file}" for split, file in files.items()]
+    words = list(WAYS[way])
     if way == "soup":
         runs = ", ".join(str((args.runs / f"{name}-{other}-{seed}").resolve()) for other in MIXED)
         words.append(f"training.averaging={{name: soup, runs: [{runs}]}}")
-    words += [*changes, *WAYS[way], f"seed={seed}", f"name={name}-{way}-{seed}", f"output.dir={args.runs}"]
-    command = [sys.executable, "-m", "kerasft.train", str(ROOT / "configs" / f"{config}.yaml"), *words]
-    print(f"== {name} {way} seed {seed}", flush=True)
-    process = subprocess.run([*command, "export.enabled=false", "--overwrite"], capture_output=True, text=True)
+    return trained(SETS[name], {"set": name, "way": way, "seed": seed}, words, args)[0]
+
+
+def trained(
+    of_set: tuple[str, str, str, list[str]], key: dict[str, Any], words: list[str], args: argparse.Namespace
+) -> tuple[dict[str, Any], Path]:
+    """Trains one run: `key` with its score and the time of its steps, and its folder."""
+    config, folder, metric, changes = of_set
+    home, run = (args.data / folder).resolve(), args.runs / "{set}-{way}-{seed}".format(**key)
+    files = {file.stem: file for file in home.iterdir() if file.stem in ("train", "validation", "test")}
+    if key["set"] == "banking77-10":
+        files["train"] = ten_of_each(files["train"], args.runs)
+    words = [*(f"data.{split}={file}" for split, file in files.items()), *changes, *words]
+    words += [f"seed={key['seed']}", f"name={run.name}", f"output.dir={args.runs}", "export.enabled=false"]
+    command = [sys.executable, "-m", "kerasft.train", str(ROOT / "configs" / f"{config}.yaml"), *words, "--overwrite"]
+    print("== {set} {way} seed {seed}".format(**key), flush=True)
+    process = subprocess.run(command, capture_output=True, text=True)
     if process.returncode:
         sys.exit(process.stderr[-2000:])
-    metrics = json.loads((args.runs / f"{name}-{way}-{seed}" / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
     figures = {"score": metrics["test"][metric], "step_seconds": metrics["training"]["step_seconds"]}
-    return {"set": name, "way": way, "seed": seed, "metric": metric, **figures}
+    return {**key, "metric": metric, **figures}, run
 
 
 def ten_of_each(file: Path, folder: Path) -> Path:

@@ -15,13 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.objectives import SETS, ten_of_each
-from benchmarks.sides import ROOT
+from benchmarks.objectives import SETS, trained
 
 
 def peft(rate: float, **keys: Any) -> list[str]:
@@ -77,27 +74,12 @@ def arguments() -> argparse.Namespace:
 
 def train(name: str, way: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Trains one run, and returns its figures."""
-    config, folder, metric, changes = MORE[name]
-    home = (args.data / folder).resolve()
-    files = {file.stem: file for file in home.iterdir() if file.stem in ("train", "validation", "test")}
-    if name == "banking77-10":
-        files["train"] = ten_of_each(files["train"], args.runs)
-    words = [f"data.{split}={file}" for split, file in files.items()]
-    words += [*changes, *WAYS[way], f"seed={seed}", f"name={name}-{way}-{seed}", f"output.dir={args.runs}"]
-    command = [sys.executable, "-m", "kerasft.train", str(ROOT / "configs" / f"{config}.yaml"), *words]
-    print(f"== {name} {way} seed {seed}", flush=True)
-    process = subprocess.run([*command, "export.enabled=false", "--overwrite"], capture_output=True, text=True)
-    if process.returncode:
-        sys.exit(process.stderr[-2000:])
-    run = args.runs / f"{name}-{way}-{seed}"
-    metrics = json.loads((run / "metrics.json").read_text())
-    model = metrics["model"]
+    figures, run = trained(MORE[name], {"set": name, "way": way, "seed": seed}, WAYS[way], args)
+    model = json.loads((run / "metrics.json").read_text())["model"]
     keys = "trainable_parameters", "trainable_share", "checkpoint_bytes", "peak_memory_bytes"
-    figures = {key: model.get(key) for key in keys}
-    figures |= {"step_seconds": metrics["training"]["step_seconds"], "score": metrics["test"][metric]}
+    figures |= {key: model.get(key) for key in keys}
     adapter = run / "adapter" / "adapter_model.safetensors"
-    figures["adapter_bytes"] = adapter.stat().st_size if adapter.is_file() else None
-    return {"set": name, "way": way, "seed": seed, "metric": metric, **figures}
+    return {**figures, "adapter_bytes": adapter.stat().st_size if adapter.is_file() else None}
 
 
 def table(rows: list[dict[str, Any]]) -> None:
