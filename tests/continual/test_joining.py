@@ -95,6 +95,7 @@ def test_what_another_run_learnt_is_added_and_the_run_goes_on(project, capsys):
     assert len(json.loads(Path("runs/further/metrics.json").read_text())["continual"]["stages"]) == 3
 
 
+@pytest.mark.long
 def test_sums_of_prototypes_are_added_too(project):
     write("more", ["money", "team"], 9)
     for name in ("right", "more"):
@@ -104,6 +105,7 @@ def test_sums_of_prototypes_are_added_too(project):
     same("joined", "learnt", "prototypes.npz")
 
 
+@pytest.mark.long
 def test_what_both_come_from_is_counted_once(project, capsys):
     for name in ("left", "right"):
         assert go_on("one", f"{name}.jsonl", *SHARES, f"name={name}") == 0

@@ -53,6 +53,7 @@ def kept(run: str) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.long
 def test_a_tagger_gets_a_type_whose_rows_say_nothing_of_the_old_one(tmp_path, small_presets, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     write_rows("places.jsonl", tagged("place"), 50, 0)

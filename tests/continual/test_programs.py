@@ -195,6 +195,7 @@ def test_a_watched_folder_loses_no_file_and_learns_none_twice(here):
     assert program.main(["runs/plain-2", *options[1:]]) == 1  # which comes from it
 
 
+@pytest.mark.long
 def test_a_task_of_its_own_leaves_the_tasks_before_as_they_are(tmp_path, tiny_preset, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write("first.jsonl", ["sport", "team"], 50, 3)

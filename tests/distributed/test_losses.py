@@ -34,6 +34,7 @@ def check_said(log: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_is_gone(tmp_path):
     found, said = broken_and_whole("losses.py", tmp_path, "1")
     check_killed(found["attempts"][0], [4, -9])

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.rarely import rarely
 from tiny_bart import make_bart
 
 from kerasft.data.batching.pack_plan import OFFSET, ROW, Packing, RowShape
@@ -58,7 +59,10 @@ def outputs_and_gradients(
     return kept.numpy(), [gradient.numpy() for gradient in gradients]
 
 
-@pytest.fixture(params=KNOWN)
+ALIKE = ("distil_bert", "electra", "roberta", "xlm_roberta")  # to a BERT
+
+
+@pytest.fixture(params=[*(name for name in KNOWN if name not in ALIKE), *rarely(*ALIKE)])
 def model(request, make_backbone) -> keras.Model:
     """A random backbone of each family that can, without dropout, and with biases and scales that hide no mistake."""
     made = make_backbone(request.param)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from support.projects import make_project
+from support.rarely import rarely
 
 import kerasft
 from kerasft import evaluate, train
@@ -48,7 +49,7 @@ def project(masked_lm, tmp_path, monkeypatch) -> Path:
     )
 
 
-@pytest.mark.parametrize("method", ["prompt", "p_tuning"])
+@pytest.mark.parametrize("method", ["prompt", *rarely("p_tuning")])
 def test_the_rows_alone_train(method, project, masked_lm, capsys):
     peft = f"model.peft={{method: {method}, tokens: {TOKENS}}}"
     assert train.main([project.name, peft]) == 0, capsys.readouterr().err

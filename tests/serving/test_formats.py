@@ -114,6 +114,7 @@ def written_head(project, problem: str, **task) -> tuple[Path, dict]:
     return folder, json.loads((folder / "config.json").read_text())
 
 
+@pytest.mark.long
 def test_a_number_is_written_in_the_units_of_the_data(project):
     from safetensors.numpy import load_file
 
@@ -144,6 +145,7 @@ def test_several_labels_are_told_as_such(project):
     assert config["label2id"] == {"dull": 0, "money": 1, "sport": 2}
 
 
+@pytest.mark.long
 def test_a_unit_vector_has_a_module_before_the_dense_one(project):
     folder, config = written_head(project, "single_label", pooling="unit")
     assert config["architectures"] == ["BertModel"]

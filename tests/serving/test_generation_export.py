@@ -8,6 +8,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.rarely import rarely
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tiny_bart import POSITIONS, make_bart
 from tiny_sentence_pieces import make_llama
@@ -108,7 +109,7 @@ def test_both_signatures_answer_as_a_loop_without_a_cache(parts, exported):
     assert generated == wanted
 
 
-@pytest.mark.parametrize("name", ["text_generation", "t5", pytest.param("seq2seq", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["t5", *rarely("text_generation", "seq2seq")])
 def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     decoding, held = {"beams": 3, "length_penalty": 0.5, "stop": ["q"]}, re.compile("[a-z ]{2,9}")
     if name == "t5":  # what the answer is held to is in the served graph, too
@@ -125,7 +126,7 @@ def test_beams_are_searched_in_the_served_graph(tmp_path, name):
     assert not [op for op in kinds_of_op(read_meta_graph(exported)) if "Xla" in op]
 
 
-@pytest.mark.parametrize("name", ["Llama", pytest.param("Mistral", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["Llama", *rarely("Mistral")])
 def test_sentence_pieces_are_written_in_the_served_graph(tmp_path, name):
     """An answer keeps the space that stands before it, a text of its own loses that of the tokenizer."""
     told = {"name": "tiny", "task": {"name": "text_generation", "decoding": {"max_new_tokens": NEW, "stop": ["~"]}}}

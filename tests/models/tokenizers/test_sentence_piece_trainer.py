@@ -54,6 +54,7 @@ def encode(request, trained):
     return tf.function(lambda text: encoder(clean(text)), autograph=False)
 
 
+@pytest.mark.long
 def test_another_process_learns_the_same_model(trained):
     here = train_sentence_pieces(lambda: SENTENCES, 450).proto
     told = [sys.executable, "-c", TRAIN, json.dumps(SENTENCES)]

@@ -124,6 +124,7 @@ def test_sentence_pieces_go_on_in_a_run_and_in_an_export(folder, capsys):
     assert answers[0] == answers[1] and len(answers[0]) == 4 and answers[0][0].startswith(" three four five")
 
 
+@pytest.mark.long
 def test_a_run_from_scratch_is_the_same_twice_and_a_preset_for_another_task(folder, capsys):
     config = write(settings(training={"steps": 4}, architecture=SCRATCH) | {"export": {"enabled": False}})
     for name in ("tiny", "again"):

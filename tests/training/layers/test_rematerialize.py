@@ -76,6 +76,7 @@ def test_two_replicas(mirrored):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_compiled_by_xla_which_has_only_the_order_of_data():
     plain, state = two_steps(lambda: MODELS["bert"](30), False, xla=True)
     again, state_again = two_steps(lambda: MODELS["bert"](30), True, xla=True)
