@@ -3,8 +3,8 @@
     python -m benchmarks.search_budget --data FOLDER [--trials 20] [--epochs 10] [--seed 0] [--runs runs/search]
 
 Two searches of Banking77 with 10 rows a label, of which a fifth validates, from the same start: 20 random trials that
-all end, and 20 trials by TPE of which ASHA ends most early. The table has the steps of all trials, the winner's
-validation accuracy and its test accuracy. A search that was stopped goes on, and one that is done is not repeated.
+all end, and 20 trials by TPE of which ASHA ends most early. The table has the steps of all trials, those until the
+winner was there, the winner's validation accuracy and its test accuracy. A search that was stopped goes on, and one that is done is not repeated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     home = (args.data / "banking77").resolve()
     train = ten_of_each(home / "train.jsonl", args.runs)
-    print(f"{'search':10} {'steps':>7} {'whole':>6} {'validation':>11} {'test':>7}")
+    print(f"{'search':10} {'steps':>7} {'found':>7} {'whole':>6} {'validation':>11} {'test':>7}")
     for name, (sampler, pruner) in SIDES.items():
         folder = args.runs / f"{name}-{args.seed}-search"
         if not (folder / "winner.json").is_file():
@@ -54,10 +54,11 @@ def main() -> None:
         with open(folder / "trials.csv", encoding="utf-8", newline="") as file:
             trials = list(csv.DictReader(file))
         won = json.loads((folder / "winner.json").read_text(encoding="utf-8"))
-        steps = sum(int(trial["last_step"] or 0) for trial in trials)
+        steps = [int(trial["last_step"] or 0) for trial in trials]
+        found = sum(steps[: won["trial"] + 1])
         whole = sum(bool(trial["headline"]) for trial in trials)
         test = 100 * won["test"]["accuracy"]
-        print(f"{name:10} {steps:7} {whole:6} {100 * won['validation']:11.2f} {test:7.2f}", flush=True)
+        print(f"{name:10} {sum(steps):7} {found:7} {whole:6} {100 * won['validation']:11.2f} {test:7.2f}", flush=True)
 
 
 if __name__ == "__main__":
