@@ -125,6 +125,7 @@ def test_halved_feed_forward_layers_are_smaller_matrices_as_a_profile_says(here,
     assert compression("thin")["agreement"] >= 0.9
 
 
+@pytest.mark.long
 def test_heads_that_go_make_smaller_matrices_that_evaluation_training_and_export_take(here, capsys):
     assert main(["profile", "runs/tiny", "--json", "profile.json"]) == 0
     steps = {step["step"]: step for step in json.loads(Path("profile.json").read_text())["steps"]}

@@ -109,6 +109,7 @@ def test_an_ensemble_teaches_a_run(trained_project, monkeypatch, capsys):
     assert "its member runs/copy was trained again since" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_smaller_model_of_an_ensemble_is_a_run_beside_it_with_an_export(project, capsys):
     config = str(project(training={"epochs": 1}, rows=60, model={"dropout": 0.0}))
     assert command.main([config, "--members", "2", "export.enabled=false"]) == 0

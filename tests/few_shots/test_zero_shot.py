@@ -132,6 +132,7 @@ def test_what_can_not_be_is_refused(project):
         train(path, tables={})
 
 
+@pytest.mark.long
 def test_a_decoder_answers_with_examples_of_train(tmp_path, small_presets, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     prompting = {"method": "causal_lm", "demonstrations": 2, "template": "{text} {label}"}

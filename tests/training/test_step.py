@@ -107,7 +107,7 @@ def test_two_replicas_do_what_one_does(plain, prepared, tiny_bert, mirrored):
     assert_same(one, trained(prepared, mirrored, tiny_bert))
 
 
-@pytest.mark.parametrize("accumulation", [*rarely(2), 4])
+@pytest.mark.parametrize("accumulation", rarely(2, 4))
 def test_accumulation_does_what_one_batch_does(plain, accumulation):
     assert_same(plain(), plain(accumulation))
 
@@ -131,6 +131,7 @@ def test_cheaper_forms_of_layers_do_what_those_of_keras_do(plain, prepared, tiny
     assert_same(plain(accumulation), cheaper)
 
 
+@pytest.mark.long
 def test_cheaper_forms_over_two_replicas_too(plain, prepared, tiny_bert, mirrored):
     assert_same(plain(), trained(prepared, mirrored, tiny_bert, fused=NAMES))
 

@@ -22,7 +22,7 @@ def rows(count: int) -> dict:
     return {"text": tf.constant(texts), "tags": tf.ragged.constant(tags, dtype=tf.int32)}
 
 
-@pytest.mark.parametrize("crf", [*rarely(False), True])
+@pytest.mark.parametrize("crf", rarely(False, True))
 def test_it_learns_by_fit_and_answers_with_offsets(tiny_preset, crf):
     keras.utils.set_random_seed(0)
     model = TokenClassifier.from_preset(str(tiny_preset), ["money", "sport"], max_length=12, stride=2, crf=crf)

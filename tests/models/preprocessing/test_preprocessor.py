@@ -230,6 +230,7 @@ def test_saved_model(family, preprocessors, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_saved_models_in_another_process(preprocessors, tmp_path):
     families, expected = ("bert", "gpt2", "albert"), []
     for family in families:

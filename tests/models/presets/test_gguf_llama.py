@@ -75,6 +75,7 @@ def smollm() -> str:
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_smollm_knows_a_capital(smollm):
     backbone = load_backbone(smollm, dtype="float32")
     config = backbone.get_config()

@@ -104,6 +104,7 @@ def test_from_plain_text_to_filled_blanks(folder, tiny_preset, capsys):
     assert filled == ["goal", "bank", "bank"]
 
 
+@pytest.mark.long
 def test_a_run_from_scratch_is_a_preset_for_another_task(folder, capsys):
     small = {"epochs": 1}
     config = write(settings(training=small, architecture=SCRATCH))

@@ -70,6 +70,7 @@ def answers(capsys, *args: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.long
 def test_both_options_from_text_to_served_model(folder, tiny_preset, capsys):
     config = settings(tiny_preset, separator="/", out_of_scope={"label": "oos"}, pooling="mean")
     Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
