@@ -27,6 +27,7 @@ def test_a_product_of_gradients_in_closed_form_is_autodiffs():
     np.testing.assert_allclose(read.products(read), np.array(gradients) @ np.array(gradients).T, atol=1e-5)
 
 
+@pytest.mark.long
 def test_rows_and_edits_of_an_answer_by_the_program(trained_project, capsys):
     (trained_project / "texts.txt").write_text("bank stock price\n", encoding="utf-8")
     assert program.main(["runs/tiny", "--input", "texts.txt", "--rows", "2", "--edits"]) == 0

@@ -106,6 +106,7 @@ def small(config: Config, **section) -> dict:
     return values
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_with_the_same_bits(configured, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     config = small(configured("a label", "pack", batch_size=4, epochs=None, steps=14), mixup={})

@@ -125,7 +125,7 @@ def test_relations_of_the_teacher_itself_have_no_gradient_and_those_of_another_h
     assert loss > 1e-3 and gradient > 1e-4
 
 
-@pytest.mark.parametrize("name", [*rarely("a label"), "tags"])
+@pytest.mark.parametrize("name", rarely("a label", "tags"))
 def test_every_kind_of_batch_has_the_same_loss_and_gradient(settings, mirrored, name):
     def teacher(train):
         size, classes = (len(train.targets), 2) if name == "a label" else (len(train.targets), 5)

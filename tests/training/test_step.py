@@ -160,7 +160,7 @@ def trained_on_tokens(chosen: Config, strategy, steps=6) -> tuple:
     return [float(step(batch)) for batch, _ in zip(dataset, range(steps))], built.model.get_weights()
 
 
-@pytest.mark.parametrize("name", [*rarely("hidden tokens", "a corpus"), "outputs"])
+@pytest.mark.parametrize("name", rarely("hidden tokens", "a corpus", "outputs"))
 def test_targets_of_tokens_are_summed_alike_over_replicas_and_parts(configured, mirrored, name):
     device = tf.distribute.OneDeviceStrategy("/cpu:0")
     one = trained_on_tokens(configured(name, "bucket", **TOKEN_TARGETS), device)

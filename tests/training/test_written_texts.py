@@ -53,6 +53,7 @@ def models(trained_project, tiny_preset) -> Path:
     return trained_project
 
 
+@pytest.mark.long
 def test_texts_are_made_once_and_learnt_from(models, capsys):
     assert train.main(["config.yaml", "name=first"]) == 0, capsys.readouterr().err
     files = {file.name.split("-")[0]: file for file in Path("augmented_texts").iterdir()}

@@ -53,6 +53,7 @@ def test_a_run_goes_on_when_its_machine_is_gone(project, trained, elsewhere, mon
     assert figures(Path("runs/tiny")) == figures(trained / "runs/tiny")  # which nothing interrupted
 
 
+@pytest.mark.long
 def test_another_run_does_not_take_the_checkpoints(project, elsewhere, monkeypatch, capsys):
     project(export={"enabled": False}, training={"epochs": 1})
     where = f"training.checkpoint.dir={elsewhere}"
