@@ -4,7 +4,8 @@
 
 Two searches of Banking77 with 10 rows a label, of which a fifth validates, from the same start: 20 random trials that
 all end, and 20 trials by TPE of which ASHA ends most early. The table has the steps of all trials, those until the
-winner was there, the winner's validation accuracy and its test accuracy. A search that was stopped goes on, and one that is done is not repeated.
+winner was there, the winner's validation accuracy and its test accuracy. A search that was stopped goes on, and one
+that is done is not repeated.
 """
 
 from __future__ import annotations
