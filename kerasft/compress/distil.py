@@ -20,6 +20,7 @@ from kerasft.console.terminal import Terminal, quiet_tensorflow
 from kerasft.data.splits import load_splits
 from kerasft.errors import UserError
 from kerasft.models.presets.facts import facts_file
+from kerasft.paths import is_address
 from kerasft.runs import Run
 from kerasft.session import Existing, Outcome, train_run
 from kerasft.tasks.registry import create_task
@@ -37,7 +38,10 @@ def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]
     base = smaller_config(parent, settings)
     values: dict[str, Any] = base.model_dump(mode="python")
     other = any(word.partition("=")[0].strip() == "model.preset" for word in overrides)
-    if settings.layers is None and settings.teacher is None and not other:
+    taught = settings.teacher  # by another than the run itself
+    if taught is not None and not is_address(taught) and Path(taught).resolve() == parent.folder.resolve():
+        taught = None
+    if settings.layers is None and taught is None and not other:
         raise UserError(
             "layers: missing, and without it the student would be its teacher; write for example layers=3, or name "
             "another model: model.preset=..."

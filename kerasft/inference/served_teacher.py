@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,18 +42,21 @@ def served_teacher(config: Config, task: Task, terminal: Terminal, kept: Path | 
         return None
     from kerasft.training.objectives.server_teacher import FILE, Server
 
-    file, ca = section.token_file, section.ca
-    token = None if file is None else read_token(Path(file), "training.objective.token_file")
-    connect = functools.partial(Remote, section.teacher, token, None if ca is None else Path(ca))
+    def connect() -> Remote:
+        file, ca = section.token_file, section.ca
+        token = None if file is None else read_token(Path(file), "training.objective.token_file")
+        with _told():
+            return Remote(section.teacher, token, None if ca is None else Path(ca))
+
     if kept is None or not (kept / FILE).is_file():
-        with _told(), connect() as remote:
+        with connect() as remote, _told():
             if set(remote.inputs) != set(task.inputs):
                 asks, has = ", ".join(remote.inputs), ", ".join(task.inputs)
                 raise UserError(f"{section.teacher} asks for {asks}, and a row of {config.task.name} here has {has}")
 
     def ask(rows: Iterable[Mapping[str, str]], total: int) -> Iterator[dict[str, Any]]:
         records = (Record(dict(row), f"text {number}") for number, row in enumerate(rows))
-        with _told(), connect() as remote, terminal.progress("teacher", total, unit="texts") as line:
+        with connect() as remote, _told(), terminal.progress("teacher", total, unit="texts") as line:
             for number, answer in enumerate(remote.answers(records, BATCH), 1):
                 line.update(number)
                 yield answer

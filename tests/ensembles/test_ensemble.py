@@ -98,6 +98,13 @@ def test_an_ensemble_teaches_a_run(trained_project, monkeypatch, capsys):
     np.testing.assert_allclose(joined[0], asked[0][1], atol=1e-5)  # both are one run
     assert train.main([*student, "--overwrite", objective.replace("more.txt", "more.txt, hidden: 1")]) == 2
     assert "training.objective.hidden: runs/tiny-ensemble is an ensemble" in capsys.readouterr().err
+    smaller = ["compress", "runs/tiny-ensemble"]
+    assert main([*smaller, "method=vocabulary", "name=two"]) == 2
+    assert "is an ensemble, and method=vocabulary makes a run from a run" in capsys.readouterr().err
+    assert main([*smaller, "method=distil", "name=two", "teacher=runs/tiny"]) == 2
+    assert "teacher: runs/tiny-ensemble is an ensemble, which teaches itself" in capsys.readouterr().err
+    assert main([*smaller, "method=distil", "name=two", "layers=9"]) == 2
+    assert "begins with its member runs/tiny" in capsys.readouterr().err
     other = create_task(load_config("config.yaml", ["task.problem=regression"]))  # the mean has another form there
     section = DistillationConfig(name="distillation", teacher="runs/tiny-ensemble")
     with pytest.raises(UserError, match="is an ensemble, which teaches one label of several"):
@@ -119,10 +126,6 @@ def test_a_smaller_model_of_an_ensemble_is_a_run_beside_it_with_an_export(projec
     metrics = json.loads(Path("runs/one/metrics.json").read_text(encoding="utf-8"))
     assert metrics["test"]["rows"] == 33 and metrics["compression"]["settings"]["teacher"] == "runs/tiny-ensemble"
     assert metrics["compression"]["score"]["value"] is not None and Path("saved_models/one/1").is_dir()
-    assert main(["compress", "runs/tiny-ensemble", "method=vocabulary", "name=two"]) == 2
-    assert "is an ensemble, and method=vocabulary makes a run from a run" in capsys.readouterr().err
-    assert main([*smaller[:3], "name=two", "teacher=runs/one"]) == 2
-    assert "teacher: runs/tiny-ensemble is an ensemble, which teaches itself" in capsys.readouterr().err
 
 
 def test_folds_with_learnt_shares_and_one_model_of_all(project, capsys):

@@ -1,5 +1,9 @@
 """What a model on a server answers teaches as much as the logits behind it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -185,23 +189,53 @@ ANSWER = {"label": "trade", "probabilities": [0.1, 0.8, 0.1]}
 def test_a_run_that_goes_on_has_the_answers_that_it_began_with(teacher, tmp_path):
     began, said = teacher([ANSWER, ANSWER, ANSWER])
     logits = began(None)
-    assert said.asked == 3 and logits.shape == (3, 3)
+    assert said.asked == 1 + 3 and logits.shape == (3, 3)
     began.keep(tmp_path)
     goes_on, said = teacher([], tmp_path)
     np.testing.assert_array_equal(goes_on(None), logits)
     assert said.asked == 0
     other, said = teacher([ANSWER, ANSWER, ANSWER], tmp_path, "abd")  # of other rows it has none
     other(None)
-    assert said.asked == 3
+    assert said.asked == 1 + 3
 
 
 def test_another_number_of_answers_and_a_wrong_first_one_are_told(teacher):
     key = f"training.objective.teacher: {SERVER}: "
-    with pytest.raises(UserError, match=f"{key}it gave answers to 2 of 3 rows"):
+    with pytest.raises(UserError, match=f"{key}it gave 2 answers to 3 texts"):
         teacher([ANSWER, ANSWER])[0](None)
-    with pytest.raises(UserError, match=f"{key}it gave answers to 0 of 3 rows"):
+    with pytest.raises(UserError, match=f"{key}it gave 0 answers to 1 texts"):
         teacher([])[0](None)
     wrong, said = teacher([{"label": "a", "probabilities": [1.0]}] * 3)
     with pytest.raises(UserError, match=f"{key}it has 1 labels, and data.train has 3"):
         wrong(None)
     assert said.asked == 1
+
+
+def test_a_run_keeps_the_answers_and_is_replayed_by_them(project, monkeypatch, capsys):
+    from kerasft import session, train, verify
+
+    asked = []
+
+    def answers(rows, total):
+        asked.extend(rows)
+        yield from ({"label": "sport", "probabilities": [0.2, 0.8]} for _ in range(total))
+
+    def served(config, task, terminal, kept=None):
+        return Server(SERVER, answers, kept)
+
+    for module in (session, verify):
+        monkeypatch.setattr(module, "served_teacher", served)
+    project(training={"epochs": None, "steps": 5, "checkpoint": {"every_steps": 2, "keep": 3}})
+    objective = f"training.objective={{name: distillation, teacher: '{SERVER}'}}"
+    assert train.main(["config.yaml", "export.enabled=false", objective]) == 0, capsys.readouterr().err
+    assert len(asked) == 1 + 72 and Path("runs/tiny/teacher.npz").is_file()
+    assert verify.main(["runs/tiny"]) == 0
+    assert len(asked) == 1 + 72  # it was not asked again
+
+
+def test_a_wrong_address_is_told_before_tensorflow_loads():
+    code = (
+        "import sys\nsys.modules['tensorflow'] = None\n"
+        "import kerasft.inference.served_teacher, kerasft.training.objectives.server_teacher"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -86,7 +86,13 @@ def test_a_teacher_that_reads_other_tokens_or_fewer_is_refused(configured, monke
 
     refused("reads 100 tokens, and model.max_length is 128; set it to 100", max_length=100)
     bytewise = run.config.model.architecture.model_copy(update={"tokens": "bytes"})
-    refused("has (other tokens than the student|a table of)", architecture=bytewise)
+    refused("has a table of .* tokens, and the student one of", architecture=bytewise)
+    same = Run(run.config)
+    same.folder, same.load = "runs/a", lambda: same
+    same.task.generator.detokenizer.token_bytes[70] = b"xx"
+    monkeypatch.setattr(run_teacher, "teaching_runs", lambda folder: [(same, 1.0)])
+    with pytest.raises(UserError, match="runs/a has other tokens than the student"):
+        taught(section)(run.model, run.task)
     seq2seq = Run(configured("outputs", "pad"))
     seq2seq.folder = "runs/a"
     monkeypatch.setattr(run_teacher, "teaching_runs", lambda folder: [(seq2seq, 1.0)])

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasft.atomic import write_bytes_atomically
-from kerasft.data.prepared.prepared import Prepared
-from kerasft.data.tables.table import Table
 from kerasft.errors import UserError
-from kerasft.tasks.base import Task
+
+if TYPE_CHECKING:  # a wrong address is told before TensorFlow loads
+    from kerasft.data.prepared.prepared import Prepared
+    from kerasft.data.tables.table import Table
+    from kerasft.tasks.base import Task
 
 FILE = "teacher.npz"  # in a run's folder: what the server said of its rows
+KEY = "training.objective.teacher"
 CHUNK = 1024  # rows whose answers are in memory at a time
 # {input: text} of each question, and how many there are -> what the server answers, in order.
 Ask = Callable[[Iterable[Mapping[str, str]], int], Iterator[dict[str, Any]]]
@@ -69,10 +72,9 @@ class ServerTeacher:
         assert self.table is not None  # `Objective.read_rows` comes first
         logits = self._read(self.table)
         if logits is None:
-            try:
-                logits = self._asked(self.table)
-            except UserError as error:
-                raise UserError(f"training.objective.teacher: {self.server.address}: {error}") from error
+            # Of one row first: a model of another task is found before it has every text.
+            self._asked(self.table.select([0]))
+            logits = self._asked(self.table)
         self._logits = logits
         return logits
 
@@ -97,13 +99,17 @@ class ServerTeacher:
     def _asked(self, table: Table) -> np.ndarray:
         each = sum(1 for _ in self.task.questions(table.select([0])))  # questions about a row
         answers = self.server.ask(self.task.questions(table), each * len(table))
-        parts, rows = [], 1  # of one row first: a model of another task is found before it is asked about all
-        while part := list(itertools.islice(answers, each * rows)):
-            if len(part) % each:
-                raise UserError(f"it gave {len(part)} answers to {each * rows} texts")
-            parts.append(self.task.logits_of(part))
-            rows = CHUNK
-        logits = np.concatenate(parts) if parts else np.empty((0,), np.float32)
-        if len(logits) != len(table):
-            raise UserError(f"it gave answers to {len(logits)} of {len(table)} rows")
-        return logits
+        parts, count = [], 0
+        while part := list(itertools.islice(answers, each * CHUNK)):
+            count += len(part)
+            if len(part) % each == 0:
+                parts.append(self._logits_of(part))
+        if count != each * len(table):
+            raise UserError(f"{KEY}: {self.server.address}: it gave {count} answers to {each * len(table)} texts")
+        return np.concatenate(parts)
+
+    def _logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        try:
+            return self.task.logits_of(answers)
+        except UserError as error:
+            raise UserError(f"{KEY}: {self.server.address}: {error}") from error
