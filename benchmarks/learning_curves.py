@@ -190,10 +190,12 @@ def plot(rows: list[dict], target: Path) -> None:
     figure, every = pyplot.subplots(1, len(sets), figsize=(5.5 * len(sets), 4), squeeze=False)
     for axes, name in zip(every[0], sets):
         mine = [row for row in rows if row["data"] == name]
-        for way in dict.fromkeys(row["way"] for row in mine if row["way"] != "names"):
-            points = sorted((row["shots"], row["accuracy"], row["deviation"]) for row in mine if row["way"] == way)
+        for way in dict.fromkeys(row["way"] for row in mine if row["shots"]):  # 0 has no place on this axis
+            these = [row for row in mine if row["way"] == way and row["shots"]]
+            points = sorted((row["shots"], row["accuracy"], row["deviation"]) for row in these)
             shots, mean, spread = (np.array(values) for values in zip(*points))
-            (line,) = axes.plot(shots, 100 * mean, marker="o", ms=3.5, lw=1.5, label=WORDS.get(way, way))
+            look = {"marker": "o", "ms": 3.5, "lw": 1.5, "color": f"C{list(WORDS).index(way)}"}  # alike in every chart
+            (line,) = axes.plot(shots, 100 * mean, label=WORDS[way], **look)
             axes.fill_between(shots, 100 * (mean - spread), 100 * (mean + spread), color=line.get_color(), alpha=0.15)
         for row in (row for row in mine if row["way"] == "names"):
             axes.axhline(100 * row["accuracy"], color="0.5", lw=1, ls="--", label=WORDS["names"])

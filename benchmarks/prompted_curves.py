@@ -14,7 +14,8 @@ first 300 characters, 500 rows of test, and labels.json with a word for each lab
 cloze: `prompting.method: masked_lm`; without a row as it is, then trained (PET), from 4 rows on, of which a quarter
 validates, in 320 passes over one row of each label, or 5 over all; soft-prompt: twenty vectors before the text are
 trained instead of the model, as long; in-context:
-SmolLM2-135M-Instruct, not trained, with the four rows of the draw that are most like a text in its prompt.
+SmolLM2-135M-Instruct, not trained, with the four rows of the draw that are most like a text in its prompt, for R8 by
+the phrases of `configs/reuters-r8-smollm2.yaml`.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ def config_of(way: str, texts: dict[str, str], rows: list[dict], shots: int, mas
     task = {"name": "text_classification", "labels": sorted(texts), "label_texts": texts}
     if way == "in-context":
         decoder = load_config(ROOT / "configs" / "reuters-r8-smollm2.yaml")
+        if set(decoder.task.labels) == set(texts):  # R8, whose phrases there were chosen for this decoder
+            task["label_texts"] = decoder.task.label_texts
         prompting = {"method": "causal_lm", "template": decoder.prompting.template, "calibration": "content_free"}
         shown = {"demonstrations": min(SHOWN, len(rows)), "choose": "similarity"} if rows else {}
         model = {"preset": decoder.model.preset, "max_length": 1024}
