@@ -1,6 +1,6 @@
 # make demo    fine-tune MiniLM on Reuters R8 and export it for TensorFlow Serving
 # make test    the test suite
-# make test-all    the tests that take ten minutes each, too
+# make test-all    the tests that take long, and cases that are like one of `make test`, too
 # make lint    ruff
 # make types   pyright on kerasft/
 # make docs    the tables of docs/config.md from the schema, and the site in build/site

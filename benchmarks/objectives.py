@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,15 @@ SETS: dict[str, tuple[str, str, str, list[str]]] = {
 
 
 def main() -> None:
-    args = arguments()
+    run_missing(arguments(), train, table)
+
+
+def run_missing(
+    args: argparse.Namespace,
+    train: Callable[[str, str, int, argparse.Namespace], dict[str, Any]],
+    table: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    """Trains what the results file does not have yet, and prints the table after each run."""
     done = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.is_file() else []
     for seed in args.seeds:
         for name in args.sets:

@@ -18,7 +18,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from benchmarks.objectives import SETS, trained
+from benchmarks.objectives import SETS, run_missing, trained
 
 
 def peft(rate: float, **keys: Any) -> list[str]:
@@ -49,16 +49,7 @@ MORE = {**SETS, "go_emotions": ("go-emotions", "go_emotions", "macro_f1", [])}
 
 
 def main() -> None:
-    args = arguments()
-    done = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.is_file() else []
-    for seed in args.seeds:
-        for name in args.sets:
-            for way in args.ways:
-                if not any((row["set"], row["way"], row["seed"]) == (name, way, seed) for row in done):
-                    done.append(train(name, way, seed, args))
-                    with args.results.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(done[-1]) + "\n")
-                    table(done)
+    run_missing(arguments(), train, table)
 
 
 def arguments() -> argparse.Namespace:

@@ -12,9 +12,8 @@ from kerasft.errors import UserError
 from kerasft.paths import is_address
 from kerasft.publish import check_adapters
 from kerasft.runs import Run
+from kerasft.training.objectives.teachers import KEY as TEACHER
 from kerasft.training.objectives.teachers import teaching_runs
-
-TEACHER = "training.objective.teacher"
 
 
 def check_named_runs(config: Config, folder: Path) -> None:

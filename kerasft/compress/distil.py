@@ -30,7 +30,7 @@ FEW_VALIDATED = 0.25  # of a few rows
 
 
 def student_config(parent: Run, settings: DistilConfig, overrides: Sequence[str]) -> Config:
-    """The teacher's config with another name, fewer layers, and the teacher as the objective.
+    """The run's config with another name, fewer layers, and as its objective the teacher, which is the run by default.
 
     Raises:
         UserError: the student would be its teacher, or the task takes no teacher.

@@ -14,12 +14,11 @@ from kerasft.data.sources.sources import Record
 from kerasft.errors import StorageError, UserError
 from kerasft.inference.remote import BATCH, Remote, read_token
 from kerasft.paths import is_address
+from kerasft.training.objectives.teachers import KEY
 
 if TYPE_CHECKING:
     from kerasft.tasks.base import Task
     from kerasft.training.objectives.server_teacher import Server
-
-KEY = "training.objective.teacher"
 
 
 def served_teacher(config: Config, task: Task, terminal: Terminal, kept: Path | None = None) -> Server | None:

@@ -104,6 +104,7 @@ def test_what_an_answer_leaves_out_shares_what_is_missing_to_1(task):
         ({"label": "a", "probabilities": [0.1], "chosen": [1]}, "it answers with several labels .chosen., and a text"),
         ({"label": "trade", "probabilities": [0.3, 0.8, 0.1]}, "have a sum of 1.20, not of 1"),
         ({"label": "trade", "probabilities": [0.3, float("nan"), 0.1]}, "is no number"),
+        ({"label": "a", "top_labels": ["sport"], "top_probabilities": [float("nan")]}, "have a sum of nan, not of 1"),
         ({"label": "a", "top_labels": ["sport"], "top_probabilities": [1.2]}, "have a sum of 1.20, not of 1"),
         ({"label": "sport", "probabilities": [0.5, 0.5]}, "it has 2 labels, and data.train has 3"),
         (
@@ -123,7 +124,7 @@ def test_other_answers_are_refused(task, answer, line):
     several = task("multi_label")
     with pytest.raises(UserError, match="a text here has several labels"):
         several.logits_of([{"label": "sport", "probabilities": [0.1, 0.8, 0.1]}])
-    with pytest.raises(UserError, match="the likeliest labels alone; export it with task.top"):
+    with pytest.raises(UserError, match="the likeliest labels alone; set its task.top"):
         several.logits_of([{"label": "sport", "top_labels": ["sport"], "top_probabilities": [0.1], "count": 1}])
     with pytest.raises(UserError, match="has no number, value"):
         task("regression").logits_of([{"label": "sport"}])

@@ -36,7 +36,7 @@ def answered_probabilities(
     rows = _of_the_likeliest(answers, labels) if "top_labels" in first else all_probabilities(answers, labels)
     sums = rows.sum(-1)
     furthest = sums[np.abs(sums - 1).argmax()]
-    if abs(furthest - 1) > WHOLE:
+    if not abs(furthest - 1) <= WHOLE:  # nor where it is no number
         raise UserError(f"its probabilities of an answer have a sum of {furthest:.2f}, not of 1")
     if "top_labels" not in first:
         check_order(answers, rows, labels, instead)

@@ -152,7 +152,7 @@ class MultiLabel:
     def logits_of(self, answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
         labels = self.state["labels"]
         if "top_labels" in answers[0]:
-            raise UserError("it answers with the likeliest labels alone; export it with task.top as many as it has")
+            raise UserError("it answers with the likeliest labels alone; set its task.top as high as it has labels")
         if "chosen" not in answers[0]:
             raise UserError(f"it answers with {', '.join(answers[0])}, and a text here has several labels (chosen)")
         rows = all_probabilities(answers, labels)

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasft.atomic import write_bytes_atomically
 from kerasft.errors import UserError
+from kerasft.training.objectives.teachers import KEY
 
 if TYPE_CHECKING:  # a wrong address is told before TensorFlow loads
     from kerasft.data.prepared.prepared import Prepared
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # a wrong address is told before TensorFlow loads
     from kerasft.tasks.base import Task
 
 FILE = "teacher.npz"  # in a run's folder: what the server said of its rows
-KEY = "training.objective.teacher"
 CHUNK = 1024  # rows whose answers are in memory at a time
 # {input: text} of each question, and how many there are -> what the server answers, in order.
 Ask = Callable[[Iterable[Mapping[str, str]], int], Iterator[dict[str, Any]]]

@@ -13,8 +13,7 @@ from kerasft.data.prepared.beside import for_model
 from kerasft.errors import UserError
 from kerasft.runs import Run, Trained
 from kerasft.tasks.base import Task
-
-KEY = "training.objective.teacher"
+from kerasft.training.objectives.teachers import KEY
 
 
 class StepTeacher:

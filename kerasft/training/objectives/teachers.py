@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasft.errors import UserError
 from kerasft.runs import Run
 
+KEY = "training.objective.teacher"  # of a config
 ENSEMBLE = "ensemble.json"  # in the folder of `kerasft ensemble`
 
 
